@@ -1,0 +1,222 @@
+"""The database: base class of the models, engines, and the two kinds of session.
+
+A read session never changes anything. A write session is one transaction, committed when its block
+ends well. Which statements run in them is not decided here.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from mailer.errors import SettingsError
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware UTC instant: `timestamptz` on PostgreSQL, a naive UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime was given where an aware one is needed")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Seconds(TypeDecorator[timedelta]):
+    """A duration, kept as whole seconds so that both databases can reckon with it."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.total_seconds())
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+        return None if value is None else timedelta(seconds=value)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only where the key's type is exactly INTEGER."""
+
+PrimaryKey = Annotated[int, mapped_column(BigId, primary_key=True)]
+LongText = Annotated[str, mapped_column(Text)]
+
+
+class Base(DeclarativeBase):
+    """Base of all models: names every constraint and index, so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: BigId,
+        datetime: UTCDateTime(),
+        timedelta: Seconds(),
+        str: String(),
+        # No CHECK and no native type: a new status needs no table rewritten.
+        StrEnum: Enum(
+            StrEnum,
+            native_enum=False,
+            create_constraint=False,
+            length=32,
+            values_callable=lambda kind: [member.value for member in kind],
+        ),
+    }
+
+
+class FifoLock:
+    """A lock that is granted in the order in which it was asked for.
+
+    SQLite lets waiting writers race, which makes an unlucky one wait for seconds; inside one process
+    this lock makes the wait fair.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._waiting: deque[threading.Event] = deque()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._held = False
+
+
+class Database:
+    """One database, opened: hands out read and write sessions.
+
+    Args:
+        url: `sqlite:///file` or `postgresql://…`.
+        pool_size: how many connections are kept on PostgreSQL.
+
+    Raises:
+        SettingsError: the URL is not one of the two kinds, or its driver is not installed.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        try:
+            self.url = make_url(url)
+            self.is_sqlite = self.url.get_backend_name() == "sqlite"
+            if not self.is_sqlite and self.url.get_backend_name() != "postgresql":
+                raise SettingsError("database_url must start with sqlite:/// or postgresql://")
+            self.engine = self._open(pool_size)
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise SettingsError(
+                "database_url is no database URL; write sqlite:///mailer.db or postgresql://host/name"
+            ) from error
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                "database_url names PostgreSQL, whose driver is not installed; "
+                "install the extra `postgresql`"
+            ) from error
+        self._writer = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._turn = FifoLock()
+
+    def _open(self, pool_size: int) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(
+                self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+            )
+        engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that is rolled back at its end: it can show, never change."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            if not self.is_sqlite:
+                session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is one write transaction: committed at its end, rolled back on an error."""
+        if not self.is_sqlite:
+            with Session(self._writer, expire_on_commit=False) as session, session.begin():
+                yield session
+            return
+        with (
+            self._turn,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: we say BEGIN or BEGIN IMMEDIATE below.
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    # A deferred transaction that reads and then writes fails at once when another wrote meanwhile,
+    # without waiting: writers take the lock first.
+    connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))

@@ -1,0 +1,69 @@
+"""The tables, one module a subject. Rows and constraints only: what happens to them is decided above."""
+
+from mailer.models.consent import ConsentEvent, ConsentKind, Wording
+from mailer.models.delivery import (
+    ALLOWED,
+    HAD,
+    PENDING,
+    Delivery,
+    DeliveryStatus,
+    Notice,
+    NoticeKind,
+)
+from mailer.models.digest import (
+    Candidate,
+    Digest,
+    DigestStatus,
+    Edition,
+    EditionArticle,
+    FrozenContent,
+)
+from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry
+from mailer.models.installation import Installation, Worker, WorkerRole
+from mailer.models.newsletter import (
+    Newsletter,
+    NewsletterArticle,
+    NewsletterFeed,
+    NewsletterFeedCategory,
+)
+from mailer.models.schedule import Schedule, ScheduleKind
+from mailer.models.subscriber import Signup, SignupChoice, Subscriber, Subscription
+from mailer.models.suppression import Suppression, SuppressionReason
+
+__all__ = [
+    "ALLOWED",
+    "HAD",
+    "PENDING",
+    "Article",
+    "ArticleCategory",
+    "Candidate",
+    "ConsentEvent",
+    "ConsentKind",
+    "Delivery",
+    "DeliveryStatus",
+    "Digest",
+    "DigestStatus",
+    "Edition",
+    "EditionArticle",
+    "Feed",
+    "FeedEntry",
+    "FrozenContent",
+    "Installation",
+    "Newsletter",
+    "NewsletterArticle",
+    "NewsletterFeed",
+    "NewsletterFeedCategory",
+    "Notice",
+    "NoticeKind",
+    "Schedule",
+    "ScheduleKind",
+    "Signup",
+    "SignupChoice",
+    "Subscriber",
+    "Subscription",
+    "Suppression",
+    "SuppressionReason",
+    "Wording",
+    "Worker",
+    "WorkerRole",
+]

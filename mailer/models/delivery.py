@@ -1,0 +1,151 @@
+"""The ledger's rows: one delivery per reader and digest, and notices, which are mails to one person.
+
+Both have the same columns and the same statuses. Only `mailer.delivery.ledger` writes a status.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+from mailer.models.digest import FrozenContent
+
+
+class DeliveryStatus(StrEnum):
+    """Where a mail to one reader stands."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    SENT = "sent"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+_S = DeliveryStatus
+
+PENDING: Final = frozenset({_S.QUEUED, _S.CLAIMED, _S.SENDING, _S.DEFERRED})
+"""What may still be sent without anybody's doing."""
+
+HAD: Final = PENDING | {_S.SENT, _S.UNKNOWN}
+"""A delivery in one of these counts as had: its articles are due to the reader no more."""
+
+ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
+    _S.QUEUED: frozenset({_S.CLAIMED, _S.SKIPPED, _S.CANCELLED, _S.FAILED}),
+    _S.CLAIMED: frozenset(
+        {_S.QUEUED, _S.SENDING, _S.DEFERRED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}
+    ),
+    _S.SENDING: frozenset({_S.SENT, _S.DEFERRED, _S.FAILED, _S.UNKNOWN}),
+    _S.DEFERRED: frozenset({_S.CLAIMED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}),
+    # A 250 that comes late turns its own unknown into sent; otherwise it is sent once more, or stays.
+    _S.UNKNOWN: frozenset({_S.QUEUED, _S.SENT}),
+    _S.SENT: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.SKIPPED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+"""Which status may follow which. A status from which nothing follows is final."""
+
+
+class LedgerColumns:
+    """What the ledger keeps of one mail to one person.
+
+    `worker_id` holds the row while it is claimed or sending. `in_doubt` counts how often it ended in
+    doubt. `first_attempt_at` fixes the Date header. `code`, `reply` and `step` are the relay's last word,
+    with the address taken out.
+    """
+
+    status: Mapped[DeliveryStatus] = mapped_column(default=DeliveryStatus.QUEUED)
+    attempts: Mapped[int] = mapped_column(default=0)
+    in_doubt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    first_attempt_at: Mapped[datetime | None]
+    outcome_at: Mapped[datetime | None]
+    step: Mapped[str | None]
+    code: Mapped[int | None]
+    reply: Mapped[LongText | None]
+    created_at: Mapped[datetime]
+
+    @declared_attr
+    def worker_id(cls) -> Mapped[int | None]:
+        return mapped_column(ForeignKey("worker.id"))
+
+
+_WAITING = text("status IN ('queued', 'deferred')")
+_HELD = text("status IN ('claimed', 'sending')")
+
+
+class Delivery(LedgerColumns, Base):
+    """One edition to one subscriber: the ledger."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("digest_id", "subscriber_id"),
+        # Grouping readers by what they had walks this index in order.
+        Index(None, "subscriber_id", "edition_id", "status"),
+        Index(None, "digest_id", "status"),
+        Index(
+            "ix_delivery_waiting",
+            "next_attempt_at",
+            "id",
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
+        Index("ix_delivery_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[PrimaryKey]
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"))
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), index=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"))
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"))
+
+
+class NoticeKind(StrEnum):
+    """Why one person gets a mail that is no digest."""
+
+    CONFIRMATION = "confirmation"
+    ALREADY = "already"
+    WELCOME = "welcome"
+    PREFERENCES = "preferences"
+    TEST = "test"
+    ALERT = "alert"
+
+
+class Notice(FrozenContent, LedgerColumns, Base):
+    """One transactional mail. Its content holds marker words, never a usable link.
+
+    `rate_key` and `network` are set where a sign-up caused it: the limits on sign-ups count these rows.
+    """
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index(
+            "ix_notice_waiting",
+            "next_attempt_at",
+            "id",
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
+        Index("ix_notice_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
+        Index(None, "rate_key", "created_at"),
+        Index(None, "network", "created_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[PrimaryKey]
+    kind: Mapped[NoticeKind]
+    address: Mapped[str]
+    key_hash: Mapped[str]
+    newsletter_id: Mapped[int | None] = mapped_column(ForeignKey("newsletter.id"))
+    signup_id: Mapped[int | None] = mapped_column(ForeignKey("signup.id", ondelete="SET NULL"))
+    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id"))
+    rate_key: Mapped[str | None]
+    network: Mapped[str | None]

@@ -1,0 +1,99 @@
+"""Digests: what one schedule sends at one slot, frozen."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+
+
+class DigestStatus(StrEnum):
+    """Where a digest stands."""
+
+    SCHEDULED = "scheduled"
+    BUILDING = "building"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SENT = "sent"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class FrozenContent:
+    """The columns of content that is rendered once and never changes: a retry is the same mail.
+
+    Reader fields stand in `subject`, `html` and `text` as marker words that begin with `marker`.
+    """
+
+    language: Mapped[str]
+    from_name: Mapped[str]
+    from_address: Mapped[str]
+    reply_to: Mapped[str | None]
+    subject: Mapped[LongText]
+    html: Mapped[LongText]
+    text: Mapped[LongText]
+    marker: Mapped[str]
+
+
+class Digest(Base):
+    """What one schedule sends at one slot: one row for each, whoever builds it.
+
+    `slot` is the local date and time that names the slot, `due_at` the instant it falls on.
+    """
+
+    __tablename__ = "digest"
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "slot"),
+        UniqueConstraint("schedule_id", "due_at"),
+        Index(None, "status"),
+    )
+
+    id: Mapped[PrimaryKey]
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
+    slot: Mapped[str]
+    due_at: Mapped[datetime]
+    status: Mapped[DigestStatus]
+    reason: Mapped[LongText | None]
+    subject: Mapped[LongText | None]
+    builder_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"))
+    created_at: Mapped[datetime]
+    built_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Candidate(Base):
+    """An article that a build may use, frozen when the build began."""
+
+    __tablename__ = "candidate"
+    __table_args__ = (PrimaryKeyConstraint("digest_id", "article_id"),)
+
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id", ondelete="CASCADE"))
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
+    backlog: Mapped[bool]
+
+
+class Edition(FrozenContent, Base):
+    """The frozen content of a digest for one cohort of readers."""
+
+    __tablename__ = "edition"
+    __table_args__ = (UniqueConstraint("digest_id", "number"),)
+
+    id: Mapped[PrimaryKey]
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"))
+    number: Mapped[int]
+
+
+class EditionArticle(Base):
+    """An article in an edition, at its place in it."""
+
+    __tablename__ = "edition_article"
+    __table_args__ = (
+        PrimaryKeyConstraint("edition_id", "article_id"),
+        Index(None, "article_id", "edition_id"),
+    )
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id", ondelete="CASCADE"))
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id"))
+    position: Mapped[int]

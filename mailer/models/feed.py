@@ -1,0 +1,79 @@
+"""Feeds, and the articles that came out of them."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+
+
+class Feed(Base):
+    """A source of articles: an RSS, Atom or JSON Feed at one URL.
+
+    `first_fetched_at` is empty until a fetch was read; what that fetch brought is backlog. `etag` and
+    `last_modified` are what the server sent with the last document that could be read.
+    """
+
+    __tablename__ = "feed"
+
+    id: Mapped[PrimaryKey]
+    url: Mapped[LongText] = mapped_column(unique=True)
+    title: Mapped[LongText]
+    allow_private: Mapped[bool] = mapped_column(default=False)
+    images: Mapped[bool] = mapped_column(default=True)
+    etag: Mapped[LongText | None]
+    last_modified: Mapped[LongText | None]
+    first_fetched_at: Mapped[datetime | None]
+    last_fetched_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    next_fetch_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)
+    error: Mapped[LongText | None]
+    failing_since: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Article(Base):
+    """One published piece, unique by its canonical URL.
+
+    Ids follow arrival and are never used again: what a reader is due is decided by them.
+    `published_at` is what the feed says where that is credible, otherwise when the piece was first seen.
+    """
+
+    __tablename__ = "article"
+    __table_args__ = (Index(None, "published_at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[PrimaryKey]
+    canonical_url: Mapped[LongText] = mapped_column(unique=True)
+    url: Mapped[LongText]
+    title: Mapped[LongText]
+    summary_html: Mapped[LongText]
+    author: Mapped[LongText | None]
+    image_url: Mapped[LongText | None]
+    published_at: Mapped[datetime]
+    first_seen_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class ArticleCategory(Base):
+    """A category that some feed gave an article."""
+
+    __tablename__ = "article_category"
+    __table_args__ = (PrimaryKeyConstraint("article_id", "category"),)
+
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
+    category: Mapped[str]
+
+
+class FeedEntry(Base):
+    """Where an article stands in a feed: the same piece in two feeds is one article, two entries."""
+
+    __tablename__ = "feed_entry"
+    __table_args__ = (PrimaryKeyConstraint("feed_id", "guid"), Index(None, "article_id"))
+
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"))
+    guid: Mapped[LongText]
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
+    first_seen_at: Mapped[datetime]

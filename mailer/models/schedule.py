@@ -1,0 +1,68 @@
+"""Schedules: when a newsletter goes out, and within which limits."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, PrimaryKey
+
+
+class ScheduleKind(StrEnum):
+    """How a schedule names its slots."""
+
+    DAYS = "days"
+    MONTHDAY = "monthday"
+    CRON = "cron"
+    ONCE = "once"
+
+
+class Schedule(Base):
+    """When a newsletter goes out.
+
+    `at` is a wall time "HH:MM", `days` a comma-separated list of mon … sun, `cron` five fields, `once` a
+    local date and time; which of them counts is told by `kind`. Slots up to `active_from` do not exist.
+    `max_age` empty means 30 days, or twice the longest gap between slots if that is more.
+    `newcomers` is the number of earlier articles in a reader's first digest; 0 means none.
+    """
+
+    __tablename__ = "schedule"
+    __table_args__ = (
+        Index(
+            "uq_schedule_newsletter_id_name",
+            "newsletter_id",
+            "name",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        Index(
+            "uq_schedule_newsletter_id_default",
+            "newsletter_id",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
+    )
+
+    id: Mapped[PrimaryKey]
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"))
+    name: Mapped[str]
+    kind: Mapped[ScheduleKind]
+    at: Mapped[str | None]
+    days: Mapped[str | None]
+    monthday: Mapped[int | None]
+    cron: Mapped[str | None]
+    once: Mapped[str | None]
+    zone: Mapped[str]
+    min_articles: Mapped[int] = mapped_column(default=1)
+    max_articles: Mapped[int] = mapped_column(default=20)
+    max_age: Mapped[timedelta | None]
+    max_lateness: Mapped[timedelta] = mapped_column(default=timedelta(hours=6))
+    newcomers: Mapped[int] = mapped_column(default=5)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    active_from: Mapped[datetime]
+    paused_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]

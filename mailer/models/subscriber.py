@@ -1,0 +1,92 @@
+"""Readers: requests to subscribe, the people who confirmed, and what they subscribed to.
+
+`public_id` columns are random 63-bit numbers. Links carry them instead of row ids, so that a link made
+before a backup was restored can never name the row of somebody else.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+
+
+class Subscriber(Base):
+    """A person who confirmed here, or whom staff entered with a recorded consent source.
+
+    `key_hash` is the keyed hash of `address_key` under the identity key; suppressions are found by it,
+    so that they hold when the address itself has been erased.
+    """
+
+    __tablename__ = "subscriber"
+
+    id: Mapped[PrimaryKey]
+    public_id: Mapped[int] = mapped_column(unique=True)
+    address: Mapped[str]
+    address_key: Mapped[str] = mapped_column(unique=True)
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    created_at: Mapped[datetime]
+    erased_at: Mapped[datetime | None]
+
+
+class Subscription(Base):
+    """A subscriber's place in one newsletter.
+
+    `start_article` is the newest article of the whole installation when the reader confirmed or resumed:
+    only later ones are due. `first_digest_id` is the digest that took the newcomer's earlier articles.
+    """
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("subscriber_id", "newsletter_id"),
+        Index(None, "schedule_id", "start_article"),
+        Index(None, "newsletter_id"),
+    )
+
+    id: Mapped[PrimaryKey]
+    public_id: Mapped[int] = mapped_column(unique=True)
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"))
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"))
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
+    start_article: Mapped[int]
+    first_digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    confirmed_at: Mapped[datetime]
+    paused_at: Mapped[datetime | None]
+    left_at: Mapped[datetime | None]
+    left_reason: Mapped[str | None]
+
+
+class Signup(Base):
+    """A request that awaits confirmation by mail; purged when it has expired."""
+
+    __tablename__ = "signup"
+    __table_args__ = (Index(None, "expires_at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[PrimaryKey]
+    public_id: Mapped[int] = mapped_column(unique=True)
+    address: Mapped[str]
+    address_key: Mapped[str] = mapped_column(index=True)
+    key_hash: Mapped[str]
+    name: Mapped[str | None]
+    language: Mapped[str]
+    wording_id: Mapped[int] = mapped_column(ForeignKey("wording.id"))
+    ip: Mapped[str | None]
+    user_agent: Mapped[LongText | None]
+    source: Mapped[LongText]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    dropped_at: Mapped[datetime | None]
+
+
+class SignupChoice(Base):
+    """One newsletter that a sign-up asks for, with the schedule it was asked on."""
+
+    __tablename__ = "signup_choice"
+    __table_args__ = (PrimaryKeyConstraint("signup_id", "newsletter_id"),)
+
+    signup_id: Mapped[int] = mapped_column(ForeignKey("signup.id", ondelete="CASCADE"))
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id", ondelete="CASCADE"))
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))

@@ -1,0 +1,54 @@
+"""Suppressions: the decisions that an address gets no mail."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+
+
+class SuppressionReason(StrEnum):
+    """Why an address gets no mail."""
+
+    STAFF = "staff"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    NOT_ME = "not_me"
+    ERASED = "erased"
+
+
+class Suppression(Base):
+    """An address that gets no mail: from any newsletter, or from one where `newsletter_id` is set.
+
+    Found by the keyed hash, so that it outlives the address; `address` is there for staff to read and
+    goes when the reader is erased.
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        Index(
+            "uq_suppression_key_hash_everywhere",
+            "key_hash",
+            unique=True,
+            sqlite_where=text("newsletter_id IS NULL"),
+            postgresql_where=text("newsletter_id IS NULL"),
+        ),
+        Index(
+            "uq_suppression_key_hash_newsletter_id",
+            "key_hash",
+            "newsletter_id",
+            unique=True,
+            sqlite_where=text("newsletter_id IS NOT NULL"),
+            postgresql_where=text("newsletter_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[PrimaryKey]
+    key_hash: Mapped[str]
+    address: Mapped[str | None]
+    newsletter_id: Mapped[int | None] = mapped_column(ForeignKey("newsletter.id"))
+    reason: Mapped[SuppressionReason]
+    detail: Mapped[LongText | None]
+    created_at: Mapped[datetime]

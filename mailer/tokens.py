@@ -1,0 +1,116 @@
+"""Link tokens and everything else that is derived from the two keys. Nothing derived is ever stored.
+
+A token is base64url of purpose, public id, expiry and a MAC over the three. The secret key may rotate
+and signs what lives for days; the identity key never does and makes what must work for ever.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+from mailer.errors import BadToken, ExpiredToken
+
+_TAG_BYTES = 16
+_HEAD_BYTES = 13
+"""One byte of purpose, eight of public id, four of expiry."""
+
+
+class Purpose(Enum):
+    """What a token allows; a token of one purpose is worth nothing for another."""
+
+    CONFIRM = b"c"
+    NOT_ME = b"n"
+    PREFERENCES = b"p"
+    REVIEW = b"r"
+    EXPORT = b"x"
+    UNSUBSCRIBE = b"u"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of an installation.
+
+    Args:
+        secrets: the first signs, all verify.
+        identity: signs unsubscribe links, hashes addresses; never rotated.
+    """
+
+    secrets: tuple[bytes, ...] = field(repr=False)
+    identity: bytes = field(repr=False)
+
+    def make(self, purpose: Purpose, public_id: int, expires: datetime | None = None) -> str:
+        """A token for `purpose` on the row with `public_id`, until `expires` (UTC; None: for ever)."""
+        seconds = 0 if expires is None else int(expires.timestamp())
+        head = purpose.value + public_id.to_bytes(8) + seconds.to_bytes(4)
+        tag = _tag(self._signers(purpose)[0], b"token", head)
+        return base64.urlsafe_b64encode(head + tag).rstrip(b"=").decode("ascii")
+
+    def read(self, token: str, purpose: Purpose, now: datetime) -> int:
+        """The public id in `token`.
+
+        Raises:
+            BadToken: it was not made here for this purpose.
+            ExpiredToken: it was, but its time is over.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise BadToken from error
+        head, tag = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
+        if len(tag) != _TAG_BYTES or head[:1] != purpose.value:
+            raise BadToken
+        valid = [
+            hmac.compare_digest(_tag(key, b"token", head), tag) for key in self._signers(purpose)
+        ]
+        # One token has one spelling: the spare bits of base64 must not make a second one.
+        if not any(valid) or base64.urlsafe_b64encode(raw).rstrip(b"=") != token.encode("ascii"):
+            raise BadToken
+        seconds = int.from_bytes(head[9:])
+        if seconds and now >= datetime.fromtimestamp(seconds, UTC):
+            raise ExpiredToken
+        return int.from_bytes(head[1:9])
+
+    def key_hash(self, address_key: str) -> str:
+        """The keyed hash under which an address is suppressed: 64 hex digits."""
+        return hmac.new(
+            self.identity, b"address\0" + address_key.encode(), hashlib.sha256
+        ).hexdigest()
+
+    def fingerprint(self) -> str:
+        """What a database remembers of the identity key, to refuse another one."""
+        return _tag(self.identity, b"fingerprint", b"").hex()
+
+    def form_stamp(self, at: datetime) -> str:
+        """A signed form time, so that a form says when it was shown: `seconds.tag`."""
+        seconds = str(int(at.timestamp()))
+        return f"{seconds}.{_tag(self.secrets[0], b'form', seconds.encode()).hex()}"
+
+    def read_form_stamp(self, stamp: str) -> datetime | None:
+        """When the form with this stamp was shown (UTC), or None where it was not made here."""
+        seconds, _, tag = stamp.partition(".")
+        if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 11 and tag.isascii()):
+            return None
+        for key in self.secrets:
+            if hmac.compare_digest(_tag(key, b"form", seconds.encode()).hex(), tag):
+                return datetime.fromtimestamp(int(seconds), UTC)
+        return None
+
+    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> str:
+        """The Message-ID of the mail in that ledger row, the same at every attempt (RFC 5322 3.6.4).
+
+        The creation time is in it because row ids come again after a backup is restored.
+        """
+        seed = f"{table}:{row_id}:{created_at.astimezone(UTC).isoformat()}".encode()
+        tag = _tag(self.identity, b"message-id", seed).hex()
+        return f"<{table[:1]}{row_id}.{tag}@{domain}>"
+
+    def _signers(self, purpose: Purpose) -> tuple[bytes, ...]:
+        return (self.identity,) if purpose is Purpose.UNSUBSCRIBE else self.secrets
+
+
+def _tag(key: bytes, domain: bytes, data: bytes) -> bytes:
+    return hmac.new(key, domain + b"\0" + data, hashlib.sha256).digest()[:_TAG_BYTES]
