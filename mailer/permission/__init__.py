@@ -1,0 +1,1 @@
+"""Whether we may mail an address, and what people do to change that: leave, be suppressed, consent."""

@@ -1,0 +1,106 @@
+"""May we mail this address? The one rule, as SQL predicates: build, plan, import and send all ask here.
+
+Only reads; leaving and suppressing are decided next door. Nothing else may look at `left_at`,
+`paused_at`, `erased_at` or the suppressions to decide about a mail.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, literal, not_, or_, select
+
+from mailer.models import (
+    Notice,
+    NoticeKind,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+    Suppression,
+    SuppressionReason,
+)
+
+CONFIRMATION_AFTER_BOUNCE = timedelta(days=30)
+"""How long after a hard bounce an address may ask for a confirmation again."""
+
+
+def may_mail() -> ColumnElement[bool]:
+    """True for a subscription whose reader may get a digest now.
+
+    For a statement whose FROM has `Subscription` joined to `Subscriber`, or that encloses one.
+    """
+    return and_(
+        Subscription.left_at.is_(None),
+        Subscription.paused_at.is_(None),
+        Subscriber.erased_at.is_(None),
+        not_(_reader_is_suppressed()),
+    )
+
+
+def why_not() -> ColumnElement[str | None]:
+    """Why a subscription's reader gets no digest: left, erased, suppressed or paused; NULL if they may.
+
+    For the same statements as `may_mail`, and NULL exactly where that is true.
+    """
+    return case(
+        (Subscription.left_at.is_not(None), literal("left")),
+        (Subscriber.erased_at.is_not(None), literal("erased")),
+        (_reader_is_suppressed(), literal("suppressed")),
+        (Subscription.paused_at.is_not(None), literal("paused")),
+        else_=None,
+    )
+
+
+def is_suppressed(
+    key_hash: ColumnElement[str] | str, newsletter_id: ColumnElement[int] | int
+) -> ColumnElement[bool]:
+    """True where the address with `key_hash` is suppressed everywhere or for that newsletter."""
+    return _suppressed(key_hash, or_(_everywhere(), Suppression.newsletter_id == newsletter_id))
+
+
+def notice_may_be_mailed(now: datetime) -> ColumnElement[bool]:
+    """True for a `Notice` that may be sent at `now` (aware UTC).
+
+    A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
+    by a suppression everywhere, or when every newsletter it is about is suppressed for the address.
+    A hard bounce longer ago than `CONFIRMATION_AFTER_BOUNCE` does not stop a confirmation.
+    """
+    old_bounce = and_(
+        Notice.kind == NoticeKind.CONFIRMATION,
+        Suppression.reason == SuppressionReason.BOUNCED,
+        Suppression.created_at < now - CONFIRMATION_AFTER_BOUNCE,
+    )
+    everywhere = _suppressed(Notice.key_hash, _everywhere(), not_(old_bounce))
+    its_newsletter = _suppressed(Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id)
+    some_choice_is_free = (
+        select(SignupChoice.signup_id)
+        .where(
+            SignupChoice.signup_id == Notice.signup_id,
+            not_(
+                _suppressed(
+                    Notice.key_hash, Suppression.newsletter_id == SignupChoice.newsletter_id
+                )
+            ),
+        )
+        .correlate_except(SignupChoice)
+        .exists()
+    )
+    return and_(not_(everywhere), or_(not_(its_newsletter), some_choice_is_free))
+
+
+def _reader_is_suppressed() -> ColumnElement[bool]:
+    return _suppressed(
+        Subscriber.key_hash,
+        or_(_everywhere(), Suppression.newsletter_id == Subscription.newsletter_id),
+    )
+
+
+def _everywhere() -> ColumnElement[bool]:
+    return Suppression.newsletter_id.is_(None)
+
+
+def _suppressed(key_hash: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists(
+        select(Suppression.id)
+        .where(Suppression.key_hash == key_hash, *which)
+        .correlate_except(Suppression)
+    )
