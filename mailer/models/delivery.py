@@ -122,7 +122,8 @@ class NoticeKind(StrEnum):
 class Notice(FrozenContent, LedgerColumns, Base):
     """One transactional mail. Its content holds marker words, never a usable link.
 
-    `rate_key` and `network` are set where a sign-up caused it: the limits on sign-ups count these rows.
+    `rate_key`, `network` and `not_before` are set where a sign-up caused it: the limits on sign-ups
+    count these rows. `not_before` is when the limit on all sign-ups together lets it go out first.
     """
 
     __tablename__ = "notice"
@@ -137,6 +138,7 @@ class Notice(FrozenContent, LedgerColumns, Base):
         Index("ix_notice_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
         Index(None, "rate_key", "created_at"),
         Index(None, "network", "created_at"),
+        Index(None, "not_before"),
         {"sqlite_autoincrement": True},
     )
 
@@ -149,3 +151,4 @@ class Notice(FrozenContent, LedgerColumns, Base):
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id"))
     rate_key: Mapped[str | None]
     network: Mapped[str | None]
+    not_before: Mapped[datetime | None]

@@ -71,7 +71,6 @@ class Signup(Base):
     key_hash: Mapped[str]
     name: Mapped[str | None]
     language: Mapped[str]
-    wording_id: Mapped[int] = mapped_column(ForeignKey("wording.id"))
     ip: Mapped[str | None]
     user_agent: Mapped[LongText | None]
     source: Mapped[LongText]
@@ -82,7 +81,7 @@ class Signup(Base):
 
 
 class SignupChoice(Base):
-    """One newsletter that a sign-up asks for, with the schedule it was asked on."""
+    """One newsletter that a sign-up asks for, with the schedule and the consent sentence shown for it."""
 
     __tablename__ = "signup_choice"
     __table_args__ = (PrimaryKeyConstraint("signup_id", "newsletter_id"),)
@@ -90,3 +89,4 @@ class SignupChoice(Base):
     signup_id: Mapped[int] = mapped_column(ForeignKey("signup.id", ondelete="CASCADE"))
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id", ondelete="CASCADE"))
     schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
+    wording_id: Mapped[int] = mapped_column(ForeignKey("wording.id"))
