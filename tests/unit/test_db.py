@@ -1,0 +1,130 @@
+"""Sessions: what they commit, what they refuse, and that SQLite's writers wait in order."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text, update
+from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
+
+from mailer.db import Database, FifoLock
+from mailer.errors import SettingsError
+from mailer.models import Installation, Newsletter, Subscription
+from tests import factories
+from tests.factories import NOW
+
+
+def test_a_write_session_commits(database: Database) -> None:
+    with database.write() as session:
+        factories.newsletter(session)
+    with database.read() as session:
+        assert session.query(Newsletter).count() == 1
+
+
+def test_a_write_session_that_fails_changes_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        factories.newsletter(session)
+        raise ZeroDivisionError
+    with database.read() as session:
+        assert session.query(Newsletter).count() == 0
+
+
+def test_a_read_session_keeps_nothing(sqlite_database: Database) -> None:
+    with sqlite_database.read() as session:
+        factories.newsletter(session)
+    with sqlite_database.read() as session:
+        assert session.query(Newsletter).count() == 0
+
+
+def test_a_read_session_on_postgresql_refuses_to_write(postgresql_database: Database) -> None:
+    with pytest.raises(DatabaseError), postgresql_database.read() as session:
+        factories.newsletter(session)
+
+
+def test_instants_come_back_aware_and_in_utc(database: Database) -> None:
+    elsewhere = datetime(2026, 11, 24, 10, 0, tzinfo=timezone(timedelta(hours=4)))
+    with database.write() as session:
+        factories.newsletter(session, created_at=elsewhere)
+    with database.read() as session:
+        found = session.query(Newsletter).one().created_at
+    assert (found, found.tzinfo) == (NOW, UTC)
+
+
+def test_a_naive_time_is_refused(database: Database) -> None:
+    with pytest.raises(StatementError, match="naive"), database.write() as session:
+        factories.newsletter(session, created_at=datetime(2026, 11, 24))  # noqa: DTZ001
+
+
+def test_foreign_keys_hold(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(
+            Subscription(
+                public_id=1,
+                subscriber_id=77,
+                newsletter_id=77,
+                schedule_id=77,
+                start_article=0,
+                confirmed_at=NOW,
+            )
+        )
+
+
+def test_a_read_modify_write_of_many_threads_loses_nothing(database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("CREATE TABLE counter (n integer)"))
+        session.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def add(_: int) -> None:
+        with database.write() as session:
+            lock = "" if database.is_sqlite else " FOR UPDATE"
+            n = session.scalar(text(f"SELECT n FROM counter{lock}"))
+            session.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(80)))
+    with database.read() as session:
+        assert session.scalar(text("SELECT n FROM counter")) == 80
+
+
+def test_sqlite_is_durable_and_checks_foreign_keys(sqlite_database: Database) -> None:
+    with sqlite_database.read() as session:
+        found = [
+            session.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert found == ["wal", 2, 1]
+
+
+def test_the_lock_is_granted_in_order() -> None:
+    lock = FifoLock()
+    order: list[int] = []
+
+    def enter(number: int) -> None:
+        with lock:
+            order.append(number)
+
+    threads = []
+    with lock:
+        for number in range(10):
+            thread = threading.Thread(target=enter, args=(number,))
+            thread.start()
+            threads.append(thread)
+            while len(lock._waiting) <= number:
+                pass
+    for thread in threads:
+        thread.join()
+    assert order == list(range(10))
+
+
+@pytest.mark.parametrize("url", ["", "mailer.db", "mysql://host/name", "nonsense://x", "sqlite"])
+def test_a_url_that_is_no_database_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"sqlite:///"):
+        Database(url)
+
+
+def test_the_installation_has_one_row(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(Installation(id=2, identity_fingerprint="x", created_at=NOW))
+    with database.write() as session:
+        assert session.scalars(update(Installation).values(id=1).returning(Installation.id)).all()
