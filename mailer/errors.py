@@ -44,6 +44,10 @@ class BadMessage(MailerError):
     """A mail cannot be made from this; shorten or mend the text that is named."""
 
 
+class NeedsSmtputf8(BadMessage):
+    """This address has letters that only a relay with SMTPUTF8 takes; use a relay that offers it."""
+
+
 class FeedError(MailerError):
     """The feed could not be fetched; try `mailer feed refresh` again later."""
 

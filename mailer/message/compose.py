@@ -1,0 +1,196 @@
+"""The bytes of a mail, composed from encoded segments: pure, and fast enough to be done per reader.
+
+An edition is compiled once; a reader's mail is a join. Never reads a clock, and never makes up a
+value: the same arguments give the same bytes, so that a retry is the same mail (RFC 5322 3.6.4).
+"""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer.errors import BadMessage
+from mailer.message.content import Content
+from mailer.message.encode import Body, body_text, encode_body
+from mailer.message.headers import (
+    Header,
+    date_line,
+    field_line,
+    mailbox_line,
+    message_id_line,
+    printable,
+    text_line,
+    to_line,
+    wire_address,
+)
+from mailer.message.marker import Pieces, ReaderField, cut
+
+MAX_HTML_BYTES = 100_000
+"""A longer HTML part is cut off by some mail programs, and with it the way to leave."""
+
+_OWN = frozenset(
+    {
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "sender",
+        "subject",
+        "date",
+        "message-id",
+        "reply-to",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+    }
+)
+"""Headers that no caller may add: they are made here, or a mail must not have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMail:
+    """A content with everything done that is the same for all its readers.
+
+    Attributes:
+        fields: the reader fields that occur, and so need a value.
+    """
+
+    fields: frozenset[ReaderField]
+    _fixed: bytes
+    _names: frozenset[str]
+    _subject: Pieces
+    _subject_line: bytes
+    _mime: bytes
+    _text: "_Part"
+    _between: bytes
+    _html: "_Part"
+    _close: bytes
+
+    def render(
+        self,
+        *,
+        to: str,
+        message_id: str,
+        date: datetime,
+        headers: Sequence[Header] = (),
+        fields: Mapping[ReaderField, str],
+        utf8: bool = False,
+    ) -> bytes:
+        """One reader's mail: complete RFC 5322 bytes, 7-bit with CRLF, not dot-stuffed.
+
+        Args:
+            to: the reader's address as they typed it.
+            message_id: `<dot-atom@domain>`, the same at every attempt.
+            date: aware; the same at every attempt.
+            headers: the reader's own, such as List-Unsubscribe.
+            fields: a value for each of `self.fields`; escaped here for their place.
+            utf8: the relay offers SMTPUTF8, so the local part of `to` may have any letters.
+
+        Raises:
+            NeedsSmtputf8: `to` needs SMTPUTF8, and `utf8` is false.
+            BadMessage: a value is missing, or cannot stand in a header.
+        """
+        missing = self.fields - fields.keys()
+        if missing:
+            raise BadMessage(f"no value was given for the reader's field {min(missing)}")
+        values = {field: printable(fields[field]) for field in self.fields}
+        subject = self._subject_line
+        if self._subject.fields:
+            subject = text_line("Subject", self._subject.fill(values))
+        return b"".join(
+            [
+                self._fixed,
+                to_line(to, utf8=utf8),
+                subject,
+                date_line(date),
+                message_id_line(message_id),
+                _lines(headers, self._names),
+                self._mime,
+                self._text.join(values),
+                self._between,
+                self._html.join({field: html.escape(value) for field, value in values.items()}),
+                self._close,
+            ]
+        )
+
+
+def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMail:
+    """`content` with its body encoded and its headers checked, once for all readers.
+
+    A build calls this too, before it freezes an edition, so that nothing is refused later.
+
+    Args:
+        headers: what all readers get besides From, Subject, Reply-To and MIME headers.
+
+    Raises:
+        BadMessage: a header or a field cannot be as it is, or the HTML is too long.
+    """
+    size = len(content.html.encode(errors="replace"))
+    if size > MAX_HTML_BYTES:
+        raise BadMessage(
+            f"the HTML part has {size} bytes, and {MAX_HTML_BYTES} is the limit;"
+            " send fewer articles or shorter summaries"
+        )
+    subject = cut(content.subject, content.marker)
+    # Checked without the readers' values, so that it is refused now or never.
+    subject_line = text_line("Subject", subject.fill(dict.fromkeys(ReaderField, "")))
+    text = cut(body_text(content.text), content.marker)
+    page = cut(body_text(content.html), content.marker)
+    fixed = [mailbox_line("From", content.from_name, content.from_address)]
+    if content.reply_to is not None:
+        fixed.append(field_line("Reply-To", wire_address(content.reply_to)))
+    fixed.append(_lines(headers, frozenset()))
+    # Neither an escape of quoted-printable nor base64 can hold it, and a retry has the same one.
+    boundary = f"=_{content.marker}"
+    return CompiledMail(
+        fields=frozenset(subject.fields + text.fields + page.fields),
+        _fixed=b"".join(fixed),
+        _names=frozenset(name.lower() for name, _ in headers),
+        _subject=subject,
+        _subject_line=subject_line,
+        _mime=(
+            "MIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'
+            f"\r\n--{boundary}\r\n"
+        ).encode("ascii"),
+        _text=_Part.of("plain", text),
+        _between=f"\r\n--{boundary}\r\n".encode("ascii"),
+        _html=_Part.of("html", page),
+        _close=f"\r\n--{boundary}--\r\n".encode("ascii"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the mail: its headers, its body, and the fields whose values go into the body."""
+
+    head: bytes
+    body: Body
+    fields: tuple[ReaderField, ...]
+
+    @classmethod
+    def of(cls, subtype: str, pieces: Pieces) -> "_Part":
+        """The part with this content, ready to be joined with the readers' values."""
+        body = encode_body([piece.encode() for piece in pieces.texts])
+        head = (
+            f"Content-Type: text/{subtype}; charset=utf-8\r\n"
+            f"Content-Transfer-Encoding: {body.encoding}\r\n\r\n"
+        )
+        return cls(head.encode("ascii"), body, pieces.fields)
+
+    def join(self, values: Mapping[ReaderField, str]) -> bytes:
+        """The part with one reader's values, which are escaped for it already."""
+        return self.head + self.body.join([values[field].encode() for field in self.fields])
+
+
+def _lines(headers: Iterable[Header], taken: frozenset[str]) -> bytes:
+    seen = set(taken)
+    lines = []
+    for name, value in headers:
+        key = name.lower()
+        if key in _OWN or key in seen:
+            raise BadMessage(f"a mail has the header {name} once, and it has it already; drop one")
+        seen.add(key)
+        lines.append(field_line(name, value))
+    return b"".join(lines)

@@ -1,0 +1,173 @@
+"""The two content transfer encodings, whole and in pre-encoded segments (RFC 2045 section 6).
+
+A body's fixed segments are encoded once; a reader's body is those and the reader's values, joined.
+Never decides what a body says, and never sees a header.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+_ROOM = 75
+"""An encoded line has at most 76 characters, and a soft line break needs one (RFC 2045 section 6.7)."""
+
+_SOFT_BREAK = b"=\r\n"
+
+_TABLE = [
+    bytes([byte]) if (33 <= byte <= 126 and byte != 61) or byte in b" \t" else b"=%02X" % byte
+    for byte in range(256)
+]
+# A line that is a lone dot would end the SMTP data, and mailbox files change "From " at a line's start.
+_LINE_START = re.compile(rb"\.|F(?=rom )")
+_DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Body(Protocol):
+    """An encoded body with holes for the reader's values."""
+
+    @property
+    def encoding(self) -> str:
+        """The value of Content-Transfer-Encoding."""
+
+    def join(self, values: Sequence[bytes]) -> bytes:
+        """The encoded body with one value in each hole, ending in CRLF."""
+
+
+def body_text(text: str) -> str:
+    """`text` as a body carries it: CRLF line ends, the last line ended, no control characters.
+
+    Control characters come from feeds by mistake and mean nothing in a mail, so they are dropped
+    here; in a header they are refused.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = _DROPPED.sub("", lines)
+    if not lines.endswith("\n"):
+        lines += "\n"
+    return lines.replace("\n", "\r\n")
+
+
+def encode_body(segments: Sequence[bytes]) -> Body:
+    """A body with a hole between each two of `segments`, in the encoding that makes it smaller.
+
+    Args:
+        segments: UTF-8 with CRLF line ends only; the last one ends in CRLF.
+    """
+    quoted = QuotedPrintable.of(segments)
+    packed = Base64.of(segments)
+    empty = [b""] * (len(segments) - 1)
+    return quoted if len(quoted.join(empty)) <= len(packed.join(empty)) else packed
+
+
+def quoted_printable(data: bytes) -> bytes:
+    """`data` in quoted-printable; its CRLFs stay line ends."""
+    return b"\r\n".join(_quoted_line(line) for line in data.split(b"\r\n"))
+
+
+def base64_lines(data: bytes) -> bytes:
+    """`data` in base64, every line ended by CRLF."""
+    return base64.encodebytes(data).replace(b"\n", b"\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPrintable:
+    """A quoted-printable body: a soft line break before and after a value keeps segments apart."""
+
+    segments: tuple[bytes, ...]
+    breaks: tuple[bytes, ...]
+    encoding = "quoted-printable"
+
+    @classmethod
+    def of(cls, segments: Sequence[bytes]) -> "QuotedPrintable":
+        """See `encode_body`."""
+        encoded = []
+        for segment in segments[:-1]:
+            line = quoted_printable(segment)
+            # After a line end, and at the very start, the value begins a line anyway.
+            encoded.append(line + _SOFT_BREAK if segment and not line.endswith(b"\r\n") else line)
+        encoded.append(quoted_printable(segments[-1]))
+        # Where the next segment begins with a line end, that ends the value's line.
+        breaks = tuple(
+            b"" if segment.startswith(b"\r\n") else _SOFT_BREAK for segment in segments[1:]
+        )
+        return cls(tuple(encoded), breaks)
+
+    def join(self, values: Sequence[bytes]) -> bytes:
+        """See `Body`."""
+        parts = [self.segments[0]]
+        for value, end, segment in zip(values, self.breaks, self.segments[1:], strict=True):
+            if value:
+                parts += (quoted_printable(value), end)
+            parts.append(segment)
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """A segment after `head` went into the group of three bytes that the value before it began."""
+
+    head: bytes
+    lines: bytes
+    tail: bytes
+
+    @classmethod
+    def of(cls, segment: bytes, taken: int) -> "_Phase":
+        end = taken + max(len(segment) - taken, 0) // 3 * 3
+        return cls(segment[:taken], base64_lines(segment[taken:end]), segment[end:])
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """A base64 body: each segment is encoded for the three places where a group of bytes may begin."""
+
+    first: _Phase
+    phases: tuple[tuple[_Phase, _Phase, _Phase], ...]
+    encoding = "base64"
+
+    @classmethod
+    def of(cls, segments: Sequence[bytes]) -> "Base64":
+        """See `encode_body`."""
+        return cls(
+            _Phase.of(segments[0], 0),
+            tuple(
+                (_Phase.of(segment, 0), _Phase.of(segment, 1), _Phase.of(segment, 2))
+                for segment in segments[1:]
+            ),
+        )
+
+    def join(self, values: Sequence[bytes]) -> bytes:
+        """See `Body`."""
+        parts = [self.first.lines]
+        carried = self.first.tail
+        for value, phases in zip(values, self.phases, strict=True):
+            group = carried + value
+            phase = phases[-len(group) % 3]
+            # A segment too short to fill the group leaves a rest, which is carried on.
+            group += phase.head
+            whole = len(group) // 3 * 3
+            parts += (base64_lines(group[:whole]), phase.lines)
+            carried = group[whole:] + phase.tail
+        parts.append(base64_lines(carried))
+        return b"".join(parts)
+
+
+def _quoted_line(line: bytes) -> bytes:
+    encoded = b"".join([_TABLE[byte] for byte in line])
+    if encoded.endswith((b" ", b"\t")):
+        # A relay may strip blanks at a line's end (RFC 2045 section 6.7 (3)).
+        encoded = encoded[:-1] + b"=%02X" % encoded[-1]
+    lines = []
+    while True:
+        start = _LINE_START.match(encoded)
+        if start:
+            encoded = b"=%02X" % encoded[0] + encoded[1:]
+        if len(encoded) <= _ROOM:
+            break
+        # An escape such as =D5 stays whole.
+        escape = encoded.rfind(b"=", _ROOM - 2, _ROOM)
+        cut = escape if escape >= 0 else _ROOM
+        lines.append(encoded[:cut])
+        encoded = encoded[cut:]
+    lines.append(encoded)
+    return b"=\r\n".join(lines)

@@ -1,0 +1,117 @@
+"""What every mail of a newsletter shares: its sender, its names and its colour, also where text must
+be readable on that colour. Nothing here says what a mail holds.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from mailer.errors import Refused
+from mailer.models import Newsletter
+
+_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_WHITE: Final = "#ffffff"
+_INK: Final = "#1c1c1e"
+_NIGHT: Final = "#1c1c1e"
+_READABLE: Final = 4.5
+"""The least contrast between text and its ground (WCAG 2, 1.4.3)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A newsletter as its readers see it.
+
+    Args:
+        color: #rrggbb.
+        publisher: who answers for it; named in every mail beside the postal address.
+
+    Raises:
+        Refused: `color` is no such colour.
+    """
+
+    slug: str
+    title: str
+    language: str
+    from_name: str
+    from_address: str
+    reply_to: str | None
+    postal_address: str
+    logo_url: str | None
+    color: str
+    publisher: str
+    privacy_url: str | None = None
+
+    def __post_init__(self) -> None:
+        check_color(self.color)
+
+    @classmethod
+    def of(
+        cls, newsletter: Newsletter, *, publisher: str | None, privacy_url: str | None = None
+    ) -> Self:
+        """The look of `newsletter`; without a publisher its title stands for one."""
+        return cls(
+            slug=newsletter.slug,
+            title=newsletter.title,
+            language=newsletter.language,
+            from_name=newsletter.from_name,
+            from_address=newsletter.from_address,
+            reply_to=newsletter.reply_to,
+            postal_address=newsletter.postal_address,
+            logo_url=newsletter.logo_url,
+            color=newsletter.color,
+            publisher=publisher or newsletter.title,
+            privacy_url=privacy_url,
+        )
+
+    @property
+    def on_color(self) -> str:
+        """The colour of text on `color`."""
+        return max(_WHITE, _INK, key=lambda text: contrast(text, self.color))
+
+    @property
+    def accent(self) -> str:
+        """`color`, as much darker as text on white needs."""
+        return _until_readable(self.color, toward=_INK, ground=_WHITE)
+
+    @property
+    def night_accent(self) -> str:
+        """`color`, as much lighter as text on a dark ground needs."""
+        return _until_readable(self.color, toward=_WHITE, ground=_NIGHT)
+
+
+def check_color(color: str) -> None:
+    """Raise Refused unless `color` is written #rrggbb."""
+    if not _COLOR.fullmatch(color):
+        raise Refused(f"{color!r} is no colour; write it like #1a5276")
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast ratio of two colours, from 1 (the same) to 21 (black and white)."""
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _until_readable(color: str, *, toward: str, ground: str) -> str:
+    for step in range(20):
+        mixed = _mixed(color, toward, step / 20)
+        if contrast(mixed, ground) >= _READABLE:
+            return mixed
+    return toward
+
+
+def _mixed(first: str, second: str, share: float) -> str:
+    pairs = zip(_channels(first), _channels(second), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def _luminance(color: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (channel / 255 for channel in _channels(color))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
