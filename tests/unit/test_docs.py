@@ -1,0 +1,58 @@
+"""The documentation is complete: no setting, command or option without a word about it."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from mailer.cli import main_group
+from mailer.settings import load
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def commands(group: click.Group, prefix: str = "mailer") -> list[tuple[str, click.Command]]:
+    found: list[tuple[str, click.Command]] = []
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += commands(command, f"{prefix} {name}")
+        else:
+            found.append((f"{prefix} {name}", command))
+    return found
+
+
+COMMANDS = commands(main_group)
+
+
+def test_every_setting_is_in_settings_md_with_its_default() -> None:
+    keys = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
+    shown = load(keys, None).shown
+    lines = (DOCS / "settings.md").read_text().splitlines()
+    rows = {line.split("|")[1].strip(" `"): line.split("|")[2].strip() for line in lines if "|" in line}
+    assert set(rows) - {"setting", "---"} == set(shown)
+    for name, default in shown.items():
+        if default and "KEY" not in name.upper():
+            assert rows[name] == f"`{default}`", name
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_and_option_is_in_commands_md(name: str, command: click.Command) -> None:
+    text = (DOCS / "commands.md").read_text()
+    heading = f"### {name}\n"
+    assert heading in text
+    section = text.split(heading, 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            longest = max(parameter.opts, key=len)
+            if longest not in {"--json", "--help", "--yes"}:
+                assert longest in section, (name, longest)
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_command_has_an_example(name: str, command: click.Command) -> None:
+    assert command.help
+    assert "Example" in command.help
+    assert name.removeprefix("mailer ") in command.help
