@@ -12,8 +12,7 @@ from datetime import datetime
 from mailer.errors import BadMessage
 from mailer.message.content import Content
 from mailer.message.encode import Body, body_text, encode_body
-from mailer.message.headers import (
-    Header,
+from mailer.message.field import (
     date_line,
     field_line,
     mailbox_line,
@@ -23,6 +22,7 @@ from mailer.message.headers import (
     to_line,
     wire_address,
 )
+from mailer.message.headers import Header
 from mailer.message.marker import Pieces, ReaderField, cut
 
 MAX_HTML_BYTES = 100_000

@@ -4,7 +4,7 @@ A body's fixed segments are encoded once; a reader's body is those and the reade
 Never decides what a body says, and never sees a header.
 """
 
-import base64
+import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,10 @@ _ROOM = 75
 
 _SOFT_BREAK = b"=\r\n"
 
-_TABLE = [
-    bytes([byte]) if (33 <= byte <= 126 and byte != 61) or byte in b" \t" else b"=%02X" % byte
-    for byte in range(256)
-]
+_UNSAFE = re.compile(rb"[^\t -<>-~]")
 # A line that is a lone dot would end the SMTP data, and mailbox files change "From " at a line's start.
-_LINE_START = re.compile(rb"\.|F(?=rom )")
+_LINE_START = re.compile(rb"^(?:\.|F(?=rom ))")
+_LAST_BLANK = re.compile(rb"[ \t]$")
 _DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -67,7 +65,8 @@ def quoted_printable(data: bytes) -> bytes:
 
 def base64_lines(data: bytes) -> bytes:
     """`data` in base64, every line ended by CRLF."""
-    return base64.encodebytes(data).replace(b"\n", b"\r\n")
+    lines = [binascii.b2a_base64(data[at : at + 57]) for at in range(0, len(data), 57)]
+    return b"".join(lines).replace(b"\n", b"\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +151,17 @@ class Base64:
         return b"".join(parts)
 
 
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"=%02X" % found[0][0]
+
+
 def _quoted_line(line: bytes) -> bytes:
-    encoded = b"".join([_TABLE[byte] for byte in line])
-    if encoded.endswith((b" ", b"\t")):
-        # A relay may strip blanks at a line's end (RFC 2045 section 6.7 (3)).
-        encoded = encoded[:-1] + b"=%02X" % encoded[-1]
+    encoded = _UNSAFE.sub(_escape, line)
+    # A relay may strip blanks at a line's end (RFC 2045 section 6.7 (3)).
+    encoded = _LAST_BLANK.sub(_escape, encoded)
     lines = []
     while True:
-        start = _LINE_START.match(encoded)
-        if start:
-            encoded = b"=%02X" % encoded[0] + encoded[1:]
+        encoded = _LINE_START.sub(_escape, encoded)
         if len(encoded) <= _ROOM:
             break
         # An escape such as =D5 stays whole.

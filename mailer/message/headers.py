@@ -1,240 +1,102 @@
-"""Header fields: what may stand in one, how it is encoded and folded, and which ones a mail has.
+"""Which headers a mail has beside From, To and what MIME needs: the matrix of digests and notices.
 
-Refuses what could start a second header. Never encodes a structured field other than its phrase:
-an encoded List-Unsubscribe is one that no mail program sees (RFC 2047 section 5).
+Those of a digest come apart: what all its readers get, and what is each reader's own.
 """
 
-import base64
 import re
-import string
-import unicodedata
-from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import format_datetime
 
-from mailer import address
-from mailer.errors import BadAddress, BadMessage, NeedsSmtputf8
+from mailer.errors import BadMessage
+from mailer.message.field import ATOM, phrase, wire_address
 
 Header = tuple[str, str]
 
-_LINE = 78
-_LINE_WITH_WORD = 76
-"""A line that holds an encoded-word (RFC 2047 section 2)."""
-_LONGEST_LINE = 998
-_WORD = 64
-"""The most characters of an encoded-word here. 75 are allowed, but the header's name precedes the first."""
-
-_BLANKS = re.compile(r"[ \t\r\n]+")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NAME = re.compile(r"[!-9;-~]+")
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_PHRASE = re.compile(rf"{_ATOM}(?: {_ATOM})*")
-_DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_ADDR_SPEC = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_DOMAIN}")
-_MESSAGE_ID = re.compile(rf"<{_ATOM}(?:\.{_ATOM})*@{_DOMAIN}>")
-_WORD_SAFE = frozenset(string.ascii_letters.encode() + b"0123456789!*+-/")
-_WORD_TABLE = [
-    chr(byte) if byte in _WORD_SAFE else "_" if byte == 32 else f"={byte:02X}"
-    for byte in range(256)
-]
-"""Q keeps no more than a phrase allows (RFC 2047 section 5 (3))."""
+_LIST_ID = re.compile(rf"{ATOM}(?:\.{ATOM})+")
+_LONGEST_LIST_ID = 255
 
 
-def one_line(text: str) -> str:
-    """`text` without surrounding blanks, each run of blanks and line ends inside one space."""
-    return _BLANKS.sub(" ", text).strip(" ")
-
-
-def printable(text: str) -> str:
-    """`text` as one line without any control character, for a reader's own value.
-
-    A reader's value is mended and not refused: nobody should miss a mail for the name they typed.
-    """
-    return one_line(_CONTROL.sub(" ", text))
-
-
-def field_line(name: str, value: str) -> bytes:
-    """The lines of a header that is structured or plain ASCII, folded at its spaces, CRLF included.
-
-    Raises:
-        BadMessage: it has a character that may not stand there, or a word too long for a line
-            (RFC 5322 section 2.1.1).
-    """
-    if not _NAME.fullmatch(name):
-        raise BadMessage(f"{name!r} is no name of a header; use letters, digits and hyphens")
-    if not value or not value.isascii() or not value.isprintable():
-        raise BadMessage(f"the header {name} cannot hold {value!r}; use one line of plain ASCII")
-    return fold(f"{name}: {value}")
-
-
-def text_line(name: str, text: str) -> bytes:
-    """The lines of a header that holds free text, encoded where it must be, such as Subject.
-
-    Blanks and line ends are collapsed first: a title from a feed may hold some.
-
-    Raises:
-        BadMessage: it is empty or has control characters.
-    """
-    text = _clean(name, text)
-    line = f"{name}: {text}"
-    if text.isascii() and "=?" not in text and max(map(len, text.split(" "))) < _WORD:
-        return fold(line)
-    return fold(f"{name}: {encoded_words(text)}")
-
-
-def mailbox_line(name: str, display_name: str, addr_spec: str) -> bytes:
-    """The lines of a header that holds one mailbox, such as From.
-
-    Raises:
-        BadMessage: the name has control characters, an @ or a pictograph, or the address is none.
-    """
-    wrong = display_name_fault(display_name)
-    if wrong:
-        raise BadMessage(
-            f"the name in {name}, {display_name!r}, {wrong}; use the publication's name"
-        )
-    return fold(f"{name}: {phrase(display_name)} <{wire_address(addr_spec)}>")
-
-
-def date_line(date: datetime) -> bytes:
-    """The Date header, in UTC as +0000: -0000 would say that the zone is not known (RFC 5322 3.3)."""
-    return b"Date: %s\r\n" % format_datetime(date.astimezone(UTC)).encode("ascii")
-
-
-def message_id_line(message_id: str) -> bytes:
-    """The Message-ID header.
-
-    Raises:
-        BadMessage: it is not <dot-atom@domain> (RFC 5322 section 3.6.4).
-    """
-    if not _MESSAGE_ID.fullmatch(message_id):
-        raise BadMessage(f"{message_id!r} is no Message-ID; make it with the installation's keys")
-    return field_line("Message-ID", message_id)
-
-
-def to_line(to: str, *, utf8: bool) -> bytes:
-    """The To header with this one address.
-
-    A local part that is not ASCII is written as it is, which only a relay with SMTPUTF8 takes
-    (RFC 6532 section 3.2); it is never mangled into something else.
+def digest_headers(
+    *,
+    digest_id: int,
+    slug: str,
+    title: str,
+    list_id: str,
+    from_address: str,
+    help_url: str,
+    automatic: bool = True,
+) -> tuple[Header, ...]:
+    """The headers that all readers of a digest get.
 
     Args:
-        to: a valid address, its domain in letters or as A-labels.
-        utf8: the relay offers SMTPUTF8.
+        slug, title, list_id: of the newsletter; `list_id` without angle brackets.
+        from_address: its domain names the sender in Feedback-ID, the same in all digests.
+        help_url: an https page that says how to change or end a subscription.
+        automatic: False for a letter that staff wrote by hand (RFC 3834 section 5.2).
 
     Raises:
-        NeedsSmtputf8: the address needs it, and it is not offered.
-        BadMessage: this is no address.
+        BadMessage: `list_id` is no identifier of a list, or the title has control characters.
     """
-    return b"To: %s\r\n" % wire_address(to, utf8=utf8).encode()
+    return (
+        ("List-Id", list_id_value(title, list_id)),
+        ("List-Post", "NO"),
+        ("List-Help", f"<{help_url}>"),
+        *([("Auto-Submitted", "auto-generated")] if automatic else []),
+        ("Precedence", "bulk"),
+        ("Feedback-ID", f"{digest_id}:{slug}:digest:{_feedback_sender(from_address)}"),
+        ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        ("X-Mailer-Digest", str(digest_id)),
+    )
 
 
-def needs_smtputf8(addr_spec: str) -> bool:
-    """Whether this address can only be written with SMTPUTF8: its local part is not ASCII (RFC 6531)."""
-    return not addr_spec.rpartition("@")[0].isascii()
+def reader_headers(
+    *, delivery_id: int, unsubscribe_url: str, unsubscribe_mailto: str | None = None
+) -> tuple[Header, ...]:
+    """The headers of a digest that are one reader's own.
+
+    Args:
+        unsubscribe_url: answers a one-click POST (RFC 8058 section 3.1).
+        unsubscribe_mailto: a mailto: URL that does the same, or None.
+    """
+    urls = (
+        [unsubscribe_url] if unsubscribe_mailto is None else [unsubscribe_url, unsubscribe_mailto]
+    )
+    return (
+        ("List-Unsubscribe", ", ".join(f"<{url}>" for url in urls)),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("X-Mailer-Delivery", str(delivery_id)),
+    )
 
 
-def wire_address(addr_spec: str, *, utf8: bool = False) -> str:
-    """The address as envelope and headers carry it: the domain as A-labels, the local part untouched.
+def notice_headers(*, title: str = "", list_id: str | None = None) -> tuple[Header, ...]:
+    """The headers of a notice; with the newsletter's title and List-Id where it belongs to one.
+
+    Without List-Unsubscribe and Precedence: a notice answers what one person did (RFC 8058 section 1).
 
     Raises:
-        NeedsSmtputf8: the local part is not ASCII, and `utf8` does not allow that.
-        BadMessage: this is no address.
+        BadMessage: as `digest_headers`.
     """
-    if _ADDR_SPEC.fullmatch(addr_spec):
-        return addr_spec
-    try:
-        valid = address.parse(addr_spec)
-    except BadAddress as error:
-        raise BadMessage(f"{addr_spec!r} is no address; mend it") from error
-    local = valid.typed.rpartition("@")[0]
-    if not utf8 and not local.isascii():
-        raise NeedsSmtputf8
-    return f"{local}@{valid.key.rpartition('@')[2]}"
+    return (
+        *([] if list_id is None else [("List-Id", list_id_value(title, list_id))]),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+    )
 
 
-def phrase(text: str) -> str:
-    """`text` as a phrase: atoms, a quoted-string or encoded-words (RFC 5322 3.2.5, RFC 2047 5).
+def list_id_value(title: str, list_id: str) -> str:
+    """The value of List-Id (RFC 2919 section 3), without the title where that makes it too long.
 
     Raises:
-        BadMessage: it is empty or has control characters.
+        BadMessage: `list_id` is no identifier of a list.
     """
-    text = _clean("name", text)
-    if not text.isascii() or "=?" in text or len(text) > _WORD:
-        return encoded_words(text)
-    if _PHRASE.fullmatch(text):
-        return text
-    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
-
-
-def encoded_words(text: str) -> str:
-    """`text` as encoded-words of whole characters, in B or Q, whichever is shorter (RFC 2047)."""
-    room = _WORD - len("=?utf-8?q??=")
-    in_b = [base64.b64encode(raw).decode("ascii") for raw in _words(text, room // 4 * 3, len)]
-    in_q = [_quoted(raw) for raw in _words(text, room, lambda raw: len(_quoted(raw)))]
-    letter, words = min(("b", in_b), ("q", in_q), key=lambda choice: sum(map(len, choice[1])))
-    return " ".join(f"=?utf-8?{letter}?{word}?=" for word in words)
-
-
-def fold(line: str) -> bytes:
-    """A header line folded at its spaces: at most 78 columns, 76 with an encoded-word in it.
-
-    A word that is longer stands alone in its line, but the first stays beside the header's name.
-
-    Raises:
-        BadMessage: a word makes a line of more than 998 (RFC 5322 section 2.1.1).
-    """
-    name, _, rest = line.partition(" ")
-    first, *words = rest.split(" ")
-    lines = [f"{name} {first}"]
-    for word in words:
-        longer = f"{lines[-1]} {word}"
-        if len(longer) <= (_LINE_WITH_WORD if "=?" in longer else _LINE):
-            lines[-1] = longer
-        else:
-            lines.append(f" {word}")
-    if max(map(len, lines)) > _LONGEST_LINE:
-        raise BadMessage(f"the header {name} has a word that is too long for a mail; shorten it")
-    return "\r\n".join([*lines, ""]).encode("ascii")
-
-
-def display_name_fault(text: str) -> str | None:
-    """What providers refuse in a sender's display name, or None where it is good."""
-    if "@" in text:
-        return "has an @, as if it were an address"
-    if any(
-        (unicodedata.category(letter) == "So" and letter >= "\u2300") or letter in "\ufe0f\u20e3"
-        for letter in text
-    ):
-        return "has a pictograph"
-    return None
-
-
-def _clean(name: str, text: str) -> str:
-    text = one_line(text)
-    wrong = _CONTROL.search(text)
-    if wrong:
+    if not _LIST_ID.fullmatch(list_id):
         raise BadMessage(
-            f"the {name} has the control character U+{ord(wrong[0]):04X} in it; take it out"
+            f"{list_id!r} is no List-Id; use a name in your domain: daily.news.example"
         )
-    if not text:
-        raise BadMessage(f"the {name} is empty; give one")
-    return text
+    value = f"{phrase(title)} <{list_id}>" if title else f"<{list_id}>"
+    return value if len(value) <= _LONGEST_LIST_ID else f"<{list_id}>"
 
 
-def _quoted(raw: bytes) -> str:
-    return "".join([_WORD_TABLE[byte] for byte in raw])
-
-
-def _words(text: str, room: int, cost: Callable[[bytes], int]) -> list[bytes]:
-    """`text` in UTF-8, cut before the character with which a word would cost more than `room`."""
-    words = []
-    word, used = b"", 0
-    for letter in text:
-        raw = letter.encode()
-        if used + cost(raw) > room:
-            words.append(word)
-            word, used = b"", 0
-        word += raw
-        used += cost(raw)
-    return [*words, word]
+def _feedback_sender(from_address: str) -> str:
+    """5 to 15 letters and digits that stay the same for all mails of a sender's domain."""
+    domain = wire_address(from_address).rpartition("@")[2]
+    letters = "".join(letter for letter in domain.lower() if letter.isalnum())
+    return letters[:15].ljust(5, "0")
