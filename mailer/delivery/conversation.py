@@ -15,16 +15,20 @@ from mailer.errors import BadAddress, Refused
 
 
 class Step(StrEnum):
-    """What was asked of the relay: a reply, a drop or a timeout belongs to one of these."""
+    """What was asked of the relay: a reply, a drop or a timeout belongs to one of these.
+
+    `CONNECT` comes before the conversation, `BLOCK` is the body's way between 354 and the final dot.
+    """
 
     CONNECT = "connect"
+    GREETING = "greeting"
     EHLO = "ehlo"
     STARTTLS = "starttls"
     AUTH = "auth"
     MAIL = "mail"
     RCPT = "rcpt"
     DATA = "data"
-    BODY = "body"
+    BLOCK = "block"
     DOT = "dot"
     RSET = "rset"
     QUIT = "quit"
@@ -150,7 +154,7 @@ class Conversation:
         self._credentials = credentials
         self._ehlo = True
         self._replies = ReplyReader()
-        self._awaited: deque[Step] = deque([Step.CONNECT])
+        self._awaited: deque[Step] = deque([Step.GREETING])
         self._answers: deque[bytes] = deque()
         self._out: list[bytes] = []
         self._recipient = b""
@@ -159,7 +163,7 @@ class Conversation:
         self._closed = False
         self.capabilities = Capabilities()
         self._handlers: dict[Step, Callable[[Reply], list[Event]]] = {
-            Step.CONNECT: self._on_greeting,
+            Step.GREETING: self._on_greeting,
             Step.EHLO: self._on_ehlo,
             Step.STARTTLS: self._on_starttls,
             Step.AUTH: self._on_auth,
@@ -173,9 +177,9 @@ class Conversation:
 
     @property
     def step(self) -> Step | None:
-        """The step whose reply is awaited; `BODY` between 354 and `finish`; None when idle."""
+        """The step whose reply is awaited; `BLOCK` between 354 and `finish`; None when idle."""
         if self._holding:
-            return Step.BODY
+            return Step.BLOCK
         return self._awaited[0] if self._awaited else None
 
     def take(self) -> bytes:
@@ -237,7 +241,7 @@ class Conversation:
 
     def _on_reply(self, reply: Reply) -> list[Event]:
         step = self.step
-        if step is None or step is Step.BODY:
+        if step is None or step is Step.BLOCK:
             # Nothing was asked. A relay says 421 when it shuts down or is tired of waiting.
             return self._close(reply, f"the relay ended the connection: {reply}")
         if reply.code == 421:
@@ -258,7 +262,7 @@ class Conversation:
 
     def _on_greeting(self, reply: Reply) -> list[Event]:
         if not reply.accepted:
-            return self._refused(Step.CONNECT, reply)
+            return self._refused(Step.GREETING, reply)
         self._say_ehlo()
         return []
 

@@ -48,7 +48,7 @@ def begun(step: Step, **options: object) -> Conversation:
     if step is Step.DATA:
         return talk
     assert talk.receive(b"354 go\r\n") == [BodyWritten()]
-    if step is Step.BODY:
+    if step is Step.BLOCK:
         return talk
     talk.finish()
     return talk
@@ -64,7 +64,7 @@ def test_a_mail_is_said_step_by_step_and_stops_before_the_final_dot() -> None:
     assert talk.take() == b"DATA\r\n"
     assert talk.receive(b"354 go\r\n") == [BodyWritten()]
     assert talk.take() == BODY
-    assert talk.step is Step.BODY
+    assert talk.step is Step.BLOCK
     assert talk.take() == b""
     talk.finish()
     assert talk.take() == b".\r\n"
@@ -174,8 +174,8 @@ def test_the_password_is_in_no_repr() -> None:
 @pytest.mark.parametrize(
     ("options", "said", "step", "code"),
     [
-        ({}, b"554 go away\r\n", Step.CONNECT, 554),
-        ({}, b"421 busy\r\n", Step.CONNECT, 421),
+        ({}, b"554 go away\r\n", Step.GREETING, 554),
+        ({}, b"421 busy\r\n", Step.GREETING, 421),
         ({}, b"220 hi\r\n|421 busy\r\n", Step.EHLO, 421),
         ({}, b"220 hi\r\n|450 later\r\n", Step.EHLO, 450),
         ({}, b"220 hi\r\n|500 what\r\n|500 what\r\n", Step.EHLO, 500),
@@ -206,11 +206,11 @@ def test_the_password_is_in_no_repr() -> None:
             Step.AUTH,
             None,
         ),
-        ({}, b"hello\r\n", Step.CONNECT, None),
-        ({}, b"220-hi\r\n250 hi\r\n", Step.CONNECT, None),
-        ({}, b"199 hi\r\n", Step.CONNECT, None),
-        ({}, b"220-" + b"x" * LONGEST_REPLY, Step.CONNECT, None),
-        ({}, (b"220-" + b"x" * 500 + b"\r\n") * 200, Step.CONNECT, None),
+        ({}, b"hello\r\n", Step.GREETING, None),
+        ({}, b"220-hi\r\n250 hi\r\n", Step.GREETING, None),
+        ({}, b"199 hi\r\n", Step.GREETING, None),
+        ({}, b"220-" + b"x" * LONGEST_REPLY, Step.GREETING, None),
+        ({}, (b"220-" + b"x" * 500 + b"\r\n") * 200, Step.GREETING, None),
     ],
 )
 def test_an_opening_that_fails_says_where(
@@ -272,9 +272,9 @@ def test_421_while_idle_ends_the_conversation() -> None:
 
 @pytest.mark.parametrize("said", [b"421 bye\r\n", b"250 early\r\n"])
 def test_a_reply_before_the_dot_is_no_answer_to_the_mail(said: bytes) -> None:
-    [event] = begun(Step.BODY).receive(said)
+    [event] = begun(Step.BLOCK).receive(said)
     assert isinstance(event, Closed)
-    assert event.step is Step.BODY
+    assert event.step is Step.BLOCK
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_replies_are_read(lines: bytes, enhanced: str | None) -> None:
 
 
 SCRIPT: list[tuple[Step, bytes]] = [
-    (Step.CONNECT, b"220-relay\r\n220 ESMTP\r\n"),
+    (Step.GREETING, b"220-relay\r\n220 ESMTP\r\n"),
     (Step.EHLO, b"250-relay\r\n250-SIZE 99999\r\n250 AUTH LOGIN\r\n"),
     (Step.AUTH, b"334 user\r\n"),
     (Step.AUTH, b"334 pass\r\n"),
@@ -426,7 +426,7 @@ def test_replies_cut_anywhere_say_the_same(cuts: list[set[int]]) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_from_the_relay_raise(data: bytes) -> None:
-    for step in (Step.MAIL, Step.RCPT, Step.DATA, Step.BODY, Step.DOT):
+    for step in (Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT):
         talk = begun(step)
         for event in talk.receive(data):
             if isinstance(event, Answered):

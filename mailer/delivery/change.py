@@ -1,0 +1,85 @@
+"""The rows of the ledger in a sender's hands, and the changes of status that there are.
+
+Says what may be done to a row; `mailer.delivery.ledger` alone does it.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Update, update
+
+from mailer.models import Delivery, DeliveryStatus, Notice
+
+Table = type[Delivery] | type[Notice]
+
+TABLES: Final[tuple[Table, ...]] = (Notice, Delivery)
+
+_S = DeliveryStatus
+
+
+class RowId(NamedTuple):
+    """One row of the ledger: a delivery or a notice."""
+
+    table: Table
+    id: int
+
+
+class Claim(NamedTuple):
+    """A row that this worker holds. `first_attempt_at` dates the mail, at every attempt the same."""
+
+    row: RowId
+    worker_id: int
+    attempts: int
+    first_attempt_at: datetime
+
+
+class Outcome(NamedTuple):
+    """What became of an attempt.
+
+    `next_attempt_at` is set where it is deferred, and where it is in doubt and may be sent once more.
+    """
+
+    row: RowId
+    worker_id: int
+    status: DeliveryStatus
+    step: str | None
+    code: int | None
+    reply: str | None
+    next_attempt_at: datetime | None = None
+
+
+class Change(NamedTuple):
+    """A change of status: from which ones to which."""
+
+    before: frozenset[DeliveryStatus]
+    after: DeliveryStatus
+
+
+CLAIM: Final = Change(frozenset({_S.QUEUED, _S.DEFERRED}), _S.CLAIMED)
+SKIP: Final = Change(frozenset({_S.QUEUED, _S.DEFERRED}), _S.SKIPPED)
+START: Final = Change(frozenset({_S.CLAIMED}), _S.SENDING)
+RELEASE: Final = Change(frozenset({_S.CLAIMED}), _S.QUEUED)
+DOUBT: Final = Change(frozenset({_S.SENDING}), _S.UNKNOWN)
+RESEND: Final = Change(frozenset({_S.UNKNOWN}), _S.QUEUED)
+CANCEL: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
+OUTCOMES: Final = {
+    change.after: change
+    for change in (
+        # A worker that others held for dead may still learn that the relay took the mail.
+        Change(frozenset({_S.SENDING, _S.UNKNOWN}), _S.SENT),
+        Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
+        Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
+        DOUBT,
+    )
+}
+CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, CANCEL, *OUTCOMES.values())
+
+
+def changing(change: Change, table: Table) -> Update:
+    """An UPDATE that makes this change, and only this change, to rows of `table`."""
+    return (
+        update(table)
+        .where(table.status.in_(change.before))
+        .values(status=change.after)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,394 @@
+"""The ledger: the only statements that change the status of a delivery or a notice.
+
+Every one of them names the statuses it may change, so a row that moved on in the meantime is left alone.
+What the relay's words mean is decided in `mailer.delivery.outcome`; nothing here commits.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from mailer.delivery.change import (
+    CANCEL,
+    CLAIM,
+    DOUBT,
+    OUTCOMES,
+    RELEASE,
+    RESEND,
+    SKIP,
+    START,
+    TABLES,
+    Claim,
+    Outcome,
+    RowId,
+    Table,
+    changing,
+)
+from mailer.models import (
+    PENDING,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Installation,
+    Notice,
+    Subscriber,
+    Subscription,
+)
+from mailer.permission.rule import may_mail, notice_may_be_mailed, why_not
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Where the deliveries of a digest stand; `in_doubt` adds up how often rows ended in doubt."""
+
+    total: int
+    pending: int
+    sent: int
+    failed: int
+    skipped: int
+    unknown: int
+    cancelled: int
+    in_doubt: int
+
+
+def work_waits(session: Session, now: datetime) -> bool:
+    """Whether a claim would find a row, or a digest can be closed. Reads only, and no more than one row."""
+    questions = (
+        select(Notice.id).where(_waits(Notice, now)),
+        select(Delivery.id).join(Digest).where(_waits(Delivery, now), _digest_is_sending()),
+        select(Digest.id).where(_is_finished()),
+        select(Delivery.id).where(_is_left_over()),
+    )
+    return any(session.scalar(question.limit(1)) is not None for question in questions)
+
+
+def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[list[Claim], int]:
+    """Take up to `limit` waiting rows for this worker, notices first.
+
+    A row whose reader may not be mailed becomes `skipped` instead, with the reason in `reply`.
+
+    Returns:
+        The rows taken, and how many were skipped: only where both are none, no row waits.
+    """
+    stopped = case((notice_may_be_mailed(now), null()), else_=literal("suppressed"))
+    notices = select(Notice.id, stopped).where(_waits(Notice, now))
+    claims, skipped = _take(session, Notice, notices, worker_id, limit, now)
+    limit -= len(claims) + skipped
+    if limit > 0:
+        deliveries = (
+            select(Delivery.id, why_not())
+            .join(Digest, Digest.id == Delivery.digest_id)
+            .join(Subscription, Subscription.id == Delivery.subscription_id)
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+            .where(_waits(Delivery, now), Digest.status == DigestStatus.SENDING)
+        )
+        taken, stopped_readers = _take(session, Delivery, deliveries, worker_id, limit, now)
+        claims += taken
+        skipped += stopped_readers
+    return claims, skipped
+
+
+def start(session: Session, worker_id: int, rows: Collection[RowId], now: datetime) -> set[RowId]:
+    """Enter that these mails are about to be the relay's, and say which of them may go.
+
+    One conditional statement a table is fence, stop button and last check of the permission at once.
+    Only when its transaction has been committed may the final dot of a granted row go out.
+    """
+    granted: set[RowId] = set()
+    allowed: dict[Table, ColumnElement[bool]] = {
+        Delivery: _digest_is_sending() & _reader_may_be_mailed(),
+        Notice: notice_may_be_mailed(now),
+    }
+    for table, ids in _by_table(rows).items():
+        found = session.scalars(
+            changing(START, table)
+            .where(
+                table.id.in_(ids),
+                table.worker_id == worker_id,
+                _sending_is_on(),
+                allowed[table],
+            )
+            .values(attempts=table.attempts + 1)
+            .returning(table.id)
+        )
+        granted.update(RowId(table, row_id) for row_id in found)
+    return granted
+
+
+def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Enter what became of attempts. Doing it again changes nothing.
+
+    A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more.
+    """
+    groups: dict[tuple[Table, DeliveryStatus], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.row.table, outcome.status), []).append(outcome)
+    connection = session.connection()
+    for (table, status), group in groups.items():
+        connection.execute(
+            _recording(table, status),
+            [
+                {
+                    "row_id": outcome.row.id,
+                    "holder": outcome.worker_id,
+                    "at": now,
+                    "its_step": outcome.step,
+                    "its_code": outcome.code,
+                    "its_reply": outcome.reply,
+                    "again_at": outcome.next_attempt_at,
+                }
+                for outcome in group
+            ],
+        )
+        if status is DeliveryStatus.UNKNOWN:
+            for outcome in group:
+                if outcome.next_attempt_at is not None:
+                    _resend(session, table, [outcome.row.id], outcome.next_attempt_at)
+
+
+def release(session: Session, worker_id: int, rows: Collection[RowId] | None = None) -> None:
+    """Give back rows that this worker claimed and did not start: `rows`, or all of them."""
+    mine: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
+    for table, ids in mine.items() if rows is None else _by_table(rows).items():
+        statement = _releasing(table).where(table.worker_id == worker_id)
+        session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
+
+
+def recover(session: Session, silent: Collection[int], *, resend: bool, now: datetime) -> int:
+    """Take over the rows of workers that are held for dead.
+
+    What they had only claimed waits again. What they were sending is in doubt: with `resend` it is
+    queued once more, but only the first time.
+
+    Returns:
+        How many rows are in doubt because of this.
+    """
+    doubtful = 0
+    for table in TABLES:
+        session.execute(_releasing(table).where(table.worker_id.in_(silent)))
+        ids = session.scalars(
+            changing(DOUBT, table)
+            .where(table.worker_id.in_(silent))
+            .values(
+                in_doubt=table.in_doubt + 1,
+                outcome_at=now,
+                step="dot",
+                code=None,
+                reply="the worker ended before it could record what the relay said",
+            )
+            .returning(table.id)
+        ).all()
+        doubtful += len(ids)
+        if resend:
+            _resend(session, table, ids, now)
+    return doubtful
+
+
+def cancel_digest(session: Session, digest_id: int, now: datetime) -> bool:
+    """Stop a digest for good. Mails that are on their way to the relay right now still arrive.
+
+    Returns:
+        False where it was sent, skipped or cancelled before.
+    """
+    found = session.scalar(
+        update(Digest)
+        .where(
+            Digest.id == digest_id,
+            Digest.status.in_(
+                (
+                    DigestStatus.SCHEDULED,
+                    DigestStatus.BUILDING,
+                    DigestStatus.SENDING,
+                    DigestStatus.PAUSED,
+                )
+            ),
+        )
+        .values(status=DigestStatus.CANCELLED, finished_at=now)
+        .returning(Digest.id)
+    )
+    if found is None:
+        return False
+    _cancel_rows(session, Delivery.digest_id == digest_id, now)
+    return True
+
+
+def finish_digests(session: Session, now: datetime) -> list[int]:
+    """Close every digest of which nothing will be sent any more; their ids.
+
+    A mail that the relay turned away while its digest was being cancelled is cancelled with it.
+    """
+    _cancel_rows(session, _is_left_over(), now)
+    return list(
+        session.scalars(
+            update(Digest)
+            .where(_is_finished())
+            .values(status=DigestStatus.SENT, finished_at=now)
+            .returning(Digest.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def counts(session: Session, digest_id: int) -> Counts:
+    """Where the deliveries of this digest stand. `total` is the sum of all but `in_doubt`."""
+    found = {
+        status: (number, doubts)
+        for status, number, doubts in session.execute(
+            select(Delivery.status, func.count(), func.sum(Delivery.in_doubt))
+            .where(Delivery.digest_id == digest_id)
+            .group_by(Delivery.status)
+        )
+    }
+
+    def number(*statuses: DeliveryStatus) -> int:
+        return sum(found[status][0] for status in statuses if status in found)
+
+    return Counts(
+        total=number(*DeliveryStatus),
+        pending=number(*PENDING),
+        sent=number(DeliveryStatus.SENT),
+        failed=number(DeliveryStatus.FAILED),
+        skipped=number(DeliveryStatus.SKIPPED),
+        unknown=number(DeliveryStatus.UNKNOWN),
+        cancelled=number(DeliveryStatus.CANCELLED),
+        in_doubt=sum(int(doubts) for _, doubts in found.values()),
+    )
+
+
+def _take(
+    session: Session,
+    table: Table,
+    waiting: Select[int, str | None],
+    worker_id: int,
+    limit: int,
+    now: datetime,
+) -> tuple[list[Claim], int]:
+    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
+    found = session.execute(
+        waiting.order_by(table.next_attempt_at, table.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=table)
+    ).all()
+    stopped: dict[str, list[int]] = {}
+    for row_id, reason in found:
+        if reason is not None:
+            stopped.setdefault(reason, []).append(row_id)
+    for reason, ids in stopped.items():
+        session.execute(
+            changing(SKIP, table).where(table.id.in_(ids)).values(reply=reason, outcome_at=now)
+        )
+    taken = session.execute(
+        changing(CLAIM, table)
+        .where(table.id.in_([row_id for row_id, reason in found if reason is None]))
+        .values(worker_id=worker_id, first_attempt_at=func.coalesce(table.first_attempt_at, now))
+        .returning(table.id, table.attempts, table.first_attempt_at)
+    )
+    claims = [
+        Claim(RowId(table, row_id), worker_id, attempts, first_attempt_at or now)
+        for row_id, attempts, first_attempt_at in taken
+    ]
+    return sorted(claims, key=lambda claim: claim.row.id), sum(map(len, stopped.values()))
+
+
+def _recording(table: Table, status: DeliveryStatus) -> Update:
+    # A refusal before the final dot comes to a row that was only claimed: it was an attempt too.
+    charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
+    values: dict[str, Any] = {
+        "attempts": table.attempts + charged,
+        "outcome_at": bindparam("at"),
+        "step": bindparam("its_step"),
+        "code": bindparam("its_code"),
+        "reply": bindparam("its_reply"),
+    }
+    if status is DeliveryStatus.UNKNOWN:
+        values["in_doubt"] = table.in_doubt + 1
+    if status is DeliveryStatus.DEFERRED:
+        values["next_attempt_at"] = bindparam("again_at")
+    return (
+        changing(OUTCOMES[status], table)
+        .where(table.id == bindparam("row_id"), table.worker_id == bindparam("holder"))
+        .values(values)
+    )
+
+
+def _releasing(table: Table) -> Update:
+    # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
+    never = case((table.attempts == 0, null()), else_=table.first_attempt_at)
+    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=never)
+
+
+def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:
+    session.execute(
+        changing(RESEND, table)
+        .where(table.id.in_(ids), table.in_doubt == 1)
+        .values(worker_id=None, next_attempt_at=at)
+    )
+
+
+def _cancel_rows(session: Session, which: ColumnElement[bool], now: datetime) -> None:
+    session.execute(changing(CANCEL, Delivery).where(which).values(worker_id=None, outcome_at=now))
+
+
+def _waits(table: Table, now: datetime) -> ColumnElement[bool]:
+    return and_(table.status.in_(CLAIM.before), table.next_attempt_at <= now, _sending_is_on())
+
+
+def _sending_is_on() -> ColumnElement[bool]:
+    return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
+
+
+def _digest_is_sending() -> ColumnElement[bool]:
+    return (
+        select(Digest.id)
+        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.SENDING)
+        .exists()
+    )
+
+
+def _reader_may_be_mailed() -> ColumnElement[bool]:
+    return (
+        select(Subscription.id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(Subscription.id == Delivery.subscription_id, may_mail())
+        .exists()
+    )
+
+
+def _is_finished() -> ColumnElement[bool]:
+    pending = (
+        select(Delivery.id)
+        .where(Delivery.digest_id == Digest.id, Delivery.status.in_(PENDING))
+        .exists()
+    )
+    return and_(Digest.status == DigestStatus.SENDING, not_(pending))
+
+
+def _is_left_over() -> ColumnElement[bool]:
+    """True for a delivery that waits although its digest was cancelled: it was on its way then."""
+    cancelled = select(Digest.id).where(Digest.status == DigestStatus.CANCELLED)
+    return and_(Delivery.digest_id.in_(cancelled), Delivery.status.in_(CANCEL.before))
+
+
+def _by_table(rows: Iterable[RowId]) -> dict[Table, list[int]]:
+    found: dict[Table, list[int]] = {}
+    for table, row_id in rows:
+        found.setdefault(table, []).append(row_id)
+    return found

@@ -1,0 +1,132 @@
+"""What a reply of the relay, or its silence, means for the mail, for its reader and for the run.
+
+Pure. The ledger and the loop do what a verdict says; nothing here looks at a row.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from mailer.delivery.conversation import Step
+from mailer.delivery.reply import Reply
+from mailer.message.status import Meaning, meaning
+
+LONGEST_REPLY_KEPT = 500
+"""Characters of a reply that the ledger keeps."""
+
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
+
+
+class Lost(StrEnum):
+    """How a connection was lost while a reply was awaited."""
+
+    DROP = "the connection was lost"
+    TIMEOUT = "the relay did not answer in time"
+
+
+class OnDelivery(Enum):
+    """What becomes of the mail."""
+
+    SENT = "sent"
+    DEFER = "defer"
+    """It was turned away for now: `RetryPlan` says when it is tried again."""
+    RELEASE = "release"
+    """It waits again as if nothing had happened: the fault was not its own."""
+    FAIL = "fail"
+    DOUBT = "doubt"
+    """Nobody knows whether the relay has it (RFC 5321 section 4.5.3.2.6)."""
+
+
+class OnReader(Enum):
+    """What is learned about the reader's address."""
+
+    NOTHING = "nothing"
+    HARD_BOUNCE = "hard"
+    SOFT_BOUNCE = "soft"
+
+
+class OnRun(Enum):
+    """What it means for all the mails after this one."""
+
+    GO_ON = "go on"
+    SLOW_DOWN = "slow down"
+    COUNT = "count"
+    """A refusal that too many of which must stop the digest."""
+    BACK_OFF = "back off"
+    """Leave the relay alone for a while."""
+    STOP = "stop"
+    """The relay refuses us: only staff can mend that."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done."""
+
+    delivery: OnDelivery
+    reader: OnReader = OnReader.NOTHING
+    run: OnRun = OnRun.GO_ON
+
+
+_BEFORE_A_MAIL = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH})
+_BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
+_STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
+SENT = Verdict(OnDelivery.SENT)
+UNSENDABLE = Verdict(OnDelivery.FAIL)
+"""For a mail that we cannot make or that the relay has said it cannot take: only this one fails."""
+
+
+def verdict(step: Step, what: Reply | Lost) -> Verdict:
+    """What to do when this was the answer to this step, or the silence after it.
+
+    Args:
+        step: `BLOCK` is any moment between 354 and the final dot.
+        what: a reply that is not a success before the final dot, any reply to the dot, or how the
+            connection was lost.
+    """
+    if isinstance(what, Lost):
+        return Verdict(OnDelivery.DOUBT) if step is Step.DOT else _BACK_OFF
+    about = meaning(what.code, what.enhanced)
+    # 421 at any step: the relay has not taken the mail (RFC 5321 section 3.8).
+    if about is Meaning.CLOSING or step is Step.BLOCK:
+        return _BACK_OFF
+    for_now = what.code // 100 == 4
+    if about is Meaning.NOT_AUTHENTICATED or step is Step.AUTH:
+        return _BACK_OFF if for_now else _STOP
+    if step in _BEFORE_A_MAIL:
+        return _BACK_OFF
+    if step is Step.MAIL:
+        return _on_mail(what, about, for_now)
+    if what.accepted:
+        return SENT
+    return _for_now(step, about) if for_now else _for_good(step, what, about)
+
+
+def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
+    # The relay has not heard of the reader yet, so this is about us, or about the mail's size or
+    # letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
+    if for_now:
+        return _BACK_OFF
+    if reply.code == 552 or about in (Meaning.TOO_BIG, Meaning.UNSUPPORTED_EAI):
+        return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+    return _STOP
+
+
+def _for_now(step: Step, about: Meaning) -> Verdict:
+    reader = OnReader.SOFT_BOUNCE if about is Meaning.MAILBOX_FULL else OnReader.NOTHING
+    slow = step is Step.DOT or about is Meaning.CONGESTED
+    return Verdict(OnDelivery.DEFER, reader, OnRun.SLOW_DOWN if slow else OnRun.GO_ON)
+
+
+def _for_good(step: Step, reply: Reply, about: Meaning) -> Verdict:
+    # After RCPT a bare 550 is about the mailbox; later only an enhanced status says that it is.
+    if step is Step.RCPT or reply.enhanced is not None:
+        if about is Meaning.BAD_MAILBOX:
+            return Verdict(OnDelivery.FAIL, OnReader.HARD_BOUNCE)
+        if about is Meaning.MAILBOX_FULL:
+            return Verdict(OnDelivery.FAIL, OnReader.SOFT_BOUNCE)
+    return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+
+
+def kept(text: str) -> str:
+    """`text` as the ledger keeps it: without anybody's address, and not too long."""
+    return _ADDRESS.sub("***", text)[:LONGEST_REPLY_KEPT]

@@ -1,0 +1,46 @@
+"""When a mail that was turned away for now is tried again, and when the relay is.
+
+Pure: the clock and chance come in as arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+JITTER = 0.2
+"""A wait is up to this share shorter or longer, so that what failed together does not come together."""
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 300.0
+
+Random = Callable[[], float]
+"""Returns a number from 0 up to, but not including, 1."""
+
+
+@dataclass(frozen=True)
+class RetryPlan:
+    """How long to wait after each attempt; the last wait repeats until `give_up_after` is over."""
+
+    waits: tuple[timedelta, ...]
+    give_up_after: timedelta
+
+    def next_attempt(
+        self, attempts: int, first_attempt_at: datetime, now: datetime, random: Random
+    ) -> datetime | None:
+        """When to try again after the attempt number `attempts` (from 1); None: give up.
+
+        It is given up when the next attempt would be later than `give_up_after` after the first.
+        """
+        wait = self.waits[min(attempts, len(self.waits)) - 1]
+        at = now + _jittered(wait.total_seconds(), random)
+        return None if at > first_attempt_at + self.give_up_after else at
+
+
+def pause_seconds(failures: int, random: Random) -> float:
+    """How long the relay is left alone after it failed so many times in a row: doubling, to 5 minutes."""
+    wait = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS)
+    return _jittered(wait, random).total_seconds()
+
+
+def _jittered(seconds: float, random: Random) -> timedelta:
+    return timedelta(seconds=seconds * (1 - JITTER + 2 * JITTER * random()))
