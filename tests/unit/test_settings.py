@@ -1,0 +1,268 @@
+"""Settings: where each comes from, what is refused, and that no secret shows."""
+
+import json
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from mailer.errors import SettingsError
+from mailer.settings import Settings, config_path, load
+from mailer.settings.forms import Rate, Secret
+
+KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
+
+
+def one(name: str, value: str) -> object:
+    return getattr(load(KEYS | {f"MAILER_{name.upper()}": value}, None), name)
+
+
+def file(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "mailer.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("database_url", "postgresql://u:p@h/n", Secret("postgresql://u:p@h/n")),
+        ("base_url", "https://mail.news.example/", "https://mail.news.example"),
+        ("base_url", "http://localhost:8000", "http://localhost:8000"),
+        ("secret_key", "a" * 32 + "," + "b" * 32, (Secret("a" * 32), Secret("b" * 32))),
+        ("ehlo_name", "mail.news.example", "mail.news.example"),
+        ("ehlo_name", "[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+        ("smtp_connections", "3", 3),
+        ("smtp_messages_per_connection", "1", 1),
+        ("smtp_retry", "5s, 10s", (timedelta(seconds=5), timedelta(seconds=10))),
+        ("give_up_after", "2d", timedelta(days=2)),
+        ("on_unknown", "hold", "hold"),
+        ("lease", "2s", timedelta(seconds=2)),
+        ("relay_signs_dkim", "true", True),
+        ("host", "0.0.0.0", "0.0.0.0"),
+        ("port", "1", 1),
+        ("trusted_proxies", "10.0.0.0/8,::1", (ip_network("10.0.0.0/8"), ip_network("::1"))),
+        ("embed_origins", "https://www.news.example", ("https://www.news.example",)),
+        ("next_urls", "https://www.news.example/thanks?a=1", ("https://www.news.example/thanks?a=1",)),
+        ("signup_expiry", "3d", timedelta(days=3)),
+        ("publisher", "Sampletown News", "Sampletown News"),
+        ("publisher", "", None),
+        ("privacy_url", "https://www.news.example/privacy", "https://www.news.example/privacy"),
+        ("consent_retention", "365d", timedelta(days=365)),
+        ("feed_interval", "5m", timedelta(minutes=5)),
+        ("templates", "/srv/templates", Path("/srv/templates")),
+        ("log_level", "debug", "debug"),
+        ("log_format", "json", "json"),
+    ],
+)  # fmt: skip
+def test_a_good_value_is_taken(name: str, text: str, value: object) -> None:
+    assert one(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("database_url", ""),
+        ("database_url", "mysql://h/n"),
+        ("database_url", "sqlite://mailer.db"),
+        ("base_url", "http://news.example"),
+        ("base_url", "https://news.example/?a=1"),
+        ("base_url", "https://news.example:99999"),
+        ("base_url", "ftp://news.example"),
+        ("base_url", "news.example"),
+        ("secret_key", "short"),
+        ("secret_key", "a" * 32 + ",short"),
+        ("identity_key", "a" * 32 + "," + "b" * 32),
+        ("smtp_url", "http://relay.example"),
+        ("smtp_url", "smtp://"),
+        ("smtp_url", "smtp://relay.example:smtp"),
+        ("smtp_url", "smtp://user@relay.example"),
+        ("smtp_url", "smtp://relay.example?tls=maybe"),
+        ("smtp_url", "smtps://relay.example?tls=none"),
+        ("smtp_url", "smtp://relay.example/path"),
+        ("ehlo_name", "-x.example"),
+        ("ehlo_name", "two words"),
+        ("smtp_connections", "0"),
+        ("smtp_connections", "many"),
+        ("smtp_connections", "1_0"),
+        ("smtp_messages_per_connection", "-1"),
+        ("smtp_timeouts", "spot=3s"),
+        ("smtp_timeouts", "dot=3"),
+        ("smtp_retry", ""),
+        ("smtp_retry", "5m,soon"),
+        ("give_up_after", "0s"),
+        ("give_up_after", "999999999d"),
+        ("on_unknown", "maybe"),
+        ("lease", "1s"),
+        ("relay_signs_dkim", "yes"),
+        ("host", ""),
+        ("port", "0"),
+        ("port", "65536"),
+        ("trusted_proxies", "proxy.example"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("embed_origins", "https://www.news.example/path"),
+        ("embed_origins", "https://www.news.example;"),
+        ("embed_origins", "*"),
+        ("next_urls", "javascript:alert(1)"),
+        ("next_urls", "https://user@www.news.example/"),
+        ("signup_limits", "address=3"),
+        ("signup_limits", "planet=3/h"),
+        ("signup_limits", "address=0/h"),
+        ("signup_expiry", "1w"),
+        ("publisher", "two\nlines"),
+        ("privacy_url", "privacy"),
+        ("consent_retention", "forever"),
+        ("feed_interval", "1s"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=rf"\b{name} must .*MAILER_{name.upper()}"):
+        one(name, text)
+
+
+def test_every_setting_is_tried_above() -> None:
+    good, bad = (
+        {case[0] for case in mark.args[1]}
+        for test in (test_a_good_value_is_taken, test_a_bad_value_is_refused_by_its_name)
+        for mark in test.pytestmark
+    )
+    rest = {"identity_key", "smtp_url", "smtp_timeouts", "signup_limits"}
+    names = set(load(KEYS, None).shown)
+    assert good | rest == names
+    assert bad == names - {"templates"}
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls", "user"),
+    [
+        ("smtp://127.0.0.1:25", "127.0.0.1", 25, "none", None),
+        ("smtp://localhost", "localhost", 25, "none", None),
+        ("smtp://[::1]:2525", "::1", 2525, "none", None),
+        ("smtp://127.0.0.1:25?tls=starttls", "127.0.0.1", 25, "starttls", None),
+        ("smtp://relay.example:587", "relay.example", 587, "starttls", None),
+        ("smtp://me:it%40x@relay.example:587", "relay.example", 587, "starttls", "me"),
+        ("smtp://relay.example:25?tls=none", "relay.example", 25, "none", None),
+        ("smtps://me:it%40x@relay.example", "relay.example", 465, "implicit", "me"),
+    ],
+)
+def test_the_relay_is_taken_apart(
+    url: str, host: str, port: int, tls: str, user: str | None
+) -> None:
+    relay = load(KEYS | {"MAILER_SMTP_URL": url}, None).smtp_url
+    assert (relay.host, relay.port, relay.tls, relay.user) == (host, port, tls, user)
+    assert (relay.password.reveal() if relay.password else None) == (user and "it@x")
+
+
+def test_timeouts_and_limits_keep_what_is_not_named() -> None:
+    settings = load(
+        KEYS | {"MAILER_SMTP_TIMEOUTS": "dot=5s", "MAILER_SIGNUP_LIMITS": "total=9/m"}, None
+    )
+    assert settings.smtp_timeouts["dot"] == timedelta(seconds=5)
+    assert settings.smtp_timeouts["mail"] == timedelta(minutes=5)
+    assert settings.signup_limits.total == Rate(9, timedelta(minutes=1))
+    assert settings.signup_limits.address == Rate(3, timedelta(hours=24))
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    path = file(tmp_path, 'port = 8001\nhost = "::1"\nrelay_signs_dkim = true\n'
+                'trusted_proxies = ["10.0.0.1", "10.0.0.2"]\n')  # fmt: skip
+    settings = load(KEYS | {"MAILER_PORT": "8002"}, path)
+    assert (settings.port, settings.host, settings.lease) == (8002, "::1", timedelta(minutes=1))
+    assert settings.relay_signs_dkim
+    assert len(settings.trusted_proxies) == 2
+    assert [settings.origins[name] for name in ("port", "host", "lease")] == [
+        "MAILER_PORT", str(path), "default",
+    ]  # fmt: skip
+
+
+def test_all_that_is_wrong_is_told_at_once_in_one_line(tmp_path: Path) -> None:
+    path = file(tmp_path, 'smtp_ulr = "x"\nport = "abc"\nhost = 1.5\n')
+    with pytest.raises(SettingsError) as caught:
+        load({"MAILER_LEASE": "1s", "MAILER_PROT": "1"}, path)
+    text = str(caught.value)
+    for part in ("did you mean smtp_url?", "port must be a whole number from 1 to 65535",
+                 "'abc'", "lease must be at least 2s", "did you mean port?", "secret_key is missing",
+                 "identity_key is missing", "host in"):  # fmt: skip
+        assert part in text
+    assert "\n" not in text
+
+
+def test_other_variables_of_ours_are_known() -> None:
+    load(KEYS | {"MAILER_CONFIG": "x", "MAILER_FAILPOINT": "y", "MAILERS": "z"}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("secret_key", "hunter2"),
+        ("identity_key", "hunter2"),
+        ("database_url", "mysql://me:hunter2@h/n"),
+        ("smtp_url", "smtp://me:hunter2/x@y@relay.example"),
+        ("smtp_url", "https://hunter2@relay.example"),
+    ],
+)
+def test_no_refusal_repeats_a_secret(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        one(name, text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_nothing_that_is_printed_shows_a_secret() -> None:
+    settings = load(
+        {
+            "MAILER_SECRET_KEY": "hunter2" * 10,
+            "MAILER_IDENTITY_KEY": "hunter2" * 11,
+            "MAILER_DATABASE_URL": "postgresql://me:hunter2@h/n?password=hunter2",
+            "MAILER_SMTP_URL": "smtp://me:hunter2@relay.example",
+        },
+        None,
+    )
+    assert "hunter2" not in repr(settings) + str(settings) + json.dumps(settings.shown)
+    assert settings.shown["smtp_url"] == "smtp://me:***@relay.example"
+    assert settings.database_url.reveal().endswith("hunter2")
+    with pytest.raises(TypeError):
+        json.dumps(settings.identity_key)
+
+
+@pytest.mark.parametrize("name", ["secret_key", "database_url"])
+def test_a_file_with_keys_that_everybody_may_read_is_refused(tmp_path: Path, name: str) -> None:
+    path = file(tmp_path, f'{name} = "{"k" * 40}"\n', 0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        load(KEYS, path)
+
+
+def test_a_file_without_keys_may_be_public(tmp_path: Path) -> None:
+    assert load(KEYS, file(tmp_path, "port = 8001\n", 0o644)).port == 8001
+
+
+@pytest.mark.parametrize("text", ["port 1", "port = ", "\udcff"])
+def test_a_broken_file_is_told_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mailer.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(SettingsError, match=r"mailer\.toml is no TOML"):
+        load(KEYS, path)
+
+
+def test_a_missing_file_names_init(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="mailer init"):
+        load(KEYS, tmp_path / "nothing.toml")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(KEYS, tmp_path)
+
+
+def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert config_path({}) is None
+    file(tmp_path, "")
+    assert config_path({}) == Path("mailer.toml")
+    assert config_path({"MAILER_CONFIG": "/etc/mailer.toml"}) == Path("/etc/mailer.toml")
+
+
+def test_settings_are_frozen() -> None:
+    settings: Settings = load(KEYS, None)
+    with pytest.raises(AttributeError):
+        settings.port = 1  # type: ignore[misc]
