@@ -1,0 +1,166 @@
+"""A mail taken apart for judging: its fields and parts, as far as they can be made out.
+
+Bears with what is wrong, so that one fault does not hide the next. Shares no code with the composer,
+whose faults it is meant to find.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_EMPTY_LINE = re.compile(rb"(?:^|\r?\n)\r?\n")
+_LINE_END = re.compile(rb"\r?\n")
+_NAME = re.compile(r"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_PARAMETER = re.compile(r';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;]*)')
+_DEEPEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A header: its name as written, and its value, in `lines` as they stand and unfolded."""
+
+    name: str
+    lines: tuple[str, ...]
+    value: str
+
+    @property
+    def key(self) -> str:
+        """The name by which it is looked up."""
+        return self.name.lower()
+
+
+@dataclass(slots=True)
+class Part:
+    """A MIME part, or the whole mail.
+
+    Attributes:
+        stray: lines among the headers that belong to none.
+        body: as it stands, encoded.
+        children: of a multipart.
+        fault: why its parts cannot be told apart, or None.
+    """
+
+    fields: list[Field]
+    stray: list[str]
+    body: bytes
+    children: list["Part"] = field(default_factory=list)
+    fault: str | None = None
+
+    def all(self, name: str) -> list[Field]:
+        """The headers with this name, in lower case."""
+        return [field for field in self.fields if field.key == name]
+
+    def value(self, name: str) -> str | None:
+        """The value of the first header with this name, in lower case."""
+        return next((field.value for field in self.fields if field.key == name), None)
+
+    @property
+    def media_type(self) -> str:
+        """In lower case; text/plain where there is none (RFC 2045 section 5.2)."""
+        return (self.value("content-type") or "text/plain").partition(";")[0].strip().lower()
+
+    @property
+    def encoding(self) -> str | None:
+        """The content transfer encoding in lower case, or None where none is given."""
+        value = self.value("content-transfer-encoding")
+        return None if value is None else value.strip().lower()
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter of Content-Type."""
+        for key, value in _PARAMETER.findall(self.value("content-type") or ""):
+            if key.lower() == name:
+                return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+        return None
+
+    def leaves(self) -> Iterator["Part"]:
+        """The parts that are no multiparts, in their order."""
+        if self.children:
+            for child in self.children:
+                yield from child.leaves()
+        else:
+            yield self
+
+    def whole(self) -> Iterator["Part"]:
+        """This part and all within."""
+        yield self
+        for child in self.children:
+            yield from child.whole()
+
+    def decoded(self) -> bytes:
+        """The body as it was before it was encoded, as far as it can be made out."""
+        if self.encoding == "base64":
+            letters = re.sub(rb"[^A-Za-z0-9+/]", b"", self.body)
+            # One letter over holds no byte.
+            letters = letters[: -1 if len(letters) % 4 == 1 else None]
+            return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+        return binascii.a2b_qp(self.body) if self.encoding == "quoted-printable" else self.body
+
+    @property
+    def text(self) -> str:
+        """The decoded body as text."""
+        return self.decoded().decode("utf-8", "replace")
+
+
+def read(raw: bytes, depth: int = 0) -> Part:
+    """The mail, or the part of one, in `raw`."""
+    end = _EMPTY_LINE.search(raw)
+    head, body = (raw[: end.start()], raw[end.end() :]) if end else (raw, b"")
+    fields, stray = _fields(head)
+    part = Part(fields, stray, body)
+    if part.media_type.startswith("multipart/"):
+        _divide(part, depth)
+    return part
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    """The lines of `data`, whether they end in CRLF or in a bare line feed."""
+    return _LINE_END.split(data)
+
+
+def _fields(head: bytes) -> tuple[list[Field], list[str]]:
+    fields: list[Field] = []
+    stray = []
+    group: list[str] = []
+
+    def close() -> None:
+        if group and (found := _NAME.fullmatch(group[0])):
+            value = found[2] + "".join(group[1:])
+            fields.append(Field(found[1], tuple(group), value.strip()))
+        else:
+            stray.extend(group)
+        group.clear()
+
+    for line in lines_of(head) if head else []:
+        # Latin-1 keeps each byte as one character, so that lengths are octets.
+        text = line.decode("latin-1")
+        if not text.startswith((" ", "\t")):
+            close()
+        group.append(text)
+    close()
+    return fields, stray
+
+
+def _divide(part: Part, depth: int) -> None:
+    boundary = part.parameter("boundary")
+    if not boundary:
+        part.fault = "the multipart names no boundary"
+        return
+    if depth >= _DEEPEST:
+        part.fault = f"parts are nested more than {_DEEPEST} deep"
+        return
+    delimiter = re.compile(
+        rb"(?:^|\r?\n)--" + re.escape(boundary.encode("latin-1")) + rb"(--)?[ \t]*(?=\r?\n|$)"
+    )
+    found = list(delimiter.finditer(part.body))
+    last = next((at for at, match in enumerate(found) if match[1]), None)
+    if not found or last == 0:
+        part.fault = "the boundary begins no part"
+        return
+    if last is None:
+        part.fault = "the closing boundary is missing"
+    opening = found[:last]
+    ends = [match.start() for match in found[1:]] + [len(part.body)]
+    for match, end in zip(opening, ends, strict=False):
+        content = _LINE_END.sub(b"", part.body[match.end() : end], count=1)
+        part.children.append(read(content, depth + 1))

@@ -1,0 +1,79 @@
+"""The rules a mail is judged by: each has a name that stays, and what it demands.
+
+The judging is in the modules beside this one. A rule that they report must be listed here.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a mail: the rule it breaks, and what is where."""
+
+    rule: str
+    detail: str
+
+
+RULES: Final = {
+    # The bytes.
+    "bare-cr": "A carriage return stands only before a line feed (RFC 5321 2.3.8).",
+    "bare-lf": "Lines end in CRLF (RFC 5321 2.3.8).",
+    "nul": "There is no NUL (RFC 5322 2.2).",
+    "eight-bit": "All bytes are 7-bit (RFC 5322 2.2).",
+    "control-character": "There are no control characters but tab and CRLF (RFC 5322 2.2).",
+    "line-length": "A line has at most 998 octets (RFC 5322 2.1.1).",
+    "header-line-length": "A header's line has at most 78, but for one long word (RFC 5322 2.1.1).",
+    # The headers every mail has.
+    "header-syntax": "A header is a name, a colon and a value (RFC 5322 2.2).",
+    "header-missing": "From, To, Subject, Date, Message-ID and MIME-Version are there (RFC 5322 3.6).",
+    "header-repeated": "A header of which a mail has one is there once (RFC 5322 3.6).",
+    "copy-header": "There is no Cc and no Bcc: a mail goes to one person.",
+    "header-control": "A header holds no control character when it is decoded (RFC 5322 2.2).",
+    "one-mailbox": "From, To and Sender each hold one mailbox.",
+    "address": "An address is dot-atom@domain in ASCII, the domain as A-labels (RFC 5321 4.1.2).",
+    "display-name": "The sender's name is the publication's, without @ or pictographs.",
+    "sender": "Sender is there only where it differs from From (RFC 5322 3.6.2).",
+    "message-id": "Message-ID is <dot-atom@domain> (RFC 5322 3.6.4).",
+    "date": "Date is a date of RFC 5322 3.3 with the zone +0000.",
+    "mime-version": "MIME-Version is 1.0 (RFC 2045 4).",
+    "dkim-domain": "A DKIM signature is of From's domain.",
+    # Encoded-words.
+    "encoded-word-length": "An encoded-word has at most 75 characters (RFC 2047 2).",
+    "encoded-word-line": "A line with an encoded-word has at most 76 characters (RFC 2047 2).",
+    "encoded-word-broken": "An encoded-word can be decoded to whole characters (RFC 2047 5).",
+    "encoded-word-place": "An encoded-word stands by itself, in no quoted-string or address (RFC 2047 5).",
+    "encoded-word-header": "Structured headers such as List-Unsubscribe hold none (RFC 2047 5).",
+    # The headers of digests, and of the mails that are none.
+    "list-id": "A digest has a List-Id, `phrase <label.domain>`, of at most 255 octets (RFC 2919).",
+    "list-unsubscribe": "A digest has List-Unsubscribe: one https URL first, then at most one mailto.",
+    "list-unsubscribe-post": "It has List-Unsubscribe-Post: List-Unsubscribe=One-Click (RFC 8058 3.1).",
+    "list-post": "List-Post is NO: readers cannot post (RFC 2369 3.4).",
+    "list-url": "List headers hold <URL>s of ASCII, folded only between them (RFC 2369 2).",
+    "auto-submitted": "Auto-Submitted is auto-generated; only a digest may do without (RFC 3834 5).",
+    "precedence": "Precedence is bulk or list.",
+    "feedback-id": "Feedback-ID is a:b:c:sender, the sender of 5 to 15 characters.",
+    # The parts.
+    "mime-structure": "The parts can be told apart (RFC 2046 5.1.1).",
+    "alternative": "A mail is multipart/alternative, text/plain first, text/html last (RFC 2046 5.1.4).",
+    "attachment": "There is nothing but the two texts.",
+    "transfer-encoding": "A text is quoted-printable or base64, and says so (RFC 2045 6).",
+    "encoded-line": "An encoded line has at most 76 characters (RFC 2045 6.7, 6.8).",
+    "encoding-broken": "Quoted-printable and base64 can be decoded (RFC 2045 6.7, 6.8).",
+    "charset": "A text says its charset, UTF-8 or US-ASCII, and is in it (RFC 2046 4.1.2).",
+    "text-short": "The plain text says what the HTML says.",
+    # The HTML.
+    "html-size": "The HTML has at most 100,000 bytes.",
+    "html-active": "No script, no frames, no plug-ins, no refresh.",
+    "html-form": "No forms.",
+    "css-external": "No style sheets from elsewhere.",
+    "css-inline": "Styles are inlined; a style element only adds to them.",
+    "css-position": "No position in styles.",
+    "data-uri": "No data: URIs.",
+    "hidden-text": "Hidden text is a preheader of at most 150 characters.",
+    "image": "An image has an absolute https URL, width, height and alt.",
+    "image-only": "There is text beside the images.",
+    "tracking-pixel": "No image of one pixel.",
+    "link": "A link is absolute https, or mailto.",
+    "link-text": "A link whose text looks like a URL goes to that host.",
+}
