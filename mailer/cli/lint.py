@@ -54,7 +54,7 @@ def _judge(path: Path, *, forgiving: bool) -> tuple[Problem, ...] | Refused:
 
 
 def _shape(path: Path, found: tuple[Problem, ...] | Refused, *, several: bool) -> dict[str, object]:
-    file = {"file": str(path)} if several else {}
+    file: dict[str, object] = {"file": str(path)} if several else {}
     if isinstance(found, Refused):
         return file | {"error": str(found)}
     problems = [{"rule": problem.rule, "detail": problem.detail} for problem in found]
