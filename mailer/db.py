@@ -27,13 +27,14 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from mailer.errors import SettingsError
+from mailer.errors import DatabaseUnavailable, MailerError, SchemaError, SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 10
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -166,7 +167,11 @@ class Database:
     def _open(self, pool_size: int) -> Engine:
         if not self.is_sqlite:
             return create_engine(
-                self.url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+                self.url,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
             )
         engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
@@ -220,3 +225,30 @@ def _begin_sqlite(connection: Any) -> None:
     # A deferred transaction that reads and then writes fails at once when another wrote meanwhile,
     # without waiting: writers take the lock first.
     connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+
+
+def explain(error: Exception) -> MailerError | None:
+    """What an operator should be told of an error of the driver; None where it is a defect of ours."""
+    if not isinstance(error, DBAPIError):
+        return None
+    told = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
+    state = getattr(error.orig, "sqlstate", None)
+    # 42P01 and 42703: undefined table and undefined column.
+    if state in {"42P01", "42703"} or told.startswith(("no such table", "no such column")):
+        return SchemaError(
+            f"the database has not the current schema ({told}); run `mailer db upgrade`"
+        )
+    if "readonly" in told or "read-only" in told or "unable to open" in told:
+        return DatabaseUnavailable(
+            f"the database cannot be written ({told}); "
+            "check that its folder exists, and that this user may write there"
+        )
+    if (
+        isinstance(error, OperationalError)
+        or error.connection_invalidated
+        or "not a database" in told
+    ):
+        return DatabaseUnavailable(
+            f"the database cannot be used ({told}); check database_url, then try again"
+        )
+    return None

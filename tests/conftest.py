@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from mailer.db import Base, Database
-from mailer.models import Installation
+from mailer.db import Database
+from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import postgresql
 from tests.factories import NOW
@@ -23,9 +23,7 @@ def _prepare(url: str) -> None:
     """Give an empty database the current schema and its installation row."""
     database = Database(url)
     try:
-        Base.metadata.create_all(database.engine)
-        with database.write() as session:
-            session.add(Installation(id=1, identity_fingerprint=KEYS.fingerprint(), created_at=NOW))
+        schema.create(database, KEYS.fingerprint(), NOW)
     finally:
         database.dispose()
 

@@ -1,0 +1,117 @@
+"""The command line: finds the noun that was asked for and loads its file, and nothing else.
+
+So that `mailer --help` is quick, nothing here may import SQLAlchemy or any part of the program that does.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from mailer import __version__
+from mailer.errors import MailerError
+
+NOUNS: Final[dict[str, tuple[str, str]]] = {
+    "init": ("mailer.cli.init:init", "Write the configuration and make the database."),
+    "config": ("mailer.cli.config:config", "Show the settings and where they come from."),
+    "status": ("mailer.cli.status:status", "What runs, what waits, and the next slots."),
+    "pause": ("mailer.cli.pause:pause", "Stop all sending."),
+    "resume": ("mailer.cli.resume:resume", "Send again after a pause."),
+    "db": ("mailer.cli.db:db", "Upgrade or check the database."),
+    "run": ("mailer.cli.run:run", "Run the web server, the scheduler and the worker."),
+    "demo": ("mailer.cli.demo:demo", "Try everything with a sample newsroom."),
+    "newsletter": ("mailer.cli.newsletter:newsletter", "The publication lines."),
+    "feed": ("mailer.cli.feed:feed", "Where articles come from."),
+    "article": ("mailer.cli.article:article", "The articles that came in."),
+    "schedule": ("mailer.cli.schedule:schedule", "When newsletters go out."),
+    "digest": ("mailer.cli.digest:digest", "What goes out: plan, preview, test and send."),
+    "delivery": ("mailer.cli.delivery:delivery", "Who was sent what."),
+    "subscriber": ("mailer.cli.subscriber:subscriber", "The readers."),
+    "consent": ("mailer.cli.consent:consent", "What a reader agreed to, and when."),
+    "suppression": ("mailer.cli.suppression:suppression", "Addresses that get no mail."),
+    "address": ("mailer.cli.address:address", "Check mail addresses."),
+    "lint": ("mailer.cli.lint:lint", "Check mails against the standards."),
+}
+"""Every noun: where its command is, and its line in `mailer --help`."""
+
+INTERRUPTED: Final = 130
+
+
+class _Nouns(click.Group):
+    """A group whose commands are loaded when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in NOUNS:
+            return None
+        module, _, attribute = NOUNS[cmd_name][0].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # Click offers only commands that are loaded as what may have been meant.
+        if args[0] not in NOUNS and not args[0].startswith("-"):
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=NOUNS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in NOUNS.items()])
+
+
+@click.group(cls=_Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mailer")
+def main_group() -> None:
+    """Newsletters of a newsroom: feeds in, digests out, to each reader once.
+
+    Settings come from mailer.toml (or the file that MAILER_CONFIG names) and from MAILER_… variables.
+
+    \b
+    Example:
+      mailer init
+      mailer newsletter --help
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 done, 1 refused or failed, 2 bad usage, 130 interrupted.
+    """
+    try:
+        return int(main_group.main(args, prog_name="mailer", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        see = f" See `{context.command_path} --help`." if context else ""
+        return _fail(error.format_message() + see, error.exit_code)
+    except click.Abort:
+        return INTERRUPTED
+    except MailerError as error:
+        return _fail(str(error))
+    except Exception as error:
+        told = _told_by_the_database(error)
+        if told is None:
+            raise
+        return _fail(str(told))
+
+
+def _fail(message: str, code: int = 1) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _told_by_the_database(error: Exception) -> MailerError | None:
+    """What to tell of an error of the database's driver, or None where it is something else."""
+    # Where SQLAlchemy was never imported the error cannot be one of its own.
+    database: Any = sys.modules.get("mailer.db")
+    return None if database is None else database.explain(error)

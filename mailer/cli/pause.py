@@ -1,0 +1,23 @@
+"""`mailer pause`: stops all sending."""
+
+import click
+
+from mailer.cli.output import message
+from mailer.cli.verb import opened
+from mailer.operations.pause import pause as pause_sending
+
+
+@click.command
+@click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
+def pause(reason: str | None) -> None:
+    """Stop all sending until `mailer resume`, also of confirmations.
+
+    Mails that are under way are finished. Digests are still built, and wait.
+
+    \b
+    Example:
+      mailer pause --reason "the relay is moving"
+    """
+    with opened() as app, app.database.write() as session:
+        pause_sending(session, reason, now=app.times.wall())
+    message("sending is paused; `mailer resume` starts it again")

@@ -1,0 +1,20 @@
+"""`mailer resume`: lets mail go out again."""
+
+import click
+
+from mailer.cli.output import message
+from mailer.cli.verb import opened
+from mailer.operations.pause import resume as resume_sending
+
+
+@click.command
+def resume() -> None:
+    """Send again after `mailer pause`.
+
+    \b
+    Example:
+      mailer resume
+    """
+    with opened() as app, app.database.write() as session:
+        was_paused = resume_sending(session)
+    message("sending goes on" if was_paused else "sending was not paused")

@@ -1,0 +1,63 @@
+"""What every command needs: the opened program, and the options that all share."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from mailer.settings import Settings, config_path, load
+
+if TYPE_CHECKING:
+    from mailer.app import App
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+)
+"""Gives a command the parameter `as_json`."""
+
+yes_option = click.option("--yes", is_flag=True, help="Ask nothing.")
+"""Gives a command the parameter `yes`, for `confirmed`."""
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether to go on: asks at a terminal, unless `yes` was given; elsewhere nothing is asked."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    return click.confirm(question, err=True)
+
+
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: they are not valid.
+    """
+    return load(os.environ, config_path(os.environ))
+
+
+@contextmanager
+def opened(*, role: bool = False) -> Iterator["App"]:
+    """The program, opened on its database, which is checked first and closed at the end.
+
+    Args:
+        role: log as the settings say; a command logs warnings only, beside its words for people.
+
+    Raises:
+        SettingsError: the settings are not valid, or the identity key belongs to another database.
+        SchemaError: there is no database, or its schema is not the current one.
+    """
+    from mailer import logs
+    from mailer.app import open_app
+
+    found = settings()
+    quiet = found.log_level == "info" and not role
+    logs.configure("warning" if quiet else found.log_level, found.log_format)
+    app = open_app(found)
+    try:
+        yield app
+    finally:
+        app.database.dispose()

@@ -1,0 +1,1 @@
+"""Running an installation: its schema, its pause switch, its newsletters and its state."""
