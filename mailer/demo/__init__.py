@@ -1,0 +1,56 @@
+"""The demo: a sample newsroom, the real sign-up form and a local inbox, all through the real program.
+
+It imports nothing of mailer but itself. It types commands, opens URLs, serves a feed and receives
+mail over SMTP, as a newsroom, its readers and their mail programs do.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+
+def main(once: bool, port: int | None) -> int:
+    """Run the demo until it is interrupted, or once from end to end.
+
+    Args:
+        once: go through everything unattended, checking each step, and return.
+        port: the port of the sign-up form; the following three are used as well. None takes free
+            ones.
+
+    Returns:
+        The exit status: 0, also when somebody ends the interactive demo; 1 when a step failed;
+        130 when `once` was interrupted.
+    """
+    # Imported here because `mailer --help` knows this function without wanting its servers.
+    from mailer.demo import journey, live
+    from mailer.demo.report import Report, StepFailed
+    from mailer.demo.servers import PortTaken
+    from mailer.demo.stage import Stage
+
+    before = {
+        number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    report = Report()
+    try:
+        with Stage(report, port) as stage:
+            if once:
+                journey.walk(stage)
+            else:
+                live.play(stage)
+    except KeyboardInterrupt:
+        report.say("\nEnded; the mailer has stopped and its folder is removed.")
+        return 130 if once else 0
+    except PortTaken as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except StepFailed:
+        return 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Lets SIGTERM and a closed terminal end the demo as Ctrl-C does."""
+    raise KeyboardInterrupt

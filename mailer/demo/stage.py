@@ -1,0 +1,161 @@
+"""Sets the demo up in a temporary folder and takes it down again, whatever happens in between.
+
+What an audience sees in between is journey's (`--once`) or live's (interactive).
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from mailer.demo import visitor
+from mailer.demo.desk import Addresses, Backstage, Desk
+from mailer.demo.mailbox import Mailbox, Sink
+from mailer.demo.newsroom import Newsroom
+from mailer.demo.paper import Paper
+from mailer.demo.program import Program
+from mailer.demo.report import Mismatch, Report, expect
+from mailer.demo.servers import HOST, Servers, bind, origin, port_of
+from mailer.demo.stories import PAPER, TOWN
+
+SLUG = "gazette"
+WEEKLY = f"{SLUG}/weekly"
+BACKLOG = 7
+"""How many articles are out before the mailer hears of the newsroom."""
+READY_SECONDS = 20
+
+
+class Stage:
+    """Everything one demo consists of. Entering it takes the ports, leaving it ends everything.
+
+    Args:
+        report: where the steps of the set-up are printed.
+        port: the first of four ports, or None for free ones.
+
+    Raises:
+        PortTaken: on entering, when a port is not free.
+    """
+
+    def __init__(self, report: Report, port: int | None) -> None:
+        self.report = report
+        self.mailbox = Mailbox()
+        self._port = port
+        self._slots: list[datetime] = []
+        self._exits = ExitStack()
+
+    def __enter__(self) -> "Stage":
+        with self._exits as exits:
+            ports = [0] * 4 if self._port is None else range(self._port, self._port + 4)
+            sockets = [exits.enter_context(bind(port)) for port in ports]
+            # The form's port is only held until `mailer run` takes it, so that nobody else does.
+            self._form_socket, self._paper_socket, self._desk_socket, self._smtp_socket = sockets
+            form, paper, desk = map(origin, sockets[:3])
+            self.addresses = Addresses(form, paper, desk, port_of(self._smtp_socket))
+            folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="mailer-demo-"))
+            self.program = Program(Path(folder))
+            exits.callback(self.program.stop)
+            self.newsroom = Newsroom(paper)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    def set_up(self, schedule: str, rule: Sequence[str]) -> None:
+        """Go from nothing to a running mailer, a step for each command.
+
+        Args:
+            schedule: the name of the default schedule, beside a weekly one.
+            rule: its options for `mailer schedule add`, such as ("--cron", "* * * * *").
+        """
+        with self.report.step("mailer init: settings with fresh keys, and a database"):
+            self._init()
+        with self.report.step("mailer newsletter add: the newsletter and its sign-up form"):
+            form_html = self._add_newsletter()
+        self._open_newsroom(form_html)
+        with self.report.step("mailer feed add: the newsroom's RSS feed, fetched once over HTTP"):
+            self._add_feed()
+        with self.report.step("mailer schedule add: two schedules, the reader picks one"):
+            self._add_schedule(schedule, *rule, "--default")
+            self._add_schedule("weekly", "--at", "07:00", "--days", "sat")
+        with self.report.step("mailer run: web, scheduler and worker in one process"):
+            self._run()
+
+    def next_slot(self, now: datetime) -> datetime | None:
+        """The first known slot after `now`."""
+        return next((slot for slot in self._slots if slot > now), None)
+
+    def learn_slots(self, schedule: str, count: int) -> None:
+        """Ask the program for the coming slots of a schedule, for the countdown."""
+        coming = self.program.ask("schedule", "next", f"{SLUG}/{schedule}", "--count", str(count))
+        self._slots = [datetime.fromisoformat(slot["utc"]) for slot in coming]
+
+    def _init(self) -> None:
+        self.program.run("init")
+        settings = self.program.folder / "mailer.toml"
+        expect("the mode of mailer.toml", f"{settings.stat().st_mode & 0o777:o}", "600")
+        self.program.set(
+            {
+                "base_url": self.addresses.form,
+                "port": port_of(self._form_socket),
+                "smtp_url": f"smtp://{HOST}:{self.addresses.smtp_port}",
+                "ehlo_name": "localhost",
+                "feed_interval": "5s",
+                "publisher": f"{PAPER}, {TOWN}",
+            }
+        )
+
+    def _add_newsletter(self) -> str:
+        self.program.run(
+            *("newsletter", "add", SLUG),
+            *("--title", PAPER),
+            *("--from", f"{PAPER} <news@gazette.example>"),
+            *("--reply-to", "desk@gazette.example"),
+            *("--postal-address", f"{PAPER}, 1 Pier Road, {TOWN}"),
+            *("--color", "#a63a2e"),
+        )
+        return self.program.run("newsletter", "embed", SLUG)
+
+    def _open_newsroom(self, form_html: str) -> None:
+        self.newsroom.open_with(BACKLOG, datetime.now(UTC))
+        paper = Paper(self.newsroom, self.addresses.form, form_html)
+        backstage = Backstage(str(self.program.folder), self.program.typed)
+        desk = Desk(self.addresses, self.mailbox, self.newsroom, backstage, self.next_slot)
+        servers = Servers(
+            [(self._paper_socket, paper.app()), (self._desk_socket, desk.app())],
+            (self._smtp_socket, Sink(self.mailbox)),
+        )
+        servers.start()
+        # Run before the callbacks pushed earlier, but after the mailer that posts to it has ended.
+        self._exits.callback(servers.stop)
+        self._exits.callback(self.program.stop)
+
+    def _add_feed(self) -> None:
+        feed = f"{self.addresses.paper}/feed.xml"
+        self.program.run("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
+        articles = self.program.ask("article", "list", "--newsletter", SLUG)
+        expect("articles taken from the feed", len(articles), BACKLOG)
+
+    def _add_schedule(self, name: str, *rule: str) -> None:
+        self.program.run("schedule", "add", SLUG, name, *rule, "--zone", "UTC")
+
+    def _run(self) -> None:
+        self._form_socket.close()
+        self.program.start()
+        deadline = time.monotonic() + READY_SECONDS
+        while (answer := visitor.get(f"{self.addresses.form}/readyz")).status != 200:
+            if self.program.exit_status is not None or time.monotonic() > deadline:
+                raise Mismatch(
+                    f"expected 200 from {answer.url} within {READY_SECONDS} s\n"
+                    f"seen: {answer.status} {answer.body[:200]}, "
+                    f"exit status {self.program.exit_status}\n{self.program.log_tail()}"
+                )
+            time.sleep(0.05)
