@@ -72,9 +72,8 @@ def _formatter(form: str) -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter
 
     return JsonFormatter(
-        "%(message)s",
+        "%(levelname)s %(name)s %(message)s",
         json_ensure_ascii=False,
         timestamp=True,
         rename_fields={"levelname": "level", "name": "logger"},
-        defaults=None,
     )

@@ -29,7 +29,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     from rich.text import Text
 
     width = None if sys.stdout.isatty() else _ANY_WIDTH
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
     for heading in headings:
         table.add_column(heading)
     for row in rows:

@@ -1,0 +1,208 @@
+"""`mailer newsletter`: the publication lines."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mailer.cli.output import message, print_json, print_table
+from mailer.cli.verb import json_option, opened
+from mailer.operations import newsletters
+from mailer.operations.newsletters import Overview, Wishes
+
+if TYPE_CHECKING:
+    from mailer.app import App
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group
+def newsletter() -> None:
+    """The publication lines that readers subscribe to."""
+
+
+def _profile_options(*, required: bool) -> Callable[[Command], Command]:
+    """The options that `add` and `edit` share; the first three must be given to `add`."""
+    options = [
+        click.option("--title", metavar="TEXT", required=required, help="Its name."),
+        click.option(
+            "--from", "sender", metavar='"NAME <ADDRESS>"', required=required, help="Its sender."
+        ),
+        click.option(
+            "--postal-address", metavar="TEXT", required=required, help="Stands in every mail."
+        ),
+        click.option("--language", metavar="CODE", help="Such as en (the default), hy or pt-BR."),
+        click.option("--reply-to", metavar="ADDRESS", help="Where answers go; else to --from."),
+        click.option("--logo", "logo_url", metavar="URL", help="An image, by https."),
+        click.option("--color", metavar="COLOR", help="Such as #14507a."),
+    ]
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@newsletter.command
+@click.argument("slug")
+@_profile_options(required=True)
+@click.option("--feed", "feeds", multiple=True, metavar="URL", help="Where its articles come from.")
+@json_option
+def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None:
+    """Start a newsletter. SLUG stands in its web addresses and never changes.
+
+    Each feed is fetched once; when one cannot be, the newsletter is there without it.
+
+    \b
+    Example:
+      mailer newsletter add daily --title "The Daily" --from "The Daily <daily@news.example>" \\
+        --postal-address "1 Sample Street, Sampletown" --feed https://www.news.example/feed
+    """
+    profile = newsletters.profile(Wishes(**wishes))
+    with opened() as app:
+        _check_language(app, profile.language)
+        with app.database.write() as session:
+            newsletters.add(session, slug, profile, now=app.times.wall())
+        _show_one(app, slug, as_json)
+    if not as_json:
+        message(f"next: mailer schedule add {slug} NAME --at 07:00 --zone Europe/Paris")
+
+
+@newsletter.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the newsletters.
+
+    \b
+    Example:
+      mailer newsletter list --json
+    """
+    with opened() as app, app.database.read() as session:
+        found = newsletters.overviews(session)
+    if as_json:
+        print_json([_as_data(one) for one in found])
+        return
+    print_table(
+        ("slug", "title", "from", "schedules", "subscriptions", "closed"),
+        [
+            (
+                one.slug,
+                one.profile.title,
+                one.profile.from_address,
+                ", ".join(one.schedules),
+                one.subscriptions,
+                one.profile.closed,
+            )
+            for one in found
+        ],
+    )
+
+
+@newsletter.command
+@click.argument("slug")
+@json_option
+def show(slug: str, as_json: bool) -> None:
+    """Show all about one newsletter.
+
+    \b
+    Example:
+      mailer newsletter show daily
+    """
+    with opened() as app:
+        _show_one(app, slug, as_json)
+
+
+@newsletter.command
+@click.argument("slug")
+@_profile_options(required=False)
+@click.option("--closed", type=click.Choice(["yes", "no"]), help="Whether to refuse sign-ups.")
+@json_option
+def edit(slug: str, closed: str | None, as_json: bool, **wishes: Any) -> None:
+    """Change what is given; an empty --reply-to or --logo takes it away.
+
+    Digests that are built already stay as they are.
+
+    \b
+    Example:
+      mailer newsletter edit daily --color "#7a1450" --closed no
+    """
+    wanted = Wishes(closed=None if closed is None else closed == "yes", **wishes)
+    if wanted == Wishes():
+        raise click.UsageError("Nothing to change was given.")
+    with opened() as app:
+        with app.database.write() as session:
+            row = newsletters.find(session, slug)
+            profile = newsletters.profile(wanted, newsletters.profile_of(row))
+            if wanted.language is not None:
+                _check_language(app, profile.language)
+            newsletters.change(session, row, profile)
+        _show_one(app, slug, as_json)
+
+
+@newsletter.command
+@click.argument("slug")
+def embed(slug: str) -> None:
+    """Print the HTML of a sign-up form, to be put into any web site. It needs no script.
+
+    \b
+    Example:
+      mailer newsletter embed daily > form.html
+    """
+    with opened() as app:
+        with app.database.read() as session:
+            found = newsletters.find(session, slug)
+        form = app.templates.render(
+            "web/form_for_other_sites.html",
+            found.language,
+            {
+                "action": f"{app.settings.base_url}/subscribe",
+                "slug": found.slug,
+                "title": found.title,
+                "privacy_url": app.settings.privacy_url,
+            },
+        )
+    click.echo(form)
+
+
+def _check_language(app: "App", language: str) -> None:
+    """Refuse what is no language; say so where only English texts are there for it."""
+    app.templates.gettext(language)
+    if language.split("-")[0] not in app.templates.languages():
+        message(
+            f"warning: there is no catalogue for {language}; its forms and mails are in English"
+        )
+
+
+def _show_one(app: "App", slug: str, as_json: bool) -> None:
+    with app.database.read() as session:
+        (found,) = newsletters.overviews(session, slug)
+    data = _as_data(found)
+    if as_json:
+        print_json(data)
+        return
+    rows = [
+        (key, ", ".join(value) if isinstance(value, list) else value) for key, value in data.items()
+    ]
+    print_table(("", ""), rows)
+
+
+def _as_data(one: Overview) -> dict[str, object]:
+    return {
+        "slug": one.slug,
+        "title": one.profile.title,
+        "language": one.profile.language,
+        "from": f"{one.profile.from_name} <{one.profile.from_address}>",
+        "reply_to": one.profile.reply_to,
+        "postal_address": one.profile.postal_address,
+        "list_id": one.list_id,
+        "logo": one.profile.logo_url,
+        "color": one.profile.color,
+        "closed": one.profile.closed,
+        "feeds": list(one.feeds),
+        "schedules": list(one.schedules),
+        "default_schedule": one.default_schedule,
+        "subscriptions": one.subscriptions,
+    }

@@ -1,0 +1,154 @@
+"""`mailer run`: starts the roles in one process, and ends them in order.
+
+The main thread owns the signals and the listening socket; every role has threads of its own.
+"""
+
+import signal
+import socket
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mailer.cli.output import message
+from mailer.cli.verb import opened
+from mailer.errors import MailerError, Refused
+
+if TYPE_CHECKING:
+    from mailer.app import App
+
+ROLES: Final = ("web", "scheduler", "worker")
+_BACKLOG: Final = 512
+_LAST_ANSWERS_SECONDS: Final = 10
+_REQUESTS_AT_ONCE: Final = 200
+
+
+@click.command
+@click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[web] [scheduler] [worker]")
+def run(roles: tuple[str, ...]) -> None:
+    """Run the roles that are named, or all three, until SIGTERM or Ctrl-C.
+
+    Then no new mail is begun, what is under way is finished, and the process ends within 30 seconds.
+    With PostgreSQL any number of processes share the work.
+
+    \b
+    Example:
+      mailer run
+      mailer run scheduler worker
+    """
+    with opened(role=True) as app:
+        _run(app, frozenset(roles or ROLES))
+
+
+def _run(app: "App", roles: frozenset[str]) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    # The stack unwinds from its end: no new requests, no new digests, no new mails, last answers.
+    with ExitStack() as stack:
+        web = _Web(app, stop) if "web" in roles else None
+        if web is not None:
+            stack.callback(web.join)
+        if "worker" in roles:
+            from mailer.worker import Worker
+
+            worker = Worker(app)
+            worker.start()
+            stack.callback(worker.stop)
+        if "scheduler" in roles:
+            from mailer.scheduler import Scheduler
+
+            scheduler = Scheduler(app)
+            scheduler.start()
+            stack.callback(scheduler.stop)
+        if web is not None:
+            web.start()
+            stack.callback(web.take_no_more)
+            message(f"listening on http://{app.settings.host}:{app.settings.port}")
+        message(f"running: {', '.join(role for role in ROLES if role in roles)}")
+        stop.wait()
+        message("stopping")
+        failed = web is not None and web.has_ended
+    if failed:
+        raise MailerError("the web server ended by itself; see the log above")
+
+
+class _Web:
+    """The web role's server, in a thread of its own, on a socket that is bound at once.
+
+    Raises:
+        Refused: nobody can listen there.
+    """
+
+    def __init__(self, app: "App", stop: threading.Event) -> None:
+        import uvicorn
+
+        from mailer.web import make_app
+
+        self._socket = _listen(app.settings.host, app.settings.port)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                make_app(app),
+                http="h11",
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # Who the client is behind a proxy is decided by `trusted_proxies`, not here.
+                proxy_headers=False,
+                timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+                limit_concurrency=_REQUESTS_AT_ONCE,
+            )
+        )
+        self._stop = stop
+        self._thread = threading.Thread(target=self._serve, name="web")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended before it was asked to."""
+        return not self._thread.is_alive()
+
+    def start(self) -> None:
+        """Serve from now on: the socket is listening already, so no client is turned away."""
+        self._thread.start()
+
+    def take_no_more(self) -> None:
+        """Accept no more requests; those under way are answered."""
+        self._server.should_exit = True
+
+    def join(self) -> None:
+        """Wait until the last answer is out."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._stop.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Its protocol is named, or asyncio would never set TCP_NODELAY on it."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise Refused(
+            f"cannot listen on port {port} of {host} ({error.strerror}); "
+            "set another `port` or `host`, or stop what listens there"
+        ) from error
+    return listening
