@@ -1,0 +1,177 @@
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from http.client import HTTPConnection
+
+import pytest
+
+from mailer.demo.desk import Addresses, Backstage, Desk
+from mailer.demo.mailbox import Mailbox, Sink
+from mailer.demo.newsroom import Newsroom
+from mailer.demo.paper import Paper
+from mailer.demo.servers import Servers, bind, origin, port_of
+from mailer.demo.visitor import get
+
+FORM = "http://127.0.0.1:8000"
+EMBED = f'<form method="post" action="{FORM}/subscribe"><input name="email"></form>'
+
+
+@dataclass(frozen=True)
+class Demo:
+    mailbox: Mailbox
+    newsroom: Newsroom
+    addresses: Addresses
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    with bind(0) as paper, bind(0) as desk, bind(0) as smtp:
+        newsroom = Newsroom(origin(paper))
+        newsroom.open_with(7, datetime.now(UTC))
+        mailbox = Mailbox()
+        addresses = Addresses(FORM, origin(paper), origin(desk), port_of(smtp))
+        backstage = Backstage("/tmp/mailer-demo-x", ["mailer init"])
+        desk_app = Desk(
+            addresses, mailbox, newsroom, backstage, lambda now: now + timedelta(seconds=75)
+        ).app()
+        paper_app = Paper(newsroom, FORM, EMBED).app()
+        servers = Servers([(paper, paper_app), (desk, desk_app)], (smtp, Sink(mailbox)))
+        servers.start()
+        yield Demo(mailbox, newsroom, addresses)
+        servers.stop()
+
+
+def deliver(
+    demo: Demo, html: str | None = "<html><head></head><body><p>Hi</p></body></html>"
+) -> None:
+    mail = EmailMessage()
+    mail["From"] = "The Harbour Gazette <news@gazette.example>"
+    mail["To"] = "anna@reader.example"
+    mail["Subject"] = "<b>News</b> & more"
+    mail["List-Unsubscribe"] = f"<{FORM}/unsubscribe/t>"
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    mail.set_content("Hello <you>\n")
+    if html is not None:
+        mail.add_alternative(html, subtype="html")
+    demo.mailbox.deliver("bounce@gazette.example", "anna@reader.example", mail.as_bytes())
+
+
+def test_the_front_page_has_all_pieces_and_the_form_that_was_printed(demo: Demo) -> None:
+    page = get(f"{demo.addresses.paper}/")
+    assert page.status == 200
+    for piece in demo.newsroom.pieces():
+        assert f"/news/{piece.story.slug}" in page.body
+    assert EMBED in page.body
+    assert f"form-action 'self' {FORM}" in page.headers["content-security-policy"]
+
+
+def test_every_article_and_picture_that_is_out_is_served_and_no_other(demo: Demo) -> None:
+    for piece in demo.newsroom.pieces():
+        assert get(demo.newsroom.address(piece)).status == 200
+        picture = demo.newsroom.picture_address(piece)
+        if picture:
+            assert get(picture).headers["content-type"] == "image/png"
+    assert get(f"{demo.addresses.paper}/news/north-pier-will-be-rebuilt").status == 404
+    assert get(f"{demo.addresses.paper}/pictures/north-pier-will-be-rebuilt.png").status == 404
+    assert get(f"{demo.addresses.paper}/pictures/library-lends-umbrellas.png").status == 404
+
+
+def conditional_get(demo: Demo, tag: str) -> int:
+    connection = HTTPConnection("127.0.0.1", int(demo.addresses.paper.rpartition(":")[2]))
+    connection.request("GET", "/feed.xml", headers={"If-None-Match": tag})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_the_feed_answers_304_until_something_new_is_out(demo: Demo) -> None:
+    feed = get(f"{demo.addresses.paper}/feed.xml")
+    assert feed.headers["content-type"].startswith("application/rss+xml")
+    assert conditional_get(demo, feed.headers["etag"]) == 304
+    demo.newsroom.publish(datetime.now(UTC))
+    assert conditional_get(demo, feed.headers["etag"]) == 200
+
+
+def test_the_start_page_links_everything_and_counts_down(demo: Demo) -> None:
+    page = get(f"{demo.addresses.desk}/").body
+    for address in (
+        f"{FORM}/",
+        f"{demo.addresses.paper}/",
+        f"{demo.addresses.paper}/feed.xml",
+        "/inbox",
+    ):
+        assert f'href="{address}"' in page
+    assert "mailer init" in page
+    assert re.search(r'data-form="clock">01:1[45]<', page)
+
+
+def test_an_empty_inbox_says_what_to_do(demo: Demo) -> None:
+    page = get(f"{demo.addresses.desk}/inbox")
+    assert page.status == 200
+    assert "No mail yet" in page.body
+
+
+def test_the_inbox_shows_every_view_of_a_mail_and_escapes_what_it_says(demo: Demo) -> None:
+    deliver(demo)
+    mail = f"{demo.addresses.desk}/inbox/1"
+    html, text, source, headers = (
+        get(f"{mail}?view={view}").body for view in ("html", "text", "source", "headers")
+    )
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in html
+    assert f'action="{FORM}/unsubscribe/t"' in html
+    assert "Hello &lt;you&gt;" in text
+    assert "MIME-Version: 1.0" in source
+    assert "bounce@gazette.example" in headers
+    for page in (html, text, source, headers):
+        assert "<b>News</b>" not in page
+    assert get(f"{mail}?view=other").status == 404
+    assert get(f"{demo.addresses.desk}/inbox/2").status == 404
+
+
+def test_a_mails_html_comes_with_a_policy_that_only_lets_it_be_looked_at(demo: Demo) -> None:
+    deliver(demo)
+    page = get(f"{demo.addresses.desk}/mail/1.html")
+    policy = dict(
+        part.split(" ", 1) for part in page.headers["content-security-policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["img-src"] == demo.addresses.paper
+    assert policy["sandbox"] == "allow-popups allow-popups-to-escape-sandbox"
+    assert "script-src" not in policy
+    assert page.body.startswith('<html><head><base target="_blank"></head>')
+
+
+def test_links_open_outside_the_frame_also_in_a_mail_without_a_head(demo: Demo) -> None:
+    deliver(demo, "<p>Hi</p>")
+    assert get(f"{demo.addresses.desk}/mail/1.html").body.startswith('<base target="_blank"><p>Hi')
+
+
+def test_a_mail_without_html_says_so(demo: Demo) -> None:
+    deliver(demo, html=None)
+    assert "has no HTML part" in get(f"{demo.addresses.desk}/inbox/1").body
+    assert get(f"{demo.addresses.desk}/mail/1.html").status == 404
+
+
+def test_a_page_can_notice_what_is_new(demo: Demo) -> None:
+    def version() -> str:
+        return str(json.loads(get(f"{demo.addresses.desk}/state").body)["version"])
+
+    seen = [version()]
+    deliver(demo)
+    seen.append(version())
+    demo.newsroom.publish(datetime.now(UTC))
+    seen.append(version())
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox", "/inbox/1", "/inbox/1?view=text"])
+def test_pages_of_the_desk_run_only_their_own_script(demo: Demo, path: str) -> None:
+    deliver(demo)
+    page = get(demo.addresses.desk + path)
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'")
+    assert re.findall(r"<script[^>]*>", page.body) == ['<script src="/desk.js" defer>']
+    assert not re.search(r"\son\w+=|\sstyle=", page.body)
