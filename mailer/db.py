@@ -180,12 +180,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that is rolled back at its end: it can show, never change."""
+        """A session that is rolled back at its end: it can show, never change.
+
+        All its statements see the database at one moment, on both engines. What was loaded may be
+        read after its end.
+        """
         with Session(self.engine, expire_on_commit=False) as session:
             if not self.is_sqlite:
-                session.execute(text("SET TRANSACTION READ ONLY"))
+                session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from mailer.clock import zone as zone_named
 from mailer.digests.cron import Cron, parse_cron
 from mailer.errors import BadSchedule
-from mailer.models.schedule import ScheduleKind
+from mailer.models.schedule import Schedule, ScheduleKind
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -49,6 +49,19 @@ class Rule:
     monthday: int | None = None
     cron: str | None = None
     once: str | None = None
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> Self:
+        """The rule of this schedule."""
+        return cls(
+            kind=schedule.kind,
+            zone=schedule.zone,
+            at=schedule.at,
+            days=schedule.days,
+            monthday=schedule.monthday,
+            cron=schedule.cron,
+            once=schedule.once,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,211 @@
+"""Which articles each group of readers gets, and which groups get the same: the cohorts of a digest.
+
+Pure. Counts readers, never sees one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+MAX_COHORTS: Final = 50
+"""More lists than this are not rendered: the smallest cohorts get what is new to all of them."""
+
+
+@dataclass(frozen=True)
+class CandidateArticle:
+    """An article that a build may use.
+
+    Attributes:
+        backlog: only a newcomer's first digest may take it.
+        waited: it was a candidate already when the schedule's last digest was built.
+    """
+
+    id: int
+    published_at: datetime
+    backlog: bool
+    waited: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Readers who are due exactly the same.
+
+    Attributes:
+        start: articles with a higher id are due.
+        newcomer: their first digest is still to come.
+        editions: what they have had that holds a candidate.
+    """
+
+    start: int
+    newcomer: bool
+    editions: tuple[int, ...]
+    readers: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a schedule allows.
+
+    Attributes:
+        newcomers: how many of the articles before their start newcomers may have.
+    """
+
+    min_articles: int
+    max_articles: int
+    newcomers: int
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Readers who get the same list.
+
+    Attributes:
+        articles: newest first.
+        more: how many articles are due to each of these readers beside them, at least.
+    """
+
+    articles: tuple[int, ...]
+    more: int
+    groups: tuple[Group, ...]
+
+    @property
+    def readers(self) -> int:
+        """How many readers are in it."""
+        return sum(group.readers for group in self.groups)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a digest holds for whom.
+
+    Attributes:
+        cohorts: largest first.
+        nothing_new: groups to which no article is due.
+        too_few: groups to which fewer are due than a digest must have; these wait.
+        carried_over: articles that are due to somebody who does not get them this time.
+    """
+
+    cohorts: tuple[Cohort, ...]
+    nothing_new: tuple[Group, ...]
+    too_few: tuple[Group, ...]
+    carried_over: frozenset[int]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Groups that are due the same, what that is, and what they get of it (nothing: they wait)."""
+
+    start: int
+    due: frozenset[int]
+    articles: tuple[int, ...]
+    groups: tuple[Group, ...]
+
+
+def choose(
+    candidates: Iterable[CandidateArticle],
+    editions: Mapping[int, frozenset[int]],
+    groups: Sequence[Group],
+    limits: Limits,
+) -> Choice:
+    """Decide who gets what.
+
+    A reader is due the candidates that came in after their start, no backlog, and that no live edition
+    of theirs holds; a newcomer also the newest ones up to their start, backlog or not. Where more are
+    due than a digest may hold, those that waited already go first, then the newest.
+
+    Args:
+        editions: the candidates in each edition that holds some.
+    """
+    newest_first = sorted(candidates, key=lambda one: (one.published_at, one.id), reverse=True)
+    alike: dict[tuple[int, bool, frozenset[int]], list[Group]] = {}
+    for group in groups:
+        had = frozenset[int]().union(*(editions.get(one, frozenset()) for one in group.editions))
+        alike.setdefault((group.start, group.newcomer, had), []).append(group)
+    shares = [
+        _share(newest_first, start, _due(newest_first, start, newcomer, had, limits), these, limits)
+        for (start, newcomer, had), these in alike.items()
+    ]
+    cohorts = _cohorts(shares)
+    if len(cohorts) > MAX_COHORTS:
+        shares = _with_fewer_lists(newest_first, shares, cohorts, limits)
+        cohorts = _cohorts(shares)
+    waiting = [share for share in shares if not share.articles]
+    return Choice(
+        cohorts=tuple(cohorts),
+        nothing_new=tuple(group for share in waiting if not share.due for group in share.groups),
+        too_few=tuple(group for share in waiting if share.due for group in share.groups),
+        carried_over=frozenset().union(*(share.due - set(share.articles) for share in shares)),
+    )
+
+
+def _due(
+    newest_first: Sequence[CandidateArticle],
+    start: int,
+    newcomer: bool,
+    had: frozenset[int],
+    limits: Limits,
+) -> frozenset[int]:
+    due = {one.id for one in newest_first if one.id > start and not one.backlog}
+    if newcomer:
+        due.update([one.id for one in newest_first if one.id <= start][: limits.newcomers])
+    return frozenset(due - had)
+
+
+def _share(
+    newest_first: Sequence[CandidateArticle],
+    start: int,
+    due: frozenset[int],
+    groups: Sequence[Group],
+    limits: Limits,
+) -> _Share:
+    """The share of these groups, with as many of the articles due to them as a digest may hold."""
+    articles: list[CandidateArticle] = []
+    if due and len(due) >= limits.min_articles:
+        mine = [one for one in newest_first if one.id in due]
+        # What came in before a newcomer's start did not wait for that reader.
+        urgent = sorted(mine, key=lambda one: not (one.waited and one.id > start))
+        kept = {one.id for one in urgent[: limits.max_articles]}
+        articles = [one for one in mine if one.id in kept]
+    return _Share(start, due, tuple(one.id for one in articles), tuple(groups))
+
+
+def _cohorts(shares: Iterable[_Share]) -> list[Cohort]:
+    """One cohort for each list that somebody gets, largest first."""
+    by_list: dict[tuple[int, ...], list[_Share]] = {}
+    for share in shares:
+        if share.articles:
+            by_list.setdefault(share.articles, []).append(share)
+    cohorts = [
+        Cohort(
+            articles=articles,
+            more=min(len(share.due) for share in alike) - len(articles),
+            groups=tuple(group for share in alike for group in share.groups),
+        )
+        for articles, alike in by_list.items()
+    ]
+    return sorted(cohorts, key=lambda cohort: (-cohort.readers, cohort.articles))
+
+
+def _with_fewer_lists(
+    newest_first: Sequence[CandidateArticle],
+    shares: Sequence[_Share],
+    cohorts: Sequence[Cohort],
+    limits: Limits,
+) -> list[_Share]:
+    """The same shares, where those of the smallest cohorts get what is due to all of them."""
+    kept = {cohort.articles for cohort in cohorts[: MAX_COHORTS - 1]}
+    small = [share for share in shares if share.articles and share.articles not in kept]
+    common = _share(
+        newest_first,
+        max(share.start for share in small),
+        frozenset.intersection(*(share.due for share in small)),
+        (),
+        limits,
+    )
+    return [
+        replace(share, articles=common.articles)
+        if share.articles and share.articles not in kept
+        else share
+        for share in shares
+    ]

@@ -1,0 +1,141 @@
+"""What a digest would hold, for whom, and why others get nothing: reading and choosing, no writing.
+
+A build runs the same code on the candidates that it froze.
+
+Every subscription of the newsletter that was not left is counted once, as a reader of an edition or under
+one of these reasons:
+
+| reason | means |
+|---|---|
+| `other_schedule` | the reader chose another schedule of the newsletter |
+| `erased` | the reader's data was erased |
+| `suppressed` | the address gets no mail |
+| `paused` | the reader paused |
+| `nothing_new` | the reader has had everything, or it came in before their start |
+| `too_few` | fewer articles are due than the schedule's `min_articles`; they wait |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from mailer.digests import candidates as read
+from mailer.digests.calendar import Rule, Slot, longest_gap, slots
+from mailer.digests.candidates import Frame, Source
+from mailer.digests.choose import CandidateArticle, Choice, Cohort, Group, Limits, choose
+from mailer.models import Article, Schedule
+
+NOTHING_NEW = "nothing_new"
+TOO_FEW = "too_few"
+
+_LEAST_MAX_AGE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a schedule would send at a slot.
+
+    Attributes:
+        readers: the statement that put the readers into groups.
+        groups: all of them, also those who get nothing.
+        articles: what the cohorts' lists hold, by id.
+    """
+
+    slot: Slot
+    readers: Select[tuple[int, int, int, bool, str]]
+    candidates: tuple[CandidateArticle, ...]
+    groups: tuple[Group, ...]
+    choice: Choice
+    articles: Mapping[int, Article]
+
+    @property
+    def due(self) -> int:
+        """How many readers get something."""
+        return sum(cohort.readers for cohort in self.choice.cohorts)
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is sent, or None where something is."""
+        if self.choice.cohorts:
+            return None
+        waiting = {
+            NOTHING_NEW: _readers(self.choice.nothing_new),
+            TOO_FEW: _readers(self.choice.too_few),
+        }
+        told = ", ".join(f"{reason}: {number}" for reason, number in waiting.items() if number)
+        return f"nobody is due ({told or 'no readers'})"
+
+
+def max_age(schedule: Schedule) -> timedelta:
+    """How old an article may be at a slot of this schedule."""
+    if schedule.max_age is not None:
+        return schedule.max_age
+    return max(_LEAST_MAX_AGE, 2 * longest_gap(Rule.of(schedule)))
+
+
+def plan_digest(session: Session, schedule: Schedule, slot: Slot) -> Plan:
+    """What would be sent if the digest of that slot were built now."""
+    source = read.usable(schedule.newsletter_id, slot.due_at, max_age(schedule))
+    return plan_from(session, schedule, slot, source, digest_id=None)
+
+
+def plan_from(
+    session: Session, schedule: Schedule, slot: Slot, source: Source, digest_id: int | None
+) -> Plan:
+    """The plan on these candidates, as they are or as they were frozen for `digest_id`."""
+    candidates = read.load_candidates(session, source, schedule.id, digest_id)
+    editions = read.load_editions(session, source)
+    frame = Frame.around([one.id for one in candidates], list(editions))
+    readers = read.grouped_readers(schedule.id, source, frame)
+    groups = read.load_groups(session, readers)
+    choice = choose(
+        candidates,
+        editions,
+        groups,
+        Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers),
+    )
+    return Plan(
+        slot=slot,
+        readers=readers,
+        candidates=tuple(candidates),
+        groups=tuple(groups),
+        choice=choice,
+        articles=_load_articles(session, choice),
+    )
+
+
+def excluded(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
+    """How many of the newsletter's readers get nothing, by reason; see the module's table."""
+    found = read.load_excluded(session, schedule.newsletter_id, schedule.id)
+    found[NOTHING_NEW] = _readers(plan.choice.nothing_new)
+    found[TOO_FEW] = _readers(plan.choice.too_few)
+    return {reason: number for reason, number in found.items() if number}
+
+
+def expiring(schedule: Schedule, plan: Plan) -> int:
+    """How many of the articles that are carried over will be too old at the slot after this one."""
+    following = next(slots(Rule.of(schedule), plan.slot.due_at), None)
+    if following is None:
+        return len(plan.choice.carried_over)
+    oldest = following.due_at - max_age(schedule)
+    return sum(
+        one.published_at <= oldest for one in plan.candidates if one.id in plan.choice.carried_over
+    )
+
+
+def articles_of(plan: Plan, cohort: Cohort) -> list[Article]:
+    """The articles of this cohort's list, newest first."""
+    return [plan.articles[article_id] for article_id in cohort.articles]
+
+
+def _load_articles(session: Session, choice: Choice) -> dict[int, Article]:
+    wanted = sorted({one for cohort in choice.cohorts for one in cohort.articles})
+    found = session.scalars(select(Article).where(Article.id.in_(wanted)))
+    return {article.id: article for article in found}
+
+
+def _readers(groups: tuple[Group, ...]) -> int:
+    return sum(group.readers for group in groups)

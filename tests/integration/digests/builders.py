@@ -1,0 +1,38 @@
+"""A builder with a renderer that needs no templates, for tests of what is built."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.digests.build import Builder
+from mailer.digests.calendar import Slot
+from mailer.message.content import Content
+from mailer.models import Article, Newsletter
+
+
+def render_plainly(
+    newsletter: Newsletter, slot: Slot, articles: Sequence[Article], more: int
+) -> Content:
+    text = "\n".join(article.title for article in articles)
+    return Content(
+        language=newsletter.language,
+        from_name=newsletter.from_name,
+        from_address=newsletter.from_address,
+        reply_to=newsletter.reply_to,
+        subject=f"{newsletter.title} {slot.name}",
+        html=f"<p>{text}</p>",
+        text=f"{text}\nand {more} more",
+        marker="XKTEST",
+    )
+
+
+def builder(
+    database: Database,
+    now: Callable[[], datetime] | datetime,
+    *,
+    lease: float = 60,
+    render: Callable[..., Content] = render_plainly,
+) -> Builder:
+    wall = now if callable(now) else (lambda: now)
+    return Builder(database, Times(wall=wall), render=render, lease=timedelta(seconds=lease))
