@@ -1,0 +1,39 @@
+# Every task of the project; `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench mutants docs packages
+
+PYTHON := .venv/bin/python
+ENVIRONMENT := .venv/installed
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(ENVIRONMENT) ## Make the virtual environment in .venv with the pinned dependencies
+
+$(ENVIRONMENT): pyproject.toml constraints.txt .ci/venv
+	@.ci/venv
+	@touch $@
+
+demo: setup ## Start the sample newsroom; DEMO=--once runs through it and stops
+	@.venv/bin/mailer demo $(DEMO)
+
+test: packages setup check ## Run all checks and all tests; as root on Debian installs what they need
+	$(PYTHON) -m pytest $(PYTEST)
+
+check: setup ## Run ruff, mypy and import-linter
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: packages setup ## Measure speed and memory, side by side with a yardstick
+	@for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark || exit 1; done
+
+mutants: packages setup ## Break each promise by one line; its test has to notice
+	$(PYTHON) tests/mutants.py
+
+docs: setup ## Check that no setting, command or field is missing from the documentation
+	$(PYTHON) -m pytest -q tests/unit/test_docs.py
+
+packages:
+	@.ci/packages
