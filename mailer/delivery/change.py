@@ -6,7 +6,7 @@ Says what may be done to a row; `mailer.delivery.ledger` alone does it.
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Update, update
+from sqlalchemy import Update, or_, update
 
 from mailer.models import Delivery, DeliveryStatus, Notice
 
@@ -15,6 +15,9 @@ Table = type[Delivery] | type[Notice]
 TABLES: Final[tuple[Table, ...]] = (Notice, Delivery)
 
 _S = DeliveryStatus
+
+HELD: Final = frozenset({_S.CLAIMED, _S.SENDING})
+"""A row in one of these belongs to the worker that its `worker_id` names."""
 
 
 class RowId(NamedTuple):
@@ -77,9 +80,11 @@ CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, CANCEL, *OUTCOMES.values(
 
 def changing(change: Change, table: Table) -> Update:
     """An UPDATE that makes this change, and only this change, to rows of `table`."""
+    # Not IN: an executemany cannot expand it.
+    before = or_(*(table.status == status for status in sorted(change.before)))
     return (
         update(table)
-        .where(table.status.in_(change.before))
+        .where(before)
         .values(status=change.after)
         .execution_options(synchronize_session=False)
     )

@@ -29,6 +29,7 @@ from mailer.delivery.change import (
     CANCEL,
     CLAIM,
     DOUBT,
+    HELD,
     OUTCOMES,
     RELEASE,
     RESEND,
@@ -51,6 +52,7 @@ from mailer.models import (
     Notice,
     Subscriber,
     Subscription,
+    Worker,
 )
 from mailer.permission.rule import may_mail, notice_may_be_mailed, why_not
 
@@ -73,7 +75,7 @@ def work_waits(session: Session, now: datetime) -> bool:
     """Whether a claim would find a row, or a digest can be closed. Reads only, and no more than one row."""
     questions = (
         select(Notice.id).where(_waits(Notice, now)),
-        select(Delivery.id).join(Digest).where(_waits(Delivery, now), _digest_is_sending()),
+        select(Delivery.id).where(_waits(Delivery, now), _digest_is_sending()),
         select(Digest.id).where(_is_finished()),
         select(Delivery.id).where(_is_left_over()),
     )
@@ -200,6 +202,20 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
         if resend:
             _resend(session, table, ids, now)
     return doubtful
+
+
+def holders_that_stopped(session: Session) -> frozenset[int]:
+    """Workers that have stopped and still hold rows: nobody would give these back."""
+    found: set[int] = set()
+    for table in TABLES:
+        found.update(
+            session.scalars(
+                select(Worker.id)
+                .join(table, table.worker_id == Worker.id)
+                .where(Worker.stopped_at.is_not(None), table.status.in_(HELD))
+            )
+        )
+    return frozenset(found)
 
 
 def cancel_digest(session: Session, digest_id: int, now: datetime) -> bool:

@@ -1,0 +1,213 @@
+"""The open connections of one sender: opens them, waits for them, watches their time.
+
+Knows which mail each of them has in hand, and nothing of the ledger.
+"""
+
+import selectors
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from mailer import failpoint
+from mailer.delivery.conversation import Closed, Event, Step
+from mailer.delivery.mail import Letter
+from mailer.delivery.outcome import Lost
+from mailer.delivery.relay import Connection, Unopened
+
+_OPENERS = 4
+"""How many connections are opened at a time."""
+
+_PLACES = {
+    Step.RCPT: "worker.after-mail",
+    Step.DATA: "worker.after-rcpt",
+    Step.BLOCK: "worker.mid-data",
+}
+"""Failpoints: what has just been accepted when this step is next."""
+
+
+@dataclass(eq=False)
+class Lane:
+    """A connection and the mail it has in hand.
+
+    Attributes:
+        started: the ledger says `sending` of its mail.
+        served: mails that the relay has answered on it.
+    """
+
+    connection: Connection
+    letter: Letter | None = None
+    started: bool = False
+    served: int = 0
+    leaving: bool = False
+    idle_since: float = 0.0
+    _step: Step | None = field(default=None, repr=False)
+    _since: float = 0.0
+
+    @property
+    def step(self) -> Step | None:
+        """The step whose reply is awaited."""
+        return self.connection.conversation.step
+
+    @property
+    def awaits_dot(self) -> bool:
+        """Whether the relay has all of the mail but its final dot."""
+        return self.letter is not None and self.step is Step.BLOCK and self.connection.flushed
+
+
+class Lanes:
+    """All lanes of a sender.
+
+    Args:
+        connect: opens one connection; called in threads.
+        timeouts: seconds at each step.
+        monotonic: the clock that measures them.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection | Unopened],
+        timeouts: Mapping[Step, float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._connect = connect
+        self._timeouts = timeouts
+        self._monotonic = monotonic
+        self._lanes: dict[Lane, None] = {}
+        self._opened: SimpleQueue[Connection | Unopened] = SimpleQueue()
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._over = False
+        self.opening = 0
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(list(self._lanes))
+
+    @property
+    def busy(self) -> list[Lane]:
+        """Those with a mail in hand."""
+        return [lane for lane in self._lanes if lane.letter is not None]
+
+    @property
+    def free(self) -> list[Lane]:
+        """Those on which a mail may begin."""
+        return [
+            lane
+            for lane in self._lanes
+            if lane.letter is None and lane.step is None and not lane.leaving
+        ]
+
+    def wake(self) -> None:
+        """End a `wait` of another thread's at once."""
+        try:
+            self._waker.send(b"!")
+        except OSError:
+            # Full: it is being woken already. Closed: nobody waits any more.
+            return
+
+    def open(self, number: int) -> None:
+        """Begin to open up to so many more connections; `opened` hands them out."""
+        for _ in range(min(number, _OPENERS - self.opening)):
+            self.opening += 1
+            # A daemon: a relay that does not answer must not hold up the end of the process.
+            threading.Thread(target=self._open_one, name="connect", daemon=True).start()
+
+    def _open_one(self) -> None:
+        self._opened.put(self._connect())
+        self.wake()
+        if self._over:
+            self._close_opened()
+
+    def _close_opened(self) -> None:
+        while not self._opened.empty():
+            try:
+                found = self._opened.get_nowait()
+            except Empty:
+                return
+            if isinstance(found, Connection):
+                found.close()
+
+    def opened(self) -> list[Unopened]:
+        """Take in what was opened; why others could not be."""
+        failures: list[Unopened] = []
+        while True:
+            try:
+                found = self._opened.get_nowait()
+            except Empty:
+                return failures
+            self.opening -= 1
+            if isinstance(found, Unopened):
+                failures.append(found)
+                continue
+            lane = Lane(found, idle_since=self._monotonic())
+            self._lanes[lane] = None
+            self._selector.register(found, selectors.EVENT_READ, lane)
+
+    def wait(self, seconds: float) -> list[tuple[Lane, Event]]:
+        """What happened on the lanes, after at most so long; a timeout is a `Closed` too."""
+        found: list[tuple[Lane, Event]] = []
+        for key, mask in self._selector.select(seconds):
+            if key.data is None:
+                self._woken.recv(4096)
+                continue
+            lane: Lane = key.data
+            if mask & selectors.EVENT_WRITE:
+                self.flush(lane)
+            if mask & selectors.EVENT_READ:
+                found += [(lane, event) for event in lane.connection.receive()]
+                self.flush(lane)
+                if lane.step in _PLACES:
+                    failpoint.reach(_PLACES[lane.step])
+        now = self._monotonic()
+        closed = {lane for lane, event in found if isinstance(event, Closed)}
+        for lane in self._lanes.keys() - closed:
+            if self._is_late(lane, now):
+                found.append((lane, Closed(lane.step, None, Lost.TIMEOUT)))
+        return found
+
+    def _is_late(self, lane: Lane, now: float) -> bool:
+        step = lane.step
+        if step is not lane._step:
+            lane._step, lane._since = step, now
+        if step is None or (step is Step.BLOCK and lane.connection.flushed):
+            # The relay waits for us.
+            lane._since = now
+            return False
+        return now - lane._since > self._timeouts[step]
+
+    def flush(self, lane: Lane) -> None:
+        """Write what there is to say, now or as soon as the socket takes it."""
+        mask = selectors.EVENT_READ
+        if not lane.connection.flush():
+            mask |= selectors.EVENT_WRITE
+        if self._selector.get_key(lane.connection).events != mask:
+            self._selector.modify(lane.connection, mask, lane)
+
+    def drop(self, lane: Lane) -> None:
+        """Close this lane, whatever is going on."""
+        del self._lanes[lane]
+        self._selector.unregister(lane.connection)
+        lane.connection.close()
+
+    def leave(self, lane: Lane) -> None:
+        """Say good-bye on a lane that is free."""
+        lane.leaving = True
+        lane.connection.conversation.quit()
+        self.flush(lane)
+
+    def close(self) -> None:
+        """Close everything; connections that are still being opened end with the process."""
+        self._over = True
+        for lane in self:
+            self.drop(lane)
+        self._close_opened()
+        self._selector.close()
+        self._waker.close()
+        self._woken.close()

@@ -1,0 +1,285 @@
+"""The mail of a row of the ledger: reads what it needs, and makes envelope and bytes of it.
+
+The same row gives the same bytes at every attempt. Whether it may go is decided by the ledger.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, and_, select
+from sqlalchemy.orm import Session
+
+from mailer.delivery.change import Claim
+from mailer.delivery.conversation import Envelope
+from mailer.errors import BadMessage
+from mailer.message.compose import CompiledMail, compile_mail
+from mailer.message.content import Content
+from mailer.message.field import wire_address
+from mailer.message.headers import Header, digest_headers, notice_headers, reader_headers
+from mailer.message.marker import ReaderField
+from mailer.models import (
+    Delivery,
+    Digest,
+    Edition,
+    FrozenContent,
+    Newsletter,
+    Notice,
+    Schedule,
+    Signup,
+    Subscriber,
+    Subscription,
+)
+from mailer.templating import Templates
+from mailer.tokens import Keys, Purpose
+
+PREFERENCES_LIFETIME = timedelta(hours=1)
+"""How long the preferences link in a notice lives, counted from when the notice was written."""
+
+_EDITIONS_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A content that is compiled, or the reason why it could not be."""
+
+    content: Content
+    mail: CompiledMail | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one claimed row sends, to whom. The links are made when it is composed.
+
+    Attributes:
+        links: the public ids that the reader's links carry, and when each link expires.
+    """
+
+    claim: Claim
+    frozen: Frozen
+    address: str
+    created_at: datetime
+    name: str | None = None
+    links: Mapping[Purpose, tuple[int, datetime | None]] = field(default_factory=dict)
+
+
+class Composer:
+    """Loads letters and composes them. An edition is compiled once and kept while it is used.
+
+    Args:
+        base_url: what links start with, without a slash at its end.
+        templates: know how readers are greeted.
+    """
+
+    def __init__(self, keys: Keys, base_url: str, templates: Templates) -> None:
+        self._keys = keys
+        self._base_url = base_url
+        self._templates = templates
+        self._editions: OrderedDict[int, Frozen] = OrderedDict()
+
+    def load(self, session: Session, claims: Collection[Claim]) -> list[Letter]:
+        """The letters of these rows, in their order; only reads."""
+        notices = {claim.row.id: claim for claim in claims if claim.row.table is Notice}
+        deliveries = {claim.row.id: claim for claim in claims if claim.row.table is Delivery}
+        found: dict[Claim, Letter] = {}
+        if notices:
+            found.update(self._load_notices(session, notices))
+        if deliveries:
+            found.update(self._load_deliveries(session, deliveries))
+        return [found[claim] for claim in claims]
+
+    def compose(self, letter: Letter, *, utf8: bool) -> tuple[Envelope, bytes]:
+        """Envelope and complete bytes of this letter.
+
+        Args:
+            utf8: the relay offers SMTPUTF8.
+
+        Raises:
+            NeedsSmtputf8: the address needs it, and the relay does not offer it.
+            BadMessage: the content or the address cannot be sent.
+            BadAddress: the address cannot stand in an SMTP command.
+        """
+        frozen, claim = letter.frozen, letter.claim
+        if frozen.mail is None:
+            raise BadMessage(frozen.fault)
+        sender = wire_address(frozen.content.from_address)
+        table, row_id = claim.row
+        data = frozen.mail.render(
+            to=letter.address,
+            message_id=self._keys.message_id(
+                table.__tablename__, row_id, letter.created_at, sender.rpartition("@")[2]
+            ),
+            date=claim.first_attempt_at,
+            headers=(
+                reader_headers(
+                    delivery_id=row_id, unsubscribe_url=self._link(letter, Purpose.UNSUBSCRIBE)
+                )
+                if table is Delivery
+                else ()
+            ),
+            fields={name: self._field(letter, name) for name in frozen.mail.fields},
+            utf8=utf8,
+        )
+        return Envelope(sender, wire_address(letter.address, utf8=utf8)), data
+
+    def _field(self, letter: Letter, name: ReaderField) -> str:
+        match name:
+            case ReaderField.GREETING:
+                return greeting(self._templates, letter.frozen.content.language, letter.name)
+            case ReaderField.UNSUBSCRIBE:
+                return self._link(letter, Purpose.UNSUBSCRIBE)
+            case ReaderField.CONFIRM:
+                return self._link(letter, Purpose.CONFIRM)
+            case ReaderField.NOTME:
+                return self._link(letter, Purpose.NOT_ME)
+            case ReaderField.PREFERENCES:
+                return self._link(letter, Purpose.PREFERENCES)
+
+    def _link(self, letter: Letter, purpose: Purpose) -> str:
+        path = _PATHS[purpose]
+        if purpose in letter.links:
+            public_id, expires = letter.links[purpose]
+            return f"{self._base_url}/{path}/{self._keys.make(purpose, public_id, expires)}"
+        if purpose in (Purpose.CONFIRM, Purpose.NOT_ME):
+            raise BadMessage("the sign-up that this mail is about is gone; sign up again")
+        # A test copy has no reader: the page that mails a link to whoever asks is open to all.
+        return f"{self._base_url}/preferences"
+
+    def _load_deliveries(
+        self, session: Session, claims: Mapping[int, Claim]
+    ) -> dict[Claim, Letter]:
+        rows = session.execute(
+            select(
+                Delivery.id,
+                Delivery.edition_id,
+                Delivery.created_at,
+                Subscriber.address,
+                Subscriber.name,
+                Subscription.public_id,
+            )
+            .join(Subscription, Subscription.id == Delivery.subscription_id)
+            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+            .where(Delivery.id.in_(claims))
+        ).all()
+        self._load_editions(session, {row.edition_id for row in rows})
+        return {
+            claims[row.id]: Letter(
+                claims[row.id],
+                self._editions[row.edition_id],
+                row.address,
+                row.created_at,
+                row.name,
+                {Purpose.UNSUBSCRIBE: (row.public_id, None)},
+            )
+            for row in rows
+        }
+
+    def _load_editions(self, session: Session, ids: Collection[int]) -> None:
+        missing = [edition_id for edition_id in ids if edition_id not in self._editions]
+        for edition_id in missing:
+            edition, newsletter = session.execute(
+                select(Edition, Newsletter)
+                .join(Digest, Digest.id == Edition.digest_id)
+                .join(Schedule, Schedule.id == Digest.schedule_id)
+                .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+                .where(Edition.id == edition_id)
+            ).one()
+            self._editions[edition_id] = self._edition(edition, newsletter)
+        for edition_id in ids:
+            self._editions.move_to_end(edition_id)
+        while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
+            self._editions.popitem(last=False)
+
+    def _edition(self, edition: Edition, newsletter: Newsletter) -> Frozen:
+        return _frozen(
+            edition,
+            lambda: digest_headers(
+                digest_id=edition.digest_id,
+                slug=newsletter.slug,
+                title=newsletter.title,
+                list_id=newsletter.list_id,
+                from_address=edition.from_address,
+                help_url=f"{self._base_url}/preferences",
+            ),
+        )
+
+    def _load_notices(self, session: Session, claims: Mapping[int, Claim]) -> dict[Claim, Letter]:
+        rows = session.execute(
+            select(Notice, Newsletter, Signup, Subscriber, Subscription)
+            .outerjoin(Newsletter, Newsletter.id == Notice.newsletter_id)
+            .outerjoin(Signup, Signup.id == Notice.signup_id)
+            .outerjoin(Subscriber, Subscriber.id == Notice.subscriber_id)
+            .outerjoin(
+                Subscription,
+                and_(
+                    Subscription.subscriber_id == Notice.subscriber_id,
+                    Subscription.newsletter_id == Notice.newsletter_id,
+                ),
+            )
+            .where(Notice.id.in_(claims))
+        )
+        return {claims[row[0].id]: self._notice(claims[row[0].id], row) for row in rows}
+
+    def _notice(
+        self,
+        claim: Claim,
+        row: Row[Notice, Newsletter | None, Signup | None, Subscriber | None, Subscription | None],
+    ) -> Letter:
+        notice, newsletter, signup, subscriber, subscription = row
+        links: dict[Purpose, tuple[int, datetime | None]] = {}
+        if signup is not None:
+            links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
+            links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
+        if subscriber is not None:
+            until = notice.created_at + PREFERENCES_LIFETIME
+            links[Purpose.PREFERENCES] = (subscriber.public_id, until)
+        if subscription is not None:
+            links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
+        frozen = _frozen(
+            notice,
+            lambda: (
+                notice_headers(title=newsletter.title, list_id=newsletter.list_id)
+                if newsletter is not None
+                else notice_headers()
+            ),
+        )
+        # No name: whoever signed up may have typed anything there, and this goes to that address.
+        return Letter(claim, frozen, notice.address, notice.created_at, None, links)
+
+
+_PATHS = {
+    Purpose.UNSUBSCRIBE: "unsubscribe",
+    Purpose.CONFIRM: "confirm",
+    Purpose.NOT_ME: "not-me",
+    Purpose.PREFERENCES: "preferences",
+}
+
+
+def greeting(templates: Templates, language: str, name: str | None) -> str:
+    """How a reader is greeted; `name` is what they told us, if anything."""
+    translate = templates.gettext(language)
+    return translate("Hello %(name)s,", name=name) if name else translate("Hello,")
+
+
+def content_of(row: FrozenContent) -> Content:
+    """The frozen content in the columns of an edition or a notice."""
+    return Content(
+        language=row.language,
+        from_name=row.from_name,
+        from_address=row.from_address,
+        reply_to=row.reply_to,
+        subject=row.subject,
+        html=row.html,
+        text=row.text,
+        marker=row.marker,
+    )
+
+
+def _frozen(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> Frozen:
+    content = content_of(row)
+    try:
+        return Frozen(content, compile_mail(content, headers()))
+    except BadMessage as error:
+        return Frozen(content, fault=str(error))

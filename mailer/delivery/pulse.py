@@ -1,0 +1,134 @@
+"""A sender's heartbeat, in a thread of its own, and its watch over the other senders.
+
+Takes over the rows of senders that are silent. Never touches a row of its own sender, and never sends.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.delivery import heartbeat, ledger
+from mailer.models import WorkerRole
+
+log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """Keeps one sender entered as a living worker.
+
+    Args:
+        host, pid: of this process, for people to read.
+        lease_seconds: how long a worker may be silent before others take its rows over.
+        resend: whether a row in doubt is sent once more.
+        on_recovery: called when rows of others were taken over: there may be work.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        times: Times,
+        *,
+        host: str,
+        pid: int,
+        lease_seconds: float,
+        resend: bool,
+        on_recovery: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._times = times
+        self._host = host
+        self._pid = pid
+        self._lease = lease_seconds
+        self._resend = resend
+        self._on_recovery = on_recovery
+        self._watch = heartbeat.Watch(lease_seconds)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._renewed = 0.0
+        self._worker_id = 0
+
+    @property
+    def worker_id(self) -> int:
+        """Under which id rows are claimed now; a worker that was held for dead gets a new one."""
+        return self._worker_id
+
+    @property
+    def alive(self) -> bool:
+        """Whether nobody can hold us for dead yet, so that a mail may be started."""
+        return self._times.monotonic() - self._renewed < self._lease
+
+    def start(self) -> None:
+        """Register, and beat from now on."""
+        self._register()
+        self._thread.start()
+
+    def stop(self, *, close: bool) -> None:
+        """Beat no more.
+
+        Args:
+            close: the row too, because no row of the ledger is held any more. Left open, it makes
+                others take over what is held as soon as the lease is over.
+        """
+        self._over.set()
+        self._thread.join()
+        if not close:
+            return
+        try:
+            with self._database.write() as session:
+                heartbeat.stop(session, self._worker_id, self._times.wall())
+        except SQLAlchemyError as error:
+            log.warning("the worker could not be signed off: %s", type(error).__name__)
+
+    def _register(self) -> None:
+        renewed = self._times.monotonic()
+        with self._database.write() as session:
+            self._worker_id = heartbeat.register(
+                session, WorkerRole.SENDER, self._host, self._pid, self._times.wall()
+            )
+        self._renewed = renewed
+
+    def _run(self) -> None:
+        failing = False
+        while not self._over.wait(self._lease / 3):
+            try:
+                self._beat()
+                failing = False
+            except SQLAlchemyError as error:
+                # Without a beat nothing is started; the next turn tries again.
+                if not failing:
+                    log.warning("the heartbeat could not be renewed: %s", type(error).__name__)
+                failing = True
+
+    def _beat(self) -> None:
+        # Read before the beat can be seen by others, so that we never think we live longer than they do.
+        renewed = self._times.monotonic()
+        with self._database.write() as session:
+            known = heartbeat.beat(session, self._worker_id, self._times.wall())
+            others = heartbeat.beats(session, WorkerRole.SENDER)
+            # A worker that was held for dead may have claimed once more before it knew.
+            orphaned = ledger.holders_that_stopped(session)
+        if known:
+            self._renewed = renewed
+        else:
+            log.warning("worker %d was held for dead by others", self._worker_id)
+            self._register()
+        others.pop(self._worker_id, None)
+        if silent := self._watch.observe(others, self._times.monotonic()) | orphaned:
+            self._recover(silent)
+
+    def _recover(self, silent: frozenset[int]) -> None:
+        now = self._times.wall()
+        with self._database.write() as session:
+            doubtful = ledger.recover(session, silent, resend=self._resend, now=now)
+            for worker_id in silent:
+                heartbeat.stop(session, worker_id, now)
+        log.warning(
+            "took over from silent workers %s: %d mails in doubt",
+            ", ".join(map(str, sorted(silent))),
+            doubtful,
+        )
+        self._on_recovery()

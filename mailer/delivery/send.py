@@ -1,0 +1,461 @@
+"""The send loop: one thread turns over all connections and owns every transaction of a sender.
+
+A turn reads what the relay said, then commits "outcomes of these, starts of those" in one small
+transaction, and only then lets the final dots go. It decides nothing: verdicts, waits and permission
+come from elsewhere. Nothing may raise between a 250 and its record.
+"""
+
+import logging
+import os
+import random
+import socket
+import ssl
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mailer import failpoint
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.delivery import ledger
+from mailer.delivery.change import Outcome, RowId
+from mailer.delivery.conversation import Answered, Closed, Event, Step
+from mailer.delivery.lanes import Lane, Lanes
+from mailer.delivery.mail import Composer, Letter
+from mailer.delivery.outcome import UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, kept, verdict
+from mailer.delivery.pulse import Pulse
+from mailer.delivery.relay import RelayConfig, Unopened, connect
+from mailer.delivery.reply import Reply
+from mailer.delivery.retry import LONGEST_PAUSE_SECONDS, Random, RetryPlan, pause_seconds
+from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
+from mailer.models import DeliveryStatus
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often an idle sender looks whether anything waits; in this process `wake` is quicker."""
+
+IDLE_SECONDS = 10.0
+"""How long a connection is kept without a mail."""
+
+DRAIN_SECONDS = 25.0
+"""How long the relay may take to answer for what is on its way when we are told to stop."""
+
+LAST_RECORD_SECONDS = 3.0
+"""How long it is tried to record the last outcomes after that."""
+
+DATABASE_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class SendConfig:
+    """How a sender sends.
+
+    Attributes:
+        connections: to the relay, at most.
+        messages_per_connection: before it is closed and another one is opened.
+        resend: whether a mail in doubt is sent once more.
+        lease_seconds: how long this worker may be silent before others take its rows over.
+    """
+
+    relay: RelayConfig
+    retry: RetryPlan
+    connections: int = 10
+    messages_per_connection: int = 100
+    resend: bool = True
+    lease_seconds: float = 60.0
+
+
+class Sender:
+    """Sends what waits in the ledger until it is told to stop.
+
+    Args:
+        composer: makes the bytes.
+        random: spreads waits.
+        tls_context: instead of the system's certificate authorities.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        config: SendConfig,
+        composer: Composer,
+        *,
+        times: Times,
+        random: Random = random.random,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._database = database
+        self._config = config
+        self._composer = composer
+        self._wall = times.wall
+        self._monotonic = times.monotonic
+        self._random = random
+        self._lanes = Lanes(
+            lambda: connect(config.relay, tls_context), config.relay.timeouts, times.monotonic
+        )
+        self._pulse = Pulse(
+            database,
+            times,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            lease_seconds=config.lease_seconds,
+            resend=config.resend,
+            on_recovery=self.wake,
+        )
+        self._stock: deque[Letter] = deque()
+        self._outcomes: list[Outcome] = []
+        self._given_back: list[RowId] = []
+        self._failures = 0
+        self._open_after = 0.0
+        self._begin_after = 0.0
+        self._settle_after = 0.0
+        self._look_after = 0.0
+        self._hungry = True
+        self._database_fails = False
+
+    def wake(self) -> None:
+        """Look for work at once; from any thread."""
+        self._look_after = 0.0
+        self._lanes.wake()
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until `stop` is set (then `wake` ends the wait), and drain: at most 30 s.
+
+        Raises:
+            SQLAlchemyError: the database cannot be used at the very start.
+        """
+        self._pulse.start()
+        try:
+            while not stop.is_set():
+                self._turn_or_log(claiming=True)
+            self._drain()
+        finally:
+            self._lanes.close()
+            self._pulse.stop(close=self._give_everything_back())
+
+    def _turn_or_log(self, *, claiming: bool) -> None:
+        try:
+            self._turn(claiming=claiming)
+        except Exception:
+            # A fault of ours must not end the sending of everything else, nor lose an outcome.
+            log.exception("the send loop failed; its connections are closed and it goes on")
+            for lane in self._lanes:
+                self._lose(lane, Closed(lane.step, None, "the send loop failed"))
+
+    def _turn(self, *, claiming: bool) -> None:
+        for lane, event in self._lanes.wait(self._patience()):
+            self._take(lane, event)
+        for failure in self._lanes.opened():
+            self._on_unopened(failure)
+        if claiming:
+            self._look()
+            self._begin()
+        self._settle(claiming=claiming)
+        if claiming:
+            self._begin()
+
+    def _patience(self) -> float:
+        now = self._monotonic()
+        if self._outcomes or self._given_back:
+            return max(0.0, self._settle_after - now)
+        return min(max(0.0, self._look_after - now), LOOK_SECONDS)
+
+    # What the relay said.
+
+    def _take(self, lane: Lane, event: Event) -> None:
+        if isinstance(event, Answered):
+            if event.step is Step.DOT and event.reply.accepted:
+                failpoint.reach("worker.before-record")
+            self._conclude(lane, event.step, verdict(event.step, event.reply), event.reply)
+        elif isinstance(event, Closed):
+            self._lose(lane, event)
+        lane.idle_since = self._monotonic()
+
+    def _lose(self, lane: Lane, event: Closed) -> None:
+        self._lanes.drop(lane)
+        if lane.letter is None:
+            # A relay may close an idle connection, but one that never takes a mail must rest.
+            if not lane.served and not lane.leaving:
+                self._rest(event.reason)
+            return
+        lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
+        if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
+            # It had closed the idle connection, and we did not know yet.
+            self._stock.appendleft(lane.letter)
+            lane.letter = None
+            return
+        step = Step.DOT if lane.started else event.step or Step.MAIL
+        answer = lost if lane.started else event.reply or lost
+        found = verdict(step, answer)
+        self._conclude(lane, step, found, event.reply, event.reason)
+        self._rest(event.reason)
+
+    def _conclude(
+        self, lane: Lane, step: Step, found: Verdict, reply: Reply | None, reason: str = ""
+    ) -> None:
+        letter, started = lane.letter, lane.started
+        lane.letter, lane.started = None, False
+        lane.served += 1
+        if letter is None:
+            return
+        if found.delivery is OnDelivery.RELEASE and not started:
+            self._stock.appendleft(letter)
+        else:
+            code = reply.code if reply else None
+            self._outcomes.append(
+                self._outcome(letter, step, found, code, reply.text if reply else reason)
+            )
+        if found.run in (OnRun.BACK_OFF, OnRun.STOP):
+            self._rest(str(reply) if reply else reason, stop=found.run is OnRun.STOP)
+        elif found.delivery is not OnDelivery.DOUBT:
+            self._failures = 0
+
+    def _outcome(
+        self, letter: Letter, step: str, found: Verdict, code: int | None, text: str
+    ) -> Outcome:
+        now = self._wall()
+        claim = letter.claim
+        status, again = DeliveryStatus.FAILED, None
+        match found.delivery:
+            case OnDelivery.SENT:
+                status = DeliveryStatus.SENT
+            case OnDelivery.RELEASE:
+                status, again = DeliveryStatus.DEFERRED, now
+            case OnDelivery.DEFER:
+                again = self._config.retry.next_attempt(
+                    claim.attempts + 1, claim.first_attempt_at, now, self._random
+                )
+                if again is not None:
+                    status = DeliveryStatus.DEFERRED
+            case OnDelivery.DOUBT:
+                status = DeliveryStatus.UNKNOWN
+                if self._config.resend:
+                    again = self._config.retry.next_attempt(
+                        claim.attempts + 1, claim.first_attempt_at, now, self._random
+                    )
+        return Outcome(claim.row, claim.worker_id, status, step, code, kept(text), again)
+
+    # The relay as a whole.
+
+    def _on_unopened(self, failure: Unopened) -> None:
+        found = verdict(failure.step, failure.answer)
+        others_work = len(self._lanes) > 0 and found.run is not OnRun.STOP
+        self._rest(failure.reason, stop=found.run is OnRun.STOP, only_opening=others_work)
+
+    def _rest(self, reason: str, *, stop: bool = False, only_opening: bool = False) -> None:
+        """Leave the relay alone for a while; what fails at the same time counts once."""
+        now = self._monotonic()
+        if now < (self._open_after if only_opening else self._begin_after):
+            return
+        self._failures += 1
+        seconds = LONGEST_PAUSE_SECONDS if stop else pause_seconds(self._failures, self._random)
+        self._open_after = now + seconds
+        if not only_opening:
+            self._begin_after = now + seconds
+        log.log(
+            logging.ERROR if stop else logging.WARNING,
+            "the relay %s: %s; next try in %.0f s",
+            "refuses us" if stop else "failed",
+            kept(reason),
+            seconds,
+        )
+
+    # The next mails.
+
+    def _begin(self) -> None:
+        now = self._monotonic()
+        if now < self._begin_after:
+            self._give_back_stock()
+            return
+        free = deque(self._lanes.free)
+        while self._stock and free:
+            lane = free.popleft()
+            if lane.served >= self._config.messages_per_connection:
+                self._lanes.leave(lane)
+            elif not self._hand_over(lane, self._stock.popleft()):
+                free.appendleft(lane)
+        for lane in free:
+            if now - lane.idle_since > IDLE_SECONDS:
+                self._lanes.leave(lane)
+        wanted = min(len(self._stock), self._config.connections - len(self._lanes))
+        if now >= self._open_after:
+            # After a failure one connection finds out whether the relay is well again.
+            wanted = min(wanted, 1) if self._failures else wanted
+            self._lanes.open(wanted - self._lanes.opening)
+        elif not len(self._lanes):
+            self._give_back_stock()
+
+    def _hand_over(self, lane: Lane, letter: Letter) -> bool:
+        offers = lane.connection.conversation.capabilities
+        try:
+            envelope, data = self._composer.compose(letter, utf8=offers.offers("SMTPUTF8"))
+            if offers.size is not None and len(data) > offers.size:
+                raise BadMessage(
+                    f"the mail has {len(data)} bytes, and the relay takes {offers.size}"
+                )
+        except NeedsSmtputf8:
+            self._refuse(letter, "unsupported_eai: the relay does not offer SMTPUTF8")
+            return False
+        except MailerError as error:
+            self._refuse(letter, str(error))
+            return False
+        except Exception as error:
+            # Only this mail fails: the next reader's may well be good.
+            log.exception("a mail could not be composed: %s", _name(letter.claim.row))
+            self._refuse(letter, f"it could not be composed: {type(error).__name__}")
+            return False
+        lane.letter, lane.started = letter, False
+        lane.connection.conversation.begin(envelope, data)
+        self._lanes.flush(lane)
+        return True
+
+    def _refuse(self, letter: Letter, reason: str) -> None:
+        self._outcomes.append(self._outcome(letter, "compose", UNSENDABLE, None, reason))
+
+    def _give_back_stock(self) -> None:
+        self._given_back += [letter.claim.row for letter in self._stock]
+        self._stock.clear()
+
+    # The ledger.
+
+    def _look(self) -> None:
+        now = self._monotonic()
+        if self._hungry or now < self._look_after or now < self._begin_after:
+            return
+        self._look_after = now + LOOK_SECONDS
+        try:
+            with self._database.read() as session:
+                self._hungry = ledger.work_waits(session, self._wall())
+        except SQLAlchemyError as error:
+            self._on_database_fault(error)
+
+    def _wanted(self) -> int:
+        """How many rows to claim now."""
+        if not self._hungry or self._monotonic() < self._begin_after:
+            return 0
+        if len(self._stock) >= self._config.connections:
+            return 0
+        return 2 * self._config.connections - len(self._stock)
+
+    def _settle(self, *, claiming: bool) -> None:
+        """Commit what happened and what starts, then let the granted final dots go."""
+        if self._monotonic() < self._settle_after:
+            return
+        # Whoever may be held for dead by others starts nothing and claims nothing.
+        alive = self._pulse.alive
+        starts = [lane for lane in self._lanes if alive and lane.awaits_dot]
+        wanted = self._wanted() if claiming and alive else 0
+        if not (self._outcomes or self._given_back or starts or wanted):
+            return
+        now = self._wall()
+        worker_id = self._pulse.worker_id
+        rows = [lane.letter.claim.row for lane in starts if lane.letter]
+        try:
+            with self._database.write() as session:
+                ledger.release(session, worker_id, self._given_back)
+                ledger.record(session, self._outcomes, now)
+                granted = ledger.start(session, worker_id, rows, now)
+                letters = self._claim(session, worker_id, wanted, now) if wanted else []
+        except SQLAlchemyError as error:
+            self._on_database_fault(error)
+            return
+        self._database_fails = False
+        if self._outcomes and not self._stock and not letters:
+            # That may have been the last mail of its digest.
+            self._look_after = 0.0
+        self._outcomes.clear()
+        self._given_back.clear()
+        self._stock.extend(letters)
+        if letters:
+            failpoint.reach("worker.after-claim")
+        if granted:
+            failpoint.reach("worker.after-start-commit")
+        self._let_go(starts, granted)
+
+    def _claim(self, session: Session, worker_id: int, wanted: int, now: datetime) -> list[Letter]:
+        claims, skipped = ledger.claim(session, worker_id, wanted, now)
+        self._hungry = len(claims) + skipped >= wanted
+        if not claims and not skipped:
+            ledger.finish_digests(session, now)
+        return self._composer.load(session, claims)
+
+    def _let_go(self, starts: list[Lane], granted: set[RowId]) -> None:
+        """Send the final dot of what was granted; what was not goes no further."""
+        for lane in starts:
+            if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
+                lane.started = True
+                lane.connection.conversation.finish()
+                self._lanes.flush(lane)
+                failpoint.reach("worker.after-dot")
+            else:
+                self._abandon(lane)
+
+    def _abandon(self, lane: Lane) -> None:
+        # The relay has all but the dot: only closing keeps it from taking the mail.
+        self._lanes.drop(lane)
+        if lane.letter is None:
+            return
+        self._given_back.append(lane.letter.claim.row)
+        # The row may say `sending`: our own commit went through although its answer was lost, or
+        # the lease ran out since. No dot was sent, so it is not in doubt.
+        self._outcomes.append(
+            self._outcome(
+                lane.letter,
+                Step.BLOCK,
+                Verdict(OnDelivery.RELEASE),
+                None,
+                "it was stopped before the final dot",
+            )
+        )
+
+    def _on_database_fault(self, error: SQLAlchemyError) -> None:
+        # Outcomes are kept, and as nothing can be committed nothing more starts.
+        self._settle_after = self._look_after = self._monotonic() + DATABASE_PAUSE_SECONDS
+        if not self._database_fails:
+            log.error(
+                "the database cannot be used (%s); nothing is sent until it can, and %d outcomes are kept",
+                kept(str(error).partition("\n")[0]),
+                len(self._outcomes),
+            )
+        self._database_fails = True
+
+    # The end.
+
+    def _drain(self) -> None:
+        """Let finish what is on its way, and record the rest as in doubt."""
+        until = self._monotonic() + DRAIN_SECONDS
+        self._give_back_stock()
+        while self._lanes.busy and self._monotonic() < until:
+            self._turn_or_log(claiming=False)
+        for lane in self._lanes.busy:
+            if lane.started and lane.letter:
+                log.warning("no answer before the end, in doubt: %s", _name(lane.letter.claim.row))
+            self._lose(
+                lane, Closed(lane.step, None, "the worker stopped before the relay answered")
+            )
+        for lane in self._lanes.free:
+            self._lanes.leave(lane)
+        self._give_back_stock()
+        until = self._monotonic() + LAST_RECORD_SECONDS
+        while (self._outcomes or self._given_back) and self._monotonic() < until:
+            self._turn_or_log(claiming=False)
+
+    def _give_everything_back(self) -> bool:
+        """Release what is still claimed; False where the ledger does not know all that happened."""
+        for outcome in self._outcomes:
+            log.error("the outcome could not be recorded: %s", _name(outcome.row))
+        try:
+            with self._database.write() as session:
+                ledger.release(session, self._pulse.worker_id)
+        except SQLAlchemyError:
+            return False
+        return not self._outcomes
+
+
+def _name(row: RowId) -> str:
+    return f"{row.table.__tablename__} {row.id}"

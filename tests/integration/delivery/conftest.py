@@ -1,0 +1,28 @@
+"""A sender for the database of the test."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.delivery.mail import Composer
+from mailer.delivery.send import Sender
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from tests.sending import BASE_URL, config
+
+
+@pytest.fixture
+def composer(keys: Keys) -> Composer:
+    return Composer(keys, BASE_URL, Templates())
+
+
+@pytest.fixture
+def make_sender(database: Database, composer: Composer) -> Callable[..., Sender]:
+    """Makes a sender; it is given the relay's port, and changes of its configuration."""
+
+    def make(port: int, **changes: object) -> Sender:
+        return Sender(database, config(port, **changes), composer, times=Times())
+
+    return make
