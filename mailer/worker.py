@@ -1,0 +1,132 @@
+"""The worker role: runs the send loop in a thread, until it is stopped and drained.
+
+Also sends in the foreground, for a command that waits for a digest. Decides nothing about mails.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from mailer.app import App
+from mailer.delivery import ledger
+from mailer.delivery.conversation import Credentials, Step
+from mailer.delivery.ledger import Counts
+from mailer.delivery.mail import Composer
+from mailer.delivery.relay import RelayConfig, Tls
+from mailer.delivery.retry import RetryPlan
+from mailer.delivery.send import SendConfig, Sender
+from mailer.errors import Refused
+from mailer.models import Digest, DigestStatus, Installation
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+"""A stopped worker has ended after this, whatever the relay and the database do."""
+
+RESTART_SECONDS = 1.0
+PROGRESS_SECONDS = 0.2
+
+
+class Worker:
+    """Sends what waits, in a thread of its own."""
+
+    def __init__(self, app: App) -> None:
+        self._sender = make_sender(app)
+        self._stop = threading.Event()
+        # A daemon: nothing that hangs may keep the process from ending in time.
+        self._thread = threading.Thread(target=self._run, name="sending", daemon=True)
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for work at once, because something was queued in this process."""
+        self._sender.wake()
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait until what is under way is finished: at most 30 s."""
+        self._stop.set()
+        self._sender.wake()
+        self._thread.join(DRAIN_SECONDS)
+        if self._thread.is_alive():
+            log.error("the worker did not end in time; what it was sending is in doubt")
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._sender.run(self._stop)
+            except SQLAlchemyError as error:
+                log.error("the worker cannot start: %s", type(error).__name__)
+                self._stop.wait(RESTART_SECONDS)
+
+
+def make_sender(app: App) -> Sender:
+    """A sender as the settings want it."""
+    settings = app.settings
+    relay = settings.smtp_url
+    config = SendConfig(
+        relay=RelayConfig(
+            host=relay.host,
+            port=relay.port,
+            ehlo_name=settings.ehlo_name or socket.getfqdn(),
+            tls=Tls(relay.tls),
+            credentials=(
+                Credentials(relay.user, relay.password.reveal())
+                if relay.user is not None and relay.password is not None
+                else None
+            ),
+            timeouts={
+                step: settings.smtp_timeouts[step].total_seconds()
+                for step in Step
+                if step in settings.smtp_timeouts
+            },
+        ),
+        retry=RetryPlan(settings.smtp_retry, settings.give_up_after),
+        connections=settings.smtp_connections,
+        messages_per_connection=settings.smtp_messages_per_connection,
+        resend=settings.on_unknown == "resend",
+        lease_seconds=settings.lease.total_seconds(),
+    )
+    composer = Composer(app.keys, settings.base_url, app.templates)
+    return Sender(app.database, config, composer, times=app.times)
+
+
+def send_until(app: App, digest_id: int, progress: Callable[[Counts], None]) -> Counts:
+    """Send in this process until nothing of this digest is pending, or it is stopped.
+
+    Other workers may help, and whatever else waits is sent too. When the caller is interrupted, what
+    is under way is finished first.
+
+    Args:
+        progress: told now and then where the deliveries stand.
+
+    Raises:
+        Refused: sending is paused.
+    """
+    stop = threading.Event()
+    sender = make_sender(app)
+    thread = threading.Thread(target=sender.run, args=(stop,), name="sending")
+    thread.start()
+    try:
+        while True:
+            with app.database.read() as session:
+                paused = session.scalar(select(Installation.paused_at))
+                status = session.scalar(select(Digest.status).where(Digest.id == digest_id))
+                counts = ledger.counts(session, digest_id)
+            progress(counts)
+            if status not in (DigestStatus.BUILDING, DigestStatus.SENDING):
+                return counts
+            if paused is not None:
+                raise Refused("sending is paused; run `mailer resume`, then this again")
+            thread.join(PROGRESS_SECONDS)
+            if not thread.is_alive():
+                raise Refused("the sender ended; see the log, then run this again")
+    finally:
+        stop.set()
+        sender.wake()
+        thread.join()
