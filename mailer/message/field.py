@@ -170,7 +170,7 @@ def encoded_words(text: str) -> str:
     """`text` as encoded-words of whole characters, in B or Q, whichever is shorter (RFC 2047)."""
     raw = text.encode()
     in_q = len(raw) + 2 * len(raw.translate(None, delete=_WORD_SAFE))
-    in_b = len(raw) * 4 // 3
+    in_b = -(-len(raw) // 3) * 4
     words = _b_words(raw) if in_b <= in_q else _q_words(text)
     return " ".join(words)
 

@@ -58,12 +58,6 @@ _BY_DETAIL: Final = {
     # RFC 6531 section 3.5.
     "6.7": _M.UNSUPPORTED_EAI,
     "6.9": _M.UNSUPPORTED_EAI,
-    # RFC 4954 section 6; 7.28 is a large provider's own, for its limits on rate.
-    "7.8": _M.NOT_AUTHENTICATED,
-    "7.9": _M.NOT_AUTHENTICATED,
-    "7.11": _M.NOT_AUTHENTICATED,
-    "7.12": _M.NOT_AUTHENTICATED,
-    "7.28": _M.CONGESTED,
 }
 _BY_SUBJECT: Final = {
     "3": _M.SYSTEM,

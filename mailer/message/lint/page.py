@@ -32,6 +32,8 @@ _UNSEEN = {"head", "script", "style", "title", "template"}
 _ACTIVE = {"script", "iframe", "frame", "frameset", "object", "embed", "applet", "video", "audio"}
 _FORM = {"form", "input", "button", "select", "textarea"}
 _URL_ATTRIBUTES = {"href", "src", "background", "poster", "action", "srcset"}
+_SCRIPTS = ("javascript:", "vbscript:")
+_OTHERWISE_REPORTED = ("data:", *_SCRIPTS)
 
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all"
@@ -143,8 +145,8 @@ def _elements(page: _Page) -> Iterator[Problem]:
         if tag == "link" and "stylesheet" in attributes.get("rel", "").lower():
             yield Problem("css-external", f"a <link> loads {attributes.get('href')!r}")
         for name, value in attributes.items():
-            url = "".join(value.split()).lower() if name in _URL_ATTRIBUTES else ""
-            if name.startswith("on") or url.startswith(("javascript:", "vbscript:")):
+            url = _packed(value) if name in _URL_ATTRIBUTES else ""
+            if name.startswith("on") or url.startswith(_SCRIPTS):
                 yield Problem("html-active", f"{name} of <{tag}> is a script")
             if url.startswith("data:"):
                 yield Problem("data-uri", f"{name} of <{tag}>")
@@ -170,7 +172,7 @@ def _images(page: _Page) -> Iterator[Problem]:
         missing = [name for name in ("width", "height", "alt") if name not in attributes]
         if missing:
             yield Problem("image", f"{url[:60]!r} has no {', '.join(missing)}")
-        if not is_safe_url(url) and not url.lower().startswith(("data:", "javascript:")):
+        if not is_safe_url(url) and not _packed(url).startswith(_OTHERWISE_REPORTED):
             yield Problem("image", f"{url[:60]!r} is not absolute https")
         if {attributes.get("width", ""), attributes.get("height", "")} & {"0", "1"}:
             yield Problem("tracking-pixel", f"{url[:60]!r}")
@@ -180,8 +182,7 @@ def _images(page: _Page) -> Iterator[Problem]:
 
 def _links(page: _Page) -> Iterator[Problem]:
     for link in page.links:
-        if link.url.lower().startswith(("data:", "javascript:", "vbscript:")):
-            # Those are reported as what they are.
+        if _packed(link.url).startswith(_OTHERWISE_REPORTED):
             continue
         if not is_safe_url(link.url, "mailto"):
             yield Problem("link", f"{link.url[:60]!r} is not absolute https")
@@ -194,6 +195,11 @@ def _links(page: _Page) -> Iterator[Problem]:
 def _same_host(text: str, url: str) -> bool:
     shown = urlsplit(text if "://" in text else f"//{text}").hostname or ""
     return _plain_host(shown) == _plain_host(urlsplit(url).hostname or "")
+
+
+def _packed(url: str) -> str:
+    """`url` in lower case and without the blanks that browsers overlook in a scheme."""
+    return "".join(url.split()).lower()
 
 
 def _plain_host(host: str) -> str:

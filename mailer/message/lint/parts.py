@@ -45,7 +45,7 @@ def _is_attached(part: Part) -> bool:
 def _order(mail: Part, texts: list[Part]) -> Iterator[Problem]:
     order = [part.media_type for part in texts]
     together = any(
-        part.media_type == "multipart/alternative" and list(part.leaves()) == texts
+        part.media_type == "multipart/alternative" and set(texts) <= set(part.leaves())
         for part in mail.whole()
     )
     if not together or order != list(_TEXTS):

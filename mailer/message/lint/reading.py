@@ -30,7 +30,7 @@ class Field:
         return self.name.lower()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """A MIME part, or the whole mail.
 
