@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from mailer.address import parse, rate_key
@@ -191,6 +191,41 @@ def readers(
     ]
 
 
+def many_readers(
+    session: Session, keys: Keys, schedule: Schedule, number: int, domain: str = "example.com"
+) -> None:
+    """As `readers`, for numbers that need bulk statements: reader1@domain and so on."""
+    parsed = [parse(f"reader{index}@{domain}") for index in range(1, number + 1)]
+    session.execute(
+        insert(Subscriber),
+        [
+            {
+                "public_id": next(_public_ids),
+                "address": one.typed,
+                "address_key": one.key,
+                "key_hash": keys.key_hash(one.key),
+                "created_at": NOW - timedelta(days=1),
+            }
+            for one in parsed
+        ],
+    )
+    ids = session.scalars(select(Subscriber.id).order_by(Subscriber.id.desc()).limit(number))
+    session.execute(
+        insert(Subscription),
+        [
+            {
+                "public_id": next(_public_ids),
+                "subscriber_id": subscriber_id,
+                "newsletter_id": schedule.newsletter_id,
+                "schedule_id": schedule.id,
+                "start_article": 0,
+                "confirmed_at": NOW - timedelta(days=1),
+            }
+            for subscriber_id in ids
+        ],
+    )
+
+
 def digest(session: Session, schedule: Schedule, **values: Any) -> Digest:
     """A digest of `schedule` that is being sent, due at NOW."""
     due = values.get("due_at", NOW)
@@ -251,6 +286,33 @@ def delivery(
     )
 
 
+def deliveries(session: Session, edition: Edition, schedule: Schedule, **values: Any) -> None:
+    """A delivery of `edition` to every reader of `schedule`, in one statement."""
+    defaults: dict[str, Any] = {
+        "digest_id": edition.digest_id,
+        "edition_id": edition.id,
+        "status": DeliveryStatus.SENT,
+        "attempts": 1,
+        "in_doubt": 0,
+        "next_attempt_at": NOW,
+        "created_at": NOW,
+    }
+    fixed = {
+        name: value
+        if isinstance(value, ColumnElement)
+        else literal(value, Delivery.__table__.c[name].type)
+        for name, value in (defaults | values).items()
+    }
+    session.execute(
+        insert(Delivery).from_select(
+            ["subscriber_id", "subscription_id", *fixed],
+            select(Subscription.subscriber_id, Subscription.id, *fixed.values()).where(
+                Subscription.schedule_id == schedule.id
+            ),
+        )
+    )
+
+
 def wording(session: Session, text: str = "Yes, send me the newsletter.", **values: Any) -> Wording:
     number = next(_names)
     defaults: dict[str, Any] = {"sha256": f"{number:064x}", "language": "en"}
@@ -278,12 +340,13 @@ def signup(
         "created_at": NOW,
         "expires_at": NOW + timedelta(days=7),
     }
-    if "wording_id" not in values:
-        defaults["wording_id"] = wording(session).id
     row: Signup = _add(session, Signup(**(defaults | values)))
     session.add(
         SignupChoice(
-            signup_id=row.id, newsletter_id=schedule.newsletter_id, schedule_id=schedule.id
+            signup_id=row.id,
+            newsletter_id=schedule.newsletter_id,
+            schedule_id=schedule.id,
+            wording_id=wording(session).id,
         )
     )
     session.flush()

@@ -1,0 +1,272 @@
+"""Migrations: they make what the models say, keep the rows, and let nobody work on another schema."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, inspect, select, text
+
+from mailer.db import Base, Database
+from mailer.errors import Refused, SchemaError, SettingsError
+from mailer.models import (
+    ArticleCategory,
+    Candidate,
+    FeedEntry,
+    Installation,
+    NewsletterFeedCategory,
+)
+from mailer.operations import schema
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+BOTH = pytest.mark.parametrize("empty_database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Database]:
+    """An empty database, opened."""
+    database = Database(empty_database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def fill(database: Database, keys: Keys) -> None:
+    """Put at least one row into every table."""
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        schedule = factories.schedule(session, newsletter)
+        feed = factories.feed(session, newsletter)
+        article = factories.article(session, newsletter)
+        subscription = factories.reader(session, keys, schedule)
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest, [article])
+        factories.delivery(session, edition, subscription, worker_id=factories.worker(session).id)
+        signup = factories.signup(session, keys, schedule)
+        factories.notice(session, keys, signup_id=signup.id, newsletter_id=newsletter.id)
+        factories.consent_event(session, keys)
+        factories.suppression(session, keys)
+        subscription.first_digest_id = digest.id
+        session.add_all(
+            [
+                ArticleCategory(article_id=article.id, category="sport"),
+                Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
+                FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
+                NewsletterFeedCategory(
+                    newsletter_id=newsletter.id, feed_id=feed.id, category="sport"
+                ),
+            ]
+        )
+
+
+def counts(database: Database) -> dict[str, int]:
+    with database.read() as session:
+        return {
+            table.name: session.scalar(select(func.count()).select_from(table)) or 0
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def run(database: Database, action: Any, *arguments: str) -> None:
+    with schema.migration(database) as connection:
+        action(schema.alembic_config(connection), *arguments)
+
+
+@BOTH
+def test_up_down_and_up_again_with_rows_in_every_table(empty: Database, keys: Keys) -> None:
+    schema.create(empty, keys.fingerprint(), NOW)
+    run(empty, command.check)
+    fill(empty, keys)
+    full = counts(empty)
+    assert min(full.values()) > 0, full
+    run(empty, command.downgrade, "base")
+    with empty.engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    assert schema.upgrade(empty, keys.fingerprint(), NOW) == (None, schema.head())
+    run(empty, command.check)
+    fill(empty, keys)
+    assert counts(empty) == full
+
+
+@BOTH
+def test_the_check_can_fail(empty: Database, keys: Keys) -> None:
+    schema.create(empty, keys.fingerprint(), NOW)
+    with empty.write() as session:
+        session.execute(text("DROP INDEX ix_delivery_waiting"))
+        session.execute(text("ALTER TABLE newsletter DROP COLUMN color"))
+    with pytest.raises(Exception, match=r"ix_delivery_waiting.*color|color.*ix_delivery_waiting"):
+        run(empty, command.check)
+
+
+def test_every_constraint_and_index_has_a_name() -> None:
+    for table in Base.metadata.sorted_tables:
+        assert all(index.name for index in table.indexes), table.name
+        for constraint in table.constraints:
+            assert constraint.name, (table.name, constraint)
+
+
+@BOTH
+def test_names_are_the_same_in_the_database(empty: Database, keys: Keys) -> None:
+    schema.create(empty, keys.fingerprint(), NOW)
+    with empty.engine.connect() as connection:
+        found = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            named = {index["name"] for index in found.get_indexes(table.name)}
+            named |= {key["name"] for key in found.get_foreign_keys(table.name)}
+            named |= {key["name"] for key in found.get_unique_constraints(table.name)}
+            named |= {key["name"] for key in found.get_check_constraints(table.name)}
+            named.add(found.get_pk_constraint(table.name)["name"])
+            wanted = {index.name for index in table.indexes}
+            wanted |= {constraint.name for constraint in table.constraints}
+            if empty.is_sqlite and table.dialect_options["sqlite"]["autoincrement"]:
+                # SQLite takes AUTOINCREMENT only beside the column, where a key has no name.
+                wanted.discard(table.primary_key.name)
+            assert wanted <= named, table.name
+
+
+def test_there_is_one_line_of_migrations_and_the_number_of_the_last_is_its_end() -> None:
+    class Nobody:
+        pass
+
+    scripts = ScriptDirectory.from_config(schema.alembic_config(Nobody()))  # type: ignore[arg-type]
+    assert scripts.get_heads() == [schema.head()]
+    assert all(
+        Path(script.path).name.startswith(f"{script.revision}_")
+        for script in scripts.walk_revisions()
+    )
+
+
+def test_an_upgrade_of_a_current_schema_changes_nothing(database: Database, keys: Keys) -> None:
+    fill(database, keys)
+    before = counts(database)
+    assert schema.upgrade(database, keys.fingerprint(), NOW) == (schema.head(), schema.head())
+    assert counts(database) == before
+
+
+@BOTH
+def test_two_upgrades_at_once_are_one(empty: Database, keys: Keys) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "MAILER_DATABASE_URL": empty.url.render_as_string(hide_password=False),
+        "MAILER_SECRET_KEY": "s" * 40,
+        "MAILER_IDENTITY_KEY": "i" * 40,
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "mailer", "db", "upgrade"],
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = sorted(process.communicate(timeout=60)[1] for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert [line.split()[0] for line in told] == ["the", "upgraded"]
+    assert schema.current(empty) == schema.head()
+
+
+def test_rows_survive_when_the_table_they_refer_to_is_made_anew(
+    database: Database, keys: Keys
+) -> None:
+    fill(database, keys)
+    before = counts(database)
+    with schema.migration(database) as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        recreate = "always" if database.is_sqlite else "never"
+        with operations.batch_alter_table("newsletter", recreate=recreate) as batch:
+            batch.alter_column("title", nullable=True)
+    assert counts(database) == before
+    assert before["newsletter_article"] > 0
+
+
+def test_a_migration_that_leaves_loose_ends_is_undone(
+    sqlite_database: Database, keys: Keys
+) -> None:
+    fill(sqlite_database, keys)
+    before = counts(sqlite_database)
+    with (
+        pytest.raises(SchemaError, match="nothing was changed"),
+        schema.migration(sqlite_database) as connection,
+    ):
+        connection.execute(text("DELETE FROM newsletter"))
+    assert counts(sqlite_database) == before
+    with sqlite_database.read() as session:
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def set_version(connection: Connection, version: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
+def test_a_current_schema_is_accepted(database: Database, keys: Keys) -> None:
+    schema.check(database, keys.fingerprint())
+
+
+def test_an_old_schema_is_refused_with_the_command_to_run(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        set_version(session.connection(), "0000")
+    with pytest.raises(SchemaError, match="mailer db upgrade"):
+        schema.check(database, keys.fingerprint())
+
+
+def test_a_newer_schema_is_refused_and_never_upgraded(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        set_version(session.connection(), "9999")
+    with pytest.raises(SchemaError, match="newer"):
+        schema.check(database, keys.fingerprint())
+    with pytest.raises(SchemaError, match="newer"):
+        schema.upgrade(database, keys.fingerprint(), NOW)
+
+
+@BOTH
+def test_an_empty_database_is_refused(empty: Database, keys: Keys) -> None:
+    if empty.is_sqlite:
+        Path(empty.url.database or "").touch()
+    with pytest.raises(SchemaError, match="mailer init"):
+        schema.check(empty, keys.fingerprint())
+
+
+def test_a_missing_file_is_refused_and_not_made(fast_folder: Path, keys: Keys) -> None:
+    path = fast_folder / "nothing.db"
+    with pytest.raises(SchemaError, match="mailer init"):
+        schema.check(Database(f"sqlite:///{path}"), keys.fingerprint())
+    assert not path.exists()
+
+
+def test_a_database_of_another_identity_key_is_refused(database: Database) -> None:
+    other = Keys(secrets=(b"s" * 32,), identity=b"another" * 6).fingerprint()
+    with pytest.raises(SettingsError, match="identity_key does not belong"):
+        schema.check(database, other)
+    with pytest.raises(SettingsError, match="identity_key does not belong"):
+        schema.upgrade(database, other, NOW)
+
+
+def test_a_database_in_use_is_not_made_again(database: Database, keys: Keys) -> None:
+    with pytest.raises(Refused, match="in use already"):
+        schema.create(database, keys.fingerprint(), NOW + timedelta(days=1))
+    with database.read() as session:
+        assert session.scalar(select(Installation.created_at)) == NOW
+
+
+def test_a_new_sqlite_file_is_private(fast_folder: Path, keys: Keys) -> None:
+    path = fast_folder / "new.db"
+    database = Database(f"sqlite:///{path}")
+    schema.create(database, keys.fingerprint(), NOW)
+    database.dispose()
+    assert path.stat().st_mode & 0o777 == 0o600
