@@ -108,7 +108,7 @@ class Stage:
                 "port": port_of(self._form_socket),
                 "smtp_url": f"smtp://{HOST}:{self.addresses.smtp_port}",
                 "ehlo_name": "localhost",
-                "feed_interval": "5s",
+                "feed_interval": "1m",
                 "publisher": f"{PAPER}, {TOWN}",
             }
         )

@@ -1,0 +1,139 @@
+"""`mailer demo` as somebody who just got the program types it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+DEMO = [sys.executable, "-m", "mailer", "demo"]
+SECONDS = 30
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+    return {**kept, "TMPDIR": str(folder)}
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes that work in `folder` or below it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                working = (entry / "cwd").readlink()
+            except OSError:
+                continue
+            if working.is_relative_to(folder):
+                found.append(int(entry.name))
+    return found
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """The interactive demo and the addresses that it printed, when it is ready."""
+    process = subprocess.Popen(
+        [*DEMO, *options],
+        cwd="/",
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        addresses: dict[str, str] = {}
+        for line in process.stdout:
+            if found := re.match(r"  (Start here|Sign-up form|Inbox|Newspaper) +(\S+)", line):
+                addresses[found[1]] = found[2]
+            if line.startswith("Sign up with any address"):
+                break
+        yield process, addresses
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_once_goes_through_everything_within_a_minute(fast_folder: Path) -> None:
+    began = time.monotonic()
+    demo = subprocess.run(
+        [*DEMO, "--once"],
+        cwd="/",
+        env=environment(fast_folder),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    seconds = time.monotonic() - began
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stderr == ""
+    assert seconds < 60, demo.stdout
+    steps = re.findall(r"^ +\d+  .* ok +[\d.]+ s$", demo.stdout, re.MULTILINE)
+    assert len(steps) >= 16
+    assert "FAILED" not in demo.stdout
+    assert "All of it held" in demo.stdout.splitlines()[-1]
+    assert list(fast_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_runs_until_it_is_ended_and_leaves_nothing(
+    fast_folder: Path, end: signal.Signals
+) -> None:
+    with running(fast_folder) as (process, addresses):
+        assert len(addresses) == 4
+        for address in addresses.values():
+            with urlopen(address) as page:
+                assert page.status == 200
+        assert len(processes_in(fast_folder)) == 1
+        process.send_signal(end)
+        said, _ = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, said
+        assert "Traceback" not in said
+    assert processes_in(fast_folder) == []
+    assert list(fast_folder.iterdir()) == []
+
+
+def test_port_names_the_first_of_four(fast_folder: Path, free_port: int) -> None:
+    port = free_port if free_port < 60_000 else free_port - 5_000
+    with running(fast_folder, "--port", str(port)) as (_, addresses):
+        assert addresses["Sign-up form"] == f"http://127.0.0.1:{port}/"
+        assert addresses["Newspaper"] == f"http://127.0.0.1:{port + 1}/"
+        assert addresses["Start here"] == f"http://127.0.0.1:{port + 2}/"
+        again = subprocess.run(
+            [*DEMO, "--once", "--port", str(port)],
+            env=environment(fast_folder),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert again.returncode == 1
+        assert again.stdout == ""
+        assert re.fullmatch(
+            r"error: cannot listen on port \d+ .*choose another --port\n", again.stderr
+        )
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_port_that_is_none_is_a_usage_error(fast_folder: Path, port: str) -> None:
+    refused = subprocess.run(
+        [*DEMO, "--once", "--port", port],
+        env=environment(fast_folder),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "--port" in refused.stderr
