@@ -3,6 +3,7 @@
 Knows which mail each of them has in hand, and nothing of the ledger.
 """
 
+import logging
 import selectors
 import socket
 import threading
@@ -15,6 +16,8 @@ from mailer.delivery.conversation import Closed, Event, Step
 from mailer.delivery.mail import Letter
 from mailer.delivery.outcome import Lost
 from mailer.delivery.relay import Connection, Unopened
+
+log = logging.getLogger(__name__)
 
 _OPENERS = 4
 """How many connections are opened at a time."""
@@ -120,7 +123,13 @@ class Lanes:
             threading.Thread(target=self._open_one, name="connect", daemon=True).start()
 
     def _open_one(self) -> None:
-        self._opened.put(self._connect())
+        try:
+            found = self._connect()
+        except Exception as error:
+            # The edge of a thread: without an answer the loop would wait for it for ever.
+            log.exception("a connection could not be opened")
+            found = Unopened(Step.CONNECT, Lost.DROP, type(error).__name__)
+        self._opened.put(found)
         self.wake()
         if self._over:
             self._close_opened()

@@ -1,0 +1,88 @@
+"""What every test that kills a worker asks in the end: the receiver's file against the ledger."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.delivery import ledger
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Subscriber
+from mailer.tokens import Keys
+from tests import factories
+from tests.processes import accepted
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The receiver's file alone says who got how many copies; the ledger must have said so."""
+
+    lost: set[str]
+    doubles: int
+    doubled_without_doubt: set[str]
+    strangers: set[str]
+    ids_per_delivery: int
+    counts: ledger.Counts
+    status: DigestStatus
+
+    @property
+    def adds_up(self) -> bool:
+        found = self.counts
+        return found.total == (
+            found.pending
+            + found.sent
+            + found.failed
+            + found.skipped
+            + found.unknown
+            + found.cancelled
+        )
+
+
+def judge(database: Database, digest_id: int, file: Path) -> Judgement:
+    lines = accepted(file)
+    copies = Counter(line["to"] for line in lines)
+    with database.read() as session:
+        rows = session.execute(
+            select(Subscriber.address, Delivery.status, Delivery.in_doubt)
+            .join(Delivery, Delivery.subscriber_id == Subscriber.id)
+            .where(Delivery.digest_id == digest_id)
+        ).all()
+        counts = ledger.counts(session, digest_id)
+        status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
+    shown = {
+        address for address, status_, doubts in rows if status_ is DeliveryStatus.UNKNOWN and doubts
+    }
+    doubts = {address: in_doubt for address, _, in_doubt in rows}
+    ids: dict[str, set[str]] = {}
+    for line in lines:
+        ids.setdefault(line["delivery"], set()).add(line["message_id"])
+    return Judgement(
+        lost={address for address in doubts if address not in copies} - shown,
+        doubles=sum(number - 1 for number in copies.values()),
+        doubled_without_doubt={
+            address for address, number in copies.items() if number - 1 > doubts.get(address, 0)
+        },
+        strangers=copies.keys() - doubts.keys(),
+        ids_per_delivery=max(map(len, ids.values()), default=0),
+        counts=counts,
+        status=status,
+    )
+
+
+def build(database: Database, keys: Keys, readers: int) -> int:
+    """A digest that is being sent to so many readers; its id."""
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest)
+        for subscription in factories.readers(session, keys, schedule, readers):
+            factories.delivery(session, edition, subscription)
+        found: int = digest.id
+        return found
+
+
+def is_over(database: Database, digest_id: int) -> bool:
+    with database.read() as session:
+        status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
+        return status is DigestStatus.SENT

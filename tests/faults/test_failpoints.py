@@ -1,0 +1,79 @@
+"""kill -9 at every named place of a sender, judged by the receiver's file alone.
+
+With one connection the figures are exact; many connections are for the random kills next door.
+"""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from mailer.db import Database
+from mailer.models import DigestStatus
+from mailer.tokens import Keys
+from tests.faults.judge import Judgement, build, is_over, judge
+from tests.processes import receiving, working
+from tests.waiting import wait_until
+
+READERS = 12
+
+
+def killed_at(
+    place: str, database: Database, keys: Keys, folder: Path, on_unknown: str = "resend"
+) -> Judgement:
+    """One worker dies at `place`, the next one finishes the digest."""
+    settings = {"smtp_connections": "1", "on_unknown": on_unknown}
+    digest_id = build(database, keys, READERS)
+    file, log = folder / "received", folder / "log"
+    with receiving(file) as port:
+        with working(database, keys, port, log, failpoint=place, **settings) as first:
+            assert first.wait(30) == -signal.SIGKILL, log.read_text()
+        with working(database, keys, port, log, **settings):
+            wait_until(lambda: is_over(database, digest_id), 30)
+    found = judge(database, digest_id, file)
+    assert found.status is DigestStatus.SENT
+    assert found.adds_up
+    assert found.strangers == set()
+    assert found.ids_per_delivery == 1
+    return found
+
+
+@pytest.mark.parametrize("place", ["after-claim", "after-mail:3", "after-rcpt:3", "mid-data:3"])
+def test_what_the_relay_cannot_have_taken_is_sent_once(
+    place: str, sqlite_database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    found = killed_at(f"worker.{place}", sqlite_database, keys, fast_folder)
+    assert found.lost == set()
+    assert (found.doubles, found.counts.in_doubt) == (0, 0)
+    assert found.counts.sent == READERS
+
+
+def test_a_start_without_a_dot_is_in_doubt_and_sent_once(
+    database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    found = killed_at("worker.after-start-commit:3", database, keys, fast_folder)
+    assert found.lost == set()
+    assert (found.doubles, found.counts.in_doubt) == (0, 1)
+    assert found.counts.sent == READERS
+
+
+@pytest.mark.parametrize("place", ["after-dot:3", "before-record:3"])
+def test_what_the_relay_may_have_taken_is_sent_once_more_and_counted(
+    place: str, database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    found = killed_at(f"worker.{place}", database, keys, fast_folder)
+    assert found.lost == set()
+    assert (found.doubles, found.counts.in_doubt) == (1, 1)
+    assert found.doubled_without_doubt == set()
+    assert found.counts.sent == READERS
+
+
+@pytest.mark.parametrize("place", ["after-dot:3", "before-record:3"])
+def test_with_hold_what_is_in_doubt_stays_and_is_shown(
+    place: str, sqlite_database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    found = killed_at(f"worker.{place}", sqlite_database, keys, fast_folder, on_unknown="hold")
+    assert found.lost == set()
+    assert found.doubles == 0
+    assert (found.counts.unknown, found.counts.in_doubt) == (1, 1)
+    assert found.counts.sent == READERS - 1

@@ -1,0 +1,94 @@
+"""Workers and receivers as processes of their own, which a test may kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mailer.db import Database
+from mailer.tokens import Keys
+
+ROOT = Path(__file__).parent.parent
+
+
+@contextmanager
+def receiving(path: Path, *, delay: float = 0.0) -> Iterator[int]:
+    """`tests/receiver.py` as a process that writes what it accepts to `path`; yields its port."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "receiver.py"), "0", str(path), str(delay)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def accepted(path: Path) -> list[dict[str, Any]]:
+    """What the receiver with this file has accepted; a line that is being written does not count."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def environment(
+    database: Database, keys: Keys, port: int, settings: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment of a `mailer` process for this database and this relay."""
+    own = {
+        "MAILER_DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "MAILER_SECRET_KEY": keys.secrets[0].decode(),
+        "MAILER_IDENTITY_KEY": keys.identity.decode(),
+        "MAILER_SMTP_URL": f"smtp://127.0.0.1:{port}",
+        "MAILER_EHLO_NAME": "news.example",
+        "MAILER_SMTP_CONNECTIONS": "4",
+        "MAILER_LEASE": "2s",
+        "MAILER_LOG_LEVEL": "warning",
+        **{f"MAILER_{name.upper()}": value for name, value in settings.items()},
+    }
+    others = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
+    return others | own
+
+
+def start_worker(
+    database: Database, keys: Keys, port: int, log: Path, **settings: str
+) -> subprocess.Popen[bytes]:
+    """`mailer run worker` in a session of its own, its log appended to `log`.
+
+    Args:
+        settings: more settings, such as `failpoint="worker.after-dot:3"`.
+    """
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mailer", "run", "worker"],
+            cwd=log.parent,
+            env=environment(database, keys, port, settings) | {"PYTHONPATH": str(ROOT)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def working(
+    database: Database, keys: Keys, port: int, log: Path, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that is killed at the end if it still runs."""
+    process = start_worker(database, keys, port, log, **settings)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
