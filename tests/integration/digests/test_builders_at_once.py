@@ -1,0 +1,174 @@
+"""Builders in several processes, and builders that die: one digest a slot, and no reader gets more."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.db import Database
+from mailer.delivery import heartbeat
+from mailer.digests.calendar import Rule, slot_named
+from mailer.message.content import Content
+from mailer.models import (
+    Delivery,
+    Digest,
+    DigestStatus,
+    EditionArticle,
+    Worker,
+    WorkerRole,
+)
+from mailer.tokens import Keys
+from tests import factories as make
+from tests.factories import NOW
+from tests.integration.digests.builders import builder, render_plainly
+from tests.integration.digests.processes import Process, together
+
+
+def _articles_got(database: Database) -> Counter[tuple[int, int]]:
+    with database.read() as session:
+        rows = session.execute(
+            select(Delivery.subscriber_id, EditionArticle.article_id).join(
+                EditionArticle, EditionArticle.edition_id == Delivery.edition_id
+            )
+        )
+        return Counter((subscriber_id, article_id) for subscriber_id, article_id in rows)
+
+
+def test_two_newsletters_that_share_a_feed_repeat_nothing(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        one, other = make.newsletter(session, "one"), make.newsletter(session, "other")
+        schedules = [make.schedule(session, one), make.schedule(session, other)]
+        shared = make.articles(session, 10, one, other)
+        alone = [*make.articles(session, 3, one), *make.articles(session, 3, other)]
+        for index in range(40):
+            reader = make.subscriber(session, keys, f"both{index}@example.com")
+            for schedule in schedules:
+                make.subscription(session, reader, schedule)
+    names = ["2026-11-24T07:00", "2026-11-25T07:00"]
+    processes = [Process(database, schedule.id, names) for schedule in schedules]
+    with together(*processes):
+        for process in processes:
+            assert process.end()[0] == 0
+
+    got = _articles_got(database)
+    assert set(got.values()) == {1}
+    assert len(got) == 40 * (len(shared) + len(alone))
+
+
+def test_any_number_of_builders_make_one_digest_a_slot(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, 3, newsletter)
+        make.readers(session, keys, schedule, 5)
+    names = [f"2026-12-{day:02}T07:00" for day in range(1, 16)]
+    processes = [Process(database, schedule.id, names) for _ in range(4)]
+    with together(*processes):
+        results = [process.end() for process in processes]
+    assert [code for code, _ in results] == [0] * 4
+    assert len({tuple(digests) for _, digests in results}) == 1
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Digest)) == len(names)
+    assert set(_articles_got(database).values()) == {1}
+
+
+@pytest.mark.parametrize("place", ["build.after-claim", "build.before-commit"])
+def test_what_a_killed_builder_left_is_taken_over(
+    database: Database, keys: Keys, place: str
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, 3, newsletter)
+        make.readers(session, keys, schedule, 50)
+    dying = Process(database, schedule.id, ["2026-11-24T07:00"], failpoint=place)
+    with together(dying):
+        assert dying.end()[0] == -9
+    with database.read() as session:
+        [left] = session.scalars(select(Digest))
+        assert left.status == DigestStatus.BUILDING
+        assert session.scalars(select(Delivery)).all() == []
+
+    with builder(database, NOW, lease=0.5) as one:
+        # The dead builder's lease is not over: another slot has to wait, and then builds both.
+        later = slot_named(Rule.of(schedule), "2026-11-25T07:00")
+        assert later is not None
+        second = one.build(schedule.id, later)
+    with database.read() as session:
+        digests = session.scalars(select(Digest).order_by(Digest.id)).all()
+        assert [digest.status for digest in digests] == [
+            DigestStatus.SENDING,
+            DigestStatus.SKIPPED,
+        ]
+        assert [digest.id for digest in digests] == [left.id, second]
+        assert session.scalar(select(func.count()).select_from(Delivery)) == 50
+        assert all(session.scalars(select(Worker.stopped_at)))
+
+
+def test_the_sweep_takes_over_what_a_dead_builder_left(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, 1, newsletter)
+        make.reader(session, keys, schedule)
+        stopped = make.worker(session, WorkerRole.BUILDER, stopped_at=NOW)
+        left = make.digest(
+            session, schedule, status=DigestStatus.BUILDING, builder_id=stopped.id, built_at=None
+        )
+    with builder(database, NOW) as one:
+        assert one.take_over() == left.id
+        assert one.take_over() is None
+    with database.read() as session:
+        # It had frozen nothing before it died, so nobody is due.
+        assert session.get_one(Digest, left.id).status == DigestStatus.SKIPPED
+
+
+def test_what_a_living_builder_builds_is_left_to_it(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        living = make.worker(session, WorkerRole.BUILDER)
+        taken = make.digest(session, schedule, status=DigestStatus.BUILDING, builder_id=living.id)
+    with builder(database, NOW, lease=60) as one:
+        assert one.take_over() is None
+    with database.read() as session:
+        assert session.get_one(Digest, taken.id).builder_id == living.id
+
+
+def test_a_builder_that_was_held_for_dead_writes_nothing(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, 1, newsletter)
+        make.reader(session, keys, schedule)
+        thief = make.worker(session, WorkerRole.BUILDER)
+    slot = slot_named(Rule.of(schedule), "2026-11-24T07:00")
+    assert slot is not None
+
+    def taken_over_meanwhile(*given: Any) -> Content:
+        with database.write() as session:
+            session.scalars(select(Digest)).one().builder_id = thief.id
+        one.close_soon()
+        return render_plainly(*given)
+
+    with builder(database, NOW, render=taken_over_meanwhile) as one:
+        assert one.build(schedule.id, slot) is None
+    with database.read() as session:
+        digest = session.scalars(select(Digest)).one()
+        assert (digest.status, digest.builder_id) == (DigestStatus.BUILDING, thief.id)
+        assert session.scalars(select(Delivery)).all() == []
+
+
+def test_a_builder_whose_row_was_closed_goes_on_under_a_new_one(database: Database) -> None:
+    with builder(database, NOW, lease=0.2) as one:
+        with database.write() as session:
+            [first] = session.scalars(select(Worker))
+            heartbeat.stop(session, first.id, NOW)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with database.read() as session:
+                if heartbeat.beats(session, WorkerRole.BUILDER):
+                    break
+            time.sleep(0.02)
+        assert one.take_over() is None
+        with database.read() as session:
+            assert len(heartbeat.beats(session, WorkerRole.BUILDER)) == 1
+    with database.read() as session:
+        assert heartbeat.beats(session, WorkerRole.BUILDER) == {}
