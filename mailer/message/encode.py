@@ -19,6 +19,8 @@ _UNSAFE = re.compile(rb"[^\t -<>-~]")
 # A line that is a lone dot would end the SMTP data, and mailbox files change "From " at a line's start.
 _LINE_START = re.compile(rb"^(?:\.|F(?=rom ))")
 _LAST_BLANK = re.compile(rb"[ \t]$")
+_PLAIN = re.compile(rb"(?![.F])[ -<>-~]{0,%d}[!-<>-~]" % (_ROOM - 1))
+"""A line that is encoded as it is, as most readers' values are."""
 _DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -156,6 +158,8 @@ def _escape(found: re.Match[bytes]) -> bytes:
 
 
 def _quoted_line(line: bytes) -> bytes:
+    if _PLAIN.fullmatch(line):
+        return line
     encoded = _UNSAFE.sub(_escape, line)
     # A relay may strip blanks at a line's end (RFC 2045 section 6.7 (3)).
     encoded = _LAST_BLANK.sub(_escape, encoded)

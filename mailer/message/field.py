@@ -183,6 +183,8 @@ def fold(line: str) -> bytes:
     Raises:
         BadMessage: a word makes a line of more than 998 (RFC 5322 section 2.1.1).
     """
+    if len(line) <= _LINE_WITH_WORD:
+        return f"{line}\r\n".encode("ascii")
     name, _, rest = line.partition(" ")
     first, *words = rest.split(" ")
     lines = [f"{name} {first}"]
