@@ -1,0 +1,105 @@
+"""The frame of the command line: quick help, helpful refusals, exit codes."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from mailer import cli
+from mailer.cli import NOUNS, main, main_group
+from mailer.errors import Refused
+
+
+def test_help_imports_neither_sqlalchemy_nor_anything_else_that_is_slow() -> None:
+    code = (
+        "import sys; from mailer.cli import main; main(['--help']); "
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stderr.split())
+    assert "Commands:" in done.stdout
+    assert "mailer.cli" in modules
+    slow = {"sqlalchemy", "jinja2", "babel", "rich", "starlette", "email_validator", "alembic"}
+    assert not modules & slow
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_noun_loads_and_says_what_it_is_for(noun: str) -> None:
+    command = main_group.get_command(click.Context(main_group), noun)
+    assert command is not None
+    assert command.name == noun
+    assert command.get_short_help_str(100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["newsleter"], "Did you mean 'newsletter'?"),
+        (["db", "upgrad"], "Did you mean 'upgrade'?"),
+        (["db", "check", "--jsn"], "Did you mean '--json'?"),
+        (["db", "check", "extra"], "extra"),
+        (["address", "check"], "Missing argument"),
+        (["run", "wb"], "'web'"),
+        (["xyzzy"], "See `mailer --help`"),
+    ],
+)
+def test_bad_usage_is_one_line_that_names_the_next_step(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert told in err
+    assert "--help" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["db"]])
+def test_without_a_verb_the_help_is_shown(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (Refused("it is\ntoo late"), 1, "error: it is too late\n"),
+        (click.Abort(), 130, ""),
+        (KeyboardInterrupt(), 130, "\n"),
+    ],
+)
+def test_how_errors_end(
+    error: BaseException,
+    code: int,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @click.command
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setattr(cli._Nouns, "get_command", lambda *_: failing)
+    assert main(["db"]) == code
+    assert capsys.readouterr().err == told
+
+
+def test_a_defect_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command
+    def failing() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli._Nouns, "get_command", lambda *_: failing)
+    with pytest.raises(ZeroDivisionError):
+        main(["db"])
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailer", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("mailer, version ")

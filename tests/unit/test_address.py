@@ -1,0 +1,109 @@
+"""One verdict on an address, and one key for one person, wherever it comes in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.address import mask, parse, rate_key
+from mailer.errors import BadAddress
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "key"),
+    [
+        ("reader@example.com", "reader@example.com", "reader@example.com"),
+        ("  Reader@Example.COM\n", "Reader@example.com", "reader@example.com"),
+        ("first.last+tag@example.com", "first.last+tag@example.com", "first.last+tag@example.com"),
+        ("o'hara@example.com", "o'hara@example.com", "o'hara@example.com"),
+        ("ընթերցող@օրինակ.example", "ընթերցող@օրինակ.example", "ընթերցող@xn--y9atn0a2c3a.example"),
+        ("reader@bücher.example", "reader@bücher.example", "reader@xn--bcher-kva.example"),
+        ("reader@xn--bcher-kva.example", "reader@bücher.example", "reader@xn--bcher-kva.example"),
+        ("STRASSE@example.com", "STRASSE@example.com", "strasse@example.com"),
+        ("straße@example.com", "straße@example.com", "strasse@example.com"),
+        # The same letters, composed and decomposed.
+        ("Zoe\u0308@example.com", "Zoë@example.com", "zoë@example.com"),
+    ],
+)  # fmt: skip
+def test_a_good_address(text: str, typed: str, key: str) -> None:
+    found = parse(text)
+    assert (found.typed, found.key) == (typed, key)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "reader",
+        "@example.com",
+        "reader@",
+        "reader@nowhere",
+        "reader@example..com",
+        "reader@-example.com",
+        ".reader@example.com",
+        "rea..der@example.com",
+        "reader@[192.0.2.1]",
+        '"a reader"@example.com',
+        "Reader <reader@example.com>",
+        "reader@example.com, other@example.com",
+        "reader@example.com\r\nBcc: other@example.com",
+        "rea der@example.com",
+        "reader@exam ple.com",
+        "reader@@example.com",
+        "reader\x00@example.com",
+        "r" * 65 + "@example.com",
+        "reader@" + "e" * 64 + ".com",
+        "reader@" + "example." * 35 + "com",
+        "reader@localhost",
+    ],
+)
+def test_a_bad_address(text: str) -> None:
+    with pytest.raises(BadAddress) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=80))
+def test_whatever_is_typed_is_an_address_or_refused(text: str) -> None:
+    try:
+        found = parse(text)
+    except BadAddress:
+        return
+    assert parse(found.typed) == found
+    assert parse(found.key).key == found.key
+    assert not set(found.typed) & set(" \r\n\0<>,")
+
+
+@given(st.emails())
+def test_the_key_does_not_depend_on_case_or_form(text: str) -> None:
+    try:
+        found = parse(text)
+    except BadAddress:
+        return
+    assert parse(text.upper()).key == parse(text.lower()).key == found.key
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("reader@example.com", "reader+tag@example.com", True),
+        ("re.ader@gmail.com", "reader+x@googlemail.com", True),
+        ("re.ader@example.com", "reader@example.com", False),
+        ("reader@example.com", "reader@example.org", False),
+        ("+tag@example.com", "+other@example.com", False),
+    ],
+)
+def test_one_inbox_is_counted_once(first: str, second: str, same: bool) -> None:
+    assert (rate_key(parse(first)) == rate_key(parse(second))) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("reader@example.com", "r***@example.com"),
+        ("@example.com", "***@example.com"),
+        ("reader", "***"),
+        ("", "***"),
+    ],
+)
+def test_a_mask_shows_one_letter(text: str, masked: str) -> None:
+    assert mask(text) == masked

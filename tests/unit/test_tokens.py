@@ -1,0 +1,125 @@
+"""A token opens one thing for one row for its time, and nobody else can make one."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.errors import BadToken, ExpiredToken
+from mailer.tokens import Keys, Purpose
+
+NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
+LATER = NOW + timedelta(days=7)
+KEYS = Keys(secrets=(b"new" * 12, b"old" * 12), identity=b"identity" * 5)
+ROW = 0x7FFF_0000_1234_5678
+
+
+@given(st.sampled_from(Purpose), st.integers(0, 2**63 - 1), st.booleans())
+def test_what_was_made_is_read(purpose: Purpose, public_id: int, for_ever: bool) -> None:
+    token = KEYS.make(purpose, public_id, None if for_ever else LATER)
+    assert KEYS.read(token, purpose, NOW) == public_id
+    assert len(token) == 39
+
+
+@pytest.mark.parametrize("made", Purpose)
+@pytest.mark.parametrize("read", Purpose)
+def test_a_token_is_worth_nothing_for_another_purpose(made: Purpose, read: Purpose) -> None:
+    if made is read:
+        return
+    with pytest.raises(BadToken):
+        KEYS.read(KEYS.make(made, ROW, LATER), read, NOW)
+
+
+@given(st.integers(0, 38), st.sampled_from("ABCXYZabcxyz0189-_"))
+def test_a_changed_letter_spoils_it(place: int, letter: str) -> None:
+    token = KEYS.make(Purpose.CONFIRM, ROW, LATER)
+    changed = token[:place] + letter + token[place + 1 :]
+    if changed != token:
+        with pytest.raises(BadToken):
+            KEYS.read(changed, Purpose.CONFIRM, NOW)
+
+
+@given(st.text(max_size=60))
+def test_what_was_not_made_here_is_refused(text: str) -> None:
+    with pytest.raises(BadToken):
+        KEYS.read(text, Purpose.CONFIRM, NOW)
+
+
+@pytest.mark.parametrize("change", ["{}=", "{}==", " {}", "{}\n", "{}A", "{}AAAA"])
+def test_a_token_has_one_spelling(change: str) -> None:
+    with pytest.raises(BadToken):
+        KEYS.read(change.format(KEYS.make(Purpose.CONFIRM, ROW, LATER)), Purpose.CONFIRM, NOW)
+
+
+def test_the_standard_alphabet_is_another_spelling() -> None:
+    tokens = (KEYS.make(Purpose.CONFIRM, row, LATER) for row in range(99))
+    token = next(token for token in tokens if "-" in token)
+    with pytest.raises(BadToken):
+        KEYS.read(token.replace("-", "+").replace("_", "/"), Purpose.CONFIRM, NOW)
+
+
+def test_it_expires_at_the_second() -> None:
+    token = KEYS.make(Purpose.PREFERENCES, ROW, LATER)
+    assert KEYS.read(token, Purpose.PREFERENCES, LATER - timedelta(seconds=1)) == ROW
+    with pytest.raises(ExpiredToken):
+        KEYS.read(token, Purpose.PREFERENCES, LATER)
+
+
+def test_an_expired_token_of_another_maker_is_bad_not_expired() -> None:
+    other = Keys(secrets=(b"other" * 8,), identity=b"other" * 8)
+    with pytest.raises(BadToken) as caught:
+        KEYS.read(other.make(Purpose.CONFIRM, ROW, NOW), Purpose.CONFIRM, LATER)
+    assert not isinstance(caught.value, ExpiredToken)
+
+
+def test_the_secret_key_rotates() -> None:
+    old = Keys(secrets=KEYS.secrets[1:], identity=KEYS.identity)
+    assert KEYS.read(old.make(Purpose.CONFIRM, ROW, LATER), Purpose.CONFIRM, NOW) == ROW
+    with pytest.raises(BadToken):
+        old.read(KEYS.make(Purpose.CONFIRM, ROW, LATER), Purpose.CONFIRM, NOW)
+
+
+def test_links_to_leave_outlive_every_secret_key() -> None:
+    token = KEYS.make(Purpose.UNSUBSCRIBE, ROW)
+    rotated = Keys(secrets=(b"newest" * 6,), identity=KEYS.identity)
+    assert rotated.read(token, Purpose.UNSUBSCRIBE, NOW + timedelta(days=10_000)) == ROW
+
+
+def test_the_hash_of_an_address_needs_the_identity_key() -> None:
+    other = Keys(secrets=KEYS.secrets, identity=b"another" * 6)
+    assert KEYS.key_hash("reader@example.com") != other.key_hash("reader@example.com")
+    assert KEYS.key_hash("reader@example.com") != KEYS.key_hash("reader@example.org")
+    assert len(KEYS.key_hash("reader@example.com")) == 64
+
+
+def test_the_fingerprint_is_that_of_the_identity_key_alone() -> None:
+    rotated = Keys(secrets=(b"newest" * 6,), identity=KEYS.identity)
+    assert rotated.fingerprint() == KEYS.fingerprint()
+    assert Keys(KEYS.secrets, b"another" * 6).fingerprint() != KEYS.fingerprint()
+
+
+def test_a_form_says_when_it_was_shown() -> None:
+    assert KEYS.read_form_stamp(KEYS.form_stamp(NOW)) == NOW
+    for stamp in ("", "1", "x.y", "1.2", "1.é", "٣.00", f"{10**12}.00", KEYS.form_stamp(NOW)[:-1]):
+        assert KEYS.read_form_stamp(stamp) is None
+
+
+def test_a_message_id_is_the_same_at_every_attempt_and_no_other_rows() -> None:
+    first = KEYS.message_id("delivery", 7, NOW, "news.example")
+    assert first == KEYS.message_id("delivery", 7, NOW, "news.example")
+    others = {
+        KEYS.message_id("delivery", 8, NOW, "news.example"),
+        KEYS.message_id("delivery", 7, LATER, "news.example"),
+        KEYS.message_id("notice", 7, NOW, "news.example"),
+    }
+    assert first not in others
+    assert len(others) == 3
+    assert first.startswith("<d7.")
+    assert first.endswith("@news.example>")
+
+
+def test_keys_do_not_show() -> None:
+    assert "identity" not in repr(KEYS).replace("identity=", "")
+    assert base64.b64encode(KEYS.identity).decode() not in repr(KEYS)
