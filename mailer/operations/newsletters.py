@@ -211,7 +211,7 @@ def _line(what: str, text: str) -> str:
 
 
 def _sender(text: str) -> tuple[str, str]:
-    found = re.fullmatch(r"\s*(.*?)\s*<([^<>]*)>\s*", text, flags=re.DOTALL)
+    found = re.fullmatch(r"\s*([^<>]*?)\s*<([^<>]*)>\s*", text)
     if not found or not found[1].strip('"'):
         raise Refused(f'--from must be like "The Daily <daily@news.example>", not {text!r}')
     return _line("sender's name", found[1].strip('"')), parse(found[2]).typed
