@@ -177,10 +177,10 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def installation(
+def before_init(
     request: pytest.FixtureRequest, fast_folder: Path, inbox: Inbox, free_port: int
 ) -> Installation:
-    """An installation after `mailer init`, on each engine in turn."""
+    """An empty folder with settings, on each engine in turn."""
     settings = {
         "smtp_url": f"smtp://127.0.0.1:{inbox.relay.port}",
         "ehlo_name": "mailer.example",
@@ -189,9 +189,14 @@ def installation(
     }
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgresql_url")
-    installation = Installation(fast_folder, settings)
-    installation.type("init")
-    return installation
+    return Installation(fast_folder, settings)
+
+
+@pytest.fixture
+def installation(before_init: Installation) -> Installation:
+    """An installation after `mailer init`, on each engine in turn."""
+    before_init.type("init")
+    return before_init
 
 
 def open_page(url: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
