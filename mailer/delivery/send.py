@@ -358,8 +358,8 @@ class Sender:
         try:
             with self._database.write() as session:
                 ledger.release(session, worker_id, self._given_back)
-                ledger.record(session, self._outcomes, now)
                 granted = ledger.start(session, worker_id, rows, now)
+                ledger.record(session, self._outcomes, now)
                 letters = self._claim(session, worker_id, wanted, now) if wanted else []
         except SQLAlchemyError as error:
             self._on_database_fault(error)
