@@ -91,6 +91,23 @@ def test_joined_segments_decode_to_what_one_go_gives(
 
 
 @pytest.mark.parametrize(
+    ("segments", "values", "joined"),
+    [
+        ((b"a", b"b\r\n"), (b"x",), b"a=\r\nx=\r\nb\r\n"),
+        ((b"a\r\n", b"\r\nb\r\n"), (b"x",), b"a\r\nx\r\nb\r\n"),
+        ((b"", b"b\r\n"), (b"x",), b"x=\r\nb\r\n"),
+        ((b"a", b"b\r\n"), (b"",), b"a=\r\nb\r\n"),
+        ((b"", b"", b"\r\n"), (b"x", b"."), b"x=\r\n=2E\r\n"),
+        ((b"a ", b"\r\n"), (b"x ",), b"a=20=\r\nx=20\r\n"),
+    ],
+)
+def test_soft_breaks_keep_values_apart_only_where_no_line_ends(
+    segments: tuple[bytes, ...], values: tuple[bytes, ...], joined: bytes
+) -> None:
+    assert QuotedPrintable.of(segments).join(values) == joined
+
+
+@pytest.mark.parametrize(
     ("text", "encoding"),
     [
         ("The ferry will not run from Monday.\n" * 9, "quoted-printable"),

@@ -67,6 +67,20 @@ def test_a_name_comes_back_as_it_was(name: str) -> None:
     assert (str(make_header(decode_header(shown))), addr_spec) == (name, "news@courier.example")
 
 
+@pytest.mark.parametrize("text", ["=?utf-8?q?a?=", "What =?utf-8?b?YQ==?= is"])
+def test_a_subject_that_looks_encoded_comes_back_as_it_was(text: str) -> None:
+    assert parsed(field.text_line("Subject", text), "Subject") == text
+
+
+def test_a_line_is_filled_up_to_its_limit() -> None:
+    exact = "Subject: " + "a" * 60 + " " + "b" * 8
+    assert field.fold(exact) == f"{exact}\r\n".encode()
+    assert field.fold(exact + "b").endswith(b"a\r\n bbbbbbbbb\r\n")
+    with_word = "Subject: " + "a" * 53 + " =?utf-8?q?b?="
+    assert field.fold(with_word) == f"{with_word}\r\n".encode()
+    assert field.fold(with_word.replace("a", "aa", 1)).count(b"\r\n") == 2
+
+
 @pytest.mark.parametrize(
     ("text", "phrase"),
     [
