@@ -161,12 +161,18 @@ def slot_named(rule: Rule, name: str) -> Slot | None:
     return next((slot for slot in around if slot.name == nominal.strftime(_NAME_FORMAT)), None)
 
 
-@lru_cache(maxsize=256)
 def longest_gap(rule: Rule) -> timedelta:
     """The longest time from one slot of the rule to the next; zero where there is only one.
 
-    Where clocks are set back in the rule's zone, that comes on top: a day may have 25 hours.
+    Where clocks are set back in the rule's zone, a day may have 25 hours.
     """
+    by_the_clock = longest_gap_by_the_clock(rule)
+    return by_the_clock and by_the_clock + _largest_setting_back(rule.zone)
+
+
+@lru_cache(maxsize=256)
+def longest_gap_by_the_clock(rule: Rule) -> timedelta:
+    """The same, as a clock on the wall counts it: all days have 24 hours."""
     pattern = _pattern(rule)
     if pattern.only is not None:
         return timedelta(0)
@@ -183,9 +189,10 @@ def longest_gap(rule: Rule) -> timedelta:
     ]
     overnight = datetime.combine(start, times[0]) - datetime.combine(start, times[-1])
     between = [later - earlier + overnight for earlier, later in pairwise(days)]
-    return max(within + between) + _largest_setting_back(rule.zone)
+    return max(within + between)
 
 
+@lru_cache(maxsize=256)
 def _largest_setting_back(name: str) -> timedelta:
     zone = zone_named(name)
     start, end = _SAMPLE_OF_SHIFTS

@@ -23,7 +23,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from mailer.digests import candidates as read
-from mailer.digests.calendar import Rule, Slot, longest_gap, slots
+from mailer.digests.calendar import Rule, Slot, longest_gap, longest_gap_by_the_clock, slots
 from mailer.digests.candidates import Frame, Source
 from mailer.digests.choose import CandidateArticle, Choice, Cohort, Group, Limits, choose
 from mailer.models import Article, Schedule
@@ -70,10 +70,10 @@ class Plan:
 
 
 def max_age(schedule: Schedule) -> timedelta:
-    """How old an article may be at a slot of this schedule."""
-    if schedule.max_age is not None:
-        return schedule.max_age
-    return max(_LEAST_MAX_AGE, 2 * longest_gap(Rule.of(schedule)))
+    """How old an article may be at a slot of this schedule: never less than lies between two slots."""
+    rule = Rule.of(schedule)
+    wanted = schedule.max_age or max(_LEAST_MAX_AGE, 2 * longest_gap_by_the_clock(rule))
+    return max(wanted, longest_gap(rule))
 
 
 def plan_digest(session: Session, schedule: Schedule, slot: Slot) -> Plan:

@@ -1,0 +1,299 @@
+"""Schedules as staff make and change them: what is valid, and the rows.
+
+When slots fall is the calendar's matter, which of them are due the timetable's.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from mailer.clock import zone as zone_named
+from mailer.digests import timetable
+from mailer.digests.calendar import Rule, Slot
+from mailer.digests.terms import Terms, check_terms
+from mailer.errors import AlreadyExists, NotFound, Refused
+from mailer.models import (
+    ConsentEvent,
+    ConsentKind,
+    Digest,
+    DigestStatus,
+    Newsletter,
+    Schedule,
+    ScheduleKind,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+)
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
+_WENT_OUT: Final = (DigestStatus.SENDING, DigestStatus.PAUSED, DigestStatus.SENT)
+
+
+def add(
+    session: Session,
+    newsletter: Newsletter,
+    name: str,
+    rule: Rule,
+    terms: Terms,
+    *,
+    default: bool,
+    now: datetime,
+) -> Schedule:
+    """Give the newsletter a schedule whose first slot is the first after `now`.
+
+    The newsletter's first one is its default until another becomes that.
+
+    Raises:
+        AlreadyExists: it has one of that name.
+        Refused: the name or the terms are not valid.
+    """
+    if not _NAME.fullmatch(name):
+        raise Refused(
+            f"{name!r} is no name for a schedule; use up to 48 of a-z, 0-9 and -, such as daily"
+        )
+    check_terms(rule, terms)
+    if _named(session, newsletter.id, name) is not None:
+        raise AlreadyExists(
+            f"{newsletter.slug} has a schedule {name}; "
+            f"change it with `mailer schedule edit {newsletter.slug}/{name}`"
+        )
+    schedule = Schedule(
+        newsletter_id=newsletter.id,
+        name=name,
+        active_from=now,
+        created_at=now,
+        **_columns(rule, terms),
+    )
+    session.add(schedule)
+    session.flush()
+    if default or default_of(session, newsletter.id) is None:
+        make_default(session, schedule)
+    return schedule
+
+
+def edit(session: Session, schedule: Schedule, rule: Rule, terms: Terms, *, now: datetime) -> None:
+    """Change a schedule.
+
+    Where that moves its slots, only those after `now` count from here on, so that none in the past
+    fires; and where today's went out already, only those after today.
+
+    Raises:
+        Refused: the terms are not valid.
+    """
+    check_terms(rule, terms)
+    moved = rule != Rule.of(schedule)
+    for name, value in _columns(rule, terms).items():
+        setattr(schedule, name, value)
+    if moved:
+        schedule.active_from = _end_of_today(session, schedule, now)
+    session.flush()
+
+
+def pause(session: Session, schedule: Schedule, *, now: datetime) -> None:
+    """Let no slot fire until `resume`."""
+    if schedule.paused_at is None:
+        schedule.paused_at = now
+        session.flush()
+
+
+def resume(session: Session, schedule: Schedule, *, now: datetime) -> None:
+    """Let slots fire again, those after `now`; a schedule that was not paused stays as it is."""
+    if schedule.paused_at is not None:
+        schedule.paused_at = None
+        schedule.active_from = now
+        session.flush()
+
+
+def make_default(session: Session, schedule: Schedule) -> None:
+    """Make this the schedule of those who choose none."""
+    session.execute(
+        update(Schedule)
+        .where(Schedule.newsletter_id == schedule.newsletter_id, Schedule.is_default)
+        .values(is_default=False)
+    )
+    schedule.is_default = True
+    session.flush()
+
+
+def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now: datetime) -> int:
+    """End a schedule; its readers, and sign-ups that wait for confirmation, move to `target`.
+
+    What it has queued is still sent. Where it was the default, `target` becomes that.
+
+    Returns:
+        How many readers moved.
+
+    Raises:
+        Refused: somebody is on it and there is no target, or the target is of another newsletter.
+    """
+    if target is not None and target.newsletter_id != schedule.newsletter_id:
+        raise Refused("readers cannot move to another newsletter; name one of its own schedules")
+    if target is not None and target.id == schedule.id:
+        raise Refused("readers cannot move to the schedule that is removed; name another one")
+    readers = _count_readers(session, schedule)
+    waiting = session.scalar(
+        select(func.count())
+        .select_from(SignupChoice)
+        .where(SignupChoice.schedule_id == schedule.id)
+    )
+    if target is None and (readers or waiting):
+        raise Refused(
+            f"{readers} readers and {waiting} sign-ups are on it; "
+            "say with --move-to SLUG/OTHER where they go"
+        )
+    was_default = schedule.is_default
+    schedule.removed_at = now
+    schedule.is_default = False
+    session.flush()
+    if target is not None:
+        _move(session, schedule, target, now)
+        if was_default:
+            make_default(session, target)
+    return readers
+
+
+def find(session: Session, reference: str) -> tuple[Newsletter, Schedule]:
+    """The schedule that "SLUG/NAME" names, with its newsletter.
+
+    Raises:
+        NotFound: there is none.
+    """
+    slug, slash, name = reference.partition("/")
+    if not slash:
+        raise NotFound(f"{reference!r} names no schedule; write SLUG/NAME, such as daily/morning")
+    row = session.execute(
+        select(Newsletter, Schedule)
+        .join(Schedule, Schedule.newsletter_id == Newsletter.id)
+        .where(Newsletter.slug == slug, Schedule.name == name, Schedule.removed_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no schedule {reference}; `mailer schedule list` shows them all")
+    return row[0], row[1]
+
+
+def of_newsletters(
+    session: Session, slug: str | None = None
+) -> list[tuple[Newsletter, Schedule, int]]:
+    """All schedules, or those of one newsletter, each with how many readers are on it."""
+    readers = (
+        select(func.count())
+        .where(Subscription.schedule_id == Schedule.id, Subscription.left_at.is_(None))
+        .correlate(Schedule)
+        .scalar_subquery()
+    )
+    statement = (
+        select(Newsletter, Schedule, readers)
+        .join(Schedule, Schedule.newsletter_id == Newsletter.id)
+        .where(Schedule.removed_at.is_(None))
+        .order_by(Newsletter.slug, Schedule.name)
+    )
+    if slug is not None:
+        statement = statement.where(Newsletter.slug == slug)
+    return [
+        (newsletter, schedule, count) for newsletter, schedule, count in session.execute(statement)
+    ]
+
+
+def default_of(session: Session, newsletter_id: int) -> Schedule | None:
+    """The schedule of those who choose none."""
+    return session.scalar(
+        select(Schedule).where(Schedule.newsletter_id == newsletter_id, Schedule.is_default)
+    )
+
+
+def todays(session: Session, schedule: Schedule, *, now: datetime) -> Digest | None:
+    """The digest that went out for a slot of the schedule's present local date, if one did."""
+    today = now.astimezone(zone_named(schedule.zone)).date().isoformat()
+    return session.scalar(
+        select(Digest)
+        .where(
+            Digest.schedule_id == schedule.id,
+            Digest.slot.startswith(today),
+            Digest.status.in_(_WENT_OUT),
+        )
+        .order_by(Digest.due_at.desc())
+        .limit(1)
+    )
+
+
+def coming(schedule: Schedule, *, now: datetime) -> Slot | None:
+    """The slot that fires next, or None while the schedule is paused."""
+    return None if schedule.paused_at is not None else timetable.next_slot(schedule, now=now)
+
+
+def _columns(rule: Rule, terms: Terms) -> Mapping[str, Any]:
+    return {
+        "kind": rule.kind,
+        "zone": rule.zone,
+        "at": rule.at,
+        "days": rule.days,
+        "monthday": rule.monthday,
+        "cron": rule.cron,
+        "min_articles": terms.min_articles,
+        "max_articles": terms.max_articles,
+        "max_age": terms.max_age,
+        "max_lateness": terms.max_lateness,
+        "newcomers": terms.newcomers,
+    }
+
+
+def _end_of_today(session: Session, schedule: Schedule, now: datetime) -> datetime:
+    """`now`, or the end of the local day where a schedule of one slot a day went out today."""
+    if schedule.kind == ScheduleKind.CRON or todays(session, schedule, now=now) is None:
+        return now
+    zone = zone_named(schedule.zone)
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
+    return midnight - timedelta(seconds=1)
+
+
+def _named(session: Session, newsletter_id: int, name: str) -> Schedule | None:
+    return session.scalar(
+        select(Schedule).where(
+            Schedule.newsletter_id == newsletter_id,
+            Schedule.name == name,
+            Schedule.removed_at.is_(None),
+        )
+    )
+
+
+def _count_readers(session: Session, schedule: Schedule) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Subscription)
+            .where(Subscription.schedule_id == schedule.id, Subscription.left_at.is_(None))
+        )
+        or 0
+    )
+
+
+def _move(session: Session, schedule: Schedule, target: Schedule, now: datetime) -> None:
+    """Put everybody on `target`, and say so in the consent log: staff changed what they had chosen."""
+    session.execute(
+        insert(ConsentEvent).from_select(
+            ["kind", "at", "address", "key_hash", "newsletter_id", "schedule_id", "source"],
+            select(
+                literal(ConsentKind.CHANGED, ConsentEvent.kind.type),
+                literal(now, ConsentEvent.at.type),
+                Subscriber.address,
+                Subscriber.key_hash,
+                Subscription.newsletter_id,
+                literal(target.id),
+                literal("mailer schedule remove"),
+            )
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+            .where(Subscription.schedule_id == schedule.id, Subscription.left_at.is_(None)),
+        )
+    )
+    for table in (Subscription, SignupChoice):
+        session.execute(
+            update(table)
+            .where(table.schedule_id == schedule.id)
+            .values(schedule_id=target.id)
+            .execution_options(synchronize_session=False)
+        )
