@@ -193,7 +193,11 @@ def _links(page: _Page) -> Iterator[Problem]:
 
 
 def _same_host(text: str, url: str) -> bool:
-    shown = urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    try:
+        shown = urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    except ValueError:
+        # What only looks like a URL names no host.
+        return False
     return _plain_host(shown) == _plain_host(urlsplit(url).hostname or "")
 
 

@@ -4,6 +4,8 @@ import quopri
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailer.message.lint import RULES, judge
 
@@ -156,6 +158,7 @@ def test_other_ways_to_break_a_rule(old: str, new: str, rule: str) -> None:
         ('<a href="https://[a/">Go</a>', "link"),
         ('<a href="https://a.example/">https://b.example/</a>', "link-text"),
         ('<a href="https://a.example/"><b>www.b.example</b></a>', "link-text"),
+        ('<a href="https://a.example/">https://[a/</a>', "link-text"),
         ('<a href="mailto:a@a.example">b.example</a>', "link-text"),
         ('<a href="https://a.example/">ե.example</a>', "link-text"),
     ],
@@ -271,6 +274,26 @@ def test_base64_that_is_cut_off() -> None:
 def test_what_is_no_mail_is_rejected_without_an_error(raw: bytes) -> None:
     assert "header-missing" in rules(raw)
     assert "mime-structure" in rules(raw)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(GOOD)),
+            st.integers(0, 40),
+            st.binary(max_size=20)
+            | st.sampled_from(
+                [b"=?utf-8?q?", b"=?x?b?=?=", b"\r\n", b"--=_edge", b"<", b'"', b"=", b"<p hidden>"]
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_broken_is_judged_without_an_error(edits: list[tuple[int, int, bytes]]) -> None:
+    raw = GOOD
+    for start, length, new in edits:
+        raw = raw[:start] + new + raw[start + length :]
+    assert rules(raw) <= set(RULES)
 
 
 def test_each_problem_is_told_once() -> None:
