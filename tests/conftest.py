@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from mailer.db import Database
@@ -15,6 +16,10 @@ from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import postgresql
 from tests.factories import NOW
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 KEYS = Keys(secrets=(b"secret key of the tests" * 2,), identity=b"identity key of the tests" * 2)
 
