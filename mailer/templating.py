@@ -7,15 +7,16 @@ is never compiled.
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, tzinfo
+from datetime import date
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from types import TracebackType
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from jinja2 import (
@@ -36,6 +37,9 @@ SOURCE_LANGUAGE: Final = "en"
 
 MAX_OUTPUT: Final = 1_000_000
 """How many characters a template may make: a runaway loop ends here, not when memory does."""
+
+LINE_WIDTH: Final = 72
+"""How long lines of plain text are, so that a reply can still quote them in 78."""
 
 _COMPILED: Final = (".html", ".txt", ".xml")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -68,7 +72,7 @@ class Templates:
 
         Templates whose name ends in .html escape what they are given, all others do not. Control
         characters are left out. Beside `context` a template sees `language`, `dir` ("ltr" or "rtl"),
-        the filters `date` and `moment`, and gettext.
+        gettext, and the filters `date`, `day` and `wrap`.
 
         Raises:
             BadTemplate: it is missing, broken, uses a field that it is not given, or makes too much.
@@ -150,7 +154,11 @@ class Templates:
             self._catalogue(locale), newstyle=True
         )
         environment.globals |= {"language": language, "dir": locale.text_direction}
-        environment.filters |= {"date": _date_filter(locale), "moment": _moment_filter(locale)}
+        environment.filters |= {
+            "date": _date_filter(locale),
+            "day": _day_filter(locale),
+            "wrap": wrap,
+        }
         return environment
 
     def _catalogue(self, locale: Locale) -> NullTranslations:
@@ -177,6 +185,31 @@ class Templates:
         return NullTranslations()
 
 
+class AtSending(str):
+    """A word that stands for what only sending knows, such as a greeting.
+
+    A template can put it where it belongs, and cannot ask about it: it is the same for all readers.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        raise ValueError(
+            "this field is known only when a mail is sent; no condition can ask about it"
+        )
+
+
+def wrap(text: str, indent: str = "") -> str:
+    """`text` in lines of at most 72 characters; a longer word, such as a URL, has a line of its own.
+
+    Args:
+        indent: what every line but the first begins with.
+    """
+    return fill(
+        text, LINE_WIDTH, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent
+    )
+
+
 def _locale(language: str) -> Locale:
     try:
         return Locale.parse(language, sep="-")
@@ -194,10 +227,10 @@ def _date_filter(locale: Locale) -> Callable[[date, str], str]:
     return show
 
 
-def _moment_filter(locale: Locale) -> Callable[[datetime, tzinfo, str], str]:
-    def show(value: datetime, zone: tzinfo, style: str = "long") -> str:
-        """The instant `value` with its time of day as clocks in `zone` show it."""
-        return format_datetime(value, style, tzinfo=zone, locale=locale)
+def _day_filter(locale: Locale) -> Callable[[date], str]:
+    def show(value: date) -> str:
+        """Day and month of `value`, without the year."""
+        return format_skeleton("MMMMd", value, locale=locale)
 
     return show
 
@@ -214,8 +247,8 @@ def _capped(pieces: Iterator[str], name: str) -> Iterator[str]:
 def _told(error: Exception, name: str, folders: tuple[Path, ...]) -> BadTemplate:
     """`error` as one that names the file and the line it happened in."""
     if isinstance(error, TemplateNotFound):
-        wanted = error.name or name
-        return BadTemplate(f"there is no template {wanted}; it is used by {name}")
+        used = "" if error.name in (None, name) else f", which {name} uses"
+        return BadTemplate(f"there is no template {error.name or name}{used}; restore the file")
     place, line = name, 0
     if isinstance(error, TemplateSyntaxError):
         place, line = error.filename or name, error.lineno

@@ -4,10 +4,13 @@ be readable on that colour. Nothing here says what a mail holds.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mailer.errors import Refused
-from mailer.models import Newsletter
+
+if TYPE_CHECKING:
+    # Only read, never loaded: what makes mails knows no database.
+    from mailer.models import Newsletter
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _WHITE: Final = "#ffffff"
@@ -46,7 +49,7 @@ class Look:
 
     @classmethod
     def of(
-        cls, newsletter: Newsletter, *, publisher: str | None, privacy_url: str | None = None
+        cls, newsletter: "Newsletter", *, publisher: str | None, privacy_url: str | None = None
     ) -> Self:
         """The look of `newsletter`; without a publisher its title stands for one."""
         return cls(

@@ -1,0 +1,113 @@
+"""Notices: mails to one person about what that person did. Renders one, and queues one.
+
+A notice says nothing that whoever caused it typed, and holds no link, only the words that stand for one.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from mailer.message.content import Content
+from mailer.message.look import Look
+from mailer.message.marker import ReaderField, field_word, new_marker
+from mailer.models import Notice, NoticeKind
+from mailer.templating import AtSending, Templates
+
+_LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
+    NoticeKind.CONFIRMATION: {
+        "confirm_url": ReaderField.CONFIRM,
+        "not_me_url": ReaderField.NOTME,
+    },
+    NoticeKind.ALREADY: {},
+    NoticeKind.PREFERENCES: {"preferences_url": ReaderField.PREFERENCES},
+}
+"""The links that each kind may hold. A test copy has no template of its own: it is a digest."""
+
+
+def render_notice(
+    templates: Templates,
+    kind: NoticeKind,
+    look: Look,
+    language: str,
+    context: Mapping[str, object],
+    random: Callable[[int], bytes],
+) -> Content:
+    """The content of a notice, from the templates `mail/{kind}.subject`, `.txt` and `.html`.
+
+    Args:
+        context: what this kind tells, beside its links. For a confirmation `titles`, those of the
+            newsletters that were asked for, and `expires_on`, the last day on which it can be
+            confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing.
+        random: gives that many random bytes.
+
+    Raises:
+        BadTemplate: a template cannot be rendered.
+    """
+    marker = new_marker(random)
+    fields: dict[str, object] = {
+        "look": look,
+        **context,
+        **{name: AtSending(field_word(marker, link)) for name, link in _LINKS[kind].items()},
+    }
+    subject = " ".join(templates.render(f"mail/{kind}.subject.txt", language, fields).split())
+    fields["subject"] = subject
+    return Content(
+        language=language,
+        from_name=look.from_name,
+        from_address=look.from_address,
+        reply_to=look.reply_to,
+        subject=subject,
+        html=templates.render(f"mail/{kind}.html", language, fields),
+        text=templates.render(f"mail/{kind}.txt", language, fields),
+        marker=marker,
+    )
+
+
+def queue_notice(
+    session: Session,
+    *,
+    kind: NoticeKind,
+    address: str,
+    key_hash: str,
+    content: Content,
+    now: datetime,
+    newsletter_id: int | None = None,
+    signup_id: int | None = None,
+    subscriber_id: int | None = None,
+    rate_key: str | None = None,
+    network: str | None = None,
+    not_before: datetime | None = None,
+) -> Notice:
+    """Add a notice to what waits to be sent; flushes, so that it has its id.
+
+    Args:
+        key_hash: of the address, to look up suppressions by.
+        rate_key, network: what the limits on sign-ups count it under, where a sign-up caused it.
+        not_before: when the limit on all sign-ups together lets it go out (UTC); None is at once.
+    """
+    notice = Notice(
+        kind=kind,
+        address=address,
+        key_hash=key_hash,
+        newsletter_id=newsletter_id,
+        signup_id=signup_id,
+        subscriber_id=subscriber_id,
+        rate_key=rate_key,
+        network=network,
+        not_before=not_before,
+        language=content.language,
+        from_name=content.from_name,
+        from_address=content.from_address,
+        reply_to=content.reply_to,
+        subject=content.subject,
+        html=content.html,
+        text=content.text,
+        marker=content.marker,
+        next_attempt_at=not_before or now,
+        created_at=now,
+    )
+    session.add(notice)
+    session.flush()
+    return notice

@@ -1,0 +1,84 @@
+"""The beginning of an article's summary as plain paragraphs, for both parts of a digest.
+
+Takes sanitised HTML and makes text of it; nothing that comes out is markup.
+"""
+
+import re
+from html.parser import HTMLParser
+from typing import Final
+
+_BLOCKS: Final = frozenset({"p", "ul", "ol", "li", "blockquote", "br", "div", "h1", "h2", "h3"})
+_UNSEEN: Final = frozenset({"script", "style", "title"})
+_ELLIPSIS: Final = "…"
+_TEASER_END: Final = re.compile(r"([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\.\.\.|…)\s*$")
+"""How feeds say that a text goes on, such as [...], with the end of a sentence before it."""
+
+
+def excerpt(summary_html: str, longest: int) -> tuple[str, ...]:
+    """The paragraphs of a summary, as many as begin within `longest` characters, cut at a word."""
+    kept: list[str] = []
+    room = longest
+    for paragraph in paragraphs(summary_html):
+        kept.append(shorten(paragraph, room))
+        room -= len(paragraph)
+        if room < longest // 4:
+            break
+    return tuple(kept)
+
+
+def paragraphs(summary_html: str) -> tuple[str, ...]:
+    """The text of each block of the HTML; an item of a list begins with a bullet."""
+    reader = _Reader()
+    reader.feed(summary_html)
+    reader.close()
+    return reader.paragraphs()
+
+
+def shorten(text: str, longest: int) -> str:
+    """`text` on one line, cut at a word to at most `longest` characters, with … where it was cut."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    head = text[:longest]
+    word_end = head.rfind(" ")
+    # A language written without spaces, or one endless word, is cut where it is too long.
+    if word_end < longest // 2:
+        word_end = longest - 1
+    return head[:word_end].rstrip(" ,;:.-–—") + _ELLIPSIS
+
+
+class _Reader(HTMLParser):
+    """Collects the texts of blocks."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._blocks: list[str] = [""]
+        self._unseen = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A block begins a paragraph."""
+        if tag in _UNSEEN:
+            self._unseen += 1
+        if tag in _BLOCKS:
+            self._blocks.append("• " if tag == "li" else "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """What follows a block is a paragraph of its own."""
+        if tag in _UNSEEN:
+            self._unseen = max(0, self._unseen - 1)
+        if tag in _BLOCKS:
+            self._blocks.append("")
+
+    def handle_data(self, data: str) -> None:
+        """Text belongs to the block that is open."""
+        if not self._unseen:
+            self._blocks[-1] += data
+
+    def paragraphs(self) -> tuple[str, ...]:
+        """The blocks that say something."""
+        texts = (" ".join(block.split()) for block in self._blocks)
+        return tuple(
+            _TEASER_END.sub(lambda end: end[1] or _ELLIPSIS, text)
+            for text in texts
+            if text.strip("• ")
+        )

@@ -1,0 +1,220 @@
+"""An edition as a mail: HTML and plain text of the same articles, rendered once for all its readers.
+
+What feeds and staff wrote is data: it is escaped and cut to a length, and never compiled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Final
+from urllib.parse import urlsplit
+
+import css_inline
+
+from mailer.digests.calendar import Slot
+from mailer.digests.excerpt import excerpt, paragraphs, shorten
+from mailer.errors import BadMessage
+from mailer.message.content import Content
+from mailer.message.look import Look
+from mailer.message.marker import ReaderField, field_word, new_marker
+from mailer.models import Article, Newsletter
+from mailer.templating import AtSending, Templates
+
+MAX_HTML_BYTES: Final = 100_000
+"""Mail programs cut off what is longer, and the link to unsubscribe with it."""
+
+_SUBJECT_LENGTH: Final = 120
+_TITLE_LENGTH: Final = 200
+_NAME_LENGTH: Final = 80
+_PREHEADER_LENGTH: Final = 140
+_LEAD_SUMMARY: Final = 600
+_STORY_SUMMARY: Final = 280
+
+_INLINER: Final = css_inline.CSSInliner(
+    # The default reads files and the network.
+    load_remote_stylesheets=False,
+    # What cannot be inlined stays: dark colours, narrow screens, Outlook's attributes.
+    keep_style_tags=True,
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An article as a digest needs it.
+
+    Args:
+        summary_html: sanitised.
+        published_at: aware UTC.
+    """
+
+    article_id: int
+    title: str
+    url: str
+    summary_html: str
+    author: str | None
+    image_url: str | None
+    published_at: datetime
+
+    @classmethod
+    def of(cls, article: Article) -> "Piece":
+        """The piece that `article` is."""
+        return cls(
+            article_id=article.id,
+            title=article.title,
+            url=article.url,
+            summary_html=article.summary_html,
+            author=article.author,
+            image_url=article.image_url,
+            published_at=article.published_at,
+        )
+
+
+@dataclass(frozen=True)
+class Story:
+    """A piece as the templates see it: plain texts of a bearable length, and checked URLs."""
+
+    title: str
+    url: str
+    paragraphs: tuple[str, ...]
+    author: str
+    image_url: str | None
+    day: date
+
+
+def edition_renderer(
+    templates: Templates,
+    *,
+    base_url: str,
+    publisher: str | None,
+    privacy_url: str | None,
+    random: Callable[[int], bytes],
+) -> Callable[[Newsletter, Slot, Sequence[Article], int], Content]:
+    """What a build renders its editions with, made from what an installation decides once.
+
+    Args:
+        base_url: what links to our own pages start with.
+        random: gives that many random bytes.
+    """
+
+    def render(
+        newsletter: Newsletter, slot: Slot, articles: Sequence[Article], more: int
+    ) -> Content:
+        return render_edition(
+            templates,
+            look=Look.of(newsletter, publisher=publisher, privacy_url=privacy_url),
+            pieces=[Piece.of(article) for article in articles],
+            more_count=more,
+            slot_date=slot.local.date(),
+            zone=slot.local.tzinfo,
+            base_url=base_url,
+            random=random,
+        )
+
+    return render
+
+
+def render_edition(
+    templates: Templates,
+    *,
+    look: Look,
+    pieces: Sequence[Piece],
+    more_count: int,
+    slot_date: date,
+    zone: tzinfo | None,
+    base_url: str,
+    random: Callable[[int], bytes],
+) -> Content:
+    """The content of an edition.
+
+    Args:
+        pieces: the lead first; at least one.
+        more_count: how many more there would have been, which readers find on the site.
+        slot_date: the slot's date in the schedule's zone.
+        zone: the schedule's zone, in which days of publication are told.
+
+    Raises:
+        BadMessage: the HTML is too long for mail programs.
+        BadTemplate: a template cannot be rendered.
+    """
+    marker = new_marker(random)
+    context: dict[str, object] = {
+        "look": look,
+        "subject": default_subject(look, pieces, slot_date),
+        "preheader": _preheader(pieces),
+        "date": slot_date,
+        "lead": _story(pieces[0], zone, _LEAD_SUMMARY),
+        "stories": [_story(piece, zone, _STORY_SUMMARY) for piece in pieces[1:]],
+        "more_count": more_count,
+        "site_url": _site(pieces),
+        "logo_url": _https(look.logo_url),
+        "preferences_url": f"{base_url}/preferences",
+        "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
+        "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
+    }
+    html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
+    size = len(html.encode())
+    if size > MAX_HTML_BYTES:
+        raise BadMessage(
+            f"the digest's HTML has {size // 1000} KB, and mail programs cut it off at"
+            f" {MAX_HTML_BYTES // 1000}; lower the schedule's --max-articles"
+        )
+    return Content(
+        language=look.language,
+        from_name=look.from_name,
+        from_address=look.from_address,
+        reply_to=look.reply_to,
+        subject=default_subject(look, pieces, slot_date),
+        html=html,
+        text=templates.render("mail/digest.txt", look.language, context),
+        marker=marker,
+    )
+
+
+def default_subject(look: Look, pieces: Sequence[Piece], slot_date: date) -> str:
+    """The lead's title on one line; the newsletter's title and the date where it has none."""
+    title = shorten(pieces[0].title, _SUBJECT_LENGTH)
+    return title or shorten(f"{look.title}, {slot_date.isoformat()}", _SUBJECT_LENGTH)
+
+
+def _preheader(pieces: Sequence[Piece]) -> str:
+    """What mail programs show beside the subject: what else is in the mail."""
+    others = [" ".join(piece.title.split()) for piece in pieces[1:]]
+    text = " · ".join(others) or " ".join(paragraphs(pieces[0].summary_html))
+    return shorten(text, _PREHEADER_LENGTH)
+
+
+def _story(piece: Piece, zone: tzinfo | None, longest: int) -> Story:
+    texts = excerpt(piece.summary_html, longest)
+    return Story(
+        # A piece without a title is known by how it begins, and its link needs words.
+        title=shorten(piece.title or " ".join(texts) or piece.url, _TITLE_LENGTH),
+        url=piece.url,
+        paragraphs=texts,
+        author=shorten(piece.author or "", _NAME_LENGTH),
+        image_url=_https(piece.image_url),
+        day=piece.published_at.astimezone(zone).date(),
+    )
+
+
+def _https(url: str | None) -> str | None:
+    """`url` where it is absolute https: mail programs show a warning instead of other images."""
+    if url is None:
+        return None
+    parts = _parts(url)
+    return url if parts is not None and parts[0] == "https" else None
+
+
+def _site(pieces: Sequence[Piece]) -> str | None:
+    """The address of the site where all the pieces are, or None where they are on several."""
+    sites = {_parts(piece.url) for piece in pieces}
+    site = sites.pop()
+    return None if sites or site is None else f"{site[0]}://{site[1]}/"
+
+
+def _parts(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return None
+    return (parts.scheme, parts.netloc) if host else None
