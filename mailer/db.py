@@ -6,7 +6,7 @@ ends well. Which statements run in them is not decided here.
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -24,9 +24,12 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    func,
     make_url,
+    select,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -228,6 +231,30 @@ def _begin_sqlite(connection: Any) -> None:
     # A deferred transaction that reads and then writes fails at once when another wrote meanwhile,
     # without waiting: writers take the lock first.
     connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+
+
+def insert_missing(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Insert `rows`; one that a unique constraint forbids is there already and is left as it is.
+
+    Unlike asking first and inserting then, this holds against others who insert the same row now.
+    """
+    if not rows:
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(sqlite.insert(model).on_conflict_do_nothing(), rows)
+    else:
+        session.execute(postgresql.insert(model).on_conflict_do_nothing(), rows)
+
+
+def take_turns(session: Session, lock: int) -> None:
+    """Wait until no other transaction holds `lock`, and hold it until this one ends.
+
+    On SQLite writers follow one another anyway.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))
 
 
 def explain(error: Exception) -> MailerError | None:

@@ -4,10 +4,12 @@ Only reads; leaving and suppressing are decided next door. Nothing else may look
 `paused_at`, `erased_at` or the suppressions to decide about a mail.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, literal, not_, or_, select
+from sqlalchemy.orm import Session
 
 from mailer.models import (
     Notice,
@@ -50,11 +52,16 @@ def why_not() -> ColumnElement[str | None]:
     )
 
 
-def is_suppressed(
-    key_hash: ColumnElement[str] | str, newsletter_id: ColumnElement[int] | int
-) -> ColumnElement[bool]:
-    """True where the address with `key_hash` is suppressed everywhere or for that newsletter."""
-    return _suppressed(key_hash, or_(_everywhere(), Suppression.newsletter_id == newsletter_id))
+def stopped(session: Session, key_hashes: Collection[str], newsletter_id: int) -> frozenset[str]:
+    """Which of these addresses are suppressed everywhere or for this newsletter, whoever enters them."""
+    return frozenset(
+        session.scalars(
+            select(Suppression.key_hash).where(
+                Suppression.key_hash.in_(key_hashes),
+                or_(_everywhere(), Suppression.newsletter_id == newsletter_id),
+            )
+        )
+    )
 
 
 def notice_may_be_mailed(now: datetime) -> ColumnElement[bool]:

@@ -1,0 +1,156 @@
+"""What readers may choose from: newsletters and their schedules, and the consent sentence for each.
+
+Only reads. A one-off is no schedule that anybody could choose.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.orm import Session
+
+from mailer.errors import NotFound, Refused
+from mailer.message.look import Look
+from mailer.models import Newsletter, Schedule, ScheduleKind
+
+
+@dataclass(frozen=True)
+class Option:
+    """A schedule that a reader may choose; the last fields say when it goes out."""
+
+    id: int
+    name: str
+    is_default: bool
+    kind: ScheduleKind
+    at: str | None
+    days: tuple[str, ...]
+    monthday: int | None
+    zone: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A newsletter as readers see it when they sign up."""
+
+    id: int
+    look: Look
+    closed: bool
+    options: tuple[Option, ...]
+
+    @property
+    def default(self) -> Option | None:
+        """The schedule of those who choose none; without one nobody can sign up."""
+        return next((option for option in self.options if option.is_default), None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people may sign up now."""
+        return not self.closed and self.default is not None
+
+    def option(self, name: str) -> Option | None:
+        """The schedule with this name, if it may be chosen."""
+        return next((option for option in self.options if option.name == name), None)
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Who answers for all newsletters here, and where readers learn what becomes of their data."""
+
+    name: str | None = None
+    privacy_url: str | None = None
+
+
+def offers(session: Session, publisher: Publisher) -> list[Offer]:
+    """Every newsletter, closed ones too, by title."""
+    return _offers(session, publisher, true())
+
+
+def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
+    """The newsletter with this slug.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = _offers(session, publisher, Newsletter.slug == slug)
+    if not found:
+        raise NotFound(f"there is no newsletter {slug!r}; `mailer newsletter list` shows them")
+    return found[0]
+
+
+def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
+    """The schedule that was asked for as "SLUG/NAME"; None where none was asked for.
+
+    Raises:
+        Refused: the newsletter has no schedule at all, so that nobody can be put on one.
+        NotFound: it has none of that name.
+    """
+    slug = offer.look.slug
+    if offer.default is None:
+        raise Refused(
+            f"the newsletter {slug} has no schedule; make one with `mailer schedule add {slug} NAME`"
+        )
+    if wanted is None:
+        return None
+    found = offer.option(wanted.removeprefix(f"{slug}/"))
+    if found is None:
+        raise NotFound(
+            f"there is no schedule {wanted!r} of {slug}; `mailer schedule list` shows them"
+        )
+    return found
+
+
+def consent_sentence(translate: Callable[..., str], look: Look) -> str:
+    """What somebody agrees to who signs up for this newsletter, in the language of `translate`."""
+    if look.publisher == look.title:
+        return translate(
+            "I want to get %(newsletter)s by e-mail. "
+            "I can leave at any time with the link in every mail.",
+            newsletter=look.title,
+        )
+    return translate(
+        "I want to get %(newsletter)s from %(publisher)s by e-mail. "
+        "I can leave at any time with the link in every mail.",
+        newsletter=look.title,
+        publisher=look.publisher,
+    )
+
+
+def _offers(session: Session, publisher: Publisher, which: ColumnElement[bool]) -> list[Offer]:
+    found: dict[int, tuple[Newsletter, list[Option]]] = {}
+    rows = session.execute(
+        select(Newsletter, Schedule)
+        .outerjoin(
+            Schedule,
+            (Schedule.newsletter_id == Newsletter.id)
+            & Schedule.removed_at.is_(None)
+            & (Schedule.kind != ScheduleKind.ONCE),
+        )
+        .where(which)
+        .order_by(Newsletter.title, Newsletter.id, Schedule.is_default.desc(), Schedule.name)
+    )
+    for newsletter, schedule in rows:
+        _, options = found.setdefault(newsletter.id, (newsletter, []))
+        if schedule is not None:
+            options.append(_option(schedule))
+    return [
+        Offer(
+            id=newsletter.id,
+            look=Look.of(newsletter, publisher=publisher.name, privacy_url=publisher.privacy_url),
+            closed=newsletter.closed,
+            options=tuple(options),
+        )
+        for newsletter, options in found.values()
+    ]
+
+
+def _option(schedule: Schedule) -> Option:
+    return Option(
+        id=schedule.id,
+        name=schedule.name,
+        is_default=schedule.is_default,
+        kind=schedule.kind,
+        at=schedule.at,
+        days=tuple((schedule.days or "").split(",")) if schedule.days else (),
+        monthday=schedule.monthday,
+        zone=schedule.zone,
+    )

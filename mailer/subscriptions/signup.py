@@ -1,0 +1,273 @@
+"""Sign-ups: a request by form or command becomes a row and one notice, and nobody is subscribed yet.
+
+Every address gets the same answer, and the same statements run for it, whatever we know about it: nobody can
+ask the form who reads the paper. Confirming is done next door.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from mailer.address import Address, rate_key
+from mailer.clock import zone
+from mailer.delivery.notice import queue_notice, render_notice
+from mailer.models import (
+    PENDING,
+    ConsentEvent,
+    ConsentKind,
+    Notice,
+    NoticeKind,
+    Signup,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+)
+from mailer.permission.consent import Event, record, wording
+from mailer.subscriptions.client import Client
+from mailer.subscriptions.limits import Limits, decide, history, network_of
+from mailer.subscriptions.offer import Offer, Option, consent_sentence
+from mailer.templating import Templates
+from mailer.tokens import Keys
+
+log = logging.getLogger(__name__)
+
+OVER_THE_LIMIT = "over the limit for one address"
+"""Why a notice was never to be sent: it is kept, so that every address leaves the same rows."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A newsletter that somebody asks for; without an option it is whichever they have, or the default."""
+
+    offer: Offer
+    option: Option | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for. `name` is what they call themselves; no mail repeats it before they confirm."""
+
+    address: Address
+    choices: Sequence[Choice]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms people sign up here."""
+
+    limits: Limits
+    expiry: timedelta
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What it takes to write to somebody. Links in mails start with `base_url`."""
+
+    base_url: str
+    keys: Keys
+    templates: Templates
+    random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class Requested:
+    """What became of a wish. Only staff may be told: for others every address looks the same."""
+
+    kind: NoticeKind
+    mailed: bool
+    not_before: datetime
+
+
+def request(
+    session: Session, wish: Wish, client: Client, desk: Desk, terms: Terms, *, now: datetime
+) -> Requested:
+    """Write down a sign-up and queue the mail that it causes.
+
+    Raises:
+        TooManySignups: the client's network has reached its limit; nothing is written.
+    """
+    network = network_of(client.ip)
+    folded = rate_key(wish.address)
+    allowed = decide(
+        history(session, rate_key=folded, network=network, limits=terms.limits, now=now),
+        terms.limits,
+        now=now,
+    )
+    if allowed.not_before > now:
+        log.warning(
+            "more sign-ups than %s in %s: their mails are held until %s",
+            terms.limits.total.count,
+            terms.limits.total.span,
+            allowed.not_before.isoformat(timespec="seconds"),
+        )
+    has = _current(session, wish)
+    kind = NoticeKind.ALREADY if _has_all(has, wish.choices) else NoticeKind.CONFIRMATION
+    expires_at = allowed.not_before + terms.expiry
+    signup_id = _write(session, wish, client, desk, has, expires_at, now=now)
+    first = wish.choices[0].offer
+    tells: dict[str, object] = {
+        "titles": [choice.offer.look.title for choice in wish.choices],
+        "expires_on": expires_at.astimezone(zone(_default(first).zone)).date(),
+        "preferences_url": f"{desk.base_url}/preferences",
+    }
+    content = render_notice(
+        desk.templates, kind, first.look, first.look.language, tells, desk.random
+    )
+    queue_notice(
+        session,
+        kind=kind,
+        address=wish.address.typed,
+        key_hash=desk.keys.key_hash(wish.address.key),
+        content=content,
+        now=now,
+        newsletter_id=first.id,
+        signup_id=signup_id,
+        rate_key=folded if allowed.mail else None,
+        network=network if allowed.mail else None,
+        not_before=allowed.not_before if allowed.mail else None,
+        skip=None if allowed.mail else OVER_THE_LIMIT,
+    )
+    return Requested(kind, allowed.mail, allowed.not_before)
+
+
+def purge_expired(session: Session, *, keep: timedelta, now: datetime) -> int:
+    """Delete sign-ups that nobody confirmed in time, with what they left about the address.
+
+    Args:
+        keep: the longest span of the limits: notices that still count stay until then.
+
+    Returns:
+        How many sign-ups were deleted.
+    """
+    expired = (
+        select(Signup.id)
+        .where(Signup.expires_at < now - keep, Signup.confirmed_at.is_(None))
+        .scalar_subquery()
+    )
+    public_ids = select(Signup.public_id).where(Signup.id.in_(expired)).scalar_subquery()
+    session.execute(
+        update(ConsentEvent)
+        .where(ConsentEvent.signup_public_id.in_(public_ids))
+        .values(address=None, ip=None, user_agent=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        delete(Notice)
+        .where(Notice.signup_id.in_(expired), Notice.status.not_in(PENDING))
+        .execution_options(synchronize_session=False)
+    )
+    gone = session.scalars(
+        delete(Signup)
+        .where(Signup.id.in_(expired))
+        .returning(Signup.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(gone)
+
+
+def _current(session: Session, wish: Wish) -> dict[int, int]:
+    """What the address gets at present of what was asked for: newsletter to schedule."""
+    rows = session.execute(
+        select(Subscription.newsletter_id, Subscription.schedule_id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(
+            Subscriber.address_key == wish.address.key,
+            Subscription.newsletter_id.in_([choice.offer.id for choice in wish.choices]),
+            Subscription.left_at.is_(None),
+            Subscription.paused_at.is_(None),
+        )
+    )
+    return {newsletter_id: schedule_id for newsletter_id, schedule_id in rows}
+
+
+def _has_all(has: Mapping[int, int], choices: Sequence[Choice]) -> bool:
+    return all(
+        choice.offer.id in has
+        and (choice.option is None or has[choice.offer.id] == choice.option.id)
+        for choice in choices
+    )
+
+
+def _schedule_id(choice: Choice, has: Mapping[int, int]) -> int:
+    if choice.option is not None:
+        return choice.option.id
+    return has.get(choice.offer.id, _default(choice.offer).id)
+
+
+def _default(offer: Offer) -> Option:
+    if offer.default is None:
+        raise ValueError("a newsletter without a schedule is not on offer")
+    return offer.default
+
+
+def _write(
+    session: Session,
+    wish: Wish,
+    client: Client,
+    desk: Desk,
+    has: Mapping[int, int],
+    expires_at: datetime,
+    *,
+    now: datetime,
+) -> int:
+    key_hash = desk.keys.key_hash(wish.address.key)
+    public_id = new_public_id(desk.random)
+    signup_id = session.scalars(
+        insert(Signup).returning(Signup.id),
+        {
+            "public_id": public_id,
+            "address": wish.address.typed,
+            "address_key": wish.address.key,
+            "key_hash": key_hash,
+            "name": wish.name,
+            "language": wish.choices[0].offer.look.language,
+            "ip": client.ip,
+            "user_agent": client.user_agent,
+            "source": client.source,
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    ).one()
+    choices, events = [], []
+    for choice in wish.choices:
+        look = choice.offer.look
+        sentence = consent_sentence(desk.templates.gettext(look.language), look)
+        wording_id = wording(session, look.language, sentence)
+        schedule_id = _schedule_id(choice, has)
+        choices.append(
+            {
+                "signup_id": signup_id,
+                "newsletter_id": choice.offer.id,
+                "schedule_id": schedule_id,
+                "wording_id": wording_id,
+            }
+        )
+        events.append(
+            Event(
+                kind=ConsentKind.REQUESTED,
+                address=wish.address.typed,
+                key_hash=key_hash,
+                source=client.source,
+                newsletter_id=choice.offer.id,
+                schedule_id=schedule_id,
+                signup_public_id=public_id,
+                wording_id=wording_id,
+                publisher=look.publisher,
+                privacy_url=look.privacy_url,
+                ip=client.ip,
+                user_agent=client.user_agent,
+            )
+        )
+    session.execute(insert(SignupChoice), choices)
+    record(session, events, now=now)
+    return signup_id
+
+
+def new_public_id(random: Callable[[int], bytes]) -> int:
+    """A random 63-bit number for a row that links will name."""
+    return int.from_bytes(random(8)) >> 1
