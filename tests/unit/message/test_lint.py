@@ -307,3 +307,9 @@ def test_how_often_a_byte_is_wrong_is_told_in_one_problem() -> None:
     assert [(found.rule, found.detail) for found in found] == [
         ("bare-lf", f"byte 0x0A in line 1, and {lines - 1} more")
     ]
+
+
+def test_every_rule_is_in_the_documentation() -> None:
+    page = (SAMPLES.parents[2] / "docs" / "lint.md").read_text(encoding="utf-8")
+    for rule, demand in RULES.items():
+        assert f"| `{rule}` | {demand} |" in page
