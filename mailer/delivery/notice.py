@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word, new_marker
-from mailer.models import Notice, NoticeKind
+from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.templating import AtSending, Templates
 
 _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
@@ -79,6 +79,7 @@ def queue_notice(
     rate_key: str | None = None,
     network: str | None = None,
     not_before: datetime | None = None,
+    skip: str | None = None,
 ) -> Notice:
     """Add a notice to what waits to be sent; flushes, so that it has its id.
 
@@ -86,8 +87,13 @@ def queue_notice(
         key_hash: of the address, to look up suppressions by.
         rate_key, network: what the limits on sign-ups count it under, where a sign-up caused it.
         not_before: when the limit on all sign-ups together lets it go out (UTC); None is at once.
+        skip: why it is not to be sent at all: it is kept as skipped, so that whoever caused it cannot
+            tell the difference.
     """
     notice = Notice(
+        status=DeliveryStatus.QUEUED if skip is None else DeliveryStatus.SKIPPED,
+        reply=skip,
+        outcome_at=None if skip is None else now,
         kind=kind,
         address=address,
         key_hash=key_hash,

@@ -35,7 +35,7 @@ from mailer.tokens import Keys
 
 log = logging.getLogger(__name__)
 
-OVER_THE_LIMIT = "over the limit for one address"
+NOT_TO_BE_SENT = "the limits on sign-ups, or nothing to tell"
 """Why a notice was never to be sent: it is kept, so that every address leaves the same rows."""
 
 
@@ -130,7 +130,7 @@ def request(
         rate_key=folded if allowed.mail else None,
         network=network if allowed.mail else None,
         not_before=allowed.not_before if allowed.mail else None,
-        skip=None if allowed.mail else OVER_THE_LIMIT,
+        skip=None if allowed.mail else NOT_TO_BE_SENT,
     )
     return Requested(kind, allowed.mail, allowed.not_before)
 
@@ -182,7 +182,7 @@ def _current(session: Session, wish: Wish) -> dict[int, int]:
             Subscription.paused_at.is_(None),
         )
     )
-    return {newsletter_id: schedule_id for newsletter_id, schedule_id in rows}
+    return {row.newsletter_id: row.schedule_id for row in rows}
 
 
 def _has_all(has: Mapping[int, int], choices: Sequence[Choice]) -> bool:

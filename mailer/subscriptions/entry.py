@@ -1,0 +1,178 @@
+"""Staff enter readers whose consent they hold elsewhere: one, or a chunk of an import.
+
+Nobody who left or is suppressed is brought back this way, and one who subscribes already changes schedule
+only where one is given. Never writes to anybody.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from mailer.address import Address
+from mailer.db import insert_missing, take_turns
+from mailer.models import ConsentKind, Subscriber, Subscription
+from mailer.permission.consent import Event, record
+from mailer.permission.rule import stopped
+from mailer.subscriptions.confirm import SUBSCRIBERS_TURNS, newest_article
+from mailer.subscriptions.signup import Choice, new_public_id
+from mailer.tokens import Keys
+
+
+class Fate(StrEnum):
+    """What entering one address does. The last two are refusals."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An address to enter, its key's hash, and where it came from, for the consent log."""
+
+    address: Address
+    key_hash: str
+    name: str | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of some addresses, by key hash: their place in one newsletter, and suppressions."""
+
+    places: Mapping[str, Row[str, int, int, datetime | None]]
+    suppressed: frozenset[str]
+
+
+def entry(keys: Keys, address: Address, name: str | None, source: str) -> Entry:
+    """What it takes to enter this address."""
+    return Entry(address, keys.key_hash(address.key), name, source)
+
+
+def known(session: Session, entries: Sequence[Entry], newsletter_id: int) -> Known:
+    """What is known of these addresses; only reads."""
+    hashes = [entry.key_hash for entry in entries]
+    rows = session.execute(
+        select(Subscriber.key_hash, Subscription.id, Subscription.schedule_id, Subscription.left_at)
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(Subscriber.key_hash.in_(hashes), Subscription.newsletter_id == newsletter_id)
+    )
+    return Known({row.key_hash: row for row in rows}, stopped(session, hashes, newsletter_id))
+
+
+def fate(entry: Entry, known: Known, choice: Choice) -> Fate:
+    """What entering this address for this choice does."""
+    if entry.key_hash in known.suppressed:
+        return Fate.SUPPRESSED
+    has = known.places.get(entry.key_hash)
+    if has is None:
+        return Fate.ADDED
+    if has.left_at is not None:
+        return Fate.UNSUBSCRIBED
+    other = choice.option is not None and has.schedule_id != choice.option.id
+    return Fate.UPDATED if other else Fate.UNCHANGED
+
+
+def enter(
+    session: Session,
+    entries: Sequence[Entry],
+    choice: Choice,
+    *,
+    random: Callable[[int], bytes],
+    now: datetime,
+) -> list[Fate]:
+    """Enter these addresses, no key twice, for one newsletter which has a schedule.
+
+    Returns:
+        What it did to each, in their order.
+    """
+    option = choice.option or choice.offer.default
+    if option is None:
+        raise ValueError("a newsletter without a schedule takes no readers")
+    take_turns(session, SUBSCRIBERS_TURNS)
+    before = known(session, entries, choice.offer.id)
+    fates = [fate(one, before, choice) for one in entries]
+    added = _with(Fate.ADDED, entries, fates)
+    updated = _with(Fate.UPDATED, entries, fates)
+    _add(session, added, choice.offer.id, option.id, random, now)
+    if updated:
+        session.connection().execute(
+            update(Subscription)
+            .where(Subscription.id == bindparam("row_id"))
+            .values(schedule_id=option.id),
+            [{"row_id": before.places[one.key_hash].id} for one in updated],
+        )
+    look = choice.offer.look
+    events = [
+        Event(
+            kind=kind,
+            address=one.address.typed,
+            key_hash=one.key_hash,
+            source=one.source,
+            newsletter_id=choice.offer.id,
+            schedule_id=option.id,
+            publisher=look.publisher,
+            privacy_url=look.privacy_url,
+        )
+        for kind, those in ((ConsentKind.IMPORTED, added), (ConsentKind.CHANGED, updated))
+        for one in those
+    ]
+    record(session, events, now=now)
+    return fates
+
+
+def _with(wanted: Fate, entries: Sequence[Entry], fates: Sequence[Fate]) -> list[Entry]:
+    return [one for one, fate in zip(entries, fates, strict=True) if fate is wanted]
+
+
+def _add(
+    session: Session,
+    entries: Sequence[Entry],
+    newsletter_id: int,
+    schedule_id: int,
+    random: Callable[[int], bytes],
+    now: datetime,
+) -> None:
+    if not entries:
+        return
+    insert_missing(
+        session,
+        Subscriber,
+        [
+            {
+                "public_id": new_public_id(random),
+                "address": one.address.typed,
+                "address_key": one.address.key,
+                "key_hash": one.key_hash,
+                "name": one.name,
+                "created_at": now,
+            }
+            for one in entries
+        ],
+    )
+    start_article = newest_article(session)
+    ids = session.scalars(
+        select(Subscriber.id)
+        .where(Subscriber.key_hash.in_([one.key_hash for one in entries]))
+        .order_by(Subscriber.id)
+    )
+    session.execute(
+        insert(Subscription),
+        [
+            {
+                "public_id": new_public_id(random),
+                "subscriber_id": subscriber_id,
+                "newsletter_id": newsletter_id,
+                "schedule_id": schedule_id,
+                "start_article": start_article,
+                "confirmed_at": now,
+            }
+            for subscriber_id in ids
+        ],
+    )

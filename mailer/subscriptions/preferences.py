@@ -1,0 +1,170 @@
+"""What a reader who holds a link may see and change: one subscription, or all of them.
+
+A link to leave, which a forwarded digest gives away, shows no address and reaches one newsletter only. All
+newsletters are reached by a link that was mailed to the reader within the hour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from mailer.address import Address, rate_key
+from mailer.delivery.notice import queue_notice, render_notice
+from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscription
+from mailer.permission.consent import Event, record
+from mailer.permission.leave import leave
+from mailer.subscriptions.client import Client
+from mailer.subscriptions.limits import Limits, decide, history, network_of
+from mailer.subscriptions.offer import Offer, Option, Publisher, offers
+from mailer.subscriptions.signup import NOT_TO_BE_SENT, Desk
+
+
+@dataclass(frozen=True)
+class Place:
+    """A reader's place in one newsletter, as the pages show it; names no address.
+
+    `schedule` may be one that can no longer be chosen, and is then not among the offer's options.
+    """
+
+    subscription: Subscription
+    offer: Offer
+    schedule: str
+
+    @property
+    def left(self) -> bool:
+        """Whether the reader has left this newsletter."""
+        return self.subscription.left_at is not None
+
+    @property
+    def others(self) -> tuple[Option, ...]:
+        """What the reader may change to."""
+        return tuple(option for option in self.offer.options if option.name != self.schedule)
+
+
+def place(session: Session, publisher: Publisher, public_id: int) -> Place | None:
+    """The subscription with this public id, or None where there is none."""
+    found = _places(session, publisher, Subscription.public_id == public_id)
+    return found[0] if found else None
+
+
+def places(session: Session, publisher: Publisher, public_id: int) -> list[Place]:
+    """The newsletters that the subscriber with this public id has not left, by title."""
+    found = _places(session, publisher, Subscriber.public_id == public_id)
+    return [place for place in found if not place.left]
+
+
+def change(
+    session: Session, place: Place, option: Option, client: Client, *, now: datetime
+) -> Place:
+    """Let the reader get the newsletter by another of its schedules; one who has left stays away."""
+    if place.left or option.name == place.schedule:
+        return place
+    subscription = place.subscription
+    session.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription.id, Subscription.left_at.is_(None))
+        .values(schedule_id=option.id)
+    )
+    subscriber = _subscriber(session, subscription)
+    event = Event(
+        kind=ConsentKind.CHANGED,
+        address=subscriber.address,
+        key_hash=subscriber.key_hash,
+        source=client.source,
+        newsletter_id=subscription.newsletter_id,
+        schedule_id=option.id,
+        ip=client.ip,
+        user_agent=client.user_agent,
+    )
+    record(session, [event], now=now)
+    return replace(place, schedule=option.name)
+
+
+def leave_places(
+    session: Session, places: Sequence[Place], client: Client, *, now: datetime
+) -> None:
+    """Take the reader off these newsletters; where they have left before, nothing changes."""
+    for place in places:
+        leave(
+            session,
+            place.subscription,
+            reason="reader",
+            source=client.source,
+            now=now,
+            ip=client.ip,
+            user_agent=client.user_agent,
+        )
+
+
+def request_link(
+    session: Session,
+    address: Address,
+    client: Client,
+    desk: Desk,
+    limits: Limits,
+    publisher: Publisher,
+    *,
+    now: datetime,
+) -> None:
+    """Queue a mail with a link to the preferences, where the address subscribes to something.
+
+    For any other address the same statements run, and leave a notice that is never sent.
+
+    Raises:
+        TooManySignups: the client's network has reached its limit; nothing is written.
+    """
+    network, folded = network_of(client.ip), rate_key(address)
+    allowed = decide(
+        history(session, rate_key=folded, network=network, limits=limits, now=now), limits, now=now
+    )
+    subscription = session.execute(
+        select(Subscription.newsletter_id, Subscription.subscriber_id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(Subscriber.address_key == address.key, Subscription.left_at.is_(None))
+        .order_by(Subscription.newsletter_id)
+        .limit(1)
+    ).one_or_none()
+    known = offers(session, publisher)
+    if not known:
+        return
+    newsletter_id = subscription.newsletter_id if subscription else known[0].id
+    look = next(one.look for one in known if one.id == newsletter_id)
+    mail = allowed.mail and subscription is not None
+    queue_notice(
+        session,
+        kind=NoticeKind.PREFERENCES,
+        address=address.typed,
+        key_hash=desk.keys.key_hash(address.key),
+        content=render_notice(
+            desk.templates, NoticeKind.PREFERENCES, look, look.language, {}, desk.random
+        ),
+        now=now,
+        newsletter_id=newsletter_id,
+        subscriber_id=subscription.subscriber_id if subscription else None,
+        rate_key=folded if mail else None,
+        # Counted also where nothing is mailed: otherwise the limit for networks would tell who subscribes.
+        network=network,
+        not_before=allowed.not_before if mail else None,
+        skip=None if mail else NOT_TO_BE_SENT,
+    )
+
+
+def _places(session: Session, publisher: Publisher, which: ColumnElement[bool]) -> list[Place]:
+    by_id = {offer.id: offer for offer in offers(session, publisher)}
+    rows = session.execute(
+        select(Subscription, Schedule.name)
+        .join(Schedule, Schedule.id == Subscription.schedule_id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(which)
+    )
+    found = [Place(row, by_id[row.newsletter_id], name) for row, name in rows]
+    return sorted(found, key=lambda place: (place.offer.look.title, place.offer.id))
+
+
+def _subscriber(session: Session, subscription: Subscription) -> Subscriber:
+    return session.scalars(
+        select(Subscriber).where(Subscriber.id == subscription.subscriber_id)
+    ).one()

@@ -1,0 +1,148 @@
+"""Imports: takes readers out of a file into the database, a chunk to a transaction.
+
+Owns the commits, and decides nothing: repeating an import that broke off continues it, because those who
+are in already are left as they are.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mailer.address import parse
+from mailer.clock import Clock
+from mailer.db import Database
+from mailer.errors import BadAddress, Refused
+from mailer.failpoint import reach
+from mailer.subscriptions.entry import Entry, Fate, enter, entry, fate, known
+from mailer.subscriptions.signup import Choice, Desk
+from mailer.subscriptions.table import Line, read_table
+
+CHUNK: Final = 500
+LONGEST_NAME: Final = 100
+_SKIPPED: Final = (Fate.UNSUBSCRIBED, Fate.SUPPRESSED)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that holds no address that mail can be sent to."""
+
+    line: int
+    reason: str
+
+
+@dataclass
+class Tally:
+    """What an import did; `rows` is the sum of all others."""
+
+    rows: int = 0
+    fates: Counter[Fate] = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def as_data(self) -> dict[str, object]:
+        """The numbers as `subscriber import` prints them."""
+        return {
+            "rows": self.rows,
+            "added": self.fates[Fate.ADDED],
+            "updated": self.fates[Fate.UPDATED],
+            "unchanged": self.fates[Fate.UNCHANGED],
+            "skipped": {one.value: self.fates[one] for one in _SKIPPED},
+            "rejected": [{"line": one.line, "reason": one.reason} for one in self.rejected],
+        }
+
+
+def import_readers(
+    database: Database,
+    path: Path,
+    columns: Mapping[str, str],
+    choice: Choice,
+    consent_source: str,
+    desk: Desk,
+    *,
+    clock: Clock,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Tally:
+    """Enter everybody in the file for one newsletter.
+
+    Args:
+        columns: which column holds "email" and "name".
+        consent_source: where these people said yes; kept in the consent log with file and line.
+        dry_run: count only.
+        progress: is told after each chunk how many rows were read in all.
+
+    Raises:
+        Refused: the file cannot be read to its end. What was read before is entered.
+    """
+    tally = Tally()
+    seen: set[str] = set()
+    source = f"import {path.name}: {consent_source}"
+    lines = read_table(path, columns)
+    while chunk := _next_chunk(lines, tally):
+        entries = list(_fresh(chunk, seen, tally, desk, source))
+        now = clock()
+        if dry_run:
+            with database.read() as session:
+                before = known(session, entries, choice.offer.id)
+            tally.fates.update(fate(one, before, choice) for one in entries)
+        else:
+            with database.write() as session:
+                fates = enter(session, entries, choice, random=desk.random, now=now)
+            tally.fates.update(fates)
+            reach("import.after-chunk")
+        tally.rows += len(chunk)
+        progress(tally.rows)
+    return tally
+
+
+def _next_chunk(lines: Iterator[Line], tally: Tally) -> list[Line]:
+    try:
+        return list(islice(lines, CHUNK))
+    except Refused as error:
+        if not tally.rows:
+            raise
+        raise Refused(
+            f"{error}; the first {tally.rows} rows are done, and repeating the command continues"
+        ) from error
+
+
+def _fresh(
+    chunk: list[Line], seen: set[str], tally: Tally, desk: Desk, source: str
+) -> Iterator[Entry]:
+    """The chunk's addresses that are valid and that the file did not hold before."""
+    for line in chunk:
+        try:
+            address = parse(line.email)
+        except BadAddress as error:
+            tally.rejected.append(Rejected(line.number, str(error)))
+            continue
+        if address.key in seen:
+            tally.fates[Fate.UNCHANGED] += 1
+            continue
+        seen.add(address.key)
+        yield entry(desk.keys, address, clean_name(line.name), f"{source}, line {line.number}")
+
+
+def clean_name(name: str | None) -> str | None:
+    """What somebody calls themselves, in one short line; None where nothing is left."""
+    kept = " ".join("".join(c if c.isprintable() else " " for c in name or "").split())
+    return kept[:LONGEST_NAME].rstrip() or None
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """`email=Column,name=Column` as a mapping.
+
+    Raises:
+        Refused: it is written otherwise.
+    """
+    found = {}
+    for item in (text or "").split(","):
+        if not item.strip():
+            continue
+        column, equals, name = item.partition("=")
+        if not equals or column.strip() not in {"email", "name"} or not name.strip():
+            raise Refused(f"--map must be like email=Column,name=Column, not {text!r}")
+        found[column.strip()] = name.strip()
+    return found
