@@ -153,7 +153,7 @@ def list_(as_json: bool) -> None:
         ("schedule", "when", "zone", "readers", "default", "next"),
         [
             (
-                one["schedule"],
+                f"{one['newsletter']}/{one['name']}",
                 one["when"],
                 one["zone"],
                 one["readers"],
@@ -334,7 +334,6 @@ def _as_data(
 ) -> dict[str, Any]:
     coming = schedules.coming(found, now=now)
     return {
-        "schedule": f"{newsletter.slug}/{found.name}",
         "newsletter": newsletter.slug,
         "name": found.name,
         "when": _in_words(found),

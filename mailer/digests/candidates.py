@@ -7,7 +7,6 @@ to Python. Which articles a group gets is decided in `choose`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,10 +32,14 @@ from mailer.models import (
     Digest,
     EditionArticle,
     NewsletterArticle,
+    Schedule,
     Subscriber,
     Subscription,
 )
 from mailer.permission.rule import may_mail, why_not
+
+Readers = Select[int, int, int, bool, str]
+"""A statement for readers with their groups, see `grouped_readers`."""
 
 Source = Select[int, bool]
 """A statement for the articles a build may use: their ids, and whether they are backlog."""
@@ -139,7 +142,7 @@ def load_editions(session: Session, source: Source) -> dict[int, frozenset[int]]
     return {edition_id: frozenset(articles) for edition_id, articles in found.items()}
 
 
-def grouped_readers(schedule_id: int, source: Source, frame: Frame) -> Select[Any]:
+def grouped_readers(schedule_id: int, source: Source, frame: Frame) -> Readers:
     """A statement with one row for each reader of the schedule who may be mailed.
 
     Columns: subscription_id, subscriber_id, and the group: start, newcomer, had. A build runs it twice,
@@ -163,7 +166,7 @@ def grouped_readers(schedule_id: int, source: Source, frame: Frame) -> Select[An
     )
 
 
-def load_groups(session: Session, readers: Select[Any]) -> list[Group]:
+def load_groups(session: Session, readers: Readers) -> list[Group]:
     """The groups of these readers, and how many are in each."""
     each = readers.subquery()
     rows = session.execute(
@@ -171,15 +174,29 @@ def load_groups(session: Session, readers: Select[Any]) -> list[Group]:
             each.c.start, each.c.newcomer, each.c.had
         )
     )
-    return [
-        Group(
-            start=start,
-            newcomer=bool(newcomer),
-            editions=tuple(int(edition) for edition in had.split(",") if edition),
-            readers=readers,
+    return [_group(start, newcomer, had, number) for start, newcomer, had, number in rows]
+
+
+def load_reader(
+    session: Session, readers: Readers, schedule: Schedule, address_key: str
+) -> Group | str | None:
+    """The group of the reader with this address, as large as it is alone, or why there is none.
+
+    Returns:
+        None where no subscription to the newsletter is theirs.
+    """
+    reason = session.execute(
+        select(_why_not_here(schedule.id))
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(
+            Subscriber.address_key == address_key,
+            Subscription.newsletter_id == schedule.newsletter_id,
         )
-        for start, newcomer, had, readers in rows
-    ]
+    ).one_or_none()
+    if reason is None or reason[0] is not None:
+        return None if reason is None else str(reason[0])
+    row = session.execute(readers.where(Subscriber.address_key == address_key)).one()
+    return _group(row.start, row.newcomer, row.had, 1)
 
 
 def had_text(group: Group) -> str:
@@ -192,11 +209,8 @@ def load_excluded(session: Session, newsletter_id: int, schedule_id: int) -> dic
 
     Readers who left are in none of the numbers.
     """
-    reason = case(
-        (Subscription.schedule_id != schedule_id, literal(OTHER_SCHEDULE)), else_=why_not()
-    ).label("reason")
     each = (
-        select(reason)
+        select(_why_not_here(schedule_id).label("reason"))
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(Subscription.newsletter_id == newsletter_id, Subscription.left_at.is_(None))
         .subquery()
@@ -208,6 +222,25 @@ def load_excluded(session: Session, newsletter_id: int, schedule_id: int) -> dic
         .order_by(each.c.reason)
     )
     return {reason: count for reason, count in rows}  # noqa: C416
+
+
+def _why_not_here(schedule_id: int) -> ColumnElement[str | None]:
+    """Why a subscription is none that this schedule's builds look at, or NULL."""
+    return case(
+        (Subscription.left_at.is_not(None), literal("left")),
+        (Subscription.schedule_id != schedule_id, literal(OTHER_SCHEDULE)),
+        else_=why_not(),
+    )
+
+
+def _group(start: int, newcomer: bool, had: str, readers: int) -> Group:
+    return Group(
+        start=start,
+        # SQLite has no booleans of its own.
+        newcomer=bool(newcomer),
+        editions=tuple(int(edition) for edition in had.split(",") if edition),
+        readers=readers,
+    )
 
 
 def _is_newcomer() -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ Pure. Counts readers, never sees one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -40,7 +40,7 @@ class Group:
     start: int
     newcomer: bool
     editions: tuple[int, ...]
-    readers: int
+    readers: int = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.digests import candidates as read
 from mailer.digests.calendar import Rule, Slot, longest_gap, longest_gap_by_the_clock, slots
-from mailer.digests.candidates import Frame, Source
+from mailer.digests.candidates import Frame, Readers, Source
 from mailer.digests.choose import CandidateArticle, Choice, Cohort, Group, Limits, choose
+from mailer.errors import NotFound
 from mailer.models import Article, Schedule
 
 NOTHING_NEW = "nothing_new"
@@ -45,7 +46,7 @@ class Plan:
     """
 
     slot: Slot
-    readers: Select[tuple[int, int, int, bool, str]]
+    readers: Readers
     candidates: tuple[CandidateArticle, ...]
     groups: tuple[Group, ...]
     choice: Choice
@@ -67,6 +68,14 @@ class Plan:
         }
         told = ", ".join(f"{reason}: {number}" for reason, number in waiting.items() if number)
         return f"nobody is due ({told or 'no readers'})"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one reader gets: a cohort's list, or nothing for a reason."""
+
+    cohort: Cohort | None
+    reason: str | None
 
 
 def max_age(schedule: Schedule) -> timedelta:
@@ -113,6 +122,43 @@ def excluded(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]
     found[NOTHING_NEW] = _readers(plan.choice.nothing_new)
     found[TOO_FEW] = _readers(plan.choice.too_few)
     return {reason: number for reason, number in found.items() if number}
+
+
+def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: str) -> Outcome:
+    """What the plan holds for the reader with this address key, and why nothing where it is nothing.
+
+    Raises:
+        NotFound: nobody with that address subscribes to the newsletter.
+    """
+    found = read.load_reader(session, plan.readers, schedule, address_key)
+    if found is None:
+        raise NotFound(
+            "nobody with that address subscribes to this newsletter; "
+            "`mailer subscriber show` tells about an address"
+        )
+    if isinstance(found, str):
+        return Outcome(None, found)
+    for cohort in plan.choice.cohorts:
+        if found in cohort.groups:
+            return Outcome(cohort, None)
+    return Outcome(None, NOTHING_NEW if found in plan.choice.nothing_new else TOO_FEW)
+
+
+def sample(session: Session, schedule: Schedule, plan: Plan) -> tuple[list[Article], int]:
+    """What most readers get, and how many articles more; where nobody is due, what somebody would
+    get who has had nothing yet. No articles where there are none to show.
+    """
+    if plan.choice.cohorts:
+        cohort = plan.choice.cohorts[0]
+        return articles_of(plan, cohort), cohort.more
+    nobody = Group(start=0, newcomer=False, editions=(), readers=0)
+    limits = Limits(1, schedule.max_articles, 0)
+    choice = choose(plan.candidates, {}, [nobody], limits)
+    if not choice.cohorts:
+        return [], 0
+    articles = _load_articles(session, choice)
+    [cohort] = choice.cohorts
+    return [articles[one] for one in cohort.articles], cohort.more
 
 
 def expiring(schedule: Schedule, plan: Plan) -> int:

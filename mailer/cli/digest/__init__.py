@@ -1,0 +1,17 @@
+"""`mailer digest`: what goes out. One file for each group of verbs."""
+
+import click
+
+from mailer.cli.digest.look import cancel, list_, show
+from mailer.cli.digest.plan import plan
+from mailer.cli.digest.preview import preview, test
+from mailer.cli.digest.send import send
+
+
+@click.group
+def digest() -> None:
+    """What goes out: plan, preview, test and send."""
+
+
+for _verb in (plan, preview, test, send, list_, show, cancel):
+    digest.add_command(_verb)

@@ -1,0 +1,115 @@
+"""`mailer digest plan`: who would get what."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from sqlalchemy.orm import Session
+
+from mailer import address as addresses
+from mailer.cli.digest.asked import Asked, asked, slot_options
+from mailer.cli.output import message, print_json, print_table
+from mailer.cli.verb import json_option, opened
+from mailer.digests import plan as planning
+from mailer.digests import timetable
+from mailer.digests.plan import Plan
+from mailer.models import Article
+
+if TYPE_CHECKING:
+    from mailer.app import App
+
+
+@click.command
+@slot_options
+@click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get, or why not.")
+@json_option
+def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) -> None:
+    """Say who would get what at a slot, and why others would get nothing. Sends nothing.
+
+    \b
+    Example:
+      mailer digest plan daily/morning
+      mailer digest plan daily/morning --as reader@example.com
+    """
+    key = addresses.parse(reader).key if reader else None
+    with opened() as app:
+        data = _planned(app, reference, slot, key)
+    if as_json:
+        print_json(data)
+        return
+    _print(data)
+
+
+def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> dict[str, Any]:
+    with app.database.read() as session:
+        about = asked(session, reference, slot, now=app.times.wall())
+        found = planning.plan_digest(session, about.schedule, about.slot)
+        reason = _why_not(session, about, found)
+        data: dict[str, Any] = {
+            "newsletter": about.newsletter.slug,
+            "schedule": about.schedule.name,
+            "slot": about.slot.name,
+            "due_at": about.slot.due_at,
+            "would_send": reason is None,
+            "reason": reason,
+            "editions": [
+                {
+                    "articles": [_article(one) for one in planning.articles_of(found, cohort)],
+                    "readers": cohort.readers,
+                    "more": cohort.more,
+                }
+                for cohort in found.choice.cohorts
+            ],
+            "carried_over": len(found.choice.carried_over),
+            "expiring": planning.expiring(about.schedule, found),
+            "excluded": planning.excluded(session, about.schedule, found),
+        }
+        if key is not None:
+            outcome = planning.for_reader(session, about.schedule, found, key)
+            data["reader"] = {
+                "articles": [
+                    _article(one)
+                    for one in (
+                        planning.articles_of(found, outcome.cohort) if outcome.cohort else []
+                    )
+                ],
+                "reason": outcome.reason,
+            }
+    return data
+
+
+def _why_not(session: Session, about: Asked, found: Plan) -> str | None:
+    """Why nothing would be sent, or None."""
+    digest = timetable.digest_at(session, about.schedule, about.slot)
+    if digest is not None:
+        return f"digest {digest.id} stands for this slot already"
+    if about.schedule.paused_at is not None:
+        return f"the schedule is paused; resume it with `mailer schedule resume {about.reference}`"
+    return found.reason
+
+
+def _article(article: Article) -> dict[str, Any]:
+    return {"id": article.id, "title": article.title, "url": article.url}
+
+
+def _print(data: dict[str, Any]) -> None:
+    print_table(
+        ("edition", "readers", "articles"),
+        [
+            (number, one["readers"], "; ".join(article["title"] for article in one["articles"]))
+            for number, one in enumerate(data["editions"], 1)
+        ],
+    )
+    print_table(("no mail because", "readers"), list(data["excluded"].items()))
+    message(f"slot {data['slot']} of {data['newsletter']}/{data['schedule']}")
+    if data["reason"]:
+        message(f"nothing would be sent: {data['reason']}")
+    if data["carried_over"]:
+        message(f"{data['carried_over']} articles would wait for a later digest")
+    if data["expiring"]:
+        message(
+            f"warning: {data['expiring']} of them will be too old by the next slot; "
+            "raise --max-articles or --max-age of the schedule"
+        )
+    if "reader" in data:
+        titles = "; ".join(article["title"] for article in data["reader"]["articles"])
+        message(f"this reader: {titles or data['reader']['reason']}")

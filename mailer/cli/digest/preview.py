@@ -1,0 +1,174 @@
+"""`mailer digest preview` and `test`: the digest as its readers would see it."""
+
+import html as markup
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from sqlalchemy.orm import Session
+
+from mailer import address as addresses
+from mailer.cli.digest.asked import Asked, asked, slot_options
+from mailer.cli.output import message
+from mailer.cli.verb import opened
+from mailer.delivery.mail import greeting
+from mailer.delivery.notice import queue_notice
+from mailer.digests import plan as planning
+from mailer.digests.render import edition_renderer
+from mailer.errors import Refused
+from mailer.message.compose import compile_mail
+from mailer.message.content import Content
+from mailer.message.headers import digest_headers, reader_headers
+from mailer.message.marker import ReaderField, cut
+from mailer.models import NoticeKind
+
+if TYPE_CHECKING:
+    from mailer.app import App
+
+_SOMEBODY = "reader@example.com"
+
+
+@click.command
+@slot_options
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML here.")
+@click.option("--text", "text_file", type=click.Path(path_type=Path), help="Write the text here.")
+@click.option("--eml", "eml_file", type=click.Path(path_type=Path), help="Write the mail here.")
+@click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get.")
+def preview(
+    reference: str,
+    slot: str | None,
+    html_file: Path | None,
+    text_file: Path | None,
+    eml_file: Path | None,
+    reader: str | None,
+) -> None:
+    """Show the digest as most of its readers would see it; prints the text, or writes files.
+
+    Its links to leave and to the reader's preferences lead nowhere personal.
+
+    \b
+    Example:
+      mailer digest preview daily/morning --html digest.html
+    """
+    address = addresses.parse(reader) if reader else None
+    with opened() as app:
+        with app.database.read() as session:
+            about = asked(session, reference, slot, now=app.times.wall())
+            content = _content(app, session, about, address.key if address else None)
+        base_url = app.settings.base_url
+        fields = {
+            ReaderField.GREETING: greeting(app.templates, content.language, None),
+            ReaderField.UNSUBSCRIBE: f"{base_url}/preferences",
+            ReaderField.PREFERENCES: f"{base_url}/preferences",
+        }
+        text = cut(content.text, content.marker).fill(fields)
+        if text_file:
+            _write(text_file, text.encode())
+        if html_file:
+            escaped = {name: markup.escape(value) for name, value in fields.items()}
+            _write(html_file, cut(content.html, content.marker).fill(escaped).encode())
+        if eml_file:
+            to = address.typed if address else _SOMEBODY
+            _write(eml_file, _bytes(app, about, content, to, fields))
+    if not (text_file or html_file or eml_file):
+        click.echo(text)
+
+
+@click.command
+@slot_options
+@click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Repeatable.")
+def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
+    """Send a marked copy of the digest to somebody. Records nothing as had.
+
+    A running worker sends it.
+
+    \b
+    Example:
+      mailer digest test daily/morning --to editor@news.example
+    """
+    parsed = [addresses.parse(one) for one in to]
+    with opened() as app:
+        now = app.times.wall()
+        with app.database.read() as session:
+            about = asked(session, reference, slot, now=now)
+            content = _content(app, session, about, None)
+        marked = replace(content, subject=f"[Test] {content.subject}")
+        with app.database.write() as session:
+            for address in parsed:
+                queue_notice(
+                    session,
+                    kind=NoticeKind.TEST,
+                    address=address.typed,
+                    key_hash=app.keys.key_hash(address.key),
+                    content=marked,
+                    now=now,
+                    newsletter_id=about.newsletter.id,
+                )
+    message(f"queued {len(parsed)} test copies of slot {about.slot.name} of {about.reference}")
+
+
+def _content(app: "App", session: Session, about: Asked, address_key: str | None) -> Content:
+    """The edition that most readers, or this one, would get.
+
+    Raises:
+        NotFound: that reader does not subscribe to the newsletter.
+        Refused: there is nothing to show.
+    """
+    found = planning.plan_digest(session, about.schedule, about.slot)
+    if address_key is None:
+        articles, more = planning.sample(session, about.schedule, found)
+        if not articles:
+            raise Refused(
+                f"there are no articles for slot {about.slot.name}; "
+                "`mailer feed refresh` fetches what is new"
+            )
+    else:
+        outcome = planning.for_reader(session, about.schedule, found, address_key)
+        if outcome.cohort is None:
+            raise Refused(
+                f"this reader would get nothing ({outcome.reason}); "
+                f"`mailer digest plan {about.reference}` tells more"
+            )
+        articles, more = planning.articles_of(found, outcome.cohort), outcome.cohort.more
+    render = edition_renderer(
+        app.templates,
+        base_url=app.settings.base_url,
+        publisher=app.settings.publisher,
+        privacy_url=app.settings.privacy_url,
+        random=secrets.token_bytes,
+    )
+    return render(about.newsletter, about.slot, articles, more)
+
+
+def _bytes(
+    app: "App", about: Asked, content: Content, to: str, fields: dict[ReaderField, str]
+) -> bytes:
+    """The mail as it would go over the wire, under a number that no digest has."""
+    newsletter, now = about.newsletter, app.times.wall()
+    headers = digest_headers(
+        digest_id=0,
+        slug=newsletter.slug,
+        title=newsletter.title,
+        list_id=newsletter.list_id,
+        from_address=content.from_address,
+        help_url=f"{app.settings.base_url}/preferences",
+    )
+    domain = addresses.parse(content.from_address).key.rpartition("@")[2]
+    return compile_mail(content, headers).render(
+        to=to,
+        message_id=app.keys.message_id("delivery", 0, now, domain),
+        date=now,
+        headers=reader_headers(delivery_id=0, unsubscribe_url=fields[ReaderField.UNSUBSCRIBE]),
+        fields=fields,
+        utf8=True,
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+    message(f"wrote {path}")

@@ -1,0 +1,179 @@
+"""Digests and deliveries as people look at them. Only reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.delivery import ledger
+from mailer.delivery.ledger import Counts
+from mailer.errors import NotFound
+from mailer.models import (
+    Article,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Edition,
+    EditionArticle,
+    Newsletter,
+    Schedule,
+    Subscriber,
+)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """An article as it stands in an edition."""
+
+    id: int
+    title: str
+    url: str
+
+
+@dataclass(frozen=True)
+class EditionSummary:
+    """An edition: what it holds and for how many."""
+
+    number: int
+    subject: str
+    articles: Sequence[Printed]
+    readers: int
+
+
+@dataclass(frozen=True)
+class DigestSummary:
+    """A digest: whose, for which slot, and how far it is."""
+
+    id: int
+    newsletter: str
+    schedule: str
+    slot: str
+    due_at: datetime
+    status: DigestStatus
+    reason: str | None
+    subject: str | None
+    built_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeliverySummary:
+    """A row of the ledger; `address` is empty where the reader was erased."""
+
+    id: int
+    digest: int
+    address: str
+    status: DeliveryStatus
+    attempts: int
+    in_doubt: int
+    reply: str | None
+
+
+def digests(
+    session: Session, *, newsletter_id: int | None = None, digest_id: int | None = None
+) -> list[DigestSummary]:
+    """Digests, newest slot first: all, those of a newsletter, or one."""
+    statement = (
+        select(Newsletter.slug, Schedule.name, Digest)
+        .select_from(Digest)
+        .join(Schedule, Schedule.id == Digest.schedule_id)
+        .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+        .order_by(Digest.due_at.desc(), Digest.id.desc())
+    )
+    if newsletter_id is not None:
+        statement = statement.where(Newsletter.id == newsletter_id)
+    if digest_id is not None:
+        statement = statement.where(Digest.id == digest_id)
+    return [
+        DigestSummary(
+            id=digest.id,
+            newsletter=slug,
+            schedule=name,
+            slot=digest.slot,
+            due_at=digest.due_at,
+            status=digest.status,
+            reason=digest.reason,
+            subject=digest.subject,
+            built_at=digest.built_at,
+            finished_at=digest.finished_at,
+        )
+        for slug, name, digest in session.execute(statement)
+    ]
+
+
+def find(session: Session, digest_id: int) -> DigestSummary:
+    """The digest of that number.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = digests(session, digest_id=digest_id)
+    if not found:
+        raise NotFound(f"there is no digest {digest_id}; `mailer digest list` shows them all")
+    return found[0]
+
+
+def counts(session: Session, digest_id: int) -> Counts:
+    """Where its deliveries stand."""
+    return ledger.counts(session, digest_id)
+
+
+def editions(session: Session, digest_id: int) -> list[EditionSummary]:
+    """The editions of a digest, the one with the most readers first as it was built."""
+    articles: dict[int, list[Printed]] = {}
+    for edition_id, article_id, title, url in session.execute(
+        select(EditionArticle.edition_id, Article.id, Article.title, Article.url)
+        .join(Article, Article.id == EditionArticle.article_id)
+        .join(Edition, Edition.id == EditionArticle.edition_id)
+        .where(Edition.digest_id == digest_id)
+        .order_by(EditionArticle.edition_id, EditionArticle.position)
+    ):
+        articles.setdefault(edition_id, []).append(Printed(article_id, title, url))
+    counted = session.execute(
+        select(Delivery.edition_id, func.count())
+        .where(Delivery.digest_id == digest_id)
+        .group_by(Delivery.edition_id)
+    )
+    readers = {edition_id: count for edition_id, count in counted}  # noqa: C416
+    rows = session.execute(
+        select(Edition.id, Edition.number, Edition.subject)
+        .where(Edition.digest_id == digest_id)
+        .order_by(Edition.number)
+    )
+    return [
+        EditionSummary(number, subject, articles.get(edition_id, []), readers.get(edition_id, 0))
+        for edition_id, number, subject in rows
+    ]
+
+
+def deliveries(
+    session: Session,
+    *,
+    digest_id: int | None,
+    address_key: str | None,
+    status: DeliveryStatus | None,
+) -> list[DeliverySummary]:
+    """Rows of the ledger, oldest first; those that fit what is given."""
+    statement = (
+        select(
+            Delivery.id,
+            Delivery.digest_id,
+            Subscriber.address,
+            Delivery.status,
+            Delivery.attempts,
+            Delivery.in_doubt,
+            Delivery.reply,
+        )
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .order_by(Delivery.id)
+    )
+    if digest_id is not None:
+        statement = statement.where(Delivery.digest_id == digest_id)
+    if address_key is not None:
+        statement = statement.where(Subscriber.address_key == address_key)
+    if status is not None:
+        statement = statement.where(Delivery.status == status)
+    return [DeliverySummary(*row) for row in session.execute(statement)]

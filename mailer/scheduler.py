@@ -1,0 +1,188 @@
+"""The scheduler role: wakes at slots, and at times in between, to do what is due.
+
+Decides nothing: every job calls functions that may be called at any time and twice. The calendar says when
+slots are; APScheduler only wakes us, because its own idea of days skips some where clocks change.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import select
+
+from mailer.app import App
+from mailer.delivery import ledger
+from mailer.digests import timetable
+from mailer.digests.build import Builder
+from mailer.digests.render import edition_renderer
+from mailer.errors import MailerError
+from mailer.models import Schedule
+from mailer.subscriptions import signup
+
+log = logging.getLogger(__name__)
+
+SWEEP: Final = timedelta(seconds=15)
+PURGE: Final = timedelta(hours=1)
+JUMP: Final = timedelta(seconds=5)
+"""By how much the wall clock must have been set for all alarms to be set anew."""
+
+_WATCH_SECONDS: Final = 1.0
+
+
+def make_builder(app: App) -> Builder:
+    """A builder as the settings want it."""
+    return Builder(
+        app.database,
+        app.times,
+        render=edition_renderer(
+            app.templates,
+            base_url=app.settings.base_url,
+            publisher=app.settings.publisher,
+            privacy_url=app.settings.privacy_url,
+            random=secrets.token_bytes,
+        ),
+        lease=app.settings.lease,
+    )
+
+
+class Scheduler:
+    """Builds what is due, in threads of its own, until it is stopped."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._builder = make_builder(app)
+        self._stopping = threading.Event()
+        self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
+        self._sweeping = threading.Lock()
+        self._planned: dict[int, datetime] = {}
+        self._told: dict[str, str] = {}
+        self._open = ExitStack()
+        # A dead builder's digest should not wait much longer than the lease.
+        self._every = min(SWEEP, app.settings.lease / 4)
+        # APScheduler tells of each run at INFO.
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        self._alarms = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(10)},
+            job_defaults={
+                # By default a run that is a second late is dropped.
+                "misfire_grace_time": None,
+                "coalesce": True,
+                # One that works, and one that finds it at work and ends at once.
+                "max_instances": 2,
+            },
+        )
+
+    def start(self) -> None:
+        """Do at once what is due, and from now on whenever something is."""
+        self._open.enter_context(self._builder)
+        self._alarms.start()
+        self._wake_everything()
+        self._clock.start()
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what is under way. Never call this from a job."""
+        self._stopping.set()
+        self._builder.close_soon()
+        self._clock.join()
+        self._alarms.shutdown(wait=True)
+        self._open.close()
+
+    def _wake_everything(self) -> None:
+        """Let the jobs that come round run now; the sweep sets the alarms of slots."""
+        self._planned.clear()
+        now = datetime.now(UTC)
+        for job, every in ((self._sweep, self._every), (self._purge, PURGE)):
+            self._alarms.add_job(
+                job,
+                IntervalTrigger(seconds=every.total_seconds(), timezone=UTC),
+                id=job.__name__,
+                next_run_time=now,
+                replace_existing=True,
+            )
+
+    def _sweep(self) -> None:
+        """Do whatever is due by now: what an alarm missed, and what another process left."""
+        if not self._sweeping.acquire(blocking=False):
+            return
+        try:
+            self._carefully("left builds", self._take_over)
+            for schedule_id in self._set_alarms():
+                self._build_due(schedule_id)
+            self._carefully("finished digests", self._finish_digests)
+        finally:
+            self._sweeping.release()
+
+    def _set_alarms(self) -> list[int]:
+        """Set an alarm at each schedule's next slot; the schedules whose slots count."""
+        with self._app.database.read() as session:
+            now = self._app.times.wall()
+            active = session.scalars(
+                select(Schedule).where(Schedule.removed_at.is_(None), Schedule.paused_at.is_(None))
+            ).all()
+            coming = {one.id: timetable.next_slot(one, now=now) for one in active}
+        for schedule_id, slot in coming.items():
+            if slot is not None and self._planned.get(schedule_id) != slot.due_at:
+                self._planned[schedule_id] = slot.due_at
+                self._alarms.add_job(
+                    self._build_due,
+                    DateTrigger(slot.due_at),
+                    args=[schedule_id],
+                    id=f"slot of schedule {schedule_id}",
+                    replace_existing=True,
+                )
+        return list(coming)
+
+    def _build_due(self, schedule_id: int) -> None:
+        """Build the slot of this schedule that is due, if one is."""
+        self._carefully(f"schedule {schedule_id}", lambda: self._builder.build_due(schedule_id))
+
+    def _take_over(self) -> None:
+        while not self._stopping.is_set() and self._builder.take_over() is not None:
+            pass
+
+    def _finish_digests(self) -> None:
+        with self._app.database.write() as session:
+            ledger.finish_digests(session, self._app.times.wall())
+
+    def _purge(self) -> None:
+        self._carefully("expired sign-ups", self._purge_signups)
+
+    def _purge_signups(self) -> None:
+        limits = self._app.settings.signup_limits
+        keep = max(rate.span for rate in (limits.address, limits.network, limits.total))
+        with self._app.database.write() as session:
+            signup.purge_expired(session, keep=keep, now=self._app.times.wall())
+
+    def _carefully(self, what: str, act: Callable[[], object]) -> None:
+        """Run one act of a job. A failure is logged, once until it changes: the next round tries again."""
+        try:
+            act()
+            self._told.pop(what, None)
+        except MailerError as error:
+            if self._told.get(what) != str(error):
+                log.error("%s: %s", what, error)
+            self._told[what] = str(error)
+        except Exception as error:
+            if self._told.get(what) != repr(error):
+                log.exception("%s failed; it is tried again", what)
+            self._told[what] = repr(error)
+
+    def _watch_the_clock(self) -> None:
+        """Set all alarms anew when the wall clock was set: they wait by a clock that knows nothing of it."""
+        times = self._app.times
+        wall, monotonic = times.wall(), times.monotonic()
+        while not self._stopping.wait(_WATCH_SECONDS):
+            passed = timedelta(seconds=times.monotonic() - monotonic)
+            if abs(times.wall() - wall - passed) > JUMP:
+                log.warning("the clock was set; all alarms are set anew")
+                wall, monotonic = times.wall(), times.monotonic()
+                self._wake_everything()
