@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import css_inline
 
@@ -29,6 +29,8 @@ _NAME_LENGTH: Final = 80
 _PREHEADER_LENGTH: Final = 140
 _LEAD_SUMMARY: Final = 600
 _STORY_SUMMARY: Final = 280
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _INLINER: Final = css_inline.CSSInliner(
     # The default reads files and the network.
@@ -146,7 +148,7 @@ def render_edition(
         "stories": [_story(piece, zone, _STORY_SUMMARY) for piece in pieces[1:]],
         "more_count": more_count,
         "site_url": _site(pieces),
-        "logo_url": _https(look.logo_url),
+        "logo_url": _image(look.logo_url),
         "preferences_url": f"{base_url}/preferences",
         "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
         "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
@@ -191,30 +193,31 @@ def _story(piece: Piece, zone: tzinfo | None, longest: int) -> Story:
         url=piece.url,
         paragraphs=texts,
         author=shorten(piece.author or "", _NAME_LENGTH),
-        image_url=_https(piece.image_url),
+        image_url=_image(piece.image_url),
         day=piece.published_at.astimezone(zone).date(),
     )
 
 
-def _https(url: str | None) -> str | None:
-    """`url` where it is absolute https: mail programs show a warning instead of other images."""
-    if url is None:
+def _image(url: str | None) -> str | None:
+    """`url` where mail programs load it: absolute https, or from this machine, as the demo does."""
+    parts = None if url is None else _parts(url)
+    if parts is None or (parts.scheme != "https" and parts.hostname not in _LOOPBACK):
         return None
-    parts = _parts(url)
-    return url if parts is not None and parts[0] == "https" else None
+    return url
 
 
 def _site(pieces: Sequence[Piece]) -> str | None:
     """The address of the site where all the pieces are, or None where they are on several."""
-    sites = {_parts(piece.url) for piece in pieces}
-    site = sites.pop()
-    return None if sites or site is None else f"{site[0]}://{site[1]}/"
+    parts = [_parts(piece.url) for piece in pieces]
+    sites = {part and f"{part.scheme}://{part.netloc}/" for part in parts}
+    return sites.pop() if len(sites) == 1 else None
 
 
-def _parts(url: str) -> tuple[str, str] | None:
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an absolute URL of the web, None where it is none."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         return None
-    return (parts.scheme, parts.netloc) if host else None
+    return parts if host and parts.scheme in {"http", "https"} else None
