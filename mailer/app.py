@@ -1,11 +1,15 @@
 """The composition root: makes the parts from the settings and puts them together. Decides nothing else."""
 
+import secrets
 from dataclasses import dataclass
 
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.operations import schema
 from mailer.settings import Settings
+from mailer.subscriptions.limits import Limits, Rate
+from mailer.subscriptions.offer import Publisher
+from mailer.subscriptions.signup import Desk, Terms
 from mailer.templating import Templates
 from mailer.tokens import Keys
 
@@ -22,6 +26,29 @@ class App:
     keys: Keys
     templates: Templates
     times: Times
+
+    @property
+    def publisher(self) -> Publisher:
+        """Who answers for all newsletters here."""
+        return Publisher(self.settings.publisher, self.settings.privacy_url)
+
+    @property
+    def desk(self) -> Desk:
+        """What it takes to write to somebody who asks."""
+        return Desk(self.settings.base_url, self.keys, self.templates, secrets.token_bytes)
+
+    @property
+    def terms(self) -> Terms:
+        """Under which terms people sign up."""
+        limits = self.settings.signup_limits
+        return Terms(
+            limits=Limits(
+                address=Rate(limits.address.count, limits.address.span),
+                network=Rate(limits.network.count, limits.network.span),
+                total=Rate(limits.total.count, limits.total.span),
+            ),
+            expiry=self.settings.signup_expiry,
+        )
 
 
 def open_app(settings: Settings, *, check_schema: bool = True, times: Times | None = None) -> App:
