@@ -4,6 +4,7 @@ A read session never changes anything. A write session is one transaction, commi
 ends well. Which statements run in them is not decided here.
 """
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -273,11 +274,11 @@ def explain(error: Exception) -> MailerError | None:
             f"the database cannot be written ({told}); "
             "check that its folder exists, and that this user may write there"
         )
-    if (
-        isinstance(error, OperationalError)
-        or error.connection_invalidated
-        or "not a database" in told
-    ):
+    # SQLite says "operational" of every statement that it cannot read, with code 1.
+    is_outside = isinstance(error, OperationalError) and (
+        getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    )
+    if is_outside or error.connection_invalidated or "not a database" in told:
         return DatabaseUnavailable(
             f"the database cannot be used ({told}); check database_url, then try again"
         )

@@ -3,13 +3,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
 
-from mailer.db import Database, FifoLock
-from mailer.errors import SettingsError
+from mailer.db import Database, FifoLock, explain
+from mailer.errors import DatabaseUnavailable, SchemaError, SettingsError
 from mailer.models import Installation, Newsletter, Subscription
 from tests import factories
 from tests.factories import NOW
@@ -128,3 +129,46 @@ def test_the_installation_has_one_row(database: Database) -> None:
         session.add(Installation(id=2, identity_fingerprint="x", created_at=NOW))
     with database.write() as session:
         assert session.scalars(update(Installation).values(id=1).returning(Installation.id)).all()
+
+
+def failure(database: Database, statement: str) -> Exception:
+    with pytest.raises(DatabaseError) as caught, database.write() as session:
+        session.execute(text(statement))
+    return caught.value
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELECT nowhere FROM installation"])
+def test_a_missing_table_or_column_names_the_upgrade(database: Database, statement: str) -> None:
+    told = explain(failure(database, statement))
+    assert isinstance(told, SchemaError)
+    assert "mailer db upgrade" in str(told)
+
+
+def test_a_database_that_may_only_be_read_is_told(sqlite_database: Database) -> None:
+    path = sqlite_database.url.database
+    read_only = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+    told = explain(failure(read_only, "DELETE FROM installation"))
+    read_only.dispose()
+    assert isinstance(told, DatabaseUnavailable)
+    assert "may write there" in str(told)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    database = Database("postgresql://127.0.0.1:1/nothing")
+    told = explain(failure(database, "SELECT 1"))
+    assert isinstance(told, DatabaseUnavailable)
+    assert "database_url" in str(told)
+
+
+def test_a_file_that_is_no_database_is_told(fast_folder: Path) -> None:
+    (fast_folder / "notes").write_text("This is no database, and long enough to be read as one.")
+    database = Database(f"sqlite:///{fast_folder / 'notes'}")
+    told = explain(failure(database, "SELECT 1"))
+    database.dispose()
+    assert isinstance(told, DatabaseUnavailable)
+
+
+def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
+    assert explain(failure(database, "SELEKT 1")) is None
+    assert explain(failure(database, "INSERT INTO installation (id) VALUES (1)")) is None
+    assert explain(ValueError("x")) is None
