@@ -176,6 +176,9 @@ class Templates:
                 try:
                     with path.open("rb") as file:
                         catalogue = read_po(file, locale=locale, abort_invalid=True)
+                    for message, faults in catalogue.check():
+                        # A placeholder that is misspelt would raise when the mail is made.
+                        raise BadTemplate(f"{path}: {message.id!r}: {faults[0]}; mend it")
                     compiled = BytesIO()
                     write_mo(compiled, catalogue)
                     compiled.seek(0)
