@@ -1,5 +1,6 @@
 """`mailer digest list`, `show` and `cancel`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -104,18 +105,24 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
     deliveries = data.pop("deliveries")
     editions = data.pop("editions")
     print_table(("", ""), [*data.items(), *deliveries.items()])
-    print_table(
-        ("edition", "readers", "articles"),
-        [
-            (one["number"], one["readers"], "; ".join(a["title"] for a in one["articles"]))
-            for one in editions
-        ],
-    )
+    print_editions(editions)
     if deliveries["unknown"]:
         message(
             "unknown: nobody knows whether the relay took these mails, and they are not sent again;"
             f" see mailer delivery list --digest {digest_id} --status unknown"
         )
+
+
+def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
+    """Print who gets which articles, a line for each; nothing where there is no edition."""
+    rows = [
+        # Number and readers stand in an edition's first line only.
+        ((number, edition["readers"]) if place == 0 else ("", "")) + (article["title"],)
+        for number, edition in enumerate(editions, 1)
+        for place, article in enumerate(edition["articles"])
+    ]
+    if rows:
+        print_table(("edition", "readers", "article"), rows)
 
 
 def digest_data(app: "App", digest_id: int) -> dict[str, Any]:

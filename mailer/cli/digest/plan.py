@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from mailer import address as addresses
 from mailer.cli.digest.asked import Asked, asked, slot_options
+from mailer.cli.digest.look import print_editions
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import json_option, opened
 from mailer.digests import plan as planning
@@ -92,14 +93,9 @@ def _article(article: Article) -> dict[str, Any]:
 
 
 def _print(data: dict[str, Any]) -> None:
-    print_table(
-        ("edition", "readers", "articles"),
-        [
-            (number, one["readers"], "; ".join(article["title"] for article in one["articles"]))
-            for number, one in enumerate(data["editions"], 1)
-        ],
-    )
-    print_table(("no mail because", "readers"), list(data["excluded"].items()))
+    print_editions(data["editions"])
+    if data["excluded"]:
+        print_table(("no mail because", "readers"), list(data["excluded"].items()))
     message(f"slot {data['slot']} of {data['newsletter']}/{data['schedule']}")
     if data["reason"]:
         message(f"nothing would be sent: {data['reason']}")

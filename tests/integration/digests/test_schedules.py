@@ -1,0 +1,250 @@
+"""Schedules as rows: defaults, edits that fire nothing past, removal that forgets nobody."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.digests import schedules, timetable
+from mailer.digests.calendar import Rule
+from mailer.digests.slots import LATE, SUPERSEDED
+from mailer.digests.terms import Terms
+from mailer.errors import AlreadyExists, NotFound, Refused
+from mailer.models import (
+    ConsentEvent,
+    ConsentKind,
+    DigestStatus,
+    ScheduleKind,
+    SignupChoice,
+    Subscription,
+)
+from mailer.tokens import Keys
+from tests import factories as make
+from tests.factories import NOW
+
+DAY = timedelta(days=1)
+DAILY = Rule(ScheduleKind.DAYS, "UTC", at="07:00")
+WEEKLY = Rule(ScheduleKind.DAYS, "UTC", at="07:00", days="sat")
+
+
+def test_the_first_schedule_is_the_default_until_another_becomes_it(database: Database) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+
+        def add(name: str, *, default: bool = False) -> None:
+            schedules.add(session, newsletter, name, DAILY, Terms(), default=default, now=NOW)
+
+        def default() -> str:
+            found = schedules.default_of(session, newsletter.id)
+            assert found is not None
+            return found.name
+
+        add("one")
+        add("two")
+        assert default() == "one"
+        add("three", default=True)
+        assert default() == "three"
+        schedules.make_default(session, schedules.find(session, "daily/two")[1])
+        assert default() == "two"
+
+
+@pytest.mark.parametrize("name", ["", "Morning", "a/b", "-x", "x-", "a" * 49, "ünter"])
+def test_a_name_stands_in_references(sqlite_database: Database, name: str) -> None:
+    with sqlite_database.write() as session, pytest.raises(Refused, match="no name"):
+        newsletter = make.newsletter(session)
+        schedules.add(session, newsletter, name, DAILY, Terms(), default=False, now=NOW)
+
+
+def test_a_name_is_free_again_after_removal(database: Database) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        first = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+        with pytest.raises(AlreadyExists, match="edit daily/one"):
+            schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+        assert schedules.remove(session, first, None, now=NOW) == 0
+        with pytest.raises(NotFound):
+            schedules.find(session, "daily/one")
+        schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+        assert [one.name for _, one, _ in schedules.of_newsletters(session)] == ["one"]
+
+
+def test_only_slots_after_the_schedule_was_made_exist(database: Database) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        late = NOW + timedelta(hours=3)
+        schedule = schedules.add(
+            session, newsletter, "one", DAILY, Terms(), default=False, now=late
+        )
+        assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
+        coming = schedules.coming(schedule, now=late)
+        assert coming is not None
+        assert coming.name == "2026-11-25T07:00"
+
+
+def test_moving_the_time_fires_no_slot_of_the_past(database: Database) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, at="23:00")
+        noon = NOW + timedelta(hours=6)
+        schedules.edit(session, schedule, DAILY, Terms(), now=noon)
+        assert timetable.due(session, schedule, now=noon) == timetable.Due(None, ())
+
+
+def test_moving_the_time_does_not_repeat_todays(database: Database) -> None:
+    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter)
+        went_out = make.digest(
+            session, schedule, due_at=NOW + timedelta(hours=1), status=DigestStatus.SENT
+        )
+        eight = NOW + timedelta(hours=2)
+        schedules.edit(session, schedule, later, Terms(), now=eight)
+        coming = schedules.coming(schedule, now=eight)
+        assert coming is not None
+        assert coming.name == "2026-11-25T09:00"
+        assert schedules.todays(session, schedule, now=eight) is went_out
+        # A rule of several slots a day goes on today.
+        hourly = Rule(ScheduleKind.CRON, "UTC", cron="0 * * * *")
+        schedules.edit(session, schedule, hourly, Terms(), now=eight)
+        coming = schedules.coming(schedule, now=eight)
+        assert coming is not None
+        assert coming.name == "2026-11-24T09:00"
+
+
+def test_changing_limits_leaves_a_due_slot_due(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        eight = NOW + timedelta(hours=2)
+        schedules.edit(session, schedule, DAILY, Terms(max_articles=5), now=eight)
+        assert schedule.max_articles == 5
+        due = timetable.due(session, schedule, now=eight)
+        assert due.build is not None
+        assert due.build.name == "2026-11-24T07:00"
+
+
+def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        schedules.pause(session, schedule, now=NOW)
+        assert schedules.coming(schedule, now=NOW) is None
+        eight = NOW + timedelta(hours=2)
+        schedules.resume(session, schedule, now=eight)
+        assert timetable.due(session, schedule, now=eight) == timetable.Due(None, ())
+        coming = schedules.coming(schedule, now=eight)
+        assert coming is not None
+        assert coming.name == "2026-11-25T07:00"
+
+
+def test_resuming_what_is_not_paused_loses_no_slot(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        eight = NOW + timedelta(hours=2)
+        schedules.resume(session, schedule, now=eight)
+        assert timetable.due(session, schedule, now=eight).build is not None
+
+
+def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        daily = make.schedule(session, newsletter, "daily")
+        weekly = make.schedule(session, newsletter, "weekly", days="sat")
+        reader = make.reader(session, keys, daily, "in@example.com")
+        left = make.reader(session, keys, daily, "left@example.com", left_at=NOW)
+        make.signup(session, keys, daily)
+        with pytest.raises(Refused, match="1 readers and 1 sign-ups"):
+            schedules.remove(session, daily, None, now=NOW)
+        assert schedules.remove(session, daily, weekly, now=NOW) == 1
+        assert weekly.is_default
+        event = session.scalars(select(ConsentEvent)).one()
+        assert (event.kind, event.address) == (ConsentKind.CHANGED, "in@example.com")
+        assert event.schedule_id == weekly.id
+    with database.read() as session:
+        assert session.get_one(Subscription, reader.id).schedule_id == weekly.id
+        assert session.get_one(Subscription, left.id).schedule_id == weekly.id
+        assert session.scalars(select(SignupChoice.schedule_id)).all() == [weekly.id]
+
+
+def test_readers_move_only_within_their_newsletter(database: Database) -> None:
+    with database.write() as session:
+        mine = make.schedule(session, make.newsletter(session, "one"))
+        other = make.schedule(session, make.newsletter(session, "other"))
+        with pytest.raises(Refused, match="another newsletter"):
+            schedules.remove(session, mine, other, now=NOW)
+        with pytest.raises(Refused, match="another one"):
+            schedules.remove(session, mine, mine, now=NOW)
+
+
+@pytest.mark.parametrize("reference", ["daily", "daily/none", "none/morning", "/", ""])
+def test_a_reference_to_nothing(sqlite_database: Database, reference: str) -> None:
+    with sqlite_database.write() as session:
+        make.schedule(session, make.newsletter(session))
+        with pytest.raises(NotFound):
+            schedules.find(session, reference)
+
+
+def test_what_is_due_after_a_stop(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(
+            session, make.newsletter(session), active_from=NOW - 4 * DAY, zone="Europe/Paris"
+        )
+        make.digest(session, schedule, due_at=NOW - 3 * DAY, slot="2026-11-21T07:00")
+        due = timetable.due(session, schedule, now=NOW + timedelta(hours=5))
+        assert due.build is not None
+        assert due.build.name == "2026-11-24T07:00"
+        assert [(one.slot.name, one.reason) for one in due.let_go] == [
+            ("2026-11-22T07:00", SUPERSEDED),
+            ("2026-11-23T07:00", SUPERSEDED),
+        ]
+        due = timetable.due(session, schedule, now=NOW + timedelta(hours=7))
+        assert due.build is None
+        assert due.let_go[-1].reason == LATE
+
+
+def test_a_digest_built_early_leaves_the_slots_before_it_due(database: Database) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        early = make.digest(session, schedule, due_at=NOW + 2 * DAY + timedelta(hours=1))
+        early.created_at = NOW
+        due = timetable.due(session, schedule, now=NOW + timedelta(hours=1))
+        assert due.build is not None
+        assert due.build.name == "2026-11-24T07:00"
+        free = timetable.next_free_slot(session, schedule, now=NOW + 2 * DAY)
+        assert free is not None
+        assert free.name == "2026-11-27T07:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("2026-11-25T07:00", "2026-11-25T07:00"),
+        ("2026-11-25 07:00", "2026-11-25T07:00"),
+        ("2026-11-25T07:00:00", "2026-11-25T07:00"),
+        ("2026-11-25T06:00Z", "2026-11-25T07:00"),
+        ("2026-11-25T07:00+01:00", "2026-11-25T07:00"),
+    ],
+)
+def test_a_slot_is_named_by_its_local_time_or_its_instant(
+    sqlite_database: Database, text: str, name: str
+) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), zone="Europe/Paris")
+        assert timetable.slot_meant(schedule, text).name == name
+
+
+@pytest.mark.parametrize("text", ["soon", "2026-11-25", "2026-11-25T08:00", "2026-11-25T07:00Z"])
+def test_a_slot_that_the_schedule_does_not_have(sqlite_database: Database, text: str) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), zone="Europe/Paris")
+        with pytest.raises(Refused, match="slot"):
+            timetable.slot_meant(schedule, text)
+
+
+def test_the_slot_of_a_digest_outlives_an_edit(sqlite_database: Database) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        digest = make.digest(session, schedule, due_at=NOW + timedelta(hours=1))
+        schedules.edit(session, schedule, WEEKLY, Terms(), now=NOW)
+        slot = timetable.slot_of(digest, schedule)
+        assert (slot.name, slot.due_at) == ("2026-11-24T07:00", digest.due_at)

@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.digests.excerpt import excerpt, paragraphs, shorten
+
+
+@pytest.mark.parametrize(
+    ("html", "texts"),
+    [
+        ("<p>One &amp; <em>two</em>.</p><p>Three<br>four</p>", ("One & two.", "Three", "four")),
+        ("plain", ("plain",)),
+        ("", ()),
+        ("<p> </p><p>&nbsp;</p>", ()),
+        ("Before<ul><li>one</li><li>two</li></ul>after", ("Before", "• one", "• two", "after")),
+        ("<ul><li></li></ul>", ()),
+        ('<p>See <a href="https://a.example">here</a>.</p>', ("See here.",)),
+        ("<blockquote>Quoted</blockquote>said he", ("Quoted", "said he")),
+        ("<p>joined<b>bold</b>word</p>", ("joinedboldword",)),
+        ("<script>no</script><style>no</style>yes", ("yes",)),
+        ("&lt;b&gt;not bold&lt;/b&gt;", ("<b>not bold</b>",)),
+        ("<p>It goes on [&#8230;]</p>", ("It goes on…",)),
+        ("<p>It goes on ...</p>", ("It goes on…",)),
+        ("<p>It ends. [...]</p>", ("It ends.",)),
+        ("<p>Վերջ։ [&#8230;]</p>", ("Վերջ։",)),
+        ("<p>never closed", ("never closed",)),
+    ],
+)
+def test_paragraphs(html: str, texts: tuple[str, ...]) -> None:
+    assert paragraphs(html) == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "short"),
+    [
+        ("a\n b\t c ", 10, "a b c"),
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two…"),
+        ("one, two three", 8, "one…"),
+        ("x" * 20, 10, "x" * 9 + "…"),
+        ("a " + "x" * 20, 10, "a " + "x" * 7 + "…"),
+    ],
+)
+def test_shorten(text: str, longest: int, short: str) -> None:
+    assert shorten(text, longest) == short
+
+
+@given(st.text(), st.integers(min_value=2, max_value=50))
+def test_shortened_is_never_longer_and_on_one_line(text: str, longest: int) -> None:
+    short = shorten(text, longest)
+    assert len(short) <= longest
+    assert len(short.splitlines()) <= 1
+
+
+@given(st.text(alphabet="<>p/&;lia \n.…[]", max_size=80), st.integers(min_value=8, max_value=60))
+def test_an_excerpt_keeps_to_its_length(html: str, longest: int) -> None:
+    assert sum(map(len, excerpt(html, longest))) <= longest
+
+
+def test_an_excerpt_ends_where_little_room_is_left() -> None:
+    html = "<p>" + "word " * 18 + "</p><p>second one</p><p>third</p>"
+    assert excerpt(html, 100) == (("word " * 18).strip(),)
+    assert len(excerpt(html, 1000)) == 3

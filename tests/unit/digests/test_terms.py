@@ -1,0 +1,103 @@
+"""Terms and rules as staff ask for them: what goes together, and what the answer is where it does not."""
+
+from datetime import timedelta
+
+import pytest
+
+from mailer.digests.calendar import Rule
+from mailer.digests.terms import Terms, When, check_terms, rule_from
+from mailer.errors import BadSchedule, Refused
+from mailer.models import ScheduleKind
+
+DAY = timedelta(days=1)
+DAILY = Rule(ScheduleKind.DAYS, "UTC", at="06:00")
+WEEKLY = Rule(ScheduleKind.DAYS, "Europe/Paris", at="06:00", days="mon")
+MONTHLY = Rule(ScheduleKind.MONTHDAY, "UTC", at="06:00", monthday=1)
+CRON = Rule(ScheduleKind.CRON, "UTC", cron="0 6 * * *")
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        (When(at="6:00", zone="UTC"), DAILY),
+        (When(at="06:00", days="Mon", zone="Europe/Paris"), WEEKLY),
+        (
+            When(at="06:00", days="sun, tue,tue", zone="UTC"),
+            Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="tue,sun"),
+        ),
+        (When(at="06:00", days="mon,tue,wed,thu,fri,sat,sun", zone="UTC"), DAILY),
+        (When(at="06:00", monthday=1, zone="UTC"), MONTHLY),
+        (When(cron=" 0  6 * * * ", zone="UTC"), CRON),
+    ],
+)
+def test_a_new_rule(when: When, expected: Rule) -> None:
+    assert rule_from(when) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "when", "expected"),
+    [
+        (WEEKLY, When(at="07:00"), Rule(ScheduleKind.DAYS, "Europe/Paris", at="07:00", days="mon")),
+        (WEEKLY, When(zone="UTC"), Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="mon")),
+        (WEEKLY, When(monthday=1, zone="UTC"), MONTHLY),
+        (MONTHLY, When(days="mon", zone="Europe/Paris"), WEEKLY),
+        (MONTHLY, When(at="07:00"), Rule(ScheduleKind.MONTHDAY, "UTC", at="07:00", monthday=1)),
+        (DAILY, When(cron="0 6 * * *"), CRON),
+        (CRON, When(at="06:00"), DAILY),
+        (CRON, When(zone="Asia/Yerevan"),
+         Rule(ScheduleKind.CRON, "Asia/Yerevan", cron="0 6 * * *")),
+        (CRON, When(), CRON),
+        (DAILY, When(), DAILY),
+    ],
+)  # fmt: skip
+def test_a_changed_rule(before: Rule, when: When, expected: Rule) -> None:
+    assert rule_from(when, before) == expected
+
+
+@pytest.mark.parametrize(
+    ("when", "error", "words"),
+    [
+        (When(zone="UTC"), Refused, "give --at"),
+        (When(at="06:00"), Refused, "time zone"),
+        (When(at="06:00", zone="Nowhere/City"), Refused, "Nowhere/City"),
+        (When(at="06:00", cron="0 6 * * *", zone="UTC"), Refused, "cron line says everything"),
+        (When(at="06:00", days="mon", monthday=1, zone="UTC"), Refused, "exclude each other"),
+        (When(at="24:00", zone="UTC"), BadSchedule, "time of day"),
+        (When(at="06:00", days="monday", zone="UTC"), BadSchedule, "day of the week"),
+        (When(cron="0 0 30 2 *", zone="UTC"), BadSchedule, "no date fits"),
+    ],
+)
+def test_what_does_not_go_together(when: When, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        rule_from(when)
+
+
+@pytest.mark.parametrize(
+    ("rule", "terms"),
+    [
+        (DAILY, Terms()),
+        (DAILY, Terms(max_age=DAY)),
+        (WEEKLY, Terms(max_age=7 * DAY)),
+        (DAILY, Terms(min_articles=100, max_articles=100, newcomers=0)),
+    ],
+)
+def test_terms_that_can_be_kept(rule: Rule, terms: Terms) -> None:
+    check_terms(rule, terms)
+
+
+@pytest.mark.parametrize(
+    ("rule", "terms", "words"),
+    [
+        (WEEKLY, Terms(max_age=6 * DAY), "--max-age 7d or more"),
+        (MONTHLY, Terms(max_age=30 * DAY), "--max-age 31d or more"),
+        (Rule(ScheduleKind.CRON, "UTC", cron="*/90 8-10 * * *"), Terms(max_age=DAY / 2), "22h"),
+        (DAILY, Terms(min_articles=0), "from 1 to 100"),
+        (DAILY, Terms(min_articles=5, max_articles=4), "from 1 to 100"),
+        (DAILY, Terms(max_articles=101), "from 1 to 100"),
+        (DAILY, Terms(newcomers=-1), "newcomers"),
+        (DAILY, Terms(newcomers=101), "newcomers"),
+    ],
+)
+def test_terms_that_cannot_be_kept(rule: Rule, terms: Terms, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        check_terms(rule, terms)
