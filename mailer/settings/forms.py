@@ -35,6 +35,7 @@ _UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+_WEB_URL: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+([/?][!$-&(-;=?-\[\]-~]*)?")
 _RELAY_TLS: Final = {
     ("smtp", ""): "",
     ("smtp", "tls=none"): "none",
@@ -196,9 +197,7 @@ def _web_url(text: str) -> SplitResult:
     """A checked http or https URL without user and fragment."""
     try:
         url = urlsplit(text)
-        bad = re.search(r"[\s\"'<>\\]|[^\x20-\x7e]", text) or url.fragment
-        strange = not re.fullmatch(r"[a-zA-Z0-9.:\[\]-]+", url.netloc)
-        if url.scheme not in {"http", "https"} or not url.hostname or bad or strange or url.port == 0:
+        if not _WEB_URL.fullmatch(text) or not url.hostname or url.port == 0:
             raise ValueError
     except ValueError as error:
         raise ValueError("must be a URL such as https://www.news.example") from error
