@@ -35,7 +35,7 @@ _UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
-_WEB_URL: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+([/?][!$-&(-;=?-\[\]-~]*)?")
+_WEB_URL: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+([/?#][!#-&(-;=?-\[\]-~]*)?")
 _RELAY_TLS: Final = {
     ("smtp", ""): "",
     ("smtp", "tls=none"): "none",
@@ -194,7 +194,7 @@ def yes_or_no(text: str) -> bool:
 
 
 def _web_url(text: str) -> SplitResult:
-    """A checked http or https URL without user and fragment."""
+    """A checked http or https URL without a user."""
     try:
         url = urlsplit(text)
         if not _WEB_URL.fullmatch(text) or not url.hostname or url.port == 0:
@@ -207,7 +207,7 @@ def _web_url(text: str) -> SplitResult:
 def base_url(text: str) -> str:
     """A URL to put paths behind: https, unless its host is this machine; no slash at its end."""
     url = _web_url(text)
-    if url.query:
+    if url.query or url.fragment:
         raise ValueError("must be a URL without a query")
     if url.scheme != "https" and not is_loopback(url.hostname or ""):
         raise ValueError("must start with https://, unless its host is this machine")
@@ -228,7 +228,7 @@ def page_urls(text: str) -> tuple[str, ...]:
 def origins(text: str) -> tuple[str, ...]:
     """Web origins: scheme, host and port."""
     for item in _items(text):
-        if _web_url(item).path or urlsplit(item).query:
+        if any(_web_url(item)[2:]):
             raise ValueError("must be origins such as https://www.example, without a path")
     return tuple(_items(text))
 
