@@ -1,0 +1,201 @@
+"""The scheduler: builds what is due, sets alarms at slots, takes over, and notices a clock that is set."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.app import App
+from mailer.clock import Times, utc_now
+from mailer.db import Database
+from mailer.errors import BadTemplate
+from mailer.models import Digest, DigestStatus, Signup, WorkerRole
+from mailer.scheduler import Scheduler
+from mailer.settings import load
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from tests import factories as make
+from tests.factories import NOW
+from tests.waiting import wait_until
+
+
+class Wall:
+    """A wall clock that runs like the real one, from a moment that a test sets."""
+
+    def __init__(self, start: datetime) -> None:
+        self._ahead = start - utc_now()
+
+    def set(self, moment: datetime) -> None:
+        self._ahead = moment - utc_now()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self._ahead
+
+
+def app_at(database: Database, keys: Keys, wall: Callable[[], datetime]) -> App:
+    settings = load(
+        {
+            "MAILER_SECRET_KEY": "s" * 40,
+            "MAILER_IDENTITY_KEY": "i" * 40,
+            "MAILER_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "MAILER_LEASE": "2s",
+        },
+        None,
+    )
+    return App(settings, database, keys, Templates(None), Times(wall=wall))
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[App], Scheduler]]:
+    """Starts schedulers, and stops them whatever happens."""
+    running: list[Scheduler] = []
+
+    def start(app: App) -> Scheduler:
+        scheduler = Scheduler(app)
+        scheduler.start()
+        running.append(scheduler)
+        return scheduler
+
+    yield start
+    for scheduler in running:
+        scheduler.stop()
+
+
+def statuses(database: Database) -> list[tuple[str, DigestStatus]]:
+    with database.read() as session:
+        rows = session.execute(select(Digest.slot, Digest.status).order_by(Digest.due_at))
+        return [(slot, status) for slot, status in rows]
+
+
+def test_it_builds_what_is_due_when_it_starts_and_when_time_passes(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        daily = make.schedule(session, newsletter, active_from=NOW)
+        make.schedule(session, newsletter, "paused", paused_at=NOW)
+        make.schedule(session, newsletter, "removed", removed_at=NOW)
+        make.article(session, newsletter)
+        make.readers(session, keys, daily, 3)
+    wall = Wall(NOW + timedelta(hours=1, minutes=1))
+    started(app_at(database, keys, wall))
+    wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
+    wall.set(NOW + timedelta(days=1, hours=1))
+    wait_until(lambda: ("2026-11-25T07:00", DigestStatus.SKIPPED) in statuses(database))
+
+
+def test_it_is_woken_at_the_next_slot_of_each_schedule(
+    sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=utc_now())
+    scheduler = started(app_at(sqlite_database, keys, utc_now))
+    # APScheduler's own list, because waiting for a slot takes up to a minute.
+    alarms = scheduler._alarms
+
+    def alarm() -> datetime | None:
+        job = alarms.get_job(f"slot of schedule {schedule.id}")
+        return job and job.next_run_time
+
+    wait_until(alarm)
+    set_for = alarm()
+    assert set_for is not None
+    assert (set_for.hour, set_for.minute, set_for.second) == (7, 0, 0)
+    assert timedelta() < set_for - utc_now() <= timedelta(days=1)
+
+
+def test_two_schedulers_make_one_digest(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedules = [
+            make.schedule(session, newsletter, f"s{number}", active_from=NOW) for number in range(4)
+        ]
+        make.article(session, newsletter)
+        for number, schedule in enumerate(schedules):
+            make.reader(session, keys, schedule, f"reader{number}@example.com")
+    wall = Wall(NOW + timedelta(hours=1, minutes=1))
+    for _ in range(2):
+        started(app_at(database, keys, wall))
+    wait_until(lambda: [status for _, status in statuses(database)] == [DigestStatus.SENDING] * 4)
+
+
+def test_it_takes_over_what_a_dead_builder_left(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
+        dead = make.worker(session, WorkerRole.BUILDER)
+        make.digest(session, schedule, status=DigestStatus.BUILDING, builder_id=dead.id)
+    started(app_at(database, keys, Wall(NOW)))
+    wait_until(lambda: statuses(database) == [("2026-11-24T06:00", DigestStatus.SKIPPED)])
+
+
+def test_it_closes_digests_and_deletes_old_sign_ups(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
+        make.digest(session, schedule)
+        make.signup(session, keys, schedule, expires_at=NOW - timedelta(days=60))
+    started(app_at(database, keys, Wall(NOW)))
+
+    def tidied() -> bool:
+        with database.read() as session:
+            signups = session.scalar(select(func.count()).select_from(Signup))
+            return signups == 0 and session.scalars(select(Digest.status)).one() == "sent"
+
+    wait_until(tidied)
+
+
+def test_a_clock_that_is_set_back_does_not_stop_it(
+    sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("mailer.scheduler.SWEEP", timedelta(hours=1))
+    woken = threading.Event()
+    wall = Wall(NOW)
+    scheduler = Scheduler(app_at(sqlite_database, keys, wall))
+    before = scheduler._wake_everything
+
+    def wake() -> None:
+        before()
+        woken.set()
+
+    monkeypatch.setattr(scheduler, "_wake_everything", wake)
+    scheduler.start()
+    try:
+        woken.clear()
+        wall.set(NOW - timedelta(hours=1))
+        assert woken.wait(10)
+    finally:
+        scheduler.stop()
+
+
+def test_a_failure_is_told_once_and_tried_again(
+    sqlite_database: Database, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(app_at(sqlite_database, keys, utc_now))
+
+    def fail() -> Any:
+        raise BadTemplate("digest.html, line 3: no end")
+
+    def break_down() -> Any:
+        raise RuntimeError("unforeseen")
+
+    for _ in range(3):
+        scheduler._carefully("schedule 1", fail)
+    for _ in range(3):
+        scheduler._carefully("schedule 1", break_down)
+    scheduler._carefully("schedule 1", lambda: None)
+    scheduler._carefully("schedule 1", fail)
+    assert [record.message for record in caplog.records] == [
+        "schedule 1: digest.html, line 3: no end",
+        "schedule 1 failed; it is tried again",
+        "schedule 1: digest.html, line 3: no end",
+    ]
