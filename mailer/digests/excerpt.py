@@ -10,6 +10,7 @@ from typing import Final
 _BLOCKS: Final = frozenset({"p", "ul", "ol", "li", "blockquote", "br", "div", "h1", "h2", "h3"})
 _UNSEEN: Final = frozenset({"script", "style", "title"})
 _ELLIPSIS: Final = "…"
+_LINE: Final = 70
 _TEASER_END: Final = re.compile(r"([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\.\.\.|…)\s*$")
 """How feeds say that a text goes on, such as [...], with the end of a sentence before it."""
 
@@ -20,7 +21,8 @@ def excerpt(summary_html: str, longest: int) -> tuple[str, ...]:
     room = longest
     for paragraph in paragraphs(summary_html):
         kept.append(shorten(paragraph, room))
-        room -= len(paragraph)
+        # However short, it has a line of its own.
+        room -= max(len(paragraph), _LINE)
         if room < longest // 4:
             break
     return tuple(kept)

@@ -1,0 +1,106 @@
+"""A newsletter's look and pieces of news for tests of mails, and the mail that a content makes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mailer.digests.render import Piece, render_edition
+from mailer.message.compose import compile_mail
+from mailer.message.content import Content
+from mailer.message.headers import digest_headers, notice_headers, reader_headers
+from mailer.message.look import Look
+from mailer.message.marker import ReaderField
+from mailer.templating import Templates
+
+LOOK = Look(
+    slug="gazette",
+    title="The Harbour Gazette",
+    language="en",
+    from_name="The Harbour Gazette",
+    from_address="news@gazette.example",
+    reply_to=None,
+    postal_address="1 Quay Street\nMerrowhaven",
+    logo_url=None,
+    color="#14507a",
+    publisher="Merrowhaven Press",
+)
+FIELDS = {
+    ReaderField.GREETING: "Hello Anna,",
+    ReaderField.UNSUBSCRIBE: "https://mail.gazette.example/unsubscribe/token",
+    ReaderField.CONFIRM: "https://mail.gazette.example/confirm/token",
+    ReaderField.NOTME: "https://mail.gazette.example/not-me/token",
+    ReaderField.PREFERENCES: "https://mail.gazette.example/preferences/token",
+}
+BASE_URL = "https://mail.gazette.example"
+
+
+def look(**values: Any) -> Look:
+    """The look, with `values` in place of some of its own."""
+    return replace(LOOK, **values)
+
+
+def piece(number: int = 1, **values: Any) -> Piece:
+    """A piece of news."""
+    defaults: dict[str, Any] = {
+        "article_id": number,
+        "title": f"Story {number}",
+        "url": f"https://gazette.example/news/{number}",
+        "summary_html": f"<p>What happened in story {number}.</p>",
+        "author": "Ines Calloway",
+        "image_url": None,
+        "published_at": datetime(2026, 11, 23, 22, 0, tzinfo=UTC),
+    }
+    return Piece(**(defaults | values))
+
+
+def always(letter: str) -> Callable[[int], bytes]:
+    """Randomness that is the same each time."""
+    return lambda length: letter.encode() * length
+
+
+def edition(*pieces: Piece, templates: Templates | None = None, **values: Any) -> Content:
+    """The content of an edition with these pieces."""
+    defaults: dict[str, Any] = {
+        "look": LOOK,
+        "more_count": 0,
+        "slot_date": date(2026, 11, 24),
+        "zone": ZoneInfo("Asia/Yerevan"),
+        "base_url": BASE_URL,
+        "random": always("x"),
+    }
+    return render_edition(templates or Templates(), pieces=pieces, **(defaults | values))
+
+
+def digest_mail(content: Content) -> bytes:
+    """The bytes of a digest with this content, as they go to one reader."""
+    headers = digest_headers(
+        digest_id=1,
+        slug=LOOK.slug,
+        title=LOOK.title,
+        list_id="gazette.gazette.example",
+        from_address=content.from_address,
+        help_url=f"{BASE_URL}/preferences",
+    )
+    return _mail(
+        content,
+        headers,
+        reader_headers(delivery_id=1, unsubscribe_url=FIELDS[ReaderField.UNSUBSCRIBE]),
+    )
+
+
+def notice_mail(content: Content) -> bytes:
+    """The bytes of a notice with this content."""
+    return _mail(content, notice_headers(title=LOOK.title, list_id="gazette.gazette.example"), ())
+
+
+def _mail(content: Content, headers: Any, personal: Any) -> bytes:
+    compiled = compile_mail(content, headers)
+    return compiled.render(
+        to="anna@reader.example",
+        message_id="<d1.abc@gazette.example>",
+        date=datetime(2026, 11, 24, 6, 0, tzinfo=UTC),
+        headers=personal,
+        fields={name: FIELDS[name] for name in compiled.fields},
+    )
