@@ -4,6 +4,7 @@ The changes stand in tests/mutants.toml, the promises in docs/promises.md. Run b
 names of tests as arguments only the mutants whose test holds one of them.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -49,31 +50,37 @@ def changed(text: str, mutant: Mutant) -> str:
     return text.replace(mutant.old, mutant.new)
 
 
+def is_red(tree: Path, test: str) -> bool:
+    """Whether the test fails on the tree as it is.
+
+    Raises:
+        RuntimeError: the test could not be run, which proves nothing.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", test],
+        cwd=tree,
+        # The copy has to win over the checkout, which is installed in this environment.
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode not in {0, TESTS_FAILED}:
+        raise RuntimeError(f"{test} could not be run:\n{done.stdout}")
+    return done.returncode == TESTS_FAILED
+
+
 def notices(tree: Path, mutant: Mutant) -> bool:
     """Whether the mutant's test fails on the changed tree."""
     path = tree / mutant.file
     before = path.read_text()
     path.write_text(changed(before, mutant))
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", mutant.test],
-            cwd=tree,
-            # The copy has to win over the checkout, which is installed in this environment.
-            env={
-                "PYTHONPATH": str(tree),
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        return is_red(tree, mutant.test)
     finally:
         path.write_text(before)
-    if done.returncode not in {0, TESTS_FAILED}:
-        raise RuntimeError(f"{mutant.test} could not be run:\n{done.stdout}")
-    return done.returncode == TESTS_FAILED
 
 
 def main(wanted: list[str]) -> int:
@@ -88,6 +95,10 @@ def main(wanted: list[str]) -> int:
                 shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, tree / name)
+        for test in dict.fromkeys(one.test for one in chosen):
+            if is_red(tree, test):
+                print(f"error: {test} is red without any change; mend it first", file=sys.stderr)
+                return 1
         for mutant in chosen:
             noticed = notices(tree, mutant)
             survived += not noticed
