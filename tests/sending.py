@@ -1,4 +1,4 @@
-"""Senders for tests: how they are configured, and running one in a thread."""
+"""What tests of sending share: a digest to send, a sender in a thread, and how it went."""
 
 import threading
 from collections.abc import Iterator
@@ -6,9 +6,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.delivery import ledger
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import SendConfig, Sender
+from mailer.models import Digest, DigestStatus
+from mailer.tokens import Keys
+from tests import factories
 
 BASE_URL = "https://news.example"
 
@@ -46,3 +53,26 @@ def sending(sender: Sender) -> Iterator[Sender]:
         thread.join(40)
     assert not thread.is_alive()
     assert not fault, fault
+
+
+def build(database: Database, keys: Keys, readers: int) -> int:
+    """A digest that is being sent to reader1@example.com and so on; its id."""
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest)
+        for subscription in factories.readers(session, keys, schedule, readers):
+            factories.delivery(session, edition, subscription)
+        found: int = digest.id
+        return found
+
+
+def is_sent(database: Database, digest_id: int) -> bool:
+    with database.read() as session:
+        found = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
+        return found is DigestStatus.SENT
+
+
+def counts(database: Database, digest_id: int) -> ledger.Counts:
+    with database.read() as session:
+        return ledger.counts(session, digest_id)

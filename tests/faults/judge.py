@@ -9,8 +9,6 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.delivery import ledger
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Subscriber
-from mailer.tokens import Keys
-from tests import factories
 from tests.processes import accepted
 
 
@@ -68,21 +66,3 @@ def judge(database: Database, digest_id: int, file: Path) -> Judgement:
         counts=counts,
         status=status,
     )
-
-
-def build(database: Database, keys: Keys, readers: int) -> int:
-    """A digest that is being sent to so many readers; its id."""
-    with database.write() as session:
-        schedule = factories.schedule(session, factories.newsletter(session))
-        digest = factories.digest(session, schedule)
-        edition = factories.edition(session, digest)
-        for subscription in factories.readers(session, keys, schedule, readers):
-            factories.delivery(session, edition, subscription)
-        found: int = digest.id
-        return found
-
-
-def is_over(database: Database, digest_id: int) -> bool:
-    with database.read() as session:
-        status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
-        return status is DigestStatus.SENT

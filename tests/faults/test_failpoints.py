@@ -11,8 +11,9 @@ import pytest
 from mailer.db import Database
 from mailer.models import DigestStatus
 from mailer.tokens import Keys
-from tests.faults.judge import Judgement, build, is_over, judge
+from tests.faults.judge import Judgement, judge
 from tests.processes import receiving, working
+from tests.sending import build, is_sent
 from tests.waiting import wait_until
 
 READERS = 12
@@ -29,7 +30,7 @@ def killed_at(
         with working(database, keys, port, log, failpoint=place, **settings) as first:
             assert first.wait(30) == -signal.SIGKILL, log.read_text()
         with working(database, keys, port, log, **settings):
-            wait_until(lambda: is_over(database, digest_id), 30)
+            wait_until(lambda: is_sent(database, digest_id), 30)
     found = judge(database, digest_id, file)
     assert found.status is DigestStatus.SENT
     assert found.adds_up

@@ -12,8 +12,9 @@ from pathlib import Path
 from mailer.db import Database
 from mailer.models import DigestStatus
 from mailer.tokens import Keys
-from tests.faults.judge import build, is_over, judge
+from tests.faults.judge import judge
 from tests.processes import accepted, receiving, start_worker, working
+from tests.sending import build, is_sent
 from tests.waiting import wait_until
 
 READERS = 1000
@@ -31,7 +32,7 @@ def test_twenty_kills_lose_nobody(database: Database, keys: Keys, fast_folder: P
     chance = random.Random()
     with receiving(file, delay=SLOWNESS) as port:
         for kill in range(KILLS):
-            assert not is_over(database, digest_id), f"all was sent before kill {kill}"
+            assert not is_sent(database, digest_id), f"all was sent before kill {kill}"
             before = len(accepted(file))
             worker = start_worker(database, keys, port, log)
             try:
@@ -42,7 +43,7 @@ def test_twenty_kills_lose_nobody(database: Database, keys: Keys, fast_folder: P
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
         with working(database, keys, port, log):
-            wait_until(lambda: is_over(database, digest_id), 40)
+            wait_until(lambda: is_sent(database, digest_id), 40)
     found = judge(database, digest_id, file)
     assert found.lost == set()
     assert found.strangers == set()

@@ -6,11 +6,19 @@ import pytest
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.delivery import retry, send
 from mailer.delivery.mail import Composer
 from mailer.delivery.send import Sender
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests.sending import BASE_URL, config
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Senders look for work, and for a relay that failed, ten times as often as in real life."""
+    monkeypatch.setattr(send, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.1)
 
 
 @pytest.fixture

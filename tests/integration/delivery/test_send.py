@@ -1,45 +1,72 @@
 """The send loop against a relay on loopback, with the ledger in a real database."""
 
+import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
+from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import ledger
-from mailer.delivery.mail import Composer
+from mailer.delivery import ledger, send
+from mailer.delivery.mail import Composer, Letter
+from mailer.delivery.pulse import Pulse
+from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import Sender
-from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice
+from mailer.models import (
+    Delivery,
+    DeliveryStatus,
+    Installation,
+    Notice,
+    NoticeKind,
+    Subscriber,
+    Subscription,
+    Worker,
+)
 from mailer.tokens import Keys, Purpose
 from tests import factories
 from tests.factories import NOW
-from tests.receiver import fine, receiver
-from tests.sending import sending
+from tests.receiver import Answer, fine, receiver
+from tests.sending import BASE_URL, build, counts, is_sent, sending
 from tests.waiting import wait_until
 
 MakeSender = Callable[..., Sender]
+S = DeliveryStatus
+
+AT_ONCE = RetryPlan((timedelta(0),), timedelta(hours=1))
 
 
-def build(database: Database, keys: Keys, readers: int) -> int:
-    """A digest that is being sent to so many readers; its id."""
-    with database.write() as session:
-        schedule = factories.schedule(session, factories.newsletter(session))
-        digest = factories.digest(session, schedule)
-        edition = factories.edition(session, digest)
-        for subscription in factories.readers(session, keys, schedule, readers):
-            factories.delivery(session, edition, subscription)
-        return digest.id
+def address(number: int) -> str:
+    return f"reader{number}@example.com"
 
 
-def status_of(database: Database, digest_id: int) -> DigestStatus:
+def row(database: Database, number: int = 1) -> Delivery:
     with database.read() as session:
-        return session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
+        return session.scalars(
+            select(Delivery)
+            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+            .where(Subscriber.address == address(number))
+        ).one()
 
 
-def counts(database: Database, digest_id: int) -> ledger.Counts:
-    with database.read() as session:
-        return ledger.counts(session, digest_id)
+def at(verb: str, said: str | None, *, times: int = 10**6, reader: str = "") -> Answer:
+    """Answers `verb` with `said` so many times, for one reader where it is given."""
+    left = [times]
+
+    def answer(asked: str, argument: str) -> str | None:
+        if asked == verb and reader in argument and left[0] > 0:
+            left[0] -= 1
+            return said
+        return fine(asked, argument)
+
+    return answer
+
+
+# The good way.
 
 
 def test_every_reader_gets_the_digest_once(
@@ -47,10 +74,723 @@ def test_every_reader_gets_the_digest_once(
 ) -> None:
     digest_id = build(database, keys, 50)
     with receiver() as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: status_of(database, digest_id) is DigestStatus.SENT)
-    assert relay.recipients == sorted(f"reader{n}@example.com" for n in range(1, 51))
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.recipients == sorted(address(number) for number in range(1, 51))
     assert len({mail.header("Message-ID") for mail in relay.mails}) == 50
     found = counts(database, digest_id)
     assert (found.total, found.sent, found.in_doubt) == (50, 50, 0)
     assert 1 <= relay.connections <= 4
     assert relay.count("QUIT") == relay.connections
+    assert relay.count("RSET") == 0
+
+
+def test_a_reader_s_mail_has_links_of_their_own(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 2)
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    for mail in relay.mails:
+        with database.read() as session:
+            delivery, public_id = session.execute(
+                select(Delivery, Subscription.public_id)
+                .join(Subscription, Subscription.id == Delivery.subscription_id)
+                .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+                .where(Subscriber.address == mail.recipient)
+            ).one()
+        url = (mail.header("List-Unsubscribe") or "").strip("<>")
+        token = url.removeprefix(f"{BASE_URL}/unsubscribe/")
+        assert keys.read(token, Purpose.UNSUBSCRIBE, NOW) == public_id
+        assert mail.header("To") == mail.recipient
+        assert mail.sender == "daily@news.example"
+        assert mail.header("X-Mailer-Delivery") == str(delivery.id)
+        assert mail.header("X-Mailer-Digest") == str(digest_id)
+        assert mail.header("Message-ID") == keys.message_id(
+            "delivery", delivery.id, delivery.created_at, "news.example"
+        )
+        assert token in mail.data.decode()
+
+
+def test_a_confirmation_carries_links_that_expire_with_the_sign_up(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    content = {
+        "html": "<p>XKGREETINGZ</p><a href='XKCONFIRMZ'>Yes</a><a href='XKNOTMEZ'>No</a>",
+        "text": "XKCONFIRMZ XKNOTMEZ",
+    }
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        signup = factories.signup(session, keys, schedule, name="Visit evil.example")
+        notice = factories.notice(session, keys, signup_id=signup.id, **content)
+        public_id, expires = signup.public_id, signup.expires_at
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: relay.mails)
+    [mail] = relay.mails
+    text = mail.data.decode().replace("=\r\n", "")
+    assert "evil.example" not in text
+    for path, purpose in (("confirm", Purpose.CONFIRM), ("not-me", Purpose.NOT_ME)):
+        token = text.partition(f"{BASE_URL}/{path}/")[2].partition("'")[0]
+        assert keys.read(token, purpose, expires - timedelta(seconds=1)) == public_id
+        assert keys.make(purpose, public_id, expires) == token
+    with database.read() as session:
+        assert session.get_one(Notice, notice.id).status is S.SENT
+
+
+def test_a_preferences_link_lives_one_hour(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with database.write() as session:
+        reader = factories.subscriber(session, keys)
+        factories.notice(
+            session,
+            keys,
+            reader.address,
+            kind=NoticeKind.PREFERENCES,
+            subscriber_id=reader.id,
+            html="<a href='XKPREFERENCESZ'>Go</a>",
+            text="XKPREFERENCESZ",
+        )
+        token = keys.make(Purpose.PREFERENCES, reader.public_id, NOW + timedelta(hours=1))
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: relay.mails)
+    assert f"{BASE_URL}/preferences/{token}" in relay.mails[0].data.decode().replace("=\r\n", "")
+
+
+def test_a_retry_is_the_same_mail(database: Database, keys: Keys, make_sender: MakeSender) -> None:
+    digest_id = build(database, keys, 1)
+    # Taken, but the answer never comes: the second copy must be recognised as the first.
+    with (
+        receiver(at("DOT", None, times=1)) as relay,
+        sending(make_sender(relay.port, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    first, second = relay.mails
+    assert first.data == second.data
+    found = row(database)
+    assert (found.status, found.in_doubt, found.attempts) == (S.SENT, 1, 2)
+
+
+def test_connections_are_used_again_and_changed_in_time(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 21)
+    with (
+        receiver() as relay,
+        sending(make_sender(relay.port, connections=1, messages_per_connection=5)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.connections == 5
+    assert len(relay.mails) == 21
+
+
+def test_what_is_queued_later_is_found_at_once_when_the_sender_is_woken(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(send, "LOOK_SECONDS", 1000.0)
+    with receiver() as relay, sending(make_sender(relay.port)) as sender:
+        wait_until(lambda: not sender._hungry)
+        with database.write() as session:
+            factories.notice(session, keys)
+        sender.wake()
+        wait_until(lambda: relay.mails, 5)
+
+
+def test_what_is_queued_by_others_is_found_within_seconds(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with receiver() as relay, sending(make_sender(relay.port)) as sender:
+        wait_until(lambda: not sender._hungry)
+        with database.write() as session:
+            factories.notice(session, keys)
+        wait_until(lambda: relay.mails, 5)
+
+
+# What the relay refuses.
+
+
+def test_one_reader_s_refusal_fails_that_reader_only(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 10)
+    answer = at("RCPT", f"550 5.1.1 <{address(5)}>: unknown", reader=address(5))
+    with receiver(answer) as relay, sending(make_sender(relay.port, connections=1)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert counts(database, digest_id) == ledger.Counts(10, 0, 9, 1, 0, 0, 0, 0)
+    found = row(database, 5)
+    assert (found.status, found.step, found.code) == (S.FAILED, "rcpt", 550)
+    assert found.reply == "5.1.1 <***>: unknown"
+    assert (relay.connections, relay.count("RSET")) == (1, 1)
+    assert address(5) not in relay.recipients
+
+
+def test_a_greylisted_reader_is_tried_again_later(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 3)
+    answer = at("RCPT", "450 4.2.0 greylisted", times=1, reader=address(2))
+    plan = RetryPlan((timedelta(seconds=1),), timedelta(hours=1))
+    with receiver(answer) as relay, sending(make_sender(relay.port, retry=plan)):
+        wait_until(lambda: counts(database, digest_id).sent == 2)
+        wait_until(lambda: row(database, 2).attempts == 1)
+        wait_until(lambda: is_sent(database, digest_id))
+    assert row(database, 2).attempts == 2
+    assert len(relay.mails) == 3
+
+
+def test_a_reader_who_is_always_deferred_is_given_up(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 1)
+    plan = RetryPlan((timedelta(0), timedelta(hours=2)), timedelta(hours=1))
+    with (
+        receiver(at("RCPT", "450 4.2.0 not today")) as relay,
+        sending(make_sender(relay.port, retry=plan)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = row(database)
+    assert (found.status, found.attempts, found.reply) == (S.FAILED, 2, "4.2.0 not today")
+
+
+@pytest.mark.parametrize("said", ["550 5.7.1 you may not", "530 5.7.0 authenticate first"])
+def test_a_relay_that_refuses_us_blames_nobody(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    caplog: pytest.LogCaptureFixture,
+    said: str,
+) -> None:
+    digest_id = build(database, keys, 20)
+    with (
+        receiver(at("MAIL", said)) as relay,
+        sending(make_sender(relay.port)),
+        caplog.at_level(logging.ERROR),
+    ):
+        wait_until(lambda: "the relay refuses us" in caplog.text)
+        wait_until(lambda: counts(database, digest_id).pending == 20)
+        wait_until(lambda: row(database).status is S.QUEUED)
+    assert relay.count("MAIL") <= 8
+    assert relay.count("RCPT") == 0
+    assert row(database).attempts == 0
+
+
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize("said", ["421 4.3.2 shutting down", None])
+def test_a_relay_that_goes_away_once_is_found_again(
+    database: Database, keys: Keys, make_sender: MakeSender, verb: str, said: str | None
+) -> None:
+    digest_id = build(database, keys, 6)
+    with (
+        receiver(at(verb, said, times=1)) as relay,
+        sending(make_sender(relay.port, connections=1, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    doubtful = verb == "DOT" and said is None
+    found = counts(database, digest_id)
+    assert (found.sent, found.failed) == (6, 0)
+    assert found.in_doubt == (1 if doubtful else 0)
+    assert len(relay.mails) == (7 if doubtful else 6)
+
+
+def test_a_relay_that_never_answers_the_dot_gets_two_copies_and_no_more(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 1)
+    with (
+        receiver(at("DOT", None)) as relay,
+        sending(make_sender(relay.port, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = row(database)
+    assert (found.status, found.in_doubt, found.step) == (S.UNKNOWN, 2, "dot")
+    assert len(relay.mails) == 2
+
+
+def test_with_hold_a_mail_in_doubt_stays(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 1)
+    with receiver(at("DOT", None)) as relay, sending(make_sender(relay.port, resend=False)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert (row(database).status, row(database).in_doubt) == (S.UNKNOWN, 1)
+    assert len(relay.mails) == 1
+
+
+def test_a_connection_that_was_closed_while_idle_is_opened_anew_without_a_word(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    digest_id = build(database, keys, 5)
+    here = threading.local()
+
+    def one_mail_a_connection(verb: str, argument: str) -> str | None:
+        if verb == "MAIL":
+            here.mails = getattr(here, "mails", 0) + 1
+            if here.mails > 1:
+                return None
+        return fine(verb, argument)
+
+    with (
+        receiver(one_mail_a_connection) as relay,
+        sending(make_sender(relay.port, connections=1)),
+        caplog.at_level(logging.WARNING),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.connections == 5
+    assert len(relay.mails) == 5
+    assert "relay failed" not in caplog.text
+    assert row(database, 5).attempts == 1
+
+
+def test_a_relay_that_cannot_be_reached_is_left_alone_and_nobody_is_charged(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    free_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    digest_id = build(database, keys, 5)
+    with caplog.at_level(logging.WARNING), sending(make_sender(free_port)):
+        wait_until(lambda: "the relay failed" in caplog.text)
+        wait_until(lambda: row(database).status is S.QUEUED)
+        with receiver(port=free_port) as relay:
+            wait_until(lambda: is_sent(database, digest_id))
+            assert len(relay.mails) == 5
+    assert row(database).attempts == 1
+
+
+# What we cannot send.
+
+
+def change_reader(database: Database, number: int, new: str) -> None:
+    with database.write() as session:
+        session.execute(
+            update(Subscriber).where(Subscriber.address == address(number)).values(address=new)
+        )
+
+
+def delivery_to(database: Database, to: str) -> Delivery:
+    with database.read() as session:
+        return session.scalars(
+            select(Delivery)
+            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+            .where(Subscriber.address == to)
+        ).one()
+
+
+def test_a_local_part_outside_ascii_goes_where_smtputf8_is_offered(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 1)
+    change_reader(database, 1, "արամ@example.com")
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.recipients == ["արամ@example.com"]
+    assert any("SMTPUTF8" in command for command in relay.commands)
+
+
+def test_a_local_part_outside_ascii_fails_alone_where_smtputf8_is_not_offered(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 3)
+    change_reader(database, 2, "արամ@example.com")
+    with receiver(at("EHLO", "250 relay")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = delivery_to(database, "արամ@example.com")
+    assert found.status is S.FAILED
+    assert (found.reply or "").startswith("unsupported_eai")
+    assert relay.recipients == [address(1), address(3)]
+
+
+def test_an_international_domain_is_sent_as_a_labels(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 1)
+    change_reader(database, 1, "aram@օրինակ.example")
+    with receiver(at("EHLO", "250 relay")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.recipients[0].isascii()
+
+
+def test_a_mail_that_is_larger_than_the_relay_takes_is_not_begun(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 2)
+    with (
+        receiver(at("EHLO", "250-relay\r\n250 SIZE 100")) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.count("MAIL") == 0
+    assert counts(database, digest_id).failed == 2
+    assert "100" in (row(database).reply or "")
+
+
+@pytest.mark.parametrize("bad", ["no address", "a b@example.com", "x@example.com>\r\nRCPT TO:<y"])
+def test_an_address_that_cannot_be_written_fails_alone(
+    database: Database, keys: Keys, make_sender: MakeSender, bad: str
+) -> None:
+    digest_id = build(database, keys, 3)
+    change_reader(database, 2, bad)
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert delivery_to(database, bad).status is S.FAILED
+    assert relay.recipients == [address(1), address(3)]
+
+
+def test_a_fault_in_composing_fails_one_reader_only(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest_id = build(database, keys, 5)
+    whole = Composer.compose
+
+    def compose(self: Composer, letter: Letter, *, utf8: bool) -> Any:
+        if letter.address == address(3):
+            raise RuntimeError("a fault of ours")
+        return whole(self, letter, utf8=utf8)
+
+    monkeypatch.setattr(Composer, "compose", compose)
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = row(database, 3)
+    assert (found.status, found.step) == (S.FAILED, "compose")
+    assert "RuntimeError" in (found.reply or "")
+    assert len(relay.mails) == 4
+
+
+def test_an_edition_that_cannot_be_composed_fails_with_its_reason(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 2)
+    with database.write() as session:
+        session.execute(update(factories.Edition).values(html="xk broken XK marker"))
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.count("MAIL") == 0
+    assert counts(database, digest_id).failed == 2
+    assert "template" in (row(database).reply or "")
+
+
+def test_a_confirmation_whose_sign_up_is_gone_fails(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with database.write() as session:
+        notice = factories.notice(session, keys, html="XKCONFIRMZ", text="XKCONFIRMZ")
+    with receiver() as relay, sending(make_sender(relay.port)):
+
+        def failed() -> bool:
+            with database.read() as session:
+                return session.get_one(Notice, notice.id).status is S.FAILED
+
+        wait_until(failed)
+    assert relay.count("MAIL") == 0
+
+
+# What changes while a mail is on its way.
+
+
+def when(verb: str, reader: str, do: Callable[[], None]) -> Answer:
+    """Does something when the relay is first asked about this reader, before it answers."""
+    done: list[str] = []
+
+    def answer(asked: str, argument: str) -> str | None:
+        if asked == verb and reader in argument and not done:
+            done.append(argument)
+            do()
+        return fine(asked, argument)
+
+    return answer
+
+
+def test_a_reader_who_leaves_before_the_dot_gets_no_mail(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 5)
+
+    def leave() -> None:
+        with database.write() as session:
+            session.execute(
+                update(Subscription)
+                .where(Subscription.id == row(database, 3).subscription_id)
+                .values(left_at=utc_now())
+            )
+
+    with (
+        receiver(when("RCPT", address(3), leave)) as relay,
+        sending(make_sender(relay.port, connections=1)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = row(database, 3)
+    assert (found.status, found.reply) == (S.SKIPPED, "left")
+    assert address(3) not in relay.recipients
+    assert len(relay.mails) == 4
+
+
+def test_pause_stops_what_has_not_started(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 10)
+
+    def pause() -> None:
+        with database.write() as session:
+            session.execute(update(Installation).values(paused_at=NOW))
+
+    with (
+        receiver(when("RCPT", address(3), pause)) as relay,
+        sending(make_sender(relay.port, connections=1)),
+    ):
+        wait_until(lambda: counts(database, digest_id).sent == 2)
+        wait_until(lambda: row(database, 3).status is S.QUEUED)
+        with database.write() as session:
+            session.execute(update(Installation).values(paused_at=None))
+        wait_until(lambda: is_sent(database, digest_id))
+    assert len(relay.mails) == 10
+    assert counts(database, digest_id).in_doubt == 0
+
+
+def test_a_cancelled_digest_stops(database: Database, keys: Keys, make_sender: MakeSender) -> None:
+    digest_id = build(database, keys, 10)
+
+    def cancel() -> None:
+        with database.write() as session:
+            ledger.cancel_digest(session, digest_id, NOW)
+
+    with (
+        receiver(when("RCPT", address(3), cancel)) as relay,
+        sending(make_sender(relay.port, connections=1)),
+    ):
+        wait_until(lambda: counts(database, digest_id).pending == 0)
+    assert relay.recipients == [address(1), address(2)]
+    assert counts(database, digest_id).cancelled == 8
+
+
+# Faults of ours.
+
+
+def test_while_nothing_can_be_recorded_nothing_starts(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    digest_id = build(database, keys, 30)
+    broken = threading.Event()
+    whole = ledger.record
+    refused: list[int] = []
+
+    def record(*arguments: Any) -> None:
+        if broken.is_set() and arguments[1]:
+            refused.append(len(arguments[1]))
+            raise OperationalError("UPDATE delivery", None, Exception("disk full"))
+        whole(*arguments)
+
+    def accept(mail: object) -> None:
+        if len(relay.mails) == 9:
+            broken.set()
+
+    monkeypatch.setattr(ledger, "record", record)
+    with receiver(accept=accept) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: len(refused) >= 3)
+        while_broken = len(relay.mails)
+        wait_until(lambda: len(refused) >= 5)
+        assert len(relay.mails) == while_broken <= 9 + 4
+        broken.clear()
+        wait_until(lambda: is_sent(database, digest_id))
+    assert len(relay.mails) == 30
+    assert counts(database, digest_id) == ledger.Counts(30, 0, 30, 0, 0, 0, 0, 0)
+    assert caplog.text.count("the database cannot be used") == 1
+
+
+def test_a_commit_whose_answer_is_lost_sends_nothing_twice(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest_id = build(database, keys, 10)
+    whole = ledger.start
+    lost: list[int] = []
+
+    def start(session: Any, worker_id: int, rows: Any, now: Any) -> Any:
+        granted = whole(session, worker_id, rows, now)
+        if granted and not lost:
+            lost.append(len(granted))
+            session.commit()
+            raise OperationalError("COMMIT", None, Exception("the answer was lost"))
+        return granted
+
+    monkeypatch.setattr(ledger, "start", start)
+    with receiver() as relay, sending(make_sender(relay.port, connections=2)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert lost
+    assert len(relay.mails) == 10
+    assert counts(database, digest_id) == ledger.Counts(10, 0, 10, 0, 0, 0, 0, 0)
+
+
+def test_a_fault_in_the_loop_loses_no_outcome(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest_id = build(database, keys, 10)
+    whole = Sender._take
+    failed: list[int] = []
+
+    def take(self: Sender, lane: Any, event: Any) -> None:
+        whole(self, lane, event)
+        if len(relay.mails) >= 3 and not failed:
+            failed.append(1)
+            raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Sender, "_take", take)
+    with (
+        receiver() as relay,
+        sending(make_sender(relay.port, connections=2, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    found = counts(database, digest_id)
+    assert failed
+    assert found.sent == 10
+    assert len(relay.mails) - 10 <= found.in_doubt <= 2
+
+
+def test_a_worker_that_others_may_hold_for_dead_starts_nothing(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest_id = build(database, keys, 10)
+    alive = threading.Event()
+    alive.set()
+    monkeypatch.setattr(Pulse, "alive", property(lambda self: alive.is_set()))
+
+    def accept(mail: object) -> None:
+        if len(relay.mails) == 2:
+            alive.clear()
+
+    with receiver(accept=accept) as relay, sending(make_sender(relay.port, connections=1)):
+        wait_until(lambda: counts(database, digest_id).sent == 3)
+        wait_until(lambda: relay.count("DATA") == 4)
+        assert len(relay.mails) == 3
+        alive.set()
+        wait_until(lambda: is_sent(database, digest_id))
+    assert len(relay.mails) == 10
+
+
+def test_a_worker_that_was_held_for_dead_goes_on_under_another_id(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 10)
+
+    def declare_dead() -> None:
+        with database.write() as session:
+            workers = session.scalars(select(Worker.id)).all()
+            ledger.recover(session, workers, resend=True, now=NOW)
+            session.execute(update(Worker).values(stopped_at=NOW))
+
+    with (
+        receiver(when("RCPT", address(3), declare_dead)) as relay,
+        sending(make_sender(relay.port, connections=1, lease_seconds=2)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert len(relay.mails) == 10
+    assert counts(database, digest_id).in_doubt == 0
+
+
+# The end.
+
+
+def test_told_to_stop_it_finishes_what_is_on_its_way_and_gives_back_the_rest(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 50)
+    go_on = threading.Event()
+
+    def slow(verb: str, argument: str) -> str | None:
+        if verb == "DOT" and len(relay.mails) >= 4:
+            go_on.wait(20)
+        return fine(verb, argument)
+
+    with receiver(slow) as relay:
+        with sending(make_sender(relay.port)) as sender:
+            wait_until(lambda: len(sender._lanes.busy) == 4 and len(relay.mails) == 4)
+            wait_until(lambda: all(lane.started for lane in sender._lanes.busy))
+            threading.Timer(0.5, go_on.set).start()
+        found = counts(database, digest_id)
+    assert found.sent == len(relay.mails) == 8
+    assert found.in_doubt == 0
+    with database.read() as session:
+        held = session.scalars(select(Delivery.id).where(Delivery.status == S.CLAIMED)).all()
+        assert held == []
+        assert session.scalars(select(Worker.stopped_at)).one() is not None
+
+
+def test_what_is_not_answered_in_time_is_in_doubt_and_named(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(send, "DRAIN_SECONDS", 0.5)
+    digest_id = build(database, keys, 50)
+    go_on = threading.Event()
+
+    def silent(verb: str, argument: str) -> str | None:
+        if verb == "DOT":
+            go_on.wait(20)
+        return fine(verb, argument)
+
+    with receiver(silent) as relay:
+        with sending(make_sender(relay.port)) as sender:
+            wait_until(lambda: len(sender._lanes.busy) == 4)
+            wait_until(lambda: all(lane.started for lane in sender._lanes.busy))
+            rows = [lane.letter.claim.row.id for lane in sender._lanes.busy if lane.letter]
+        found = counts(database, digest_id)
+        go_on.set()
+    assert found.in_doubt == 4
+    assert found.pending == 50
+    for row_id in rows:
+        assert f"in doubt: delivery {row_id}" in caplog.text
+
+
+def test_two_senders_share_the_work(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 200)
+    with (
+        receiver() as relay,
+        sending(make_sender(relay.port)),
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert relay.recipients == sorted(address(number) for number in range(1, 201))
+    assert counts(database, digest_id).in_doubt == 0
+
+
+def test_the_password_and_the_address_are_in_no_log(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    digest_id = build(database, keys, 2)
+    answer = at("RCPT", f"421 4.7.0 {address(1)} is blocked", times=1)
+    with (
+        caplog.at_level(logging.DEBUG, "mailer"),
+        receiver(answer) as relay,
+        sending(make_sender(relay.port, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert "the relay failed" in caplog.text
+    assert "reader1" not in caplog.text

@@ -1,0 +1,581 @@
+"""The ledger on both databases: who may take a row, when it may go, and what becomes of it."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session
+
+from mailer.db import Database
+from mailer.delivery import heartbeat, ledger
+from mailer.delivery.change import Outcome, RowId
+from mailer.models import (
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Edition,
+    Installation,
+    Newsletter,
+    Notice,
+    NoticeKind,
+    Schedule,
+    Subscriber,
+    Subscription,
+    SuppressionReason,
+    Worker,
+    WorkerRole,
+)
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+S = DeliveryStatus
+LATER = NOW + timedelta(minutes=5)
+
+
+class House:
+    """A newsletter with a digest that is being sent, and two workers."""
+
+    def __init__(self, session: Session, keys: Keys) -> None:
+        self.session, self.keys = session, keys
+        self.newsletter: Newsletter = factories.newsletter(session)
+        self.schedule: Schedule = factories.schedule(session, self.newsletter)
+        self.digest: Digest = factories.digest(session, self.schedule)
+        self.edition: Edition = factories.edition(session, self.digest)
+        self.worker: int = factories.worker(session).id
+        self.other: int = factories.worker(session).id
+        self._number = 0
+
+    def delivery(self, **values: Any) -> Delivery:
+        self._number += 1
+        reader = factories.reader(
+            self.session, self.keys, self.schedule, f"r{self._number}@example.com"
+        )
+        return factories.delivery(self.session, self.edition, reader, **values)
+
+    def notice(self, **values: Any) -> Notice:
+        self._number += 1
+        return factories.notice(self.session, self.keys, f"n{self._number}@example.com", **values)
+
+    def claim(self, limit: int = 100, worker: int | None = None) -> list[RowId]:
+        claims, _ = ledger.claim(self.session, worker or self.worker, limit, NOW)
+        return [claim.row for claim in claims]
+
+    def start(self, *rows: Delivery | Notice, worker: int | None = None) -> set[RowId]:
+        return ledger.start(self.session, worker or self.worker, [row_of(row) for row in rows], NOW)
+
+    def started(self, **values: Any) -> Delivery:
+        row = self.delivery(**values)
+        self.claim()
+        assert self.start(row)
+        return row
+
+    def record(self, row: Delivery | Notice, status: S, **values: Any) -> None:
+        defaults: dict[str, Any] = {"step": "dot", "code": 250, "reply": "ok"}
+        ledger.record(
+            self.session,
+            [Outcome(row_of(row), values.pop("worker", self.worker), status, **defaults | values)],
+            NOW,
+        )
+
+    def now(self, row: Delivery | Notice) -> Any:
+        self.session.refresh(row)
+        return row
+
+    def counts(self) -> ledger.Counts:
+        return ledger.counts(self.session, self.digest.id)
+
+
+def row_of(row: Delivery | Notice) -> RowId:
+    return RowId(type(row), row.id)
+
+
+@pytest.fixture
+def house(database: Database, keys: Keys) -> Iterator[House]:
+    with database.write() as session:
+        yield House(session, keys)
+
+
+# Claiming.
+
+
+def test_a_claim_takes_what_waits_and_dates_it(house: House) -> None:
+    row = house.delivery()
+    claims, skipped = ledger.claim(house.session, house.worker, 10, NOW)
+    assert [(claim.row, claim.attempts, claim.first_attempt_at) for claim in claims] == [
+        (row_of(row), 0, NOW)
+    ]
+    assert skipped == 0
+    row = house.now(row)
+    assert (row.status, row.worker_id, row.attempts) == (S.CLAIMED, house.worker, 0)
+
+
+def test_what_was_attempted_before_keeps_its_date(house: House) -> None:
+    earlier = NOW - timedelta(hours=3)
+    house.delivery(status=S.DEFERRED, attempts=2, first_attempt_at=earlier)
+    claims, _ = ledger.claim(house.session, house.worker, 10, NOW)
+    assert [(claim.attempts, claim.first_attempt_at) for claim in claims] == [(2, earlier)]
+
+
+@pytest.mark.parametrize("status", [one for one in S if one not in (S.QUEUED, S.DEFERRED)])
+def test_only_what_waits_is_claimed(house: House, status: S) -> None:
+    row = house.delivery(status=status, worker_id=house.other)
+    assert house.claim() == []
+    assert house.now(row).status is status
+
+
+def test_what_is_due_later_is_not_claimed(house: House) -> None:
+    house.delivery(next_attempt_at=NOW + timedelta(seconds=1))
+    house.delivery(status=S.DEFERRED, next_attempt_at=NOW + timedelta(seconds=1))
+    assert house.claim() == []
+    assert not ledger.work_waits(house.session, NOW)
+    assert ledger.work_waits(house.session, NOW + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("status", [one for one in DigestStatus if one is not DigestStatus.SENDING])
+def test_only_a_digest_that_is_being_sent_is_claimed(house: House, status: DigestStatus) -> None:
+    house.delivery()
+    house.digest.status = status
+    house.session.flush()
+    assert house.claim() == []
+
+
+def test_a_paused_installation_claims_nothing(house: House) -> None:
+    house.delivery()
+    house.notice()
+    house.session.execute(update(Installation).values(paused_at=NOW))
+    assert house.claim() == []
+    assert not ledger.work_waits(house.session, NOW)
+
+
+def test_notices_go_first_and_the_limit_holds(house: House) -> None:
+    deliveries = [house.delivery() for _ in range(3)]
+    notices = [house.notice(next_attempt_at=NOW) for _ in range(2)]
+    assert house.claim(limit=1) == [row_of(notices[0])]
+    assert house.claim(limit=2) == [row_of(notices[1]), row_of(deliveries[0])]
+    assert house.claim(limit=9) == [row_of(deliveries[1]), row_of(deliveries[2])]
+    assert house.claim() == []
+
+
+def test_the_oldest_goes_first(house: House) -> None:
+    late = house.delivery(next_attempt_at=NOW - timedelta(minutes=1))
+    early = house.delivery(next_attempt_at=NOW - timedelta(minutes=2))
+    assert house.claim(limit=1) == [row_of(early)]
+    assert house.claim(limit=1) == [row_of(late)]
+
+
+def leave(subscription: Subscription, house: House) -> None:
+    subscription.left_at = NOW
+
+
+def pause(subscription: Subscription, house: House) -> None:
+    subscription.paused_at = NOW
+
+
+def erase(subscription: Subscription, house: House) -> None:
+    house.session.execute(
+        update(Subscriber).where(Subscriber.id == subscription.subscriber_id).values(erased_at=NOW)
+    )
+
+
+def suppress(subscription: Subscription, house: House) -> None:
+    address = house.session.scalars(
+        select(Subscriber.address).where(Subscriber.id == subscription.subscriber_id)
+    ).one()
+    factories.suppression(house.session, house.keys, address)
+
+
+def suppress_here(subscription: Subscription, house: House) -> None:
+    address = house.session.scalars(
+        select(Subscriber.address).where(Subscriber.id == subscription.subscriber_id)
+    ).one()
+    factories.suppression(house.session, house.keys, address, newsletter_id=house.newsletter.id)
+
+
+LOSSES = [
+    (leave, "left"),
+    (pause, "paused"),
+    (erase, "erased"),
+    (suppress, "suppressed"),
+    (suppress_here, "suppressed"),
+]
+
+
+@pytest.mark.parametrize(("lose", "reason"), LOSSES)
+def test_without_permission_a_row_is_skipped_and_says_why(
+    house: House, lose: Callable[[Subscription, House], None], reason: str
+) -> None:
+    row, other = house.delivery(), house.delivery()
+    lose(house.session.get_one(Subscription, row.subscription_id), house)
+    house.session.flush()
+    claims, skipped = ledger.claim(house.session, house.worker, 10, NOW)
+    assert [claim.row for claim in claims] == [row_of(other)]
+    assert skipped == 1
+    row = house.now(row)
+    assert (row.status, row.reply, row.outcome_at) == (S.SKIPPED, reason, NOW)
+
+
+def test_a_suppressed_notice_is_skipped(house: House) -> None:
+    row = house.notice()
+    factories.suppression(
+        house.session, house.keys, row.address, reason=SuppressionReason.COMPLAINED
+    )
+    assert house.claim() == []
+    assert (house.now(row).status, row.reply) == (S.SKIPPED, "suppressed")
+
+
+def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> None:
+    for _ in range(3):
+        row = house.delivery()
+        house.session.get_one(Subscription, row.subscription_id).left_at = NOW
+    last = house.delivery()
+    house.session.flush()
+    assert ledger.claim(house.session, house.worker, 2, NOW) == ([], 2)
+    claims, skipped = ledger.claim(house.session, house.worker, 2, NOW)
+    assert [claim.row for claim in claims] == [row_of(last)]
+    assert skipped == 1
+
+
+# Starting: the last check before the dot.
+
+
+def test_a_start_is_granted_and_charged(house: House) -> None:
+    row = house.delivery()
+    house.claim()
+    assert house.start(row) == {row_of(row)}
+    row = house.now(row)
+    assert (row.status, row.attempts, row.worker_id) == (S.SENDING, 1, house.worker)
+
+
+def test_a_start_of_a_notice_is_granted(house: House) -> None:
+    row = house.notice()
+    house.claim()
+    assert house.start(row) == {row_of(row)}
+    assert house.now(row).status is S.SENDING
+
+
+@pytest.mark.parametrize(("lose", "_reason"), LOSSES)
+def test_a_reader_who_lost_permission_since_the_claim_gets_no_mail(
+    house: House, lose: Callable[[Subscription, House], None], _reason: str
+) -> None:
+    row, other = house.delivery(), house.delivery()
+    house.claim()
+    lose(house.session.get_one(Subscription, row.subscription_id), house)
+    house.session.flush()
+    assert house.start(row, other) == {row_of(other)}
+    assert house.now(row).status is S.CLAIMED
+
+
+def test_a_notice_that_was_suppressed_since_the_claim_does_not_go(house: House) -> None:
+    row = house.notice(kind=NoticeKind.WELCOME)
+    house.claim()
+    factories.suppression(house.session, house.keys, row.address)
+    assert house.start(row) == set()
+
+
+@pytest.mark.parametrize("status", [one for one in DigestStatus if one is not DigestStatus.SENDING])
+def test_a_digest_that_was_stopped_since_the_claim_does_not_go(
+    house: House, status: DigestStatus
+) -> None:
+    row = house.delivery()
+    house.claim()
+    house.digest.status = status
+    house.session.flush()
+    assert house.start(row) == set()
+
+
+def test_after_pause_nothing_starts(house: House) -> None:
+    rows = [house.delivery(), house.notice()]
+    house.claim()
+    house.session.execute(update(Installation).values(paused_at=NOW))
+    assert house.start(*rows) == set()
+
+
+def test_a_claim_of_somebody_else_does_not_start(house: House) -> None:
+    row = house.delivery()
+    house.claim()
+    assert house.start(row, worker=house.other) == set()
+
+
+@pytest.mark.parametrize("status", [one for one in S if one is not S.CLAIMED])
+def test_only_a_claimed_row_starts(house: House, status: S) -> None:
+    row = house.delivery(status=status, worker_id=house.worker)
+    assert house.start(row) == set()
+    assert house.now(row).status is status
+
+
+# Outcomes.
+
+
+def test_sent_is_recorded(house: House) -> None:
+    row = house.started()
+    house.record(row, S.SENT)
+    row = house.now(row)
+    assert (row.status, row.step, row.code, row.reply) == (S.SENT, "dot", 250, "ok")
+    assert (row.outcome_at, row.attempts) == (NOW, 1)
+
+
+def test_a_refusal_before_the_dot_was_an_attempt_too(house: House) -> None:
+    row = house.delivery()
+    house.claim()
+    house.record(row, S.DEFERRED, step="rcpt", code=450, next_attempt_at=LATER)
+    row = house.now(row)
+    assert (row.status, row.attempts, row.next_attempt_at) == (S.DEFERRED, 1, LATER)
+    assert house.claim() == []
+
+
+def test_recording_twice_changes_nothing(house: House) -> None:
+    row = house.started()
+    outcome = Outcome(row_of(row), house.worker, S.UNKNOWN, "dot", None, "lost", LATER)
+    for _ in range(2):
+        ledger.record(house.session, [outcome], NOW)
+    row = house.now(row)
+    assert (row.status, row.in_doubt, row.next_attempt_at) == (S.QUEUED, 1, LATER)
+
+
+def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
+    rows = [house.started() for _ in range(8)] + [house.notice()]
+    house.claim()
+    house.start(rows[-1])
+    kinds = [S.SENT, S.SENT, S.SENT, S.FAILED, S.FAILED, S.DEFERRED, S.UNKNOWN, S.UNKNOWN, S.SENT]
+    ledger.record(
+        house.session,
+        [
+            Outcome(row_of(row), house.worker, kind, "dot", None, str(row.id), LATER)
+            if kind is S.DEFERRED
+            else Outcome(row_of(row), house.worker, kind, "dot", None, str(row.id))
+            for row, kind in zip(rows, kinds, strict=True)
+        ],
+        NOW,
+    )
+    assert [house.now(row).status for row in rows] == kinds
+    assert all(row.reply == str(row.id) for row in rows)
+    assert house.counts() == ledger.Counts(8, 1, 3, 2, 0, 2, 0, 2)
+
+
+def test_an_outcome_of_a_row_that_others_took_over_is_nothing(house: House) -> None:
+    row = house.started()
+    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.claim(worker=house.other)
+    assert house.start(row, worker=house.other)
+    house.record(row, S.FAILED)
+    assert house.now(row).status is S.SENDING
+
+
+def test_a_late_250_turns_its_own_doubt_into_sent(house: House) -> None:
+    row = house.started()
+    ledger.recover(house.session, [house.worker], resend=False, now=NOW)
+    assert house.now(row).status is S.UNKNOWN
+    house.record(row, S.SENT, worker=house.other)
+    assert house.now(row).status is S.UNKNOWN
+    house.record(row, S.SENT)
+    row = house.now(row)
+    assert (row.status, row.in_doubt) == (S.SENT, 1)
+
+
+@pytest.mark.parametrize("status", [S.DEFERRED, S.FAILED, S.UNKNOWN])
+def test_a_late_refusal_changes_no_doubt(house: House, status: S) -> None:
+    row = house.started()
+    ledger.recover(house.session, [house.worker], resend=False, now=NOW)
+    house.record(row, status, next_attempt_at=LATER if status is S.DEFERRED else None)
+    assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
+
+
+def test_a_row_in_doubt_is_sent_once_more_and_then_stays(house: House) -> None:
+    row = house.started()
+    house.record(row, S.UNKNOWN, next_attempt_at=NOW)
+    assert (house.now(row).status, row.in_doubt) == (S.QUEUED, 1)
+    house.claim()
+    house.start(row)
+    house.record(row, S.UNKNOWN, next_attempt_at=NOW)
+    assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 2)
+    assert house.claim() == []
+
+
+# Giving back and taking over.
+
+
+def test_what_is_given_back_waits_again_as_if_nothing_had_happened(house: House) -> None:
+    rows = [house.delivery(), house.delivery(), house.notice()]
+    tried = house.delivery(status=S.DEFERRED, attempts=1, first_attempt_at=NOW - timedelta(days=1))
+    house.claim()
+    ledger.release(house.session, house.worker, [row_of(rows[0])])
+    assert [house.now(row).status for row in rows] == [S.QUEUED, S.CLAIMED, S.CLAIMED]
+    ledger.release(house.session, house.other)
+    assert house.now(rows[1]).status is S.CLAIMED
+    ledger.release(house.session, house.worker)
+    for row in rows:
+        row = house.now(row)
+        assert (row.status, row.attempts, row.first_attempt_at, row.worker_id) == (
+            S.QUEUED,
+            0,
+            None,
+            None,
+        )
+    assert house.now(tried).first_attempt_at == NOW - timedelta(days=1)
+
+
+def test_what_has_started_is_not_given_back(house: House) -> None:
+    row = house.started()
+    ledger.release(house.session, house.worker)
+    assert house.now(row).status is S.SENDING
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_rows_of_silent_workers_are_taken_over(house: House, resend: bool) -> None:
+    sending, notice = house.started(), house.notice()
+    house.claim()
+    house.start(notice)
+    claimed = house.delivery()
+    house.claim()
+    alive = house.delivery()
+    house.claim(worker=house.other)
+    assert ledger.recover(house.session, [house.worker], resend=resend, now=NOW) == 2
+    assert house.now(claimed).status is S.QUEUED
+    assert (house.now(alive).status, alive.worker_id) == (S.CLAIMED, house.other)
+    for row in (sending, notice):
+        row = house.now(row)
+        assert (row.status, row.in_doubt) == (S.QUEUED if resend else S.UNKNOWN, 1)
+
+
+def test_a_row_that_killed_two_workers_stays_in_doubt(house: House) -> None:
+    row = house.started()
+    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.claim(worker=house.other)
+    house.start(row, worker=house.other)
+    ledger.recover(house.session, [house.other], resend=True, now=NOW)
+    assert (house.now(row).status, row.in_doubt, row.attempts) == (S.UNKNOWN, 2, 2)
+
+
+def test_rows_of_a_worker_that_stopped_are_found(house: House) -> None:
+    house.started()
+    assert ledger.holders_that_stopped(house.session) == frozenset()
+    heartbeat.stop(house.session, house.worker, NOW)
+    assert ledger.holders_that_stopped(house.session) == {house.worker}
+    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    assert ledger.holders_that_stopped(house.session) == frozenset()
+
+
+# Whole digests.
+
+
+def test_cancelling_stops_what_has_not_started(house: House) -> None:
+    sending = house.started()
+    claimed = house.delivery()
+    house.claim()
+    waiting = [house.delivery(), house.delivery(status=S.DEFERRED)]
+    sent = house.delivery(status=S.SENT)
+    assert ledger.cancel_digest(house.session, house.digest.id, NOW)
+    assert house.now(house.digest).status is DigestStatus.CANCELLED  # type: ignore[arg-type]
+    assert [house.now(row).status for row in (sending, claimed, *waiting, sent)] == [
+        S.SENDING,
+        S.CANCELLED,
+        S.CANCELLED,
+        S.CANCELLED,
+        S.SENT,
+    ]
+    assert house.start(claimed) == set()
+    assert not ledger.cancel_digest(house.session, house.digest.id, NOW)
+
+
+@pytest.mark.parametrize("status", [S.DEFERRED, S.UNKNOWN])
+def test_what_was_on_its_way_when_its_digest_was_cancelled_is_not_tried_again(
+    house: House, status: S
+) -> None:
+    row = house.started()
+    ledger.cancel_digest(house.session, house.digest.id, NOW)
+    house.record(row, status, next_attempt_at=LATER)
+    assert ledger.work_waits(house.session, NOW)
+    assert ledger.finish_digests(house.session, NOW) == []
+    assert house.now(row).status is S.CANCELLED
+    assert house.counts().pending == 0
+
+
+@pytest.mark.parametrize("status", [DigestStatus.SENT, DigestStatus.SKIPPED])
+def test_what_is_over_cannot_be_cancelled(house: House, status: DigestStatus) -> None:
+    house.digest.status = status
+    house.session.flush()
+    assert not ledger.cancel_digest(house.session, house.digest.id, NOW)
+
+
+@pytest.mark.parametrize("status", S)
+def test_a_digest_is_finished_when_nothing_will_be_sent_any_more(house: House, status: S) -> None:
+    house.delivery(status=S.SENT)
+    house.delivery(status=status, next_attempt_at=LATER)
+    pending = status in (S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED)
+    assert ledger.work_waits(house.session, NOW) is not pending
+    expected = [] if pending else [house.digest.id]
+    assert ledger.finish_digests(house.session, NOW) == expected
+    assert ledger.finish_digests(house.session, NOW) == []
+    digest = house.now(house.digest)  # type: ignore[arg-type]
+    assert digest.status is (DigestStatus.SENDING if pending else DigestStatus.SENT)
+    assert digest.finished_at == (None if pending else NOW)
+
+
+def test_the_sums_add_up(house: House) -> None:
+    for status in S:
+        house.delivery(status=status, in_doubt=1)
+    assert house.counts() == ledger.Counts(
+        total=9, pending=4, sent=1, failed=1, skipped=1, unknown=1, cancelled=1, in_doubt=9
+    )
+
+
+def test_a_digest_without_deliveries_counts_nothing(house: House) -> None:
+    assert house.counts() == ledger.Counts(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+# The shape of the statements.
+
+
+def test_every_statement_that_changes_a_status_names_those_it_may_change(
+    database: Database, keys: Keys
+) -> None:
+    seen: list[str] = []
+
+    def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE") and "SET status=" in statement:
+            seen.append(statement)
+
+    with database.write() as session:
+        house = House(session, keys)
+        rows = [house.delivery() for _ in range(4)]
+        house.session.get_one(Subscription, house.delivery().subscription_id).left_at = NOW
+        session.flush()
+        event.listen(database.engine, "before_cursor_execute", note)
+        try:
+            house.claim()
+            house.start(*rows)
+            for row, status in zip(rows, (S.SENT, S.DEFERRED, S.FAILED, S.UNKNOWN), strict=True):
+                house.record(row, status, next_attempt_at=LATER)
+            ledger.release(session, house.worker)
+            ledger.recover(session, [house.worker], resend=True, now=NOW)
+            ledger.cancel_digest(session, house.digest.id, NOW)
+            ledger.finish_digests(session, NOW)
+        finally:
+            event.remove(database.engine, "before_cursor_execute", note)
+    assert len(seen) > 12
+    for statement in seen:
+        assert "status" in statement.partition("WHERE")[2], statement
+
+
+# Heartbeats.
+
+
+def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(
+    database: Database,
+) -> None:
+    with database.write() as session:
+        mine = heartbeat.register(session, WorkerRole.SENDER, "host.example", 7, NOW)
+        other = heartbeat.register(session, WorkerRole.BUILDER, "host.example", 7, NOW)
+        assert heartbeat.beats(session, WorkerRole.SENDER) == {mine: 0}
+        assert heartbeat.beat(session, mine, LATER)
+        assert heartbeat.beats(session, WorkerRole.SENDER) == {mine: 1}
+        assert heartbeat.beats(session, WorkerRole.BUILDER) == {other: 0}
+        heartbeat.stop(session, mine, LATER)
+        assert heartbeat.beats(session, WorkerRole.SENDER) == {}
+        assert not heartbeat.beat(session, mine, LATER)
+        row = session.get_one(Worker, mine)
+        assert (row.started_at, row.heartbeat_at, row.stopped_at) == (NOW, LATER, LATER)

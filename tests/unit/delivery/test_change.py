@@ -1,0 +1,28 @@
+"""Every change of status that the ledger makes is one of those that the models allow."""
+
+import pytest
+
+from mailer.delivery import change
+from mailer.delivery.change import CHANGES, HELD, Change
+from mailer.models import ALLOWED, PENDING, DeliveryStatus
+
+
+@pytest.mark.parametrize("one", CHANGES, ids=str)
+def test_a_change_is_allowed(one: Change) -> None:
+    assert one.before
+    for status in one.before:
+        assert one.after in ALLOWED[status]
+
+
+def test_every_change_is_listed() -> None:
+    named = {one for one in vars(change).values() if isinstance(one, Change)}
+    assert named <= set(CHANGES)
+
+
+def test_a_row_that_is_held_is_pending() -> None:
+    assert HELD <= PENDING
+
+
+def test_no_change_leaves_a_final_status() -> None:
+    final = {status for status in DeliveryStatus if not ALLOWED[status]}
+    assert not any(one.before & final for one in CHANGES)
