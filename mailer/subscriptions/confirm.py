@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing, take_turns
+from mailer.message.look import Look
 from mailer.models import (
     Article,
     ConsentKind,
@@ -26,6 +27,7 @@ from mailer.models import (
 from mailer.permission.consent import Event, record
 from mailer.permission.suppress import lift, suppress
 from mailer.subscriptions.client import Client
+from mailer.subscriptions.offer import Publisher
 from mailer.subscriptions.signup import new_public_id
 
 SUBSCRIBERS_TURNS = 0x6D61_696C_0003
@@ -47,19 +49,22 @@ class SignupView:
     """A sign-up for the pages behind its links; names no address."""
 
     state: SignupState
-    language: str
+    look: Look
     slugs: Sequence[str]
     titles: Sequence[str]
 
 
-def read_signup(session: Session, public_id: int, *, now: datetime) -> SignupView | None:
+def read_signup(
+    session: Session, publisher: Publisher, public_id: int, *, now: datetime
+) -> SignupView | None:
     """The sign-up with this public id; None where it was purged."""
     signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
-    return None if signup is None else _view(session, signup, now)
+    return None if signup is None else _view(session, signup, publisher, now)
 
 
 def confirm(
     session: Session,
+    publisher: Publisher,
     public_id: int,
     client: Client,
     *,
@@ -77,7 +82,7 @@ def confirm(
     signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
     if signup is None:
         return None
-    if _view(session, signup, now).state is SignupState.WAITING:
+    if _view(session, signup, publisher, now).state is SignupState.WAITING:
         subscriber_id = _subscriber(session, signup, random, now)
         # Whoever presses the button has got our mail: the address works again.
         lift(session, signup.key_hash, only=SuppressionReason.BOUNCED)
@@ -87,10 +92,12 @@ def confirm(
                 record(session, [_event(kind, signup, choice, client)], now=now)
         session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=now))
         session.refresh(signup)
-    return _view(session, signup, now)
+    return _view(session, signup, publisher, now)
 
 
-def not_me(session: Session, public_id: int, client: Client, *, now: datetime) -> SignupView | None:
+def not_me(
+    session: Session, publisher: Publisher, public_id: int, client: Client, *, now: datetime
+) -> SignupView | None:
     """Drop a sign-up that its address did not make, and mute the address for its newsletters.
 
     Returns:
@@ -118,7 +125,7 @@ def not_me(session: Session, public_id: int, client: Client, *, now: datetime) -
             event = _event(ConsentKind.REFUSED, signup, choice, client)
             record(session, [event], now=now)
         session.refresh(signup)
-    return _view(session, signup, now)
+    return _view(session, signup, publisher, now)
 
 
 def newest_article(session: Session) -> int:
@@ -126,18 +133,18 @@ def newest_article(session: Session) -> int:
     return session.scalar(select(func.coalesce(func.max(Article.id), 0))) or 0
 
 
-def _view(session: Session, signup: Signup, now: datetime) -> SignupView:
-    newsletters = session.execute(
-        select(Newsletter.slug, Newsletter.title)
+def _view(session: Session, signup: Signup, publisher: Publisher, now: datetime) -> SignupView:
+    newsletters = session.scalars(
+        select(Newsletter)
         .join(SignupChoice, SignupChoice.newsletter_id == Newsletter.id)
         .where(SignupChoice.signup_id == signup.id)
-        .order_by(Newsletter.title, Newsletter.id)
+        .order_by((Newsletter.language == signup.language).desc(), Newsletter.title, Newsletter.id)
     ).all()
     return SignupView(
         state=_state(signup, _subscriptions(session, signup), len(newsletters), now),
-        language=signup.language,
-        slugs=[slug for slug, _ in newsletters],
-        titles=[title for _, title in newsletters],
+        look=Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url),
+        slugs=[one.slug for one in newsletters],
+        titles=[one.title for one in newsletters],
     )
 
 

@@ -1,0 +1,58 @@
+"""The web role: pages for readers and a small API for sign-ups. One file per page action.
+
+A GET reads and never changes anything; a POST is one write transaction, and sends no mail itself.
+"""
+
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from mailer.app import App
+from mailer.web import (
+    confirm,
+    health,
+    newsletters,
+    not_me,
+    preferences,
+    style,
+    subscribe,
+    unsubscribe,
+)
+from mailer.web.faults import handlers
+from mailer.web.headers import SecureHeaders
+from mailer.web.site import Site
+
+MAX_BODY_BYTES: Final = 65_536
+
+ROUTES: Final = [
+    Route("/", newsletters.home),
+    Route("/subscribe/{slug}", newsletters.one_newsletter),
+    Route("/subscribe", subscribe.by_form, methods=["POST"]),
+    Route("/embed/{slug}", newsletters.embedded),
+    Route("/embed/{slug}", subscribe.by_form, methods=["POST"]),
+    Route("/api/subscribe", subscribe.by_json, methods=["POST"]),
+    Route("/confirm/{token}", confirm.show),
+    Route("/confirm/{token}", confirm.act, methods=["POST"]),
+    Route("/not-me/{token}", not_me.show),
+    Route("/not-me/{token}", not_me.act, methods=["POST"]),
+    Route("/unsubscribe/{token}", unsubscribe.show),
+    Route("/unsubscribe/{token}", unsubscribe.act, methods=["POST"]),
+    Route("/preferences", preferences.ask),
+    Route("/preferences", preferences.send_link, methods=["POST"]),
+    Route("/preferences/{token}", preferences.show),
+    Route("/preferences/{token}", preferences.act, methods=["POST"]),
+    Route("/style.css", style.sheet),
+    Route("/style/{slug}.css", style.colors),
+    Route("/healthz", health.alive),
+    Route("/readyz", health.ready),
+]
+
+
+def make_app(app: App) -> ASGIApp:
+    """The web application of the opened program `app`."""
+    pages = Starlette(routes=ROUTES, exception_handlers=handlers(), max_body_size=MAX_BODY_BYTES)
+    pages.router.redirect_slashes = False
+    pages.state.site = Site(app)
+    return SecureHeaders(pages, app.settings.embed_origins)

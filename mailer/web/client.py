@@ -1,0 +1,50 @@
+"""Who the client is, as far as the limits and the consent log need it. Pure."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Final
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_LONGEST_USER_AGENT: Final = 300
+
+
+def client_ip(
+    peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]
+) -> str | None:
+    """The client's IP address.
+
+    Every proxy adds the address that it saw to the end of X-Forwarded-For, so the list is read from
+    there as long as the addresses are trusted proxies; what stands before may be invented.
+
+    Args:
+        peer: who opened the connection.
+        forwarded_for: the values of all X-Forwarded-For headers, in their order.
+        trusted: the proxies whose word counts.
+    """
+    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+    found = _address(peer)
+    while found is not None and hops and any(found in network for network in trusted):
+        named = _address(hops.pop())
+        if named is None:
+            break
+        found = named
+    return None if found is None else str(found)
+
+
+def short_user_agent(text: str | None) -> str | None:
+    """What the browser says it is, in one short line."""
+    kept = "".join(c if c.isprintable() else " " for c in text or "")
+    return kept[:_LONGEST_USER_AGENT].strip() or None
+
+
+def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address):
+        # A zone is the machine's own matter and would make one network look like many.
+        found = ipaddress.IPv6Address(int(found))
+        return found.ipv4_mapped or found
+    return found

@@ -1,0 +1,61 @@
+"""/confirm/{token}: a page with one button, and the act."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mailer.errors import ExpiredToken
+from mailer.subscriptions.confirm import SignupState, SignupView, confirm, read_signup
+from mailer.tokens import Purpose
+from mailer.web.site import Site, site_of
+
+
+def show(request: Request) -> Response:
+    """The page with the button; changes nothing."""
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.CONFIRM)
+    except ExpiredToken:
+        return _answer(site, None)
+    with site.app.database.read() as session:
+        view = read_signup(session, site.app.publisher, public_id, now=site.app.times.wall())
+    return _answer(site, view)
+
+
+async def act(request: Request) -> Response:
+    """The button was pressed. The body does not matter."""
+    return await run_in_threadpool(_act, request)
+
+
+def _act(request: Request) -> Response:
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.CONFIRM)
+    except ExpiredToken:
+        return _answer(site, None)
+    with site.app.database.write() as session:
+        view = confirm(
+            session,
+            site.app.publisher,
+            public_id,
+            site.client(request, "/confirm"),
+            random=site.app.desk.random,
+            now=site.app.times.wall(),
+        )
+    return _answer(site, view)
+
+
+def _answer(site: Site, view: SignupView | None) -> Response:
+    state = SignupState.EXPIRED if view is None else view.state
+    template = _TEMPLATES.get(state, "confirm_gone")
+    return site.page(
+        template,
+        look=view.look if view else None,
+        status=410 if template == "confirm_gone" else 200,
+        state=state.value,
+        slugs=view.slugs if view else (),
+        titles=view.titles if view else (),
+    )
+
+
+_TEMPLATES = {SignupState.WAITING: "confirm", SignupState.CONFIRMED: "confirmed"}

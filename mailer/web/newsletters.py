@@ -1,0 +1,71 @@
+"""GET /, /subscribe/{slug} and /embed/{slug}: the newsletters on offer and the sign-up form."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mailer.subscriptions.offer import Offer, consent_sentence, offers
+from mailer.web.signup_form import Errors, SignupForm
+from mailer.web.site import Site, site_of
+
+
+def home(request: Request) -> Response:
+    """Everything on offer, in one form."""
+    site = site_of(request)
+    return show_form(site, [one for one in _offers(site) if one.is_open])
+
+
+def one_newsletter(request: Request) -> Response:
+    """One newsletter's form."""
+    site = site_of(request)
+    return show_form(site, [_offer(site, request)])
+
+
+def embedded(request: Request) -> Response:
+    """One newsletter's form, for a frame in somebody else's page."""
+    site = site_of(request)
+    return show_form(site, [_offer(site, request)], embedded=True)
+
+
+def show_form(
+    site: Site,
+    on_offer: list[Offer],
+    *,
+    embedded: bool = False,
+    form: SignupForm | None = None,
+    errors: Errors | None = None,
+    status: int = 200,
+) -> Response:
+    """The form for these newsletters, again with what was entered where something is wrong."""
+    look = on_offer[0].look if on_offer else None
+    stamp = site.app.keys.form_stamp(site.app.times.wall())
+    return site.page(
+        "form",
+        look=look,
+        status=status,
+        offers=on_offer,
+        consent={
+            one.look.slug: consent_sentence(site.app.templates.gettext(one.look.language), one.look)
+            for one in on_offer
+        },
+        alone=len(on_offer) == 1,
+        embedded=embedded,
+        action=f"/embed/{on_offer[0].look.slug}" if embedded else "/subscribe",
+        form=form or SignupForm(),
+        errors=errors or Errors(),
+        stamp=stamp,
+    )
+
+
+def _offers(site: Site) -> list[Offer]:
+    with site.app.database.read() as session:
+        return offers(session, site.app.publisher)
+
+
+def _offer(site: Site, request: Request) -> Offer:
+    """The newsletter in the path. Compared here: what a path may hold, a database may not."""
+    slug = request.path_params["slug"]
+    for one in _offers(site):
+        if one.look.slug == slug:
+            return one
+    raise HTTPException(404)

@@ -1,0 +1,51 @@
+"""/not-me/{token}: for somebody whose address another person typed: a page with one button, and the act."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mailer.errors import ExpiredToken
+from mailer.subscriptions.confirm import SignupState, SignupView, not_me, read_signup
+from mailer.tokens import Purpose
+from mailer.web.site import Site, site_of
+
+
+def show(request: Request) -> Response:
+    """The page with the button; changes nothing."""
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.NOT_ME)
+    except ExpiredToken:
+        return _answer(site, None)
+    with site.app.database.read() as session:
+        view = read_signup(session, site.app.publisher, public_id, now=site.app.times.wall())
+    return _answer(site, view)
+
+
+async def act(request: Request) -> Response:
+    """The button was pressed. The body does not matter."""
+    return await run_in_threadpool(_act, request)
+
+
+def _act(request: Request) -> Response:
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.NOT_ME)
+    except ExpiredToken:
+        return _answer(site, None)
+    with site.app.database.write() as session:
+        view = not_me(
+            session,
+            site.app.publisher,
+            public_id,
+            site.client(request, "/not-me"),
+            now=site.app.times.wall(),
+        )
+    return _answer(site, view)
+
+
+def _answer(site: Site, view: SignupView | None) -> Response:
+    if view is None:
+        return site.page("not_me_gone", status=410)
+    done = view.state is SignupState.DROPPED
+    return site.page("not_me_done" if done else "not_me", look=view.look, titles=view.titles)

@@ -1,0 +1,102 @@
+"""/preferences asks for the address and mails a link; /preferences/{token} is where that link leads."""
+
+from collections.abc import Mapping
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mailer.address import parse
+from mailer.errors import BadAddress, ExpiredToken
+from mailer.message.look import Look
+from mailer.subscriptions.offer import offers
+from mailer.subscriptions.preferences import change, leave_places, places, request_link
+from mailer.tokens import Purpose
+from mailer.web.site import Site, fields_of, site_of
+
+
+def ask(request: Request) -> Response:
+    """The page that asks for the address."""
+    site = site_of(request)
+    return site.page("preferences_ask", look=_look(site), email="", error="")
+
+
+async def send_link(request: Request) -> Response:
+    """Mail a link to whoever reads that address; the answer is the same for every address."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_send_link, request, fields.get("email", [""])[0])
+
+
+def _send_link(request: Request, email: str) -> Response:
+    site = site_of(request)
+    look = _look(site)
+    try:
+        address = parse(email)
+    except BadAddress as error:
+        _ = site.app.templates.gettext(look.language if look else "en")
+        told = _("This is no e-mail address: %(reason)s", reason=str(error))
+        return site.page("preferences_ask", look=look, status=422, email=email, error=told)
+    with site.app.database.write() as session:
+        request_link(
+            session,
+            address,
+            site.client(request, "/preferences"),
+            site.app.desk,
+            site.app.terms.limits,
+            site.app.publisher,
+            now=site.app.times.wall(),
+        )
+    return site.page("preferences_sent", look=look)
+
+
+def show(request: Request) -> Response:
+    """What the reader gets; changes nothing."""
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.PREFERENCES)
+    except ExpiredToken:
+        return _expired(site)
+    return _page(site, public_id)
+
+
+async def act(request: Request) -> Response:
+    """Change schedules, leave some newsletters, or all of them."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_act, request, fields)
+
+
+def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
+    site = site_of(request)
+    try:
+        public_id = site.public_id(request, Purpose.PREFERENCES)
+    except ExpiredToken:
+        return _expired(site)
+    client, now = site.client(request, "/preferences"), site.app.times.wall()
+    with site.app.database.write() as session:
+        for one in places(session, site.app.publisher, public_id):
+            slug = one.offer.look.slug
+            wanted = fields.get(slug, [""])[0]
+            if "all" in fields.get("leave", ()) or wanted == "leave":
+                leave_places(session, [one], client, now=now)
+                continue
+            option = one.offer.option(wanted.removeprefix(f"{slug}/"))
+            if option is not None:
+                change(session, one, option, client, now=now)
+    return _page(site, public_id, saved=bool(fields))
+
+
+def _page(site: Site, public_id: int, *, saved: bool = False) -> Response:
+    with site.app.database.read() as session:
+        found = places(session, site.app.publisher, public_id)
+    look = found[0].offer.look if found else _look(site)
+    return site.page("preferences", look=look, places=found, saved=saved)
+
+
+def _expired(site: Site) -> Response:
+    return site.page("preferences_expired", look=_look(site), status=410)
+
+
+def _look(site: Site) -> Look | None:
+    """The first newsletter's look, for pages that are about none."""
+    with site.app.database.read() as session:
+        return next((one.look for one in offers(session, site.app.publisher)), None)
