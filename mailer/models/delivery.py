@@ -113,10 +113,8 @@ class NoticeKind(StrEnum):
 
     CONFIRMATION = "confirmation"
     ALREADY = "already"
-    WELCOME = "welcome"
     PREFERENCES = "preferences"
     TEST = "test"
-    ALERT = "alert"
 
 
 class Notice(FrozenContent, LedgerColumns, Base):
