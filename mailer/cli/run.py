@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 ROLES: Final = ("web", "scheduler", "worker")
 _BACKLOG: Final = 512
-_LAST_ANSWERS_SECONDS: Final = 10
-_REQUESTS_AT_ONCE: Final = 200
 
 
 @click.command
@@ -82,27 +80,11 @@ class _Web:
     """
 
     def __init__(self, app: "App", stop: threading.Event) -> None:
-        import uvicorn
-
         from mailer.web import make_app
+        from mailer.web.server import make_server
 
         self._socket = _listen(app.settings.host, app.settings.port)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(app),
-                http="h11",
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                # Who the client is behind a proxy is decided by `trusted_proxies`, not here.
-                proxy_headers=False,
-                timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
-                limit_concurrency=_REQUESTS_AT_ONCE,
-            )
-        )
+        self._server = make_server(make_app(app))
         self._stop = stop
         self._thread = threading.Thread(target=self._serve, name="web")
 
