@@ -12,6 +12,7 @@ from mailer.message.content import Content
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField
+from mailer.models import NoticeKind
 from mailer.templating import Templates
 
 LOOK = Look(
@@ -34,6 +35,12 @@ FIELDS = {
     ReaderField.PREFERENCES: "https://mail.gazette.example/preferences/token",
 }
 BASE_URL = "https://mail.gazette.example"
+TITLES = ("The Harbour Gazette", "Вечер {{7*7}} <b>")
+NOTICES: dict[NoticeKind, dict[str, object]] = {
+    NoticeKind.CONFIRMATION: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
+    NoticeKind.ALREADY: {"titles": TITLES, "preferences_url": f"{BASE_URL}/preferences"},
+    NoticeKind.PREFERENCES: {},
+}
 
 
 def look(**values: Any) -> Look:

@@ -16,28 +16,22 @@ from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.templating import Templates
 from tests import factories
 from tests.factories import NOW
-from tests.looks import BASE_URL, always, look, notice_mail
+from tests.looks import BASE_URL, NOTICES, TITLES, always, look, notice_mail
 
-TITLES = ("The Harbour Gazette", "Вечер {{7*7}} <b>")
-CONTEXTS: dict[NoticeKind, dict[str, object]] = {
-    NoticeKind.CONFIRMATION: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
-    NoticeKind.ALREADY: {"titles": TITLES, "preferences_url": f"{BASE_URL}/preferences"},
-    NoticeKind.PREFERENCES: {},
-}
 LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],
     NoticeKind.ALREADY: [],
     NoticeKind.PREFERENCES: [ReaderField.PREFERENCES],
 }
-KINDS = pytest.mark.parametrize("kind", CONTEXTS)
+KINDS = pytest.mark.parametrize("kind", NOTICES)
 
 
 def rendered(kind: NoticeKind, language: str = "en", **values: Any) -> Content:
-    return render_notice(Templates(), kind, look(**values), language, CONTEXTS[kind], always("n"))
+    return render_notice(Templates(), kind, look(**values), language, NOTICES[kind], always("n"))
 
 
 def test_every_kind_has_a_template_but_a_test_copy() -> None:
-    assert set(NoticeKind) - {NoticeKind.TEST} == set(CONTEXTS)
+    assert set(NoticeKind) - {NoticeKind.TEST} == set(NOTICES)
 
 
 @KINDS
