@@ -4,14 +4,17 @@ SQL only, and only reads. Readers are grouped by the database; nothing here brin
 to Python. Which articles a group gets is decided in `choose`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     String,
+    bindparam,
     case,
     cast,
     exists,
@@ -53,26 +56,23 @@ _HAD = sorted(HAD)
 
 @dataclass(frozen=True)
 class Frame:
-    """The ids between which a build's candidates and the editions that hold them lie.
+    """What readers are told apart by.
 
-    Readers who start before the first candidate are alike, and so are those who start after the last.
-    Editions outside need not be looked at, which keeps the cost of a build from growing with the past.
+    Attributes:
+        first_article, last_article: readers who start before the first candidate are alike, and so are
+            those who start after the last.
+        editions: those that hold a candidate, in order. Others need not be looked at, which keeps the
+            cost of a build from growing with the past.
     """
 
     first_article: int
     last_article: int
-    first_edition: int
-    last_edition: int
+    editions: tuple[int, ...]
 
     @classmethod
-    def around(cls, articles: Sequence[int], editions: Sequence[int]) -> "Frame":
-        """The frame around these ids."""
-        return cls(
-            min(articles, default=0),
-            max(articles, default=0),
-            min(editions, default=0),
-            max(editions, default=0),
-        )
+    def around(cls, articles: Collection[int], editions: Iterable[int]) -> "Frame":
+        """The frame of these candidates and of the editions that hold them."""
+        return cls(min(articles, default=0), max(articles, default=0), tuple(sorted(editions)))
 
 
 def usable(newsletter_id: int, due_at: datetime, max_age: timedelta) -> Source:
@@ -142,7 +142,7 @@ def load_editions(session: Session, source: Source) -> dict[int, frozenset[int]]
     return {edition_id: frozenset(articles) for edition_id, articles in found.items()}
 
 
-def grouped_readers(schedule_id: int, source: Source, frame: Frame) -> Readers:
+def grouped_readers(schedule_id: int, frame: Frame) -> Readers:
     """A statement with one row for each reader of the schedule who may be mailed.
 
     Columns: subscription_id, subscriber_id, and the group: start, newcomer, had. A build runs it twice,
@@ -159,7 +159,7 @@ def grouped_readers(schedule_id: int, source: Source, frame: Frame) -> Readers:
             Subscription.subscriber_id.label("subscriber_id"),
             start.label("start"),
             _is_newcomer().label("newcomer"),
-            _had(source, frame).label("had"),
+            _had(frame).label("had"),
         )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(Subscription.schedule_id == schedule_id, may_mail())
@@ -257,21 +257,24 @@ def _is_newcomer() -> ColumnElement[bool]:
     )
 
 
-def _had(source: Source, frame: Frame) -> ColumnElement[str]:
+def _had(frame: Frame) -> ColumnElement[str]:
     """The ids of the reader's live editions that hold a candidate, in order, joined by commas."""
-    chosen = source.subquery()
-    holding = select(EditionArticle.edition_id).join(
-        chosen, chosen.c.article_id == EditionArticle.article_id
+    if not frame.editions:
+        return literal("")
+    # Written into the statement: there may be more of them than a statement takes parameters, and
+    # PostgreSQL makes a table of them only when it sees them.
+    editions: BindParameter[Any] = bindparam(
+        "editions", frame.editions, expanding=True, literal_execute=True
     )
     mine = (
         select(cast(Delivery.edition_id, String).label("edition"))
         .where(
             Delivery.subscriber_id == Subscription.subscriber_id,
-            Delivery.edition_id.between(frame.first_edition, frame.last_edition),
+            Delivery.edition_id.between(frame.editions[0], frame.editions[-1]),
             Delivery.status.in_(_HAD),
             # The sum keeps both databases from starting at this list: walking the reader's part of
             # the index in order and asking it for each row is thirty times faster.
-            (Delivery.edition_id + 0).in_(holding),
+            (Delivery.edition_id + 0).in_(editions),
         )
         .order_by(Delivery.edition_id)
         .correlate(Subscription)

@@ -97,8 +97,8 @@ def plan_from(
     """The plan on these candidates, as they are or as they were frozen for `digest_id`."""
     candidates = read.load_candidates(session, source, schedule.id, digest_id)
     editions = read.load_editions(session, source)
-    frame = Frame.around([one.id for one in candidates], list(editions))
-    readers = read.grouped_readers(schedule.id, source, frame)
+    frame = Frame.around([one.id for one in candidates], editions)
+    readers = read.grouped_readers(schedule.id, frame)
     groups = read.load_groups(session, readers)
     choice = choose(
         candidates,
