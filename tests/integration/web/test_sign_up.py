@@ -1,0 +1,434 @@
+"""From the form to a subscription over HTTP: what is written, what is answered, and what is not told."""
+
+import json
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, func, select
+
+from mailer.db import Database
+from mailer.models import (
+    ConsentEvent,
+    DeliveryStatus,
+    Notice,
+    NoticeKind,
+    Signup,
+    SignupChoice,
+    Subscriber,
+    SuppressionReason,
+    Wording,
+)
+from mailer.permission.rule import notice_may_be_mailed
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+from tests.integration.web.conftest import Paper
+from tests.website import Website, serving
+
+FORM = {"email": "new@example.com", "newsletter": "daily"}
+
+
+def queued(database: Database, address: str | None = None) -> list[Notice]:
+    """The notices that a worker would send now."""
+    with database.read() as session:
+        statement = select(Notice).where(
+            Notice.status == DeliveryStatus.QUEUED, notice_may_be_mailed(NOW)
+        )
+        if address is not None:
+            statement = statement.where(Notice.address == address)
+        return list(session.scalars(statement))
+
+
+def test_a_post_writes_a_sign_up_a_consent_event_and_a_notice_and_no_subscriber(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    answer = website.post("/subscribe", {**FORM, "name": "BUY http://spam.example"})
+
+    assert answer.status == 200
+    assert "Look at your inbox" in answer.body
+    assert "set-cookie" not in answer.headers
+    with database.read() as session:
+        signup = session.scalars(select(Signup)).one()
+        choice = session.scalars(select(SignupChoice)).one()
+        consent = session.scalars(select(ConsentEvent)).one()
+        wording = session.scalars(select(Wording)).one()
+        notice = session.scalars(select(Notice)).one()
+        assert session.scalar(select(func.count()).select_from(Subscriber)) == 0
+    assert (signup.address, signup.ip, signup.source) == (
+        "new@example.com",
+        "127.0.0.1",
+        "/subscribe",
+    )
+    assert signup.expires_at == NOW + timedelta(days=7)
+    assert choice.schedule_id == paper.morning.id
+    assert consent.kind == "requested"
+    assert consent.wording_id == choice.wording_id == wording.id
+    assert (consent.ip, consent.user_agent, consent.publisher) == (
+        "127.0.0.1",
+        "Browser/1",
+        "The Daily",
+    )
+    assert (notice.kind, notice.signup_id) == (NoticeKind.CONFIRMATION, signup.id)
+    assert "BUY" not in notice.html + notice.text + notice.subject
+
+
+def test_the_sentence_on_the_form_is_the_one_that_is_recorded(
+    website: Website, database: Database
+) -> None:
+    page = website.get("/subscribe/daily").body
+    website.post("/subscribe", FORM)
+
+    with database.read() as session:
+        assert session.scalars(select(Wording.text)).one() in page
+
+
+def test_the_only_newsletter_need_not_be_named(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    assert website.post("/subscribe", {"email": "new@example.com"}).status == 422
+    with database.write() as session:
+        session.merge(paper.sport).closed = True
+
+    assert website.post("/subscribe", {"email": "new@example.com"}).status == 200
+
+
+def test_several_newsletters_and_their_schedules_in_one_form(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    fields = {
+        "email": "new@example.com",
+        "newsletter": ["daily", "sport"],
+        "schedule": ["daily/weekly", "sport/evening"],
+    }
+    assert website.post("/subscribe", fields).status == 200
+
+    with database.read() as session:
+        chosen = set(session.scalars(select(SignupChoice.schedule_id)))
+    assert chosen == {paper.weekly.id, paper.sport_daily.id}
+    (notice,) = queued(database)
+    assert "The Daily" in notice.text
+    assert "Sport" in notice.text
+
+
+def test_a_schedule_of_a_newsletter_that_is_not_chosen_does_not_count(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    fields = {**FORM, "schedule": ["sport/evening", "daily/weekly"]}
+    assert website.post("/subscribe", fields).status == 200
+
+    with database.read() as session:
+        assert session.scalars(select(SignupChoice.schedule_id)).one() == paper.weekly.id
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"email": "", "newsletter": "daily"}, "Please enter your e-mail address"),
+        ({"newsletter": "daily"}, "Please enter your e-mail address"),
+        ({"email": "nobody", "newsletter": "daily"}, "This is no e-mail address"),
+        ({"email": "a@example.com", "newsletter": "none"}, "There is no such newsletter"),
+        ({"email": "a@example.com"}, "Please choose at least one newsletter"),
+        ({**FORM, "schedule": "daily/hourly"}, "does not come out like that"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_written(
+    website: Website, fields: dict[str, str], told: str
+) -> None:
+    before = website.content()
+
+    answer = website.post("/subscribe", fields)
+
+    assert answer.status == 422
+    assert told in answer.body
+    assert website.content() == before
+
+
+def test_a_newsletter_that_is_closed_or_has_no_schedule_takes_nobody(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    with database.write() as session:
+        session.merge(paper.daily).closed = True
+        factories.newsletter(session, "new", title="New")
+
+    for slug in ("daily", "new"):
+        answer = website.post("/subscribe", {**FORM, "newsletter": slug})
+        assert answer.status == 422
+        assert "takes no new readers" in answer.body
+        assert "takes no new readers" in website.get(f"/subscribe/{slug}").body
+
+
+def states(database: Database, keys: Keys, paper: Paper) -> list[str]:
+    """Addresses of which we know different things."""
+    with database.write() as session:
+        for reason in SuppressionReason:
+            factories.suppression(session, keys, f"{reason}@example.com", reason=reason)
+        factories.suppression(
+            session,
+            keys,
+            "muted@example.com",
+            reason=SuppressionReason.NOT_ME,
+            newsletter_id=paper.daily.id,
+        )
+        factories.reader(session, keys, paper.morning, "active@example.com")
+        factories.reader(session, keys, paper.weekly, "weekly@example.com")
+        factories.reader(session, keys, paper.morning, "gone@example.com", left_at=NOW)
+        factories.reader(session, keys, paper.morning, "paused@example.com", paused_at=NOW)
+        factories.signup(session, keys, paper.morning, "pending@example.com")
+        factories.notice(session, keys, "limited@example.com", network=None)
+    return [
+        "new@example.com",
+        "muted@example.com",
+        "active@example.com",
+        "weekly@example.com",
+        "gone@example.com",
+        "paused@example.com",
+        "pending@example.com",
+        "limited@example.com",
+        *(f"{reason}@example.com" for reason in SuppressionReason),
+    ]
+
+
+def test_every_address_gets_the_same_answer_and_causes_the_same_statements(
+    website: Website, database: Database, keys: Keys, paper: Paper
+) -> None:
+    statements: list[str] = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def remember(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    seen = set()
+    for path, fields in (
+        ("/subscribe", {"newsletter": "daily"}),
+        ("/subscribe", {"newsletter": ["daily", "sport"], "schedule": "daily/morning"}),
+        ("/preferences", {}),
+    ):
+        answers = set()
+        with database.write() as session:
+            session.execute(Notice.__table__.delete())
+        for address in states(database, keys, paper) if not seen else sorted(seen):
+            seen.add(address)
+            statements.clear()
+            answer = website.post(path, {**fields, "email": address})
+            answer.headers.pop("date")
+            answers.add((answer.status, str(answer.headers), answer.body, tuple(statements)))
+        assert len(answers) == 1
+        assert website.content()["signup"]
+
+
+def test_who_may_be_mailed_is_mailed_and_nobody_else(
+    website: Website, database: Database, keys: Keys, paper: Paper
+) -> None:
+    for address in states(database, keys, paper):
+        assert website.post("/subscribe", {**FORM, "email": address}).status == 200
+
+    kinds = {notice.address: notice.kind for notice in queued(database)}
+    kinds.pop("limited@example.com")  # What it was sent before.
+    assert kinds == {
+        "new@example.com": NoticeKind.CONFIRMATION,
+        "gone@example.com": NoticeKind.CONFIRMATION,
+        "paused@example.com": NoticeKind.CONFIRMATION,
+        "pending@example.com": NoticeKind.CONFIRMATION,
+        "active@example.com": NoticeKind.ALREADY,
+        "weekly@example.com": NoticeKind.ALREADY,
+    }
+    assert len(queued(database, "limited@example.com")) == 1
+
+
+def test_another_schedule_is_to_be_confirmed(
+    website: Website, database: Database, keys: Keys, paper: Paper
+) -> None:
+    with database.write() as session:
+        factories.reader(session, keys, paper.morning, "active@example.com")
+
+    website.post(
+        "/subscribe",
+        {"email": "active@example.com", "schedule": "daily/weekly", "newsletter": "daily"},
+    )
+
+    assert [notice.kind for notice in queued(database)] == [NoticeKind.CONFIRMATION]
+
+
+def test_a_thousand_posts_for_one_address_at_once_cause_one_mail(
+    website: Website, database: Database
+) -> None:
+    answers: list[tuple[int, str]] = []
+
+    def post() -> None:
+        for number in range(125):
+            tag = f"new+{number}@example.com"
+            answer = website.post("/subscribe", {**FORM, "email": tag})
+            answers.append((answer.status, answer.body))
+
+    threads = [threading.Thread(target=post) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(answers) == 1000
+    assert len(set(answers)) == 1
+    assert len(queued(database)) == 1
+
+
+def test_an_address_gets_three_mails_a_day_at_least_ten_minutes_apart(
+    website: Website, database: Database
+) -> None:
+    mailed = []
+    for minute in range(0, 60 * 25, 5):
+        before = len(queued(database))
+        website.post("/subscribe", FORM)
+        if len(queued(database)) > before:
+            mailed.append(minute)
+        website.pass_time(timedelta(minutes=5))
+
+    assert mailed == [0, 10, 20, 24 * 60, 24 * 60 + 10, 24 * 60 + 20]
+
+
+def test_a_network_causes_twenty_mails_a_day_and_is_told_when_to_come_back(
+    website: Website, database: Database
+) -> None:
+    before = Counter(
+        website.post("/subscribe", {**FORM, "email": f"r{number}@example.com"}).status
+        for number in range(30)
+    )
+    content = website.content()
+    answer = website.post("/subscribe", {**FORM, "email": "more@example.com"})
+    by_json = website.ask("POST", "/api/subscribe", json.dumps(FORM).encode())
+
+    assert before == {200: 20, 429: 10}
+    assert (answer.status, answer.headers["retry-after"]) == (429, "86400")
+    assert by_json.status == 429
+    assert "error" in json.loads(by_json.body)
+    assert website.content() == content
+    assert len(queued(database)) == 20
+    website.pass_time(timedelta(days=1))
+    assert website.post("/subscribe", {**FORM, "email": "more@example.com"}).status == 200
+
+
+def test_all_sign_ups_together_are_held_to_their_limit(
+    database: Database, keys: Keys, paper: Paper
+) -> None:
+    with serving(
+        database, keys, signup_limits="network=100/d,total=3/h", trusted_proxies="127.0.0.1"
+    ) as website:
+        for number in range(8):
+            fields = {**FORM, "email": f"r{number}@example.com"}
+            assert website.post("/subscribe", fields).status == 200
+            website.pass_time(timedelta(minutes=1))
+
+    with database.read() as session:
+        waits = session.execute(
+            select(Notice.next_attempt_at, Notice.not_before, Signup.expires_at)
+            .join(Signup, Signup.id == Notice.signup_id)
+            .order_by(Notice.id)
+        ).all()
+    minutes = [(row.next_attempt_at - NOW) / timedelta(minutes=1) for row in waits]
+    assert minutes == [0, 1, 2, 60, 61, 62, 120, 121]
+    assert all(row.not_before == row.next_attempt_at for row in waits)
+    # A link that is mailed late lives as long as any other.
+    assert all(row.expires_at == row.not_before + timedelta(days=7) for row in waits)
+
+
+def test_only_trusted_proxies_say_who_the_client_is(
+    database: Database, keys: Keys, paper: Paper
+) -> None:
+    spoofed = {"X-Forwarded-For": "203.0.113.9"}
+    with serving(database, keys) as website:
+        website.post("/subscribe", FORM, spoofed)
+    with serving(database, keys, trusted_proxies="127.0.0.1") as website:
+        website.post("/subscribe", {**FORM, "email": "b@example.com"}, spoofed)
+
+    with database.read() as session:
+        found = session.execute(select(Signup.ip, Notice.network).join(Notice).order_by(Signup.id))
+        assert [tuple(row) for row in found] == [
+            ("127.0.0.1", "127.0.0.0/24"),
+            ("203.0.113.9", "203.0.113.0/24"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "https:evil.example", "\\evil.example", "https://news.example/thanks/"],
+)
+def test_next_leads_to_exactly_the_pages_that_are_named(
+    database: Database, keys: Keys, paper: Paper, target: str
+) -> None:
+    with serving(database, keys, next_urls="https://news.example/thanks") as website:
+        other = website.post("/subscribe", {**FORM, "next": target})
+        good = website.post("/subscribe", {**FORM, "next": "https://news.example/thanks"})
+
+    assert other.status == 200
+    assert (good.status, good.headers["location"]) == (303, "https://news.example/thanks")
+
+
+def test_a_robot_that_fills_in_the_trap_gets_the_same_answer_and_nothing_is_written(
+    website: Website,
+) -> None:
+    before = website.content()
+    trapped = website.post("/subscribe", {**FORM, "website": "http://spam.example"})
+
+    assert website.content() == before
+    assert trapped.body == website.post("/subscribe", FORM).body
+
+
+def test_a_form_that_says_when_it_was_shown_is_taken_from_two_seconds_to_a_day_later(
+    website: Website, database: Database, keys: Keys
+) -> None:
+    fields = {**FORM, "stamp": keys.form_stamp(NOW)}
+
+    website.pass_time(timedelta(seconds=1))
+    quick = website.post("/subscribe", fields)
+    website.pass_time(timedelta(seconds=1))
+    good = website.post("/subscribe", fields)
+    website.pass_time(timedelta(days=1))
+    late = website.post("/subscribe", fields)
+    forged = website.post("/subscribe", {**FORM, "stamp": "1.abc"})
+
+    assert [one.status for one in (quick, good, late, forged)] == [422, 200, 422, 422]
+    assert "Please press the button once more" in quick.body
+    assert "new@example.com" in quick.body
+    assert len(queued(database)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (json.dumps(FORM), 202),
+        (json.dumps({"email": "a@example.com", "newsletter": ["daily", "sport"]}), 202),
+        (json.dumps({"email": "a@example.com", "newsletter": "daily", "name": "A\ud83d\x00"}), 202),
+        (json.dumps({"email": "nobody", "newsletter": "daily"}), 422),
+        (json.dumps({"email": 7, "newsletter": "daily"}), 422),
+        (json.dumps({"email": "a@example.com", "newsletter": "\x00"}), 422),
+        (json.dumps([1]), 422),
+        ("{", 422),
+        ("", 422),
+        ("[" * 30_000, 422),
+    ],
+)
+def test_programs_sign_people_up_by_json(
+    website: Website, database: Database, body: str, status: int
+) -> None:
+    answer = website.ask("POST", "/api/subscribe", body.encode())
+
+    assert answer.status == status
+    found = json.loads(answer.body)
+    assert found == {"status": "pending"} if status == 202 else "error" in found
+    assert bool(queued(database)) == (status == 202)
+
+
+def test_the_form_in_a_frame_answers_where_it_was_sent_from(
+    database: Database, keys: Keys, paper: Paper
+) -> None:
+    with serving(database, keys, embed_origins="https://www.news.example") as website:
+        page = website.get("/embed/daily")
+        answer = website.post("/embed/daily", FORM)
+        normal = website.get("/subscribe/daily")
+
+    assert 'action="/embed/daily"' in page.body
+    for one in (page, answer):
+        assert "frame-ancestors https://www.news.example" in one.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in normal.headers["content-security-policy"]
+    assert answer.status == 200
