@@ -24,10 +24,10 @@ MAX_HTML_BYTES: Final = 100_000
 """Mail programs cut off what is longer, and the link to unsubscribe with it."""
 
 _SUBJECT_LENGTH: Final = 120
-_TITLE_LENGTH: Final = 200
+_TITLE_LENGTH: Final = 160
 _NAME_LENGTH: Final = 80
 _PREHEADER_LENGTH: Final = 140
-_LEAD_SUMMARY: Final = 600
+_LEAD_SUMMARY: Final = 420
 _STORY_SUMMARY: Final = 280
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})

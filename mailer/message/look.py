@@ -18,6 +18,8 @@ _INK: Final = "#1c1c1e"
 _NIGHT: Final = "#1c1c1e"
 _READABLE: Final = 4.5
 """The least contrast between text and its ground (WCAG 2, 1.4.3)."""
+_READABLE_AT_NIGHT: Final = 6.5
+"""More than is demanded, because a colour that just passes on white looks dim on a dark ground."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ class Look:
     @property
     def accent(self) -> str:
         """`color`, as much darker as text on white needs."""
-        return _until_readable(self.color, toward=_INK, ground=_WHITE)
+        return _until_readable(self.color, toward=_INK, ground=_WHITE, least=_READABLE)
 
     @property
     def night_accent(self) -> str:
         """`color`, as much lighter as text on a dark ground needs."""
-        return _until_readable(self.color, toward=_WHITE, ground=_NIGHT)
+        return _until_readable(self.color, toward=_WHITE, ground=_NIGHT, least=_READABLE_AT_NIGHT)
 
 
 def check_color(color: str) -> None:
@@ -94,10 +96,10 @@ def contrast(first: str, second: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def _until_readable(color: str, *, toward: str, ground: str) -> str:
+def _until_readable(color: str, *, toward: str, ground: str, least: float) -> str:
     for step in range(20):
         mixed = _mixed(color, toward, step / 20)
-        if contrast(mixed, ground) >= _READABLE:
+        if contrast(mixed, ground) >= least:
             return mixed
     return toward
 
