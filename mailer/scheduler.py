@@ -7,7 +7,7 @@ slots are; APScheduler only wakes us, because its own idea of days skips some wh
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +16,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import select
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from mailer.app import App
 from mailer.delivery import ledger
@@ -24,17 +25,23 @@ from mailer.digests import timetable
 from mailer.digests.build import Builder
 from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
-from mailer.models import Schedule
+from mailer.feeds import attach, ingest
+from mailer.models import Feed, Schedule
 from mailer.subscriptions import signup
 
 log = logging.getLogger(__name__)
 
 SWEEP: Final = timedelta(seconds=15)
 PURGE: Final = timedelta(hours=1)
+BEFORE_A_SLOT: Final = (timedelta(minutes=5), timedelta(seconds=30))
+"""How long before a slot its newsletter's feeds are fetched: early, for slow ones, and once more."""
+WAIT_FOR_FEEDS: Final = timedelta(minutes=5)
+"""How long a slot waits for a fetch that is under way."""
 JUMP: Final = timedelta(seconds=5)
 """By how much the wall clock must have been set for all alarms to be set anew."""
 
 _WATCH_SECONDS: Final = 1.0
+_FEEDS_AT_ONCE: Final = 4
 
 
 def make_builder(app: App) -> Builder:
@@ -54,7 +61,7 @@ def make_builder(app: App) -> Builder:
 
 
 class Scheduler:
-    """Builds what is due, in threads of its own, until it is stopped."""
+    """Fetches feeds and builds what is due, in threads of its own, until it is stopped."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -62,6 +69,7 @@ class Scheduler:
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
         self._sweeping = threading.Lock()
+        self._fetching = threading.Lock()
         self._planned: dict[int, datetime] = {}
         self._told: dict[str, str] = {}
         self._open = ExitStack()
@@ -100,7 +108,9 @@ class Scheduler:
         """Let the jobs that come round run now; the sweep sets the alarms of slots."""
         self._planned.clear()
         now = datetime.now(UTC)
-        for job, every in ((self._sweep, self._every), (self._purge, PURGE)):
+        fetch_every = min(SWEEP, self._app.settings.feed_interval)
+        jobs = ((self._sweep, self._every), (self._fetch_round, fetch_every), (self._purge, PURGE))
+        for job, every in jobs:
             self._alarms.add_job(
                 job,
                 IntervalTrigger(seconds=every.total_seconds(), timezone=UTC),
@@ -125,10 +135,7 @@ class Scheduler:
         """Set an alarm at each schedule's next slot; the schedules whose slots count."""
         with self._app.database.read() as session:
             now = self._app.times.wall()
-            active = session.scalars(
-                select(Schedule).where(Schedule.removed_at.is_(None), Schedule.paused_at.is_(None))
-            ).all()
-            coming = {one.id: timetable.next_slot(one, now=now) for one in active}
+            coming = {one.id: timetable.next_slot(one, now=now) for one in _active(session)}
         for schedule_id, slot in coming.items():
             if slot is not None and self._planned.get(schedule_id) != slot.due_at:
                 self._planned[schedule_id] = slot.due_at
@@ -142,8 +149,61 @@ class Scheduler:
         return list(coming)
 
     def _build_due(self, schedule_id: int) -> None:
-        """Build the slot of this schedule that is due, if one is."""
+        """Build the slot of this schedule that is due, if one is, on feeds that are fresh."""
+        self._carefully(f"feeds of schedule {schedule_id}", lambda: self._freshen(schedule_id))
         self._carefully(f"schedule {schedule_id}", lambda: self._builder.build_due(schedule_id))
+
+    def _freshen(self, schedule_id: int) -> None:
+        """Fetch what was not fetched just before the slot that is due, as after a stop."""
+        with self._app.database.read() as session:
+            schedule = session.get_one(Schedule, schedule_id)
+            due = timetable.due(session, schedule, now=self._app.times.wall())
+        if due.build is not None:
+            since = due.build.due_at - BEFORE_A_SLOT[0]
+            if not self._fetch(lambda session: _stale(session, schedule_id, since)):
+                log.warning("schedule %s: built without the feeds under way", schedule_id)
+
+    def _fetch_round(self) -> None:
+        """Fetch the feeds whose turn it is, and those of slots that come soon."""
+        if self._fetching.locked():
+            return
+        self._carefully("feeds", lambda: self._fetch(self._wanted))
+
+    def _wanted(self, session: Session) -> list[int]:
+        now = self._app.times.wall()
+        wanted = attach.due_feeds(session, now)
+        for schedule in _active(session):
+            slot = timetable.next_slot(schedule, now=now)
+            passed = [
+                slot.due_at - before
+                for before in BEFORE_A_SLOT
+                if slot is not None and slot.due_at - before <= now
+            ]
+            if passed:
+                wanted += _stale(session, schedule.id, max(passed))
+        return list(dict.fromkeys(wanted))
+
+    def _fetch(self, wanted: Callable[[Session], list[int]]) -> bool:
+        """Fetch the feeds that are wanted once no other thread fetches; False where that takes long."""
+        if not self._fetching.acquire(timeout=WAIT_FOR_FEEDS.total_seconds()):
+            return False
+        try:
+            with self._app.database.read() as session:
+                feeds = wanted(session)
+            # A few at a time, so that stopping need not wait for all of them.
+            for first in range(0, len(feeds), _FEEDS_AT_ONCE):
+                if self._stopping.is_set():
+                    break
+                ingest.refresh(
+                    self._app.database,
+                    feeds[first : first + _FEEDS_AT_ONCE],
+                    unconditional=False,
+                    clock=self._app.times.wall,
+                    interval=self._app.settings.feed_interval,
+                )
+            return True
+        finally:
+            self._fetching.release()
 
     def _take_over(self) -> None:
         while not self._stopping.is_set() and self._builder.take_over() is not None:
@@ -186,3 +246,23 @@ class Scheduler:
                 log.warning("the clock was set; all alarms are set anew")
                 wall, monotonic = times.wall(), times.monotonic()
                 self._wake_everything()
+
+
+def _active(session: Session) -> Sequence[Schedule]:
+    """The schedules whose slots count."""
+    return session.scalars(
+        select(Schedule).where(Schedule.removed_at.is_(None), Schedule.paused_at.is_(None))
+    ).all()
+
+
+def _stale(session: Session, schedule_id: int, since: datetime) -> list[int]:
+    """The feeds of the schedule's newsletter that were not fetched since then."""
+    feeds = attach.feeds_of_schedule(session, schedule_id)
+    return list(
+        session.scalars(
+            select(Feed.id).where(
+                Feed.id.in_(feeds),
+                or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < since),
+            )
+        )
+    )

@@ -12,7 +12,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.models import Digest, DigestStatus, Signup, WorkerRole
+from mailer.models import Digest, DigestStatus, Feed, Newsletter, Signup, WorkerRole
 from mailer.scheduler import Scheduler
 from mailer.settings import load
 from mailer.templating import Templates
@@ -199,3 +199,65 @@ def test_a_failure_is_told_once_and_tried_again(
         "schedule 1 failed; it is tried again",
         "schedule 1: digest.html, line 3: no end",
     ]
+
+
+def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    fetched: list[int] = []
+
+    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+        with database.write() as session:
+            for feed_id in feed_ids:
+                fetched.append(feed_id)
+                feed = session.get_one(Feed, feed_id)
+                feed.last_fetched_at = given["clock"]()
+                feed.next_fetch_at = given["clock"]() + timedelta(hours=5)
+        return []
+
+    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        make.schedule(session, newsletter, active_from=NOW)
+        later = NOW + timedelta(hours=5)
+        mine = make.feed(session, newsletter, next_fetch_at=later, last_fetched_at=NOW)
+        other = make.feed(session, next_fetch_at=later, last_fetched_at=NOW)
+        due = make.feed(session, next_fetch_at=NOW, last_fetched_at=NOW)
+    wall = Wall(NOW + timedelta(minutes=50))
+    scheduler = started(app_at(database, keys, wall))
+    wait_until(lambda: fetched == [due.id])
+    scheduler._fetch_round()
+    assert fetched == [due.id]
+    wall.set(NOW + timedelta(minutes=56))
+    for _ in range(2):
+        scheduler._fetch_round()
+    assert fetched == [due.id, mine.id]
+    wall.set(NOW + timedelta(minutes=59, seconds=45))
+    for _ in range(2):
+        scheduler._fetch_round()
+    assert fetched == [due.id, mine.id, mine.id]
+    assert other.id not in fetched
+
+
+def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """An article that came out while nothing ran is in the digest that is made up for."""
+
+    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+        with database.write() as session:
+            for feed_id in feed_ids:
+                session.get_one(Feed, feed_id).last_fetched_at = given["clock"]()
+                make.article(session, session.scalars(select(Newsletter)).one())
+        return []
+
+    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW)
+        make.feed(session, newsletter, next_fetch_at=NOW + timedelta(days=1), last_fetched_at=NOW)
+        make.reader(session, keys, schedule)
+    started(app_at(database, keys, Wall(NOW + timedelta(hours=2))))
+    wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
