@@ -1,0 +1,87 @@
+"""`mailer article`: the articles that came in."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from mailer.cli.output import message, print_json, print_table
+from mailer.cli.verb import json_option, opened
+from mailer.clock import parse_instant
+from mailer.feeds import articles
+from mailer.feeds.articles import ListedArticle
+from mailer.operations import newsletters
+
+
+@click.group
+def article() -> None:
+    """The articles that came in."""
+
+
+@article.command
+@click.option("--newsletter", "slug", metavar="SLUG", required=True, help="Who gets it.")
+@click.option("--url", metavar="U", required=True, help="Where it can be read.")
+@click.option("--title", metavar="T", required=True, help="Its headline.")
+@click.option("--summary", metavar="S", default="", help="A few words about it, text or HTML.")
+@click.option("--published", metavar="ISO", help="Such as 2026-11-24T06:00Z; else now.")
+@json_option
+def add(
+    slug: str, url: str, title: str, summary: str, published: str | None, as_json: bool
+) -> None:
+    """Put an article into a newsletter: it is due to its readers from now on.
+
+    \b
+    Example:
+      mailer article add --newsletter daily --url https://www.news.example/fair --title "The fair"
+    """
+    instant = None if published is None else parse_instant(published)
+    with opened() as app:
+        with app.database.write() as session:
+            article_id, is_new = articles.add_article(
+                session,
+                newsletters.find(session, slug),
+                url=url,
+                title=title,
+                summary=summary,
+                published=instant,
+                now=app.times.wall(),
+            )
+        with app.database.read() as session:
+            (found,) = articles.list_articles(session, ids=(article_id,))
+    if not is_new:
+        message(f"article {article_id} was known by its address and keeps its text")
+    if as_json:
+        print_json(_as_data(found))
+    else:
+        message(f"article {article_id} is in {slug}; `mailer digest plan` shows who would get it")
+
+
+@article.command("list")
+@click.option("--newsletter", "slug", metavar="SLUG", help="Only the articles in this one.")
+@click.option("--unsent", is_flag=True, help="Only those that went to nobody yet.")
+@json_option
+def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
+    """List the articles, the latest arrival first.
+
+    \b
+    Example:
+      mailer article list --newsletter daily --unsent
+    """
+    with opened() as app, app.database.read() as session:
+        newsletter = None if slug is None else newsletters.find(session, slug)
+        found = articles.list_articles(session, newsletter=newsletter, unsent=unsent)
+    if as_json:
+        print_json([_as_data(one) for one in found])
+        return
+    print_table(
+        ("id", "published", "title", "newsletters", "url"),
+        [(one.id, one.published, one.title, ", ".join(one.newsletters), one.url) for one in found],
+    )
+
+
+def _as_data(found: ListedArticle) -> dict[str, Any]:
+    return asdict(found) | {
+        "categories": list(found.categories),
+        "newsletters": list(found.newsletters),
+        "backlog": list(found.backlog),
+    }

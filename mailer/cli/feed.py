@@ -1,0 +1,275 @@
+"""`mailer feed`: where articles come from."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailer.cli.output import message, print_json, print_table
+from mailer.cli.verb import json_option, opened
+from mailer.clock import utc_now
+from mailer.errors import FeedError, FeedUnreadable
+from mailer.feeds import attach, ingest
+from mailer.feeds.attach import Listed
+from mailer.feeds.ingest import Refreshed
+from mailer.feeds.parse import parse as parse_feed
+from mailer.operations import newsletters
+
+_WARNINGS_SHOWN = 10
+
+
+@click.group
+def feed() -> None:
+    """Where articles come from: RSS, Atom or JSON Feed."""
+
+
+@feed.command
+@click.argument("url")
+@click.option("--newsletter", "slug", metavar="SLUG", required=True, help="Who takes its articles.")
+@click.option(
+    "--category",
+    "categories",
+    metavar="C",
+    multiple=True,
+    help="Only articles in this category; may be given several times.",
+)
+@click.option("--allow-private", is_flag=True, help="It may be on a network of your own.")
+@click.option("--images", type=click.Choice(["feed", "none"]), help="Show its images, or none.")
+@json_option
+def add(
+    url: str,
+    slug: str,
+    categories: tuple[str, ...],
+    allow_private: bool,
+    images: str | None,
+    as_json: bool,
+) -> None:
+    """Let a newsletter take the articles of the feed at URL.
+
+    The feed is fetched once. What it holds now is backlog: only a newcomer's first digest may take some
+    of it. Again with another newsletter, the feed is attached there as well.
+
+    \b
+    Example:
+      mailer feed add https://www.news.example/feed --newsletter daily --category Politics
+    """
+    wanted = [name for name in (category.strip() for category in categories) if name]
+    with opened() as app:
+        with app.database.read() as session:
+            newsletter_id = newsletters.find(session, slug).id
+        added = ingest.add_feed(
+            app.database,
+            url,
+            newsletter_id,
+            categories=wanted,
+            allow_private=allow_private,
+            images=None if images is None else images == "feed",
+            clock=app.times.wall,
+            interval=app.settings.feed_interval,
+        )
+        with app.database.read() as session:
+            (found,) = attach.listed(session, added.url)
+            row = attach.find(session, added.url)
+            missing, there = attach.unknown_categories(session, row, wanted)
+    _warn(added.url, added.warnings)
+    if missing:
+        message(
+            f"warning: no article is in {', '.join(missing)} yet; "
+            f"there are {', '.join(there) or 'no categories'}"
+        )
+    if as_json:
+        print_json(_as_data(found) | {"articles": added.articles, "warnings": list(added.warnings)})
+    elif added.fetched:
+        message(f"added {added.url}: {added.articles} articles, as backlog of {slug}")
+    else:
+        message(f"{slug} takes from {added.url} as well")
+
+
+@feed.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the feeds: who takes from them, and how their last fetch went.
+
+    \b
+    Example:
+      mailer feed list --json
+    """
+    with opened() as app, app.database.read() as session:
+        found = attach.listed(session)
+    if as_json:
+        print_json([_as_data(one) for one in found])
+        return
+    print_table(
+        ("feed", "newsletters", "last read", "next fetch", "trouble"),
+        [
+            (
+                one.url,
+                ", ".join(
+                    taker.slug + (f" ({', '.join(taker.categories)})" if taker.categories else "")
+                    for taker in one.newsletters
+                ),
+                one.last_success_at,
+                one.next_fetch_at,
+                one.error,
+            )
+            for one in found
+        ],
+    )
+
+
+@feed.command
+@click.argument("urls", metavar="[URL]...", nargs=-1)
+@json_option
+def refresh(urls: tuple[str, ...], as_json: bool) -> None:
+    """Fetch these feeds now, or all of them, whatever they said last time.
+
+    \b
+    Example:
+      mailer feed refresh
+    """
+    with opened() as app:
+        with app.database.read() as session:
+            ids = (
+                [attach.find(session, url).id for url in dict.fromkeys(urls)]
+                if urls
+                else [one.id for one in attach.listed(session)]
+            )
+        results = ingest.refresh(
+            app.database,
+            ids,
+            unconditional=True,
+            clock=app.times.wall,
+            interval=app.settings.feed_interval,
+        )
+    if as_json:
+        print_json([_as_result(result) for result in results])
+    for result in results:
+        _warn(result.url, result.warnings)
+        if result.error is None and not as_json:
+            message(
+                f"{result.url}: {result.new} new, {result.updated} changed, "
+                f"{result.unchanged} as before"
+            )
+    failed = [result for result in results if result.error is not None]
+    for result in failed:
+        message(f"{result.url}: {result.error}")
+    if failed:
+        raise FeedError(
+            f"{len(failed)} of {len(results)} feeds could not be refreshed and keep what they had; "
+            "`mailer feed refresh` again tries them anew"
+        )
+
+
+@feed.command
+@click.argument("url")
+@click.option("--newsletter", "slug", metavar="SLUG", help="Only this one stops taking from it.")
+@json_option
+def remove(url: str, slug: str | None, as_json: bool) -> None:
+    """Stop taking articles from a feed; what nobody takes from is removed.
+
+    Articles that no other feed brings are taken out of the newsletter. What readers had stays had.
+
+    \b
+    Example:
+      mailer feed remove https://www.news.example/feed --newsletter weekly
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            row = attach.find(session, url)
+            if slug is None:
+                attach.remove(session, row)
+            else:
+                attach.detach(session, row, newsletters.find(session, slug))
+        with app.database.read() as session:
+            left = attach.listed(session, url)
+    if as_json:
+        print_json(
+            {"url": url, "removed": not left, "newsletters": _takers(left[0]) if left else []}
+        )
+    elif left:
+        message(f"{slug} takes nothing from {url} any more")
+    else:
+        message(f"removed {url}")
+
+
+@feed.command
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@json_option
+def parse(files: tuple[Path, ...], as_json: bool) -> None:
+    """Read feeds from files and show what is understood of them. Needs no settings and no database.
+
+    \b
+    Example:
+      mailer feed parse feed.xml --json
+    """
+    now = utc_now()
+    read = [_parsed(path, now) for path in files]
+    if as_json and (len(files) > 1 or "error" not in read[0]):
+        several = [{"file": str(path)} | data for path, data in zip(files, read, strict=True)]
+        print_json(several if len(files) > 1 else read[0])
+    elif not as_json and any("error" not in data for data in read):
+        for path, data in zip(files, read, strict=True):
+            _show(path, data)
+    if all("error" in data for data in read):
+        raise FeedUnreadable(
+            f"{files[0]}: {read[0]['error']}"
+            if len(files) == 1
+            else f"none of the {len(files)} files could be read; give files that hold a feed"
+        )
+
+
+def _parsed(path: Path, now: Any) -> dict[str, Any]:
+    try:
+        document = parse_feed(path.read_bytes(), now=now)
+    except OSError as error:
+        return {"error": f"cannot be opened: {error.strerror or error}; check the path"}
+    except FeedUnreadable as error:
+        return {"error": str(error)}
+    return {
+        "title": document.title,
+        "entries": [
+            asdict(entry) | {"categories": list(entry.categories)} for entry in document.entries
+        ],
+        "warnings": list(document.warnings),
+    }
+
+
+def _show(path: Path, data: dict[str, Any]) -> None:
+    if "error" in data:
+        message(f"{path}: {data['error']}")
+        return
+    message(f"{path}: {data['title'] or 'no title'}, {len(data['entries'])} entries")
+    _warn(str(path), data["warnings"])
+    print_table(
+        ("published", "title", "url"),
+        [(entry["published"], entry["title"], entry["url"]) for entry in data["entries"]],
+    )
+
+
+def _warn(where: str, warnings: Any) -> None:
+    for warning in warnings[:_WARNINGS_SHOWN]:
+        message(f"warning: {where}: {warning}")
+    if len(warnings) > _WARNINGS_SHOWN:
+        message(f"warning: {where}: and {len(warnings) - _WARNINGS_SHOWN} more oddities")
+
+
+def _takers(found: Listed) -> list[dict[str, Any]]:
+    return [
+        {"slug": taker.slug, "categories": list(taker.categories)} for taker in found.newsletters
+    ]
+
+
+def _as_data(found: Listed) -> dict[str, Any]:
+    return asdict(found) | {
+        "images": "feed" if found.images else "none",
+        "newsletters": _takers(found),
+    }
+
+
+def _as_result(result: Refreshed) -> dict[str, Any]:
+    data = asdict(result) | {"warnings": list(result.warnings)}
+    del data["feed_id"]
+    return data

@@ -1,0 +1,169 @@
+"""Articles for staff: putting one into a newsletter by hand, and listing what came in."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.errors import AlreadyExists, Refused
+from mailer.feeds.arrival import take_turn
+from mailer.feeds.canonical import absolute_url, canonical_url
+from mailer.feeds.sanitise import one_line, summarise
+from mailer.models import (
+    Article,
+    ArticleCategory,
+    Delivery,
+    EditionArticle,
+    Newsletter,
+    NewsletterArticle,
+)
+from mailer.models.delivery import HAD
+
+
+@dataclass(frozen=True)
+class ListedArticle:
+    """An article, and the newsletters it is in; `backlog` names those where only newcomers get it."""
+
+    id: int
+    title: str
+    url: str
+    published: datetime
+    first_seen: datetime
+    author: str | None
+    image: str | None
+    categories: tuple[str, ...]
+    newsletters: tuple[str, ...]
+    backlog: tuple[str, ...]
+    withdrawn: bool
+
+
+def add_article(
+    session: Session,
+    newsletter: Newsletter,
+    *,
+    url: str,
+    title: str,
+    summary: str = "",
+    published: datetime | None = None,
+    now: datetime,
+) -> tuple[int, bool]:
+    """Put an article into a newsletter, so that it is due to its readers.
+
+    One that is known by its address keeps its text, and goes to readers who started before it came in.
+
+    Args:
+        summary: plain text or HTML; it is sanitised.
+        published: aware; now if it is missing.
+
+    Returns:
+        The article's id, and whether it is new.
+
+    Raises:
+        Refused: the address or the title is none.
+        AlreadyExists: it is in the newsletter, and due.
+    """
+    address = absolute_url(url)
+    if address is None:
+        raise Refused(f"{url!r} is no http or https address; give the article's own")
+    if not one_line(title):
+        raise Refused("an article needs a title; give --title")
+    take_turn(session)
+    canonical = canonical_url(address)
+    article = session.scalar(select(Article).where(Article.canonical_url == canonical))
+    is_new = article is None
+    if article is None:
+        kept = summarise(summary, address)
+        article = Article(
+            canonical_url=canonical,
+            url=address,
+            title=one_line(title),
+            summary_html=kept.html,
+            image_url=kept.image,
+            published_at=published or now,
+            first_seen_at=now,
+            updated_at=now,
+        )
+        session.add(article)
+        session.flush()
+    place = session.get(NewsletterArticle, (newsletter.id, article.id))
+    if place is not None and not place.backlog:
+        raise AlreadyExists(f"article {article.id} is in {newsletter.slug} already, and is due")
+    if place is not None:
+        place.backlog = False
+    else:
+        session.add(
+            NewsletterArticle(
+                newsletter_id=newsletter.id, article_id=article.id, backlog=False, added_at=now
+            )
+        )
+    session.flush()
+    return article.id, is_new
+
+
+def list_articles(
+    session: Session,
+    *,
+    newsletter: Newsletter | None = None,
+    unsent: bool = False,
+    ids: tuple[int, ...] = (),
+) -> list[ListedArticle]:
+    """Articles, the latest arrival first.
+
+    Args:
+        newsletter: only those in it.
+        unsent: only those in no edition that any reader has had or is being sent.
+        ids: only these, where some are given.
+    """
+    query = select(Article).order_by(Article.id.desc())
+    if newsletter is not None:
+        query = query.where(
+            Article.id.in_(
+                select(NewsletterArticle.article_id).where(
+                    NewsletterArticle.newsletter_id == newsletter.id
+                )
+            )
+        )
+    if unsent:
+        query = query.where(
+            ~select(EditionArticle.edition_id)
+            .join(Delivery, Delivery.edition_id == EditionArticle.edition_id)
+            .where(EditionArticle.article_id == Article.id, Delivery.status.in_(HAD))
+            .exists()
+        )
+    if ids:
+        query = query.where(Article.id.in_(ids))
+    articles = session.scalars(query).all()
+    chosen = query.with_only_columns(Article.id).order_by(None)
+    categories = defaultdict(list)
+    for article_id, category in session.execute(
+        select(ArticleCategory.article_id, ArticleCategory.category)
+        .where(ArticleCategory.article_id.in_(chosen))
+        .order_by(ArticleCategory.category)
+    ):
+        categories[article_id].append(category)
+    places = defaultdict(list)
+    for article_id, slug, backlog in session.execute(
+        select(NewsletterArticle.article_id, Newsletter.slug, NewsletterArticle.backlog)
+        .join(Newsletter, Newsletter.id == NewsletterArticle.newsletter_id)
+        .where(NewsletterArticle.article_id.in_(chosen))
+        .order_by(Newsletter.slug)
+    ):
+        places[article_id].append((slug, backlog))
+    return [
+        ListedArticle(
+            id=article.id,
+            title=article.title,
+            url=article.url,
+            published=article.published_at,
+            first_seen=article.first_seen_at,
+            author=article.author,
+            image=article.image_url,
+            categories=tuple(categories[article.id]),
+            newsletters=tuple(slug for slug, _ in places[article.id]),
+            backlog=tuple(slug for slug, backlog in places[article.id] if backlog),
+            withdrawn=article.withdrawn_at is not None,
+        )
+        for article in articles
+    ]

@@ -1,0 +1,134 @@
+"""What a feed's document says, whichever format it came in: a title and its entries. Pure.
+
+The three makers of entries (RSS and Atom, JSON Feed, tests) hand in raw pieces; here they become clean.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mailer.feeds.canonical import absolute_url
+from mailer.feeds.sanitise import one_line, summarise
+
+EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
+LATEST: Final = timedelta(days=1)
+"""How far ahead of now a date may lie: further ones come from mistakes."""
+
+_MAX_GUID: Final = 500
+_MAX_TITLE: Final = 1000
+_MAX_NAME: Final = 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One piece as a feed tells of it.
+
+    `guid` and `url` are never both missing. `published` is an aware UTC instant, or None where the feed
+    gives no credible one. `summary_html` is sanitised; all else is plain text.
+    """
+
+    guid: str
+    url: str | None
+    title: str
+    published: datetime | None
+    summary_html: str
+    author: str | None
+    categories: tuple[str, ...]
+    image: str | None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A feed as it was read. `whole` is False where it was cut off or broken, and only part was read."""
+
+    title: str
+    entries: tuple[Entry, ...]
+    warnings: tuple[str, ...]
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """An entry as one format gives it: nothing is checked, resolved or cleaned yet.
+
+    Args:
+        links: where the piece may be read, best first.
+        title: plain text already.
+        dates: the raw text of each date, best first, and the instant it was read as.
+        markup: HTML that may serve as a summary, best first; `base` resolves the links in it.
+        images: addresses of lead images, best first.
+    """
+
+    guid: str
+    links: Sequence[str]
+    title: str
+    dates: Sequence[tuple[str, datetime | None]]
+    markup: Sequence[str]
+    author: str
+    categories: Iterable[str]
+    images: Sequence[str]
+    base: str | None
+
+
+def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry | None:
+    """The entry that `pieces` make, or None where nothing tells it from others."""
+    url = next(filter(None, (absolute_url(link, pieces.base) for link in pieces.links)), None)
+    if url is None:
+        unusable = next((link for link in pieces.links if link.strip()), None)
+        warn("no link" if unusable is None else f"unusable link {unusable[:100]!r}")
+    guid = _short(one_line(pieces.guid)) or url
+    if not guid:
+        warn("neither a link nor a guid: left out")
+        return None
+    summaries = [summarise(markup, pieces.base) for markup in pieces.markup]
+    images = [absolute_url(image, pieces.base) for image in pieces.images]
+    images += [summary.image for summary in summaries]
+    title = one_line(pieces.title)[:_MAX_TITLE]
+    if not title:
+        warn("no title")
+    return Entry(
+        guid=guid,
+        url=url,
+        title=title,
+        published=_credible(pieces.dates, now, warn),
+        summary_html=next((summary.html for summary in summaries if summary.html), ""),
+        author=one_line(pieces.author)[:_MAX_NAME] or None,
+        categories=tuple(
+            dict.fromkeys(
+                name[:_MAX_NAME] for name in (one_line(raw) for raw in pieces.categories) if name
+            )
+        ),
+        image=next(filter(None, images), None),
+    )
+
+
+class Warn:
+    """Collects what is odd about one document, each with the number of the entry it is about."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.entry = 0
+
+    def __call__(self, text: str) -> None:
+        self.said.append(f"entry {self.entry}: {text}" if self.entry else text)
+
+
+def _credible(
+    dates: Sequence[tuple[str, datetime | None]], now: datetime, warn: Warn
+) -> datetime | None:
+    for raw, instant in dates:
+        if instant is not None and EARLIEST <= instant <= now + LATEST:
+            return instant
+        warn(f"unusable date {raw[:50]!r}")
+    if not dates:
+        warn("no date")
+    return None
+
+
+def _short(guid: str) -> str:
+    """`guid`, or a digest of it where it is too long for a key of the database."""
+    if len(guid) <= _MAX_GUID:
+        return guid
+    return "sha256:" + hashlib.sha256(guid.encode()).hexdigest()

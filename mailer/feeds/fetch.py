@@ -1,0 +1,349 @@
+"""Fetches a feed over HTTP, within limits that no server can stretch. The only place here with sockets.
+
+A host is resolved once, every address it has is checked, and the connection goes to a checked address: a
+name server that changes its answer changes nothing. Redirects are followed by hand, each one checked anew.
+"""
+
+import socket
+import ssl
+import threading
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from queue import Empty, Queue
+from time import monotonic
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as RequestTimeout
+from urllib3.response import BaseHTTPResponse
+
+from mailer import __version__
+from mailer.errors import FeedError
+from mailer.feeds.canonical import absolute_url
+from mailer.feeds.reachable import may_connect
+
+Resolver = Callable[[str, int], Sequence[str]]
+"""The IP addresses of a host, for a connection to a port. Raises OSError where there are none."""
+
+_CHUNK: Final = 65_536
+_MOST_ADDRESSES: Final = 4
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_ACCEPT: Final = (
+    "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml, "
+    "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
+)
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a fetch may take, in seconds, and how much it may bring, in bytes after unpacking."""
+
+    connect: float = 5.0
+    read: float = 10.0
+    total: float = 30.0
+    size: int = 5_000_000
+    redirects: int = 3
+
+
+LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a server answered.
+
+    `body` is None where it said that nothing has changed. `url` is where the answer came from, without
+    sign-in data.
+    """
+
+    url: str
+    body: bytes | None
+    content_type: str
+    etag: str | None
+    last_modified: str | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to fetch: validators make the fetch conditional (RFC 9110 section 13.1)."""
+
+    url: str
+    allow_private: bool = False
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request of a fetch; `origin` is whose sign-in data may be sent."""
+
+    url: SplitResult
+    wanted: Wanted
+    limits: Limits
+    deadline: float
+    resolve: Resolver
+    tls: ssl.SSLContext
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses that the system's resolver gives for `host`, the preferred one first."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def fetch(
+    wanted: Wanted,
+    *,
+    limits: Limits = Limits(),
+    resolver: Resolver = resolve,
+    tls: ssl.SSLContext | None = None,
+) -> Fetched:
+    """Fetch a feed.
+
+    Args:
+        wanted: its address, and what is known of it.
+        limits: of time and size.
+        resolver: finds the addresses of a host.
+        tls: what certificates are checked with; the system's certificates by default.
+
+    Raises:
+        FeedError: there was no answer, or one that is no document; the message says why.
+    """
+    deadline = monotonic() + limits.total
+    url = absolute_url(wanted.url)
+    if url is None:
+        raise FeedError(f"{without_credentials(wanted.url)!r} is no http or https address")
+    first = urlsplit(url)
+    context = tls or ssl.create_default_context()
+    for _ in range(limits.redirects + 1):
+        parts = urlsplit(url)
+        same_origin = (parts.scheme, _host_and_port(parts)) == (first.scheme, _host_and_port(first))
+        request = _Request(
+            url=parts,
+            wanted=wanted,
+            limits=limits,
+            deadline=deadline,
+            resolve=resolver,
+            tls=context,
+            headers=_headers(parts, wanted, first if same_origin else None),
+        )
+        with _answer(request) as response:
+            if response.status not in _REDIRECTS:
+                return _document(request, response)
+            location = response.headers.get("Location", "")
+        target = absolute_url(location, _plain(parts))
+        if target is None:
+            raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
+        url = target
+    raise FeedError(
+        f"the server redirects more than {limits.redirects} times; give the address it leads to"
+    )
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it may be shown: without user name and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _headers(url: SplitResult, wanted: Wanted, signed_in: SplitResult | None) -> dict[str, str]:
+    host = url.netloc.rpartition("@")[2]
+    headers = {
+        "Host": host,
+        "User-Agent": f"newsroom-digest-mailer/{__version__}",
+        "Accept": _ACCEPT,
+        "Accept-Encoding": "gzip",
+        "Connection": "close",
+    }
+    # Both are sent where both are known: some servers look at one only, others at both.
+    if wanted.etag:
+        headers["If-None-Match"] = wanted.etag
+    if wanted.last_modified:
+        headers["If-Modified-Since"] = wanted.last_modified
+    if signed_in is not None and signed_in.username is not None:
+        pair = f"{unquote(signed_in.username)}:{unquote(signed_in.password or '')}"
+        headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode("ascii")
+    return headers
+
+
+@contextmanager
+def _answer(request: _Request) -> Iterator[BaseHTTPResponse]:
+    """The answer to one request, its head read; its body is read inside the block."""
+    host = request.url.hostname or ""
+    expired = threading.Event()
+    connection = _connected(request, _checked_addresses(request))
+    # A server that sends a byte now and then never runs into the time-out of a read.
+    watchdog = threading.Timer(
+        max(0.0, request.deadline - monotonic()), _shut, (connection.sock, expired)
+    )
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        connection.timeout = request.limits.read
+        target = urlunsplit(("", "", request.url.path or "/", request.url.query, ""))
+        connection.request(
+            "GET", target, headers=request.headers, preload_content=False, decode_content=False
+        )
+        with closing(connection.getresponse()) as response:
+            yield response
+    except (TimeoutError, RequestTimeout) as error:
+        raise FeedError(f"{host} did not answer in time; try again later") from error
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
+        raise FeedError(f"{host} broke off: {_why(error)}; try again later") from error
+    finally:
+        watchdog.cancel()
+        connection.close()
+        if expired.is_set():
+            raise FeedError(f"{host} took longer than {request.limits.total:g} s; try again later")
+
+
+def _connected(request: _Request, addresses: Sequence[str]) -> HTTPConnection:
+    host = request.url.hostname or ""
+    failure: Exception | None = None
+    for address in addresses[:_MOST_ADDRESSES]:
+        timeout = min(request.limits.connect, request.deadline - monotonic())
+        if timeout <= 0:
+            break
+        connection = _connection(request, address, timeout)
+        try:
+            connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise FeedError(
+                f"the certificate of {host} is not valid ({error.verify_message}); "
+                "is the package ca-certificates installed?"
+            ) from error
+        except (HTTPError, OSError) as error:
+            connection.close()
+            failure = error
+            continue
+        return connection
+    raise FeedError(
+        f"cannot connect to {host}: {_why(failure) if failure else 'no time left'}; "
+        "check the address, then try again"
+    ) from failure
+
+
+def _connection(request: _Request, address: str, timeout: float) -> HTTPConnection:
+    host = request.url.hostname or ""
+    port = _port(request.url)
+    if request.url.scheme == "http":
+        return HTTPConnection(address, port, timeout=timeout)
+    return HTTPSConnection(
+        address,
+        port,
+        timeout=timeout,
+        server_hostname=host,
+        assert_hostname=host,
+        ssl_context=request.tls,
+    )
+
+
+def _checked_addresses(request: _Request) -> Sequence[str]:
+    """The addresses of the request's host, resolved this once.
+
+    Raises:
+        FeedError: it has none, or one that must not be connected to.
+    """
+    host = request.url.hostname or ""
+    found: Queue[Sequence[str] | OSError] = Queue()
+
+    def look_up() -> None:
+        try:
+            found.put(request.resolve(host, _port(request.url)))
+        except (OSError, UnicodeError) as error:
+            found.put(error if isinstance(error, OSError) else OSError(str(error)))
+
+    # The system's resolver cannot be told how long to try, so it is left behind.
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    try:
+        addresses = found.get(timeout=max(0.0, request.deadline - monotonic()))
+    except Empty:
+        raise FeedError(f"the name {host} was not resolved in time; try again later") from None
+    if isinstance(addresses, OSError) or not addresses:
+        raise FeedError(f"there is no host {host}; check the address") from None
+    for address in addresses:
+        if not may_connect(address, allow_private=request.wanted.allow_private):
+            raise FeedError(_refused(host, address, request.wanted.allow_private))
+    return addresses
+
+
+def _refused(host: str, address: str, allow_private: bool) -> str:
+    where = host if host == address else f"{host} ({address})"
+    if allow_private or not may_connect(address, allow_private=True):
+        return f"{where} is not on a network that feeds may be fetched from"
+    return f"{where} is on a private network; add the feed with --allow-private if that is meant"
+
+
+def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
+    host, status = request.url.hostname, response.status
+    asked = request.wanted.etag or request.wanted.last_modified
+    if status not in {200, 203} and not (status == 304 and asked):
+        raise FeedError(f"{host} answered {status}; check the address, then try again later")
+    return Fetched(
+        url=_plain(request.url),
+        body=None if status == 304 else _body(response, request.limits.size, host or ""),
+        content_type=response.headers.get("Content-Type", ""),
+        etag=response.headers.get("ETag") or None,
+        last_modified=response.headers.get("Last-Modified") or None,
+    )
+
+
+def _body(response: BaseHTTPResponse, size: int, host: str) -> bytes:
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in _GZIP | {"identity", ""}:
+        raise FeedError(f"{host} sends its feed as {encoding[:50]!r}, which was not asked for")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding in _GZIP else None
+    body = bytearray()
+    received = 0
+    for chunk in response.stream(_CHUNK, decode_content=False):
+        received += len(chunk)
+        try:
+            body += chunk if unpack is None else unpack.decompress(chunk, size + 1 - len(body))
+        except zlib.error as error:
+            raise FeedError(f"{host} sends broken gzip; try again later") from error
+        # What was received counts too: packed data may unpack to nothing.
+        if max(len(body), received) > size:
+            raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
+    if unpack is not None and not unpack.eof:
+        raise FeedError(f"{host} broke off inside its answer; try again later")
+    return bytes(body)
+
+
+def _shut(sock: socket.socket | None, expired: threading.Event) -> None:
+    expired.set()
+    try:
+        if sock is not None:
+            sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # It was closed just now.
+        pass
+
+
+def _host_and_port(url: SplitResult) -> tuple[str | None, int]:
+    return url.hostname, _port(url)
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _plain(url: SplitResult) -> str:
+    return without_credentials(urlunsplit(url))
+
+
+def _why(error: Exception) -> str:
+    """The reason inside an error of a library, short and without object addresses."""
+    cause = error.__cause__ or error.__context__ or error
+    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return (text or type(cause).__name__)[:200]

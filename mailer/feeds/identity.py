@@ -1,0 +1,111 @@
+"""Which entry of a feed is which article. Pure.
+
+A piece sent twice cannot be taken back, and one taken for another is never sent; so links, guids, titles
+and dates are all heard, each of which changes by itself in some feeds.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer.feeds.canonical import canonical_url, place
+from mailer.feeds.entry import Entry
+
+
+@dataclass(frozen=True)
+class Known:
+    """An article that is stored already, as far as it is compared."""
+
+    article_id: int
+    canonical_url: str
+    title: str
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of a document, perhaps of several entries: what is stored of it, and under which guids."""
+
+    canonical_url: str
+    entry: Entry
+    guids: tuple[str, ...]
+    categories: tuple[str, ...]
+
+
+def pieces(entries: Iterable[Entry]) -> list[Piece]:
+    """The pieces that `entries` tell of, each canonical address once; those without one are left out.
+
+    A guid that stands on several pieces tells nothing: such pieces go by their address alone.
+    """
+    by_url: dict[str, list[Entry]] = defaultdict(list)
+    urls_of: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        if entry.url is not None:
+            canonical = canonical_url(entry.url)
+            by_url[canonical].append(entry)
+            urls_of[entry.guid].add(canonical)
+    return [
+        Piece(
+            canonical,
+            same[0],
+            tuple(dict.fromkeys(one.guid for one in same if len(urls_of[one.guid]) == 1))
+            or (canonical,),
+            tuple(dict.fromkeys(name for one in same for name in one.categories)),
+        )
+        for canonical, same in by_url.items()
+    ]
+
+
+def identify(
+    found: Iterable[Piece], by_guid: Mapping[str, Known], by_url: Mapping[str, Known]
+) -> list[tuple[Piece, Known | None]]:
+    """Each piece with the article that it is, or None where it is new.
+
+    It is the same piece when its address is known, or when its guid is and the title, the path or the
+    date agrees. An address that its article has left within this document is free for a new piece.
+
+    Args:
+        by_guid: the articles that this feed's guids stand for.
+        by_url: articles by canonical address.
+    """
+    every = list(found)
+    # Both address and guid say so: no other piece can be this article.
+    settled = {
+        known.article_id
+        for piece in every
+        if (known := by_url.get(piece.canonical_url)) is not None
+        and any(by_guid.get(guid) == known for guid in piece.guids)
+    }
+    moved: dict[str, Known] = {}
+    for piece in every:
+        if piece.canonical_url not in by_url:
+            known = _by_guid(piece, by_guid)
+            if known is not None and known.article_id not in settled:
+                settled.add(known.article_id)
+                moved[piece.canonical_url] = known
+    left = {known.article_id for known in moved.values()}
+    identified = []
+    for piece in every:
+        known = by_url.get(piece.canonical_url)
+        if known is not None and known.article_id in left:
+            known = None
+        identified.append((piece, moved.get(piece.canonical_url, known)))
+    return identified
+
+
+def _by_guid(piece: Piece, by_guid: Mapping[str, Known]) -> Known | None:
+    for guid in piece.guids:
+        known = by_guid.get(guid)
+        if known is not None and _agree(piece, known):
+            return known
+    return None
+
+
+def _agree(piece: Piece, known: Known) -> bool:
+    title, where = piece.entry.title, place(piece.canonical_url)
+    return (
+        (bool(title) and title == known.title)
+        or (bool(where) and where == place(known.canonical_url))
+        or piece.entry.published == known.published_at
+    )

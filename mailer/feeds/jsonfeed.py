@@ -1,0 +1,82 @@
+"""JSON Feed (versions 1 and 1.1): text in, entries out. Pure.
+
+Members of a wrong type count as missing: a feed is never refused for one of them.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from mailer.errors import FeedUnreadable
+from mailer.feeds.entry import Document, Pieces, Warn, finish
+from mailer.feeds.instant import read_instant
+from mailer.feeds.sanitise import as_html, clean_text, title_text
+
+
+def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Document:
+    """The feed that `text` is.
+
+    Raises:
+        FeedUnreadable: it is no JSON, or no JSON Feed.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FeedUnreadable(
+            "the document is no valid JSON; try again later, or tell who runs the site"
+        ) from error
+    if not isinstance(data, dict) or not isinstance(data.get("items"), list):
+        raise FeedUnreadable("this is JSON but no JSON Feed; give the address of the feed itself")
+    if not _text(data, "version").startswith("https://jsonfeed.org/version/"):
+        warn("no JSON Feed version")
+    base = base_url or _text(data, "feed_url") or _text(data, "home_page_url") or None
+    entries = []
+    for number, item in enumerate(data["items"], start=1):
+        warn.entry = number
+        if not isinstance(item, dict):
+            warn("no object: left out")
+            continue
+        entry = finish(_pieces(item, data, base), now, warn)
+        if entry is not None:
+            entries.append(entry)
+    warn.entry = 0
+    return Document(title_text(_text(data, "title")), tuple(entries), tuple(warn.said))
+
+
+def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pieces:
+    dates = [_text(item, "date_published"), _text(item, "date_modified")]
+    summary, content = _text(item, "summary"), _text(item, "content_text")
+    tags = item.get("tags")
+    return Pieces(
+        guid=_text(item, "id"),
+        links=[link for link in (_text(item, "url"), _text(item, "external_url")) if link]
+        or [link for link in [_text(item, "id")] if link.startswith(("http://", "https://"))],
+        title=title_text(_text(item, "title"), decode=False),
+        dates=[(date, read_instant(date)) for date in dates if date],
+        markup=[as_html(summary), _text(item, "content_html"), as_html(content)],
+        author=", ".join(_authors(item)) or ", ".join(_authors(feed)),
+        categories=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
+        images=[_text(item, "image"), _text(item, "banner_image"), *_attached_images(item)],
+        base=base,
+    )
+
+
+def _authors(holder: dict[str, Any]) -> list[str]:
+    authors = holder.get("authors")
+    every = authors if isinstance(authors, list) else [holder.get("author")]
+    return [_text(author, "name") for author in every if isinstance(author, dict)]
+
+
+def _attached_images(item: dict[str, Any]) -> Iterator[str]:
+    attachments = item.get("attachments")
+    for attachment in attachments if isinstance(attachments, list) else []:
+        if isinstance(attachment, dict) and _text(attachment, "mime_type").startswith("image/"):
+            yield _text(attachment, "url")
+
+
+def _text(holder: dict[str, Any], name: str) -> str:
+    value = holder.get(name)
+    # Version 1 allowed numbers as ids, and they were used.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return clean_text(str(value)) if isinstance(value, str) or is_number else ""

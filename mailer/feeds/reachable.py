@@ -1,0 +1,67 @@
+"""Which network addresses a fetch may connect to. Pure.
+
+A feed's address is typed by staff, but what it resolves to and redirects to is up to strangers, who must
+not be able to make us talk to the machines around us.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
+
+_Address = IPv4Address | IPv6Address
+
+_NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_COMPATIBLE: Final = ip_network("::/96")
+# `is_global` of Python 3.11 lets all of these through.
+_DENIED: Final = (
+    ip_network("224.0.0.0/4"),
+    ip_network("192.88.99.0/24"),
+    ip_network("240.0.0.0/4"),
+    ip_network("ff00::/8"),
+    ip_network("fec0::/10"),
+)
+# What `allow_private` opens: networks of one's own, but never link-local ones, where clouds
+# answer with credentials.
+_OWN: Final = (
+    ip_network("127.0.0.0/8"),
+    ip_network("10.0.0.0/8"),
+    ip_network("172.16.0.0/12"),
+    ip_network("192.168.0.0/16"),
+    ip_network("100.64.0.0/10"),
+    ip_network("::1/128"),
+    ip_network("fc00::/7"),
+)
+
+
+def may_connect(address: str, *, allow_private: bool) -> bool:
+    """Whether a fetch may connect to this IP address.
+
+    Every IPv4 address inside an IPv6 one (mapped, NAT64, 6to4, Teredo, compatible) must be allowed too.
+
+    Args:
+        allow_private: networks of one's own, loopback among them, are allowed as well.
+    """
+    try:
+        outer = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if allow_private and any(outer in network for network in _OWN):
+        return True
+    if inside := _inside(outer):
+        return all(may_connect(str(inner), allow_private=allow_private) for inner in inside)
+    return outer.is_global and not any(outer in network for network in _DENIED)
+
+
+def _inside(address: _Address) -> tuple[IPv4Address, ...]:
+    """The IPv4 addresses that this IPv6 address may lead to."""
+    if isinstance(address, IPv4Address):
+        return ()
+    last = IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address.ipv4_mapped is not None:
+        return (address.ipv4_mapped,)
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    if address.teredo is not None:
+        return address.teredo
+    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+        return (last,)
+    return ()

@@ -1,0 +1,242 @@
+"""Markup of strangers, made harmless: summaries with a few plain elements, and texts with none. Pure.
+
+Nothing that comes out has another scheme than http, https or mailto, an attribute but `href`, or an
+image: the lead image is told apart, because a mail shows it in its own place.
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import nh3
+
+from mailer.feeds.canonical import absolute_url
+
+SUMMARY_LENGTH: Final = 1200
+"""Characters of text in a summary; twenty of them must stay below what mail programs cut off."""
+
+_MARKUP_LENGTH: Final = 50_000
+"""Characters of markup that are read for a summary: some parsing costs the square of its length."""
+
+_TITLE_LENGTH: Final = 2000
+_EMPTY_LEVELS: Final = 3
+
+_KEPT: Final = frozenset({"p", "a", "em", "strong", "ul", "ol", "li", "blockquote", "br"})
+_RENAMED: Final = {"b": "strong", "i": "em", "dl": "ul", "dt": "li", "dd": "li"} | dict.fromkeys(
+    [
+        "div",
+        "section",
+        "article",
+        "aside",
+        "header",
+        "footer",
+        "main",
+        "figure",
+        "figcaption",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "pre",
+        "table",
+        "caption",
+        "tr",
+        "address",
+    ],
+    "p",
+)
+_DROPPED_WHOLE: Final = frozenset(
+    [
+        "script",
+        "style",
+        "iframe",
+        "object",
+        "embed",
+        "noscript",
+        "template",
+        "svg",
+        "math",
+        "form",
+        "select",
+        "textarea",
+        "button",
+        "audio",
+        "video",
+        "canvas",
+        "title",
+    ]
+)
+_EMOJI_CLASSES: Final = frozenset({"wp-smiley", "emoji"})
+
+# The sanitiser's own output is matched, in which attributes are always quoted.
+_ATTRIBUTES = r'(?:\s[\w-]+="[^"]*")*'
+_RENAMED_TAG = re.compile(rf"<(/?)({'|'.join(_RENAMED)})(?={_ATTRIBUTES}>){_ATTRIBUTES}>")
+_CELL_END = re.compile(r"</t[dh]>")
+_IMAGE = re.compile(rf"<img({_ATTRIBUTES})\s*/?>")
+_ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"]*)"')
+_EMPTY = re.compile(r"<(p|li|em|strong|a|ul|ol|blockquote)(?: [^<>]*)?>(?:\s|&nbsp;|<br>)*</\1>")
+_LOOSE_BREAKS = re.compile(r"(?:\s*<br>)+\s*(?=</(?:p|li|blockquote)>|$)|(?<=<p>)(?:\s*<br>)+")
+_SPACES = re.compile(r"(?:\s|&nbsp;)+")
+_LOOSE_SPACE = re.compile(r"\s+(?=</?(?:p|ul|ol|li|blockquote)>|<br>)|(?<=<p>)\s+|(?<=<br>)\s+")
+_PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,32});")
+_ANY_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
+_CLEARLY_TAG = re.compile(
+    r"</(?:a|abbr|b|big|cite|code|div|em|font|h[1-6]|i|li|p|s|script|small|span|strong|style|sub|sup"
+    r"|svg|tt|u|ul)\s*>"
+    r"|<(?:br|hr|wbr)\s*/>|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A sanitised summary, and the address of the first real image in what it was made from."""
+
+    html: str
+    image: str | None
+
+
+def clean_text(text: str) -> str:
+    """`text` without the control characters and broken halves that databases and mails refuse."""
+    return _CONTROL.sub("", text)
+
+
+def as_html(text: str) -> str:
+    """Plain text as HTML that shows it: an empty line begins a paragraph, a line end is a break."""
+    paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
+    return "".join(
+        f"<p>{html.escape(paragraph, quote=False).replace(chr(10), '<br>')}</p>"
+        for paragraph in paragraphs
+        if paragraph.strip()
+    )
+
+
+def without_markup(markup: str) -> str:
+    """The text of HTML on one line: elements become spaces where they part words, entities letters."""
+    kept = nh3.clean(
+        clean_text(markup)[:_MARKUP_LENGTH],
+        tags={"br", "p", "div", "li", "td", "h1", "h2", "h3", "wbr"},
+        clean_content_tags=set(_DROPPED_WHOLE),
+        attributes={},
+        link_rel=None,
+    )
+    parted = _ANY_TAG.sub(lambda tag: "" if tag[1] == "wbr" else " ", kept)
+    return one_line(html.unescape(parted))
+
+
+def title_text(title: str, *, decode: bool = True) -> str:
+    """A title that claims to be plain text, as plain text on one line.
+
+    Some feeds put HTML there all the same. Elements go where it is clear that they are some: a lone
+    `<br>` or `5 < 6` is what the headline is about. Entities that XML left over are decoded, but for
+    angle brackets: a second decoding must never make markup out of text.
+
+    Args:
+        decode: False where the format says that what looks like an entity is meant literally.
+    """
+    text = clean_text(title)[:_TITLE_LENGTH]
+    if _CLEARLY_TAG.search(text):
+        return without_markup(text)
+    return one_line(_ENTITY.sub(_letter, text) if decode else text)
+
+
+def _letter(entity: re.Match[str]) -> str:
+    letter = html.unescape(entity[0])
+    return entity[0] if letter in {"<", ">"} else letter
+
+
+def one_line(text: str) -> str:
+    """`text` with each run of white space as one space."""
+    return " ".join(clean_text(text).split())
+
+
+def summarise(markup: str, base: str | None) -> Summary:
+    """What is kept of a piece's HTML in a digest.
+
+    Args:
+        markup: HTML by strangers.
+        base: what relative links are resolved against; without it they lose their target.
+    """
+
+    def resolved(_tag: str, attribute: str, value: str) -> str | None:
+        is_link = attribute in {"src", "href"} and not value.strip().lower().startswith("mailto:")
+        return absolute_url(value, base) if is_link else value
+
+    first = nh3.clean(
+        clean_text(markup)[:_MARKUP_LENGTH],
+        tags=set(_KEPT | _RENAMED.keys() | {"img", "td", "th"}),
+        clean_content_tags=set(_DROPPED_WHOLE),
+        attributes={"a": {"href"}, "img": {"src", "alt", "class", "width", "height"}},
+        attribute_filter=resolved,
+        url_schemes={"http", "https", "mailto"},
+        url_relative=lambda link: absolute_url(link, base),
+        link_rel=None,
+    )
+    image = _first_image(first)
+    without_images = _IMAGE.sub(_emoji, first)
+    renamed = _RENAMED_TAG.sub(lambda tag: f"<{tag[1]}{_RENAMED[tag[2]]}>", without_images)
+    return Summary(_shortened(_kept(_CELL_END.sub(" ", renamed))), image)
+
+
+def _kept(markup: str) -> str:
+    """The second pass: elements that were renamed are nested properly again, empty ones go."""
+    kept = nh3.clean(
+        markup,
+        tags=set(_KEPT),
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        url_relative="deny",
+        link_rel=None,
+    )
+    for _ in range(_EMPTY_LEVELS):
+        kept = _LOOSE_BREAKS.sub("", _EMPTY.sub("", _SPACES.sub(" ", kept))).strip()
+    return _LOOSE_SPACE.sub("", kept)
+
+
+def _shortened(markup: str) -> str:
+    """`markup` cut at a word once it shows `SUMMARY_LENGTH` characters."""
+    shown = at = 0
+    for piece in _PIECE.finditer(markup):
+        if piece[0].startswith("<") and len(piece[0]) > 1:
+            continue
+        length = 1 if piece[0].startswith("&") else len(piece[0])
+        if shown + length > SUMMARY_LENGTH:
+            at = piece.start() + (SUMMARY_LENGTH - shown if length > 1 else 0)
+            break
+        shown += length
+    else:
+        return markup
+    words = markup[:at].rstrip()
+    if not markup[at : at + 1].isspace() and length > 1:
+        cut = max(words.rfind(" ", piece.start()), words.rfind("\n", piece.start()))
+        words = words[:cut] if cut > piece.start() else words
+    # The sanitiser closes what the cut left open.
+    return _kept(words.rstrip() + " …")
+
+
+def _first_image(markup: str) -> str | None:
+    for found in _IMAGE.finditer(markup):
+        attributes = dict(_ATTRIBUTE.findall(found[1]))
+        source = html.unescape(attributes.get("src", ""))
+        is_pixel = attributes.get("width") in {"0", "1"} or attributes.get("height") in {"0", "1"}
+        if source and not is_pixel and not _is_emoji(attributes):
+            return source
+    return None
+
+
+def _emoji(image: re.Match[str]) -> str:
+    """What stands for an image in the text: its letters where it is an emoji, else nothing."""
+    attributes = dict(_ATTRIBUTE.findall(image[1]))
+    if not _is_emoji(attributes):
+        return " "
+    return html.escape(html.unescape(attributes.get("alt", "")), quote=False)
+
+
+def _is_emoji(attributes: dict[str, str]) -> bool:
+    return not _EMOJI_CLASSES.isdisjoint(attributes.get("class", "").split())

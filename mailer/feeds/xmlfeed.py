@@ -1,0 +1,186 @@
+"""RSS 0.9 to 2.0, RDF and Atom: text in, entries out. The only user of feedparser, which has no types.
+
+feedparser opens what looks like a path or an address, so it is only ever handed an open stream.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final
+from urllib.parse import urljoin
+from xml.sax import SAXException
+
+import feedparser
+
+from mailer.errors import FeedUnreadable
+from mailer.feeds.canonical import absolute_url
+from mailer.feeds.entry import Document, Pieces, Warn, finish
+from mailer.feeds.instant import read_instant
+from mailer.feeds.sanitise import as_html, title_text, without_markup
+
+_HEADERS: Final = {"content-type": "application/xml; charset=utf-8"}
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?|$)", re.IGNORECASE)
+_OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
+_CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
+_FAULTS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    SAXException,
+    TypeError,
+    ValueError,
+)
+"""What feedparser raises on bytes that are no feed."""
+
+
+def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Document:
+    """The feed that `text` is, from its root element on.
+
+    Raises:
+        FeedUnreadable: nothing of a feed can be found in it.
+    """
+    try:
+        found = feedparser.parse(
+            BytesIO(text.encode()),
+            response_headers=_HEADERS,
+            resolve_relative_uris=False,
+            sanitize_html=False,
+        )
+    except _FAULTS as error:
+        raise FeedUnreadable(
+            "the document cannot be read; try again later, or tell who runs the site"
+        ) from error
+    raw, whole = list(found.entries), not found.bozo
+    if not whole:
+        warn("not well-formed XML; what can be read of it was read")
+        if _ends_inside_an_entry(text) and raw:
+            # Half an address would be taken for an article of its own.
+            raw.pop()
+            warn("the document ends inside an entry, which was left out")
+    if not raw and not found.version and not found.feed.get("title"):
+        raise FeedUnreadable
+    is_atom = found.version.startswith("atom")
+    base = _base(base_url, found.feed)
+    entries = []
+    for number, item in enumerate(raw, start=1):
+        warn.entry = number
+        entry = finish(_pieces(item, base, is_atom), now, warn)
+        if entry is not None:
+            entries.append(entry)
+    warn.entry = 0
+    title = _title(found.feed, is_atom)
+    return Document(title, tuple(entries), tuple(warn.said), whole)
+
+
+def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
+    guid = str(item.get("id") or "")
+    link = str(item.get("link") or "")
+    links = [link] if link else []
+    links += [str(other.get("href") or "") for other in item.get("links", ()) if _is_page(other)]
+    if item.get("guidislink") is not False and guid.startswith(("http://", "https://")):
+        # RDF has the address of the piece only in rdf:about, some Atom only in the id.
+        links.append(guid)
+    return Pieces(
+        guid=guid,
+        links=links,
+        title=_title(item, is_atom),
+        dates=[
+            (str(item[name]), read_instant(str(item[name]), item.get(f"{name}_parsed")))
+            for name in ("published", "updated", "created")
+            if item.get(name)
+        ],
+        markup=list(_markup(item)),
+        author=_author(item),
+        categories=[
+            title_text(str(tag.get("label") or tag.get("term") or ""))
+            for tag in item.get("tags", ())
+        ],
+        images=list(_images(item)),
+        base=_markup_base(item, base),
+    )
+
+
+def _ends_inside_an_entry(text: str) -> bool:
+    opened, closed = 0, 0
+    for match in _OPENED.finditer(text):
+        opened = match.start()
+    for match in _CLOSED.finditer(text):
+        closed = match.start()
+    return opened > closed
+
+
+def _base(base_url: str | None, feed: Any) -> str | None:
+    """What relative links are resolved against: where the feed came from, or what it says of itself."""
+    if base_url:
+        return base_url
+    own = [
+        str(link.get("href") or "") for link in feed.get("links", ()) if link.get("rel") == "self"
+    ]
+    candidates = [*own, str(feed.get("link") or "")]
+    return next(filter(None, (absolute_url(candidate) for candidate in candidates)), None)
+
+
+def _markup_base(item: Any, base: str | None) -> str | None:
+    """The base of links inside the entry's HTML: an `xml:base` around it counts."""
+    details = [item.get("summary_detail") or {}, *item.get("content", ())]
+    inner = next((str(detail["base"]) for detail in details if detail.get("base")), "")
+    try:
+        return urljoin(base or "", inner) or None
+    except ValueError:
+        return base
+
+
+def _is_page(link: Any) -> bool:
+    return link.get("rel") == "alternate" and link.get("type") in _HTML_TYPES
+
+
+def _title(holder: Any, is_atom: bool) -> str:
+    detail = holder.get("title_detail") or {}
+    title = str(holder.get("title") or "")
+    if is_atom and detail.get("type") in _HTML_TYPES:
+        return without_markup(title)
+    return title_text(title, decode=not is_atom)
+
+
+def _markup(item: Any) -> Iterator[str]:
+    summary = item.get("summary")
+    if summary:
+        yield _as_html(str(summary), item.get("summary_detail") or {})
+    for content in item.get("content", ()):
+        yield _as_html(str(content.get("value") or ""), content)
+
+
+def _as_html(value: str, detail: Any) -> str:
+    return as_html(value) if detail.get("type") == "text/plain" else value
+
+
+def _author(item: Any) -> str:
+    names = [
+        str(author.get("name") or author.get("email") or "") for author in item.get("authors", ())
+    ]
+    named = ", ".join(dict.fromkeys(filter(None, names)))
+    return title_text(named or str(item.get("author") or ""))
+
+
+def _images(item: Any) -> Iterator[str]:
+    for media in item.get("media_content", ()):
+        address = str(media.get("url") or "")
+        kind = str(media.get("type") or "")
+        if (
+            media.get("medium") == "image"
+            or kind.startswith("image/")
+            or (not kind and not media.get("medium") and _IMAGE_FILE.search(address))
+        ):
+            yield address
+    for link in item.get("links", ()):
+        if link.get("rel") == "enclosure" and str(link.get("type") or "").startswith("image/"):
+            yield str(link.get("href") or "")
+    for media in item.get("media_thumbnail", ()):
+        yield str(media.get("url") or "")
+    picture = item.get("image")
+    if picture and hasattr(picture, "get"):
+        yield str(picture.get("href") or "")
