@@ -226,16 +226,21 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
         due = make.feed(session, next_fetch_at=NOW, last_fetched_at=NOW)
     wall = Wall(NOW + timedelta(minutes=50))
     scheduler = started(app_at(database, keys, wall))
+
+    def fetch_round() -> None:
+        wait_until(lambda: not scheduler._fetching.locked())
+        scheduler._fetch_round()
+
     wait_until(lambda: fetched == [due.id])
-    scheduler._fetch_round()
+    fetch_round()
     assert fetched == [due.id]
     wall.set(NOW + timedelta(minutes=56))
     for _ in range(2):
-        scheduler._fetch_round()
+        fetch_round()
     assert fetched == [due.id, mine.id]
     wall.set(NOW + timedelta(minutes=59, seconds=45))
     for _ in range(2):
-        scheduler._fetch_round()
+        fetch_round()
     assert fetched == [due.id, mine.id, mine.id]
     assert other.id not in fetched
 
