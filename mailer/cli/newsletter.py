@@ -7,6 +7,7 @@ import click
 
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import json_option, opened
+from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
 
@@ -54,7 +55,8 @@ def _profile_options(*, required: bool) -> Callable[[Command], Command]:
 def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None:
     """Start a newsletter. SLUG stands in its web addresses and never changes.
 
-    Each feed is fetched once; when one cannot be, the newsletter is there without it.
+    Each feed is fetched once, and what it holds now is backlog. When one cannot be fetched, nothing is
+    added at all.
 
     \b
     Example:
@@ -66,6 +68,7 @@ def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None
         _check_language(app, profile.language)
         with app.database.write() as session:
             newsletters.add(session, slug, profile, now=app.times.wall())
+        _add_feeds(app, slug, feeds)
         _show_one(app, slug, as_json)
     if not as_json:
         message(f"next: mailer schedule add {slug} NAME --at 07:00 --zone Europe/Paris")
@@ -165,6 +168,31 @@ def embed(slug: str) -> None:
             },
         )
     click.echo(form)
+
+
+def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
+    """Let a new newsletter take from the feeds at `urls`; when one cannot be added, take it all back."""
+    with app.database.read() as session:
+        newsletter_id = newsletters.find(session, slug).id
+    added: list[str] = []
+    try:
+        for url in urls:
+            feed = ingest.add_feed(
+                app.database,
+                url,
+                newsletter_id,
+                clock=app.times.wall,
+                interval=app.settings.feed_interval,
+            )
+            added.append(feed.url)
+            message(f"added {feed.url}: {feed.articles} articles, as backlog of {slug}")
+    except BaseException:
+        with app.database.write() as session:
+            newsletter = newsletters.find(session, slug)
+            for address in added:
+                attach.detach(session, attach.find(session, address), newsletter)
+            newsletters.take_back(session, newsletter)
+        raise
 
 
 def _check_language(app: "App", language: str) -> None:

@@ -128,6 +128,12 @@ def add(session: Session, slug: str, profile: Profile, *, now: datetime) -> News
     return newsletter
 
 
+def take_back(session: Session, newsletter: Newsletter) -> None:
+    """Undo `add`, for a newsletter that has neither schedules nor readers yet."""
+    session.delete(newsletter)
+    session.flush()
+
+
 def change(session: Session, newsletter: Newsletter, profile: Profile) -> None:
     """Give a newsletter another profile. Its slug and List-Id stay for ever."""
     for name, value in _columns(profile).items():

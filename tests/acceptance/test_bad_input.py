@@ -81,7 +81,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "newsletter add: color": ((*NEWSLETTER, "--color", "red"), "#"),
     "newsletter add: feed": ((*NEWSLETTER, "--feed", "file:///etc/passwd"), "http"),
     "newsletter add: feed that nobody serves": (
-        (*NEWSLETTER, "--feed", "http://192.0.2.1.example/feed"), "feed"),
+        (*NEWSLETTER, "--feed", "http://nothing.example/feed"), "check the address"),
     "newsletter show": (("newsletter", "show", "nothing"), "mailer newsletter list"),
     "newsletter edit": (("newsletter", "edit", "nothing", "--title", "x"), "mailer newsletter list"),
     "newsletter embed": (("newsletter", "embed", "nothing"), "mailer newsletter list"),
@@ -89,10 +89,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
                              "newsletter"),
     "feed add: URL": (("feed", "add", "news.example", "--newsletter", "daily"), "http"),
     "feed add: nobody there": (
-        ("feed", "add", CLOSED_PORT, "--newsletter", "daily", "--allow-private"), "feed"),
+        ("feed", "add", CLOSED_PORT, "--newsletter", "daily", "--allow-private"), "check the address"),
     "feed add: private": (("feed", "add", CLOSED_PORT, "--newsletter", "daily"), "--allow-private"),
-    "feed refresh": (("feed", "refresh", "https://nothing.example/feed"), "mailer feed list"),
-    "feed remove": (("feed", "remove", "https://nothing.example/feed"), "mailer feed list"),
+    "feed refresh": (("feed", "refresh", "https://nothing.example/feed"), "mailer feed add"),
+    "feed remove": (("feed", "remove", "https://nothing.example/feed"), "mailer feed add"),
     "article add: newsletter": (("article", "add", "--newsletter", "nothing", "--url",
                                  "https://news.example/1", "--title", "One"), "newsletter"),
     "article add: URL": (("article", "add", "--newsletter", "daily", "--url", "javascript:1",

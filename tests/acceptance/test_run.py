@@ -1,0 +1,61 @@
+"""`mailer run` from its start to its end: the roles that were named, and an end in good order."""
+
+import json
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.waiting import wait_until
+
+
+def processes(installation: Any) -> set[str]:
+    return {one["role"] for one in installation.ask("status")["processes"] if one["alive"]}
+
+
+def answers(browse: Any, installation: Any) -> bool:
+    return browse(f"{installation.settings['base_url']}/healthz")[0] == 200
+
+
+def test_all_roles_run_in_one_process(installation: Any, browse: Any) -> None:
+    with installation.running():
+        wait_until(lambda: answers(browse, installation))
+        assert browse(f"{installation.settings['base_url']}/readyz")[0] == 200
+        wait_until(lambda: processes(installation) == {"sender", "builder"})
+        assert "nobody is there" not in installation.type("status")
+    assert not answers(browse, installation)
+    assert processes(installation) == set()
+    assert "Traceback" not in installation.log()
+
+
+@pytest.mark.parametrize(
+    ("role", "alive", "listens"),
+    [("web", set(), True), ("worker", {"sender"}, False), ("scheduler", {"builder"}, False)],
+)
+def test_only_the_role_that_is_named_runs(
+    installation: Any, browse: Any, role: str, alive: set[str], listens: bool
+) -> None:
+    with installation.running(role):
+        wait_until(lambda: f"running: {role}\n" in installation.log())
+        wait_until(lambda: processes(installation) == alive)
+        assert answers(browse, installation) is listens
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_soon(installation: Any, browse: Any, number: signal.Signals) -> None:
+    with installation.running() as process:
+        wait_until(lambda: answers(browse, installation))
+        begin = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 0
+        assert time.monotonic() - begin < 10
+
+
+def test_a_log_of_json_is_one_object_a_line(installation: Any, browse: Any) -> None:
+    installation.settings |= {"log_format": "json", "log_level": "debug"}
+    with installation.running():
+        wait_until(lambda: answers(browse, installation))
+    lines = [line for line in installation.log().splitlines() if line.startswith("{")]
+    assert lines
+    assert all(json.loads(line)["level"] for line in lines)

@@ -1,0 +1,61 @@
+"""`mailer newsletter add` with feeds: all of them, or nothing at all."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from mailer.cli import main
+from mailer.db import Database
+from mailer.errors import FeedError
+from mailer.feeds import ingest
+from mailer.feeds.fetch import Fetched, Wanted
+from mailer.models import Feed, Newsletter, NewsletterArticle
+
+RSS = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example/</link>
+<item><title>One</title><link>https://a.example/1</link><guid>1</guid></item></channel></rss>"""
+ADD = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
+       "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
+
+
+def fetch(wanted: Wanted) -> Fetched:
+    """The network's edge: one feed is there, all others are not."""
+    if wanted.url != "https://a.example/feed":
+        raise FeedError
+    return Fetched(
+        url=wanted.url,
+        body=RSS,
+        content_type="application/rss+xml",
+        etag=None,
+        last_modified=None,
+    )
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The database of an installation in this folder, with the network's edge replaced."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ingest, "add_feed", partial(ingest.add_feed, fetch=fetch))
+    assert main(["init"]) == 0
+    database = Database("sqlite:///mailer.db")
+    yield database
+    database.dispose()
+
+
+def test_a_newsletter_comes_with_its_feeds(database: Database) -> None:
+    assert main([*ADD, "--feed", "https://a.example/feed"]) == 0
+    with database.read() as session:
+        assert session.scalars(select(NewsletterArticle.backlog)).all() == [True]
+
+
+def test_when_one_feed_is_missing_nothing_is_added(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feeds = ("--feed", "https://a.example/feed", "--feed", "https://b.example/feed")
+    assert main([*ADD, *feeds]) == 1
+    assert "error: " in capsys.readouterr().err
+    with database.read() as session:
+        for model in (Newsletter, Feed, NewsletterArticle):
+            assert session.query(model).count() == 0
