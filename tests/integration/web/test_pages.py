@@ -221,8 +221,10 @@ def test_health_and_readiness(website: Website, database: Database) -> None:
         b"",
         b"GET / HTTP/1.1\r\nHost: x\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET / HT",
-        b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nemail=",
+        (
+            b"POST /subscribe HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\nemail="
+        ),
     ],
 )
 def test_a_client_that_falls_silent_is_hung_up_on(
@@ -242,17 +244,19 @@ def test_a_client_that_drips_wins_no_time(
     sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
-    with serving(sqlite_database, keys) as website:
-        with socket.create_connection(("127.0.0.1", website.port), timeout=0.02) as client:
+    with (
+        serving(sqlite_database, keys) as website,
+        socket.create_connection(("127.0.0.1", website.port), timeout=0.02) as client,
+    ):
 
-            def is_hung_up_on() -> bool:
-                try:
-                    client.sendall(b"x")
-                    return client.recv(10) == b""
-                except TimeoutError:
-                    return False
-                except OSError:
-                    return True
+        def is_hung_up_on() -> bool:
+            try:
+                client.sendall(b"x")
+                return client.recv(10) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
 
-            client.sendall(b"GET / HTTP/1.1\r\n")
-            wait_until(is_hung_up_on, 5, every=0.02)
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        wait_until(is_hung_up_on, 5, every=0.02)

@@ -1,0 +1,119 @@
+"""Leaving, suppressing and the consent log: what is written, and that doing it again changes nothing."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.models import (
+    ConsentEvent,
+    ConsentKind,
+    Subscription,
+    Suppression,
+    SuppressionReason,
+    Wording,
+)
+from mailer.permission.consent import Event, record, wording
+from mailer.permission.leave import leave
+from mailer.permission.suppress import lift, suppress, suppressed
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+LATER = NOW + timedelta(days=1)
+
+
+def test_leaving_is_recorded_once(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        subscription = factories.reader(session, keys, schedule)
+        first = leave(
+            session, subscription, reason="reader", source="/unsubscribe", now=NOW, ip="192.0.2.1"
+        )
+        second = leave(session, subscription, reason="staff", source="command", now=LATER)
+
+    assert (first, second) == (True, False)
+    with database.read() as session:
+        left = session.scalars(select(Subscription)).one()
+        event = session.scalars(select(ConsentEvent)).one()
+    assert (left.left_at, left.left_reason) == (NOW, "reader")
+    assert (event.kind, event.at, event.ip) == (ConsentKind.UNSUBSCRIBED, NOW, "192.0.2.1")
+    assert event.address == "reader@example.com"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stays"),
+    [
+        (SuppressionReason.STAFF, SuppressionReason.COMPLAINED, SuppressionReason.STAFF),
+        (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED, SuppressionReason.COMPLAINED),
+        (SuppressionReason.BOUNCED, SuppressionReason.BOUNCED, SuppressionReason.BOUNCED),
+        (SuppressionReason.COMPLAINED, SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED),
+    ],
+)
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_decision_of_people_outlasts_a_bounce(
+    database: Database,
+    before: SuppressionReason,
+    after: SuppressionReason,
+    stays: SuppressionReason,
+    everywhere: bool,
+) -> None:
+    with database.write() as session:
+        newsletter_id = None if everywhere else factories.newsletter(session).id
+        for reason, now in ((before, NOW), (after, LATER)):
+            suppress(
+                session,
+                key_hash="k",
+                address="a@example.com",
+                reason=reason,
+                newsletter_id=newsletter_id,
+                now=now,
+            )
+        row = session.scalars(select(Suppression)).one()
+        assert (row.reason, row.created_at) == (stays, NOW if stays is before else LATER)
+
+
+def test_lifting_takes_back_all_or_those_with_one_reason(database: Database) -> None:
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        for key_hash in ("k", "other"):
+            suppress(
+                session, key_hash=key_hash, address=None, reason=SuppressionReason.BOUNCED, now=NOW
+            )
+        suppress(
+            session,
+            key_hash="k",
+            address="a@example.com",
+            reason=SuppressionReason.NOT_ME,
+            newsletter_id=newsletter.id,
+            now=LATER,
+        )
+        assert lift(session, "k", only=SuppressionReason.BOUNCED) == 1
+        assert [(one.newsletter, one.reason) for one in suppressed(session)] == [
+            (None, "bounced"),
+            ("daily", "not_me"),
+        ]
+        assert lift(session, "k") == 1
+        assert lift(session, "k") == 0
+        assert not suppressed(session, "k")
+        assert len(suppressed(session)) == 1
+
+
+def test_a_wording_is_kept_once_and_to_the_letter(database: Database) -> None:
+    texts = [("en", "Yes, please."), ("en", "Yes, please. "), ("hy", "Yes, please.")]
+    with database.write() as session:
+        ids = [wording(session, language, text) for language, text in texts * 2]
+        rows = session.execute(select(Wording.id, Wording.language, Wording.text)).all()
+
+    assert ids[:3] == ids[3:]
+    assert {(row.language, row.text) for row in rows} == set(texts)
+
+
+def test_events_are_added_in_their_order(database: Database) -> None:
+    with database.write() as session:
+        events = [Event(kind, None, "k", "test") for kind in ConsentKind]
+        record(session, events, now=NOW)
+        record(session, [], now=NOW)
+        found = session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all()
+    assert found == list(ConsentKind)

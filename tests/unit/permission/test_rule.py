@@ -1,0 +1,109 @@
+"""Whom we may mail: each reason alone and all together, and the same answer from both predicates."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.models import Notice as NoticeRow
+from mailer.models import NoticeKind, Subscriber, Subscription, SuppressionReason
+from mailer.permission.rule import may_mail, notice_may_be_mailed, stopped, why_not
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+
+def test_a_reader_is_mailed_unless_one_of_the_reasons_holds(database: Database, keys: Keys) -> None:
+    expected = {}
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        other = factories.newsletter(session, "other")
+        schedule = factories.schedule(session, newsletter)
+        cases = product((False, True), repeat=5)
+        for number, (left, erased, everywhere, here, paused) in enumerate(cases):
+            address = f"r{number}@example.com"
+            person = factories.subscriber(session, keys, address, erased_at=NOW if erased else None)
+            row = factories.subscription(
+                session,
+                person,
+                schedule,
+                left_at=NOW if left else None,
+                paused_at=NOW if paused else None,
+            )
+            if everywhere:
+                factories.suppression(session, keys, address)
+            if here:
+                factories.suppression(session, keys, address, newsletter_id=newsletter.id)
+            # Being stopped for another newsletter never counts.
+            factories.suppression(session, keys, address, newsletter_id=other.id)
+            reasons = {
+                "left": left,
+                "erased": erased,
+                "suppressed": everywhere or here,
+                "paused": paused,
+            }
+            expected[row.id] = next((word for word, holds in reasons.items() if holds), None)
+
+    with database.read() as session:
+        joined = select(Subscription.id, may_mail(), why_not()).join(
+            Subscriber, Subscriber.id == Subscription.subscriber_id
+        )
+        found = {row_id: (bool(may), why) for row_id, may, why in session.execute(joined)}
+    assert found == {row_id: (why is None, why) for row_id, why in expected.items()}
+    assert len([why for why in expected.values() if why is None]) == 1
+
+
+@pytest.mark.parametrize("kind", list(NoticeKind))
+@pytest.mark.parametrize("reason", list(SuppressionReason))
+@pytest.mark.parametrize("days", [29, 31])
+def test_a_notice_is_stopped_by_a_suppression_everywhere(
+    sqlite_database: Database, keys: Keys, kind: NoticeKind, reason: SuppressionReason, days: int
+) -> None:
+    with sqlite_database.write() as session:
+        notice = factories.notice(session, keys, kind=kind)
+        factories.suppression(
+            session, keys, notice.address, reason=reason, created_at=NOW - timedelta(days=days)
+        )
+        found = session.scalar(select(notice_may_be_mailed(NOW)).select_from(NoticeRow))
+
+    old_bounce = reason is SuppressionReason.BOUNCED and days == 31
+    assert bool(found) == (old_bounce and kind is NoticeKind.CONFIRMATION)
+
+
+def test_a_notice_is_stopped_when_all_that_it_is_about_is_muted(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        first, second = (factories.newsletter(session, slug) for slug in ("first", "second"))
+        schedules = [factories.schedule(session, one) for one in (first, second)]
+        signup = factories.signup(session, keys, schedules[0])
+        notice = factories.notice(
+            session, keys, signup.address, signup_id=signup.id, newsletter_id=first.id
+        )
+
+        def may() -> bool:
+            return bool(session.scalar(select(notice_may_be_mailed(NOW)).select_from(NoticeRow)))
+
+        assert may()
+        factories.suppression(session, keys, signup.address, newsletter_id=second.id)
+        assert may()
+        factories.suppression(session, keys, signup.address, newsletter_id=first.id)
+        assert not may()
+        notice.signup_id = None
+        session.flush()
+        assert not may()
+
+
+def test_who_is_stopped_whoever_enters_them(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        here, there = (factories.newsletter(session, slug) for slug in ("here", "there"))
+        factories.suppression(session, keys, "a@example.com")
+        factories.suppression(session, keys, "b@example.com", newsletter_id=here.id)
+        factories.suppression(session, keys, "c@example.com", newsletter_id=there.id)
+        hashes = {name: keys.key_hash(f"{name}@example.com") for name in "abcd"}
+
+        found = stopped(session, list(hashes.values()), here.id)
+
+    assert found == {hashes["a"], hashes["b"]}

@@ -1,0 +1,35 @@
+"""What a form asks for, and how long people take."""
+
+from datetime import timedelta
+
+import pytest
+
+from mailer.web.signup_form import SignupForm, form_time
+from tests.factories import NOW
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"email": "a", "newsletter": "x"}, SignupForm(email="a", newsletters=("x",))),
+        ({"newsletter": ["x", "y", 3]}, SignupForm(newsletters=("x", "y"))),
+        ({"email": None, "schedule": ""}, SignupForm()),
+        ({"email": {"a": 1}, "website": "trap"}, SignupForm(trap="trap")),
+        ([], SignupForm()),
+        (None, SignupForm()),
+    ],
+)
+def test_json_is_read_like_a_form(data: object, expected: SignupForm) -> None:
+    assert SignupForm.of_json(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [(-5, "quick"), (0, "quick"), (1.9, "quick"), (2, ""), (86_400, ""), (86_401, "old")],
+)
+def test_a_person_takes_from_two_seconds_to_a_day(seconds: float, says: str) -> None:
+    assert form_time(NOW, NOW + timedelta(seconds=seconds)) == says
+
+
+def test_a_form_time_that_was_not_made_here_is_old() -> None:
+    assert form_time(None, NOW) == "old"
