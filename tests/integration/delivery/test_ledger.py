@@ -270,7 +270,7 @@ def test_a_reader_who_lost_permission_since_the_claim_gets_no_mail(
 
 
 def test_a_notice_that_was_suppressed_since_the_claim_does_not_go(house: House) -> None:
-    row = house.notice(kind=NoticeKind.WELCOME)
+    row = house.notice(kind=NoticeKind.PREFERENCES)
     house.claim()
     factories.suppression(house.session, house.keys, row.address)
     assert house.start(row) == set()
