@@ -6,7 +6,7 @@ whatever process they run in: two that read at the same time would give a reader
 
 import logging
 import os
-import socket
+import platform
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -190,7 +190,7 @@ class Builder:
             self._id = heartbeat.register(
                 session,
                 WorkerRole.BUILDER,
-                socket.gethostname(),
+                platform.node(),
                 os.getpid(),
                 self._times.wall(),
             )
