@@ -31,7 +31,9 @@ def test_every_setting_is_in_settings_md_with_its_default() -> None:
     keys = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
     shown = load(keys, None).shown
     lines = (DOCS / "settings.md").read_text().splitlines()
-    rows = {line.split("|")[1].strip(" `"): line.split("|")[2].strip() for line in lines if "|" in line}
+    rows = {
+        line.split("|")[1].strip(" `"): line.split("|")[2].strip() for line in lines if "|" in line
+    }
     assert set(rows) - {"setting", "---"} == set(shown)
     for name, default in shown.items():
         if default and "KEY" not in name.upper():
