@@ -32,9 +32,9 @@ def _send_link(request: Request, email: str) -> Response:
     look = _look(site)
     try:
         address = parse(email)
-    except BadAddress as error:
+    except BadAddress:
         _ = site.app.templates.gettext(look.language if look else "en")
-        told = _("This is no e-mail address: %(reason)s", reason=str(error))
+        told = _("This is no e-mail address. Is there a slip of the finger in it?")
         return site.page("preferences_ask", look=look, status=422, email=email, error=told)
     with site.app.database.write() as session:
         request_link(

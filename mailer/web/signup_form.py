@@ -86,10 +86,10 @@ def read_wish(
     _ = translate
     try:
         address: Address | None = parse(form.email)
-    except BadAddress as error:
+    except BadAddress:
         address = None
         email = (
-            _("This is no e-mail address: %(reason)s", reason=str(error))
+            _("This is no e-mail address. Is there a slip of the finger in it?")
             if form.email.strip()
             else _("Please enter your e-mail address.")
         )

@@ -1,0 +1,244 @@
+"""The readers' pages in a real browser: by keyboard, on a phone, in light and dark, without any script."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.models import Signup, Subscriber, Subscription
+from mailer.tokens import Keys, Purpose
+from tests import factories
+from tests.factories import NOW
+from tests.website import Website, serving
+
+SHOTS = os.environ.get("SCREENSHOTS")
+"""A folder to leave pictures of all pages in, for people to look at."""
+
+VIEWS = [(width, scheme) for width in (320, 1280) for scheme in ("light", "dark")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def website(sqlite_database: Database, keys: Keys) -> Iterator[Website]:
+    """A newspaper with three newsletters, one of them with two schedules."""
+    with sqlite_database.write() as session:
+        daily = factories.newsletter(session, title="Der tägliche Überblick", color="#b5172f")
+        factories.schedule(session, daily)
+        factories.schedule(session, daily, "weekend", days="sat,sun", zone="Europe/Paris")
+        sport = factories.newsletter(session, "sport", title="Sport", color="#ffd400")
+        factories.schedule(session, sport, "evening", at="18:30")
+        culture = factories.newsletter(session, "culture", title="Culture and going out in town")
+        factories.schedule(session, culture, "monthly", kind="monthday", monthday=1)
+    with serving(
+        sqlite_database,
+        keys,
+        publisher="Sampletown Media Cooperative",
+        privacy_url="https://news.example/privacy",
+    ) as found:
+        yield found
+
+
+def open_pages(website: Website, keys: Keys) -> dict[str, str]:
+    """Every kind of page by name."""
+    database = website.app.database
+    website.post("/subscribe", {"email": "a@example.com", "newsletter": "daily"})
+    with database.write() as session:
+        signup = session.scalars(select(Signup)).one()
+        subscriber = factories.subscriber(session, keys, "r@example.com")
+        rows = [
+            factories.subscription(session, subscriber, schedule)
+            for schedule in session.scalars(
+                select(factories.Schedule).where(factories.Schedule.is_default)
+            )
+        ]
+        left = factories.reader(
+            session, keys, session.get_one(factories.Schedule, 1), "l@example.com", left_at=NOW
+        )
+    tokens = {
+        "confirm": keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at),
+        "not-me": keys.make(Purpose.NOT_ME, signup.public_id, signup.expires_at),
+        "unsubscribe": keys.make(Purpose.UNSUBSCRIBE, rows[0].public_id),
+        "unsubscribed": keys.make(Purpose.UNSUBSCRIBE, left.public_id),
+        "preferences": keys.make(
+            Purpose.PREFERENCES, subscriber.public_id, NOW + timedelta(hours=1)
+        ),
+        "expired": keys.make(Purpose.CONFIRM, signup.public_id, NOW),
+    }
+    return {
+        "home": "/",
+        "form": "/subscribe/daily",
+        "embed": "/embed/daily",
+        "confirm": f"/confirm/{tokens['confirm']}",
+        "expired": f"/confirm/{tokens['expired']}",
+        "not-me": f"/not-me/{tokens['not-me']}",
+        "unsubscribe": f"/unsubscribe/{tokens['unsubscribe']}",
+        "unsubscribed": f"/unsubscribe/{tokens['unsubscribed']}",
+        "ask": "/preferences",
+        "preferences": f"/preferences/{tokens['preferences']}",
+        "not-found": "/nowhere",
+    }
+
+
+def look_at(page: Page, name: str, view: str) -> None:
+    """No finding of axe, nothing wider than the window; and a picture where one is wanted."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{name} {view}\n{found.generate_report()}"
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{name} {view} is {wide} pixels too wide"
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}-{view}.png", full_page=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
+def test_every_page_is_accessible_and_fits(
+    website: Website, browser: Browser, keys: Keys, width: int, scheme: str
+) -> None:
+    paths = open_pages(website, keys)
+    context = browser.new_context(
+        viewport={"width": width, "height": 700},
+        color_scheme="dark" if scheme == "dark" else "light",
+        # The policy forbids scripts, and axe is one.
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    for name, path in paths.items():
+        page.goto(website.url + path)
+        look_at(page, name, f"{width}-{scheme}")
+    page.goto(f"{website.url}/subscribe/daily")
+    page.evaluate("document.querySelector('form').noValidate = true")
+    page.get_by_label("E-mail address").fill("nobody")
+    page.get_by_role("button", name="Subscribe").click()
+    look_at(page, "error", f"{width}-{scheme}")
+    website.pass_time(timedelta(seconds=3))
+    page.get_by_label("E-mail address").fill("new@example.com")
+    page.get_by_role("button", name="Subscribe").click()
+    look_at(page, "inbox", f"{width}-{scheme}")
+    page.goto(website.url + paths["confirm"])
+    page.get_by_role("button").click()
+    look_at(page, "confirmed", f"{width}-{scheme}")
+    context.close()
+
+
+def test_the_whole_way_by_keyboard_without_script(
+    website: Website, browser: Browser, keys: Keys
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    database = website.app.database
+
+    page.goto(f"{website.url}/subscribe/daily")
+    website.pass_time(timedelta(seconds=3))
+    keyboard = page.keyboard
+    keyboard.press("Tab")
+    keyboard.type("new@example.com")
+    keyboard.press("Tab")
+    keyboard.type("Anna")
+    keyboard.press("Tab")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="Look at your inbox").wait_for()
+
+    with database.read() as session:
+        signup = session.scalars(select(Signup)).one()
+    token = keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at)
+    page.goto(f"{website.url}/confirm/{token}")
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="You are subscribed").wait_for()
+
+    with database.read() as session:
+        subscriber = session.scalars(select(Subscriber)).one()
+        subscription = session.scalars(select(Subscription)).one()
+    assert subscriber.name == "Anna"
+    assert subscription.schedule_id == 2
+
+    token = keys.make(Purpose.PREFERENCES, subscriber.public_id, NOW + timedelta(hours=1))
+    page.goto(f"{website.url}/preferences/{token}")
+    keyboard.press("Tab")
+    keyboard.press("ArrowUp")
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    page.get_by_text("Your choice is saved").wait_for()
+    with database.read() as session:
+        assert session.scalars(select(Subscription.schedule_id)).one() == 1
+
+    token = keys.make(Purpose.UNSUBSCRIBE, subscription.public_id)
+    page.goto(f"{website.url}/unsubscribe/{token}")
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="You have left").wait_for()
+    with database.read() as session:
+        assert session.scalars(select(Subscription.left_at)).one() is not None
+    # Only the icon that browsers look for by themselves is not there.
+    assert [text for text in problems if "404" not in text] == []
+    context.close()
+
+
+@contextmanager
+def newspaper(article: list[str]) -> Iterator[str]:
+    """Another web site on loopback, whose only page is `article`; yields its origin."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(article[0].encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests need no access log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
+    sqlite_database: Database, keys: Keys, browser: Browser, allowed: bool
+) -> None:
+    with sqlite_database.write() as session:
+        factories.schedule(session, factories.newsletter(session))
+    article = [""]
+    with newspaper(article) as origin:
+        settings = {"embed_origins": origin} if allowed else {}
+        with serving(sqlite_database, keys, **settings) as website:
+            article[0] = f'<h1>Article</h1><iframe src="{website.url}/embed/daily"></iframe>'
+            page = browser.new_page()
+            page.goto(origin)
+            website.pass_time(timedelta(seconds=3))
+            frame = page.frame_locator("iframe")
+            if allowed:
+                frame.get_by_label("E-mail address").fill("new@example.com")
+                frame.get_by_role("button", name="Subscribe").click()
+                frame.get_by_role("heading", name="Look at your inbox").wait_for()
+            else:
+                assert frame.get_by_label("E-mail address").count() == 0
+            page.close()
+    with sqlite_database.read() as session:
+        sources = session.scalars(select(Signup.source)).all()
+    assert sources == (["/embed"] if allowed else [])
