@@ -13,15 +13,13 @@ import css_inline
 
 from mailer.digests.calendar import Slot
 from mailer.digests.excerpt import excerpt, paragraphs, shorten
-from mailer.errors import BadMessage
+from mailer.message.compose import compile_mail
 from mailer.message.content import Content
+from mailer.message.field import printable
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word, new_marker
 from mailer.models import Article, Newsletter
 from mailer.templating import AtSending, Templates
-
-MAX_HTML_BYTES: Final = 100_000
-"""Mail programs cut off what is longer, and the link to unsubscribe with it."""
 
 _SUBJECT_LENGTH: Final = 120
 _TITLE_LENGTH: Final = 160
@@ -135,7 +133,7 @@ def render_edition(
         zone: the schedule's zone, in which days of publication are told.
 
     Raises:
-        BadMessage: the HTML is too long for mail programs.
+        BadMessage: no mail can be made of it, such as when the HTML is too long for mail programs.
         BadTemplate: a template cannot be rendered.
     """
     marker = new_marker(random)
@@ -154,13 +152,7 @@ def render_edition(
         "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
     }
     html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
-    size = len(html.encode())
-    if size > MAX_HTML_BYTES:
-        raise BadMessage(
-            f"the digest's HTML has {size // 1000} KB, and mail programs cut it off at"
-            f" {MAX_HTML_BYTES // 1000}; lower the schedule's --max-articles"
-        )
-    return Content(
+    content = Content(
         language=look.language,
         from_name=look.from_name,
         from_address=look.from_address,
@@ -170,11 +162,14 @@ def render_edition(
         text=templates.render("mail/digest.txt", look.language, context),
         marker=marker,
     )
+    # What no mail can be made of is refused now, before it is frozen, and not reader by reader.
+    compile_mail(content)
+    return content
 
 
 def default_subject(look: Look, pieces: Sequence[Piece], slot_date: date) -> str:
     """The lead's title on one line; the newsletter's title and the date where it has none."""
-    title = shorten(pieces[0].title, _SUBJECT_LENGTH)
+    title = shorten(printable(pieces[0].title), _SUBJECT_LENGTH)
     return title or shorten(f"{look.title}, {slot_date.isoformat()}", _SUBJECT_LENGTH)
 
 

@@ -25,8 +25,9 @@ from mailer.message.field import (
 from mailer.message.headers import Header
 from mailer.message.marker import Pieces, ReaderField, cut
 
-MAX_HTML_BYTES = 100_000
-"""A longer HTML part is cut off by some mail programs, and with it the way to leave."""
+MAX_HTML_BYTES = 98_000
+"""Some mail programs cut a part off at about 100 KB, and with it the way to leave; readers' own links
+are not counted here."""
 
 _OWN = frozenset(
     {
@@ -130,7 +131,7 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
     if size > MAX_HTML_BYTES:
         raise BadMessage(
             f"the HTML part has {size} bytes, and {MAX_HTML_BYTES} is the limit;"
-            " send fewer articles or shorter summaries"
+            " lower the schedule's --max-articles"
         )
     subject = cut(content.subject, content.marker)
     # Checked without the readers' values, so that it is refused now or never.

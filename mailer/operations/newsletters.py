@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from mailer.address import parse
 from mailer.errors import AlreadyExists, NotFound, Refused
+from mailer.message.field import mailbox_line
 from mailer.message.look import check_color
 from mailer.models import Feed, Newsletter, NewsletterFeed, Schedule, Subscription
 
@@ -220,7 +221,10 @@ def _sender(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"\s*([^<>]*?)\s*<([^<>]*)>\s*", text)
     if not found or not found[1].strip('"'):
         raise Refused(f'--from must be like "The Daily <daily@news.example>", not {text!r}')
-    return _line("sender's name", found[1].strip('"')), parse(found[2]).typed
+    name, address = _line("sender's name", found[1].strip('"')), parse(found[2]).typed
+    # What no From header can hold is refused here, and not by every mail of this newsletter.
+    mailbox_line("From", name, address)
+    return name, address
 
 
 def _reply_to(text: str) -> str | None:

@@ -130,7 +130,7 @@ def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
 
 def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
     pieces = [piece(n, url=f"https://gazette.example/{'long' * 1000}/{n}") for n in range(30)]
-    with pytest.raises(BadMessage, match=r"has \d{3} KB.*--max-articles"):
+    with pytest.raises(BadMessage, match=r"has \d{6} bytes.*--max-articles"):
         edition(*pieces)
 
 

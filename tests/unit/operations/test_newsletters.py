@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.db import Database
-from mailer.errors import AlreadyExists, BadAddress, MailerError, NotFound, Refused
+from mailer.errors import AlreadyExists, BadAddress, BadMessage, MailerError, NotFound, Refused
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Profile, Wishes, profile
 from mailer.tokens import Keys
@@ -47,6 +47,8 @@ def test_what_is_not_asked_for_has_a_default() -> None:
         (Wishes(sender="The Daily <daily>"), "@-sign"),
         (Wishes(sender="A <a@b.example>, B <b@c.example>"), "--from"),
         (Wishes(sender="The\r\nBcc: x <daily@news.example>"), "name"),
+        (Wishes(sender="The Daily 🗞 <daily@news.example>"), "pictograph"),
+        (Wishes(sender="The Daily <день@news.example>"), "SMTPUTF8"),
         (Wishes(reply_to="nobody"), "@-sign"),
         (Wishes(postal_address="  "), "postal address"),
         (Wishes(postal_address="a\x00b"), "postal address"),
@@ -59,7 +61,7 @@ def test_what_is_not_asked_for_has_a_default() -> None:
     ],
 )
 def test_what_is_not_valid_is_refused(wishes: Wishes, told: str) -> None:
-    with pytest.raises((Refused, BadAddress), match=told):
+    with pytest.raises((Refused, BadAddress, BadMessage), match=told):
         profile(wishes, profile(GOOD))
 
 
