@@ -1,0 +1,153 @@
+"""What staff see of a reader, and what is kept of people who never confirmed."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from mailer.db import Database
+from mailer.models import (
+    ConsentEvent,
+    DeliveryStatus,
+    DigestStatus,
+    Notice,
+    Signup,
+    SignupChoice,
+)
+from mailer.subscriptions.readers import asked, consent_of, list_readers, mails_of, places_of
+from mailer.subscriptions.signup import purge_expired
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+DAY = timedelta(days=1)
+
+
+def test_what_a_reader_got_and_what_they_did_not_and_why(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        morning = factories.schedule(session, newsletter)
+        weekly = factories.schedule(session, newsletter, "weekly")
+        reader = factories.reader(session, keys, morning, confirmed_at=NOW - 5 * DAY)
+        factories.reader(session, keys, morning, "other@example.com")
+
+        def digest(days: int, schedule: object = morning, **values: object) -> object:
+            due = NOW - days * DAY
+            return factories.digest(session, schedule, due_at=due, **values)
+
+        digest(6)  # Before they came.
+        for days, status in (
+            (4, DeliveryStatus.SENT),
+            (3, DeliveryStatus.FAILED),
+            (1, DeliveryStatus.CLAIMED),
+        ):
+            edition = factories.edition(session, digest(days))
+            reply = "550 no such user" if status is DeliveryStatus.FAILED else None
+            factories.delivery(session, edition, reader, status=status, reply=reply)
+        skipped = digest(2, status=DigestStatus.SKIPPED, reason="too few articles")
+        skipped.subject = None
+        digest(0)
+        digest(2, weekly)  # For those of another schedule.
+        session.flush()
+        got, missed = mails_of(session, keys.key_hash("reader@example.com"))
+
+    assert [(mail.slot, mail.status) for mail in got] == [
+        ("2026-11-20T06:00", "sent"),
+        ("2026-11-23T06:00", "pending"),
+    ]
+    assert [(mail.slot, mail.status, mail.why) for mail in missed] == [
+        ("2026-11-21T06:00", "failed", "550 no such user"),
+        ("2026-11-22T06:00", "none", "too few articles"),
+        ("2026-11-24T06:00", "none", "nothing in it was new for them"),
+    ]
+
+
+def test_readers_are_listed_with_the_state_that_the_rule_gives_them(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        other = factories.schedule(session, factories.newsletter(session, "other"))
+        factories.reader(session, keys, schedule, "active@example.com")
+        factories.reader(session, keys, schedule, "left@example.com", left_at=NOW)
+        factories.reader(session, keys, schedule, "paused@example.com", paused_at=NOW)
+        factories.reader(session, keys, other, "stopped@example.com")
+        factories.suppression(session, keys, "stopped@example.com")
+        everybody = [(one.address, one.state) for one in list_readers(session)]
+        some = [one.address for one in list_readers(session, other.newsletter_id)]
+        places = places_of(session, keys.key_hash("left@example.com"))
+
+    assert everybody == [
+        ("active@example.com", "active"),
+        ("left@example.com", "left"),
+        ("paused@example.com", "paused"),
+        ("stopped@example.com", "suppressed"),
+    ]
+    assert some == ["stopped@example.com"]
+    assert [(one.newsletter, one.schedule, one.left_at) for one in places] == [
+        ("daily", "morning", NOW)
+    ]
+
+
+def test_the_consent_log_shows_the_sentence(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        wording = factories.wording(session, "Yes, “really”.")
+        factories.consent_event(session, keys, wording_id=wording.id)
+        factories.consent_event(session, keys, "other@example.com")
+        (shown,) = consent_of(session, keys.key_hash("reader@example.com"))
+
+    assert (shown.wording, shown.kind, shown.address) == (
+        "Yes, “really”.",
+        "confirmed",
+        "reader@example.com",
+    )
+
+
+def test_sign_ups_that_nobody_confirmed_are_purged_with_what_they_left(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        for address, created, confirmed in (
+            ("old@example.com", NOW - 9 * DAY, None),
+            ("kept@example.com", NOW - 9 * DAY, NOW - 8 * DAY),
+            ("counts@example.com", NOW - 7.5 * DAY, None),
+            ("new@example.com", NOW, None),
+        ):
+            signup = factories.signup(
+                session,
+                keys,
+                schedule,
+                address,
+                created_at=created,
+                expires_at=created + 7 * DAY,
+                confirmed_at=confirmed,
+            )
+            factories.notice(
+                session, keys, address, signup_id=signup.id, status=DeliveryStatus.SENT
+            )
+            factories.consent_event(
+                session,
+                keys,
+                address,
+                signup_public_id=signup.public_id,
+                ip="192.0.2.1",
+                user_agent="B/1",
+            )
+
+        assert purge_expired(session, keep=DAY, now=NOW) == 1
+        assert purge_expired(session, keep=DAY, now=NOW) == 0
+
+        kept = {"kept@example.com", "counts@example.com", "new@example.com"}
+        assert set(session.scalars(select(Signup.address))) == kept
+        assert set(session.scalars(select(Notice.address))) == kept
+        assert session.scalar(select(func.count()).select_from(SignupChoice)) == 3
+        blank = session.execute(
+            select(ConsentEvent.address, ConsentEvent.ip, ConsentEvent.user_agent).where(
+                ConsentEvent.key_hash == keys.key_hash("old@example.com")
+            )
+        ).one()
+        assert tuple(blank) == (None, None, None)
+        assert not asked(session, keys.key_hash("old@example.com"), now=NOW)
+        assert not asked(session, keys.key_hash("kept@example.com"), now=NOW)
+        (pending,) = asked(session, keys.key_hash("new@example.com"), now=NOW)
+        assert pending.newsletter == "daily"
