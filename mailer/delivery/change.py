@@ -6,7 +6,7 @@ Says what may be done to a row; `mailer.delivery.ledger` alone does it.
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Update, or_, update
+from sqlalchemy import ColumnElement, Update, bindparam, or_, update
 
 from mailer.models import Delivery, DeliveryStatus, Notice
 
@@ -16,7 +16,10 @@ TABLES: Final[tuple[Table, ...]] = (Notice, Delivery)
 
 _S = DeliveryStatus
 
-HELD: Final = frozenset({_S.CLAIMED, _S.SENDING})
+WAITING: Final = (_S.QUEUED, _S.DEFERRED)
+"""A row in one of these is claimed when its time has come."""
+
+HELD: Final = (_S.CLAIMED, _S.SENDING)
 """A row in one of these belongs to the worker that its `worker_id` names."""
 
 
@@ -58,8 +61,8 @@ class Change(NamedTuple):
     after: DeliveryStatus
 
 
-CLAIM: Final = Change(frozenset({_S.QUEUED, _S.DEFERRED}), _S.CLAIMED)
-SKIP: Final = Change(frozenset({_S.QUEUED, _S.DEFERRED}), _S.SKIPPED)
+CLAIM: Final = Change(frozenset(WAITING), _S.CLAIMED)
+SKIP: Final = Change(frozenset(WAITING), _S.SKIPPED)
 START: Final = Change(frozenset({_S.CLAIMED}), _S.SENDING)
 RELEASE: Final = Change(frozenset({_S.CLAIMED}), _S.QUEUED)
 DOUBT: Final = Change(frozenset({_S.SENDING}), _S.UNKNOWN)
@@ -76,6 +79,15 @@ OUTCOMES: Final = {
     )
 }
 CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, CANCEL, *OUTCOMES.values())
+
+
+def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
+    """True for rows in one of `statuses`, which are `WAITING` or `HELD`.
+
+    Written out in the statement, in this order: the partial indexes have the same words, and with
+    bound values neither database would see that they fit.
+    """
+    return table.status.in_(bindparam(None, statuses, expanding=True, literal_execute=True))
 
 
 def changing(change: Change, table: Table) -> Update:

@@ -13,13 +13,12 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Update,
-    and_,
     bindparam,
     case,
     func,
     literal,
-    not_,
     null,
+    or_,
     select,
     update,
 )
@@ -41,6 +40,15 @@ from mailer.delivery.change import (
     RowId,
     Table,
     changing,
+    is_in,
+)
+from mailer.delivery.condition import (
+    digest_is_sending,
+    has_left_overs,
+    is_finished,
+    reader_may_be_mailed,
+    sending_is_on,
+    waits,
 )
 from mailer.models import (
     PENDING,
@@ -48,13 +56,12 @@ from mailer.models import (
     DeliveryStatus,
     Digest,
     DigestStatus,
-    Installation,
     Notice,
     Subscriber,
     Subscription,
     Worker,
 )
-from mailer.permission.rule import may_mail, notice_may_be_mailed, why_not
+from mailer.permission.rule import notice_may_be_mailed, why_not
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,9 @@ class Counts:
 def work_waits(session: Session, now: datetime) -> bool:
     """Whether a claim would find a row, or a digest can be closed. Reads only, and no more than one row."""
     questions = (
-        select(Notice.id).where(_waits(Notice, now)),
-        select(Delivery.id).where(_waits(Delivery, now), _digest_is_sending()),
-        select(Digest.id).where(_is_finished()),
-        select(Delivery.id).where(_is_left_over()),
+        select(Notice.id).where(waits(Notice, now)),
+        select(Delivery.id).where(waits(Delivery, now), digest_is_sending()),
+        select(Digest.id).where(or_(is_finished(), has_left_overs())),
     )
     return any(session.scalar(question.limit(1)) is not None for question in questions)
 
@@ -91,7 +97,7 @@ def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
     stopped = case((notice_may_be_mailed(now), null()), else_=literal("suppressed"))
-    notices = select(Notice.id, stopped).where(_waits(Notice, now))
+    notices = select(Notice.id, stopped).where(waits(Notice, now))
     claims, skipped = _take(session, Notice, notices, worker_id, limit, now)
     limit -= len(claims) + skipped
     if limit > 0:
@@ -100,7 +106,7 @@ def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[
             .join(Digest, Digest.id == Delivery.digest_id)
             .join(Subscription, Subscription.id == Delivery.subscription_id)
             .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(_waits(Delivery, now), Digest.status == DigestStatus.SENDING)
+            .where(waits(Delivery, now), Digest.status == DigestStatus.SENDING)
         )
         taken, stopped_readers = _take(session, Delivery, deliveries, worker_id, limit, now)
         claims += taken
@@ -116,7 +122,7 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     """
     granted: set[RowId] = set()
     allowed: dict[Table, ColumnElement[bool]] = {
-        Delivery: _digest_is_sending() & _reader_may_be_mailed(),
+        Delivery: digest_is_sending() & reader_may_be_mailed(),
         Notice: notice_may_be_mailed(now),
     }
     for table, ids in _by_table(rows).items():
@@ -125,7 +131,7 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
             .where(
                 table.id.in_(ids),
                 table.worker_id == worker_id,
-                _sending_is_on(),
+                sending_is_on(),
                 allowed[table],
             )
             .values(attempts=table.attempts + 1)
@@ -170,7 +176,7 @@ def release(session: Session, worker_id: int, rows: Collection[RowId] | None = N
     """Give back rows that this worker claimed and did not start: `rows`, or all of them."""
     mine: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
     for table, ids in mine.items() if rows is None else _by_table(rows).items():
-        statement = _releasing(table).where(table.worker_id == worker_id)
+        statement = _releasing(table).where(is_in(table, HELD), table.worker_id == worker_id)
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 
@@ -185,10 +191,10 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
     """
     doubtful = 0
     for table in TABLES:
-        session.execute(_releasing(table).where(table.worker_id.in_(silent)))
+        session.execute(_releasing(table).where(is_in(table, HELD), table.worker_id.in_(silent)))
         ids = session.scalars(
             changing(DOUBT, table)
-            .where(table.worker_id.in_(silent))
+            .where(is_in(table, HELD), table.worker_id.in_(silent))
             .values(
                 in_doubt=table.in_doubt + 1,
                 outcome_at=now,
@@ -199,7 +205,7 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
             .returning(table.id)
         ).all()
         doubtful += len(ids)
-        if resend:
+        if resend and ids:
             _resend(session, table, ids, now)
     return doubtful
 
@@ -212,7 +218,7 @@ def holders_that_stopped(session: Session) -> frozenset[int]:
             session.scalars(
                 select(Worker.id)
                 .join(table, table.worker_id == Worker.id)
-                .where(Worker.stopped_at.is_not(None), table.status.in_(HELD))
+                .where(Worker.stopped_at.is_not(None), is_in(table, HELD))
             )
         )
     return frozenset(found)
@@ -242,7 +248,7 @@ def cancel_digest(session: Session, digest_id: int, now: datetime) -> bool:
     )
     if found is None:
         return False
-    _cancel_rows(session, Delivery.digest_id == digest_id, now)
+    _cancel_rows(session, digest_id, now)
     return True
 
 
@@ -251,11 +257,12 @@ def finish_digests(session: Session, now: datetime) -> list[int]:
 
     A mail that the relay turned away while its digest was being cancelled is cancelled with it.
     """
-    _cancel_rows(session, _is_left_over(), now)
+    for digest_id in session.scalars(select(Digest.id).where(has_left_overs())).all():
+        _cancel_rows(session, digest_id, now)
     return list(
         session.scalars(
             update(Digest)
-            .where(_is_finished())
+            .where(is_finished())
             .values(status=DigestStatus.SENT, finished_at=now)
             .returning(Digest.id)
             .execution_options(synchronize_session=False)
@@ -311,9 +318,12 @@ def _take(
         session.execute(
             changing(SKIP, table).where(table.id.in_(ids)).values(reply=reason, outcome_at=now)
         )
+    free = [row_id for row_id, reason in found if reason is None]
+    if not free:
+        return [], len(found)
     taken = session.execute(
         changing(CLAIM, table)
-        .where(table.id.in_([row_id for row_id, reason in found if reason is None]))
+        .where(table.id.in_(free))
         .values(worker_id=worker_id, first_attempt_at=func.coalesce(table.first_attempt_at, now))
         .returning(table.id, table.attempts, table.first_attempt_at)
     )
@@ -321,7 +331,7 @@ def _take(
         Claim(RowId(table, row_id), worker_id, attempts, first_attempt_at or now)
         for row_id, attempts, first_attempt_at in taken
     ]
-    return sorted(claims, key=lambda claim: claim.row.id), sum(map(len, stopped.values()))
+    return sorted(claims, key=lambda claim: claim.row.id), len(found) - len(claims)
 
 
 def _recording(table: Table, status: DeliveryStatus) -> Update:
@@ -359,48 +369,12 @@ def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) 
     )
 
 
-def _cancel_rows(session: Session, which: ColumnElement[bool], now: datetime) -> None:
-    session.execute(changing(CANCEL, Delivery).where(which).values(worker_id=None, outcome_at=now))
-
-
-def _waits(table: Table, now: datetime) -> ColumnElement[bool]:
-    return and_(table.status.in_(CLAIM.before), table.next_attempt_at <= now, _sending_is_on())
-
-
-def _sending_is_on() -> ColumnElement[bool]:
-    return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
-
-
-def _digest_is_sending() -> ColumnElement[bool]:
-    return (
-        select(Digest.id)
-        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.SENDING)
-        .exists()
+def _cancel_rows(session: Session, digest_id: int, now: datetime) -> None:
+    session.execute(
+        changing(CANCEL, Delivery)
+        .where(Delivery.digest_id == digest_id)
+        .values(worker_id=None, outcome_at=now)
     )
-
-
-def _reader_may_be_mailed() -> ColumnElement[bool]:
-    return (
-        select(Subscription.id)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscription.id == Delivery.subscription_id, may_mail())
-        .exists()
-    )
-
-
-def _is_finished() -> ColumnElement[bool]:
-    pending = (
-        select(Delivery.id)
-        .where(Delivery.digest_id == Digest.id, Delivery.status.in_(PENDING))
-        .exists()
-    )
-    return and_(Digest.status == DigestStatus.SENDING, not_(pending))
-
-
-def _is_left_over() -> ColumnElement[bool]:
-    """True for a delivery that waits although its digest was cancelled: it was on its way then."""
-    cancelled = select(Digest.id).where(Digest.status == DigestStatus.CANCELLED)
-    return and_(Delivery.digest_id.in_(cancelled), Delivery.status.in_(CANCEL.before))
 
 
 def _by_table(rows: Iterable[RowId]) -> dict[Table, list[int]]:

@@ -36,6 +36,51 @@ class RetryPlan:
         return None if at > first_attempt_at + self.give_up_after else at
 
 
+class Rest:
+    """How long a relay that failed is left alone: twice as long each time, up to five minutes.
+
+    All times are seconds of one monotonic clock.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._open_after = 0.0
+        self._begin_after = 0.0
+        self.failures = 0
+        """In a row."""
+
+    def begin(self, now: float, *, stop: bool = False, only_opening: bool = False) -> float | None:
+        """The relay failed. What fails while it rests is the same failure.
+
+        Args:
+            stop: it refuses us, which it will do until staff mend that: rest for long.
+            only_opening: other connections work, only no further one can be opened.
+
+        Returns:
+            For how many seconds it rests from now; None where it rests already.
+        """
+        if now < (self._open_after if only_opening else self._begin_after):
+            return None
+        self.failures += 1
+        seconds = LONGEST_PAUSE_SECONDS if stop else pause_seconds(self.failures, self._random)
+        self._open_after = now + seconds
+        if not only_opening:
+            self._begin_after = now + seconds
+        return seconds
+
+    def end(self) -> None:
+        """The relay has answered as it should."""
+        self.failures = 0
+
+    def may_open(self, now: float) -> bool:
+        """Whether a connection may be opened."""
+        return now >= self._open_after
+
+    def may_begin(self, now: float) -> bool:
+        """Whether a mail may begin on a connection that is open."""
+        return now >= self._begin_after
+
+
 def pause_seconds(failures: int, random: Random) -> float:
     """How long the relay is left alone after it failed so many times in a row: doubling, to 5 minutes."""
     wait = min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS)

@@ -7,8 +7,8 @@ come from elsewhere. Nothing may raise between a 250 and its record.
 
 import logging
 import os
+import platform
 import random
-import socket
 import ssl
 import threading
 from collections import deque
@@ -22,6 +22,7 @@ from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import ledger
+from mailer.delivery.attempt import concluded
 from mailer.delivery.change import Outcome, RowId
 from mailer.delivery.conversation import Answered, Closed, Event, Step
 from mailer.delivery.lanes import Lane, Lanes
@@ -30,9 +31,8 @@ from mailer.delivery.outcome import UNSENDABLE, Lost, OnDelivery, OnRun, Verdict
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import RelayConfig, Unopened, connect
 from mailer.delivery.reply import Reply
-from mailer.delivery.retry import LONGEST_PAUSE_SECONDS, Random, RetryPlan, pause_seconds
+from mailer.delivery.retry import Random, Rest, RetryPlan
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
-from mailer.models import DeliveryStatus
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Sender:
         self._pulse = Pulse(
             database,
             times,
-            host=socket.gethostname(),
+            host=platform.node(),
             pid=os.getpid(),
             lease_seconds=config.lease_seconds,
             resend=config.resend,
@@ -110,9 +110,7 @@ class Sender:
         self._stock: deque[Letter] = deque()
         self._outcomes: list[Outcome] = []
         self._given_back: list[RowId] = []
-        self._failures = 0
-        self._open_after = 0.0
-        self._begin_after = 0.0
+        self._rest = Rest(random)
         self._settle_after = 0.0
         self._look_after = 0.0
         self._hungry = True
@@ -181,7 +179,7 @@ class Sender:
         if lane.letter is None:
             # A relay may close an idle connection, but one that never takes a mail must rest.
             if not lane.served and not lane.leaving:
-                self._rest(event.reason)
+                self._leave_alone(event.reason)
             return
         lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
         if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
@@ -193,7 +191,7 @@ class Sender:
         answer = lost if lane.started else event.reply or lost
         found = verdict(step, answer)
         self._conclude(lane, step, found, event.reply, event.reason)
-        self._rest(event.reason)
+        self._leave_alone(event.reason)
 
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, reply: Reply | None, reason: str = ""
@@ -211,65 +209,45 @@ class Sender:
                 self._outcome(letter, step, found, code, reply.text if reply else reason)
             )
         if found.run in (OnRun.BACK_OFF, OnRun.STOP):
-            self._rest(str(reply) if reply else reason, stop=found.run is OnRun.STOP)
+            self._leave_alone(str(reply) if reply else reason, stop=found.run is OnRun.STOP)
         elif found.delivery is not OnDelivery.DOUBT:
-            self._failures = 0
+            self._rest.end()
 
     def _outcome(
         self, letter: Letter, step: str, found: Verdict, code: int | None, text: str
     ) -> Outcome:
+        config = self._config
         now = self._wall()
-        claim = letter.claim
-        status, again = DeliveryStatus.FAILED, None
-        match found.delivery:
-            case OnDelivery.SENT:
-                status = DeliveryStatus.SENT
-            case OnDelivery.RELEASE:
-                status, again = DeliveryStatus.DEFERRED, now
-            case OnDelivery.DEFER:
-                again = self._config.retry.next_attempt(
-                    claim.attempts + 1, claim.first_attempt_at, now, self._random
-                )
-                if again is not None:
-                    status = DeliveryStatus.DEFERRED
-            case OnDelivery.DOUBT:
-                status = DeliveryStatus.UNKNOWN
-                if self._config.resend:
-                    again = self._config.retry.next_attempt(
-                        claim.attempts + 1, claim.first_attempt_at, now, self._random
-                    )
-        return Outcome(claim.row, claim.worker_id, status, step, code, kept(text), again)
+        later = config.retry.next_attempt(
+            letter.claim.attempts + 1, letter.claim.first_attempt_at, now, self._random
+        )
+        return concluded(
+            letter.claim, found, step, code, text, now=now, later=later, resend=config.resend
+        )
 
     # The relay as a whole.
 
     def _on_unopened(self, failure: Unopened) -> None:
         found = verdict(failure.step, failure.answer)
         others_work = len(self._lanes) > 0 and found.run is not OnRun.STOP
-        self._rest(failure.reason, stop=found.run is OnRun.STOP, only_opening=others_work)
+        self._leave_alone(failure.reason, stop=found.run is OnRun.STOP, only_opening=others_work)
 
-    def _rest(self, reason: str, *, stop: bool = False, only_opening: bool = False) -> None:
-        """Leave the relay alone for a while; what fails at the same time counts once."""
-        now = self._monotonic()
-        if now < (self._open_after if only_opening else self._begin_after):
-            return
-        self._failures += 1
-        seconds = LONGEST_PAUSE_SECONDS if stop else pause_seconds(self._failures, self._random)
-        self._open_after = now + seconds
-        if not only_opening:
-            self._begin_after = now + seconds
-        log.log(
-            logging.ERROR if stop else logging.WARNING,
-            "the relay %s: %s; next try in %.0f s",
-            "refuses us" if stop else "failed",
-            kept(reason),
-            seconds,
-        )
+    def _leave_alone(self, reason: str, *, stop: bool = False, only_opening: bool = False) -> None:
+        seconds = self._rest.begin(self._monotonic(), stop=stop, only_opening=only_opening)
+        if seconds is not None:
+            log.log(
+                logging.ERROR if stop else logging.WARNING,
+                "the relay %s: %s; next try in %.0f s",
+                "refuses us" if stop else "failed",
+                kept(reason),
+                seconds,
+            )
 
     # The next mails.
 
     def _begin(self) -> None:
         now = self._monotonic()
-        if now < self._begin_after:
+        if not self._rest.may_begin(now):
             self._give_back_stock()
             return
         free = deque(self._lanes.free)
@@ -283,9 +261,9 @@ class Sender:
             if now - lane.idle_since > IDLE_SECONDS:
                 self._lanes.leave(lane)
         wanted = min(len(self._stock), self._config.connections - len(self._lanes))
-        if now >= self._open_after:
+        if self._rest.may_open(now):
             # After a failure one connection finds out whether the relay is well again.
-            wanted = min(wanted, 1) if self._failures else wanted
+            wanted = min(wanted, 1) if self._rest.failures else wanted
             self._lanes.open(wanted - self._lanes.opening)
         elif not len(self._lanes):
             self._give_back_stock()
@@ -325,7 +303,7 @@ class Sender:
 
     def _look(self) -> None:
         now = self._monotonic()
-        if self._hungry or now < self._look_after or now < self._begin_after:
+        if self._hungry or now < self._look_after or not self._rest.may_begin(now):
             return
         self._look_after = now + LOOK_SECONDS
         try:
@@ -336,9 +314,8 @@ class Sender:
 
     def _wanted(self) -> int:
         """How many rows to claim now."""
-        if not self._hungry or self._monotonic() < self._begin_after:
-            return 0
-        if len(self._stock) >= self._config.connections:
+        enough = len(self._stock) >= self._config.connections
+        if enough or not self._hungry or not self._rest.may_begin(self._monotonic()):
             return 0
         return 2 * self._config.connections - len(self._stock)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mailer.delivery import change
-from mailer.delivery.change import CHANGES, HELD, Change
+from mailer.delivery.change import CHANGES, HELD, WAITING, Change
 from mailer.models import ALLOWED, PENDING, DeliveryStatus
 
 
@@ -19,8 +19,9 @@ def test_every_change_is_listed() -> None:
     assert named <= set(CHANGES)
 
 
-def test_a_row_that_is_held_is_pending() -> None:
-    assert HELD <= PENDING
+def test_a_row_that_waits_or_is_held_is_pending() -> None:
+    assert set(HELD) <= PENDING
+    assert set(WAITING) <= PENDING
 
 
 def test_no_change_leaves_a_final_status() -> None:

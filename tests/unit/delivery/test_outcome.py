@@ -77,7 +77,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.RCPT, "451 4.7.1 try later", DEFER),
         (Step.RCPT, "450 greylisted", DEFER),
         (Step.RCPT, "452 4.5.3 too many", DEFER),
-        (Step.RCPT, "450 4.7.28 rate", SLOWER),
+        (Step.RCPT, "450 4.4.5 too busy", SLOWER),
         (Step.RCPT, "452 4.2.2 full", Verdict(D.DEFER, R.SOFT_BOUNCE, N.GO_ON)),
         # RCPT: no such mailbox.
         (Step.RCPT, "550 5.1.1 no such user", HARD),

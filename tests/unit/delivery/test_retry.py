@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.delivery.retry import LONGEST_PAUSE_SECONDS, RetryPlan, pause_seconds
+from mailer.delivery.retry import LONGEST_PAUSE_SECONDS, Rest, RetryPlan, pause_seconds
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 MINUTES = [5, 15, 30, 60, 120, 240]
@@ -73,3 +73,37 @@ def test_the_pause_doubles() -> None:
         300,
         300,
     ]
+
+
+def test_what_fails_while_the_relay_rests_is_the_same_failure() -> None:
+    rest = Rest(middle)
+    assert rest.may_begin(10.0)
+    assert rest.begin(10.0) == 1
+    assert rest.begin(10.9) is None
+    assert not rest.may_begin(10.9)
+    assert not rest.may_open(10.9)
+    assert rest.may_begin(11.0)
+    assert rest.begin(11.0) == 2
+    assert rest.failures == 2
+
+
+def test_an_answer_ends_it() -> None:
+    rest = Rest(middle)
+    rest.begin(10.0)
+    rest.begin(11.0)
+    rest.end()
+    assert rest.begin(13.0) == 1
+
+
+def test_a_relay_that_takes_no_further_connection_goes_on_with_those_it_has() -> None:
+    rest = Rest(middle)
+    assert rest.begin(10.0, only_opening=True) == 1
+    assert not rest.may_open(10.9)
+    assert rest.may_begin(10.9)
+    assert rest.begin(10.9, only_opening=True) is None
+    assert rest.begin(10.9) == 2
+    assert not rest.may_begin(12.8)
+
+
+def test_a_relay_that_refuses_us_rests_for_long_at_once() -> None:
+    assert Rest(middle).begin(10.0, stop=True) == LONGEST_PAUSE_SECONDS

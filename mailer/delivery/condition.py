@@ -1,0 +1,65 @@
+"""Conditions on the ledger's rows, as SQL predicates. They read; `mailer.delivery.ledger` acts on them."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, not_, select
+
+from mailer.delivery.change import CANCEL, WAITING, Table, is_in
+from mailer.models import (
+    PENDING,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Installation,
+    Subscriber,
+    Subscription,
+)
+from mailer.permission.rule import may_mail
+
+
+def waits(table: Table, now: datetime) -> ColumnElement[bool]:
+    """True for rows that may be claimed now, as far as `table` and the pause flag tell."""
+    return and_(is_in(table, WAITING), table.next_attempt_at <= now, sending_is_on())
+
+
+def sending_is_on() -> ColumnElement[bool]:
+    """True unless staff have paused all sending."""
+    return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
+
+
+def digest_is_sending() -> ColumnElement[bool]:
+    """True for a delivery whose digest is being sent."""
+    return (
+        select(Digest.id)
+        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.SENDING)
+        .exists()
+    )
+
+
+def reader_may_be_mailed() -> ColumnElement[bool]:
+    """True for a delivery whose reader we may mail."""
+    return (
+        select(Subscription.id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(Subscription.id == Delivery.subscription_id, may_mail())
+        .exists()
+    )
+
+
+def is_finished() -> ColumnElement[bool]:
+    """True for a digest that is being sent and of which nothing is pending."""
+    return and_(Digest.status == DigestStatus.SENDING, not_(_has_rows(PENDING)))
+
+
+def has_left_overs() -> ColumnElement[bool]:
+    """True for a cancelled digest of which a row waits, because it was on its way at that time."""
+    return and_(Digest.status == DigestStatus.CANCELLED, _has_rows(CANCEL.before))
+
+
+def _has_rows(statuses: frozenset[DeliveryStatus]) -> ColumnElement[bool]:
+    return (
+        select(Delivery.id)
+        .where(Delivery.digest_id == Digest.id, Delivery.status.in_(statuses))
+        .exists()
+    )
