@@ -49,7 +49,7 @@ def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pie
     summary, content = _text(item, "summary"), _text(item, "content_text")
     tags = item.get("tags")
     return Pieces(
-        guid=_text(item, "id"),
+        guid=_id(item),
         links=[link for link in (_text(item, "url"), _text(item, "external_url")) if link]
         or [link for link in [_text(item, "id")] if link.startswith(("http://", "https://"))],
         title=title_text(_text(item, "title"), decode=False),
@@ -75,8 +75,13 @@ def _attached_images(item: dict[str, Any]) -> Iterator[str]:
             yield _text(attachment, "url")
 
 
+def _id(item: dict[str, Any]) -> str:
+    value = item.get("id")
+    # Version 1 asked for text, but numbers were used.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else _text(item, "id")
+
+
 def _text(holder: dict[str, Any], name: str) -> str:
     value = holder.get(name)
-    # Version 1 allowed numbers as ids, and they were used.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return clean_text(str(value)) if isinstance(value, str) or is_number else ""
+    return clean_text(value) if isinstance(value, str) else ""

@@ -54,17 +54,18 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
         raise FeedUnreadable(
             "the document cannot be read; try again later, or tell who runs the site"
         ) from error
-    raw, whole = list(found.entries), not found.bozo
+    # Plain dictionaries, because the library's own answer for keys that they do not hold.
+    raw, feed, whole = [dict(item) for item in found.entries], dict(found.feed), not found.bozo
     if not whole:
         warn("not well-formed XML; what can be read of it was read")
         if _ends_inside_an_entry(text) and raw:
             # Half an address would be taken for an article of its own.
             raw.pop()
             warn("the document ends inside an entry, which was left out")
-    if not raw and not found.version and not found.feed.get("title"):
+    if not raw and not found.version and not feed.get("title"):
         raise FeedUnreadable
     is_atom = found.version.startswith("atom")
-    base = _base(base_url, found.feed)
+    base = _base(base_url, feed)
     entries = []
     for number, item in enumerate(raw, start=1):
         warn.entry = number
@@ -72,7 +73,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
         if entry is not None:
             entries.append(entry)
     warn.entry = 0
-    title = _title(found.feed, is_atom)
+    title = _title(feed, is_atom)
     return Document(title, tuple(entries), tuple(warn.said), whole)
 
 

@@ -1,0 +1,110 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mailer.feeds.entry import Entry
+from mailer.feeds.identity import Known, identify, pieces
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+FAIR = Known(1, "https://news.example/fair", "The fair", NOON)
+
+
+def entry(**values: Any) -> Entry:
+    given = {
+        "guid": "g1",
+        "url": "https://news.example/fair",
+        "title": "The fair",
+        "published": NOON,
+        "summary_html": "",
+        "author": None,
+        "categories": (),
+        "image": None,
+    }
+    return Entry(**(given | values))
+
+
+OTHER = {
+    "title": "The storm",
+    "url": "https://news.example/storm",
+    "published": NOON + timedelta(days=1),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({}, True),
+        ({"guid": "g2"}, True),
+        ({"guid": "g2", "title": "Another", "published": None}, True),
+        ({"url": "http://www.news.example/fair?utm_source=rss#top"}, True),
+        ({"url": "https://news.example/the-fair"}, True),
+        ({"url": "https://new.example/fair", "title": "The fair, again", "published": None}, True),
+        (OTHER | {"title": "The fair"}, True),
+        (OTHER | {"published": NOON}, True),
+        (OTHER, False),
+        (OTHER | {"guid": "g2", "title": "The fair"}, False),
+        (OTHER | {"title": ""}, False),
+        ({"guid": "g2", "url": "https://news.example/fair-2"}, False),
+    ],
+)
+def test_one_entry(changed: dict[str, Any], is_same: bool) -> None:
+    found = pieces([entry(**changed)])
+    ((_, known),) = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
+    assert (known == FAIR) is is_same
+
+
+def test_untitled_pieces_do_not_agree_on_their_titles() -> None:
+    untitled = Known(1, "https://news.example/1", "", NOON)
+    found = pieces([entry(**(OTHER | {"title": ""}))])
+    assert identify(found, {"g1": untitled}, {untitled.canonical_url: untitled})[0][1] is None
+
+
+def test_front_pages_do_not_agree_on_their_paths() -> None:
+    front = Known(1, "https://news.example/", "The fair", NOON)
+    found = pieces([entry(**(OTHER | {"url": "https://other.example/"}))])
+    assert identify(found, {"g1": front}, {front.canonical_url: front})[0][1] is None
+
+
+def test_one_guid_on_two_pieces_tells_nothing() -> None:
+    found = pieces([entry(), entry(**OTHER)])
+    assert [piece.guids for piece in found] == [
+        ("https://news.example/fair",),
+        ("https://news.example/storm",),
+    ]
+    assert [known for _, known in identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})] == [
+        FAIR,
+        None,
+    ]
+
+
+def test_one_address_twice_is_one_piece_with_both_guids_and_all_categories() -> None:
+    (piece,) = pieces(
+        [entry(categories=("a", "b")), entry(guid="g2", title="Later", categories=("b", "c"))]
+    )
+    assert piece.guids == ("g1", "g2")
+    assert piece.categories == ("a", "b", "c")
+    assert piece.entry.title == "The fair"
+
+
+def test_an_entry_without_an_address_is_no_piece() -> None:
+    assert pieces([entry(url=None)]) == []
+
+
+def test_a_new_piece_may_take_the_address_that_another_left() -> None:
+    moved = entry(url="https://news.example/fair-of-may")
+    new = entry(guid="g2", title="The fair of June", published=NOON + timedelta(days=30))
+    for order in ([moved, new], [new, moved]):
+        identified = {
+            piece.guids[0]: known
+            for piece, known in identify(pieces(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR})
+        }
+        assert identified == {"g1": FAIR, "g2": None}
+
+
+def test_an_article_is_one_piece_of_a_document_only() -> None:
+    both = {"g1": FAIR, "g2": FAIR}
+    still = entry()
+    other = entry(guid="g2", url="https://news.example/fair-2")
+    identified = identify(pieces([other, still]), both, {FAIR.canonical_url: FAIR})
+    assert [known for _, known in identified] == [None, FAIR]
