@@ -125,7 +125,8 @@ def take_slot(
     left = _take_over(session, builder_id, alive)
     if left is not None:
         return Turn(left, build=True)
-    if _is_building(session):
+    # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
+    if known is not None or _is_building(session):
         return Turn(None, build=False)
     digest = Digest(
         schedule_id=schedule.id,
