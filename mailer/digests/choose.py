@@ -135,8 +135,16 @@ def choose(
         cohorts=tuple(cohorts),
         nothing_new=tuple(group for share in waiting if not share.due for group in share.groups),
         too_few=tuple(group for share in waiting if share.due for group in share.groups),
-        carried_over=frozenset().union(*(share.due - set(share.articles) for share in shares)),
+        carried_over=frozenset().union(*(_carried_over(share) for share in shares)),
     )
+
+
+def _carried_over(share: _Share) -> frozenset[int]:
+    """What is still due to these groups afterwards."""
+    if not share.articles:
+        return share.due
+    # What came in before a newcomer's start is for the first digest alone, which this is.
+    return frozenset(one for one in share.due - set(share.articles) if one > share.start)
 
 
 def _due(

@@ -77,6 +77,8 @@ def test_what_came_before_a_newcomers_start_did_not_wait_for_that_reader() -> No
     candidates = [candidate(1, waited=True), candidate(2, waited=True), candidate(3)]
     choice = choose(candidates, {}, [group(start=2, newcomer=True)], Limits(1, 1, newcomers=5))
     assert lists(choice) == [(3,)]
+    # And it is not due after the first digest, so it is not carried over.
+    assert choice.carried_over == frozenset()
 
 
 def test_groups_with_the_same_list_are_one_cohort_and_the_largest_cohort_is_first() -> None:

@@ -1,0 +1,164 @@
+"""`mailer schedule` as staff type it."""
+
+import subprocess
+import sys
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+NEWSLETTER = (
+    "newsletter", "add", "daily", "--title", "The Daily", "--from", "The Daily <d@news.example>",
+    "--postal-address", "1 Sample Street, Sampletown",
+)  # fmt: skip
+
+
+@pytest.fixture
+def staffed(installation: Any) -> Any:
+    """An installation with a newsletter that has no schedule yet."""
+    installation.type(*NEWSLETTER)
+    return installation
+
+
+def said(installation: Any, *arguments: str, status: int = 0) -> str:
+    """What a command tells people."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer", *arguments],
+        cwd=installation.folder,
+        env=installation.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == status, ended.stderr
+    return ended.stderr
+
+
+def test_add_show_list_and_next(staffed: Any) -> None:
+    added = staffed.ask(
+        "schedule", "add", "daily", "morning", "--at", "6:00", "--zone", "Europe/Paris"
+    )
+    assert (added["at"], added["zone"], added["default"]) == ("06:00", "Europe/Paris", True)
+    assert (added["min_articles"], added["max_articles"]) == (1, 20)
+    assert (added["max_age"], added["max_lateness"], added["newcomers"]) == (
+        "30d",
+        "6h",
+        "latest:5",
+    )
+    weekly = staffed.ask(
+        "schedule", "add", "daily", "weekly", "--at", "06:00", "--days", "sat",
+        "--zone", "Asia/Yerevan", "--newcomers", "next", "--max-age", "14d", "--default",
+    )  # fmt: skip
+    assert (weekly["days"], weekly["newcomers"], weekly["default"]) == ("sat", "next", True)
+    assert staffed.ask("schedule", "show", "daily/morning")["default"] is False
+    assert [one["name"] for one in staffed.ask("schedule", "list")] == ["morning", "weekly"]
+
+    slots = staffed.ask(
+        "schedule", "next", "daily/morning", "--count", "3", "--from", "2026-03-28T05:00Z"
+    )
+    assert [one["slot"] for one in slots] == [
+        "2026-03-29T06:00",
+        "2026-03-30T06:00",
+        "2026-03-31T06:00",
+    ]
+    assert slots[0]["utc"] == "2026-03-29T04:00:00Z"
+    assert slots[0]["local"] == "2026-03-29T06:00:00+02:00"
+    assert {one["zone"] for one in slots} == {"Europe/Paris"}
+
+    coming = staffed.ask("schedule", "next", "daily", "--count", "9")
+    assert len(coming) == 9
+    assert {one["zone"] for one in coming} == {"Europe/Paris", "Asia/Yerevan"}
+    assert [one["utc"] for one in coming] == sorted(one["utc"] for one in coming)
+    text = staffed.type("schedule", "next", "daily/morning")
+    assert len(text.splitlines()) == 6
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_edit_tells_what_comes_next(staffed: Any) -> None:
+    staffed.type("schedule", "add", "daily", "one", "--cron", "0 6 * * mon-fri", "--zone", "UTC")
+    told = said(staffed, "schedule", "edit", "daily/one", "--at", "23:59", "--max-articles", "5")
+    assert "next: " in told
+    assert "T23:59:00" in told
+    shown = staffed.ask("schedule", "show", "daily/one")
+    assert (shown["cron"], shown["at"], shown["max_articles"]) == (None, "23:59", 5)
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_an_edit_after_todays_went_out_says_so(staffed: Any) -> None:
+    # On a zone where it is noon now, so that today's slots lie on both sides at any time of the day.
+    hour = datetime.now(ZoneInfo("UTC")).hour
+    zone = "UTC" if hour == 12 else f"Etc/GMT{hour - 12:+d}"
+    staffed.type("schedule", "add", "daily", "one", "--at", "23:00", "--zone", zone)
+    staffed.type("article", "add", "--newsletter", "daily", "--url", "https://news.example/1",
+                 "--title", "One")  # fmt: skip
+    staffed.type("subscriber", "add", "anna@example.com", "--newsletter", "daily",
+                 "--consent-source", "paper")  # fmt: skip
+    sent = staffed.ask("digest", "send", "daily/one")
+    assert sent["status"] == "sending"
+    told = said(staffed, "schedule", "edit", "daily/one", "--at", "23:30")
+    assert "today's went out at" in told
+    tomorrow = staffed.ask("schedule", "show", "daily/one")["next"]["slot"]
+    assert tomorrow[:10] > sent["slot"][:10]
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_pause_resume_and_remove(staffed: Any) -> None:
+    for name in ("one", "two"):
+        staffed.type("schedule", "add", "daily", name, "--at", "06:00", "--zone", "UTC")
+    staffed.type("subscriber", "add", "anna@example.com", "--newsletter", "daily",
+                 "--consent-source", "paper")  # fmt: skip
+    paused = staffed.ask("schedule", "pause", "daily/one")
+    assert (paused["paused"], paused["next"], paused["readers"]) == (True, None, 1)
+    resumed = staffed.ask("schedule", "resume", "daily/one")
+    assert resumed["paused"] is False
+    assert resumed["next"] is not None
+    assert "--move-to" in said(staffed, "schedule", "remove", "daily/one", status=1)
+    staffed.type("schedule", "remove", "daily/one", "--move-to", "daily/two")
+    [left] = staffed.ask("schedule", "list")
+    assert (left["name"], left["readers"], left["default"]) == ("two", 1, True)
+
+
+BAD_INPUT: list[tuple[tuple[str, ...], int, str]] = [
+    (("add", "nope", "x", "--at", "06:00", "--zone", "UTC"), 1, "newsletter list"),
+    (("add", "daily", "x", "--at", "06:00", "--zone", "Mars"), 1, "Europe/Paris"),
+    (("add", "daily", "x", "--at", "06:00"), 2, "--zone"),
+    (("add", "daily", "x", "--zone", "UTC"), 1, "--at HH:MM"),
+    (("add", "daily", "x", "--at", "25:00", "--zone", "UTC"), 1, "HH:MM"),
+    (("add", "daily", "x", "--cron", "* * *", "--zone", "UTC"), 1, "five fields"),
+    (("add", "daily", "x", "--cron", "0 0 30 2 *", "--zone", "UTC"), 1, "no date fits"),
+    (
+        ("add", "daily", "x", "--at", "06:00", "--cron", "* * * * *", "--zone", "UTC"),
+        1,
+        "leave out --at",
+    ),
+    (("add", "daily", "X!", "--at", "06:00", "--zone", "UTC"), 1, "name for a schedule"),
+    (("add", "daily", "x", "--at", "06:00", "--zone", "UTC", "--monthday", "32"), 2, "32"),
+    (("add", "daily", "x", "--at", "06:00", "--zone", "UTC", "--max-age", "1w"), 2, "30d"),
+    (
+        ("add", "daily", "x", "--at", "06:00", "--days", "mon", "--zone", "UTC", "--max-age", "3d"),
+        1,
+        "--max-age 7d or more",
+    ),
+    (("add", "daily", "x", "--at", "06:00", "--zone", "UTC", "--newcomers", "5"), 2, "latest:N"),
+    (("add", "daily", "one", "--at", "06:00", "--zone", "UTC"), 1, "schedule edit daily/one"),
+    (("show", "daily/nope"), 1, "schedule list"),
+    (("show", "daily"), 1, "SLUG/NAME"),
+    (("edit", "daily/one"), 2, "nothing to change"),
+    (("next", "nope"), 1, "newsletter list"),
+    (("next", "daily/one", "--from", "soon"), 1, "ISO 8601"),
+    (("remove", "daily/one", "--move-to", "daily/nope"), 1, "schedule list"),
+]
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_bad_input_changes_nothing(staffed: Any) -> None:
+    staffed.type("schedule", "add", "daily", "one", "--at", "06:00", "--zone", "UTC")
+    for arguments, status, words in BAD_INPUT:
+        told = said(staffed, "schedule", *arguments, status=status)
+        assert told.startswith("error: "), arguments
+        assert len(told.splitlines()) == 1, arguments
+        assert words in told, arguments
+    assert [one["name"] for one in staffed.ask("schedule", "list")] == ["one"]
