@@ -53,7 +53,7 @@ def test_a_signal_ends_it_soon(installation: Any, browse: Any, number: signal.Si
 
 
 def test_a_log_of_json_is_one_object_a_line(installation: Any, browse: Any) -> None:
-    installation.settings |= {"log_format": "json", "log_level": "debug"}
+    installation.settings.update(log_format="json", log_level="debug")
     with installation.running():
         wait_until(lambda: answers(browse, installation))
     lines = [line for line in installation.log().splitlines() if line.startswith("{")]
