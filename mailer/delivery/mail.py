@@ -3,6 +3,7 @@
 The same row gives the same bytes at every attempt. Whether it may go is decided by the ledger.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
 
 from mailer.delivery.change import Claim
-from mailer.delivery.conversation import Envelope
-from mailer.errors import BadMessage
+from mailer.delivery.conversation import Capabilities, Envelope
+from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
 from mailer.message.field import wire_address
@@ -33,6 +34,8 @@ from mailer.models import (
 )
 from mailer.templating import Templates
 from mailer.tokens import Keys, Purpose
+
+log = logging.getLogger(__name__)
 
 PREFERENCES_LIFETIME = timedelta(hours=1)
 """How long the preferences link in a notice lives, counted from when the notice was written."""
@@ -63,6 +66,13 @@ class Letter:
     created_at: datetime
     name: str | None = None
     links: Mapping[Purpose, tuple[int, datetime | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Why this one mail cannot be handed to the relay."""
+
+    reason: str
 
 
 class Composer:
@@ -123,6 +133,24 @@ class Composer:
             utf8=utf8,
         )
         return Envelope(sender, wire_address(letter.address, utf8=utf8)), data
+
+    def for_relay(
+        self, letter: Letter, offers: Capabilities
+    ) -> tuple[Envelope, bytes] | Unsendable:
+        """The letter for a relay that offers this. Whatever is wrong with it fails it alone."""
+        try:
+            envelope, data = self.compose(letter, utf8=offers.offers("SMTPUTF8"))
+        except NeedsSmtputf8:
+            return Unsendable("unsupported_eai: the relay does not offer SMTPUTF8")
+        except MailerError as error:
+            return Unsendable(str(error))
+        except Exception as error:
+            # A fault of ours with one letter: the next reader's may well be good.
+            log.exception("a mail could not be composed: row %d", letter.claim.row.id)
+            return Unsendable(f"it could not be composed: {type(error).__name__}")
+        if offers.size is not None and len(data) > offers.size:
+            return Unsendable(f"the mail has {len(data)} bytes, and the relay takes {offers.size}")
+        return envelope, data
 
     def _field(self, letter: Letter, name: ReaderField) -> str:
         match name:

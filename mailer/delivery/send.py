@@ -26,13 +26,12 @@ from mailer.delivery.attempt import concluded
 from mailer.delivery.change import Outcome, RowId
 from mailer.delivery.conversation import Answered, Closed, Event, Step
 from mailer.delivery.lanes import Lane, Lanes
-from mailer.delivery.mail import Composer, Letter
+from mailer.delivery.mail import Composer, Letter, Unsendable
 from mailer.delivery.outcome import UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, kept, verdict
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import RelayConfig, Unopened, connect
 from mailer.delivery.reply import Reply
 from mailer.delivery.retry import Random, Rest, RetryPlan
-from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 
 log = logging.getLogger(__name__)
 
@@ -269,31 +268,15 @@ class Sender:
             self._give_back_stock()
 
     def _hand_over(self, lane: Lane, letter: Letter) -> bool:
-        offers = lane.connection.conversation.capabilities
-        try:
-            envelope, data = self._composer.compose(letter, utf8=offers.offers("SMTPUTF8"))
-            if offers.size is not None and len(data) > offers.size:
-                raise BadMessage(
-                    f"the mail has {len(data)} bytes, and the relay takes {offers.size}"
-                )
-        except NeedsSmtputf8:
-            self._refuse(letter, "unsupported_eai: the relay does not offer SMTPUTF8")
-            return False
-        except MailerError as error:
-            self._refuse(letter, str(error))
-            return False
-        except Exception as error:
-            # Only this mail fails: the next reader's may well be good.
-            log.exception("a mail could not be composed: %s", _name(letter.claim.row))
-            self._refuse(letter, f"it could not be composed: {type(error).__name__}")
+        conversation = lane.connection.conversation
+        made = self._composer.for_relay(letter, conversation.capabilities)
+        if isinstance(made, Unsendable):
+            self._outcomes.append(self._outcome(letter, "compose", UNSENDABLE, None, made.reason))
             return False
         lane.letter, lane.started = letter, False
-        lane.connection.conversation.begin(envelope, data)
+        conversation.begin(*made)
         self._lanes.flush(lane)
         return True
-
-    def _refuse(self, letter: Letter, reason: str) -> None:
-        self._outcomes.append(self._outcome(letter, "compose", UNSENDABLE, None, reason))
 
     def _give_back_stock(self) -> None:
         self._given_back += [letter.claim.row for letter in self._stock]
