@@ -171,15 +171,15 @@ def show(address: str, as_json: bool) -> None:
     )
     for stop in stops:
         message(f"suppressed ({stop.reason}) for {stop.newsletter or 'every newsletter'}")
-    print_table(
-        ("digest", "newsletter", "slot", "status", "when", "subject", "why not"),
-        [
-            (one.digest, one.newsletter, one.slot, one.status, one.at, one.subject, why)
-            for mails, is_missed in ((got, False), (missed, True))
-            for one in mails
-            for why in [one.why if is_missed else None]
-        ],
-    )
+    rows = [
+        (one.digest, one.newsletter, one.slot, one.status, one.at, one.subject, why)
+        for mails, is_missed in ((got, False), (missed, True))
+        for one in mails
+        for why in [one.why if is_missed else None]
+    ]
+    if rows:
+        message("")
+        print_table(("digest", "newsletter", "slot", "status", "when", "subject", "why not"), rows)
 
 
 @subscriber.command
@@ -213,7 +213,11 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
         left = sum(leave(session, one, reason="staff", source=source, now=now) for one in found)
     if as_json:
         print_json({"address": parsed.typed, "unsubscribed": left})
-    message(f"{parsed.typed}: left {left} of {len(found)} newsletters; the others were left before")
+    before = len(found) - left
+    message(
+        f"{parsed.typed} is off {left} newsletter{'' if left == 1 else 's'}"
+        + (f"; {before} had been left before" if before else "")
+    )
 
 
 @subscriber.command(name="import")

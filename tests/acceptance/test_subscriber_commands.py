@@ -1,0 +1,198 @@
+"""Readers, consent and suppressions as staff type them, and as readers press buttons in between."""
+
+import re
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Inbox, Installation
+from tests.waiting import wait_until
+
+Browse = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def paper(installation: Installation) -> Installation:
+    """An installation with the newsletter `daily`, morning and weekly."""
+    installation.type(
+        *("newsletter", "add", "daily", "--title", "The Daily"),
+        *("--from", "The Daily <daily@news.example>", "--postal-address", "1 Sample Street"),
+    )
+    for name, days in (("morning", ()), ("weekly", ("--days", "sat"))):
+        installation.type("schedule", "add", "daily", name, "--at", "07:00", *days, "--zone", "UTC")
+    return installation
+
+
+def states(paper: Installation) -> dict[str, tuple[str, str]]:
+    return {
+        row["address"]: (row["schedule"], row["state"]) for row in paper.ask("subscriber", "list")
+    }
+
+
+def links(text: str, page: str) -> list[str]:
+    return re.findall(rf"https?://\S+/{page}/[\w-]+", text)
+
+
+def test_staff_invite_somebody_who_confirms_changes_and_leaves(
+    paper: Installation, inbox: Inbox, browse: Browse
+) -> None:
+    base = paper.settings["base_url"]
+    with paper.running("web", "worker"):
+        wait_until(lambda: browse(f"{base}/readyz")[0] == 200)
+        found = paper.ask("subscriber", "add", "anna@reader.example", "--newsletter", "daily")
+        assert found["status"] == "pending"
+        assert paper.ask("subscriber", "list") == []
+        (mail,) = inbox.wait_for("anna@reader.example", 1)
+        body = mail.get_body(("plain",))
+        assert body is not None
+        (confirm,) = links(body.get_content(), "confirm")
+        assert browse(confirm, {})[0] == 200
+        assert states(paper) == {"anna@reader.example": ("morning", "active")}
+
+        assert browse(f"{base}/preferences", {"email": "nobody@reader.example"})[0] == 200
+        shown = paper.ask("subscriber", "show", "anna@reader.example")
+        assert [one["state"] for one in shown["subscriptions"]] == ["active"]
+        log = paper.ask("consent", "show", "anna@reader.example")
+        assert [one["kind"] for one in log] == ["requested", "confirmed"]
+        assert "The Daily by e-mail" in log[0]["wording"]
+        assert log[0]["wording"] == log[1]["wording"]
+
+        paper.type("subscriber", "unsubscribe", "anna@reader.example", "--newsletter", "daily")
+        assert browse(confirm, {})[0] == 410
+        assert states(paper) == {"anna@reader.example": ("morning", "left")}
+    assert len(inbox.to("anna@reader.example")) == 1
+    assert inbox.to("nobody@reader.example") == []
+    assert "reader.example" not in paper.log()
+
+
+def test_the_form_and_not_me(paper: Installation, inbox: Inbox, browse: Browse) -> None:
+    base = paper.settings["base_url"]
+    with paper.running("web", "worker"):
+        wait_until(lambda: browse(f"{base}/readyz")[0] == 200)
+        sent = {"email": "boris@reader.example", "newsletter": "daily"}
+        assert browse(f"{base}/subscribe", sent)[0] == 200
+        (mail,) = inbox.wait_for("boris@reader.example", 1)
+        body = mail.get_body(("plain",))
+        assert body is not None
+        (not_me,) = links(body.get_content(), "not-me")
+        assert browse(not_me)[0] == 200
+        assert paper.ask("suppression", "list") == []
+        assert browse(not_me, {})[0] == 200
+        (muted,) = paper.ask("suppression", "list")
+        assert (muted["newsletter"], muted["reason"]) == ("daily", "not_me")
+        assert urllib.parse.urlsplit(not_me).netloc == urllib.parse.urlsplit(base).netloc
+
+
+def test_staff_enter_readers_and_only_a_given_schedule_changes(paper: Installation) -> None:
+    def add(*options: str) -> str:
+        found = paper.ask(
+            "subscriber", "add", "anna@reader.example", "--newsletter", "daily", *options
+        )
+        return str(found["status"])
+
+    assert add("--consent-source", "paper form") == "added"
+    assert add("--consent-source", "paper form") == "unchanged"
+    assert add() == "unchanged"
+    assert add("--schedule", "daily/weekly") == "updated"
+    assert add() == "unchanged"
+    assert states(paper) == {"anna@reader.example": ("weekly", "active")}
+    log = paper.ask("consent", "show", "anna@reader.example")
+    assert [one["kind"] for one in log] == ["imported", "changed"]
+    assert "paper form" in log[0]["source"]
+
+    paper.type("subscriber", "unsubscribe", "anna@reader.example")
+    paper.type(
+        *("subscriber", "add", "anna@reader.example", "--newsletter", "daily"),
+        *("--consent-source", "paper form"),
+        status=1,
+    )
+    assert add() == "pending"
+
+
+def test_an_import_counts_as_the_contract_says(paper: Installation) -> None:
+    file = paper.folder / "readers.csv"
+    file.write_text("E-Mail;Name\na@reader.example;Anna\nb@reader.example;\nnobody;\n")
+    paper.type("suppression", "add", "b@reader.example", "--reason", "asked by phone")
+    command = ("subscriber", "import", str(file), "--newsletter", "daily")
+    options = ("--consent-source", "the fair", "--map", "email=E-Mail")
+
+    dry = paper.ask(*command, *options, "--dry-run")
+    assert paper.ask("subscriber", "list") == []
+    assert dry == paper.ask(*command, *options)
+    assert dry["rejected"][0].pop("reason")
+    assert dry == {
+        "rows": 3,
+        "added": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "skipped": {"unsubscribed": 0, "suppressed": 1},
+        "rejected": [{"line": 4}],
+    }
+    again = paper.ask(*command, *options, "--schedule", "daily/weekly")
+    assert (again["added"], again["updated"]) == (0, 1)
+    assert states(paper) == {"a@reader.example": ("weekly", "active")}
+
+
+def test_suppressions_hold_against_staff_until_they_are_lifted(paper: Installation) -> None:
+    address = "anna@reader.example"
+    add = ("subscriber", "add", address, "--newsletter", "daily", "--consent-source", "form")
+    paper.type(*add)
+    assert paper.ask("suppression", "add", address, "--reason", "complained")["added"]
+    assert not paper.ask("suppression", "add", address, "--reason", "again")["added"]
+    assert states(paper) == {address: ("morning", "suppressed")}
+    paper.type(*add, status=1)
+    assert paper.ask("suppression", "lift", address)["lifted"] == 1
+    assert states(paper) == {address: ("morning", "active")}
+    paper.type("suppression", "lift", address, status=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("subscriber", "add", "nobody", "--newsletter", "daily"),
+        ("subscriber", "add", "a@reader.example", "--newsletter", "none"),
+        ("subscriber", "add", "a@reader.example", "--newsletter", "daily", "--schedule", "daily/x"),
+        ("subscriber", "show", "a@reader.example"),
+        ("subscriber", "list", "--newsletter", "none"),
+        ("subscriber", "unsubscribe", "a@reader.example"),
+        ("subscriber", "unsubscribe", "a@reader.example", "--newsletter", "none"),
+        ("subscriber", "import", "none.csv", "--newsletter", "daily", "--consent-source", "x"),
+        ("subscriber", "import", ".", "--newsletter", "daily", "--consent-source", "x"),
+        ("subscriber", "import", "none.csv", "--newsletter", "daily", "--consent-source", " "),
+        ("consent", "show", "a@reader.example"),
+        ("suppression", "add", "a@reader.example", "--reason", " "),
+        ("suppression", "lift", "a@reader.example"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    sqlite_paper: Installation, arguments: tuple[str, ...]
+) -> None:
+    assert sqlite_paper.type(*arguments, status=1) == ""
+
+
+@pytest.fixture(scope="module")
+def sqlite_paper(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An installation on SQLite with the newsletter `daily` and its schedule `morning`."""
+    found = Installation(tmp_path_factory.mktemp("paper"), {})
+    found.type("init")
+    found.type(
+        *("newsletter", "add", "daily", "--title", "The Daily"),
+        *("--from", "The Daily <daily@news.example>", "--postal-address", "1 Sample Street"),
+    )
+    found.type("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC")
+    return found
+
+
+def test_a_newsletter_without_a_schedule_takes_nobody(sqlite_paper: Installation) -> None:
+    sqlite_paper.type(
+        *("newsletter", "add", "new", "--title", "New"),
+        *("--from", "New <new@news.example>", "--postal-address", "1 Sample Street"),
+    )
+    (sqlite_paper.folder / "r.csv").write_text("email\na@reader.example\n")
+    sqlite_paper.type("subscriber", "add", "a@reader.example", "--newsletter", "new", status=1)
+    sqlite_paper.type(
+        *("subscriber", "import", "r.csv", "--newsletter", "new", "--consent-source", "x"), status=1
+    )
+    assert sqlite_paper.ask("subscriber", "list") == []
