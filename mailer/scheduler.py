@@ -20,6 +20,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mailer.app import App
+from mailer.clock import utc_now
 from mailer.delivery import ledger
 from mailer.digests import timetable
 from mailer.digests.build import Builder
@@ -107,7 +108,8 @@ class Scheduler:
     def _wake_everything(self) -> None:
         """Let the jobs that come round run now; the sweep sets the alarms of slots."""
         self._planned.clear()
-        now = datetime.now(UTC)
+        # APScheduler goes by the real clock, whatever clock this process was given.
+        now = utc_now()
         fetch_every = min(SWEEP, self._app.settings.feed_interval)
         jobs = ((self._sweep, self._every), (self._fetch_round, fetch_every), (self._purge, PURGE))
         for job, every in jobs:
