@@ -93,7 +93,7 @@ class Builder:
                         session.get_one(Schedule, schedule_id),
                         slot,
                         builder_id=builder_id,
-                        alive=self._alive(session),
+                        alive=self._alive,
                         now=self._times.wall(),
                     )
                 if turn.build and turn.digest_id is not None:
@@ -124,8 +124,7 @@ class Builder:
         with self._one_at_a_time:
             builder_id = self._id
             with self._database.write() as session:
-                alive = self._alive(session)
-                left = record.take_over(session, builder_id=builder_id, alive=alive)
+                left = record.take_over(session, builder_id=builder_id, alive=self._alive)
             if left is not None:
                 self._finish(left, builder_id)
             return left

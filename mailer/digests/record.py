@@ -5,7 +5,7 @@ Which slot is due and who gets what was decided before.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -50,6 +50,10 @@ from mailer.models import (
 )
 
 log = logging.getLogger(__name__)
+
+Alive = Callable[[Session], Collection[int]]
+"""Says which builders live. It is asked when no other build can begin any more, so that one that has
+just begun is among them."""
 
 _BUILDS_LOCK: Final = 0x6D61_696C_6572
 """The key of the advisory lock under which PostgreSQL lets one build begin after the other."""
@@ -110,19 +114,19 @@ def take_slot(
     slot: Slot,
     *,
     builder_id: int,
-    alive: Collection[int],
+    alive: Alive,
     now: datetime,
 ) -> Turn:
     """Begin the digest of that slot: its row and its candidates, frozen.
 
-    While a digest is being built nothing else begins; one whose builder is not in `alive` is taken
-    over first, whichever it is.
+    While a digest is being built nothing else begins; one whose builder is not alive is taken over
+    first, whichever it is.
     """
     _one_after_the_other(session)
     known = digest_at(session, schedule, slot)
     if known is not None and known.status != DigestStatus.BUILDING:
         return Turn(known.id, build=False)
-    left = _take_over(session, builder_id, alive)
+    left = _take_over(session, builder_id, alive(session))
     if left is not None:
         return Turn(left, build=True)
     # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
@@ -172,10 +176,10 @@ def let_go(
             )
 
 
-def take_over(session: Session, *, builder_id: int, alive: Collection[int]) -> int | None:
-    """A digest whose builder is not in `alive`, now this builder's; None where there is none."""
+def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
+    """A digest whose builder is not alive, now this builder's; None where there is none."""
     _one_after_the_other(session)
-    return _take_over(session, builder_id, alive)
+    return _take_over(session, builder_id, alive(session))
 
 
 def give_back(session: Session, digest_id: int, *, builder_id: int) -> None:
