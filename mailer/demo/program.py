@@ -40,6 +40,12 @@ class Program:
             name: value for name, value in os.environ.items() if not name.startswith("MAILER_")
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._spent = 0.0
+
+    @property
+    def pace(self) -> float:
+        """How many seconds a command takes on this machine, on average so far."""
+        return self._spent / max(1, len(self.typed))
 
     def run(self, *arguments: str) -> str:
         """Type one command and return what it printed for machines (stdout).
@@ -48,6 +54,7 @@ class Program:
             CommandFailed: its exit status was not 0.
         """
         self.typed.append(shlex.join(("mailer", *arguments)))
+        began = time.monotonic()
         ended = subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "-m", "mailer", *arguments],
             cwd=self.folder,
@@ -58,6 +65,7 @@ class Program:
             timeout=COMMAND_SECONDS,
             check=False,
         )
+        self._spent += time.monotonic() - began
         if ended.returncode != 0:
             said = (ended.stderr.strip() or ended.stdout.strip() or "nothing was printed")[-2000:]
             raise CommandFailed(f"{self.typed[-1]}\nexit status {ended.returncode}: {said}")

@@ -140,9 +140,8 @@ class Stage:
 
     def _add_feed(self) -> None:
         feed = f"{self.addresses.paper}/feed.xml"
-        self.program.run("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
-        articles = self.program.ask("article", "list", "--newsletter", SLUG)
-        expect("articles taken from the feed", len(articles), BACKLOG)
+        added = self.program.ask("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
+        expect("articles taken from the feed", added["articles"], BACKLOG)
 
     def _add_schedule(self, name: str, *rule: str) -> None:
         self.program.run("schedule", "add", SLUG, name, *rule, "--zone", "UTC")
