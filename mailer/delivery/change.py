@@ -1,13 +1,16 @@
-"""The rows of the ledger in a sender's hands, and the changes of status that there are.
+"""The rows of the ledger in a sender's hands, and the statements that change their status.
 
-Says what may be done to a row; `mailer.delivery.ledger` alone does it.
+Says what may be done to a row, and from which statuses; `mailer.delivery.ledger` alone does it.
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Update, bindparam, or_, update
+from sqlalchemy import ColumnElement, Update, bindparam, case, func, null, or_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
+from mailer.db import UTCDateTime
 from mailer.models import Delivery, DeliveryStatus, Notice
 
 Table = type[Delivery] | type[Notice]
@@ -100,3 +103,63 @@ def changing(change: Change, table: Table) -> Update:
         .values(status=change.after)
         .execution_options(synchronize_session=False)
     )
+
+
+# The statements below are executed for every few mails, and SQLAlchemy takes longer to build one than a
+# database to execute it: they are built once.
+
+
+@cache
+def claiming(table: Table) -> ReturningUpdate[int, int, datetime | None]:
+    """Claims the rows `ids` for the worker `holder` at the time `at`."""
+    first = func.coalesce(table.first_attempt_at, bindparam("at", type_=UTCDateTime()))
+    return (
+        changing(CLAIM, table)
+        .where(table.id.in_(bindparam("ids", expanding=True)))
+        .values(worker_id=bindparam("holder"), first_attempt_at=first)
+        .returning(table.id, table.attempts, table.first_attempt_at)
+    )
+
+
+def starting(table: Table, allowed: ColumnElement[bool]) -> ReturningUpdate[int]:
+    """Starts those of the rows `ids` that `holder` has claimed and of which `allowed` is true."""
+    return (
+        changing(START, table)
+        .where(
+            table.id.in_(bindparam("ids", expanding=True)),
+            table.worker_id == bindparam("holder"),
+            allowed,
+        )
+        .values(attempts=table.attempts + 1)
+        .returning(table.id)
+    )
+
+
+@cache
+def recording(table: Table, status: DeliveryStatus) -> Update:
+    """Enters an outcome: see `ledger.record` for its values."""
+    # A refusal before the final dot comes to a row that was only claimed: it was an attempt too.
+    charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
+    values: dict[str, Any] = {
+        "attempts": table.attempts + charged,
+        "outcome_at": bindparam("at"),
+        "step": bindparam("its_step"),
+        "code": bindparam("its_code"),
+        "reply": bindparam("its_reply"),
+    }
+    if status is DeliveryStatus.UNKNOWN:
+        values["in_doubt"] = table.in_doubt + 1
+    if status is DeliveryStatus.DEFERRED:
+        values["next_attempt_at"] = bindparam("again_at")
+    return (
+        changing(OUTCOMES[status], table)
+        .where(table.id == bindparam("row_id"), table.worker_id == bindparam("holder"))
+        .values(values)
+    )
+
+
+def releasing(table: Table) -> Update:
+    """Gives back claimed rows; whose is for the caller to add."""
+    # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
+    never = case((table.attempts == 0, null()), else_=table.first_attempt_at)
+    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=never)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, not_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, not_, select
 
 from mailer.delivery.change import CANCEL, WAITING, Table, is_in
 from mailer.models import (
@@ -18,7 +18,7 @@ from mailer.models import (
 from mailer.permission.rule import may_mail
 
 
-def waits(table: Table, now: datetime) -> ColumnElement[bool]:
+def waits(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """True for rows that may be claimed now, as far as `table` and the pause flag tell."""
     return and_(is_in(table, WAITING), table.next_attempt_at <= now, sending_is_on())
 

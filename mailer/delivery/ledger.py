@@ -7,12 +7,10 @@ What the relay's words mean is decided in `mailer.delivery.outcome`; nothing her
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
 
 from sqlalchemy import (
-    ColumnElement,
     Select,
-    Update,
     bindparam,
     case,
     func,
@@ -23,24 +21,25 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from mailer.delivery.change import (
     CANCEL,
-    CLAIM,
     DOUBT,
     HELD,
-    OUTCOMES,
-    RELEASE,
     RESEND,
     SKIP,
-    START,
     TABLES,
     Claim,
     Outcome,
     RowId,
     Table,
     changing,
+    claiming,
     is_in,
+    recording,
+    releasing,
+    starting,
 )
 from mailer.delivery.condition import (
     digest_is_sending,
@@ -97,18 +96,13 @@ def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
     stopped = case((notice_may_be_mailed(now), null()), else_=literal("suppressed"))
-    notices = select(Notice.id, stopped).where(waits(Notice, now))
-    claims, skipped = _take(session, Notice, notices, worker_id, limit, now)
+    notices = select(Notice.id, stopped).where(waits(Notice, bindparam("at")))
+    claims, skipped = _take(session, Notice, _in_turn(Notice, notices), worker_id, limit, now)
     limit -= len(claims) + skipped
     if limit > 0:
-        deliveries = (
-            select(Delivery.id, why_not())
-            .join(Digest, Digest.id == Delivery.digest_id)
-            .join(Subscription, Subscription.id == Delivery.subscription_id)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(waits(Delivery, now), Digest.status == DigestStatus.SENDING)
+        taken, stopped_readers = _take(
+            session, Delivery, _waiting_deliveries(), worker_id, limit, now
         )
-        taken, stopped_readers = _take(session, Delivery, deliveries, worker_id, limit, now)
         claims += taken
         skipped += stopped_readers
     return claims, skipped
@@ -121,23 +115,14 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     Only when its transaction has been committed may the final dot of a granted row go out.
     """
     granted: set[RowId] = set()
-    allowed: dict[Table, ColumnElement[bool]] = {
-        Delivery: digest_is_sending() & reader_may_be_mailed(),
-        Notice: notice_may_be_mailed(now),
-    }
     for table, ids in _by_table(rows).items():
-        found = session.scalars(
-            changing(START, table)
-            .where(
-                table.id.in_(ids),
-                table.worker_id == worker_id,
-                sending_is_on(),
-                allowed[table],
-            )
-            .values(attempts=table.attempts + 1)
-            .returning(table.id)
+        statement = (
+            _starting_deliveries()
+            if table is Delivery
+            else starting(Notice, sending_is_on() & notice_may_be_mailed(now))
         )
-        granted.update(RowId(table, row_id) for row_id in found)
+        found = session.connection().execute(statement, {"ids": ids, "holder": worker_id})
+        granted.update(RowId(table, row_id) for (row_id,) in found)
     return granted
 
 
@@ -152,7 +137,7 @@ def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None
     connection = session.connection()
     for (table, status), group in groups.items():
         connection.execute(
-            _recording(table, status),
+            recording(table, status),
             [
                 {
                     "row_id": outcome.row.id,
@@ -176,7 +161,7 @@ def release(session: Session, worker_id: int, rows: Collection[RowId] | None = N
     """Give back rows that this worker claimed and did not start: `rows`, or all of them."""
     mine: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
     for table, ids in mine.items() if rows is None else _by_table(rows).items():
-        statement = _releasing(table).where(is_in(table, HELD), table.worker_id == worker_id)
+        statement = releasing(table).where(is_in(table, HELD), table.worker_id == worker_id)
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 
@@ -191,7 +176,7 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
     """
     doubtful = 0
     for table in TABLES:
-        session.execute(_releasing(table).where(is_in(table, HELD), table.worker_id.in_(silent)))
+        session.execute(releasing(table).where(is_in(table, HELD), table.worker_id.in_(silent)))
         ids = session.scalars(
             changing(DOUBT, table)
             .where(is_in(table, HELD), table.worker_id.in_(silent))
@@ -304,12 +289,7 @@ def _take(
     limit: int,
     now: datetime,
 ) -> tuple[list[Claim], int]:
-    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
-    found = session.execute(
-        waiting.order_by(table.next_attempt_at, table.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=table)
-    ).all()
+    found = session.connection().execute(waiting, {"at": now, "number": limit}).all()
     stopped: dict[str, list[int]] = {}
     for row_id, reason in found:
         if reason is not None:
@@ -321,11 +301,8 @@ def _take(
     free = [row_id for row_id, reason in found if reason is None]
     if not free:
         return [], len(found)
-    taken = session.execute(
-        changing(CLAIM, table)
-        .where(table.id.in_(free))
-        .values(worker_id=worker_id, first_attempt_at=func.coalesce(table.first_attempt_at, now))
-        .returning(table.id, table.attempts, table.first_attempt_at)
+    taken = session.connection().execute(
+        claiming(table), {"ids": free, "holder": worker_id, "at": now}
     )
     claims = [
         Claim(RowId(table, row_id), worker_id, attempts, first_attempt_at or now)
@@ -334,31 +311,30 @@ def _take(
     return sorted(claims, key=lambda claim: claim.row.id), len(found) - len(claims)
 
 
-def _recording(table: Table, status: DeliveryStatus) -> Update:
-    # A refusal before the final dot comes to a row that was only claimed: it was an attempt too.
-    charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
-    values: dict[str, Any] = {
-        "attempts": table.attempts + charged,
-        "outcome_at": bindparam("at"),
-        "step": bindparam("its_step"),
-        "code": bindparam("its_code"),
-        "reply": bindparam("its_reply"),
-    }
-    if status is DeliveryStatus.UNKNOWN:
-        values["in_doubt"] = table.in_doubt + 1
-    if status is DeliveryStatus.DEFERRED:
-        values["next_attempt_at"] = bindparam("again_at")
+@cache
+def _waiting_deliveries() -> Select[int, str | None]:
+    deliveries = (
+        select(Delivery.id, why_not())
+        .join(Digest, Digest.id == Delivery.digest_id)
+        .join(Subscription, Subscription.id == Delivery.subscription_id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(waits(Delivery, bindparam("at")), Digest.status == DigestStatus.SENDING)
+    )
+    return _in_turn(Delivery, deliveries)
+
+
+def _in_turn(table: Table, waiting: Select[int, str | None]) -> Select[int, str | None]:
+    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
     return (
-        changing(OUTCOMES[status], table)
-        .where(table.id == bindparam("row_id"), table.worker_id == bindparam("holder"))
-        .values(values)
+        waiting.order_by(table.next_attempt_at, table.id)
+        .limit(bindparam("number"))
+        .with_for_update(skip_locked=True, of=table)
     )
 
 
-def _releasing(table: Table) -> Update:
-    # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
-    never = case((table.attempts == 0, null()), else_=table.first_attempt_at)
-    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=never)
+@cache
+def _starting_deliveries() -> ReturningUpdate[int]:
+    return starting(Delivery, sending_is_on() & digest_is_sending() & reader_may_be_mailed())
 
 
 def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:
