@@ -10,6 +10,7 @@ from mailer.cli.verb import json_option, opened
 from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
+from mailer.subscriptions.offer import consent_sentence, offer
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -156,15 +157,14 @@ def embed(slug: str) -> None:
     """
     with opened() as app:
         with app.database.read() as session:
-            found = newsletters.find(session, slug)
+            look = offer(session, app.publisher, slug).look
         form = app.templates.render(
             "web/form_for_other_sites.html",
-            found.language,
+            look.language,
             {
                 "action": f"{app.settings.base_url}/subscribe",
-                "slug": found.slug,
-                "title": found.title,
-                "privacy_url": app.settings.privacy_url,
+                "look": look,
+                "consent": consent_sentence(app.templates.gettext(look.language), look),
             },
         )
     click.echo(form)
