@@ -52,9 +52,6 @@ class Limits:
     redirects: int = 3
 
 
-LIMITS: Final = Limits()
-
-
 @dataclass(frozen=True)
 class Fetched:
     """What a server answered.
@@ -82,7 +79,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class _Request:
-    """One request of a fetch; `origin` is whose sign-in data may be sent."""
+    """One request of a fetch: a fetch has several where it is redirected."""
 
     url: SplitResult
     wanted: Wanted
@@ -239,13 +236,9 @@ def _connection(request: _Request, address: str, timeout: float) -> HTTPConnecti
     port = _port(request.url)
     if request.url.scheme == "http":
         return HTTPConnection(address, port, timeout=timeout)
+    # The context checks the certificate for this name; `assert_hostname` would switch that off.
     return HTTPSConnection(
-        address,
-        port,
-        timeout=timeout,
-        server_hostname=host,
-        assert_hostname=host,
-        ssl_context=request.tls,
+        address, port, timeout=timeout, server_hostname=host, ssl_context=request.tls
     )
 
 

@@ -16,7 +16,7 @@ from mailer.feeds.canonical import absolute_url
 SUMMARY_LENGTH: Final = 1200
 """Characters of text in a summary; twenty of them must stay below what mail programs cut off."""
 
-_MARKUP_LENGTH: Final = 50_000
+_MARKUP_LENGTH: Final = 20_000
 """Characters of markup that are read for a summary: some parsing costs the square of its length."""
 
 _TITLE_LENGTH: Final = 2000
@@ -84,6 +84,7 @@ _LOOSE_SPACE = re.compile(r"\s+(?=</?(?:p|ul|ol|li|blockquote)>|<br>)|(?<=<p>)\s
 _PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_INLINE_DATA = re.compile(r"data:[\w/+.;=-]{0,100},[\w+/=%]{200,}")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,32});")
 _ANY_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _CLEARLY_TAG = re.compile(
@@ -107,6 +108,11 @@ def clean_text(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def _readable(markup: str) -> str:
+    """As much of `markup` as is read; images that stand in it as letters do not count."""
+    return clean_text(_INLINE_DATA.sub("", markup))[:_MARKUP_LENGTH]
+
+
 def as_html(text: str) -> str:
     """Plain text as HTML that shows it: an empty line begins a paragraph, a line end is a break."""
     paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
@@ -120,7 +126,7 @@ def as_html(text: str) -> str:
 def without_markup(markup: str) -> str:
     """The text of HTML on one line: elements become spaces where they part words, entities letters."""
     kept = nh3.clean(
-        clean_text(markup)[:_MARKUP_LENGTH],
+        _readable(markup),
         tags={"br", "p", "div", "li", "td", "h1", "h2", "h3", "wbr"},
         clean_content_tags=set(_DROPPED_WHOLE),
         attributes={},
@@ -169,7 +175,7 @@ def summarise(markup: str, base: str | None) -> Summary:
         return absolute_url(value, base) if is_link else value
 
     first = nh3.clean(
-        clean_text(markup)[:_MARKUP_LENGTH],
+        _readable(markup),
         tags=set(_KEPT | _RENAMED.keys() | {"img", "td", "th"}),
         clean_content_tags=set(_DROPPED_WHOLE),
         attributes={"a": {"href"}, "img": {"src", "alt", "class", "width", "height"}},

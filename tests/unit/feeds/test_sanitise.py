@@ -36,6 +36,7 @@ BASE = "https://news.example/feed"
         ("text<br><br>", "text"),
         ("<p>&nbsp;</p><p><br></p><p>text</p>", "<p>text</p>"),
         ("excerpt [&#8230;]", "excerpt […]"),
+        ('<img src="data:image/png;base64,' + "A" * 99_000 + '">text', "text"),
         ("5 < 6 & 7", "5 &lt; 6 &amp; 7"),
         ("", ""),
     ],
