@@ -112,11 +112,12 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
         **settings,
     }
     clock = [NOW]
+    values = load({f"MAILER_{name.upper()}": text for name, text in environ.items()}, None)
     app = App(
-        settings=load({f"MAILER_{name.upper()}": text for name, text in environ.items()}, None),
+        settings=values,
         database=database,
         keys=keys,
-        templates=Templates(),
+        templates=Templates(values.templates),
         times=Times(wall=lambda: clock[0]),
     )
     server = make_server(make_app(app))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.db import Database
-from mailer.models import Signup, Subscriber, Subscription
+from mailer.models import ConsentEvent, Signup, Subscriber, Subscription
 from mailer.subscriptions.client import Client
 from mailer.subscriptions.confirm import confirm
 from mailer.subscriptions.offer import Publisher
@@ -60,3 +60,4 @@ def test_the_button_pressed_twice_at_once_makes_one_subscriber(
     with database.read() as session:
         for table in (Subscriber, Subscription):
             assert session.scalar(select(func.count()).select_from(table)) == 1
+        assert session.scalar(select(func.count()).select_from(ConsentEvent)) == signups

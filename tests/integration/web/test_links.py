@@ -150,6 +150,21 @@ def test_an_old_link_pressed_after_leaving_changes_nothing_and_a_new_one_works(
     assert [one.id for one in subscriptions(database)] == [subscription.id]
 
 
+def test_an_old_link_for_two_newsletters_brings_back_none_that_was_left(
+    website: Website, database: Database, keys: Keys, paper: Paper
+) -> None:
+    with database.write() as session:
+        reader = factories.reader(session, keys, paper.morning, "new@example.com")
+    website.post("/subscribe", {"email": "new@example.com", "newsletter": ["daily", "sport"]})
+    website.pass_time(timedelta(minutes=1))
+    website.post(unsubscribe_path(keys, reader), ONE_CLICK)
+
+    assert website.post(confirm_path(keys, signed_up(database))).status == 200
+    daily, sport = subscriptions(database)
+    assert daily.left_at is not None
+    assert (sport.schedule_id, sport.left_at) == (paper.sport_daily.id, None)
+
+
 def test_a_link_has_its_time_and_then_tells_how_to_ask_anew(
     website: Website, database: Database, keys: Keys
 ) -> None:
