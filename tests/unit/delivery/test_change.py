@@ -7,7 +7,8 @@ from mailer.delivery.change import CHANGES, HELD, WAITING, Change
 from mailer.models import ALLOWED, PENDING, DeliveryStatus
 
 
-@pytest.mark.parametrize("one", CHANGES, ids=str)
+# A set has no order of its own, and the names of tests must be the same in every process.
+@pytest.mark.parametrize("one", CHANGES, ids=lambda one: f"{sorted(one.before)} to {one.after}")
 def test_a_change_is_allowed(one: Change) -> None:
     assert one.before
     for status in one.before:
