@@ -36,6 +36,8 @@ def run(roles: tuple[str, ...]) -> None:
       mailer run scheduler worker
     """
     with opened(role=True) as app:
+        # A template that cannot be read stops the start, and not the digest at its slot.
+        app.templates.check_all()
         _run(app, frozenset(roles or ROLES))
 
 

@@ -59,3 +59,10 @@ def test_a_log_of_json_is_one_object_a_line(installation: Any, browse: Any) -> N
     lines = [line for line in installation.log().splitlines() if line.startswith("{")]
     assert lines
     assert all(json.loads(line)["level"] for line in lines)
+
+
+def test_a_template_that_cannot_be_read_stops_the_start(installation: Any) -> None:
+    (installation.folder / "own" / "mail").mkdir(parents=True)
+    (installation.folder / "own" / "mail" / "digest.html").write_text("{% if %}")
+    installation.settings.update(templates=str(installation.folder / "own"))
+    installation.type("run", status=1)
