@@ -95,16 +95,16 @@ def _known_by_guid(session: Session, feed: Feed, guids: Sequence[str]) -> dict[s
     for some in _portions(guids):
         rows = session.execute(
             select(
-                FeedEntry.guid,
                 Article.id,
                 Article.canonical_url,
                 Article.title,
                 Article.published_at,
+                FeedEntry.guid,
             )
             .join(Article, Article.id == FeedEntry.article_id)
             .where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(some))
         )
-        known.update({row.guid: Known(*row.tuple()[1:]) for row in rows})
+        known.update({row[4]: Known(*row[:4]) for row in rows})
     return known
 
 
@@ -116,7 +116,7 @@ def _known_by_url(session: Session, urls: Sequence[str]) -> dict[str, Known]:
                 Article.canonical_url.in_(some)
             )
         )
-        known.update({row.canonical_url: Known(*row.tuple()) for row in rows})
+        known.update({row.canonical_url: Known(*row) for row in rows})
     return known
 
 

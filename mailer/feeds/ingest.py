@@ -113,6 +113,7 @@ def add_feed(
             feed = Feed(
                 url=address,
                 title=document.title,
+                images=images is not False,
                 next_fetch_at=now + interval,
                 created_at=now,
             )

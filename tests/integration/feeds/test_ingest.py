@@ -1,0 +1,660 @@
+"""What fetches do to the tables. The network is played by a function; the database is real."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.db import Database
+from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused
+from mailer.feeds import arrival, articles, attach, ingest
+from mailer.feeds.fetch import Fetched, Wanted
+from mailer.models import (
+    Article,
+    ArticleCategory,
+    DeliveryStatus,
+    Feed,
+    FeedEntry,
+    Newsletter,
+    NewsletterArticle,
+)
+from mailer.tokens import Keys
+from tests import factories
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+INTERVAL = timedelta(minutes=15)
+URL = "https://news.example/feed"
+
+
+class Web:
+    """Feeds at addresses, and what they were asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes | FeedError | None] = {}
+        self.asked: list[Wanted] = []
+        self.etag: str | None = '"1"'
+        self.now = NOW
+
+    def __call__(self, wanted: Wanted) -> Fetched:
+        self.asked.append(wanted)
+        page = self.pages.get(wanted.url, FeedError("there is no host news.example"))
+        if isinstance(page, FeedError):
+            raise page
+        return Fetched(wanted.url, page, "application/rss+xml", self.etag, "Mon, 23 Nov 2026")
+
+    def publish(self, *items: str, url: str = URL, title: str = "News") -> None:
+        self.pages[url] = (
+            f'<rss version="2.0"><channel><title>{title}</title>{"".join(items)}</channel></rss>'
+        ).encode()
+
+    def add(
+        self, database: Database, newsletter: Newsletter, url: str = URL, **more: Any
+    ) -> ingest.Added:
+        return ingest.add_feed(
+            database,
+            url,
+            newsletter.id,
+            clock=lambda: self.now,
+            interval=INTERVAL,
+            fetch=self,
+            **more,
+        )
+
+    def refresh(
+        self, database: Database, *urls: str, unconditional: bool = False
+    ) -> list[ingest.Refreshed]:
+        with database.read() as session:
+            ids = [attach.find(session, url).id for url in urls or (URL,)]
+        return ingest.refresh(
+            database,
+            ids,
+            unconditional=unconditional,
+            clock=lambda: self.now,
+            interval=INTERVAL,
+            fetch=self,
+        )
+
+
+@pytest.fixture
+def web() -> Web:
+    return Web()
+
+
+@pytest.fixture
+def daily(database: Database) -> Newsletter:
+    with database.write() as session:
+        return factories.newsletter(session, "daily")
+
+
+@pytest.fixture
+def weekly(database: Database) -> Newsletter:
+    with database.write() as session:
+        return factories.newsletter(session, "weekly")
+
+
+def item(
+    name: str,
+    *,
+    guid: str | None = None,
+    title: str | None = None,
+    at: datetime | None = NOW - timedelta(hours=1),
+    categories: Sequence[str] = (),
+    text: str = "Text",
+    host: str = "https://news.example",
+) -> str:
+    date = f"<pubDate>{at.isoformat()}</pubDate>" if at else ""
+    return (
+        f"<item><title>{name if title is None else title}</title><link>{host}/{name}</link>"
+        f'<guid isPermaLink="false">{guid or "g-" + name}</guid>{date}'
+        f"<description>{text}</description>"
+        + "".join(f"<category>{category}</category>" for category in categories)
+        + "</item>"
+    )
+
+
+def titles(session: Session) -> list[str]:
+    return list(session.scalars(select(Article.title).order_by(Article.id)))
+
+
+def due(session: Session, newsletter: Newsletter, *, backlog: bool = False) -> list[str]:
+    return list(
+        session.scalars(
+            select(Article.title)
+            .join(NewsletterArticle, NewsletterArticle.article_id == Article.id)
+            .where(
+                NewsletterArticle.newsletter_id == newsletter.id,
+                NewsletterArticle.backlog == backlog,
+            )
+            .order_by(Article.id)
+        )
+    )
+
+
+def test_the_first_fetch_is_backlog_and_what_comes_later_is_due(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    added = web.add(database, daily)
+    assert (added.fetched, added.articles) == (True, 1)
+    web.publish(item("two"), item("one"))
+    (result,) = web.refresh(database)
+    assert (result.new, result.updated, result.unchanged, result.error) == (1, 0, 1, None)
+    with database.read() as session:
+        assert due(session, daily, backlog=True) == ["one"]
+        assert due(session, daily) == ["two"]
+        feed = session.scalars(select(Feed)).one()
+        assert (feed.title, feed.etag, feed.first_fetched_at) == ("News", '"1"', NOW)
+        assert feed.next_fetch_at == NOW + INTERVAL
+
+
+def test_ids_follow_the_dates_and_the_order_where_there_are_none(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(
+        item("undated-b", at=None),
+        item("undated-a", at=None),
+        item("new"),
+        item("ancient", at=datetime(1970, 1, 1, tzinfo=UTC)),
+        item("old", at=NOW - timedelta(days=3)),
+        item("middle", at=NOW - timedelta(days=2)),
+    )
+    web.add(database, daily)
+    with database.read() as session:
+        assert titles(session) == ["old", "middle", "new", "ancient", "undated-a", "undated-b"]
+        dates = session.scalars(select(Article.published_at).order_by(Article.id)).all()
+    # What has no credible date has the one of its arrival.
+    assert dates[3:] == [NOW, NOW, NOW]
+
+
+def test_a_feed_that_cannot_be_fetched_first_is_not_stored(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    with pytest.raises(FeedError):
+        web.add(database, daily)
+    web.pages[URL] = b"<html></html>"
+    with pytest.raises(FeedUnreadable):
+        web.add(database, daily)
+    with pytest.raises(Refused, match="no http or https address"):
+        web.add(database, daily, "news.example/feed")
+    with database.read() as session:
+        assert session.scalars(select(Feed)).all() == []
+        assert session.scalars(select(Article)).all() == []
+
+
+def test_another_newsletter_gets_what_is_there_as_backlog(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.publish(item("two"), item("one"))
+    web.refresh(database)
+    asked = len(web.asked)
+    assert web.add(database, weekly).fetched is False
+    assert len(web.asked) == asked
+    web.publish(item("three"))
+    web.refresh(database)
+    with database.read() as session:
+        assert due(session, daily) == ["two", "three"]
+        assert due(session, weekly, backlog=True) == ["one", "two"]
+        assert due(session, weekly) == ["three"]
+    with pytest.raises(AlreadyExists, match="feed remove"):
+        web.add(database, weekly)
+
+
+def test_categories_choose_and_a_new_one_brings_backlog(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("goal", categories=["Sport"]), item("vote", categories=["Politics", "Town"]))
+    web.add(database, daily, categories=["Sport"])
+    web.publish(
+        item("match", categories=["Town", "Sport"]), item("law", categories=["Politics"]), item("x")
+    )
+    web.refresh(database)
+    with database.read() as session:
+        assert due(session, daily, backlog=True) == ["goal"]
+        assert due(session, daily) == ["match"]
+    web.add(database, daily, categories=["Politics"])
+    web.publish(item("budget", categories=["Politics"]), item("y", categories=["Town"]))
+    web.refresh(database)
+    with database.read() as session:
+        assert due(session, daily, backlog=True) == ["vote", "goal", "law"]
+        assert due(session, daily) == ["match", "budget"]
+        feed = attach.find(session, URL)
+        assert attach.unknown_categories(session, feed, ["Sport", "sprot"]) == (
+            ["sprot"],
+            ["Politics", "Sport", "Town"],
+        )
+    # Without any, it takes them all from now on.
+    web.add(database, daily)
+    web.publish(item("z"))
+    web.refresh(database)
+    with database.read() as session:
+        assert set(due(session, daily, backlog=True)) == {"goal", "vote", "x", "law", "y"}
+        assert due(session, daily) == ["match", "budget", "z"]
+        (listed,) = attach.listed(session)
+        assert listed.newsletters == (attach.Taker("daily", ()),)
+
+
+def test_a_category_that_comes_later_is_added_and_makes_it_due(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one", categories=["Town"]))
+    web.add(database, daily, categories=["Sport"])
+    web.publish(item("one", categories=["Sport"]))
+    web.refresh(database)
+    with database.read() as session:
+        assert due(session, daily) == ["one"]
+        assert set(session.scalars(select(ArticleCategory.category))) == {"Sport", "Town"}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        item("one", title="One, corrected"),
+        item("one", guid="other"),
+        item("one-slug-changed", guid="g-one", title="one"),
+        item("one", host="http://www.news.example"),
+        item("one", host="https://moved.example"),
+        item("one?utm_source=feed", guid="x", title="one"),
+        item("one", at=NOW),
+    ],
+)
+def test_a_changed_piece_stays_one_article(
+    database: Database, daily: Newsletter, web: Web, after: str
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.publish(after)
+    (result,) = web.refresh(database)
+    assert result.new == 0
+    (again,) = web.refresh(database)
+    assert (again.new, again.updated, again.unchanged) == (0, 0, 1)
+    with database.read() as session:
+        assert len(titles(session)) == 1
+
+
+def test_a_guid_that_is_used_again_is_a_new_article(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("monday", guid="g", at=NOW - timedelta(days=1)))
+    web.add(database, daily)
+    web.publish(item("tuesday", guid="g"))
+    assert web.refresh(database)[0].new == 1
+    assert web.refresh(database)[0].new == 0
+    with database.read() as session:
+        assert due(session, daily) == ["tuesday"]
+        entry = session.scalars(select(FeedEntry)).one()
+        assert entry.guid == "g"
+        assert session.get_one(Article, entry.article_id).title == "tuesday"
+
+
+def test_an_address_that_was_left_is_free_for_a_new_piece(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("weather", guid="m", title="Monday's weather"))
+    web.add(database, daily)
+    web.publish(
+        item("weather", guid="t", title="Tuesday's weather", at=NOW),
+        item("weather-monday", guid="m", title="Monday's weather"),
+    )
+    web.refresh(database)
+    web.refresh(database)
+    with database.read() as session:
+        assert titles(session) == ["Monday's weather", "Tuesday's weather"]
+        assert due(session, daily) == ["Tuesday's weather"]
+        assert session.scalars(select(Article.url).order_by(Article.id)).all() == [
+            "https://news.example/weather-monday",
+            "https://news.example/weather",
+        ]
+
+
+def test_one_guid_on_all_entries_loses_none(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(*(item(name, guid="same") for name in ("c", "b", "a")))
+    web.add(database, daily)
+    assert web.refresh(database)[0].unchanged == 3
+    with database.read() as session:
+        assert sorted(titles(session)) == ["a", "b", "c"]
+
+
+def test_edits_are_taken_over_until_an_edition_holds_the_article(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    later = NOW + timedelta(hours=1)
+    web.now = later
+    web.publish(item("one", title="One, corrected", text="More", at=NOW))
+    assert web.refresh(database)[0].updated == 1
+    with database.write() as session:
+        article = session.scalars(select(Article)).one()
+        assert (article.title, article.summary_html) == ("One, corrected", "More")
+        assert (article.published_at, article.updated_at) == (NOW, later)
+        assert article.first_seen_at == NOW
+        schedule = factories.schedule(session, daily)
+        factories.edition(session, factories.digest(session, schedule), [article])
+    web.publish(item("one-moved", guid="g-one", title="One, corrected", text="Still more", at=NOW))
+    web.refresh(database)
+    with database.read() as session:
+        article = session.scalars(select(Article)).one()
+        assert article.summary_html == "More"
+        assert article.url == "https://news.example/one"
+        # Its address is still followed: it must not come as news from another feed.
+        assert article.canonical_url == "https://news.example/one-moved"
+
+
+def test_one_piece_in_two_feeds_is_one_article_and_the_first_feed_words_it(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    sport = "https://news.example/sport/feed"
+    web.publish(item("one", text="The whole", categories=["A"]))
+    web.publish(item("one", guid="x", text="Part", categories=["B"]), url=sport)
+    web.add(database, daily)
+    web.now = NOW + timedelta(minutes=1)
+    assert web.add(database, weekly, sport).articles == 0
+    results = web.refresh(database, URL, sport)
+    assert [(one.new, one.updated) for one in results] == [(0, 0), (0, 0)]
+    with database.read() as session:
+        article = session.scalars(select(Article)).one()
+        assert article.summary_html == "The whole"
+        assert set(session.scalars(select(ArticleCategory.category))) == {"A", "B"}
+        assert due(session, weekly, backlog=True) == ["one"]
+        assert len(session.scalars(select(FeedEntry)).all()) == 2
+
+
+def test_what_has_no_title_is_known_by_its_first_words(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one", title="", text="&lt;p&gt;" + "A lake. " * 30 + "&lt;/p&gt;"))
+    web.add(database, daily)
+    assert web.refresh(database)[0].unchanged == 1
+    with database.read() as session:
+        (title,) = titles(session)
+        assert title.startswith("A lake. A lake.")
+        assert title.endswith(" …")
+        assert len(title) < 85
+
+
+def test_images_can_be_left_out(database: Database, daily: Newsletter, web: Web) -> None:
+    picture = "&lt;img src='https://news.example/a.png'&gt;"
+    web.publish(item("one", text=picture))
+    web.add(database, daily, images=False)
+    with database.read() as session:
+        assert session.scalars(select(Article.image_url)).one() is None
+        (listed,) = attach.listed(session)
+        assert not listed.images
+
+
+def test_validators_are_sent_back_but_for_an_unconditional_fetch(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    assert (web.asked[-1].etag, web.asked[-1].last_modified) == (None, None)
+    web.etag = '"2"'
+    web.refresh(database)
+    assert (web.asked[-1].etag, web.asked[-1].last_modified) == ('"1"', "Mon, 23 Nov 2026")
+    web.refresh(database, unconditional=True)
+    assert (web.asked[-1].etag, web.asked[-1].last_modified) == (None, None)
+    web.pages[URL] = None
+    (result,) = web.refresh(database)
+    assert web.asked[-1].etag == '"2"'
+    assert result.not_modified
+    with database.read() as session:
+        feed = attach.find(session, URL)
+        assert (feed.etag, feed.failures, titles(session)) == ('"2"', 0, ["one"])
+
+
+def test_half_a_document_gives_its_half_but_no_validators(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.publish(item("three"), item("two"), item("one"))
+    whole = web.pages[URL]
+    assert isinstance(whole, bytes)
+    web.etag = '"good"'
+    web.pages[URL] = whole[: whole.index(b"/two") + 2]
+    (result,) = web.refresh(database)
+    assert result.new == 1
+    assert any("ends inside" in text for text in result.warnings)
+    with database.read() as session:
+        assert attach.find(session, URL).etag is None
+    web.pages[URL] = whole
+    assert web.refresh(database)[0].new == 1
+    with database.read() as session:
+        assert due(session, daily) == ["three", "two"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [FeedError("news.example answered 503"), b"", b"<html>Log in</html>", b"Error establishing"],
+)
+def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
+    database: Database, daily: Newsletter, web: Web, page: bytes | FeedError
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages[URL] = page
+    for number in range(1, 4):
+        web.now = NOW + timedelta(hours=number)
+        (result,) = web.refresh(database)
+        assert result.error
+        with database.read() as session:
+            feed = attach.find(session, URL)
+            assert (feed.failures, feed.error) == (number, result.error)
+            assert feed.failing_since == NOW + timedelta(hours=1)
+            assert feed.next_fetch_at == web.now + ingest.pause_after(number, INTERVAL)
+            assert (feed.etag, feed.last_success_at) == ('"1"', NOW)
+            assert titles(session) == ["one"]
+    web.publish(item("two"), item("one"))
+    assert web.refresh(database)[0].new == 1
+    with database.read() as session:
+        feed = attach.find(session, URL)
+        assert (feed.failures, feed.error, feed.failing_since) == (0, None, None)
+        assert due(session, daily) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "interval", "expected"),
+    [
+        (1, timedelta(minutes=15), timedelta(minutes=30)),
+        (4, timedelta(minutes=15), timedelta(hours=4)),
+        (5, timedelta(minutes=15), timedelta(hours=6)),
+        (5000, timedelta(minutes=15), timedelta(hours=6)),
+        (3, timedelta(hours=12), timedelta(hours=12)),
+    ],
+)
+def test_pause_after(failures: int, interval: timedelta, expected: timedelta) -> None:
+    assert ingest.pause_after(failures, interval) == expected
+
+
+def test_many_feeds_at_once_with_one_piece_in_all_of_them(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    urls = [f"https://news.example/feed-{number}" for number in range(8)]
+    for url in urls:
+        web.publish(url=url)
+        web.add(database, daily, url)
+        web.publish(item("shared"), item("own-" + url[-1]), url=url)
+    del web.pages[urls[3]]
+    results = web.refresh(database, *urls)
+    assert [result.url for result in results] == urls
+    assert [result.error is None for result in results] == [url != urls[3] for url in urls]
+    assert sum(result.new for result in results) == 8
+    with database.read() as session:
+        assert titles(session).count("shared") == 1
+        assert len(due(session, daily)) == 8
+
+
+def test_a_large_feed_and_its_update(database: Database, daily: Newsletter, web: Web) -> None:
+    web.publish(*(item(f"n{number}", categories=["A"]) for number in range(1200)))
+    assert web.add(database, daily).articles == 1200
+    web.publish(*(item(f"n{number}", text="New") for number in range(1200)))
+    assert web.refresh(database)[0].updated == 1200
+
+
+def test_due_feeds_and_the_feeds_of_a_schedule(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    other = "https://news.example/other"
+    web.publish()
+    web.publish(url=other)
+    web.add(database, daily)
+    web.now = NOW + timedelta(minutes=5)
+    web.add(database, weekly, other)
+    with database.write() as session:
+        first, second = attach.find(session, URL).id, attach.find(session, other).id
+        schedule = factories.schedule(session, weekly)
+        assert attach.feeds_of_schedule(session, schedule.id) == [second]
+        assert attach.due_feeds(session, NOW + timedelta(minutes=14)) == []
+        assert attach.due_feeds(session, NOW + timedelta(minutes=15)) == [first]
+        assert attach.due_feeds(session, NOW + timedelta(hours=1)) == [first, second]
+
+
+def test_a_feed_that_was_removed_while_it_was_fetched(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    with database.read() as session:
+        feed_id = attach.find(session, URL).id
+
+    def fetch(wanted: Wanted) -> Fetched:
+        with database.write() as session:
+            attach.remove(session, attach.find(session, URL))
+        return web(wanted)
+
+    more: dict[str, Any] = {"unconditional": True, "clock": lambda: NOW, "interval": INTERVAL}
+    for _ in range(2):
+        (result,) = ingest.refresh(database, [feed_id], fetch=fetch, **more)
+        assert result.error == "the feed was removed"
+    assert ingest.refresh(database, [], fetch=fetch, **more) == []
+
+
+def test_removing_takes_articles_back_unless_another_feed_gives_them(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    other = "https://news.example/other"
+    web.publish(item("shared"), item("own"))
+    web.publish(item("shared"), url=other)
+    for newsletter in (daily, weekly):
+        web.add(database, newsletter)
+    web.add(database, daily, other)
+    with database.write() as session:
+        attach.detach(session, attach.find(session, URL), daily)
+    with database.read() as session:
+        assert due(session, daily, backlog=True) == ["shared"]
+        assert sorted(due(session, weekly, backlog=True)) == ["own", "shared"]
+    with database.write() as session:
+        with pytest.raises(NotFound, match="takes nothing"):
+            attach.detach(session, attach.find(session, URL), daily)
+        attach.remove(session, attach.find(session, URL))
+    with database.read() as session:
+        assert due(session, weekly, backlog=True) == []
+        assert [one.url for one in attach.listed(session)] == [other]
+        assert sorted(titles(session)) == ["own", "shared"]
+        with pytest.raises(NotFound, match=r"there are https://news\.example/other"):
+            attach.find(session, URL)
+    # Back again it brings the same articles, not new ones.
+    web.add(database, weekly)
+    with database.read() as session:
+        assert sorted(titles(session)) == ["own", "shared"]
+        assert sorted(due(session, weekly, backlog=True)) == ["own", "shared"]
+
+
+def test_detaching_the_last_newsletter_removes_the_feed(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    with database.write() as session:
+        attach.detach(session, attach.find(session, URL), daily)
+    with database.read() as session:
+        assert attach.listed(session) == []
+        with pytest.raises(NotFound, match="there is none yet"):
+            attach.find(session, URL)
+
+
+def test_an_article_by_staff_is_due_and_a_feed_does_not_reword_it(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    with database.write() as session:
+        article_id, is_new = articles.add_article(
+            session,
+            session.merge(daily),
+            url="http://www.news.example/one?utm_source=x",
+            title=" By  staff ",
+            summary="<p onclick=x>Ours</p>",
+            now=NOW,
+        )
+        assert is_new
+    web.now = NOW + timedelta(hours=1)
+    web.publish(item("one"))
+    assert web.add(database, daily).articles == 0
+    with database.write() as session:
+        article = session.get_one(Article, article_id)
+        assert (article.title, article.summary_html) == ("By staff", "<p>Ours</p>")
+        assert article.published_at == NOW
+        assert due(session, daily) == ["By staff"]
+        with pytest.raises(AlreadyExists):
+            articles.add_article(
+                session, session.merge(daily), url=article.url, title="Again", now=NOW
+            )
+
+
+def test_staff_can_make_backlog_due(database: Database, daily: Newsletter, web: Web) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    with database.write() as session:
+        _, is_new = articles.add_article(
+            session, session.merge(daily), url="https://news.example/one", title="X", now=NOW
+        )
+        assert not is_new
+        assert due(session, daily) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("url", "title"), [("news.example", "T"), ("javascript:x", "T"), ("https://a.example/", " ")]
+)
+def test_bad_articles_are_refused(
+    database: Database, daily: Newsletter, url: str, title: str
+) -> None:
+    with database.write() as session, pytest.raises(Refused):
+        articles.add_article(session, session.merge(daily), url=url, title=title, now=NOW)
+
+
+@pytest.mark.parametrize("status", list(DeliveryStatus))
+def test_unsent_articles_are_those_nobody_has_had(
+    database: Database,
+    daily: Newsletter,
+    weekly: Newsletter,
+    keys: Keys,
+    status: DeliveryStatus,
+) -> None:
+    with database.write() as session:
+        sent = factories.article(session, daily, title="sent")
+        factories.article(session, daily, weekly, title="waiting", backlog=True)
+        schedule = factories.schedule(session, daily)
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest, [sent])
+        subscription = factories.reader(session, keys, schedule)
+        factories.delivery(session, edition, subscription, status=status)
+        gave_back = status in {"failed", "skipped", "cancelled"}
+        found = articles.list_articles(session, unsent=True)
+        assert [one.title for one in found] == ["waiting", "sent"][: 2 if gave_back else 1]
+        assert found[0].newsletters == ("daily", "weekly")
+        assert found[0].backlog == ("daily", "weekly")
+        assert [one.title for one in articles.list_articles(session)] == ["waiting", "sent"]
+        only = articles.list_articles(session, newsletter=weekly)
+        assert [one.title for one in only] == ["waiting"]
+
+
+def test_nothing_else_adds_articles_meanwhile(database: Database) -> None:
+    with database.write() as session:
+        arrival.take_turn(session)
+        arrival.take_turn(session)
