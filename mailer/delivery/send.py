@@ -49,6 +49,9 @@ LAST_RECORD_SECONDS = 3.0
 
 DATABASE_PAUSE_SECONDS = 0.5
 
+FAULT_PAUSE_SECONDS = 1.0
+"""How long the loop rests after a fault of ours, which may be there again at the next turn."""
+
 
 @dataclass(frozen=True)
 class SendConfig:
@@ -129,13 +132,15 @@ class Sender:
         self._pulse.start()
         try:
             while not stop.is_set():
-                self._turn_or_log(claiming=True)
+                if not self._turn_or_log(claiming=True):
+                    stop.wait(FAULT_PAUSE_SECONDS)
             self._drain()
         finally:
             self._lanes.close()
             self._pulse.stop(close=self._give_everything_back())
 
-    def _turn_or_log(self, *, claiming: bool) -> None:
+    def _turn_or_log(self, *, claiming: bool) -> bool:
+        """One turn of the loop; False where a fault of ours ended it."""
         try:
             self._turn(claiming=claiming)
         except Exception:
@@ -143,6 +148,8 @@ class Sender:
             log.exception("the send loop failed; its connections are closed and it goes on")
             for lane in self._lanes:
                 self._lose(lane, Closed(lane.step, None, "the send loop failed"))
+            return False
+        return True
 
     def _turn(self, *, claiming: bool) -> None:
         for lane, event in self._lanes.wait(self._patience()):

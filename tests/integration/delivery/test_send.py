@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -661,6 +662,24 @@ def test_a_fault_in_the_loop_loses_no_outcome(
     assert failed
     assert found.sent == 10
     assert len(relay.mails) - 10 <= found.in_doubt <= 2
+
+
+def test_a_fault_that_stays_does_not_spin(
+    make_sender: MakeSender, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    turns: list[float] = []
+
+    def turn(self: Sender, *, claiming: bool) -> None:
+        turns.append(time.monotonic())
+        if len(turns) == 3:
+            stop.set()
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Sender, "_turn", turn)
+    monkeypatch.setattr(send, "FAULT_PAUSE_SECONDS", 0.2)
+    make_sender(free_port).run(stop)
+    assert min(turns[1] - turns[0], turns[2] - turns[1]) >= 0.2
 
 
 def test_a_worker_that_others_may_hold_for_dead_starts_nothing(
