@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -81,6 +82,7 @@ def server() -> Iterator[Server]:
         return
     binaries = _binaries()
     place = Path(tempfile.mkdtemp(prefix="mailer-pg-", dir=_fast_folder()))
+    guard = subprocess.Popen([sys.executable, __file__, str(place)], stdin=subprocess.PIPE)
     try:
         prefix = _as_ordinary_user(place)
         data = place / "data"
@@ -89,13 +91,22 @@ def server() -> Iterator[Server]:
         options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
         _call([*prefix, str(binaries / "pg_ctl"), "start", "-w", "-D", str(data),
                "-l", str(place / "log"), "-o", f"-k {place} {options}"])  # fmt: skip
-        try:
-            yield Server(URL.create("postgresql", "mailer", database="postgres",
-                                    query={"host": str(place)}))  # fmt: skip
-        finally:
-            _stop(data)
+        yield Server(URL.create("postgresql", "mailer", database="postgres",
+                                query={"host": str(place)}))  # fmt: skip
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        guard.communicate()
+
+
+def _guard(place: Path) -> None:
+    """End the cluster in `place` when the process that started this one closes our input, or dies.
+
+    Fixtures are not torn down where the tests are killed, and a server would stay for ever.
+    """
+    # Ctrl-C goes to the whole group of processes; ours has to live until the tests have ended.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    _stop(place / "data")
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _binaries() -> Path:
@@ -149,3 +160,7 @@ def _stop(data: Path) -> None:
             os.kill(pid, signal.SIGQUIT)
             return
         time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    _guard(Path(sys.argv[1]))
