@@ -28,6 +28,7 @@ from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
 from mailer.feeds import attach, ingest
 from mailer.models import Feed, Schedule
+from mailer.permission import consent
 from mailer.subscriptions import signup
 
 log = logging.getLogger(__name__)
@@ -217,12 +218,18 @@ class Scheduler:
 
     def _purge(self) -> None:
         self._carefully("expired sign-ups", self._purge_signups)
+        self._carefully("old clients in the consent log", self._forget_clients)
 
     def _purge_signups(self) -> None:
         limits = self._app.settings.signup_limits
         keep = max(rate.span for rate in (limits.address, limits.network, limits.total))
         with self._app.database.write() as session:
             signup.purge_expired(session, keep=keep, now=self._app.times.wall())
+
+    def _forget_clients(self) -> None:
+        now = self._app.times.wall()
+        with self._app.database.write() as session:
+            consent.forget_clients(session, before=now - self._app.settings.consent_retention)
 
     def _carefully(self, what: str, act: Callable[[], object]) -> None:
         """Run one act of a job. A failure is logged, once until it changes: the next round tries again."""

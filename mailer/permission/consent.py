@@ -1,6 +1,7 @@
 """The consent log: writes what happened to somebody's consent, and the sentences that were shown.
 
-Only adds; nothing here changes or removes an event. Whether anybody may be mailed is not decided here.
+Only adds, and forgets in time from where people acted; what they agreed to is never changed or removed.
+Whether anybody may be mailed is not decided here.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing
@@ -49,3 +50,16 @@ def wording(session: Session, language: str, text: str) -> int:
     sha256 = hashlib.sha256(f"{language}\0{text}".encode()).hexdigest()
     insert_missing(session, Wording, [{"sha256": sha256, "language": language, "text": text}])
     return session.scalars(select(Wording.id).where(Wording.sha256 == sha256)).one()
+
+
+def forget_clients(session: Session, *, before: datetime) -> None:
+    """Delete the network addresses and browsers of events up to `before` (UTC), and keep the events."""
+    session.execute(
+        update(ConsentEvent)
+        .where(
+            ConsentEvent.at <= before,
+            or_(ConsentEvent.ip.is_not(None), ConsentEvent.user_agent.is_not(None)),
+        )
+        .values(ip=None, user_agent=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -12,7 +12,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.models import Digest, DigestStatus, Feed, Newsletter, Signup, WorkerRole
+from mailer.models import ConsentEvent, Digest, DigestStatus, Feed, Newsletter, Signup, WorkerRole
 from mailer.scheduler import Scheduler
 from mailer.settings import load
 from mailer.templating import Templates
@@ -135,19 +135,22 @@ def test_it_takes_over_what_a_dead_builder_left(
     wait_until(lambda: statuses(database) == [("2026-11-24T06:00", DigestStatus.SKIPPED)])
 
 
-def test_it_closes_digests_and_deletes_old_sign_ups(
+def test_it_closes_digests_and_deletes_what_is_too_old(
     database: Database, keys: Keys, started: Callable[[App], Scheduler]
 ) -> None:
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
         make.digest(session, schedule)
         make.signup(session, keys, schedule, expires_at=NOW - timedelta(days=60))
+        make.consent_event(session, keys, at=NOW - timedelta(days=1095), ip="192.0.2.7")
     started(app_at(database, keys, Wall(NOW)))
 
     def tidied() -> bool:
         with database.read() as session:
             signups = session.scalar(select(func.count()).select_from(Signup))
-            return signups == 0 and session.scalars(select(Digest.status)).one() == "sent"
+            clients = session.scalar(select(func.count(ConsentEvent.ip)))
+            digest = session.scalars(select(Digest.status)).one()
+            return (signups, clients, digest) == (0, 0, "sent")
 
     wait_until(tidied)
 

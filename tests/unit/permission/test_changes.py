@@ -14,7 +14,7 @@ from mailer.models import (
     SuppressionReason,
     Wording,
 )
-from mailer.permission.consent import Event, record, wording
+from mailer.permission.consent import Event, forget_clients, record, wording
 from mailer.permission.leave import leave
 from mailer.permission.suppress import lift, suppress, suppressed
 from mailer.tokens import Keys
@@ -117,3 +117,25 @@ def test_events_are_added_in_their_order(database: Database) -> None:
         record(session, [], now=NOW)
         found = session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all()
     assert found == list(ConsentKind)
+
+
+def test_old_events_forget_where_people_acted_and_keep_the_rest(
+    database: Database, keys: Keys
+) -> None:
+    limit = NOW - timedelta(days=1095)
+    with database.write() as session:
+        for at in (limit, limit + timedelta(seconds=1)):
+            factories.consent_event(
+                session, keys, at=at, ip="192.0.2.7", user_agent="A browser", source="/confirm"
+            )
+        forget_clients(session, before=limit)
+    with database.read() as session:
+        events = session.execute(
+            select(
+                ConsentEvent.ip, ConsentEvent.user_agent, ConsentEvent.address, ConsentEvent.source
+            ).order_by(ConsentEvent.at)
+        ).all()
+    assert events == [
+        (None, None, "reader@example.com", "/confirm"),
+        ("192.0.2.7", "A browser", "reader@example.com", "/confirm"),
+    ]
