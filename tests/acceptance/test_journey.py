@@ -145,7 +145,8 @@ def test_the_journey(newsroom: Any, site: Any, inbox: Any, browse: Any) -> None:
         assert [row["line"] for row in imported["rejected"]] == [4]
         newsroom.type("suppression", "add", DORA, "--reason", "she called us")
         assert {row["address"] for row in newsroom.ask("suppression", "list")} == {DORA}
-        assert {row["address"]: f"sample/{row['schedule']}" for row in newsroom.ask("subscriber", "list")} == {
+        readers = newsroom.ask("subscriber", "list")
+        assert {row["address"]: f"sample/{row['schedule']}" for row in readers} == {
             ANNA: DAILY,
             BORIS: WEEKLY,
             CLARA: DAILY,

@@ -3,7 +3,6 @@
 import re
 import urllib.parse
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
