@@ -132,19 +132,17 @@ class _Journey:
             with self._step(f"at the slot {self._slot:%H:%M} the scheduler sends the newest five"):
                 self._expect_digest_of_the_slot(newest)
         else:
-            with self._step("the first digest (digest send) has the newest five articles"):
+            with self._step("the slot is far, so digest send: the newest five articles arrive"):
                 self._send_early()
                 self._expect_digest(ANNA, newest)
 
     def _second_digest(self) -> None:
         new = self._addresses_of_newest(len(self._stage.newsroom.pieces()) - BACKLOG)
         if not self._slot_met and self._slot_fits(COMMANDS_AFTER_SECOND):
-            with self._step(
-                f"at the slot {self._slot:%H:%M} the scheduler sends only the new ones"
-            ):
+            with self._step(f"at the slot {self._slot:%H:%M} the scheduler sends only what is new"):
                 self._expect_digest_of_the_slot(new)
         else:
-            with self._step("the second digest (digest send) has only the new articles"):
+            with self._step("the next digest (digest send) has only the new articles"):
                 self._send_early()
                 self._expect_digest(ANNA, new)
 
