@@ -38,6 +38,7 @@ def main(once: bool, port: int | None) -> int:
             else:
                 live.play(stage)
     except KeyboardInterrupt:
+        report.passing("")
         report.say("\nEnded; the mailer has stopped and its folder is removed.")
         return 130 if once else 0
     except PortTaken as error:

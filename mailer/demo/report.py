@@ -76,8 +76,8 @@ class Report:
         self._write(self._passing)
 
     def passing(self, text: str) -> None:
-        """Show a line that the next one replaces; only a terminal gets to see it."""
-        if self._out.isatty():
+        """Show a line that the next one replaces, or none; only a terminal gets to see it."""
+        if self._out.isatty() and text != self._passing:
             self._clear()
             self._passing = text
             self._write(text)

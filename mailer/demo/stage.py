@@ -109,7 +109,7 @@ class Stage:
                 "smtp_url": f"smtp://{HOST}:{self.addresses.smtp_port}",
                 "ehlo_name": "localhost",
                 "feed_interval": "1m",
-                "publisher": f"{PAPER}, {TOWN}",
+                "publisher": f"{TOWN} Press",
             }
         )
 
@@ -119,7 +119,7 @@ class Stage:
             *("--title", PAPER),
             *("--from", f"{PAPER} <news@gazette.example>"),
             *("--reply-to", "desk@gazette.example"),
-            *("--postal-address", f"{PAPER}, 1 Pier Road, {TOWN}"),
+            *("--postal-address", f"1 Pier Road, {TOWN}"),
             *("--color", "#a63a2e"),
         )
         return self.program.run("newsletter", "embed", SLUG)

@@ -60,6 +60,8 @@ def test_only_a_terminal_gets_the_passing_line() -> None:
     for out in (file, terminal):
         report = Report(out)
         report.passing("in 3 s")
+        report.passing("in 3 s")
         report.say("news")
+        report.passing("")
     assert file.getvalue() == "news\n"
-    assert terminal.getvalue() == "in 3 s\r\x1b[2Knews\nin 3 s"
+    assert terminal.getvalue() == "in 3 s\r\x1b[2Knews\nin 3 s\r\x1b[2K"
