@@ -1,0 +1,209 @@
+"""`mailer feed` and `mailer article`, typed as staff type them, against a site on loopback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Installation, Site
+
+DATA = Path(__file__).parents[1] / "data" / "feeds"
+
+
+@pytest.fixture
+def newsroom(installation: Installation) -> Installation:
+    """An installation with the newsletters `daily` and `weekly`."""
+    for slug in ("daily", "weekly"):
+        installation.type(
+            *("newsletter", "add", slug, "--title", slug.title()),
+            *("--from", f"News <{slug}@news.example>", "--postal-address", "1 Sample Street"),
+        )
+    return installation
+
+
+def refused(installation: Installation, *arguments: str, status: int = 1) -> str:
+    """Type a command that must fail with one line and print nothing on stdout; returns the line."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer", *arguments],
+        cwd=installation.folder,
+        env=installation.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == status, ended.stderr
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def titles(found: list[dict[str, Any]]) -> list[str]:
+    return [one["title"] for one in found]
+
+
+def test_from_the_first_feed_to_its_removal(newsroom: Installation, site: Site) -> None:
+    site.publish("Old news")
+    added = newsroom.ask("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
+    assert (added["url"], added["articles"], added["warnings"]) == (site.url, 1, [])
+    newsroom.type("feed", "add", site.url, "--newsletter", "weekly")
+    (listed,) = newsroom.ask("feed", "list")
+    assert [one["slug"] for one in listed["newsletters"]] == ["daily", "weekly"]
+    assert (listed["title"], listed["failures"], listed["error"]) == ("Site", 0, None)
+
+    site.publish("Fresh news")
+    (result,) = newsroom.ask("feed", "refresh")
+    assert (result["new"], result["error"]) == (1, None)
+    newsroom.type("feed", "refresh", site.url)
+    fresh, old = newsroom.ask("article", "list")
+    assert {"id", "title", "url", "published", "first_seen"} <= fresh.keys()
+    assert (fresh["title"], fresh["backlog"]) == ("Fresh news", [])
+    assert (old["title"], old["backlog"]) == ("Old news", ["daily", "weekly"])
+    assert fresh["id"] > old["id"]
+    assert "Fresh news" in newsroom.type("article", "list")
+    assert site.url in newsroom.type("feed", "list")
+
+    newsroom.type("feed", "remove", site.url, "--newsletter", "weekly")
+    assert newsroom.ask("article", "list", "--newsletter", "weekly") == []
+    assert titles(newsroom.ask("article", "list", "--newsletter", "daily")) == [
+        "Fresh news",
+        "Old news",
+    ]
+    assert newsroom.ask("feed", "remove", site.url) == {
+        "url": site.url,
+        "removed": True,
+        "newsletters": [],
+    }
+    assert newsroom.ask("feed", "list") == []
+
+
+def test_an_article_by_hand(newsroom: Installation) -> None:
+    added = newsroom.ask(
+        *("article", "add", "--newsletter", "daily", "--url", "https://news.example/fair"),
+        *("--title", "The <b>fair</b>", "--summary", "Rides & <i>cake</i>"),
+        *("--published", "2026-11-24T06:00+04:00"),
+    )
+    assert added["title"] == "The <b>fair</b>"
+    assert added["published"] == "2026-11-24T02:00:00Z"
+    assert (added["newsletters"], added["backlog"]) == (["daily"], [])
+    assert newsroom.ask("article", "list", "--newsletter", "daily", "--unsent") == [added]
+    assert newsroom.ask("article", "list", "--newsletter", "weekly") == []
+
+
+def test_a_feed_that_fails_later_keeps_what_it_had(newsroom: Installation, site: Site) -> None:
+    site.publish("Old news")
+    newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
+    site.rss = lambda: b"<html>Down for maintenance</html>"  # type: ignore[method-assign]
+    (result,) = newsroom.ask("feed", "refresh", status=1)
+    assert "web page" in result["error"]
+    (listed,) = newsroom.ask("feed", "list")
+    assert (listed["failures"], listed["error"]) == (1, result["error"])
+    assert titles(newsroom.ask("article", "list")) == ["Old news"]
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_what_cannot_be_done(newsroom: Installation, site: Site) -> None:
+    page = site.url.replace("/feed", "/page")
+    good = site.rss
+    # One test for all, because each refusal must leave nothing behind for the next.
+    for arguments, says in (
+        (f"feed add {site.url} --newsletter nope", "mailer newsletter list"),
+        (f"feed add {site.url} --newsletter daily", "--allow-private"),
+        (f"feed add {page} --newsletter daily --allow-private", "web page and no feed"),
+        ("feed add http://127.0.0.1:9/feed --newsletter daily --allow-private", "cannot connect"),
+        ("feed add http://169.254.169.254/ --newsletter daily --allow-private", "not on a network"),
+        ("feed add http://2130706433/ --newsletter daily", "--allow-private"),
+        ("feed add http://[::ffff:127.0.0.1]/ --newsletter daily", "--allow-private"),
+        ("feed add news.example/feed --newsletter daily", "no http or https address"),
+        ("feed add file:///etc/passwd --newsletter daily", "no http or https address"),
+        ("feed refresh https://nowhere.example/feed", "there is no feed"),
+        ("feed remove https://nowhere.example/feed", "mailer feed add"),
+        ("feed parse nowhere.xml", "cannot be opened"),
+        ("feed parse .", "cannot be opened"),
+        ("article list --newsletter nope", "mailer newsletter list"),
+        ("article add --newsletter nope --url https://a.example/ --title T", "newsletter list"),
+        ("article add --newsletter daily --url a.example --title T", "no http or https address"),
+        ("article add --newsletter daily --url https://a.example/ --title T --published x", "ISO"),
+    ):
+        site.rss = (lambda: b"<html></html>") if page in arguments else good  # type: ignore[method-assign]
+        assert says in refused(newsroom, *arguments.split()), arguments
+    assert newsroom.ask("feed", "list") == []
+    assert newsroom.ask("article", "list") == []
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_bad_usage(installation: Installation) -> None:
+    for arguments in (
+        "feed",
+        "feed add",
+        "feed add https://a.example/",
+        "feed add https://a.example/ --newsletter daily --images page",
+        "feed accept https://a.example/",
+        "feed parse",
+        "feed remove",
+        "article add --title T",
+    ):
+        installation.type(*arguments.split(), status=2)
+
+
+def parse(*files: object, status: int = 0) -> Any:
+    """`mailer feed parse FILE... --json`, which needs neither settings nor a database."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer", "feed", "parse", *map(str, files), "--json"],
+        cwd=Path(__file__).parents[2],
+        env={"PATH": "", "MAILER_CONFIG": "/nowhere/mailer.toml"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == status, ended.stderr
+    return json.loads(ended.stdout) if ended.stdout else ended.stderr
+
+
+def test_parse_one_file() -> None:
+    parsed = parse(DATA / "wordpress.rss")
+    assert parsed["title"] == "The Sampletown Post – News & views"
+    assert parsed["warnings"] == ["entry 3: no title"]
+    assert parsed["entries"][0] == {
+        "guid": "https://old-post.example/?p=102",
+        "url": "https://post.example/2026/11/budget/",
+        "title": "The council’s budget – in “plain” numbers",
+        "published": "2026-11-24T07:30:00Z",
+        "summary_html": (
+            "<p>The council met on Monday and went through the budget line by line […]</p>"
+        ),
+        "author": "Ada Sample",
+        "categories": ["Politics", "Town & country"],
+        "image": "https://post.example/uploads/hall.jpg",
+    }
+
+
+def test_parse_many_files_in_their_order(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.xml"
+    bad.write_bytes(b"\x00\xff")
+    parsed = parse(DATA / "atom.xml", bad, tmp_path / "missing.xml", DATA / "feed.json")
+    assert [one["file"] for one in parsed] == [
+        str(DATA / "atom.xml"),
+        str(bad),
+        str(tmp_path / "missing.xml"),
+        str(DATA / "feed.json"),
+    ]
+    assert ["error" in one for one in parsed] == [False, True, True, False]
+    assert all(one.keys() == {"file", "error"} for one in parsed[1:3])
+    both = parse(bad, tmp_path / "missing.xml", status=1)
+    assert ["error" in one for one in both] == [True, True]
+
+
+def test_a_file_that_is_no_feed_is_one_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<html></html>")
+    assert parse(page, status=1) == (
+        f"error: {page}: this is a web page and no feed; give the address of the feed itself\n"
+    )
