@@ -163,18 +163,31 @@ class Scheduler:
             due = timetable.due(session, schedule, now=self._app.times.wall())
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
-            if not self._fetch(lambda session: _stale(session, schedule_id, since)):
+            if not self._fetch(
+                lambda session: _stale(session, schedule_id, since), unconditional=True
+            ):
                 log.warning("schedule %s: built without the feeds under way", schedule_id)
 
     def _fetch_round(self) -> None:
         """Fetch the feeds whose turn it is, and those of slots that come soon."""
         if self._fetching.locked():
             return
-        self._carefully("feeds", lambda: self._fetch(self._wanted))
+        # Before a slot no server may say by mistake that nothing has changed.
+        self._carefully(
+            "feeds of coming slots",
+            lambda: self._fetch(self._wanted_by_slots, unconditional=True),
+        )
+        self._carefully(
+            "feeds",
+            lambda: self._fetch(
+                lambda session: attach.due_feeds(session, self._app.times.wall()),
+                unconditional=False,
+            ),
+        )
 
-    def _wanted(self, session: Session) -> list[int]:
+    def _wanted_by_slots(self, session: Session) -> list[int]:
         now = self._app.times.wall()
-        wanted = attach.due_feeds(session, now)
+        wanted: list[int] = []
         for schedule in _active(session):
             slot = timetable.next_slot(schedule, now=now)
             passed = [
@@ -186,7 +199,7 @@ class Scheduler:
                 wanted += _stale(session, schedule.id, max(passed))
         return list(dict.fromkeys(wanted))
 
-    def _fetch(self, wanted: Callable[[Session], list[int]]) -> bool:
+    def _fetch(self, wanted: Callable[[Session], list[int]], *, unconditional: bool) -> bool:
         """Fetch the feeds that are wanted once no other thread fetches; False where that takes long."""
         if not self._fetching.acquire(timeout=WAIT_FOR_FEEDS.total_seconds()):
             return False
@@ -200,7 +213,7 @@ class Scheduler:
                 ingest.refresh(
                     self._app.database,
                     feeds[first : first + _FEEDS_AT_ONCE],
-                    unconditional=False,
+                    unconditional=unconditional,
                     clock=self._app.times.wall,
                     interval=self._app.settings.feed_interval,
                 )

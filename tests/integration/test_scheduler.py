@@ -208,12 +208,12 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
     database: Database, keys: Keys, started: Callable[[App], Scheduler],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    fetched: list[int] = []
+    fetched: list[tuple[int, bool]] = []
 
     def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
         with database.write() as session:
             for feed_id in feed_ids:
-                fetched.append(feed_id)
+                fetched.append((feed_id, given["unconditional"]))
                 feed = session.get_one(Feed, feed_id)
                 feed.last_fetched_at = given["clock"]()
                 feed.next_fetch_at = given["clock"]() + timedelta(hours=5)
@@ -234,18 +234,18 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
         wait_until(lambda: not scheduler._fetching.locked())
         scheduler._fetch_round()
 
-    wait_until(lambda: fetched == [due.id])
+    wait_until(lambda: fetched == [(due.id, False)])
     fetch_round()
-    assert fetched == [due.id]
+    assert fetched == [(due.id, False)]
     wall.set(NOW + timedelta(minutes=56))
     for _ in range(2):
         fetch_round()
-    assert fetched == [due.id, mine.id]
+    assert fetched == [(due.id, False), (mine.id, True)]
     wall.set(NOW + timedelta(minutes=59, seconds=45))
     for _ in range(2):
         fetch_round()
-    assert fetched == [due.id, mine.id, mine.id]
-    assert other.id not in fetched
+    assert fetched == [(due.id, False), (mine.id, True), (mine.id, True)]
+    assert other.id not in {feed_id for feed_id, _ in fetched}
 
 
 def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
