@@ -26,7 +26,7 @@ FORM_SECONDS = 2.2
 
 SECONDS = 56
 """What the journey may take, less what its last step needs."""
-COMMANDS_AFTER_FIRST, COMMANDS_AFTER_SECOND = 11, 8
+COMMANDS_AFTER_FIRST, COMMANDS_AFTER_SECOND = 12, 10
 """How many commands follow a digest; a slot is only waited for when there is time for them."""
 
 
@@ -70,8 +70,11 @@ class _Journey:
         self._let_a_close_slot_pass()
         with self._step("three new articles appear in the feed and are taken in"):
             self._publish(3)
-            self._expect_all_taken_in()
         self._second_digest()
+        with self._step("one more article, one more digest, and nothing of it came before"):
+            self._publish(1)
+            self._send_early()
+            self._expect_digest(ANNA, self._addresses_of_newest(1))
         with self._step("one POST to List-Unsubscribe takes Anna off, without any page"):
             self._leave_by_one_click(ANNA)
         with self._step("with nobody left, the next daily digest is skipped"):
@@ -224,14 +227,10 @@ class _Journey:
     def _publish(self, count: int) -> None:
         for _ in range(count):
             self._stage.newsroom.publish(datetime.now(UTC))
-        self._stage.program.run("feed", "refresh")
-
-    def _expect_all_taken_in(self) -> None:
-        wanted = set(self._addresses_of_newest(len(self._stage.newsroom.pieces())))
-        articles = self._stage.program.ask("article", "list", "--newsletter", SLUG)
-        expect(
-            "articles of the feed that are missing", wanted - {a["url"] for a in articles}, set()
-        )
+        (refreshed,) = self._stage.program.ask("feed", "refresh")
+        # The scheduler reads the feed as well, so what is new to this command may be fewer.
+        taken = sum(refreshed[key] for key in ("new", "updated", "unchanged"))
+        expect("articles read from the feed", taken, len(self._stage.newsroom.pieces()))
 
     def _send_to_nobody(self) -> None:
         before = len(self._stage.mailbox.mails())
