@@ -80,7 +80,7 @@ def test_once_goes_through_everything_within_a_minute(fast_folder: Path) -> None
     assert demo.stderr == ""
     assert seconds < 60, demo.stdout
     steps = re.findall(r"^ +\d+  .* ok +[\d.]+ s$", demo.stdout, re.MULTILINE)
-    assert len(steps) >= 16
+    assert len(steps) >= 18
     assert "FAILED" not in demo.stdout
     assert "All of it held" in demo.stdout.splitlines()[-1]
     assert list(fast_folder.iterdir()) == []
