@@ -101,7 +101,7 @@ def list_(as_json: bool) -> None:
         print_json([_as_data(one) for one in found])
         return
     print_table(
-        ("feed", "newsletters", "last read", "next fetch", "trouble"),
+        ("feed", "newsletters", "last read", "next fetch", "failing since", "error"),
         [
             (
                 one.url,
@@ -111,6 +111,7 @@ def list_(as_json: bool) -> None:
                 ),
                 one.last_success_at,
                 one.next_fetch_at,
+                one.failing_since,
                 one.error,
             )
             for one in found

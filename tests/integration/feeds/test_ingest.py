@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused
-from mailer.feeds import arrival, articles, attach, ingest
+from mailer.feeds import articles, attach, ingest
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import (
     Article,
@@ -654,7 +654,13 @@ def test_unsent_articles_are_those_nobody_has_had(
         assert [one.title for one in only] == ["waiting"]
 
 
-def test_nothing_else_adds_articles_meanwhile(database: Database) -> None:
-    with database.write() as session:
-        arrival.take_turn(session)
-        arrival.take_turn(session)
+def test_one_feed_refreshed_by_several_at_once_brings_each_article_once(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish()
+    web.add(database, daily)
+    web.publish(*(item(f"n{number}") for number in range(50)))
+    results = web.refresh(database, URL, URL, URL, URL)
+    assert sorted(result.new for result in results) == [0, 0, 0, 50]
+    with database.read() as session:
+        assert len(due(session, daily)) == 50

@@ -237,7 +237,9 @@ RUSSIAN = rss(item("Новости"), '<?xml version="1.0" encoding="{}"?>')
     ],
 )
 def test_letters_are_read_whatever_the_document_says(body: bytes, content_type: str) -> None:
-    assert only(body, content_type=content_type).title == "Новости"
+    document = parse(body, content_type=content_type, now=NOW)
+    assert [entry.title for entry in document.entries] == ["Новости"]
+    assert document.whole
 
 
 def test_broken_letters_cost_no_entry() -> None:
@@ -247,9 +249,11 @@ def test_broken_letters_cost_no_entry() -> None:
     assert document.warnings[0] == "not utf-8; read as windows-1252"
 
 
-def test_a_cut_off_document_gives_its_whole_entries() -> None:
-    whole = rss("".join(item(f"No {n}", f"https://s.example/{n}") for n in range(3)))
-    cut = whole[: whole.index(b"example/2") + 9]
+@pytest.mark.parametrize("last", ["exam", "ple/2</link>", "About th", "e storm</desc"])
+def test_a_cut_off_document_gives_its_whole_entries(last: str) -> None:
+    about = "<description>About the storm</description>"
+    whole = rss("".join(item(f"No {n}", f"https://s.example/{n}", about) for n in range(3)))
+    cut = whole[: whole.rindex(last.encode()) + len(last)]
     document = parse(cut, now=NOW)
     assert [entry.title for entry in document.entries] == ["No 0", "No 1"]
     assert not document.whole
