@@ -45,6 +45,7 @@ def main(once: bool, port: int | None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except StepFailed:
+        sys.stderr.write("error: the demo has failed; what is printed above says where and why\n")
         return 1
     finally:
         for number, handler in before.items():

@@ -104,6 +104,18 @@ def test_it_runs_until_it_is_ended_and_leaves_nothing(
     assert list(fast_folder.iterdir()) == []
 
 
+def test_a_mailer_that_dies_ends_the_demo_with_its_last_words(fast_folder: Path) -> None:
+    with running(fast_folder) as (process, _):
+        (mailer,) = processes_in(fast_folder)
+        os.kill(mailer, signal.SIGKILL)
+        said, _ = process.communicate(timeout=SECONDS)
+        assert process.returncode == 1
+        assert "mailer run has ended by itself, status -9" in said
+        assert said.splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in said
+    assert list(fast_folder.iterdir()) == []
+
+
 def test_port_names_the_first_of_four(fast_folder: Path, free_port: int) -> None:
     port = free_port if free_port < 60_000 else free_port - 5_000
     with running(fast_folder, "--port", str(port)) as (_, addresses):
