@@ -3,6 +3,7 @@
 .PHONY: help setup demo test check bench mutants docs packages
 
 PYTHON := .venv/bin/python
+PYTEST ?= -n auto
 ENVIRONMENT := .venv/installed
 
 help: ## List the targets
