@@ -61,6 +61,8 @@ _INVISIBLE = re.compile(r"[\x00-\x1f\x7f]")
 def absolute_url(link: str, base: str | None = None) -> str | None:
     """`link` as an absolute http or https address in ASCII, or None where it is none.
 
+    A user name and password in it are left out.
+
     Args:
         link: as it stands in a feed, perhaps relative, perhaps with letters outside ASCII.
         base: what a relative link is resolved against; without it only absolute ones are used.
@@ -77,8 +79,8 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
         return None
     if parts.scheme not in _DEFAULT_PORT or not _HOST.fullmatch(host):
         return None
-    credentials, at, _ = parts.netloc.rpartition("@")
-    netloc = _escape(credentials, _PATH_SAFE) + at + host
+    # A user name hides where a link leads, and a password must stand in no table and no mail.
+    netloc = host
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         netloc += f":{port}"
     url = urlunsplit(
@@ -103,7 +105,7 @@ def canonical_url(url: str) -> str:
         url: an absolute address as `absolute_url` gives it.
     """
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2].lower().removeprefix("www.")
+    host = parts.netloc.lower().removeprefix("www.")
     for port in _DEFAULT_PORT.values():
         host = host.removesuffix(f":{port}")
     query = "&".join(

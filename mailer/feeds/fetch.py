@@ -8,7 +8,6 @@ import socket
 import ssl
 import threading
 import zlib
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from http.client import HTTPException
 from queue import Empty, Queue
 from time import monotonic
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -117,12 +116,10 @@ def fetch(
     deadline = monotonic() + limits.total
     url = absolute_url(wanted.url)
     if url is None:
-        raise FeedError(f"{without_credentials(wanted.url)!r} is no http or https address")
-    first = urlsplit(url)
+        raise FeedError(f"{wanted.url!r} is no http or https address")
     context = tls or ssl.create_default_context()
     for _ in range(limits.redirects + 1):
         parts = urlsplit(url)
-        same_origin = (parts.scheme, _host_and_port(parts)) == (first.scheme, _host_and_port(first))
         request = _Request(
             url=parts,
             wanted=wanted,
@@ -130,13 +127,13 @@ def fetch(
             deadline=deadline,
             resolve=resolver,
             tls=context,
-            headers=_headers(parts, wanted, first if same_origin else None),
+            headers=_headers(parts, wanted),
         )
         with _answer(request) as response:
             if response.status not in _REDIRECTS:
                 return _document(request, response)
             location = response.headers.get("Location", "")
-        target = absolute_url(location, _plain(parts))
+        target = absolute_url(location, url)
         if target is None:
             raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
         url = target
@@ -145,19 +142,9 @@ def fetch(
     )
 
 
-def without_credentials(url: str) -> str:
-    """`url` as it may be shown: without user name and password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _headers(url: SplitResult, wanted: Wanted, signed_in: SplitResult | None) -> dict[str, str]:
-    host = url.netloc.rpartition("@")[2]
+def _headers(url: SplitResult, wanted: Wanted) -> dict[str, str]:
     headers = {
-        "Host": host,
+        "Host": url.netloc,
         "User-Agent": f"newsroom-digest-mailer/{__version__}",
         "Accept": _ACCEPT,
         "Accept-Encoding": "gzip",
@@ -168,9 +155,6 @@ def _headers(url: SplitResult, wanted: Wanted, signed_in: SplitResult | None) ->
         headers["If-None-Match"] = wanted.etag
     if wanted.last_modified:
         headers["If-Modified-Since"] = wanted.last_modified
-    if signed_in is not None and signed_in.username is not None:
-        pair = f"{unquote(signed_in.username)}:{unquote(signed_in.password or '')}"
-        headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode("ascii")
     return headers
 
 
@@ -284,7 +268,7 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
     if status not in {200, 203} and not (status == 304 and asked):
         raise FeedError(f"{host} answered {status}; check the address, then try again later")
     return Fetched(
-        url=_plain(request.url),
+        url=urlunsplit(request.url),
         body=None if status == 304 else _body(response, request.limits.size, host or ""),
         content_type=response.headers.get("Content-Type", ""),
         etag=response.headers.get("ETag") or None,
@@ -323,16 +307,8 @@ def _shut(sock: socket.socket | None, expired: threading.Event) -> None:
         pass
 
 
-def _host_and_port(url: SplitResult) -> tuple[str | None, int]:
-    return url.hostname, _port(url)
-
-
 def _port(url: SplitResult) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
-
-
-def _plain(url: SplitResult) -> str:
-    return without_credentials(urlunsplit(url))
 
 
 def _why(error: Exception) -> str:

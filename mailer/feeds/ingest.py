@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
@@ -93,6 +94,12 @@ def add_feed(
     if address is None:
         raise Refused(
             f"{url!r} is no http or https address; give one such as https://news.example/feed"
+        )
+    if "@" in urlsplit(url).netloc:
+        # It would stand in the database, in lists and in errors.
+        raise Refused(
+            "a feed's address must not hold a password; "
+            "let its web server admit this machine by its address instead"
         )
     with database.read() as session:
         known = session.scalar(select(Feed.id).where(Feed.url == address)) is not None

@@ -179,6 +179,8 @@ def test_a_feed_that_cannot_be_fetched_first_is_not_stored(
         web.add(database, daily)
     with pytest.raises(Refused, match="no http or https address"):
         web.add(database, daily, "news.example/feed")
+    with pytest.raises(Refused, match="must not hold a password"):
+        web.add(database, daily, "https://desk:secret@news.example/feed")
     with database.read() as session:
         assert session.scalars(select(Feed)).all() == []
         assert session.scalars(select(Article)).all() == []
