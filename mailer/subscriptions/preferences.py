@@ -111,17 +111,21 @@ def request_link(
 ) -> None:
     """Queue a mail with a link to the preferences, where the address subscribes to something.
 
-    For any other address the same statements run, and leave a notice that is never sent.
+    The mail goes to the address that confirmed: what was typed may differ from it in letters that mail
+    servers tell apart, and then somebody else may read it. For any other address the same statements
+    run, and leave a notice that is never sent.
 
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
     """
-    network, folded = network_of(client.ip), rate_key(address)
+    network = network_of(client.ip)
+    # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now.
+    folded = f"preferences {rate_key(address)}"
     allowed = decide(
         history(session, rate_key=folded, network=network, limits=limits, now=now), limits, now=now
     )
     subscription = session.execute(
-        select(Subscription.newsletter_id, Subscription.subscriber_id)
+        select(Subscription.newsletter_id, Subscription.subscriber_id, Subscriber.address)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(Subscriber.address_key == address.key, Subscription.left_at.is_(None))
         .order_by(Subscription.newsletter_id)
@@ -136,7 +140,7 @@ def request_link(
     queue_notice(
         session,
         kind=NoticeKind.PREFERENCES,
-        address=address.typed,
+        address=subscription.address if subscription else address.typed,
         key_hash=desk.keys.key_hash(address.key),
         content=render_notice(
             desk.templates, NoticeKind.PREFERENCES, look, look.language, {}, desk.random

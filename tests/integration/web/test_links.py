@@ -366,8 +366,8 @@ def test_a_link_to_the_preferences_is_mailed_to_who_subscribes(
             (
                 NoticeKind.PREFERENCES,
                 "queued",
-                "New@example.com",
                 "new@example.com",
+                "preferences new@example.com",
                 "127.0.0.0/24",
             ),
             (NoticeKind.PREFERENCES, "skipped", "other@example.com", None, "127.0.0.0/24"),
@@ -375,6 +375,22 @@ def test_a_link_to_the_preferences_is_mailed_to_who_subscribes(
         key=str,
     )
     assert website.post("/preferences", {"email": "nobody"}).status == 422
+
+
+def test_whoever_just_confirmed_gets_a_link_to_the_preferences_at_once(
+    website: Website, database: Database, keys: Keys
+) -> None:
+    website.post("/subscribe", {"email": "new@example.com", "newsletter": "daily"})
+    website.post(confirm_path(keys, signed_up(database)))
+
+    for _ in range(2):
+        website.post("/preferences", {"email": "new@example.com"})
+
+    with database.read() as session:
+        statuses = session.scalars(
+            select(Notice.status).where(Notice.kind == NoticeKind.PREFERENCES).order_by(Notice.id)
+        ).all()
+    assert statuses == ["queued", "skipped"]
 
 
 def test_the_preferences_change_schedules_and_leave_newsletters(
