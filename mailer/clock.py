@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from mailer.errors import Refused
+
+YEARS: Final = range(1900, 9000)
+"""In which an instant that somebody types may lie: whatever is reckoned from it is a date, too."""
 
 Clock = Callable[[], datetime]
 """Returns the present instant, aware and in UTC."""
@@ -49,16 +53,19 @@ def parse_instant(text: str) -> datetime:
     """An ISO 8601 instant as aware UTC; without an offset it is taken as UTC.
 
     Raises:
-        Refused: `text` is no ISO 8601 date and time.
+        Refused: `text` is no ISO 8601 date and time, or not within `YEARS`.
     """
     try:
         parsed = datetime.fromisoformat(text.strip())
+        if parsed.year not in YEARS:
+            raise ValueError(f"{parsed.year} is not within {YEARS}")
         if parsed.tzinfo is None:
             parsed = parsed.replace(tzinfo=UTC)
         return parsed.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise Refused(
-            f"{text!r} is no ISO 8601 date and time; write it like 2026-11-24T06:00Z"
+            f"{text!r} is no ISO 8601 date and time from {YEARS.start} to {YEARS.stop - 1}; "
+            "write it like 2026-11-24T06:00Z"
         ) from error
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from mailer.clock import YEARS
 from mailer.clock import zone as zone_named
 from mailer.digests.calendar import Rule, Slot, slot_named, slots
 from mailer.digests.slots import Due, Recorded, due_slots
@@ -83,7 +84,9 @@ def slot_meant(schedule: Schedule, text: str) -> Slot:
         raise Refused(
             f"{text!r} is no slot; name it as `mailer schedule next` does, such as 2026-11-24T06:00"
         ) from error
-    if parsed.tzinfo is None:
+    if parsed.year not in YEARS:
+        found = None
+    elif parsed.tzinfo is None:
         found = slot_named(rule, parsed.strftime("%Y-%m-%dT%H:%M"))
     else:
         at = parsed.astimezone(UTC)
