@@ -104,7 +104,8 @@ def resume(session: Session, schedule: Schedule, *, now: datetime) -> None:
     """Let slots fire again, those after `now`; a schedule that was not paused stays as it is."""
     if schedule.paused_at is not None:
         schedule.paused_at = None
-        schedule.active_from = now
+        # An edit after today's went out has put it off to tomorrow: pausing must not undo that.
+        schedule.active_from = max(now, schedule.active_from)
         session.flush()
 
 

@@ -137,6 +137,20 @@ def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(database:
         assert coming.name == "2026-11-25T07:00"
 
 
+def test_resuming_does_not_repeat_todays_at_another_time(database: Database) -> None:
+    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        make.digest(session, schedule, due_at=NOW + timedelta(hours=1), status=DigestStatus.SENT)
+        eight = NOW + timedelta(hours=2)
+        schedules.edit(session, schedule, later, Terms(), now=eight)
+        schedules.pause(session, schedule, now=eight)
+        schedules.resume(session, schedule, now=eight)
+        coming = schedules.coming(schedule, now=eight)
+        assert coming is not None
+        assert coming.name == "2026-11-25T09:00"
+
+
 def test_resuming_what_is_not_paused_loses_no_slot(database: Database) -> None:
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
@@ -233,10 +247,23 @@ def test_a_slot_is_named_by_its_local_time_or_its_instant(
         assert timetable.slot_meant(schedule, text).name == name
 
 
-@pytest.mark.parametrize("text", ["soon", "2026-11-25", "2026-11-25T08:00", "2026-11-25T07:00Z"])
-def test_a_slot_that_the_schedule_does_not_have(sqlite_database: Database, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("soon", "Europe/Paris"),
+        ("2026-11-25", "Europe/Paris"),
+        ("2026-11-25T08:00", "Europe/Paris"),
+        ("2026-11-25T07:00Z", "Europe/Paris"),
+        # Beyond these there are no dates to reckon with.
+        ("0001-01-01T00:00Z", "Europe/Paris"),
+        ("9999-12-31T23:59", "America/New_York"),
+    ],
+)
+def test_a_slot_that_the_schedule_does_not_have(
+    sqlite_database: Database, text: str, zone: str
+) -> None:
     with sqlite_database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session), zone="Europe/Paris")
+        schedule = make.schedule(session, make.newsletter(session), zone=zone)
         with pytest.raises(Refused, match="slot"):
             timetable.slot_meant(schedule, text)
 
