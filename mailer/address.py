@@ -33,6 +33,8 @@ def parse(text: str) -> Address:
     Raises:
         BadAddress: it is none; the message says why, for the person who typed it.
     """
+    if "\ufffd" in text:
+        raise BadAddress("A letter in it was lost on its way here.")
     try:
         found = validate_email(text.strip(), check_deliverability=False, strict=True)
     except EmailNotValidError as error:

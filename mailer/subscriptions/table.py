@@ -39,8 +39,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
             head = file.readline().removeprefix(_BOM)
             header = _decoded(head, path, 1)
             delimiter = max(DELIMITERS, key=header.count)
-            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            places = _places(names, columns, path)
+            places = _places(_names(header, delimiter, path), columns, path)
             yield from _lines(_text(file, path), delimiter, places, path)
     except OSError as error:
         raise Refused(
@@ -63,6 +62,14 @@ def _lines(
                 yield Line(rows.line_num + 1, cell(row, "email"), cell(row, "name") or None)
     except csv.Error as error:
         raise Refused(f"{path}, line {rows.line_num + 1}: {error}; mend that line") from error
+
+
+def _names(header: str, delimiter: str, path: Path) -> list[str]:
+    try:
+        return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error as error:
+        # Such as all rows in one line, divided by carriage returns alone.
+        raise Refused(f"{path}, line 1: {error}; save the file as CSV in UTF-8") from error
 
 
 def _places(names: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:

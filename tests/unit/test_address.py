@@ -48,6 +48,8 @@ def test_a_good_address(text: str, typed: str, key: str) -> None:
         "reader@example.com\r\nBcc: other@example.com",
         "rea der@example.com",
         "reader@exam ple.com",
+        # What decoding leaves of bytes that were not UTF-8.
+        "re\ufffdder@example.com",
         "reader@@example.com",
         "reader\x00@example.com",
         "r" * 65 + "@example.com",

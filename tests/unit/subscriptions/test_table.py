@@ -53,6 +53,7 @@ def test_a_quoted_cell_may_hold_several_lines(tmp_path: Path) -> None:
         ("email\na@example.com\n".encode("utf-16"), {}, "line 1: this is not UTF-8"),
         (b"email\na@example.com\0\n", {}, "line 2: this is no text"),
         (b"email\n" + b"x" * 200_000, {}, "line 2: field larger than field limit"),
+        (b"email,name\ra@example.com,A\r", {}, "line 1: .*save the file as CSV"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_line(
