@@ -37,7 +37,8 @@ class Masking(logging.Filter):
         except (TypeError, ValueError, KeyError):
             # A log call with wrong arguments is a defect of ours, but it must not stop the sending.
             message = str(record.msg)
-        record.msg, record.args = masked(message), ()
+        # One line: whoever can put a line break into a message could otherwise invent a record.
+        record.msg, record.args = masked(" ".join(message.splitlines())), ()
         if record.exc_info:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
             record.exc_info = None

@@ -245,6 +245,9 @@ def database_url(text: str) -> Secret:
     """A URL of SQLite or PostgreSQL, which may hold a password."""
     if not re.match(r"sqlite:///.|postgresql(\+psycopg)?://.", text):
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    if text.startswith("postgresql") and text.partition("?")[0].count("@") > 1:
+        # The rest of the password would be taken for the host, and be shown in errors.
+        raise ValueError("must have an @ in a password written as %40")
     return Secret(text, without_password(text))
 
 

@@ -80,6 +80,11 @@ def test_even_a_cut_off_token_is_masked_in_a_link(written: io.StringIO, path: st
     assert "abc-DEF_1" not in written.getvalue()
 
 
+def test_a_message_is_one_line(written: io.StringIO) -> None:
+    LOG.info("told: %s", "a\r\n2026-11-24 10:00:00,000 ERROR mailer.test: invented")
+    assert written.getvalue().count("\n") == 1
+
+
 def test_a_line_of_json_is_one_object() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

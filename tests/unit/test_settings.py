@@ -67,6 +67,7 @@ def test_a_good_value_is_taken(name: str, text: str, value: object) -> None:
         ("database_url", ""),
         ("database_url", "mysql://h/n"),
         ("database_url", "sqlite://mailer.db"),
+        ("database_url", "postgresql://u:p@ss@h/n"),
         ("base_url", "http://news.example"),
         ("base_url", "https://news.example/?a=1"),
         ("base_url", "https://news.example/#a"),
