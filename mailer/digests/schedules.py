@@ -24,6 +24,7 @@ from mailer.models import (
     Newsletter,
     Schedule,
     ScheduleKind,
+    Signup,
     SignupChoice,
     Subscriber,
     Subscription,
@@ -139,7 +140,13 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     waiting = session.scalar(
         select(func.count())
         .select_from(SignupChoice)
-        .where(SignupChoice.schedule_id == schedule.id)
+        .join(Signup, Signup.id == SignupChoice.signup_id)
+        .where(
+            SignupChoice.schedule_id == schedule.id,
+            Signup.confirmed_at.is_(None),
+            Signup.dropped_at.is_(None),
+            Signup.expires_at > now,
+        )
     )
     if target is None and (readers or waiting):
         raise Refused(

@@ -180,6 +180,17 @@ def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> N
         assert session.scalars(select(SignupChoice.schedule_id)).all() == [weekly.id]
 
 
+def test_sign_ups_that_are_over_keep_no_schedule(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        make.reader(session, keys, schedule, "left@example.com", left_at=NOW)
+        make.signup(session, keys, schedule, "left@example.com", confirmed_at=NOW)
+        make.signup(session, keys, schedule, "other@example.com", dropped_at=NOW)
+        make.signup(session, keys, schedule, "late@example.com", expires_at=NOW)
+        assert schedules.remove(session, schedule, None, now=NOW) == 0
+        assert schedule.removed_at == NOW
+
+
 def test_readers_move_only_within_their_newsletter(database: Database) -> None:
     with database.write() as session:
         mine = make.schedule(session, make.newsletter(session, "one"))
