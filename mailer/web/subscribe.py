@@ -1,8 +1,10 @@
 """POST /subscribe, /embed/{slug} and /api/subscribe: a sign-up, and one answer for every address."""
 
 import json
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -16,10 +18,13 @@ from mailer.web.site import Site, fields_of, site_of
 
 async def by_form(http: Request) -> Response:
     """A form of ours or of any other site."""
-    form = SignupForm.of(await fields_of(http))
-    site, embedded = site_of(http), http.url.path.startswith("/embed/")
-    client = site.client(http, "/embed" if embedded else "/subscribe")
-    return await run_in_threadpool(_answer_form, site, form, client, embedded)
+    form, site = SignupForm.of(await fields_of(http)), site_of(http)
+    slug = http.path_params.get("slug")
+    if slug is not None:
+        # The frame is one newsletter's, whatever its form names.
+        form = replace(form, newsletters=(slug,))
+    client = site.client(http, "/subscribe" if slug is None else "/embed")
+    return await run_in_threadpool(_answer_form, site, form, client, slug is not None)
 
 
 async def by_json(http: Request) -> Response:
@@ -35,6 +40,8 @@ async def by_json(http: Request) -> Response:
 
 def _answer_form(site: Site, form: SignupForm, client: Client, embedded: bool) -> Response:
     on_offer, wish = _read(site, form)
+    if embedded and not any(one.look.slug in form.newsletters for one in on_offer):
+        raise HTTPException(404)
     shown = [one for one in on_offer if one.look.slug in form.newsletters] or [
         one for one in on_offer if one.is_open
     ]

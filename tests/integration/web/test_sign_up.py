@@ -12,6 +12,7 @@ from mailer.db import Database
 from mailer.models import (
     ConsentEvent,
     DeliveryStatus,
+    Newsletter,
     Notice,
     NoticeKind,
     Signup,
@@ -432,3 +433,25 @@ def test_the_form_in_a_frame_answers_where_it_was_sent_from(
         assert "frame-ancestors https://www.news.example" in one.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in normal.headers["content-security-policy"]
     assert answer.status == 200
+
+
+@pytest.mark.parametrize("other", [{}, {"newsletter": "sport"}])
+def test_a_framed_form_signs_up_for_its_own_newsletter(
+    website: Website, database: Database, other: dict[str, str]
+) -> None:
+    answer = website.post("/embed/daily", {"email": "new@example.com", **other})
+
+    assert answer.status == 200
+    with database.read() as session:
+        chosen = session.scalars(select(SignupChoice.newsletter_id)).all()
+        assert chosen == session.scalars(select(Newsletter.id).filter_by(slug="daily")).all()
+
+
+def test_a_framed_form_of_no_newsletter_is_not_there(
+    website: Website, database: Database, paper: Paper
+) -> None:
+    assert website.post("/embed/nope", FORM).status == 404
+    with database.write() as session:
+        session.execute(Newsletter.__table__.update().values(closed=True))
+    assert website.post("/embed/nope", FORM).status == 404
+    assert website.post("/embed/daily", FORM).status == 422
