@@ -10,6 +10,7 @@ from mailer.models import (
     DeliveryStatus,
     DigestStatus,
     Notice,
+    NoticeKind,
     Signup,
     SignupChoice,
 )
@@ -151,3 +152,21 @@ def test_sign_ups_that_nobody_confirmed_are_purged_with_what_they_left(
         assert not asked(session, keys.key_hash("kept@example.com"), now=NOW)
         (pending,) = asked(session, keys.key_hash("new@example.com"), now=NOW)
         assert pending.newsletter == "daily"
+
+
+def test_a_request_that_nobody_was_mailed_about_awaits_nothing(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        weekly = factories.schedule(session, factories.newsletter(session))
+        for kind, status in (
+            (NoticeKind.ALREADY, DeliveryStatus.SENT),
+            (NoticeKind.CONFIRMATION, DeliveryStatus.SKIPPED),
+            (NoticeKind.CONFIRMATION, DeliveryStatus.QUEUED),
+        ):
+            signup = factories.signup(session, keys, weekly, "new@example.com")
+            factories.notice(
+                session, keys, "new@example.com", signup_id=signup.id, kind=kind, status=status
+            )
+
+        assert len(asked(session, keys.key_hash("new@example.com"), now=NOW)) == 1
