@@ -104,7 +104,7 @@ def test_a_line_of_json_is_one_object() -> None:
     found = json.loads(line)
     assert found.pop("timestamp").endswith("+00:00")
     assert found == {
-        "message": "two\nlines of x", "level": "INFO", "logger": "mailer.test", "digest": 7,
+        "message": "two lines of x", "level": "INFO", "logger": "mailer.test", "digest": 7,
     }  # fmt: skip
 
 
