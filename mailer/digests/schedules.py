@@ -136,6 +136,8 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
         raise Refused("readers cannot move to another newsletter; name one of its own schedules")
     if target is not None and target.id == schedule.id:
         raise Refused("readers cannot move to the schedule that is removed; name another one")
+    # Whoever is being put on it just now comes first, and is counted: nobody stays on it unnoticed.
+    session.refresh(schedule, with_for_update=True)
     readers = _count_readers(session, schedule)
     waiting = session.scalar(
         select(func.count())
@@ -158,9 +160,10 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     schedule.is_default = False
     session.flush()
     if target is not None:
-        _move(session, schedule, target, now)
+        # Schedules before readers, as imports lock them: the other way round both might wait for ever.
         if was_default:
             make_default(session, target)
+        _move(session, schedule, target, now)
     return readers
 
 

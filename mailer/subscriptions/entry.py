@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from mailer.address import Address
 from mailer.db import insert_missing, take_turns
-from mailer.models import ConsentKind, Subscriber, Subscription
+from mailer.errors import Refused
+from mailer.models import ConsentKind, Schedule, Subscriber, Subscription
 from mailer.permission.consent import Event, record
 from mailer.permission.rule import stopped
 from mailer.subscriptions.confirm import SUBSCRIBERS_TURNS, newest_article
@@ -91,11 +92,23 @@ def enter(
 
     Returns:
         What it did to each, in their order.
+
+    Raises:
+        Refused: the schedule was removed since it was chosen.
     """
     option = choice.option or choice.offer.default
     if option is None:
         raise ValueError("a newsletter without a schedule takes no readers")
     take_turns(session, SUBSCRIBERS_TURNS)
+    # An import goes on for long after it was chosen; on a removed schedule readers would get nothing.
+    # Until the commit nobody can remove it.
+    there = select(Schedule.id).where(Schedule.id == option.id, Schedule.removed_at.is_(None))
+    if session.scalar(there.with_for_update(read=True)) is None:
+        slug = choice.offer.look.slug
+        raise Refused(
+            f"the schedule {slug}/{option.name} was removed meanwhile, and what was entered before "
+            "was moved with its readers; repeat this with another one"
+        )
     before = known(session, entries, choice.offer.id)
     fates = [fate(one, before, choice) for one in entries]
     added = _with(Fate.ADDED, entries, fates)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from mailer.db import Database
+from mailer.digests.schedules import remove as remove_schedule
 from mailer.errors import Refused
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subscription
 from mailer.subscriptions import transfer
@@ -59,6 +60,33 @@ def written(tmp_path: Path, *addresses: str) -> Path:
     path = tmp_path / "readers.csv"
     path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
     return path
+
+
+def test_nobody_is_put_on_a_schedule_that_was_removed_meanwhile(
+    database: Database,
+    desk: Desk,
+    schedules: dict[str, Schedule],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transfer, "CHUNK", 1)
+    path = written(tmp_path, "one@example.com", "two@example.com")
+    with database.read() as session:
+        daily = offer(session, Publisher(), "daily")
+    weekly = Choice(daily, need_schedule(daily, "weekly"))
+
+    def remove(_: int) -> None:
+        with database.write() as session:
+            gone = session.get_one(Schedule, schedules["weekly"].id)
+            remove_schedule(session, gone, schedules["morning"], now=NOW)
+
+    with pytest.raises(Refused, match="daily/weekly was removed"):
+        import_readers(
+            database, path, {}, weekly, "the fair", desk, clock=lambda: NOW, progress=remove
+        )
+    with database.read() as session:
+        places = session.scalars(select(Subscription.schedule_id)).all()
+    assert places == [schedules["morning"].id]
 
 
 def test_everybody_is_counted_once_and_nobody_is_brought_back(
