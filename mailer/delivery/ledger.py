@@ -157,11 +157,20 @@ def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None
                     _resend(session, table, [outcome.row.id], outcome.next_attempt_at)
 
 
-def release(session: Session, worker_id: int, rows: Collection[RowId] | None = None) -> None:
-    """Give back rows that this worker claimed and did not start: `rows`, or all of them."""
+def release(
+    session: Session,
+    worker_id: int,
+    rows: Collection[RowId] | None = None,
+    *,
+    but: Collection[RowId] = (),
+) -> None:
+    """Give back rows that this worker claimed and did not start: `rows`, or all of them `but` some."""
     mine: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
+    kept = _by_table(but)
     for table, ids in mine.items() if rows is None else _by_table(rows).items():
-        statement = releasing(table).where(is_in(table, HELD), table.worker_id == worker_id)
+        statement = releasing(table).where(
+            is_in(table, HELD), table.worker_id == worker_id, table.id.not_in(kept.get(table, []))
+        )
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 

@@ -324,6 +324,9 @@ class Sender:
         rows = [lane.letter.claim.row for lane in starts if lane.letter]
         try:
             with self._database.write() as session:
+                if self._database_fails:
+                    # A commit whose answer was lost may have claimed rows that we know nothing of.
+                    ledger.release(session, worker_id, but=self._in_hand())
                 ledger.release(session, worker_id, self._given_back)
                 granted = ledger.start(session, worker_id, rows, now)
                 ledger.record(session, self._outcomes, now)
@@ -343,6 +346,11 @@ class Sender:
         if granted:
             failpoint.reach("worker.after-start-commit")
         self._let_go(starts, granted)
+
+    def _in_hand(self) -> list[RowId]:
+        """The rows of all that is not yet entered as done with."""
+        letters = [*self._stock, *(lane.letter for lane in self._lanes if lane.letter)]
+        return [letter.claim.row for letter in letters] + [one.row for one in self._outcomes]
 
     def _claim(self, session: Session, worker_id: int, wanted: int, now: datetime) -> list[Letter]:
         claims, skipped = ledger.claim(session, worker_id, wanted, now)
@@ -381,7 +389,9 @@ class Sender:
         )
 
     def _on_database_fault(self, error: SQLAlchemyError) -> None:
-        # Outcomes are kept, and as nothing can be committed nothing more starts.
+        # Outcomes are kept, and as nothing can be committed nothing more starts. The next commit that
+        # goes through also gives back what nobody knows of.
+        self._hungry = True
         self._settle_after = self._look_after = self._monotonic() + DATABASE_PAUSE_SECONDS
         if not self._database_fails:
             log.error(

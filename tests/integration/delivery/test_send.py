@@ -636,6 +636,33 @@ def test_a_commit_whose_answer_is_lost_sends_nothing_twice(
     assert counts(database, digest_id) == ledger.Counts(10, 0, 10, 0, 0, 0, 0, 0)
 
 
+def test_claims_whose_answer_is_lost_are_sent_all_the_same(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest_id = build(database, keys, 10)
+    whole = ledger.claim
+    lost: list[int] = []
+
+    def claim(session: Any, worker_id: int, limit: int, now: Any) -> Any:
+        claims, skipped = whole(session, worker_id, limit, now)
+        # Not the first time, so that mails are under way which are ours still.
+        if len(relay.mails) >= 3 and claims and not lost:
+            lost.append(len(claims))
+            session.commit()
+            raise OperationalError("COMMIT", None, Exception("the answer was lost"))
+        return claims, skipped
+
+    monkeypatch.setattr(ledger, "claim", claim)
+    with receiver() as relay, sending(make_sender(relay.port, connections=2)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert lost
+    assert sorted(relay.recipients) == sorted(address(number) for number in range(1, 11))
+    assert counts(database, digest_id) == ledger.Counts(10, 0, 10, 0, 0, 0, 0, 0)
+
+
 def test_a_fault_in_the_loop_loses_no_outcome(
     database: Database,
     keys: Keys,
