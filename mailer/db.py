@@ -175,9 +175,13 @@ class Database:
                 pool_size=pool_size,
                 max_overflow=pool_size,
                 pool_pre_ping=True,
+                # What an error shows ends in a log, and values of readers have no place there.
+                hide_parameters=True,
                 connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
             )
-        engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        engine = create_engine(
+            self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -172,3 +172,9 @@ def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
     assert explain(failure(database, "SELEKT 1")) is None
     assert explain(failure(database, "INSERT INTO installation (id) VALUES (1)")) is None
     assert explain(ValueError("x")) is None
+
+
+def test_an_error_shows_no_value_of_a_row(database: Database) -> None:
+    with pytest.raises(DatabaseError) as caught, database.write() as session:
+        session.execute(text("INSERT INTO nothing VALUES (:name)"), {"name": "Anna Reader"})
+    assert "Anna" not in str(caught.value)
