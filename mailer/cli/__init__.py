@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from mailer import __version__
-from mailer.errors import MailerError
+from mailer.errors import BadAddress, MailerError
 
 NOUNS: Final[dict[str, tuple[str, str]]] = {
     "init": ("mailer.cli.init:init", "Write the configuration and make the database."),
@@ -96,6 +96,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(error.format_message() + see, error.exit_code)
     except click.Abort:
         return INTERRUPTED
+    except BadAddress as error:
+        return _fail(f"{error} Check how the address is written.")
     except MailerError as error:
         return _fail(str(error))
     except Exception as error:

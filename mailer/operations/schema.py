@@ -42,7 +42,7 @@ def check(database: Database, fingerprint: str) -> None:
     """
     version = current(database)
     if version is None:
-        raise SchemaError("the database is empty; run `mailer init`, or `mailer db upgrade`")
+        raise SchemaError("the database is empty; fill it with `mailer db upgrade`")
     if version > head():
         raise SchemaError(
             f"the database has schema {version} of a newer mailer, this one knows {head()}; "
@@ -63,7 +63,10 @@ def current(database: Database) -> str | None:
         SchemaError: SQLite's file does not exist.
     """
     if database.is_sqlite and not Path(database.url.database or "").is_file():
-        raise SchemaError(f"there is no database {database.url.database}; run `mailer init`")
+        raise SchemaError(
+            f"there is no database {database.url.database}; check `database_url`, "
+            "or make it with `mailer db upgrade`"
+        )
     with database.read() as session:
         return _version(session.connection())
 
