@@ -3,6 +3,7 @@
 The main thread owns the signals and the listening socket; every role has threads of its own.
 """
 
+import logging
 import signal
 import socket
 import threading
@@ -17,6 +18,8 @@ from mailer.errors import MailerError, Refused
 
 if TYPE_CHECKING:
     from mailer.app import App
+
+log = logging.getLogger(__name__)
 
 ROLES: Final = ("web", "scheduler", "worker")
 _BACKLOG: Final = 512
@@ -45,6 +48,8 @@ def _run(app: "App", roles: frozenset[str]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    # Who asked for JSON reads stderr by machine, words for people included.
+    tell = log.info if app.settings.log_format == "json" else message
     # The stack unwinds from its end: no new requests, no new digests, no new mails, last answers.
     with ExitStack() as stack:
         web = _Web(app, stop) if "web" in roles else None
@@ -65,10 +70,10 @@ def _run(app: "App", roles: frozenset[str]) -> None:
         if web is not None:
             web.start()
             stack.callback(web.take_no_more)
-            message(f"listening on http://{app.settings.host}:{app.settings.port}")
-        message(f"running: {', '.join(role for role in ROLES if role in roles)}")
+            tell(f"listening on http://{app.settings.host}:{app.settings.port}")
+        tell(f"running: {', '.join(role for role in ROLES if role in roles)}")
         stop.wait()
-        message("stopping")
+        tell("stopping")
         failed = web is not None and web.has_ended
     if failed:
         raise MailerError("the web server ended by itself; see the log above")
