@@ -85,8 +85,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 refused or failed, 2 bad usage, 130 interrupted.
     """
+    typed = sys.argv[1:] if args is None else list(args)
     try:
-        return int(main_group.main(args, prog_name="mailer", standalone_mode=False) or 0)
+        return int(main_group.main(typed, prog_name="mailer", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -100,6 +101,11 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"{error} Check how the address is written.")
     except MailerError as error:
         return _fail(str(error))
+    except UnicodeEncodeError:
+        # Bytes that are not UTF-8 come as surrogates, which neither a database nor a mail can hold.
+        if not any("\ud800" <= letter <= "\udfff" for word in typed for letter in word):
+            raise
+        return _fail("an argument is no text in UTF-8; type it again in UTF-8", 2)
     except Exception as error:
         told = _told_by_the_database(error)
         if told is None:

@@ -1,8 +1,11 @@
 """How commands print: data to stdout as a table or as one JSON document, words for people to stderr."""
 
+import errno
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -10,6 +13,7 @@ from typing import Final
 import click
 
 from mailer.clock import format_instant
+from mailer.errors import Refused
 
 _WRAPPED_ROWS: Final = 1000
 _CONTROL: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
@@ -18,7 +22,9 @@ _CONTROL: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 def print_json(data: object) -> None:
     """Print `data` as the one JSON document on stdout; instants become ISO 8601 in UTC."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=_plain))
+    text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
+    with _writing():
+        click.echo(text)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -33,7 +39,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty() or len(cells) > _WRAPPED_ROWS:
-        _print_lines([list(headings), *cells] if any(headings) else cells)
+        with _writing():
+            _print_lines([list(headings), *cells] if any(headings) else cells)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
     for heading in headings:
@@ -42,6 +49,23 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
         # Text, because a title in brackets is no markup.
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False, file=sys.stdout).print(table)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tells when stdout can take no more. Who reads only the beginning gets no error of ours."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        # What is left in the buffer would fail once more when the process ends.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise Refused(
+            f"the output cannot be written ({error.strerror}); make room for it, or write it elsewhere"
+        ) from error
 
 
 def _print_lines(rows: Sequence[Sequence[str]]) -> None:

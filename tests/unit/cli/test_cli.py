@@ -103,3 +103,34 @@ def test_the_module_is_the_command() -> None:
         [sys.executable, "-m", "mailer", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("mailer, version ")
+
+
+def test_an_argument_that_is_not_utf_8_is_bad_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def encode(*_: object, **__: object) -> None:
+        "\udcff".encode()
+
+    monkeypatch.setattr(cli.main_group, "main", encode)
+    assert main(["pause", "--reason", "\udcff"]) == 2
+    assert capsys.readouterr().err == (
+        "error: an argument is no text in UTF-8; type it again in UTF-8\n"
+    )
+    with pytest.raises(UnicodeEncodeError):
+        main(["pause"])
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_output_that_cannot_be_written_is_one_line(form: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "mailer", "address", "check", "a@example.com", *form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: the output cannot be written (No space left on device)")
+    assert ended.stderr.count("\n") == 1
