@@ -6,14 +6,17 @@ are in already are left as they are.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
+
 from mailer.address import parse
 from mailer.clock import Clock
-from mailer.db import Database
+from mailer.db import Database, explain
 from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
 from mailer.subscriptions.entry import Entry, Fate, enter, entry, fate, known
@@ -74,37 +77,41 @@ def import_readers(
         progress: is told after each chunk how many rows were read in all.
 
     Raises:
-        Refused: the file cannot be read to its end. What was read before is entered.
+        Refused: the file cannot be read, or the database written, to its end. What came before is entered.
     """
     tally = Tally()
     seen: set[str] = set()
     source = f"import {path.name}: {consent_source}"
     lines = read_table(path, columns)
-    while chunk := _next_chunk(lines, tally):
-        entries = list(_fresh(chunk, seen, tally, desk, source))
-        now = clock()
-        if dry_run:
-            with database.read() as session:
-                before = known(session, entries, choice.offer.id)
-            tally.fates.update(fate(one, before, choice) for one in entries)
-        else:
-            with database.write() as session:
-                fates = enter(session, entries, choice, random=desk.random, now=now)
-            tally.fates.update(fates)
-            reach("import.after-chunk")
-        tally.rows += len(chunk)
-        progress(tally.rows)
+    with _telling(tally, dry_run=dry_run):
+        while chunk := list(islice(lines, CHUNK)):
+            entries = list(_fresh(chunk, seen, tally, desk, source))
+            now = clock()
+            if dry_run:
+                with database.read() as session:
+                    before = known(session, entries, choice.offer.id)
+                tally.fates.update(fate(one, before, choice) for one in entries)
+            else:
+                with database.write() as session:
+                    fates = enter(session, entries, choice, random=desk.random, now=now)
+                tally.fates.update(fates)
+                reach("import.after-chunk")
+            tally.rows += len(chunk)
+            progress(tally.rows)
     return tally
 
 
-def _next_chunk(lines: Iterator[Line], tally: Tally) -> list[Line]:
+@contextmanager
+def _telling(tally: Tally, *, dry_run: bool) -> Iterator[None]:
+    """Adds how far an import came to what broke it off."""
     try:
-        return list(islice(lines, CHUNK))
-    except Refused as error:
-        if not tally.rows:
+        yield
+    except (Refused, DBAPIError) as error:
+        told = explain(error) if isinstance(error, DBAPIError) else error
+        if told is None or dry_run or not tally.rows:
             raise
         raise Refused(
-            f"{error}; the first {tally.rows} rows are done, and repeating the command continues"
+            f"{told}; the first {tally.rows} rows are done, and repeating the command continues"
         ) from error
 
 

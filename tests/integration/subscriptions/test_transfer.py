@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 
 from mailer.db import Database
 from mailer.digests.schedules import remove as remove_schedule
@@ -213,6 +213,31 @@ def test_a_file_that_breaks_off_says_what_is_done_and_repeating_continues(
     data = run(database, desk, path).as_data()
 
     assert (data["rows"], data["added"], data["unchanged"]) == (4, 2, 2)
+
+
+def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
+    sqlite_database: Database,
+    keys: Keys,
+    desk: Desk,
+    tmp_path: Path,
+) -> None:
+    with sqlite_database.write() as session:
+        factories.schedule(session, factories.newsletter(session), "morning")
+    path = written(tmp_path, *(f"reader{number}@example.com" for number in range(4000)))
+
+    def limit(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
+
+    with sqlite_database.read() as session:
+        most = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one() + 150
+    event.listen(sqlite_database.engine, "begin", limit)
+    with pytest.raises(Refused, match=r"full.*first [0-9]+ rows are done.*repeating .* continues"):
+        run(sqlite_database, desk, path)
+
+    most = 1_000_000
+    data = run(sqlite_database, desk, path).as_data()
+    assert data["rows"] == 4000
+    assert 0 < data["unchanged"] < 4000
 
 
 def test_an_import_that_is_killed_goes_on_where_it_was(
