@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mailer.cli.output import message, print_json, print_table
+from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import json_option, opened
 from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
@@ -167,7 +167,7 @@ def embed(slug: str) -> None:
                 "consent": consent_sentence(app.templates.gettext(look.language), look),
             },
         )
-    click.echo(form)
+    print_text(form)
 
 
 def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:

@@ -23,6 +23,11 @@ _CONTROL: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 def print_json(data: object) -> None:
     """Print `data` as the one JSON document on stdout; instants become ISO 8601 in UTC."""
     text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
+    print_text(text)
+
+
+def print_text(text: str) -> None:
+    """Print `text` and a line end to stdout."""
     with _writing():
         click.echo(text)
 

@@ -8,7 +8,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.cli.output import message, print_json, print_table
+from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import json_option, opened
 from mailer.digests.timetable import next_slot
 from mailer.models import Newsletter, Schedule
@@ -87,14 +87,14 @@ def _of_settings(settings: "Settings") -> list[str]:
 
 def _print(status: Status, coming: list[_Coming]) -> None:
     if status.paused_at is not None:
-        click.echo(f"sending: paused ({status.paused_reason or 'no reason given'})")
+        print_text(f"sending: paused ({status.paused_reason or 'no reason given'})")
     else:
-        click.echo("sending: " + ("running" if status.sends else "nobody is there to send"))
-    click.echo(
+        print_text("sending: " + ("running" if status.sends else "nobody is there to send"))
+    print_text(
         f"waiting: {status.deliveries_waiting} mails of digests, {status.notices_waiting} notices"
     )
     if status.processes:
-        click.echo()
+        print_text("")
         print_table(
             ("process", "host", "pid", "started", "last heard of", "alive"),
             [
@@ -103,7 +103,7 @@ def _print(status: Status, coming: list[_Coming]) -> None:
             ],
         )
     if status.digests:
-        click.echo()
+        print_text("")
         print_table(
             ("digest", "newsletter", "slot", "status", "pending"),
             [
@@ -112,7 +112,7 @@ def _print(status: Status, coming: list[_Coming]) -> None:
             ],
         )
     if coming:
-        click.echo()
+        print_text("")
         print_table(
             ("schedule", "next slot", "UTC", "zone"),
             [(one.schedule, one.slot or "none", one.due_at, one.zone) for one in coming],

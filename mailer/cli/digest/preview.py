@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer import address as addresses
 from mailer.cli.digest.asked import Asked, asked, slot_options
-from mailer.cli.output import message
+from mailer.cli.output import message, print_text
 from mailer.cli.verb import opened
 from mailer.delivery.mail import greeting
 from mailer.delivery.notice import queue_notice
@@ -73,7 +73,7 @@ def preview(
             to = address.typed if address else _SOMEBODY
             _write(eml_file, _bytes(app, about, content, to, fields))
     if not (text_file or html_file or eml_file):
-        click.echo(text)
+        print_text(text)
 
 
 @click.command
