@@ -36,6 +36,7 @@ from mailer.digests.choose import Cohort
 from mailer.digests.plan import Plan, max_age
 from mailer.digests.slots import LetGo
 from mailer.digests.timetable import digest_at
+from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.models import (
     Candidate,
@@ -121,6 +122,9 @@ def take_slot(
 
     While a digest is being built nothing else begins; one whose builder is not alive is taken over
     first, whichever it is.
+
+    Raises:
+        Refused: the slot does not count any more, since staff paused, removed or moved the schedule.
     """
     _one_after_the_other(session)
     known = digest_at(session, schedule, slot)
@@ -132,6 +136,9 @@ def take_slot(
     # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
     if known is not None or _is_building(session):
         return Turn(None, build=False)
+    # A builder may have waited for others since it found the slot due.
+    if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
+        raise Refused(f"slot {slot.name} does not count any more; see `mailer schedule list`")
     digest = Digest(
         schedule_id=schedule.id,
         slot=slot.name,

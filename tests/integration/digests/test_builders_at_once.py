@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import func, select
 from mailer.db import Database
 from mailer.delivery import heartbeat
 from mailer.digests.calendar import Rule, slot_named
+from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.models import (
     Delivery,
@@ -71,6 +73,28 @@ def test_any_number_of_builders_make_one_digest_a_slot(database: Database, keys:
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Digest)) == len(names)
     assert set(_articles_got(database).values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"paused_at": NOW}, {"removed_at": NOW}, {"active_from": NOW + timedelta(hours=1)}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_slot_that_staff_stopped_while_a_builder_waited_is_not_built(
+    database: Database, keys: Keys, change: dict[str, Any]
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, 3, newsletter)
+        make.readers(session, keys, schedule, 5)
+        slot = slot_named(Rule.of(schedule), "2026-11-24T07:00")
+        assert slot is not None
+        for name, value in change.items():
+            setattr(schedule, name, value)
+    with builder(database, NOW) as building, pytest.raises(Refused, match="does not count"):
+        building.build(schedule.id, slot)
+    with database.read() as session:
+        assert session.scalars(select(Digest)).all() == []
 
 
 @pytest.mark.parametrize("place", ["build.after-claim", "build.before-commit"])
