@@ -17,10 +17,10 @@ ROOT = Path(__file__).parent.parent
 
 
 @contextmanager
-def receiving(path: Path, *, delay: float = 0.0) -> Iterator[int]:
+def receiving(path: Path, *, delay: float = 0.0, kind: str = "plain") -> Iterator[int]:
     """`tests/receiver.py` as a process that writes what it accepts to `path`; yields its port."""
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "receiver.py"), "0", str(path), str(delay)],
+        [sys.executable, str(ROOT / "tests" / "receiver.py"), "0", str(path), str(delay), kind],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,7 +1,8 @@
 """A relay for tests: takes mail over SMTP, a thread a connection, and remembers what it accepted.
 
-As a program (`python tests/receiver.py PORT FILE DELAY`) it appends one line of JSON for each accepted
+As a program (`python tests/receiver.py PORT FILE DELAY KIND`) it appends one line of JSON for each accepted
 mail to FILE, and the line is on the disk before the 250 is said: that file alone tells what arrived.
+KIND is "pipelining" or "plain".
 Imports nothing of mailer.
 """
 
@@ -41,6 +42,18 @@ def fine(verb: str, argument: str) -> str:
         "DATA": "354 go on",
         "QUIT": "221 bye",
     }.get(verb, "250 ok")
+
+
+def pipelining(answer: Answer) -> Answer:
+    """The same relay, but one that offers PIPELINING (RFC 2920) as well."""
+
+    def offering(verb: str, argument: str) -> str | None:
+        said = answer(verb, argument)
+        if verb == "EHLO" and said is not None:
+            return f"250-relay.example\r\n250-PIPELINING\r\n{said}"
+        return said
+
+    return offering
 
 
 @dataclass
@@ -157,7 +170,7 @@ def receiver(
             thread.join()
 
 
-def main(port: int, path: str, delay: float) -> None:
+def main(port: int, path: str, delay: float, kind: str) -> None:
     """Receive until killed, writing accepted mails to the file at `path`."""
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
@@ -173,10 +186,11 @@ def main(port: int, path: str, delay: float) -> None:
         # A kill of the sender in this time finds a mail that is accepted and not yet answered.
         time.sleep(delay)
 
-    with receiver(accept=accept, port=port) as seen:
+    answer = pipelining(fine) if kind == "pipelining" else fine
+    with receiver(answer, accept=accept, port=port) as seen:
         print(seen.port, flush=True)
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
+    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])

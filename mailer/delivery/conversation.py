@@ -1,7 +1,8 @@
 """The SMTP conversation with a relay (RFC 5321) as a state machine: bytes in, events and bytes out.
 
 Pure: no socket, no clock, no ledger. It stops before the final dot of each mail until `finish` is
-called, because the ledger must know of the attempt before the relay can own the mail.
+called, because the ledger must know of the attempt before the relay can own the mail. Where the relay
+offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, behind the last mail's final dot.
 """
 
 import base64
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mailer.delivery.capabilities import Capabilities, capabilities
 from mailer.delivery.reply import Reply, ReplyReader, Unreadable
 from mailer.errors import BadAddress, Refused
 
@@ -40,29 +42,6 @@ class Credentials:
 
     user: str
     password: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What the relay offered in its answer to EHLO; nothing after a plain HELO."""
-
-    keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def offers(self, keyword: str) -> bool:
-        """Whether `keyword`, such as "SMTPUTF8", was in the answer."""
-        return keyword in self.keywords
-
-    @property
-    def size(self) -> int | None:
-        """The largest mail that is taken, in bytes (RFC 1870); None where no limit was named."""
-        values = self.keywords.get("SIZE", ())
-        number = int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
-        return number or None
-
-    @property
-    def mechanisms(self) -> frozenset[str]:
-        """The ways to authenticate, upper case."""
-        return frozenset(word.upper() for word in self.keywords.get("AUTH", ()))
 
 
 @dataclass(frozen=True)
@@ -160,6 +139,7 @@ class Conversation:
         self._recipient = b""
         self._body = b""
         self._holding = False
+        self._void = False
         self._closed = False
         self.capabilities = Capabilities()
         self._handlers: dict[Step, Callable[[Reply], list[Event]]] = {
@@ -181,6 +161,11 @@ class Conversation:
         if self._holding:
             return Step.BLOCK
         return self._awaited[0] if self._awaited else None
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether the next mail may begin right after `finish`, before the relay has answered."""
+        return self.capabilities.offers("PIPELINING")
 
     def take(self) -> bytes:
         """The bytes to write to the relay now; they are handed out once."""
@@ -209,7 +194,7 @@ class Conversation:
         self._say_ehlo()
 
     def begin(self, envelope: Envelope, body: bytes) -> None:
-        """Hand in the next mail.
+        """Hand in the next mail: when `step` is None, and where it `pipelines` after `finish` too.
 
         Args:
             envelope: must not need SMTPUTF8 where the relay does not offer it.
@@ -220,12 +205,14 @@ class Conversation:
         self._recipient = envelope.recipient.encode()
         self._body = body
         self._say(Step.MAIL, f"MAIL FROM:<{envelope.sender}>{size}{utf8}".encode())
+        if self.pipelines:
+            self._say_rcpt()
+            self._say(Step.DATA, b"DATA")
 
     def finish(self) -> None:
         """Hand out the final dot: from here on the relay may own the mail."""
         self._holding = False
-        self._awaited.append(Step.DOT)
-        self._out.append(b".\r\n")
+        self._say_dot()
 
     def quit(self) -> None:
         """Say good-bye; possible between mails only."""
@@ -239,13 +226,19 @@ class Conversation:
         self._closed = True
         return [Closed(step or self.step, reply, reason)]
 
+    def _say_dot(self) -> None:
+        self._say(Step.DOT, b".")
+
+    def _say_rcpt(self) -> None:
+        self._say(Step.RCPT, b"RCPT TO:<" + self._recipient + b">")
+
     def _on_reply(self, reply: Reply) -> list[Event]:
         step = self.step
         if step is None or step is Step.BLOCK:
             # Nothing was asked. A relay says 421 when it shuts down or is tired of waiting.
             return self._close(reply, f"the relay ended the connection: {reply}")
         if reply.code == 421:
-            mine = step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT)
+            mine = step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT) and not self._void
             answered: list[Event] = [Answered(step, reply)] if mine else []
             return answered + self._close(reply, f"the relay is not available: {reply}")
         events = self._handlers[step](reply)
@@ -280,7 +273,7 @@ class Conversation:
                 self._say(Step.EHLO, b"HELO " + self._name)
                 return []
             return self._refused(Step.EHLO, reply)
-        self.capabilities = _capabilities(reply) if self._ehlo else Capabilities()
+        self.capabilities = capabilities(reply) if self._ehlo else Capabilities()
         if self._starttls:
             if not self.capabilities.offers("STARTTLS"):
                 reason = "the relay offers no STARTTLS, and TLS is required"
@@ -319,56 +312,68 @@ class Conversation:
         return [_READY] if reply.accepted else self._refused(Step.AUTH, reply)
 
     def _on_mail(self, reply: Reply) -> list[Event]:
-        if reply.accepted:
-            self._say(Step.RCPT, b"RCPT TO:<" + self._recipient + b">")
-            return []
         if reply.code // 100 == 3:
             return self._strange(Step.MAIL, reply)
-        return self._reset_after(Step.MAIL, reply)
+        if not reply.accepted:
+            return self._give_up(Step.MAIL, reply)
+        if not self.pipelines:
+            self._say_rcpt()
+        return []
 
     def _on_rcpt(self, reply: Reply) -> list[Event]:
-        if reply.accepted:
-            self._say(Step.DATA, b"DATA")
-            return []
-        if reply.code // 100 == 3:
+        if reply.code // 100 == 3 or (self._void and reply.accepted):
             return self._strange(Step.RCPT, reply)
-        return self._reset_after(Step.RCPT, reply)
+        if self._void:
+            return []
+        if not reply.accepted:
+            return self._give_up(Step.RCPT, reply)
+        if not self.pipelines:
+            self._say(Step.DATA, b"DATA")
+        return []
 
     def _on_data(self, reply: Reply) -> list[Event]:
-        if reply.code // 100 == 3:
-            self._out.append(_stuffed(self._body))
-            self._holding = True
-            return [_BODY_WRITTEN]
         if reply.accepted:
             return self._strange(Step.DATA, reply)
-        return self._reset_after(Step.DATA, reply)
+        if reply.code // 100 != 3:
+            return self._reset() if self._void else self._give_up(Step.DATA, reply)
+        if self._void:
+            # It wants a mail although it has no recipient: an empty one, which it can give nobody
+            # (RFC 2920 section 3.1).
+            self._say_dot()
+            return []
+        self._out.append(_stuffed(self._body))
+        self._holding = True
+        return [_BODY_WRITTEN]
 
     def _on_dot(self, reply: Reply) -> list[Event]:
         if reply.code // 100 == 3:
             return self._strange(Step.DOT, reply)
-        return [Answered(Step.DOT, reply), _READY]
+        if self._void:
+            return self._reset()
+        answered = Answered(Step.DOT, reply)
+        # Behind this reply the next mail may have begun.
+        return [answered] if len(self._awaited) > 1 else [answered, _READY]
 
-    def _reset_after(self, step: Step, reply: Reply) -> list[Event]:
-        # A transaction that was refused half way may still be open at the relay.
-        self._say(Step.RSET, b"RSET")
+    def _give_up(self, step: Step, reply: Reply) -> list[Event]:
+        """The mail in hand is answered; what is still awaited for it is only read."""
+        self._void = True
+        if self._awaited[-1] is step:
+            self._reset()
         return [Answered(step, reply)]
 
+    def _reset(self) -> list[Event]:
+        # A transaction that was refused half way may still be open at the relay.
+        self._say(Step.RSET, b"RSET")
+        return []
+
     def _on_rset(self, reply: Reply) -> list[Event]:
-        return [_READY] if reply.accepted else self._refused(Step.RSET, reply)
+        if not reply.accepted:
+            return self._refused(Step.RSET, reply)
+        self._void = False
+        return [_READY]
 
     def _on_quit(self, reply: Reply) -> list[Event]:
         return self._close(reply, "the conversation is over")
-
-
-def _capabilities(reply: Reply) -> Capabilities:
-    keywords: dict[str, tuple[str, ...]] = {}
-    for line in reply.lines[1:]:
-        # Some relays still write "AUTH=PLAIN", as a draft of RFC 4954 did.
-        words = line.replace("AUTH=", "AUTH ", 1).split()
-        if words:
-            keyword = words[0].upper()
-            keywords[keyword] = keywords.get(keyword, ()) + tuple(words[1:])
-    return Capabilities(keywords)
 
 
 def _stuffed(body: bytes) -> bytes:

@@ -35,12 +35,15 @@ class Lane:
     """A connection and the mail it has in hand.
 
     Attributes:
-        started: the ledger says `sending` of its mail.
+        letter: the mail that the relay has to answer for next.
+        behind: the mail that was begun in the write that ended `letter` (RFC 2920).
+        started: the ledger says `sending` of `letter`; never of the one behind it.
         served: mails that the relay has answered on it.
     """
 
     connection: Connection
     letter: Letter | None = None
+    behind: Letter | None = None
     started: bool = False
     served: int = 0
     leaving: bool = False

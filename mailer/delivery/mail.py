@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
 
+from mailer.delivery.capabilities import Capabilities
 from mailer.delivery.change import Claim
-from mailer.delivery.conversation import Capabilities, Envelope
+from mailer.delivery.conversation import Envelope
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content

@@ -83,6 +83,7 @@ class Connection:
     def __init__(self, sock: socket.socket, conversation: Conversation) -> None:
         self.conversation = conversation
         self._sock = sock
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._unsent = memoryview(b"")
 
     def fileno(self) -> int:
@@ -109,6 +110,9 @@ class Connection:
                 events.append(self._lost(Lost.DROP))
                 break
             events += self.conversation.receive(data)
+            if len(data) < _READ_BYTES and not self._is_tls:
+                # That was all. TLS may have decrypted more than it gave us, and nobody would tell.
+                break
         return events
 
     def flush(self) -> bool:

@@ -152,8 +152,12 @@ class Sender:
         return True
 
     def _turn(self, *, claiming: bool) -> None:
-        for lane, event in self._lanes.wait(self._patience()):
-            self._take(lane, event)
+        happened = self._lanes.wait(self._patience())
+        while happened:
+            for lane, event in happened:
+                self._take(lane, event)
+            # A commit costs the same for one mail as for many: first read all that has come.
+            happened = self._lanes.wait(0)
         for failure in self._lanes.opened():
             self._on_unopened(failure)
         if claiming:
@@ -165,8 +169,11 @@ class Sender:
 
     def _patience(self) -> float:
         now = self._monotonic()
-        if self._outcomes or self._given_back:
+        if self._outcomes or self._given_back or (self._wanted() and not self._lanes.busy):
             return max(0.0, self._settle_after - now)
+        if self._hungry:
+            # There is work enough; a reply of the relay or a pause that ends is what we wait for.
+            return LOOK_SECONDS
         return min(max(0.0, self._look_after - now), LOOK_SECONDS)
 
     # What the relay said.
@@ -182,6 +189,7 @@ class Sender:
 
     def _lose(self, lane: Lane, event: Closed) -> None:
         self._lanes.drop(lane)
+        self._put_back_what_is_behind(lane)
         if lane.letter is None:
             # A relay may close an idle connection, but one that never takes a mail must rest.
             if not lane.served and not lane.leaving:
@@ -199,11 +207,17 @@ class Sender:
         self._conclude(lane, step, found, event.reply, event.reason)
         self._leave_alone(event.reason)
 
+    def _put_back_what_is_behind(self, lane: Lane) -> None:
+        # The relay has been told whom it is for, and nothing of what it says.
+        if lane.behind is not None:
+            self._stock.appendleft(lane.behind)
+            lane.behind = None
+
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, reply: Reply | None, reason: str = ""
     ) -> None:
         letter, started = lane.letter, lane.started
-        lane.letter, lane.started = None, False
+        lane.letter, lane.behind, lane.started = lane.behind, None, False
         lane.served += 1
         if letter is None:
             return
@@ -261,8 +275,9 @@ class Sender:
             lane = free.popleft()
             if lane.served >= self._config.messages_per_connection:
                 self._lanes.leave(lane)
-            elif not self._hand_over(lane, self._stock.popleft()):
-                free.appendleft(lane)
+                continue
+            lane.letter = self._hand_over(lane)
+            self._lanes.flush(lane)
         for lane in free:
             if now - lane.idle_since > IDLE_SECONDS:
                 self._lanes.leave(lane)
@@ -274,16 +289,17 @@ class Sender:
         elif not len(self._lanes):
             self._give_back_stock()
 
-    def _hand_over(self, lane: Lane, letter: Letter) -> bool:
+    def _hand_over(self, lane: Lane) -> Letter | None:
+        """Begin the next mail that can be sent at all, if any waits; the caller flushes."""
         conversation = lane.connection.conversation
-        made = self._composer.for_relay(letter, conversation.capabilities)
-        if isinstance(made, Unsendable):
+        while self._stock:
+            letter = self._stock.popleft()
+            made = self._composer.for_relay(letter, conversation.capabilities)
+            if not isinstance(made, Unsendable):
+                conversation.begin(*made)
+                return letter
             self._outcomes.append(self._outcome(letter, "compose", UNSENDABLE, None, made.reason))
-            return False
-        lane.letter, lane.started = letter, False
-        conversation.begin(*made)
-        self._lanes.flush(lane)
-        return True
+        return None
 
     def _give_back_stock(self) -> None:
         self._given_back += [letter.claim.row for letter in self._stock]
@@ -307,6 +323,8 @@ class Sender:
         enough = len(self._stock) >= self._config.connections
         if enough or not self._hungry or not self._rest.may_begin(self._monotonic()):
             return 0
+        if not self._pulse.alive:
+            return 0
         return 2 * self._config.connections - len(self._stock)
 
     def _settle(self, *, claiming: bool) -> None:
@@ -316,7 +334,7 @@ class Sender:
         # Whoever may be held for dead by others starts nothing and claims nothing.
         alive = self._pulse.alive
         starts = [lane for lane in self._lanes if alive and lane.awaits_dot]
-        wanted = self._wanted() if claiming and alive else 0
+        wanted = self._wanted() if claiming else 0
         if not (self._outcomes or self._given_back or starts or wanted):
             return
         now = self._wall()
@@ -345,12 +363,13 @@ class Sender:
             failpoint.reach("worker.after-claim")
         if granted:
             failpoint.reach("worker.after-start-commit")
-        self._let_go(starts, granted)
+        self._let_go(starts, granted, claiming=claiming)
 
     def _in_hand(self) -> list[RowId]:
         """The rows of all that is not yet entered as done with."""
-        letters = [*self._stock, *(lane.letter for lane in self._lanes if lane.letter)]
-        return [letter.claim.row for letter in letters] + [one.row for one in self._outcomes]
+        begun = [letter for lane in self._lanes for letter in (lane.letter, lane.behind) if letter]
+        rows = [letter.claim.row for letter in (*self._stock, *begun)]
+        return rows + [outcome.row for outcome in self._outcomes]
 
     def _claim(self, session: Session, worker_id: int, wanted: int, now: datetime) -> list[Letter]:
         claims, skipped = ledger.claim(session, worker_id, wanted, now)
@@ -359,16 +378,28 @@ class Sender:
             ledger.finish_digests(session, now)
         return self._composer.load(session, claims)
 
-    def _let_go(self, starts: list[Lane], granted: set[RowId]) -> None:
+    def _let_go(self, starts: list[Lane], granted: set[RowId], *, claiming: bool) -> None:
         """Send the final dot of what was granted; what was not goes no further."""
         for lane in starts:
             if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
                 lane.started = True
                 lane.connection.conversation.finish()
+                if claiming:
+                    self._begin_behind(lane)
                 self._lanes.flush(lane)
                 failpoint.reach("worker.after-dot")
             else:
                 self._abandon(lane)
+
+    def _begin_behind(self, lane: Lane) -> None:
+        """Have the next mail begin in the write that holds this one's final dot."""
+        is_last = lane.served + 1 >= self._config.messages_per_connection
+        if (
+            lane.connection.conversation.pipelines
+            and not is_last
+            and self._rest.may_begin(self._monotonic())
+        ):
+            lane.behind = self._hand_over(lane)
 
     def _abandon(self, lane: Lane) -> None:
         # The relay has all but the dot: only closing keeps it from taking the mail.

@@ -19,14 +19,22 @@ from tests.waiting import wait_until
 READERS = 12
 
 
+KINDS = pytest.mark.parametrize("kind", ["plain", "pipelining"])
+
+
 def killed_at(
-    place: str, database: Database, keys: Keys, folder: Path, on_unknown: str = "resend"
+    place: str,
+    database: Database,
+    keys: Keys,
+    folder: Path,
+    kind: str = "plain",
+    on_unknown: str = "resend",
 ) -> Judgement:
     """One worker dies at `place`, the next one finishes the digest."""
     settings = {"smtp_connections": "1", "on_unknown": on_unknown}
     digest_id = build(database, keys, READERS)
     file, log = folder / "received", folder / "log"
-    with receiving(file) as port:
+    with receiving(file, kind=kind) as port:
         with working(database, keys, port, log, failpoint=place, **settings) as first:
             assert first.wait(30) == -signal.SIGKILL, log.read_text()
         with working(database, keys, port, log, **settings):
@@ -49,20 +57,22 @@ def test_what_the_relay_cannot_have_taken_is_sent_once(
     assert found.counts.sent == READERS
 
 
+@KINDS
 def test_a_start_without_a_dot_is_in_doubt_and_sent_once(
-    database: Database, keys: Keys, fast_folder: Path
+    database: Database, keys: Keys, fast_folder: Path, kind: str
 ) -> None:
-    found = killed_at("worker.after-start-commit:3", database, keys, fast_folder)
+    found = killed_at("worker.after-start-commit:3", database, keys, fast_folder, kind)
     assert found.lost == set()
     assert (found.doubles, found.counts.in_doubt) == (0, 1)
     assert found.counts.sent == READERS
 
 
+@KINDS
 @pytest.mark.parametrize("place", ["after-dot:3", "before-record:3"])
 def test_what_the_relay_may_have_taken_is_sent_once_more_and_counted(
-    place: str, database: Database, keys: Keys, fast_folder: Path
+    place: str, database: Database, keys: Keys, fast_folder: Path, kind: str
 ) -> None:
-    found = killed_at(f"worker.{place}", database, keys, fast_folder)
+    found = killed_at(f"worker.{place}", database, keys, fast_folder, kind)
     assert found.lost == set()
     assert (found.doubles, found.counts.in_doubt) == (1, 1)
     assert found.doubled_without_doubt == set()

@@ -31,7 +31,7 @@ from mailer.models import (
 from mailer.tokens import Keys, Purpose
 from tests import factories
 from tests.factories import NOW
-from tests.receiver import Answer, fine, receiver
+from tests.receiver import Answer, fine, pipelining, receiver
 from tests.sending import BASE_URL, build, counts, is_sent, sending
 from tests.waiting import wait_until
 
@@ -207,6 +207,97 @@ def test_what_is_queued_by_others_is_found_within_seconds(
         with database.write() as session:
             factories.notice(session, keys)
         wait_until(lambda: relay.mails, 5)
+
+
+# Mails that overlap on a connection.
+
+
+def test_where_pipelining_is_offered_the_next_mail_begins_behind_the_final_dot(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 21)
+    with (
+        receiver(pipelining(fine)) as relay,
+        sending(make_sender(relay.port, connections=1, messages_per_connection=5)) as sender,
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+        assert not sender._lanes.busy
+    assert counts(database, digest_id) == ledger.Counts(21, 0, 21, 0, 0, 0, 0, 0)
+    assert relay.recipients == sorted(address(number) for number in range(1, 22))
+    assert (relay.connections, relay.count("MAIL")) == (5, 21)
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+@pytest.mark.parametrize("said", ["421 4.3.2 shutting down", None])
+def test_a_mail_behind_one_whose_connection_is_lost_goes_out_on_another(
+    database: Database, keys: Keys, make_sender: MakeSender, verb: str, said: str | None
+) -> None:
+    digest_id = build(database, keys, 8)
+    left = [3]
+
+    def third(asked: str, argument: str) -> str | None:
+        if asked == verb:
+            left[0] -= 1
+            if left[0] == 0:
+                return said
+        return fine(asked, argument)
+
+    with (
+        receiver(pipelining(third)) as relay,
+        sending(make_sender(relay.port, connections=1, retry=AT_ONCE)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    doubtful = int(verb == "DOT" and said is None)
+    found = counts(database, digest_id)
+    assert (found.sent, found.failed, found.in_doubt) == (8, 0, doubtful)
+    assert len(relay.mails) == 8 + doubtful
+    for number in range(4, 9):
+        assert row(database, number).attempts == 1
+
+
+def test_refused_readers_among_overlapping_mails_fail_alone(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 20)
+    refused = {address(number) for number in (1, 7, 8, 20)}
+
+    def answer(verb: str, argument: str) -> str | None:
+        if verb == "RCPT":
+            here.refused = argument.partition("<")[2].rstrip(">") in refused
+            return "550 5.1.1 unknown" if here.refused else "250 ok"
+        if verb == "DATA" and here.refused:
+            return "554 5.5.1 no valid recipients"
+        return fine(verb, argument)
+
+    here = threading.local()
+    with receiver(pipelining(answer)) as relay, sending(make_sender(relay.port, connections=2)):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert counts(database, digest_id) == ledger.Counts(20, 0, 16, 4, 0, 0, 0, 0)
+    assert refused.isdisjoint(relay.recipients)
+    assert (row(database, 7).step, row(database, 7).code) == ("rcpt", 550)
+    assert relay.count("RSET") == 4
+
+
+def test_a_reader_who_leaves_while_their_mail_is_behind_another_gets_none(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 5)
+
+    def leave() -> None:
+        with database.write() as session:
+            session.execute(
+                update(Subscription)
+                .where(Subscription.id == row(database, 3).subscription_id)
+                .values(left_at=utc_now())
+            )
+
+    with (
+        receiver(pipelining(when("DOT", address(2), leave))) as relay,
+        sending(make_sender(relay.port, connections=1)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
+    assert (row(database, 3).status, row(database, 3).reply) == (S.SKIPPED, "left")
+    assert relay.recipients == [address(number) for number in (1, 2, 4, 5)]
 
 
 # What the relay refuses.

@@ -150,7 +150,8 @@ def test_421_to_the_dot_was_not_taken_and_is_sent_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     digest_id = build(database, keys, READERS)
-    with sending(make_sender(free_port)):
+    # One connection: another one's dot might wait for its answer when the sink is killed.
+    with sending(make_sender(free_port, connections=1)):
         with smtp_sink(free_port, "-Q", "."):
             wait_until(lambda: "421" in caplog.text)
         with smtp_sink(free_port):
