@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache
 
 from sqlalchemy import (
+    ColumnElement,
     Select,
     bindparam,
     case,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from mailer.db import UTCDateTime
 from mailer.delivery.change import (
     CANCEL,
     DOUBT,
@@ -60,7 +62,7 @@ from mailer.models import (
     Subscription,
     Worker,
 )
-from mailer.permission.rule import notice_may_be_mailed, why_not
+from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_not
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,7 @@ def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[
     Returns:
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
-    stopped = case((notice_may_be_mailed(now), null()), else_=literal("suppressed"))
-    notices = select(Notice.id, stopped).where(waits(Notice, bindparam("at")))
-    claims, skipped = _take(session, Notice, _in_turn(Notice, notices), worker_id, limit, now)
+    claims, skipped = _take(session, Notice, _waiting_notices(), worker_id, limit, now)
     limit -= len(claims) + skipped
     if limit > 0:
         taken, stopped_readers = _take(
@@ -116,12 +116,10 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     """
     granted: set[RowId] = set()
     for table, ids in _by_table(rows).items():
-        statement = (
-            _starting_deliveries()
-            if table is Delivery
-            else starting(Notice, sending_is_on() & notice_may_be_mailed(now))
+        statement = _starting_deliveries() if table is Delivery else _starting_notices()
+        found = session.connection().execute(
+            statement, {"ids": ids, "holder": worker_id, "forgiven": forgiven_before(now)}
         )
-        found = session.connection().execute(statement, {"ids": ids, "holder": worker_id})
         granted.update(RowId(table, row_id) for (row_id,) in found)
     return granted
 
@@ -298,7 +296,11 @@ def _take(
     limit: int,
     now: datetime,
 ) -> tuple[list[Claim], int]:
-    found = session.connection().execute(waiting, {"at": now, "number": limit}).all()
+    found = (
+        session.connection()
+        .execute(waiting, {"at": now, "number": limit, "forgiven": forgiven_before(now)})
+        .all()
+    )
     stopped: dict[str, list[int]] = {}
     for row_id, reason in found:
         if reason is not None:
@@ -318,6 +320,12 @@ def _take(
         for row_id, attempts, first_attempt_at in taken
     ]
     return sorted(claims, key=lambda claim: claim.row.id), len(found) - len(claims)
+
+
+@cache
+def _waiting_notices() -> Select[int, str | None]:
+    stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
+    return _in_turn(Notice, select(Notice.id, stopped).where(waits(Notice, bindparam("at"))))
 
 
 @cache
@@ -344,6 +352,15 @@ def _in_turn(table: Table, waiting: Select[int, str | None]) -> Select[int, str 
 @cache
 def _starting_deliveries() -> ReturningUpdate[int]:
     return starting(Delivery, sending_is_on() & digest_is_sending() & reader_may_be_mailed())
+
+
+@cache
+def _starting_notices() -> ReturningUpdate[int]:
+    return starting(Notice, sending_is_on() & _notice_may_be_mailed())
+
+
+def _notice_may_be_mailed() -> ColumnElement[bool]:
+    return notice_may_be_mailed(bindparam("forgiven", type_=UTCDateTime()))
 
 
 def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:

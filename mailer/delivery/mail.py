@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from mailer.delivery.capabilities import Capabilities
@@ -179,19 +180,7 @@ class Composer:
     def _load_deliveries(
         self, session: Session, claims: Mapping[int, Claim]
     ) -> dict[Claim, Letter]:
-        rows = session.execute(
-            select(
-                Delivery.id,
-                Delivery.edition_id,
-                Delivery.created_at,
-                Subscriber.address,
-                Subscriber.name,
-                Subscription.public_id,
-            )
-            .join(Subscription, Subscription.id == Delivery.subscription_id)
-            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-            .where(Delivery.id.in_(claims))
-        ).all()
+        rows = session.execute(_delivery_rows(), {"ids": list(claims)}).all()
         self._load_editions(session, {row.edition_id for row in rows})
         return {
             claims[row.id]: Letter(
@@ -276,6 +265,24 @@ class Composer:
         )
         # No name: whoever signed up may have typed anything there, and this goes to that address.
         return Letter(claim, frozen, notice.address, notice.created_at, None, links)
+
+
+@cache
+def _delivery_rows() -> Select[int, int, datetime, str | None, str | None, int]:
+    # Kept, because building it takes longer than executing it.
+    return (
+        select(
+            Delivery.id,
+            Delivery.edition_id,
+            Delivery.created_at,
+            Subscriber.address,
+            Subscriber.name,
+            Subscription.public_id,
+        )
+        .join(Subscription, Subscription.id == Delivery.subscription_id)
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    )
 
 
 _PATHS = {

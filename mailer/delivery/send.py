@@ -47,6 +47,9 @@ DRAIN_SECONDS = 25.0
 LAST_RECORD_SECONDS = 3.0
 """How long it is tried to record the last outcomes after that."""
 
+STOCK_ROWS = 100
+"""How many rows are claimed ahead, at least: a claim costs little more for many than for one."""
+
 DATABASE_PAUSE_SECONDS = 0.5
 
 FAULT_PAUSE_SECONDS = 1.0
@@ -323,15 +326,16 @@ class Sender:
         enough = len(self._stock) >= self._config.connections
         if enough or not self._hungry or not self._rest.may_begin(self._monotonic()):
             return 0
+        # Whoever may be held for dead by others claims nothing.
         if not self._pulse.alive:
             return 0
-        return 2 * self._config.connections - len(self._stock)
+        return max(2 * self._config.connections, STOCK_ROWS) - len(self._stock)
 
     def _settle(self, *, claiming: bool) -> None:
         """Commit what happened and what starts, then let the granted final dots go."""
         if self._monotonic() < self._settle_after:
             return
-        # Whoever may be held for dead by others starts nothing and claims nothing.
+        # Whoever may be held for dead by others starts nothing.
         alive = self._pulse.alive
         starts = [lane for lane in self._lanes if alive and lane.awaits_dot]
         wanted = self._wanted() if claiming else 0
@@ -402,6 +406,8 @@ class Sender:
             lane.behind = self._hand_over(lane)
 
     def _abandon(self, lane: Lane) -> None:
+        # Whatever stopped it may stop all that is claimed: the next claim looks again.
+        self._give_back_stock()
         # The relay has all but the dot: only closing keeps it from taking the mail.
         self._lanes.drop(lane)
         if lane.letter is None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, literal, not_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, case, exists, literal, not_, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.models import (
@@ -64,17 +64,25 @@ def stopped(session: Session, key_hashes: Collection[str], newsletter_id: int) -
     )
 
 
-def notice_may_be_mailed(now: datetime) -> ColumnElement[bool]:
-    """True for a `Notice` that may be sent at `now` (aware UTC).
+def forgiven_before(now: datetime) -> datetime:
+    """A hard bounce that is older than this does not stop a confirmation at `now`."""
+    return now - CONFIRMATION_AFTER_BOUNCE
+
+
+def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """True for a `Notice` that may be sent when bounces older than `forgiven` no longer count.
+
+    Args:
+        forgiven: aware UTC, from `forgiven_before`; or a parameter, where a statement is kept.
 
     A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
     by a suppression everywhere, or when every newsletter it is about is suppressed for the address.
-    A hard bounce longer ago than `CONFIRMATION_AFTER_BOUNCE` does not stop a confirmation.
+    An older hard bounce does not stop a confirmation.
     """
     old_bounce = and_(
         Notice.kind == NoticeKind.CONFIRMATION,
         Suppression.reason == SuppressionReason.BOUNCED,
-        Suppression.created_at < now - CONFIRMATION_AFTER_BOUNCE,
+        Suppression.created_at < forgiven,
     )
     everywhere = _suppressed(Notice.key_hash, _everywhere(), not_(old_bounce))
     its_newsletter = _suppressed(Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id)

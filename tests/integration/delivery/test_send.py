@@ -733,7 +733,7 @@ def test_claims_whose_answer_is_lost_are_sent_all_the_same(
     make_sender: MakeSender,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    digest_id = build(database, keys, 10)
+    digest_id = build(database, keys, 120)
     whole = ledger.claim
     lost: list[int] = []
 
@@ -750,8 +750,8 @@ def test_claims_whose_answer_is_lost_are_sent_all_the_same(
     with receiver() as relay, sending(make_sender(relay.port, connections=2)):
         wait_until(lambda: is_sent(database, digest_id))
     assert lost
-    assert sorted(relay.recipients) == sorted(address(number) for number in range(1, 11))
-    assert counts(database, digest_id) == ledger.Counts(10, 0, 10, 0, 0, 0, 0, 0)
+    assert sorted(relay.recipients) == sorted(address(number) for number in range(1, 121))
+    assert counts(database, digest_id) == ledger.Counts(120, 0, 120, 0, 0, 0, 0, 0)
 
 
 def test_a_fault_in_the_loop_loses_no_outcome(

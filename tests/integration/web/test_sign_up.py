@@ -21,7 +21,7 @@ from mailer.models import (
     SuppressionReason,
     Wording,
 )
-from mailer.permission.rule import notice_may_be_mailed
+from mailer.permission.rule import forgiven_before, notice_may_be_mailed
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
@@ -35,7 +35,7 @@ def queued(database: Database, address: str | None = None) -> list[Notice]:
     """The notices that a worker would send now."""
     with database.read() as session:
         statement = select(Notice).where(
-            Notice.status == DeliveryStatus.QUEUED, notice_may_be_mailed(NOW)
+            Notice.status == DeliveryStatus.QUEUED, notice_may_be_mailed(forgiven_before(NOW))
         )
         if address is not None:
             statement = statement.where(Notice.address == address)
