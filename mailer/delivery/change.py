@@ -32,6 +32,9 @@ class RowId(NamedTuple):
     table: Table
     id: int
 
+    def __str__(self) -> str:
+        return f"{self.table.__tablename__} {self.id}"
+
 
 class Claim(NamedTuple):
     """A row that this worker holds. `first_attempt_at` dates the mail, at every attempt the same."""

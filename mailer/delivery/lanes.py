@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from mailer import failpoint
+from mailer.delivery.change import RowId
 from mailer.delivery.conversation import Closed, Event, Step
 from mailer.delivery.mail import Letter
 from mailer.delivery.outcome import Lost
@@ -55,6 +56,11 @@ class Lane:
     def step(self) -> Step | None:
         """The step whose reply is awaited."""
         return self.connection.conversation.step
+
+    @property
+    def rows(self) -> list[RowId]:
+        """The ledger's rows of all the mails that it has in hand."""
+        return [letter.claim.row for letter in (self.letter, self.behind) if letter]
 
     @property
     def awaits_dot(self) -> bool:

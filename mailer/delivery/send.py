@@ -1,6 +1,6 @@
-"""The send loop: one thread turns over all connections and owns every transaction of a sender.
+"""The send loop: one thread turns over all connections of a sender.
 
-A turn reads what the relay said, then commits "outcomes of these, starts of those" in one small
+A turn reads what the relay said, then has "outcomes of these, starts of those" committed in one small
 transaction, and only then lets the final dots go. It decides nothing: verdicts, waits and permission
 come from elsewhere. Nothing may raise between a 250 and its record.
 """
@@ -13,15 +13,10 @@ import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import ledger
 from mailer.delivery.attempt import concluded
 from mailer.delivery.change import Outcome, RowId
 from mailer.delivery.conversation import Answered, Closed, Event, Step
@@ -32,11 +27,9 @@ from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import RelayConfig, Unopened, connect
 from mailer.delivery.reply import Reply
 from mailer.delivery.retry import Random, Rest, RetryPlan
+from mailer.delivery.stock import Stock
 
 log = logging.getLogger(__name__)
-
-LOOK_SECONDS = 1.0
-"""How often an idle sender looks whether anything waits; in this process `wake` is quicker."""
 
 IDLE_SECONDS = 10.0
 """How long a connection is kept without a mail."""
@@ -46,11 +39,6 @@ DRAIN_SECONDS = 25.0
 
 LAST_RECORD_SECONDS = 3.0
 """How long it is tried to record the last outcomes after that."""
-
-STOCK_ROWS = 100
-"""How many rows are claimed ahead, at least: a claim costs little more for many than for one."""
-
-DATABASE_PAUSE_SECONDS = 0.5
 
 FAULT_PAUSE_SECONDS = 1.0
 """How long the loop rests after a fault of ours, which may be there again at the next turn."""
@@ -94,7 +82,6 @@ class Sender:
         random: Random = random.random,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._database = database
         self._config = config
         self._composer = composer
         self._wall = times.wall
@@ -112,18 +99,19 @@ class Sender:
             resend=config.resend,
             on_recovery=self.wake,
         )
-        self._stock: deque[Letter] = deque()
-        self._outcomes: list[Outcome] = []
-        self._given_back: list[RowId] = []
+        self._stock = Stock(
+            database,
+            composer,
+            self._pulse,
+            times,
+            least=config.connections,
+            begun=lambda: [row for lane in self._lanes for row in lane.rows],
+        )
         self._rest = Rest(random)
-        self._settle_after = 0.0
-        self._look_after = 0.0
-        self._hungry = True
-        self._database_fails = False
 
     def wake(self) -> None:
         """Look for work at once; from any thread."""
-        self._look_after = 0.0
+        self._stock.look_soon()
         self._lanes.wake()
 
     def run(self, stop: threading.Event) -> None:
@@ -140,7 +128,7 @@ class Sender:
             self._drain()
         finally:
             self._lanes.close()
-            self._pulse.stop(close=self._give_everything_back())
+            self._pulse.stop(close=self._stock.close())
 
     def _turn_or_log(self, *, claiming: bool) -> bool:
         """One turn of the loop; False where a fault of ours ended it."""
@@ -155,7 +143,8 @@ class Sender:
         return True
 
     def _turn(self, *, claiming: bool) -> None:
-        happened = self._lanes.wait(self._patience())
+        in_need = self._may_claim and not self._lanes.busy
+        happened = self._lanes.wait(self._stock.patience(in_need=in_need))
         while happened:
             for lane, event in happened:
                 self._take(lane, event)
@@ -164,20 +153,18 @@ class Sender:
         for failure in self._lanes.opened():
             self._on_unopened(failure)
         if claiming:
-            self._look()
+            if self._may_claim:
+                self._stock.look()
             self._begin()
         self._settle(claiming=claiming)
         if claiming:
             self._begin()
 
-    def _patience(self) -> float:
+    @property
+    def _may_claim(self) -> bool:
+        """Whether the relay would be given what is claimed now."""
         now = self._monotonic()
-        if self._outcomes or self._given_back or (self._wanted() and not self._lanes.busy):
-            return max(0.0, self._settle_after - now)
-        if self._hungry:
-            # There is work enough; a reply of the relay or a pause that ends is what we wait for.
-            return LOOK_SECONDS
-        return min(max(0.0, self._look_after - now), LOOK_SECONDS)
+        return self._rest.may_begin(now) and (len(self._lanes) > 0 or self._rest.may_open(now))
 
     # What the relay said.
 
@@ -201,7 +188,7 @@ class Sender:
         lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
         if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
             # It had closed the idle connection, and we did not know yet.
-            self._stock.appendleft(lane.letter)
+            self._stock.put_back(lane.letter)
             lane.letter = None
             return
         step = Step.DOT if lane.started else event.step or Step.MAIL
@@ -213,7 +200,7 @@ class Sender:
     def _put_back_what_is_behind(self, lane: Lane) -> None:
         # The relay has been told whom it is for, and nothing of what it says.
         if lane.behind is not None:
-            self._stock.appendleft(lane.behind)
+            self._stock.put_back(lane.behind)
             lane.behind = None
 
     def _conclude(
@@ -225,10 +212,10 @@ class Sender:
         if letter is None:
             return
         if found.delivery is OnDelivery.RELEASE and not started:
-            self._stock.appendleft(letter)
+            self._stock.put_back(letter)
         else:
             code = reply.code if reply else None
-            self._outcomes.append(
+            self._stock.conclude(
                 self._outcome(letter, step, found, code, reply.text if reply else reason)
             )
         if found.run in (OnRun.BACK_OFF, OnRun.STOP):
@@ -271,7 +258,7 @@ class Sender:
     def _begin(self) -> None:
         now = self._monotonic()
         if not self._rest.may_begin(now):
-            self._give_back_stock()
+            self._stock.give_back()
             return
         free = deque(self._lanes.free)
         while self._stock and free:
@@ -290,99 +277,36 @@ class Sender:
             wanted = min(wanted, 1) if self._rest.failures else wanted
             self._lanes.open(wanted - self._lanes.opening)
         elif not len(self._lanes):
-            self._give_back_stock()
+            self._stock.give_back()
 
     def _hand_over(self, lane: Lane) -> Letter | None:
         """Begin the next mail that can be sent at all, if any waits; the caller flushes."""
         conversation = lane.connection.conversation
         while self._stock:
-            letter = self._stock.popleft()
+            letter = self._stock.take()
             made = self._composer.for_relay(letter, conversation.capabilities)
             if not isinstance(made, Unsendable):
                 conversation.begin(*made)
                 return letter
-            self._outcomes.append(self._outcome(letter, "compose", UNSENDABLE, None, made.reason))
+            self._stock.conclude(self._outcome(letter, "compose", UNSENDABLE, None, made.reason))
         return None
-
-    def _give_back_stock(self) -> None:
-        self._given_back += [letter.claim.row for letter in self._stock]
-        self._stock.clear()
 
     # The ledger.
 
-    def _look(self) -> None:
-        now = self._monotonic()
-        if self._hungry or now < self._look_after or not self._rest.may_begin(now):
-            return
-        self._look_after = now + LOOK_SECONDS
-        try:
-            with self._database.read() as session:
-                self._hungry = ledger.work_waits(session, self._wall())
-        except SQLAlchemyError as error:
-            self._on_database_fault(error)
-
-    def _wanted(self) -> int:
-        """How many rows to claim now."""
-        enough = len(self._stock) >= self._config.connections
-        if enough or not self._hungry or not self._rest.may_begin(self._monotonic()):
-            return 0
-        # Whoever may be held for dead by others claims nothing.
-        if not self._pulse.alive:
-            return 0
-        return max(2 * self._config.connections, STOCK_ROWS) - len(self._stock)
-
     def _settle(self, *, claiming: bool) -> None:
         """Commit what happened and what starts, then let the granted final dots go."""
-        if self._monotonic() < self._settle_after:
-            return
         # Whoever may be held for dead by others starts nothing.
         alive = self._pulse.alive
         starts = [lane for lane in self._lanes if alive and lane.awaits_dot]
-        wanted = self._wanted() if claiming else 0
-        if not (self._outcomes or self._given_back or starts or wanted):
-            return
-        now = self._wall()
-        worker_id = self._pulse.worker_id
         rows = [lane.letter.claim.row for lane in starts if lane.letter]
-        try:
-            with self._database.write() as session:
-                if self._database_fails:
-                    # A commit whose answer was lost may have claimed rows that we know nothing of.
-                    ledger.release(session, worker_id, but=self._in_hand())
-                ledger.release(session, worker_id, self._given_back)
-                granted = ledger.start(session, worker_id, rows, now)
-                ledger.record(session, self._outcomes, now)
-                letters = self._claim(session, worker_id, wanted, now) if wanted else []
-        except SQLAlchemyError as error:
-            self._on_database_fault(error)
+        granted = self._stock.settle(rows, claiming=claiming and self._may_claim)
+        if granted is None:
             return
-        self._database_fails = False
-        if self._outcomes and not self._stock and not letters:
-            # That may have been the last mail of its digest.
-            self._look_after = 0.0
-        self._outcomes.clear()
-        self._given_back.clear()
-        self._stock.extend(letters)
-        if letters:
-            failpoint.reach("worker.after-claim")
         if granted:
             failpoint.reach("worker.after-start-commit")
         self._let_go(starts, granted, claiming=claiming)
 
-    def _in_hand(self) -> list[RowId]:
-        """The rows of all that is not yet entered as done with."""
-        begun = [letter for lane in self._lanes for letter in (lane.letter, lane.behind) if letter]
-        rows = [letter.claim.row for letter in (*self._stock, *begun)]
-        return rows + [outcome.row for outcome in self._outcomes]
-
-    def _claim(self, session: Session, worker_id: int, wanted: int, now: datetime) -> list[Letter]:
-        claims, skipped = ledger.claim(session, worker_id, wanted, now)
-        self._hungry = len(claims) + skipped >= wanted
-        if not claims and not skipped:
-            ledger.finish_digests(session, now)
-        return self._composer.load(session, claims)
-
-    def _let_go(self, starts: list[Lane], granted: set[RowId], *, claiming: bool) -> None:
+    def _let_go(self, starts: list[Lane], granted: frozenset[RowId], *, claiming: bool) -> None:
         """Send the final dot of what was granted; what was not goes no further."""
         for lane in starts:
             if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
@@ -406,16 +330,15 @@ class Sender:
             lane.behind = self._hand_over(lane)
 
     def _abandon(self, lane: Lane) -> None:
-        # Whatever stopped it may stop all that is claimed: the next claim looks again.
-        self._give_back_stock()
         # The relay has all but the dot: only closing keeps it from taking the mail.
         self._lanes.drop(lane)
         if lane.letter is None:
             return
-        self._given_back.append(lane.letter.claim.row)
+        # Whatever stopped it may stop all that is claimed: the next claim asks again.
+        self._stock.give_back(lane.letter.claim.row)
         # The row may say `sending`: our own commit went through although its answer was lost, or
         # the lease ran out since. No dot was sent, so it is not in doubt.
-        self._outcomes.append(
+        self._stock.conclude(
             self._outcome(
                 lane.letter,
                 Step.BLOCK,
@@ -425,51 +348,23 @@ class Sender:
             )
         )
 
-    def _on_database_fault(self, error: SQLAlchemyError) -> None:
-        # Outcomes are kept, and as nothing can be committed nothing more starts. The next commit that
-        # goes through also gives back what nobody knows of.
-        self._hungry = True
-        self._settle_after = self._look_after = self._monotonic() + DATABASE_PAUSE_SECONDS
-        if not self._database_fails:
-            log.error(
-                "the database cannot be used (%s); nothing is sent until it can, and %d outcomes are kept",
-                kept(str(error).partition("\n")[0]),
-                len(self._outcomes),
-            )
-        self._database_fails = True
-
     # The end.
 
     def _drain(self) -> None:
         """Let finish what is on its way, and record the rest as in doubt."""
         until = self._monotonic() + DRAIN_SECONDS
-        self._give_back_stock()
+        self._stock.give_back()
         while self._lanes.busy and self._monotonic() < until:
             self._turn_or_log(claiming=False)
         for lane in self._lanes.busy:
             if lane.started and lane.letter:
-                log.warning("no answer before the end, in doubt: %s", _name(lane.letter.claim.row))
+                log.warning("no answer before the end, in doubt: %s", lane.letter.claim.row)
             self._lose(
                 lane, Closed(lane.step, None, "the worker stopped before the relay answered")
             )
         for lane in self._lanes.free:
             self._lanes.leave(lane)
-        self._give_back_stock()
+        self._stock.give_back()
         until = self._monotonic() + LAST_RECORD_SECONDS
-        while (self._outcomes or self._given_back) and self._monotonic() < until:
+        while self._stock.unsettled and self._monotonic() < until:
             self._turn_or_log(claiming=False)
-
-    def _give_everything_back(self) -> bool:
-        """Release what is still claimed; False where the ledger does not know all that happened."""
-        for outcome in self._outcomes:
-            log.error("the outcome could not be recorded: %s", _name(outcome.row))
-        try:
-            with self._database.write() as session:
-                ledger.release(session, self._pulse.worker_id)
-        except SQLAlchemyError:
-            return False
-        return not self._outcomes
-
-
-def _name(row: RowId) -> str:
-    return f"{row.table.__tablename__} {row.id}"

@@ -6,7 +6,7 @@ import pytest
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import retry, send
+from mailer.delivery import retry, stock
 from mailer.delivery.mail import Composer
 from mailer.delivery.send import Sender
 from mailer.templating import Templates
@@ -17,7 +17,7 @@ from tests.sending import BASE_URL, config
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Senders look for work, and for a relay that failed, ten times as often as in real life."""
-    monkeypatch.setattr(send, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(stock, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.1)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import ledger, send
+from mailer.delivery import ledger, send, stock
 from mailer.delivery.mail import Composer, Letter
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.retry import RetryPlan
@@ -190,9 +190,9 @@ def test_what_is_queued_later_is_found_at_once_when_the_sender_is_woken(
     make_sender: MakeSender,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(send, "LOOK_SECONDS", 1000.0)
+    monkeypatch.setattr(stock, "LOOK_SECONDS", 1000.0)
     with receiver() as relay, sending(make_sender(relay.port)) as sender:
-        wait_until(lambda: not sender._hungry)
+        wait_until(lambda: not sender._stock.hungry)
         with database.write() as session:
             factories.notice(session, keys)
         sender.wake()
@@ -203,7 +203,7 @@ def test_what_is_queued_by_others_is_found_within_seconds(
     database: Database, keys: Keys, make_sender: MakeSender
 ) -> None:
     with receiver() as relay, sending(make_sender(relay.port)) as sender:
-        wait_until(lambda: not sender._hungry)
+        wait_until(lambda: not sender._stock.hungry)
         with database.write() as session:
             factories.notice(session, keys)
         wait_until(lambda: relay.mails, 5)
