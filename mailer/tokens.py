@@ -113,4 +113,5 @@ class Keys:
 
 
 def _tag(key: bytes, domain: bytes, data: bytes) -> bytes:
-    return hmac.new(key, domain + b"\0" + data, hashlib.sha256).digest()[:_TAG_BYTES]
+    # In one call: three of these are made for each mail.
+    return hmac.digest(key, domain + b"\0" + data, "sha256")[:_TAG_BYTES]

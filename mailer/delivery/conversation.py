@@ -6,6 +6,7 @@ offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, behind the la
 """
 
 import base64
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ class Credentials:
     password: str = field(repr=False)
 
 
+# A quoted local part may hold a blank or "<", and we refuse those too: nothing that ends the path early,
+# and no CR or LF, may ever stand inside a command.
+_INSIDE_A_PATH = re.compile("[^\\x00-\\x20<>\\x7f-\\x9f]+")
+
+
 @dataclass(frozen=True)
 class Envelope:
     """From whom and to whom, as the relay is told. Domains are A-labels.
@@ -57,11 +63,7 @@ class Envelope:
 
     def __post_init__(self) -> None:
         for address in (self.sender, self.recipient):
-            # A quoted local part may hold a blank or "<", and we refuse those too: nothing that
-            # ends the path early, and no CR or LF, may ever stand inside a command.
-            if "@" not in address or any(
-                char <= " " or char in "<>" or "\x7f" <= char <= "\x9f" for char in address
-            ):
+            if "@" not in address or not _INSIDE_A_PATH.fullmatch(address):
                 raise BadAddress("this address cannot be written in an SMTP command")
 
     @property

@@ -118,6 +118,7 @@ class Composer:
             raise BadMessage(frozen.fault)
         sender = wire_address(frozen.content.from_address)
         table, row_id = claim.row
+        fields = {name: self._field(letter, name) for name in frozen.mail.fields}
         data = frozen.mail.render(
             to=letter.address,
             message_id=self._keys.message_id(
@@ -126,12 +127,14 @@ class Composer:
             date=claim.first_attempt_at,
             headers=(
                 reader_headers(
-                    delivery_id=row_id, unsubscribe_url=self._link(letter, Purpose.UNSUBSCRIBE)
+                    delivery_id=row_id,
+                    unsubscribe_url=fields.get(ReaderField.UNSUBSCRIBE)
+                    or self._link(letter, Purpose.UNSUBSCRIBE),
                 )
                 if table is Delivery
                 else ()
             ),
-            fields={name: self._field(letter, name) for name in frozen.mail.fields},
+            fields=fields,
             utf8=utf8,
         )
         return Envelope(sender, wire_address(letter.address, utf8=utf8)), data

@@ -10,6 +10,7 @@ import string
 import unicodedata
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from mailer import address
 from mailer.errors import BadAddress, BadMessage, NeedsSmtputf8
@@ -95,6 +96,7 @@ def mailbox_line(name: str, display_name: str, addr_spec: str) -> bytes:
     return fold(f"{name}: {phrase(display_name)} <{wire_address(addr_spec)}>")
 
 
+@lru_cache(maxsize=64)
 def date_line(date: datetime) -> bytes:
     """The Date header, in UTC as +0000: -0000 would say that the zone is not known (RFC 5322 3.3)."""
     return b"Date: %s\r\n" % format_datetime(date.astimezone(UTC)).encode("ascii")
