@@ -40,6 +40,7 @@ from mailer.delivery.change import (
     claiming,
     is_in,
     recording,
+    recording_together,
     releasing,
     starting,
 )
@@ -134,21 +135,24 @@ def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None
         groups.setdefault((outcome.row.table, outcome.status), []).append(outcome)
     connection = session.connection()
     for (table, status), group in groups.items():
-        connection.execute(
-            recording(table, status),
-            [
-                {
-                    "row_id": outcome.row.id,
-                    "holder": outcome.worker_id,
-                    "at": now,
-                    "its_step": outcome.step,
-                    "its_code": outcome.code,
-                    "its_reply": outcome.reply,
-                    "again_at": outcome.next_attempt_at,
-                }
-                for outcome in group
-            ],
-        )
+        entries = [
+            {
+                "row_id": outcome.row.id,
+                "holder": outcome.worker_id,
+                "its_step": outcome.step,
+                "its_code": outcome.code,
+                "its_reply": outcome.reply,
+                "again_at": outcome.next_attempt_at,
+            }
+            for outcome in group
+        ]
+        if connection.dialect.name == "postgresql":
+            lists = {name: [entry[name] for entry in entries] for name in entries[0]}
+            connection.execute(recording_together(table, status), {"at": now, **lists})
+        else:
+            connection.execute(
+                recording(table, status), [{"at": now, **entry} for entry in entries]
+            )
         if status is DeliveryStatus.UNKNOWN:
             for outcome in group:
                 if outcome.next_attempt_at is not None:
