@@ -54,6 +54,7 @@ class Stock:
         begun: Callable[[], list[RowId]],
     ) -> None:
         self._database = database
+        self._writer = database.writer()
         self._composer = composer
         self._pulse = pulse
         self._wall = times.wall
@@ -145,7 +146,7 @@ class Stock:
         now = self._wall()
         worker_id = self._pulse.worker_id
         try:
-            with self._database.write() as session:
+            with self._writer.write() as session:
                 if self._fails:
                     # A commit whose answer was lost may have claimed rows that we know nothing of.
                     ledger.release(session, worker_id, but=self._in_hand())
@@ -197,8 +198,9 @@ class Stock:
         for outcome in self._outcomes:
             log.error("the outcome could not be recorded: %s", outcome.row)
         try:
-            with self._database.write() as session:
+            with self._writer.write() as session:
                 ledger.release(session, self._pulse.worker_id)
+            self._writer.close()
         except SQLAlchemyError:
             return False
         return not self._outcomes

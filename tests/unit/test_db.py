@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
-from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError, StatementError
 
 from mailer.db import Database, FifoLock, explain
 from mailer.errors import DatabaseUnavailable, SchemaError, SettingsError
@@ -178,3 +178,32 @@ def test_an_error_shows_no_value_of_a_row(database: Database) -> None:
     with pytest.raises(DatabaseError) as caught, database.write() as session:
         session.execute(text("INSERT INTO nothing VALUES (:name)"), {"name": "Anna Reader"})
     assert "Anna" not in str(caught.value)
+
+
+def test_a_writer_commits_what_ends_well_and_nothing_else(database: Database) -> None:
+    writer = database.writer()
+    with writer.write() as session:
+        factories.newsletter(session, slug="kept")
+    with pytest.raises(RuntimeError), writer.write() as session:
+        factories.newsletter(session, slug="dropped")
+        raise RuntimeError
+    with writer.write() as session:
+        assert session.scalars(select(Newsletter.slug)).all() == ["kept"]
+    writer.close()
+
+
+def test_a_writer_keeps_its_connection_until_it_is_lost(database: Database) -> None:
+    writer = database.writer()
+    used = []
+    for _ in range(2):
+        with writer.write() as session:
+            used.append(session.connection().connection.dbapi_connection)
+    assert used[0] is used[1] is not None
+    used[0].close()
+    with pytest.raises(SQLAlchemyError), writer.write() as session:
+        session.execute(select(Newsletter.id))
+    with writer.write() as session:
+        factories.newsletter(session, slug="after")
+    with database.read() as session:
+        assert session.scalars(select(Newsletter.slug)).all() == ["after"]
+    writer.close()
