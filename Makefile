@@ -3,7 +3,7 @@
 .PHONY: help setup demo test check bench mutants docs packages
 
 PYTHON := .venv/bin/python
-PYTEST ?= -n auto
+PYTEST ?= -n auto --dist worksteal
 ENVIRONMENT := .venv/installed
 
 help: ## List the targets
