@@ -238,13 +238,13 @@ def test_a_newer_schema_is_refused_and_never_upgraded(database: Database, keys: 
 def test_an_empty_database_is_refused(empty: Database, keys: Keys) -> None:
     if empty.is_sqlite:
         Path(empty.url.database or "").touch()
-    with pytest.raises(SchemaError, match="mailer init"):
+    with pytest.raises(SchemaError, match="mailer db upgrade"):
         schema.check(empty, keys.fingerprint())
 
 
 def test_a_missing_file_is_refused_and_not_made(fast_folder: Path, keys: Keys) -> None:
     path = fast_folder / "nothing.db"
-    with pytest.raises(SchemaError, match="mailer init"):
+    with pytest.raises(SchemaError, match="mailer db upgrade"):
         schema.check(Database(f"sqlite:///{path}"), keys.fingerprint())
     assert not path.exists()
 
