@@ -5,21 +5,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.errors import ExpiredToken
-from mailer.subscriptions.confirm import SignupState, SignupView, not_me, read_signup
+from mailer.subscriptions.confirm import SignupState, SignupView, not_me
 from mailer.tokens import Purpose
+from mailer.web.signup_link import signup_behind
 from mailer.web.site import Site, site_of
 
 
 def show(request: Request) -> Response:
     """The page with the button; changes nothing."""
-    site = site_of(request)
-    try:
-        public_id = site.public_id(request, Purpose.NOT_ME)
-    except ExpiredToken:
-        return _answer(site, None)
-    with site.app.database.read() as session:
-        view = read_signup(session, site.app.publisher, public_id, now=site.app.times.wall())
-    return _answer(site, view)
+    return _answer(site_of(request), signup_behind(request, Purpose.NOT_ME))
 
 
 async def act(request: Request) -> Response:
