@@ -19,7 +19,7 @@ from mailer.models.digest import (
     FrozenContent,
 )
 from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry
-from mailer.models.installation import Installation, Worker, WorkerRole
+from mailer.models.installation import Installation, Pace, Tally, Worker, WorkerRole
 from mailer.models.newsletter import (
     Newsletter,
     NewsletterArticle,
@@ -55,6 +55,7 @@ __all__ = [
     "NewsletterFeedCategory",
     "Notice",
     "NoticeKind",
+    "Pace",
     "Schedule",
     "ScheduleKind",
     "Signup",
@@ -63,6 +64,7 @@ __all__ = [
     "Subscription",
     "Suppression",
     "SuppressionReason",
+    "Tally",
     "Wording",
     "Worker",
     "WorkerRole",

@@ -58,12 +58,13 @@ class LedgerColumns:
 
     `worker_id` holds the row while it is claimed or sending. `in_doubt` counts how often it ended in
     doubt. `first_attempt_at` fixes the Date header. `code`, `reply` and `step` are the relay's last word,
-    with the address taken out.
+    with the address taken out. `crashes` counts how often a worker died while it made this mail.
     """
 
     status: Mapped[DeliveryStatus] = mapped_column(default=DeliveryStatus.QUEUED)
     attempts: Mapped[int] = mapped_column(default=0)
     in_doubt: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
     next_attempt_at: Mapped[datetime]
     first_attempt_at: Mapped[datetime | None]
     outcome_at: Mapped[datetime | None]
@@ -90,8 +91,10 @@ class Delivery(LedgerColumns, Base):
         # Grouping readers by what they had walks this index in order.
         Index(None, "subscriber_id", "edition_id", "status"),
         Index(None, "digest_id", "status"),
+        # By digest first: one that is paused must not stand in the way of the others' rows.
         Index(
             "ix_delivery_waiting",
+            "digest_id",
             "next_attempt_at",
             "id",
             sqlite_where=_WAITING,
@@ -115,6 +118,7 @@ class NoticeKind(StrEnum):
     ALREADY = "already"
     PREFERENCES = "preferences"
     TEST = "test"
+    ALERT = "alert"
 
 
 class Notice(FrozenContent, LedgerColumns, Base):

@@ -1,9 +1,9 @@
-"""The installation's one row, and the processes that work for it."""
+"""The installation's one row, the processes that work for it, and what they share and count."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, PrimaryKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey
@@ -33,7 +33,8 @@ class Worker(Base):
     """A running process that sends or builds.
 
     `beat` grows while it lives. Others hold it for dead when they have watched it stand still for the
-    lease, by their own monotonic clock: no wall clock decides. `heartbeat_at` is for people to read.
+    lease, by their own monotonic clock: no wall clock decides. `heartbeat_at`, `connections` (to the relay)
+    and `note` (why it sends nothing now, if it does not) are for people to read.
     """
 
     __tablename__ = "worker"
@@ -46,3 +47,34 @@ class Worker(Base):
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None] = mapped_column(index=True)
+    connections: Mapped[int] = mapped_column(default=0, server_default="0")
+    note: Mapped[LongText | None]
+
+
+class Tally(Base):
+    """How many attempts of one worker came to one outcome, for one reason.
+
+    For figures only: what a worker counted since its last heartbeat is lost with it.
+    """
+
+    __tablename__ = "tally"
+    __table_args__ = (PrimaryKeyConstraint("worker_id", "outcome", "reason"),)
+
+    worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"))
+    outcome: Mapped[str]
+    reason: Mapped[str]
+    number: Mapped[int]
+
+
+class Pace(Base):
+    """The one bucket of tokens from which all workers pay for the mails that they claim.
+
+    `filled_at` is on the database's clock.
+    """
+
+    __tablename__ = "pace"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[PrimaryKey]
+    tokens: Mapped[float]
+    filled_at: Mapped[datetime]

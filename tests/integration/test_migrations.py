@@ -24,6 +24,8 @@ from mailer.models import (
     FeedEntry,
     Installation,
     NewsletterFeedCategory,
+    Pace,
+    Tally,
 )
 from mailer.operations import schema
 from mailer.tokens import Keys
@@ -62,8 +64,11 @@ def fill(database: Database, keys: Keys) -> None:
         factories.consent_event(session, keys)
         factories.suppression(session, keys)
         subscription.first_digest_id = digest.id
+        sender = factories.worker(session)
         session.add_all(
             [
+                Pace(id=1, tokens=0.0, filled_at=NOW),
+                Tally(worker_id=sender.id, outcome="failed", reason="policy", number=1),
                 ArticleCategory(article_id=article.id, category="sport"),
                 Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
                 FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
