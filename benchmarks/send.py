@@ -22,7 +22,7 @@ from sqlalchemy import insert, select, text
 
 from mailer.clock import Times
 from mailer.db import Base, Database
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.delivery.change import Claim, RowId
 from mailer.delivery.mail import Composer
 from mailer.delivery.relay import RelayConfig
@@ -110,7 +110,7 @@ def loop(database: Database, digest_id: int, connections: int) -> float:
             times=Times(),
         )
         with database.read() as session:
-            assert ledger.counts(session, digest_id).pending == READERS
+            assert running.counts(session, digest_id).pending == READERS
         stop = threading.Event()
         thread = threading.Thread(target=sender.run, args=(stop,))
         start = time.perf_counter()
@@ -126,7 +126,7 @@ def loop(database: Database, digest_id: int, connections: int) -> float:
         sender.wake()
         thread.join()
     with database.read() as session:
-        assert ledger.counts(session, digest_id).sent == READERS
+        assert running.counts(session, digest_id).sent == READERS
     return READERS / took
 
 

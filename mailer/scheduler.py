@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from mailer.app import App
 from mailer.clock import utc_now
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.digests import timetable
 from mailer.digests.build import Builder
 from mailer.digests.render import edition_renderer
@@ -227,7 +227,7 @@ class Scheduler:
 
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:
-            ledger.finish_digests(session, self._app.times.wall())
+            running.finish_digests(session, self._app.times.wall())
 
     def _purge(self) -> None:
         self._carefully("expired sign-ups", self._purge_signups)

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailer.app import App
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.delivery.conversation import Credentials, Step
-from mailer.delivery.ledger import Counts
 from mailer.delivery.mail import Composer
 from mailer.delivery.relay import RelayConfig, Tls
 from mailer.delivery.retry import RetryPlan
+from mailer.delivery.running import Counts
 from mailer.delivery.send import SendConfig, Sender
 from mailer.errors import Refused
 from mailer.models import Digest, DigestStatus, Installation
@@ -117,7 +117,7 @@ def send_until(app: App, digest_id: int, progress: Callable[[Counts], None]) -> 
             with app.database.read() as session:
                 paused = session.scalar(select(Installation.paused_at))
                 status = session.scalar(select(Digest.status).where(Digest.id == digest_id))
-                counts = ledger.counts(session, digest_id)
+                counts = running.counts(session, digest_id)
             progress(counts)
             if status not in (DigestStatus.BUILDING, DigestStatus.SENDING):
                 return counts

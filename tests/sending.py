@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import SendConfig, Sender
@@ -73,6 +73,6 @@ def is_sent(database: Database, digest_id: int) -> bool:
         return found is DigestStatus.SENT
 
 
-def counts(database: Database, digest_id: int) -> ledger.Counts:
+def counts(database: Database, digest_id: int) -> running.Counts:
     with database.read() as session:
-        return ledger.counts(session, digest_id)
+        return running.counts(session, digest_id)

@@ -5,7 +5,6 @@ What the relay's words mean is decided in `mailer.delivery.outcome`; nothing her
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
@@ -14,19 +13,16 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
-    func,
     literal,
     null,
     or_,
     select,
-    update,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from mailer.db import UTCDateTime
 from mailer.delivery.change import (
-    CANCEL,
     DOUBT,
     HELD,
     RESEND,
@@ -53,7 +49,6 @@ from mailer.delivery.condition import (
     waits,
 )
 from mailer.models import (
-    PENDING,
     Delivery,
     DeliveryStatus,
     Digest,
@@ -64,20 +59,6 @@ from mailer.models import (
     Worker,
 )
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_not
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Where the deliveries of a digest stand; `in_doubt` adds up how often rows ended in doubt."""
-
-    total: int
-    pending: int
-    sent: int
-    failed: int
-    skipped: int
-    unknown: int
-    cancelled: int
-    in_doubt: int
 
 
 def work_waits(session: Session, now: datetime) -> bool:
@@ -220,78 +201,6 @@ def holders_that_stopped(session: Session) -> frozenset[int]:
     return frozenset(found)
 
 
-def cancel_digest(session: Session, digest_id: int, now: datetime) -> bool:
-    """Stop a digest for good. Mails that are on their way to the relay right now still arrive.
-
-    Returns:
-        False where it was sent, skipped or cancelled before.
-    """
-    found = session.scalar(
-        update(Digest)
-        .where(
-            Digest.id == digest_id,
-            Digest.status.in_(
-                (
-                    DigestStatus.SCHEDULED,
-                    DigestStatus.BUILDING,
-                    DigestStatus.SENDING,
-                    DigestStatus.PAUSED,
-                )
-            ),
-        )
-        .values(status=DigestStatus.CANCELLED, finished_at=now)
-        .returning(Digest.id)
-    )
-    if found is None:
-        return False
-    _cancel_rows(session, digest_id, now)
-    return True
-
-
-def finish_digests(session: Session, now: datetime) -> list[int]:
-    """Close every digest of which nothing will be sent any more; their ids.
-
-    A mail that the relay turned away while its digest was being cancelled is cancelled with it.
-    """
-    for digest_id in session.scalars(select(Digest.id).where(has_left_overs())).all():
-        _cancel_rows(session, digest_id, now)
-    return list(
-        session.scalars(
-            update(Digest)
-            .where(is_finished())
-            .values(status=DigestStatus.SENT, finished_at=now)
-            .returning(Digest.id)
-            .execution_options(synchronize_session=False)
-        )
-    )
-
-
-def counts(session: Session, digest_id: int) -> Counts:
-    """Where the deliveries of this digest stand. `total` is the sum of all but `in_doubt`."""
-    found = {
-        status: (number, doubts)
-        for status, number, doubts in session.execute(
-            select(Delivery.status, func.count(), func.sum(Delivery.in_doubt))
-            .where(Delivery.digest_id == digest_id)
-            .group_by(Delivery.status)
-        )
-    }
-
-    def number(*statuses: DeliveryStatus) -> int:
-        return sum(found[status][0] for status in statuses if status in found)
-
-    return Counts(
-        total=number(*DeliveryStatus),
-        pending=number(*PENDING),
-        sent=number(DeliveryStatus.SENT),
-        failed=number(DeliveryStatus.FAILED),
-        skipped=number(DeliveryStatus.SKIPPED),
-        unknown=number(DeliveryStatus.UNKNOWN),
-        cancelled=number(DeliveryStatus.CANCELLED),
-        in_doubt=sum(int(doubts) for _, doubts in found.values()),
-    )
-
-
 def _take(
     session: Session,
     table: Table,
@@ -372,14 +281,6 @@ def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) 
         changing(RESEND, table)
         .where(table.id.in_(ids), table.in_doubt == 1)
         .values(worker_id=None, next_attempt_at=at)
-    )
-
-
-def _cancel_rows(session: Session, digest_id: int, now: datetime) -> None:
-    session.execute(
-        changing(CANCEL, Delivery)
-        .where(Delivery.digest_id == digest_id)
-        .values(worker_id=None, outcome_at=now)
     )
 
 

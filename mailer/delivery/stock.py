@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import ledger
+from mailer.delivery import ledger, running
 from mailer.delivery.change import Outcome, RowId
 from mailer.delivery.mail import Composer, Letter
 from mailer.delivery.outcome import kept
@@ -177,7 +177,7 @@ class Stock:
         claims, skipped = ledger.claim(session, worker_id, wanted, now)
         self.hungry = len(claims) + skipped >= wanted
         if not claims and not skipped:
-            ledger.finish_digests(session, now)
+            running.finish_digests(session, now)
         return self._composer.load(session, claims)
 
     def _on_database_fault(self, error: SQLAlchemyError) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.delivery import ledger
-from mailer.delivery.ledger import Counts
+from mailer.delivery import running
+from mailer.delivery.running import Counts
 from mailer.errors import NotFound
 from mailer.models import (
     Article,
@@ -118,7 +118,7 @@ def find(session: Session, digest_id: int) -> DigestSummary:
 
 def counts(session: Session, digest_id: int) -> Counts:
     """Where its deliveries stand."""
-    return ledger.counts(session, digest_id)
+    return running.counts(session, digest_id)
 
 
 def editions(session: Session, digest_id: int) -> list[EditionSummary]:

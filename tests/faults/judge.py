@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Subscriber
 from tests.processes import accepted
 
@@ -21,7 +21,7 @@ class Judgement:
     doubled_without_doubt: set[str]
     strangers: set[str]
     ids_per_delivery: int
-    counts: ledger.Counts
+    counts: running.Counts
     status: DigestStatus
 
     @property
@@ -46,7 +46,7 @@ def judge(database: Database, digest_id: int, file: Path) -> Judgement:
             .join(Delivery, Delivery.subscriber_id == Subscriber.id)
             .where(Delivery.digest_id == digest_id)
         ).all()
-        counts = ledger.counts(session, digest_id)
+        counts = running.counts(session, digest_id)
         status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
     shown = {
         address for address, status_, doubts in rows if status_ is DeliveryStatus.UNKNOWN and doubts

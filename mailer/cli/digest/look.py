@@ -8,7 +8,7 @@ import click
 
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import confirmed, json_option, opened, yes_option
-from mailer.delivery import ledger
+from mailer.delivery import running
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
@@ -83,7 +83,7 @@ def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
         if not confirmed(f"Cancel digest {digest_id}, {found.subject!r}?", yes=yes):
             raise Refused("nothing was cancelled")
         with app.database.write() as session:
-            done = ledger.cancel_digest(session, digest_id, app.times.wall())
+            done = running.cancel_digest(session, digest_id, app.times.wall())
         if not done:
             raise Refused(
                 f"digest {digest_id} is over ({found.status}); "

@@ -15,7 +15,7 @@ from mailer.models import Schedule
 
 if TYPE_CHECKING:
     from mailer.app import App
-    from mailer.delivery.ledger import Counts
+    from mailer.delivery.running import Counts
 
 
 @click.command

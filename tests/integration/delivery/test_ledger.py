@@ -9,7 +9,7 @@ from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.delivery import heartbeat, ledger
+from mailer.delivery import heartbeat, ledger, running
 from mailer.delivery.change import Outcome, RowId
 from mailer.models import (
     Delivery,
@@ -85,8 +85,8 @@ class House:
         self.session.refresh(row)
         return row
 
-    def counts(self) -> ledger.Counts:
-        return ledger.counts(self.session, self.digest.id)
+    def counts(self) -> running.Counts:
+        return running.counts(self.session, self.digest.id)
 
 
 def row_of(row: Delivery | Notice) -> RowId:
@@ -353,7 +353,7 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
     )
     assert [house.now(row).status for row in rows] == kinds
     assert all(row.reply == str(row.id) for row in rows)
-    assert house.counts() == ledger.Counts(8, 1, 3, 2, 0, 2, 0, 2)
+    assert house.counts() == running.Counts(8, 1, 3, 2, 0, 2, 0, 2)
 
 
 def test_an_outcome_of_a_row_that_others_took_over_is_nothing(house: House) -> None:
@@ -468,7 +468,7 @@ def test_cancelling_stops_what_has_not_started(house: House) -> None:
     house.claim()
     waiting = [house.delivery(), house.delivery(status=S.DEFERRED)]
     sent = house.delivery(status=S.SENT)
-    assert ledger.cancel_digest(house.session, house.digest.id, NOW)
+    assert running.cancel_digest(house.session, house.digest.id, NOW)
     assert house.now(house.digest).status is DigestStatus.CANCELLED  # type: ignore[arg-type]
     assert [house.now(row).status for row in (sending, claimed, *waiting, sent)] == [
         S.SENDING,
@@ -478,7 +478,7 @@ def test_cancelling_stops_what_has_not_started(house: House) -> None:
         S.SENT,
     ]
     assert house.start(claimed) == set()
-    assert not ledger.cancel_digest(house.session, house.digest.id, NOW)
+    assert not running.cancel_digest(house.session, house.digest.id, NOW)
 
 
 @pytest.mark.parametrize("status", [S.DEFERRED, S.UNKNOWN])
@@ -486,10 +486,10 @@ def test_what_was_on_its_way_when_its_digest_was_cancelled_is_not_tried_again(
     house: House, status: S
 ) -> None:
     row = house.started()
-    ledger.cancel_digest(house.session, house.digest.id, NOW)
+    running.cancel_digest(house.session, house.digest.id, NOW)
     house.record(row, status, next_attempt_at=LATER)
     assert ledger.work_waits(house.session, NOW)
-    assert ledger.finish_digests(house.session, NOW) == []
+    assert running.finish_digests(house.session, NOW) == []
     assert house.now(row).status is S.CANCELLED
     assert house.counts().pending == 0
 
@@ -498,7 +498,7 @@ def test_what_was_on_its_way_when_its_digest_was_cancelled_is_not_tried_again(
 def test_what_is_over_cannot_be_cancelled(house: House, status: DigestStatus) -> None:
     house.digest.status = status
     house.session.flush()
-    assert not ledger.cancel_digest(house.session, house.digest.id, NOW)
+    assert not running.cancel_digest(house.session, house.digest.id, NOW)
 
 
 @pytest.mark.parametrize("status", S)
@@ -508,8 +508,8 @@ def test_a_digest_is_finished_when_nothing_will_be_sent_any_more(house: House, s
     pending = status in (S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED)
     assert ledger.work_waits(house.session, NOW) is not pending
     expected = [] if pending else [house.digest.id]
-    assert ledger.finish_digests(house.session, NOW) == expected
-    assert ledger.finish_digests(house.session, NOW) == []
+    assert running.finish_digests(house.session, NOW) == expected
+    assert running.finish_digests(house.session, NOW) == []
     digest = house.now(house.digest)  # type: ignore[arg-type]
     assert digest.status is (DigestStatus.SENDING if pending else DigestStatus.SENT)
     assert digest.finished_at == (None if pending else NOW)
@@ -518,13 +518,13 @@ def test_a_digest_is_finished_when_nothing_will_be_sent_any_more(house: House, s
 def test_the_sums_add_up(house: House) -> None:
     for status in S:
         house.delivery(status=status, in_doubt=1)
-    assert house.counts() == ledger.Counts(
+    assert house.counts() == running.Counts(
         total=9, pending=4, sent=1, failed=1, skipped=1, unknown=1, cancelled=1, in_doubt=9
     )
 
 
 def test_a_digest_without_deliveries_counts_nothing(house: House) -> None:
-    assert house.counts() == ledger.Counts(0, 0, 0, 0, 0, 0, 0, 0)
+    assert house.counts() == running.Counts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 # The shape of the statements.
@@ -552,8 +552,8 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
                 house.record(row, status, next_attempt_at=LATER)
             ledger.release(session, house.worker)
             ledger.recover(session, [house.worker], resend=True, now=NOW)
-            ledger.cancel_digest(session, house.digest.id, NOW)
-            ledger.finish_digests(session, NOW)
+            running.cancel_digest(session, house.digest.id, NOW)
+            running.finish_digests(session, NOW)
         finally:
             event.remove(database.engine, "before_cursor_execute", note)
     assert len(seen) > 12

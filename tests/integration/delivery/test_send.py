@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import ledger, send, stock
+from mailer.delivery import ledger, running, send, stock
 from mailer.delivery.mail import Composer, Letter
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.retry import RetryPlan
@@ -222,7 +222,7 @@ def test_where_pipelining_is_offered_the_next_mail_begins_behind_the_final_dot(
     ):
         wait_until(lambda: is_sent(database, digest_id))
         assert not sender._lanes.busy
-    assert counts(database, digest_id) == ledger.Counts(21, 0, 21, 0, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(21, 0, 21, 0, 0, 0, 0, 0)
     assert relay.recipients == sorted(address(number) for number in range(1, 22))
     assert (relay.connections, relay.count("MAIL")) == (5, 21)
 
@@ -272,7 +272,7 @@ def test_refused_readers_among_overlapping_mails_fail_alone(
     here = threading.local()
     with receiver(pipelining(answer)) as relay, sending(make_sender(relay.port, connections=2)):
         wait_until(lambda: is_sent(database, digest_id))
-    assert counts(database, digest_id) == ledger.Counts(20, 0, 16, 4, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(20, 0, 16, 4, 0, 0, 0, 0)
     assert refused.isdisjoint(relay.recipients)
     assert (row(database, 7).step, row(database, 7).code) == ("rcpt", 550)
     assert relay.count("RSET") == 4
@@ -310,7 +310,7 @@ def test_one_reader_s_refusal_fails_that_reader_only(
     answer = at("RCPT", f"550 5.1.1 <{address(5)}>: unknown", reader=address(5))
     with receiver(answer) as relay, sending(make_sender(relay.port, connections=1)):
         wait_until(lambda: is_sent(database, digest_id))
-    assert counts(database, digest_id) == ledger.Counts(10, 0, 9, 1, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(10, 0, 9, 1, 0, 0, 0, 0)
     found = row(database, 5)
     assert (found.status, found.step, found.code) == (S.FAILED, "rcpt", 550)
     assert found.reply == "5.1.1 <***>: unknown"
@@ -652,7 +652,7 @@ def test_a_cancelled_digest_stops(database: Database, keys: Keys, make_sender: M
 
     def cancel() -> None:
         with database.write() as session:
-            ledger.cancel_digest(session, digest_id, NOW)
+            running.cancel_digest(session, digest_id, NOW)
 
     with (
         receiver(when("RCPT", address(3), cancel)) as relay,
@@ -697,7 +697,7 @@ def test_while_nothing_can_be_recorded_nothing_starts(
         broken.clear()
         wait_until(lambda: is_sent(database, digest_id))
     assert len(relay.mails) == 30
-    assert counts(database, digest_id) == ledger.Counts(30, 0, 30, 0, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(30, 0, 30, 0, 0, 0, 0, 0)
     assert caplog.text.count("the database cannot be used") == 1
 
 
@@ -724,7 +724,7 @@ def test_a_commit_whose_answer_is_lost_sends_nothing_twice(
         wait_until(lambda: is_sent(database, digest_id))
     assert lost
     assert len(relay.mails) == 10
-    assert counts(database, digest_id) == ledger.Counts(10, 0, 10, 0, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(10, 0, 10, 0, 0, 0, 0, 0)
 
 
 def test_claims_whose_answer_is_lost_are_sent_all_the_same(
@@ -751,7 +751,7 @@ def test_claims_whose_answer_is_lost_are_sent_all_the_same(
         wait_until(lambda: is_sent(database, digest_id))
     assert lost
     assert sorted(relay.recipients) == sorted(address(number) for number in range(1, 121))
-    assert counts(database, digest_id) == ledger.Counts(120, 0, 120, 0, 0, 0, 0, 0)
+    assert counts(database, digest_id) == running.Counts(120, 0, 120, 0, 0, 0, 0, 0)
 
 
 def test_a_fault_in_the_loop_loses_no_outcome(
