@@ -80,10 +80,15 @@ class LedgerColumns:
 
 _WAITING = text("status IN ('queued', 'deferred')")
 _HELD = text("status IN ('claimed', 'sending')")
+_IN_DOUBT = text("status = 'unknown' AND dropped_at IS NULL")
 
 
 class Delivery(LedgerColumns, Base):
-    """One edition to one subscriber: the ledger."""
+    """One edition to one subscriber: the ledger.
+
+    `dropped_at` is when staff decided that a row in doubt is left as it is: it stays `unknown`, counts as
+    had, and needs nobody any more.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -101,6 +106,13 @@ class Delivery(LedgerColumns, Base):
             postgresql_where=_WAITING,
         ),
         Index("ix_delivery_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
+        # Few rows, and asked for all the time: what needs somebody to decide.
+        Index(
+            "ix_delivery_in_doubt",
+            "digest_id",
+            sqlite_where=_IN_DOUBT,
+            postgresql_where=_IN_DOUBT,
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -109,6 +121,7 @@ class Delivery(LedgerColumns, Base):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), index=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"))
     subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"))
+    dropped_at: Mapped[datetime | None]
 
 
 class NoticeKind(StrEnum):
