@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,17 +61,24 @@ def environment(
     return others | own
 
 
-def start_worker(
-    database: Database, keys: Keys, port: int, log: Path, **settings: str
+def start_mailer(
+    database: Database,
+    keys: Keys,
+    port: int,
+    log: Path,
+    *roles: str,
+    program: Sequence[str] = ("-m", "mailer"),
+    **settings: str,
 ) -> subprocess.Popen[bytes]:
-    """`mailer run worker` in a session of its own, its log appended to `log`.
+    """`mailer run` of these roles in a session of its own, its log appended to `log`.
 
     Args:
+        program: what Python runs instead of the mailer.
         settings: more settings, such as `failpoint="worker.after-dot:3"`.
     """
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "mailer", "run", "worker"],
+            [sys.executable, *program, "run", *roles],
             cwd=log.parent,
             env=environment(database, keys, port, settings) | {"PYTHONPATH": str(ROOT)},
             stdout=out,
@@ -80,15 +87,30 @@ def start_worker(
         )
 
 
-@contextmanager
-def working(
+def start_worker(
     database: Database, keys: Keys, port: int, log: Path, **settings: str
+) -> subprocess.Popen[bytes]:
+    """As `start_mailer`, for a worker."""
+    return start_mailer(database, keys, port, log, "worker", **settings)
+
+
+@contextmanager
+def killed_in_the_end(
+    process: subprocess.Popen[bytes],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process that is killed at the end if it still runs."""
-    process = start_worker(database, keys, port, log, **settings)
+    """A process that is killed at the end if it still runs."""
     try:
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def working(
+    database: Database, keys: Keys, port: int, log: Path, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that is killed at the end if it still runs."""
+    with killed_in_the_end(start_worker(database, keys, port, log, **settings)) as process:
+        yield process
