@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.delivery.alert import Alerts
 from mailer.operations import schema
 from mailer.settings import Settings
 from mailer.subscriptions.limits import Limits, Rate
@@ -36,6 +37,17 @@ class App:
     def desk(self) -> Desk:
         """What it takes to write to somebody who asks."""
         return Desk(self.settings.base_url, self.keys, self.templates, secrets.token_bytes)
+
+    @property
+    def alerts(self) -> Alerts:
+        """What it takes to write to staff."""
+        return Alerts(
+            templates=self.templates,
+            keys=self.keys,
+            staff_address=self.settings.staff_address,
+            publisher=self.settings.publisher,
+            random=secrets.token_bytes,
+        )
 
     @property
     def terms(self) -> Terms:

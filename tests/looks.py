@@ -36,10 +36,28 @@ FIELDS = {
 }
 BASE_URL = "https://mail.gazette.example"
 TITLES = ("The Harbour Gazette", "Вечер {{7*7}} <b>")
-NOTICES: dict[NoticeKind, dict[str, object]] = {
+NOTICES: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.CONFIRMATION: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
     NoticeKind.ALREADY: {"titles": TITLES, "preferences_url": f"{BASE_URL}/preferences"},
     NoticeKind.PREFERENCES: {},
+    NoticeKind.ALERT: {
+        "at": "2026-11-24T06:00:00Z",
+        "reason": "<b>554</b> 5.7.1 we do not like this",
+        "digest": {
+            "id": 12,
+            "schedule": "gazette/morning",
+            "slot": "2026-11-24T07:00",
+            "sent": 20,
+            "pending": 3000,
+            "failed": 7,
+            "in_doubt": 1,
+        },
+        "commands": {
+            "show": "mailer digest show 12",
+            "resume": "mailer digest resume 12",
+            "cancel": "mailer digest cancel 12",
+        },
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""Notices: mails to one person about what that person did. Renders one, and queues one.
+"""Notices: mails to one person, about what that person did or must know. Renders one, and queues one.
 
 A notice says nothing that whoever caused it typed, and holds no link, only the words that stand for one.
 """
@@ -22,6 +22,7 @@ _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     },
     NoticeKind.ALREADY: {},
     NoticeKind.PREFERENCES: {"preferences_url": ReaderField.PREFERENCES},
+    NoticeKind.ALERT: {},
 }
 """The links that each kind may hold. A test copy has no template of its own: it is a digest."""
 
@@ -39,7 +40,8 @@ def render_notice(
     Args:
         context: what this kind tells, beside its links. For a confirmation `titles`, those of the
             newsletters that were asked for, and `expires_on`, the last day on which it can be
-            confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing.
+            confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing; for an
+            alert what `mailer.delivery.alert` found.
         random: gives that many random bytes.
 
     Raises:

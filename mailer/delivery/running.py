@@ -51,6 +51,18 @@ def resume_digest(session: Session, digest_id: int) -> bool:
     )
 
 
+def reopen_digest(session: Session, digest_id: int) -> bool:
+    """Make sure that what is queued in this digest now is sent, also where it was closed as sent.
+
+    Returns:
+        False where it was cancelled, or never sent.
+    """
+    sent = (DigestStatus.SENDING, DigestStatus.SENT)
+    if _move(session, digest_id, sent, status=DigestStatus.SENDING, finished_at=None):
+        return True
+    return _move(session, digest_id, (DigestStatus.PAUSED,), status=DigestStatus.PAUSED)
+
+
 def pause_sending(session: Session, reason: str, now: datetime) -> bool:
     """Begin no more mails at all, until staff resume; False where that is so already."""
     found = session.scalar(
@@ -88,10 +100,15 @@ def finish_digests(session: Session, now: datetime) -> list[int]:
     """
     for digest_id in session.scalars(select(Digest.id).where(has_left_overs())).all():
         _cancel_rows(session, digest_id, now)
+    # Held first, and then looked at again: staff may be queueing mails in doubt once more (PostgreSQL
+    # would judge by what this statement saw when it began).
+    ended = session.scalars(select(Digest.id).where(is_finished()).with_for_update()).all()
+    if not ended:
+        return []
     return list(
         session.scalars(
             update(Digest)
-            .where(is_finished())
+            .where(Digest.id.in_(ended), is_finished())
             .values(status=DigestStatus.SENT, finished_at=now)
             .returning(Digest.id)
             .execution_options(synchronize_session=False)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from mailer.address import Address
 from mailer.errors import SettingsError
 from mailer.settings import forms
 from mailer.settings.forms import Network, RelayUrl, Secret, SignupLimits
@@ -60,10 +61,12 @@ class Settings:
         forms.signup_limits, "address=3/24h,network=20/d,total=200/h"
     )
     signup_expiry: timedelta = _setting(forms.duration, "7d")
+    staff_address: Address | None = _setting(forms.mail_address, None)
     publisher: str | None = _setting(forms.line, None)
     privacy_url: str | None = _setting(forms.page_url, None)
     consent_retention: timedelta = _setting(forms.duration, "1095d")
     feed_interval: timedelta = _setting(forms.at_least("1m"), "15m")
+    metrics_token: Secret | None = _setting(forms.token, None)
     templates: Path | None = _setting(Path, None)
     log_level: str = _setting(forms.choice("debug", "info", "warning", "error"), "info")
     log_format: str = _setting(forms.choice("text", "json"), "text")
@@ -72,7 +75,7 @@ class Settings:
 
 
 _FIELDS: Final = {one.name: one for one in fields(Settings) if "parse" in one.metadata}
-_SECRET: Final = frozenset({"secret_key", "identity_key"})
+_SECRET: Final = frozenset({"secret_key", "identity_key", "metrics_token"})
 _MAY_HOLD_PASSWORDS: Final = frozenset({"database_url", "smtp_url"})
 
 

@@ -12,6 +12,10 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from mailer import address
+from mailer.address import Address
+from mailer.errors import BadAddress
+
 SMTP_TIMEOUTS: Final = {
     # RFC 5321 section 4.5.3.2; it names no value for connecting, TLS, AUTH, RSET and QUIT.
     "connect": 60,
@@ -188,6 +192,14 @@ def at_least(lowest: str) -> Callable[[str], timedelta]:
     return parse
 
 
+def mail_address(text: str) -> Address:
+    """One mail address."""
+    try:
+        return address.parse(text)
+    except BadAddress as error:
+        raise ValueError("must be one mail address such as desk@news.example") from error
+
+
 def yes_or_no(text: str) -> bool:
     """`true` or `false`."""
     return choice("true", "false")(text) == "true"
@@ -272,6 +284,17 @@ def key(text: str) -> Secret:
     if "," in text:
         raise ValueError("must be one key: it is never rotated")
     return keys(text)[0]
+
+
+def token(text: str) -> Secret:
+    """What a client shows as `Authorization: Bearer …` (RFC 6750 section 2.1).
+
+    Raises:
+        ValueError: no client could show it.
+    """
+    if not re.fullmatch(r"[a-zA-Z0-9._~+/-]+=*", text):
+        raise ValueError("must be letters, digits and any of -._~+/ such as `openssl rand -hex 32`")
+    return Secret(text)
 
 
 def relay(text: str) -> RelayUrl:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailer.address import Address
 from mailer.errors import SettingsError
 from mailer.settings import Settings, config_path, load
 from mailer.settings.forms import Rate, Secret
@@ -47,6 +48,8 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("embed_origins", "https://www.news.example", ("https://www.news.example",)),
         ("next_urls", "https://www.news.example/thanks?a=1", ("https://www.news.example/thanks?a=1",)),
         ("signup_expiry", "3d", timedelta(days=3)),
+        ("staff_address", " Desk@news.example", Address("Desk@news.example", "desk@news.example")),
+        ("staff_address", "", None),
         ("publisher", "Sampletown News", "Sampletown News"),
         ("publisher", "", None),
         ("privacy_url", "https://www.news.example/a#privacy", "https://www.news.example/a#privacy"),
@@ -97,6 +100,8 @@ def test_a_good_value_is_taken(name: str, text: str, value: object) -> None:
         ("give_up_after", "0s"),
         ("give_up_after", "999999999d"),
         ("on_unknown", "maybe"),
+        ("staff_address", "desk"),
+        ("staff_address", "desk@news.example, chief@news.example"),
         ("lease", "1s"),
         ("relay_signs_dkim", "yes"),
         ("host", ""),

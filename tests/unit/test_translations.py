@@ -67,9 +67,21 @@ def test_every_word_of_a_notice_is_translated(templates: Templates, kind: Notice
         context["titles"] = ["5555"]
     if kind is NoticeKind.PREFERENCES:
         context = {}
+    data: list[str] = []
+    if kind is NoticeKind.ALERT:
+        context |= {"reason": "6666"}
+        data = [*context["commands"].values(), context["digest"]["schedule"]]
     content = render_notice(templates, kind, LOOK, LANGUAGE, context, always("n"))
     assert "⟦" in content.subject
-    assert untranslated(content, "2026-Decembro-01", "Decembro") == []
+    assert untranslated(content, "2026-Decembro-01", "Decembro", *data) == []
+
+
+def test_every_word_of_an_alert_about_all_sending_is_translated(templates: Templates) -> None:
+    context = NOTICES[NoticeKind.ALERT] | {"reason": "6666", "digest": None}
+    content = render_notice(templates, NoticeKind.ALERT, LOOK, LANGUAGE, context, always("n"))
+    assert "⟦All sending is paused⟧" in content.subject
+    commands = NOTICES[NoticeKind.ALERT]["commands"].values()
+    assert untranslated(content, *commands) == []
 
 
 def test_readers_are_greeted_in_their_language(templates: Templates) -> None:

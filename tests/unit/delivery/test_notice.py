@@ -22,6 +22,7 @@ LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],
     NoticeKind.ALREADY: [],
     NoticeKind.PREFERENCES: [ReaderField.PREFERENCES],
+    NoticeKind.ALERT: [],
 }
 KINDS = pytest.mark.parametrize("kind", NOTICES)
 
