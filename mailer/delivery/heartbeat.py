@@ -5,12 +5,38 @@ holds it for dead. What happens to a dead worker's rows is never decided here.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.models import Worker, WorkerRole
+
+BEAT_SECONDS: Final = 5.0
+"""A sender beats at least as often as this, because figures come with its beats."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a worker shows of itself beside its beat, for people to read.
+
+    Attributes:
+        connections: to the relay, open now.
+        note: why it sends nothing now, in a few words without anybody's address; None where it sends.
+    """
+
+    connections: int = 0
+    note: str | None = None
+
+
+_NONE: Final = Figures()
+
+
+def interval(lease_seconds: float) -> float:
+    """Seconds between two beats of a sender: two may fail before anybody holds it for dead."""
+    return min(lease_seconds / 3, BEAT_SECONDS)
 
 
 def register(session: Session, role: WorkerRole, host: str, pid: int, now: datetime) -> int:
@@ -21,8 +47,8 @@ def register(session: Session, role: WorkerRole, host: str, pid: int, now: datet
     return worker.id
 
 
-def beat(session: Session, worker_id: int, now: datetime) -> bool:
-    """Show that this worker lives.
+def beat(session: Session, worker_id: int, now: datetime, figures: Figures = _NONE) -> bool:
+    """Show that this worker lives, and how it does.
 
     Returns:
         False where the row has been closed: its owner must begin nothing more under this id.
@@ -30,7 +56,12 @@ def beat(session: Session, worker_id: int, now: datetime) -> bool:
     found = session.scalar(
         update(Worker)
         .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-        .values(beat=Worker.beat + 1, heartbeat_at=now)
+        .values(
+            beat=Worker.beat + 1,
+            heartbeat_at=now,
+            connections=figures.connections,
+            note=figures.note,
+        )
         .returning(Worker.id)
     )
     return found is not None

@@ -1,17 +1,21 @@
 """A sender's heartbeat, in a thread of its own, and its watch over the other senders.
 
-Takes over the rows of senders that are silent. Never touches a row of its own sender, and never sends.
+Takes over the rows of senders that are silent, and writes down what its own has counted. Never touches a
+row of the ledger of its own sender, and never sends.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import heartbeat, ledger
+from mailer.delivery import heartbeat, ledger, tally
+from mailer.delivery.heartbeat import Figures
 from mailer.models import WorkerRole
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,11 @@ class Pulse:
         lease_seconds: how long a worker may be silent before others take its rows over.
         resend: whether a row in doubt is sent once more.
         on_recovery: called when rows of others were taken over: there may be work.
+        figures: what the sender shows of itself now. Called at each beat in the heartbeat's thread: it
+            must not wait, and must not raise.
+
+    Attributes:
+        counting: where the sender notes what its attempts came to.
     """
 
     def __init__(
@@ -37,7 +46,9 @@ class Pulse:
         lease_seconds: float,
         resend: bool,
         on_recovery: Callable[[], None],
+        figures: Callable[[], Figures] = Figures,
     ) -> None:
+        self.counting = tally.Counting()
         self._database = database
         self._times = times
         self._host = host
@@ -45,6 +56,7 @@ class Pulse:
         self._lease = lease_seconds
         self._resend = resend
         self._on_recovery = on_recovery
+        self._figures = figures
         self._watch = heartbeat.Watch(lease_seconds)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -78,7 +90,7 @@ class Pulse:
         if not close:
             return
         try:
-            with self._database.write() as session:
+            with self._counted() as session:
                 heartbeat.stop(session, self._worker_id, self._times.wall())
         except SQLAlchemyError as error:
             log.warning("the worker could not be signed off: %s", type(error).__name__)
@@ -93,7 +105,7 @@ class Pulse:
 
     def _run(self) -> None:
         failing = False
-        while not self._over.wait(self._lease / 3):
+        while not self._over.wait(heartbeat.interval(self._lease)):
             try:
                 self._beat()
                 failing = False
@@ -106,8 +118,8 @@ class Pulse:
     def _beat(self) -> None:
         # Read before the beat can be seen by others, so that we never think we live longer than they do.
         renewed = self._times.monotonic()
-        with self._database.write() as session:
-            known = heartbeat.beat(session, self._worker_id, self._times.wall())
+        with self._counted() as session:
+            known = heartbeat.beat(session, self._worker_id, self._times.wall(), self._figures())
             others = heartbeat.beats(session, WorkerRole.SENDER)
             # A worker that was held for dead may have claimed once more before it knew.
             orphaned = ledger.holders_that_stopped(session)
@@ -119,6 +131,19 @@ class Pulse:
         others.pop(self._worker_id, None)
         if silent := self._watch.observe(others, self._times.monotonic()) | orphaned:
             self._recover(silent)
+
+    @contextmanager
+    def _counted(self) -> Iterator[Session]:
+        """A write transaction that also adds what was counted, or leaves it for the next one."""
+        counts = self.counting.take()
+        try:
+            with self._database.write() as session:
+                tally.add(session, self._worker_id, counts)
+                yield session
+        except BaseException:
+            # If only the commit's answer was lost they are counted twice: these are figures, not mails.
+            self.counting.put_back(counts)
+            raise
 
     def _recover(self, silent: frozenset[int]) -> None:
         now = self._times.wall()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.delivery.heartbeat import Watch
+from mailer.delivery.heartbeat import Watch, interval
 
 
 def test_a_worker_that_beats_is_never_silent() -> None:
@@ -52,3 +52,9 @@ def test_no_pause_shorter_than_the_lease_makes_a_worker_silent(pauses: list[floa
         now += pause
         assert watch.observe({1: beat - 1}, now) == frozenset()
         assert watch.observe({1: beat}, now) == frozenset()
+
+
+@given(st.floats(2, 1e6))
+def test_two_beats_may_fail_before_anybody_is_held_for_dead(lease: float) -> None:
+    assert interval(lease) * 3 <= lease + 1e-6
+    assert interval(lease) <= 5

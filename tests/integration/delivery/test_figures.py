@@ -1,0 +1,144 @@
+"""What a sender counts and shows reaches the database with its beats, and with its end."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.delivery import heartbeat, tally
+from mailer.delivery.heartbeat import Figures
+from mailer.delivery.pulse import Pulse
+from mailer.models import Tally, Worker
+from tests import factories
+from tests.factories import NOW
+from tests.waiting import wait_until
+
+BEAT = 0.05
+
+
+@contextmanager
+def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Iterator[Pulse]:
+    """A heartbeat with nobody who sends."""
+    pulse = Pulse(
+        database,
+        Times(),
+        host="host.example",
+        pid=4321,
+        lease_seconds=60,
+        resend=True,
+        on_recovery=lambda: None,
+        figures=figures,
+    )
+    pulse.start()
+    try:
+        yield pulse
+    finally:
+        pulse.stop(close=True)
+
+
+def counted(database: Database) -> dict[tuple[int, str, str], int]:
+    with database.read() as session:
+        return {
+            (row.worker_id, row.outcome, row.reason): row.number
+            for row in session.scalars(select(Tally))
+        }
+
+
+def worker(database: Database, worker_id: int) -> Worker:
+    with database.read() as session:
+        return session.get_one(Worker, worker_id)
+
+
+def test_counts_are_added_to_those_before(database: Database) -> None:
+    with database.write() as session:
+        mine = factories.worker(session).id
+        other = factories.worker(session).id
+        tally.add(session, mine, {})
+        tally.add(session, mine, {("sent", "accepted"): 3, ("failed", "policy"): 1})
+        tally.add(session, mine, {("sent", "accepted"): 4, ("unknown", "timeout"): 2})
+        tally.add(session, other, {("sent", "accepted"): 5})
+    assert counted(database) == {
+        (mine, "sent", "accepted"): 7,
+        (mine, "failed", "policy"): 1,
+        (mine, "unknown", "timeout"): 2,
+        (other, "sent", "accepted"): 5,
+    }
+
+
+def test_a_beat_carries_the_figures(database: Database) -> None:
+    with database.write() as session:
+        mine = factories.worker(session).id
+        assert heartbeat.beat(session, mine, NOW, Figures(7, "the relay rests"))
+    assert (worker(database, mine).connections, worker(database, mine).note) == (
+        7,
+        "the relay rests",
+    )
+    with database.write() as session:
+        assert heartbeat.beat(session, mine, NOW)
+    assert (worker(database, mine).connections, worker(database, mine).note) == (0, None)
+
+
+def test_figures_are_written_at_each_beat(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+    with beating(database, lambda: Figures(3, "paused")) as pulse:
+        pulse.counting.note("sent", "accepted")
+        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 1})
+        row = worker(database, pulse.worker_id)
+        assert (row.connections, row.note) == (3, "paused")
+        pulse.counting.note("sent", "accepted")
+        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
+
+
+def test_what_was_counted_since_the_last_beat_is_written_at_the_end(database: Database) -> None:
+    with beating(database) as pulse:
+        pulse.counting.note("deferred", "congested")
+        assert counted(database) == {}
+    assert counted(database) == {(pulse.worker_id, "deferred", "congested"): 1}
+
+
+def test_counts_that_could_not_be_written_come_with_the_next_beat(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+    add = tally.add
+    failures: list[int] = []
+    well = threading.Event()
+
+    def failing(session: Session, worker_id: int, counts: tally.Counts) -> None:
+        add(session, worker_id, counts)
+        if not well.is_set():
+            failures.append(worker_id)
+            raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    monkeypatch.setattr(tally, "add", failing)
+    with beating(database) as pulse:
+        pulse.counting.note("sent", "accepted")
+        wait_until(lambda: len(failures) > 2)
+        pulse.counting.note("sent", "accepted")
+        assert counted(database) == {}
+        well.set()
+        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
+
+
+def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+    with beating(database) as pulse:
+        before = pulse.worker_id
+        with database.write() as session:
+            heartbeat.stop(session, before, NOW)
+            pulse.counting.note("sent", "accepted")
+        wait_until(lambda: pulse.worker_id != before)
+        pulse.counting.note("sent", "accepted")
+        wait_until(lambda: sum(counted(database).values()) == 2)
+    with database.read() as session:
+        assert len(session.scalars(select(Worker.id)).all()) == 2
