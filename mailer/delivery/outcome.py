@@ -67,7 +67,9 @@ class Verdict:
     run: OnRun = OnRun.GO_ON
 
 
-_BEFORE_A_MAIL = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH})
+_ABOUT_US = frozenset({Step.GREETING, Step.EHLO, Step.AUTH})
+"""A relay that says no to one of these wants nothing from our network, our name or our login."""
+_ABOUT_THE_WAY = frozenset({Step.CONNECT, Step.STARTTLS})
 _BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
 _STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
 SENT = Verdict(OnDelivery.SENT)
@@ -90,9 +92,9 @@ def verdict(step: Step, what: Reply | Lost) -> Verdict:
     if about is Meaning.CLOSING or step is Step.BLOCK:
         return _BACK_OFF
     for_now = what.code // 100 == 4
-    if about is Meaning.NOT_AUTHENTICATED or step is Step.AUTH:
+    if about is Meaning.NOT_AUTHENTICATED or step in _ABOUT_US:
         return _BACK_OFF if for_now else _STOP
-    if step in _BEFORE_A_MAIL:
+    if step in _ABOUT_THE_WAY:
         return _BACK_OFF
     if step is Step.MAIL:
         return _on_mail(what, about, for_now)

@@ -48,12 +48,14 @@ class Rest:
         self._begin_after = 0.0
         self.failures = 0
         """In a row."""
+        self.refusals = 0
+        """In a row: failures by which the relay refuses us. `mailer.delivery.pace` says when to give up."""
 
     def begin(self, now: float, *, stop: bool = False, only_opening: bool = False) -> float | None:
         """The relay failed. What fails while it rests is the same failure.
 
         Args:
-            stop: it refuses us, which it will do until staff mend that: rest for long.
+            stop: it refuses us, which it may do until staff mend that.
             only_opening: other connections work, only no further one can be opened.
 
         Returns:
@@ -62,7 +64,8 @@ class Rest:
         if now < (self._open_after if only_opening else self._begin_after):
             return None
         self.failures += 1
-        seconds = LONGEST_PAUSE_SECONDS if stop else pause_seconds(self.failures, self._random)
+        self.refusals += stop
+        seconds = pause_seconds(self.failures, self._random)
         self._open_after = now + seconds
         if not only_opening:
             self._begin_after = now + seconds
@@ -70,7 +73,7 @@ class Rest:
 
     def end(self) -> None:
         """The relay has answered as it should."""
-        self.failures = 0
+        self.failures = self.refusals = 0
 
     def may_open(self, now: float) -> bool:
         """Whether a connection may be opened."""

@@ -55,20 +55,29 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
 @pytest.mark.parametrize(
     ("step", "text", "expected"),
     [
-        # Before a mail.
-        (Step.GREETING, "554 no service", BACK_OFF),
-        (Step.EHLO, "550 who are you", BACK_OFF),
+        # Before a mail: it does not want us, or it is not well, or TLS cannot be had.
+        (Step.GREETING, "554 no service", STOP),
+        (Step.GREETING, "554 5.7.1 your network is listed", STOP),
+        (Step.GREETING, "550 5.1.1 no such user", STOP),
+        (Step.GREETING, "450 4.3.2 busy", BACK_OFF),
+        (Step.EHLO, "550 who are you", STOP),
+        (Step.EHLO, "501 5.5.4 no such name", STOP),
+        (Step.EHLO, "450 4.7.1 later", BACK_OFF),
         (Step.STARTTLS, "454 TLS not available", BACK_OFF),
+        (Step.STARTTLS, "501 5.5.4 no parameters", BACK_OFF),
         (Step.AUTH, "535 5.7.8 bad password", STOP),
         (Step.AUTH, "504 no such mechanism", STOP),
+        (Step.AUTH, "550 5.1.1 no such user", STOP),
         (Step.AUTH, "454 4.7.0 later", BACK_OFF),
         # MAIL: about us.
         (Step.MAIL, "550 5.7.1 you may not", STOP),
+        (Step.MAIL, "550 no", STOP),
         (Step.MAIL, "553 5.1.8 unknown sender domain", STOP),
         (Step.MAIL, "530 5.7.0 authentication required", STOP),
         (Step.MAIL, "530 5.7.0 must issue STARTTLS", STOP),
         (Step.MAIL, "450 4.1.8 domain not found", BACK_OFF),
         (Step.MAIL, "452 4.3.1 no space", BACK_OFF),
+        # MAIL names size and letters too, which are this mail's own.
         (Step.MAIL, "552 5.3.4 too big", POLICY),
         (Step.MAIL, "552 too big", POLICY),
         (Step.MAIL, "550 5.6.7 no SMTPUTF8", POLICY),
@@ -77,8 +86,9 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.RCPT, "451 4.7.1 try later", DEFER),
         (Step.RCPT, "450 greylisted", DEFER),
         (Step.RCPT, "452 4.5.3 too many", DEFER),
+        (Step.RCPT, "452", DEFER),
+        (Step.RCPT, "450 4.1.1 no such user", DEFER),
         (Step.RCPT, "450 4.4.5 too busy", SLOWER),
-        (Step.RCPT, "452 4.2.2 full", Verdict(D.DEFER, R.SOFT_BOUNCE, N.GO_ON)),
         # RCPT: no such mailbox.
         (Step.RCPT, "550 5.1.1 no such user", HARD),
         (Step.RCPT, "550 5.1.2 no such host", HARD),
@@ -89,6 +99,14 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.RCPT, "550 no such user", HARD),
         (Step.RCPT, "551 not here", HARD),
         (Step.RCPT, "553 bad name", HARD),
+        # An enhanced status that contradicts its code is none: only the first digit is certain.
+        (Step.RCPT, "550 4.7.1 no such user", HARD),
+        (Step.RCPT, "550 2.1.5 no such user", HARD),
+        (Step.RCPT, "554 4.1.1 no", POLICY),
+        (Step.RCPT, "450 5.1.1 no such user", DEFER),
+        (Step.DATA, "550 4.1.1 no such user", POLICY),
+        (Step.DOT, "450 5.1.1 no such user", SLOWER),
+        (Step.DOT, "550 4.1.1 no such user", POLICY),
         # RCPT and DATA: policy and the like, which says nothing about the mailbox.
         (Step.RCPT, "550 5.7.1 blocked", POLICY),
         (Step.RCPT, "550 5.7.515 not authenticated mail", POLICY),
@@ -96,18 +114,35 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.RCPT, "550 5.6.0 content", POLICY),
         (Step.RCPT, "550 5.3.0 broken", POLICY),
         (Step.RCPT, "550 5.2.3 too long for it", POLICY),
-        (Step.RCPT, "550 5.1.7 bad sender", POLICY),
         (Step.RCPT, "554 no", POLICY),
-        (Step.RCPT, "571 no", POLICY),
-        (Step.RCPT, "530 5.7.0 authentication required", STOP),
         (Step.DATA, "554 5.7.1 spam", POLICY),
+        (Step.DATA, "554 5.5.1 no valid recipients", POLICY),
+        (Step.DATA, "550 5.6.0 content", POLICY),
+        (Step.DATA, "550 5.3.0 broken", POLICY),
+        (Step.DATA, "552 5.2.3 too long for it", POLICY),
         (Step.DATA, "554 no valid recipients", POLICY),
+        # What is in none of these says nothing about the mailbox either.
+        (Step.RCPT, "550 5.1.7 bad sender", POLICY),
+        (Step.RCPT, "550 5.1.0 address", POLICY),
+        (Step.RCPT, "550 5.4.1 access denied", POLICY),
+        (Step.RCPT, "550 5.0.0 no", POLICY),
+        (Step.RCPT, "571 no", POLICY),
+        (Step.RCPT, "500 what", POLICY),
         (Step.DATA, "550 no", POLICY),
+        (Step.DATA, "552 no", POLICY),
         (Step.DATA, "550 5.1.1 no such user", HARD),
         (Step.DATA, "451 later", DEFER),
+        # It is we again.
+        (Step.RCPT, "530 5.7.0 authentication required", STOP),
+        (Step.RCPT, "454 TLS not available", BACK_OFF),
+        (Step.DOT, "535 5.7.8 log in first", STOP),
         # Full.
         (Step.RCPT, "552 5.2.2 full", SOFT),
         (Step.RCPT, "552 full", SOFT),
+        (Step.RCPT, "552 4.2.2 full", SOFT),
+        (Step.RCPT, "550 5.2.2 full", SOFT),
+        (Step.DATA, "552 5.2.2 full", SOFT),
+        (Step.RCPT, "452 4.2.2 full", Verdict(D.DEFER, R.SOFT_BOUNCE, N.GO_ON)),
         # The final dot.
         (Step.DOT, "250 2.0.0 queued", Verdict(D.SENT, R.NOTHING, N.GO_ON)),
         (Step.DOT, "250", Verdict(D.SENT, R.NOTHING, N.GO_ON)),
@@ -117,6 +152,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DOT, "550 no", POLICY),
         (Step.DOT, "552 no", POLICY),
         (Step.DOT, "550 5.1.1 no such user", HARD),
+        (Step.DOT, "550 5.1.7 bad sender", POLICY),
         (Step.DOT, "552 5.2.2 full", SOFT),
         (Step.DOT, "552 5.3.4 too big", POLICY),
     ],
@@ -144,6 +180,12 @@ def test_no_refusal_is_ever_a_success_or_a_doubt(step: Step, reply: Reply) -> No
         assert found.delivery is not D.FAIL
         assert found.reader is not R.HARD_BOUNCE
         assert found.run is not N.STOP
+
+
+@given(st.sampled_from([Step.GREETING, Step.EHLO, Step.AUTH]), refusals)
+def test_a_relay_that_does_not_want_us_stops_the_run(step: Step, reply: Reply) -> None:
+    expected = STOP if reply.code >= 500 else BACK_OFF
+    assert verdict(step, reply) == expected
 
 
 @given(steps, refusals)

@@ -105,5 +105,12 @@ def test_a_relay_that_takes_no_further_connection_goes_on_with_those_it_has() ->
     assert not rest.may_begin(12.8)
 
 
-def test_a_relay_that_refuses_us_rests_for_long_at_once() -> None:
-    assert Rest(middle).begin(10.0, stop=True) == LONGEST_PAUSE_SECONDS
+def test_a_relay_that_refuses_us_rests_like_any_other_and_is_counted() -> None:
+    rest = Rest(middle)
+    assert rest.begin(10.0, stop=True) == 1
+    assert rest.begin(10.5, stop=True) is None
+    assert rest.begin(11.0) == 2
+    assert rest.begin(13.0, stop=True) == 4
+    assert (rest.failures, rest.refusals) == (3, 2)
+    rest.end()
+    assert rest.refusals == 0
