@@ -38,9 +38,11 @@ STOPPED: Final = "stopped"
 """It was taken back before its final dot, because the worker or the digest was stopped."""
 
 _OTHER: Final = Meaning.OTHER.value
-_REASONS: Final = frozenset(
+REASONS: Final = frozenset(
     {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED}
 )
+"""Why it may have come to that."""
+
 _LOST: Final = {Lost.DROP: DROPPED, Lost.TIMEOUT: TIMEOUT}
 
 
@@ -74,7 +76,7 @@ class Counting:
         while self._noted:
             outcome, why = self._noted.popleft()
             if outcome in OUTCOMES:
-                taken[outcome, why if why in _REASONS else _OTHER] += 1
+                taken[outcome, why if why in REASONS else _OTHER] += 1
         return taken
 
     def put_back(self, counts: Counts) -> None:

@@ -13,6 +13,7 @@ from mailer.app import App
 from mailer.web import (
     confirm,
     health,
+    metrics,
     newsletters,
     not_me,
     preferences,
@@ -47,6 +48,7 @@ ROUTES: Final = [
     Route("/style/{slug}.css", style.colors),
     Route("/healthz", health.alive),
     Route("/readyz", health.ready),
+    Route("/metrics", metrics.show),
 ]
 
 
@@ -55,4 +57,5 @@ def make_app(app: App) -> ASGIApp:
     pages = Starlette(routes=ROUTES, exception_handlers=handlers(), max_body_size=MAX_BODY_BYTES)
     pages.router.redirect_slashes = False
     pages.state.site = Site(app)
+    pages.state.metrics = metrics.Latest(app)
     return SecureHeaders(pages, app.settings.embed_origins)

@@ -55,6 +55,8 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("privacy_url", "https://www.news.example/a#privacy", "https://www.news.example/a#privacy"),
         ("consent_retention", "365d", timedelta(days=365)),
         ("feed_interval", "5m", timedelta(minutes=5)),
+        ("metrics_token", "k7Jx.-_~+/v==", Secret("k7Jx.-_~+/v==")),
+        ("metrics_token", "", None),
         ("templates", "/srv/templates", Path("/srv/templates")),
         ("log_level", "debug", "debug"),
         ("log_format", "json", "json"),
@@ -123,6 +125,7 @@ def test_a_good_value_is_taken(name: str, text: str, value: object) -> None:
         ("privacy_url", "privacy"),
         ("consent_retention", "forever"),
         ("feed_interval", "1s"),
+        ("metrics_token", "two words"),
         ("log_level", "loud"),
         ("log_format", "xml"),
     ],
@@ -208,6 +211,7 @@ def test_other_variables_of_ours_are_known() -> None:
     [
         ("secret_key", "hunter2"),
         ("identity_key", "hunter2"),
+        ("metrics_token", "hunter2 hunter2"),
         ("database_url", "mysql://me:hunter2@h/n"),
         ("smtp_url", "smtp://me:hunter2/x@y@relay.example"),
         ("smtp_url", "https://hunter2@relay.example"),
@@ -224,6 +228,7 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
         {
             "MAILER_SECRET_KEY": "hunter2" * 10,
             "MAILER_IDENTITY_KEY": "hunter2" * 11,
+            "MAILER_METRICS_TOKEN": "hunter2",
             "MAILER_DATABASE_URL": "postgresql://me:hunter2@h/n?password=hunter2",
             "MAILER_SMTP_URL": "smtp://me:hunter2@relay.example",
         },
@@ -236,7 +241,7 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
         json.dumps(settings.identity_key)
 
 
-@pytest.mark.parametrize("name", ["secret_key", "database_url"])
+@pytest.mark.parametrize("name", ["secret_key", "database_url", "metrics_token"])
 def test_a_file_with_keys_that_everybody_may_read_is_refused(tmp_path: Path, name: str) -> None:
     path = file(tmp_path, f'{name} = "{"k" * 40}"\n', 0o644)
     with pytest.raises(SettingsError, match="chmod 600"):

@@ -1,0 +1,162 @@
+"""The figures of the installation for monitoring, read from the database that all processes share.
+
+Only reads, and reads little: a million mails may wait and many more lie behind. Every word that a figure
+is split by comes from a fixed set; how figures are written for others is not decided here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ScalarSelect, Select, func, select
+from sqlalchemy.orm import Session
+
+from mailer.delivery.change import HELD, WAITING, is_in
+from mailer.delivery.doubt import is_in_doubt
+from mailer.models import (
+    PENDING,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Feed,
+    Installation,
+    Notice,
+    Tally,
+    Worker,
+    WorkerRole,
+)
+
+OPEN: Final = (DigestStatus.BUILDING, DigestStatus.SENDING, DigestStatus.PAUSED)
+"""A digest in one of these is not finished."""
+
+_PENDING: Final = tuple(sorted(PENDING))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The figures at one moment.
+
+    Attributes:
+        deliveries_waiting, notices_waiting: by status, every pending status among them. Deliveries of
+            digests that are not finished.
+        oldest_delivery, oldest_notice: for how long that mail has been due which has been due longest,
+            of those that may be sent; zero where none is due. Held-up digests are left out.
+        in_doubt: deliveries in doubt of which staff have not decided.
+        digests: those that are not finished, by status.
+        workers: processes that have been heard of within the lease, by role.
+        connections: of these to the relay.
+        mails: attempts since the installation began, by outcome and reason.
+    """
+
+    paused: bool
+    deliveries_waiting: Mapping[str, int]
+    notices_waiting: Mapping[str, int]
+    oldest_delivery: timedelta
+    oldest_notice: timedelta
+    in_doubt: int
+    digests: Mapping[str, int]
+    workers: Mapping[str, int]
+    connections: int
+    failing_feeds: int
+    mails: Mapping[tuple[str, str], int]
+
+
+def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metrics:
+    """The figures at `now`. `lease` is how long a worker may be silent before it counts as gone."""
+    workers = {
+        role: (number, connections)
+        for role, number, connections in session.execute(
+            select(Worker.role, func.count(), func.sum(Worker.connections))
+            .where(Worker.stopped_at.is_(None), Worker.heartbeat_at >= now - lease)
+            .group_by(Worker.role)
+        )
+    }
+    digests = _numbers(
+        session,
+        select(Digest.status, func.count()).where(Digest.status.in_(OPEN)).group_by(Digest.status),
+    )
+    return Metrics(
+        paused=session.scalar(select(Installation.paused_at)) is not None,
+        deliveries_waiting=_deliveries_waiting(session),
+        notices_waiting=_notices_waiting(session),
+        oldest_delivery=_age(session.scalar(_oldest_delivery()), now),
+        oldest_notice=_age(
+            session.scalar(select(func.min(Notice.next_attempt_at)).where(is_in(Notice, WAITING))),
+            now,
+        ),
+        in_doubt=_in_doubt(session),
+        digests={status.value: digests.get(status, 0) for status in OPEN},
+        workers={role.value: workers.get(role, (0, 0))[0] for role in WorkerRole},
+        connections=sum(int(connections) for _, connections in workers.values()),
+        failing_feeds=session.scalar(
+            select(func.count()).select_from(Feed).where(Feed.failing_since.is_not(None))
+        )
+        or 0,
+        mails={
+            (outcome, reason): int(number)
+            for outcome, reason, number in session.execute(
+                select(Tally.outcome, Tally.reason, func.sum(Tally.number)).group_by(
+                    Tally.outcome, Tally.reason
+                )
+            )
+        },
+    )
+
+
+def _numbers(session: Session, counting: Select[Any, int]) -> dict[Any, int]:
+    return {name: number for name, number in session.execute(counting)}  # noqa: C416
+
+
+def _number(status: DeliveryStatus) -> ScalarSelect[int]:
+    """How many deliveries of the digest in the outer statement are in `status`.
+
+    One walk along a part of the index on digest and status, in which neither database sees a row. Grouping
+    by status takes several times as long.
+    """
+    return (
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.digest_id == Digest.id, Delivery.status == status)
+        .correlate(Digest)
+        .scalar_subquery()
+    )
+
+
+def _deliveries_waiting(session: Session) -> dict[str, int]:
+    found = session.execute(
+        select(*(func.sum(_number(status)) for status in _PENDING)).where(Digest.status.in_(OPEN))
+    ).one()
+    return {status.value: int(number or 0) for status, number in zip(_PENDING, found, strict=True)}
+
+
+def _notices_waiting(session: Session) -> dict[str, int]:
+    found: dict[Any, int] = {}
+    for statuses in (WAITING, HELD):
+        found |= _numbers(
+            session,
+            select(Notice.status, func.count())
+            .where(is_in(Notice, statuses))
+            .group_by(Notice.status),
+        )
+    return {status.value: found.get(status, 0) for status in _PENDING}
+
+
+def _in_doubt(session: Session) -> int:
+    found = session.scalar(select(func.count()).select_from(Delivery).where(is_in_doubt()))
+    return found or 0
+
+
+def _oldest_delivery() -> Select[datetime | None]:
+    oldest = (
+        select(func.min(Delivery.next_attempt_at))
+        .where(Delivery.digest_id == Digest.id, is_in(Delivery, WAITING))
+        .scalar_subquery()
+    )
+    return select(func.min(oldest)).where(Digest.status == DigestStatus.SENDING)
+
+
+def _age(due: datetime | None, now: datetime) -> timedelta:
+    # What is deferred is due in the future.
+    return timedelta() if due is None else max(timedelta(), now - due)
