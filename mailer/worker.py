@@ -8,19 +8,17 @@ import socket
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailer.app import App
-from mailer.delivery import running
 from mailer.delivery.conversation import Credentials, Step
 from mailer.delivery.mail import Composer
+from mailer.delivery.progress import Standing, read_standing
 from mailer.delivery.relay import RelayConfig, Tls
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.running import Counts
 from mailer.delivery.send import SendConfig, Sender
-from mailer.errors import Refused
-from mailer.models import Digest, DigestStatus, Installation
+from mailer.errors import MailerError
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +53,11 @@ class Worker:
         self._thread.join(DRAIN_SECONDS)
         if self._thread.is_alive():
             log.error("the worker did not end in time; what it was sending is in doubt")
+
+    def lives(self, seconds: float) -> bool:
+        """Whether it still runs after so many seconds; says no at once."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -96,37 +99,51 @@ def make_sender(app: App) -> Sender:
     return Sender(app.database, config, composer, times=app.times)
 
 
-def send_until(app: App, digest_id: int, progress: Callable[[Counts], None]) -> Counts:
-    """Send in this process until nothing of this digest is pending, or it is stopped.
+def send_until(
+    app: App,
+    digest_id: int,
+    progress: Callable[[Counts], None],
+    interrupted: Callable[[], bool],
+) -> Standing:
+    """Send in this process while a sender has something to do for this digest, and nobody interrupts.
 
-    Other workers may help, and whatever else waits is sent too. When the caller is interrupted, what
-    is under way is finished first.
+    Other workers may help, and whatever else waits is sent too. At the end what is under way is
+    finished, as when a worker is stopped.
 
     Args:
         progress: told now and then where the deliveries stand.
+        interrupted: whether to stop before the end; asked several times a second.
+
+    Returns:
+        Where the digest stands at the end; `mailer.delivery.progress.why_not_sent` puts it in words.
 
     Raises:
-        Refused: sending is paused.
+        MailerError: the sender ended by itself.
     """
-    stop = threading.Event()
-    sender = make_sender(app)
-    thread = threading.Thread(target=sender.run, args=(stop,), name="sending")
-    thread.start()
+    standing = _standing(app, digest_id)
+    progress(standing.counts)
+    if not standing.goes_on:
+        return standing
+    worker = Worker(app)
+    worker.start()
     try:
-        while True:
-            with app.database.read() as session:
-                paused = session.scalar(select(Installation.paused_at))
-                status = session.scalar(select(Digest.status).where(Digest.id == digest_id))
-                counts = running.counts(session, digest_id)
-            progress(counts)
-            if status not in (DigestStatus.BUILDING, DigestStatus.SENDING):
-                return counts
-            if paused is not None:
-                raise Refused("sending is paused; run `mailer resume`, then this again")
-            thread.join(PROGRESS_SECONDS)
-            if not thread.is_alive():
-                raise Refused("the sender ended; see the log, then run this again")
+        while standing.goes_on and not interrupted():
+            begun = app.times.monotonic()
+            standing = _standing(app, digest_id)
+            progress(standing.counts)
+            now = app.times.monotonic()
+            # Counting a million rows takes a while: it must not be most of what is done.
+            next_look = now + max(PROGRESS_SECONDS, 10 * (now - begun))
+            while standing.goes_on and not interrupted() and app.times.monotonic() < next_look:
+                if not worker.lives(PROGRESS_SECONDS):
+                    raise MailerError("the sender ended by itself; see the log, then repeat this")
     finally:
-        stop.set()
-        sender.wake()
-        thread.join()
+        worker.stop()
+    standing = _standing(app, digest_id)
+    progress(standing.counts)
+    return standing
+
+
+def _standing(app: App, digest_id: int) -> Standing:
+    with app.database.read() as session:
+        return read_standing(session, digest_id, now=app.times.wall())

@@ -5,9 +5,11 @@ from dataclasses import asdict
 import click
 
 from mailer import address as addresses
-from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.output import message, print_json, print_table
+from mailer.cli.verb import confirmed, json_option, opened, yes_option
+from mailer.delivery import doubt
 from mailer.digests import summary
+from mailer.errors import Refused
 from mailer.models import DeliveryStatus
 
 
@@ -47,6 +49,60 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
         print_json(rows)
         return
     print_table(
-        ("id", "digest", "address", "status", "attempts", "in doubt", "reply"),
+        ("id", "digest", "address", "status", "attempts", "in doubt", "reply", "dropped"),
         [tuple(row.values()) for row in rows],
     )
+
+
+@delivery.command
+@click.option(
+    "--digest", "digest_id", type=int, metavar="ID", required=True, help="Of this digest."
+)
+@click.option("--resend", is_flag=True, help="Send them once more: some readers may get two.")
+@click.option("--drop", is_flag=True, help="Leave them: they count as had, and are not sent again.")
+@yes_option
+@json_option
+def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) -> None:
+    """Decide what happens to the mails of a digest that are in doubt.
+
+    Nobody knows whether the relay took them. One of --resend and --drop says what to do; where nothing is
+    in doubt, nothing is done.
+
+    \b
+    Example:
+      mailer delivery resolve --digest 12 --drop
+    """
+    if resend == drop:
+        raise click.UsageError("Give one of --resend and --drop.")
+    with opened() as app:
+        with app.database.read() as session:
+            found = summary.find(session, digest_id)
+            number = doubt.in_doubt_of(session, digest_id)
+        if number and not confirmed(_question(number, digest_id, found.subject, resend), yes=yes):
+            raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
+        settle = doubt.resend if resend else doubt.drop
+        with app.database.write() as session:
+            settled = settle(session, digest_id, app.times.wall())
+            found = summary.find(session, digest_id)
+        if settled is None:
+            raise Refused(
+                f"digest {digest_id} is over ({found.status}), nothing more of it is sent; "
+                f"`mailer delivery resolve --digest {digest_id} --drop` settles what is in doubt"
+            )
+    if as_json:
+        sums = {"resent": settled if resend else 0, "dropped": 0 if resend else settled}
+        print_json({"digest": digest_id, "status": found.status, **sums})
+        return
+    if not settled:
+        message(f"no mail of digest {digest_id} is in doubt")
+    elif resend:
+        message(f"{settled} mails of digest {digest_id} wait to be sent again")
+    else:
+        message(f"{settled} mails of digest {digest_id} are left as they are, and count as had")
+
+
+def _question(number: int, digest_id: int, subject: str | None, resend: bool) -> str:
+    which = f"{number} mails in doubt of digest {digest_id}, {subject!r}"
+    if resend:
+        return f"Send {which}, once more? Their readers may get it twice."
+    return f"Leave {which}, as they are? Who did not get it will not get it any more."

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import json_option, opened
+from mailer.clock import format_instant
 from mailer.digests.timetable import next_slot
 from mailer.models import Newsletter, Schedule
 from mailer.operations.status import Status, read_status, warnings
@@ -90,24 +91,37 @@ def _print(status: Status, coming: list[_Coming]) -> None:
         print_text(f"sending: paused ({status.paused_reason or 'no reason given'})")
     else:
         print_text("sending: " + ("running" if status.sends else "nobody is there to send"))
-    print_text(
-        f"waiting: {status.deliveries_waiting} mails of digests, {status.notices_waiting} notices"
-    )
+    print_text(_waiting(status))
     if status.processes:
         print_text("")
         print_table(
-            ("process", "host", "pid", "started", "last heard of", "alive"),
-            [
-                (one.role, one.host, one.pid, one.started_at, one.heartbeat_at, one.alive)
-                for one in status.processes
-            ],
+            ("process", "host", "pid", "started", "last heard of", "alive", "connections", "note"),
+            [tuple(asdict(one).values()) for one in status.processes],
         )
     if status.digests:
         print_text("")
         print_table(
-            ("digest", "newsletter", "slot", "status", "pending"),
+            (
+                "digest",
+                "newsletter",
+                "slot",
+                "status",
+                "pending",
+                "for later",
+                "next try",
+                "reason",
+            ),
             [
-                (one.id, f"{one.newsletter}/{one.schedule}", one.slot, one.status, one.pending)
+                (
+                    one.id,
+                    f"{one.newsletter}/{one.schedule}",
+                    one.slot,
+                    one.status,
+                    one.pending,
+                    one.waiting_later,
+                    one.next_try_at,
+                    one.reason,
+                )
                 for one in status.digests
             ],
         )
@@ -117,3 +131,17 @@ def _print(status: Status, coming: list[_Coming]) -> None:
             ("schedule", "next slot", "UTC", "zone"),
             [(one.schedule, one.slot or "none", one.due_at, one.zone) for one in coming],
         )
+
+
+def _waiting(status: Status) -> str:
+    told = (
+        f"waiting: {status.deliveries_waiting} mails of digests, {status.notices_waiting} notices"
+    )
+    if status.waiting_since is not None:
+        told += f"; the oldest since {format_instant(status.waiting_since)}"
+    if status.next_try_at is not None:
+        told += (
+            f"; {status.waiting_later} for a later try, the next at "
+            f"{format_instant(status.next_try_at)}"
+        )
+    return told

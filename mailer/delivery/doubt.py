@@ -50,6 +50,8 @@ def resend(session: Session, digest_id: int, now: datetime) -> int | None:
     Returns:
         How many; None where the digest was cancelled or never sent.
     """
+    if not in_doubt_of(session, digest_id):
+        return 0
     # First, because whoever closes a digest waits for this row, and then looks at its mails again.
     if not reopen_digest(session, digest_id):
         return None

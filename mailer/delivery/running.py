@@ -75,6 +75,11 @@ def pause_sending(session: Session, reason: str, now: datetime) -> bool:
     return found is not None
 
 
+def sending_is_paused(session: Session) -> bool:
+    """Whether all sending is paused."""
+    return session.scalar(select(Installation.paused_at)) is not None
+
+
 def cancel_digest(session: Session, digest_id: int, now: datetime) -> bool:
     """Stop a digest for good. Mails that are on their way to the relay right now still arrive.
 

@@ -61,7 +61,10 @@ class DigestSummary:
 
 @dataclass(frozen=True)
 class DeliverySummary:
-    """A row of the ledger; `address` is empty where the reader was erased."""
+    """A row of the ledger; `address` is empty where the reader was erased.
+
+    `dropped_at` is when staff left a row in doubt as it is.
+    """
 
     id: int
     digest: int
@@ -70,6 +73,7 @@ class DeliverySummary:
     attempts: int
     in_doubt: int
     reply: str | None
+    dropped_at: datetime | None
 
 
 def digests(
@@ -166,6 +170,7 @@ def deliveries(
             Delivery.attempts,
             Delivery.in_doubt,
             Delivery.reply,
+            Delivery.dropped_at,
         )
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .order_by(Delivery.id)

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from mailer.delivery.change import HELD, WAITING, is_in
+from mailer.delivery.doubt import in_doubt
 from mailer.models import (
-    PENDING,
     Delivery,
-    DeliveryStatus,
     Digest,
     DigestStatus,
     Feed,
@@ -24,10 +24,16 @@ from mailer.models import (
     Worker,
 )
 
+_DOUBTFUL_NAMED = 5
+"""So many digests with mails in doubt are named, the latest; there may be years of them."""
+
 
 @dataclass(frozen=True)
 class Process:
-    """A process that sends or builds, and whether it has been heard of within the lease."""
+    """A process that sends or builds, and whether it has been heard of within the lease.
+
+    `connections` are those to the relay, `note` says why it sends nothing now, where it does not.
+    """
 
     role: str
     host: str
@@ -35,18 +41,30 @@ class Process:
     started_at: datetime
     heartbeat_at: datetime
     alive: bool
+    connections: int
+    note: str | None
 
 
 @dataclass(frozen=True)
 class OpenDigest:
-    """A digest that is being built or sent, or that is held up."""
+    """A digest that is being built or sent, or that is held up.
+
+    Attributes:
+        reason: why it is paused, where it is.
+        waiting_later, next_try_at: how many of `pending` wait for another try, and when the first is due.
+        waiting_since: since when the one waits that has been due the longest.
+    """
 
     id: int
     newsletter: str
     schedule: str
     slot: str
     status: str
+    reason: str | None
     pending: int
+    waiting_later: int
+    next_try_at: datetime | None
+    waiting_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -59,15 +77,33 @@ class Failing:
 
 
 @dataclass(frozen=True)
+class Doubtful:
+    """A digest of which staff must say what happens to mails in doubt."""
+
+    digest: int
+    mails: int
+
+
+@dataclass(frozen=True)
 class Status:
-    """The state at one moment; times are in UTC."""
+    """The state at one moment; times are in UTC.
+
+    Attributes:
+        waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
+        waiting_since: since when the mail waits that has been due the longest.
+        in_doubt: how many mails are in doubt of which staff have not said what happens.
+    """
 
     paused_at: datetime | None
     paused_reason: str | None
     processes: tuple[Process, ...]
     notices_waiting: int
     deliveries_waiting: int
+    waiting_later: int
+    next_try_at: datetime | None
+    waiting_since: datetime | None
     in_doubt: int
+    doubtful: tuple[Doubtful, ...]
     digests: tuple[OpenDigest, ...]
     failing_feeds: tuple[Failing, ...]
     without_schedule: tuple[str, ...]
@@ -81,14 +117,21 @@ class Status:
 def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
     """The state of the installation at `now`."""
     installation = session.scalars(select(Installation)).one()
+    digests = tuple(_open_digests(session, now))
+    doubtful = tuple(Doubtful(*pair) for pair in in_doubt(session).items())
+    notices = _waiting(session, Notice, now)
     return Status(
         paused_at=installation.paused_at,
         paused_reason=installation.paused_reason,
         processes=tuple(_processes(session, now - lease)),
-        notices_waiting=_count(session, Notice, PENDING),
-        deliveries_waiting=_count(session, Delivery, PENDING),
-        in_doubt=_count(session, Delivery, {DeliveryStatus.UNKNOWN}),
-        digests=tuple(_open_digests(session)),
+        notices_waiting=notices.number,
+        deliveries_waiting=sum(one.pending for one in digests),
+        waiting_later=notices.later + sum(one.waiting_later for one in digests),
+        next_try_at=_first(notices.next_at, *(one.next_try_at for one in digests)),
+        waiting_since=_first(notices.since, *(one.waiting_since for one in digests)),
+        in_doubt=sum(one.mails for one in doubtful),
+        doubtful=doubtful,
+        digests=digests,
         failing_feeds=tuple(
             Failing(url, since, error or "")
             for url, since, error in session.execute(
@@ -116,13 +159,33 @@ def warnings(status: Status) -> list[str]:
     """What needs somebody, each with the next step."""
     found = []
     if status.paused_at is not None:
-        found.append("sending is paused; `mailer resume` starts it again")
+        why = f" ({status.paused_reason})" if status.paused_reason else ""
+        found.append(f"sending is paused{why}; `mailer resume` starts it again")
+    paused = [one for one in status.digests if one.status == DigestStatus.PAUSED]
+    found += [
+        f"digest {one.id} of {one.newsletter}/{one.schedule} is paused ({one.reason}), "
+        f"{one.pending} mails wait; `mailer digest resume {one.id}` goes on, "
+        f"`mailer digest cancel {one.id}` ends it"
+        for one in paused
+    ]
     waiting = status.notices_waiting + status.deliveries_waiting
+    waiting -= sum(one.pending for one in paused)
     if waiting and status.paused_at is None and not status.sends:
         found.append(f"{waiting} mails wait and nothing sends them; start `mailer run`")
-    if status.in_doubt:
+    found += [
+        f"the {one.role} {one.pid} on {one.host} sends nothing now: {one.note}"
+        for one in status.processes
+        if one.alive and one.note
+    ]
+    if status.doubtful:
+        which = ", ".join(
+            f"{one.mails} of digest {one.digest}" for one in status.doubtful[:_DOUBTFUL_NAMED]
+        )
+        more = ", …" if len(status.doubtful) > _DOUBTFUL_NAMED else ""
         found.append(
-            f"{status.in_doubt} mails are in doubt; `mailer delivery list --status unknown` shows them"
+            f"{status.in_doubt} mails are in doubt ({which}{more}); "
+            "`mailer delivery list --status unknown` shows them, "
+            "`mailer delivery resolve --digest ID` with --resend or --drop settles them"
         )
     found += [
         f"feed {feed.url} fails since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "
@@ -147,27 +210,41 @@ def _processes(session: Session, heard_since: datetime) -> Iterable[Process]:
             started_at=worker.started_at,
             heartbeat_at=worker.heartbeat_at,
             alive=worker.heartbeat_at >= heard_since,
+            connections=worker.connections,
+            note=worker.note,
         )
 
 
-def _count(
-    session: Session, kind: type[Delivery | Notice], statuses: Iterable[DeliveryStatus]
-) -> int:
-    found = session.scalar(
-        select(func.count()).select_from(kind).where(kind.status.in_(list(statuses)))
-    )
-    return found or 0
+@dataclass(frozen=True)
+class _Waiting:
+    """Rows of one table: those that are due or held, those for later, and the two times of interest."""
+
+    number: int
+    later: int
+    next_at: datetime | None
+    since: datetime | None
 
 
-def _open_digests(session: Session) -> Iterable[OpenDigest]:
-    pending = (
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.digest_id == Digest.id, Delivery.status.in_(PENDING))
-        .scalar_subquery()
-    )
+def _waiting(
+    session: Session, table: type[Delivery | Notice], now: datetime, *which: ColumnElement[bool]
+) -> _Waiting:
+    """What waits among these rows; reads the partial indexes, and never what has been sent."""
+    counted = func.count(), func.min(table.next_attempt_at)
+    waits = is_in(table, WAITING)
+    due, since = session.execute(
+        select(*counted).where(waits, table.next_attempt_at <= now, *which)
+    ).one()
+    later, next_at = session.execute(
+        select(*counted).where(waits, table.next_attempt_at > now, *which)
+    ).one()
+    held = session.scalar(select(func.count()).select_from(table).where(is_in(table, HELD), *which))
+    return _Waiting(due + later + (held or 0), later, next_at, since)
+
+
+def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:
     rows = session.execute(
-        select(Digest.id, Newsletter.slug, Schedule.name, Digest.slot, Digest.status, pending)
+        select(Newsletter.slug, Schedule.name, Digest)
+        .select_from(Digest)
         .join(Schedule, Schedule.id == Digest.schedule_id)
         .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
         .where(
@@ -175,5 +252,21 @@ def _open_digests(session: Session) -> Iterable[OpenDigest]:
         )
         .order_by(Digest.due_at, Digest.id)
     )
-    for digest_id, slug, name, slot, status, left in rows:
-        yield OpenDigest(digest_id, slug, name, slot, status.value, left)
+    for slug, name, digest in rows:
+        found = _waiting(session, Delivery, now, Delivery.digest_id == digest.id)
+        yield OpenDigest(
+            id=digest.id,
+            newsletter=slug,
+            schedule=name,
+            slot=digest.slot,
+            status=digest.status.value,
+            reason=digest.reason,
+            pending=found.number,
+            waiting_later=found.later,
+            next_try_at=found.next_at,
+            waiting_since=found.since,
+        )
+
+
+def _first(*instants: datetime | None) -> datetime | None:
+    return min((one for one in instants if one is not None), default=None)

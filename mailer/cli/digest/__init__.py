@@ -2,7 +2,8 @@
 
 import click
 
-from mailer.cli.digest.look import cancel, list_, show
+from mailer.cli.digest.control import cancel, pause, resume
+from mailer.cli.digest.look import list_, show
 from mailer.cli.digest.plan import plan
 from mailer.cli.digest.preview import preview, test
 from mailer.cli.digest.send import send
@@ -10,8 +11,8 @@ from mailer.cli.digest.send import send
 
 @click.group
 def digest() -> None:
-    """What goes out: plan, preview, test and send."""
+    """What goes out: plan, preview, test, send, pause and cancel."""
 
 
-for _verb in (plan, preview, test, send, list_, show, cancel):
+for _verb in (plan, preview, test, send, list_, show, pause, resume, cancel):
     digest.add_command(_verb)

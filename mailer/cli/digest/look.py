@@ -1,4 +1,4 @@
-"""`mailer digest list`, `show` and `cancel`."""
+"""`mailer digest list` and `show`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import confirmed, json_option, opened, yes_option
-from mailer.delivery import running
+from mailer.cli.verb import json_option, opened
+from mailer.delivery.progress import read_progress
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
-from mailer.errors import Refused
+from mailer.models import DigestStatus
 from mailer.operations import newsletters
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def list_(slug: str | None, as_json: bool) -> None:
                 f"{one.newsletter}/{one.schedule}",
                 one.slot,
                 one.status,
-                one.subject or one.reason,
+                _subject_or_reason(one),
             )
             for one in found
         ],
@@ -53,42 +53,13 @@ def list_(slug: str | None, as_json: bool) -> None:
 @click.argument("digest_id", metavar="ID", type=int)
 @json_option
 def show(digest_id: int, as_json: bool) -> None:
-    """Show a digest: its editions, and where its deliveries stand.
+    """Show a digest: its editions, where its deliveries stand, and how fast it goes.
 
     \b
     Example:
       mailer digest show 12
     """
     with opened() as app:
-        print_digest(app, digest_id, as_json)
-
-
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
-@yes_option
-@json_option
-def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
-    """End a digest for good. What has not gone out is cancelled.
-
-    Its articles are due again to those readers who did not get it. Mails that are on their way to the
-    relay at this moment still arrive.
-
-    \b
-    Example:
-      mailer digest cancel 12
-    """
-    with opened() as app:
-        with app.database.read() as session:
-            found = summary.find(session, digest_id)
-        if not confirmed(f"Cancel digest {digest_id}, {found.subject!r}?", yes=yes):
-            raise Refused("nothing was cancelled")
-        with app.database.write() as session:
-            done = running.cancel_digest(session, digest_id, app.times.wall())
-        if not done:
-            raise Refused(
-                f"digest {digest_id} is over ({found.status}); "
-                "`mailer digest list` shows which are not"
-            )
         print_digest(app, digest_id, as_json)
 
 
@@ -106,10 +77,16 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
     editions = data.pop("editions")
     print_table(("", ""), [*data.items(), *deliveries.items()])
     print_editions(editions)
-    if deliveries["unknown"]:
+    if data["status"] == DigestStatus.PAUSED:
         message(
-            "unknown: nobody knows whether the relay took these mails, and they are not sent again;"
-            f" see mailer delivery list --digest {digest_id} --status unknown"
+            f"paused ({data['reason']}): `mailer digest resume {digest_id}` goes on, "
+            f"`mailer digest cancel {digest_id}` ends it"
+        )
+    if deliveries["unknown"] > data["dropped"]:
+        message(
+            "unknown: nobody knows whether the relay took these mails, and they are not sent again; "
+            f"`mailer delivery list --digest {digest_id} --status unknown` shows them, "
+            f"`mailer delivery resolve --digest {digest_id}` with --resend or --drop settles them"
         )
 
 
@@ -129,12 +106,21 @@ def digest_data(app: "App", digest_id: int) -> dict[str, Any]:
     """A digest as `show --json` prints it."""
     with app.database.read() as session:
         found: DigestSummary = summary.find(session, digest_id)
-        counts = asdict(summary.counts(session, digest_id))
+        counted = summary.counts(session, digest_id)
+        progress = read_progress(session, digest_id, found.status, counted, now=app.times.wall())
         editions = [asdict(one) for one in summary.editions(session, digest_id)]
+    counts = asdict(counted)
     in_doubt = counts.pop("in_doubt")
     return {
         **asdict(found),
         "editions": editions,
         "deliveries": counts,
         "in_doubt": in_doubt,
+        **asdict(progress),
     }
+
+
+def _subject_or_reason(one: DigestSummary) -> str | None:
+    if one.status is DigestStatus.PAUSED:
+        return f"paused ({one.reason}); go on with `mailer digest resume {one.id}`"
+    return one.subject or one.reason

@@ -1,11 +1,11 @@
 """`mailer digest send`: that slot, now."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from mailer.cli.digest.look import print_digest
+from mailer.cli.digest.progress import showing, stop_signals
 from mailer.cli.output import message
 from mailer.cli.verb import json_option, opened
 from mailer.digests import schedules, timetable
@@ -15,7 +15,6 @@ from mailer.models import Schedule
 
 if TYPE_CHECKING:
     from mailer.app import App
-    from mailer.delivery.running import Counts
 
 
 @click.command
@@ -30,6 +29,9 @@ def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
 
     Running workers send it, or this process does with --wait. Sending the same slot again sends
     nothing more: it answers with the same digest.
+
+    --wait ends well when the digest is sent. SIGTERM or Ctrl-C ends it early, as does a pause, and so
+    does a mail that must be tried again later than in a minute; repeating the command continues.
 
     \b
     Example:
@@ -78,36 +80,18 @@ def _check(schedule: Schedule, reference: str, slot: Slot, app: "App") -> None:
 
 
 def _wait(app: "App", digest_id: int) -> None:
+    """Send here until the digest is sent.
+
+    Raises:
+        MailerError: it is not, and why, and what continues it.
+    """
+    from mailer.delivery.progress import why_not_sent
     from mailer.worker import send_until
 
-    with _Bar() as bar:
-        counts = send_until(app, digest_id, bar.show)
+    with stop_signals() as interrupted, showing() as show:
+        standing = send_until(app, digest_id, show, interrupted)
+    told = why_not_sent(standing, digest_id)
+    if told is not None:
+        raise MailerError(told)
+    counts = standing.counts
     message(f"{counts.sent} sent, {counts.failed} failed, {counts.pending} pending")
-
-
-class _Bar:
-    """A progress bar on stderr, where that is a terminal; elsewhere nothing."""
-
-    def __enter__(self) -> "_Bar":
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        self._progress = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        self._progress.start()
-        self._task = self._progress.add_task("sending", total=None)
-        return self
-
-    def show(self, counts: "Counts") -> None:
-        """Show how many are done."""
-        self._progress.update(
-            self._task, total=counts.total, completed=counts.total - counts.pending
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()

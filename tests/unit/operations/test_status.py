@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.db import Database
+from mailer.delivery import doubt
 from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
 from mailer.operations.pause import pause, resume
 from mailer.operations.status import Status, read_status, warnings
@@ -92,10 +93,94 @@ def test_pause_and_resume(database: Database, keys: Keys) -> None:
         pause(session, "it moves far", now=NOW + LEASE)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (NOW, "it moves far")
-    assert warnings(found) == ["sending is paused; `mailer resume` starts it again"]
+    assert warnings(found) == ["sending is paused (it moves far); `mailer resume` starts it again"]
     with database.write() as session:
         assert resume(session)
     with database.write() as session:
         assert not resume(session)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (None, None)
+
+
+def test_a_paused_digest_says_why_and_is_no_work_for_workers(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        digest = factories.digest(
+            session, schedule, status=DigestStatus.PAUSED, reason="by staff: a wrong name"
+        )
+        edition = factories.edition(session, digest)
+        factories.delivery(session, edition, factories.reader(session, keys, schedule))
+    found = status(database)
+    [view] = found.digests
+    assert (view.status, view.reason, view.pending) == ("paused", "by staff: a wrong name", 1)
+    [told] = warnings(found)
+    assert "is paused (by staff: a wrong name), 1 mails wait" in told
+    assert f"`mailer digest resume {digest.id}`" in told
+    assert f"`mailer digest cancel {digest.id}`" in told
+
+
+def test_what_waits_for_later_and_since_when(database: Database, keys: Keys) -> None:
+    minute = timedelta(minutes=1)
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        edition = factories.edition(session, factories.digest(session, schedule))
+        rows: list[tuple[DeliveryStatus, timedelta]] = [
+            (DeliveryStatus.QUEUED, -2 * minute),
+            (DeliveryStatus.QUEUED, -3 * minute),
+            (DeliveryStatus.DEFERRED, 7 * minute),
+            (DeliveryStatus.DEFERRED, 6 * minute),
+            (DeliveryStatus.CLAIMED, -9 * minute),
+            (DeliveryStatus.SENDING, -9 * minute),
+            (DeliveryStatus.SENT, -9 * minute),
+            (DeliveryStatus.FAILED, 2 * minute),
+        ]
+        subscriptions = factories.readers(session, keys, schedule, len(rows))
+        for subscription, (kind, wait) in zip(subscriptions, rows, strict=True):
+            factories.delivery(
+                session, edition, subscription, status=kind, next_attempt_at=NOW + wait
+            )
+        factories.notice(session, keys, next_attempt_at=NOW + 5 * minute)
+        factories.notice(session, keys, next_attempt_at=NOW - 4 * minute)
+    found = status(database)
+    [view] = found.digests
+    assert (view.pending, view.waiting_later) == (6, 2)
+    assert (view.next_try_at, view.waiting_since) == (NOW + 6 * minute, NOW - 3 * minute)
+    assert (found.deliveries_waiting, found.notices_waiting, found.waiting_later) == (6, 2, 3)
+    assert (found.next_try_at, found.waiting_since) == (NOW + 5 * minute, NOW - 4 * minute)
+
+
+def test_a_worker_that_sends_nothing_says_why(database: Database) -> None:
+    why = "the relay failed: 421 busy; next try in 40 s"
+    with database.write() as session:
+        factories.worker(session, pid=1, connections=3)
+        factories.worker(session, pid=2, note=why)
+        factories.worker(session, pid=3, note="dead since", heartbeat_at=NOW - 2 * LEASE)
+    found = status(database)
+    assert [(one.connections, one.note) for one in found.processes[:2]] == [(3, None), (0, why)]
+    assert warnings(found) == [f"the sender 2 on host.example sends nothing now: {why}"]
+
+
+def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        subscriptions = factories.readers(session, keys, schedule, 2)
+        for number in range(7):
+            digest = factories.digest(
+                session, schedule, due_at=NOW - timedelta(days=number), status=DigestStatus.SENT
+            )
+            edition = factories.edition(session, digest)
+            for subscription in subscriptions:
+                factories.delivery(session, edition, subscription, status=DeliveryStatus.UNKNOWN)
+        dropped = digest.id
+        doubt.drop(session, dropped, NOW)
+    found = status(database)
+    assert (found.in_doubt, len(found.doubtful)) == (12, 6)
+    assert dropped not in {one.digest for one in found.doubtful}
+    [told] = warnings(found)
+    latest = found.doubtful[0].digest
+    assert told.startswith(f"12 mails are in doubt (2 of digest {latest}, 2 of digest ")
+    assert told.count("of digest") == 5
+    assert "…" in told
+    assert "`mailer delivery resolve --digest ID`" in told

@@ -1,0 +1,120 @@
+"""How `mailer digest send --wait` shows its progress, and how it is told to stop."""
+
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from mailer.cli.output import message
+
+if TYPE_CHECKING:
+    from mailer.delivery.running import Counts
+
+LINE_SECONDS: Final = 10.0
+"""Without a terminal there is a line of progress this often."""
+
+_WINDOW_SECONDS: Final = 60.0
+
+Show = Callable[["Counts"], None]
+
+
+class Speed:
+    """How many mails a second are done with, over the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def at(self, now: float, done: int) -> float:
+        """The speed when at `now`, in seconds of one monotonic clock, so many are done with."""
+        while self._seen and now - self._seen[0][0] > _WINDOW_SECONDS:
+            self._seen.popleft()
+        self._seen.append((now, done))
+        since, before = self._seen[0]
+        return (done - before) / (now - since) if now > since else 0.0
+
+
+def in_words(counts: "Counts", speed: float) -> str:
+    """Progress in one line."""
+    done = f"{counts.total - counts.pending} of {counts.total} mails done"
+    if not speed or not counts.pending:
+        return done
+    return f"{done}, {speed:.0f}/s, {_span(counts.pending / speed)} left"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+@contextmanager
+def showing() -> Iterator[Show]:
+    """What shows progress on stderr: a bar on a terminal, elsewhere a line now and then."""
+    if sys.stderr.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield lines(message, time.monotonic)
+
+
+def lines(tell: Callable[[str], None], monotonic: Callable[[], float]) -> Show:
+    """What tells progress in a line at once, and then every `LINE_SECONDS`."""
+    speed = Speed()
+    told_at: float | None = None
+
+    def show(counts: "Counts") -> None:
+        nonlocal told_at
+        now = monotonic()
+        current = speed.at(now, counts.total - counts.pending)
+        if told_at is None or now - told_at >= LINE_SECONDS:
+            told_at = now
+            tell(in_words(counts, current))
+
+    return show
+
+
+@contextmanager
+def _bar() -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    speed = Speed()
+    with Progress(
+        BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True)
+    ) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(counts: "Counts") -> None:
+            done = counts.total - counts.pending
+            told = in_words(counts, speed.at(time.monotonic(), done))
+            progress.update(task, description=told, total=counts.total, completed=done)
+
+        yield show
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Takes SIGTERM and Ctrl-C as a wish to stop, and says whether there was one."""
+    asked: list[int] = []
+    told = False
+
+    def interrupted() -> bool:
+        nonlocal told
+        # Not in the handler: it may come in the middle of another line.
+        if asked and not told:
+            told = True
+            message("finishing what is under way: at most 30 seconds")
+        return bool(asked)
+
+    def note(number: int, _frame: object) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
