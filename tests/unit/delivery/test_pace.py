@@ -1,0 +1,333 @@
+"""How fast mail goes out, and what makes it stop by itself."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.delivery.outcome import OnDelivery, OnReader, OnRun, Verdict
+from mailer.delivery.pace import (
+    BURST_SECONDS,
+    FEW,
+    WINDOW,
+    Breaker,
+    Rate,
+    Throttle,
+    filled,
+    most_to_claim,
+    until_next,
+    why_pause_all,
+)
+
+DAY = 24 * 3600.0
+
+SENT = Verdict(OnDelivery.SENT)
+POLICY = Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+HARD = Verdict(OnDelivery.FAIL, OnReader.HARD_BOUNCE)
+FULL = Verdict(OnDelivery.FAIL, OnReader.SOFT_BOUNCE)
+LATER = Verdict(OnDelivery.DEFER)
+DOUBT = Verdict(OnDelivery.DOUBT)
+RELEASE = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
+
+
+def middle() -> float:
+    return 0.5
+
+
+# The rate.
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "batch"),
+    [
+        (Rate(100, 1), 100, 20),
+        (Rate(5, 1), 5, 5),
+        (Rate(1, 1), 1, 1),
+        (Rate(5000, 3600), 5000 / 3600, 1),
+        (Rate(90, 60), 1.5, 1),
+        (Rate(5, 3600), 1, 1),
+        (Rate(1, DAY), 1, 1),
+    ],
+)
+def test_a_claim_is_for_the_connections_and_one_second_at_most(
+    rate: Rate, burst: float, batch: int
+) -> None:
+    assert rate.burst == burst
+    assert most_to_claim(10, rate) == batch
+    assert most_to_claim(1, rate) == min(2, batch)
+
+
+def test_a_bucket_fills_with_time_and_no_further_than_its_brim() -> None:
+    rate = Rate(100, 1)
+    assert filled(3, 0.25, rate) == 28
+    assert filled(3, 3600, rate) == 100
+    assert filled(3, -3600, rate) == 3
+    # The rate was lowered.
+    assert filled(100, 0, Rate(5, 1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rate", "seconds"),
+    [
+        (0, Rate(1, DAY), DAY),
+        (0.5, Rate(5, 3600), 360),
+        (0.75, Rate(100, 1), 0.0025),
+        (1, Rate(1, DAY), 0),
+        (7.5, Rate(100, 1), 0),
+    ],
+)
+def test_the_next_token_is_foretold(tokens: float, rate: Rate, seconds: float) -> None:
+    assert until_next(tokens, rate) == pytest.approx(seconds)
+    assert filled(tokens, seconds, rate) >= 1 - 1e-9
+
+
+rates = st.builds(Rate, st.integers(1, 1000), st.sampled_from([1.0, 60.0, 3600.0, DAY]))
+
+
+class Bucket:
+    """What the row of the database does, without one: spending, refunds, and a clock that may jump."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate, self.tokens = rate, 1.0
+
+    def spend(self, elapsed: float, wanted: int) -> int:
+        self.tokens = filled(self.tokens, elapsed, self.rate)
+        number = min(wanted, int(self.tokens))
+        self.tokens -= number
+        return number
+
+
+@given(rates, st.lists(st.tuples(st.floats(0, 15), st.integers(0, 2000)), max_size=60))
+def test_no_ten_seconds_see_more_than_the_rate_and_one_batch(
+    rate: Rate, turns: list[tuple[float, int]]
+) -> None:
+    bucket, now = Bucket(rate), 0.0
+    taken: list[tuple[float, int]] = []
+    for elapsed, wanted in turns:
+        now += elapsed
+        taken.append((now, bucket.spend(elapsed, wanted)))
+    for begin, _ in taken:
+        in_window = sum(number for at, number in taken if begin <= at < begin + 10)
+        assert in_window <= rate.per_second * 10 + rate.burst + 1e-6
+
+
+@given(rates, st.lists(st.integers(0, 100), min_size=1, max_size=50))
+def test_whoever_waits_as_foretold_gets_the_whole_rate(rate: Rate, wishes: list[int]) -> None:
+    bucket, now, taken = Bucket(rate), 0.0, 0
+    for wanted in wishes:
+        wait = until_next(bucket.tokens, rate)
+        now += wait
+        taken += bucket.spend(wait, max(1, wanted))
+    assert taken == pytest.approx(1 + now * rate.per_second, abs=1 + 1e-6)
+
+
+@given(rates, st.lists(st.floats(-1e6, 1e6), max_size=50))
+def test_a_clock_that_jumps_takes_nothing_away(rate: Rate, jumps: list[float]) -> None:
+    tokens = 0.5
+    for jump in jumps:
+        later = filled(tokens, jump, rate)
+        assert tokens <= later <= rate.burst
+        tokens = later
+
+
+# The throttle.
+
+
+def test_connections_are_halved_down_to_one() -> None:
+    throttle = Throttle(10, middle)
+    assert not throttle.is_slowed
+    seen = []
+    for turn in range(4):
+        assert throttle.slow_down(10.0 + turn * BURST_SECONDS) == (0 if turn < 3 else 1)
+        seen.append(throttle.allowed)
+    assert seen == [5, 2, 1, 1]
+    assert throttle.is_slowed
+
+
+def test_a_burst_of_replies_counts_once() -> None:
+    throttle = Throttle(10, middle)
+    for moment in (10.0, 10.0, 10.5, 10.99):
+        throttle.slow_down(moment)
+    assert throttle.allowed == 5
+
+
+def test_the_last_connection_pauses_for_ever_longer() -> None:
+    throttle, now, pauses = Throttle(1, middle), 10.0, []
+    for _ in range(11):
+        pause = throttle.slow_down(now)
+        # What the relay says of mails from before the pause is about no more than that.
+        assert throttle.slow_down(now + pause / 2) == 0
+        assert not throttle.may_begin(now + pause * 0.99)
+        pauses.append(pause)
+        now += pause
+        assert throttle.may_begin(now)
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    throttle.went_well()
+    assert not throttle.is_slowed
+    assert throttle.slow_down(now) == 1
+
+
+def test_connections_come_back_one_by_one_and_ever_more_slowly() -> None:
+    throttle = Throttle(5, middle)
+    throttle.slow_down(10.0)
+    throttle.slow_down(20.0)
+    seen = []
+    for _ in range(1 + 2 + 3 + 4 + 5):
+        throttle.went_well()
+        seen.append(throttle.allowed)
+    assert seen == [2, 2, 3, 3, 3, 4, 4, 4, 4, *[5] * 6]
+    assert not throttle.is_slowed
+
+
+def test_what_went_well_before_a_slow_down_does_not_count_after_it() -> None:
+    throttle = Throttle(8, middle)
+    throttle.slow_down(10.0)
+    for _ in range(3):
+        throttle.went_well()
+    throttle.slow_down(20.0)
+    assert throttle.allowed == 2
+    throttle.went_well()
+    assert throttle.allowed == 2
+
+
+@given(st.integers(1, 50), st.lists(st.one_of(st.none(), st.floats(0, 10)), max_size=100))
+def test_there_is_always_at_least_one_connection_and_never_one_too_many(
+    connections: int, course: list[float | None]
+) -> None:
+    throttle, now = Throttle(connections, middle), 0.0
+    for elapsed in course:
+        before = throttle.allowed
+        if elapsed is None:
+            throttle.went_well()
+            assert throttle.allowed - before in (0, 1)
+        else:
+            now += elapsed
+            throttle.slow_down(now)
+            assert throttle.allowed in (before, before // 2)
+        assert 1 <= throttle.allowed <= connections
+
+
+# The breaker.
+
+
+def trips(breaker: Breaker, course: Iterable[Verdict], digest_id: int = 7) -> int | None:
+    """After how many attempts the digest was paused."""
+    for number, found in enumerate(course, 1):
+        if breaker.note(digest_id, found, "it said"):
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("connections", "attempts"), [(1, 2), (2, 4), (4, 8), (5, 10), (10, 15), (50, 55)]
+)
+def test_doubts_in_a_row_pause_the_digest(connections: int, attempts: int) -> None:
+    breaker = Breaker(connections)
+    assert attempts <= 2 * connections
+    assert trips(breaker, [DOUBT] * 200) == attempts
+    # It has forgotten, and begins to count anew.
+    assert trips(breaker, [DOUBT] * 200) == attempts
+
+
+@pytest.mark.parametrize("answer", [SENT, LATER, HARD, FULL])
+def test_any_answer_ends_a_row_of_doubts(answer: Verdict) -> None:
+    assert trips(Breaker(4), [*[DOUBT] * 7, answer, *[DOUBT] * 7]) is None
+
+
+def test_what_was_given_back_is_no_attempt() -> None:
+    assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50]) is None
+    assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50, DOUBT]) == 58
+
+
+@pytest.mark.parametrize("refusal", [POLICY, HARD])
+@pytest.mark.parametrize(
+    ("connections", "attempts"), [(1, 4), (2, 4), (3, 4), (4, 5), (10, 11), (50, 20)]
+)
+def test_a_digest_that_nobody_may_have_is_paused_at_once(
+    refusal: Verdict, connections: int, attempts: int
+) -> None:
+    assert trips(Breaker(connections), [refusal] * 200) == attempts
+    # While the last one of these was answered, all other connections had a mail under way.
+    if connections > 1:
+        assert attempts + connections - 1 <= max(2 * connections, 5)
+
+
+@pytest.mark.parametrize(("connections", "attempts"), [(1, 8), (4, 8), (7, 8), (10, 11)])
+def test_a_relay_that_begins_to_refuse_everything_pauses_the_digest(
+    connections: int, attempts: int
+) -> None:
+    assert trips(Breaker(connections), [SENT] * 500 + [POLICY] * 200) == 500 + attempts
+
+
+@pytest.mark.parametrize("refusal", [POLICY, HARD])
+def test_a_run_of_a_few_bad_addresses_pauses_nothing(refusal: Verdict) -> None:
+    assert trips(Breaker(4), ([SENT] * 100 + [refusal] * FEW) * 20) is None
+    assert trips(Breaker(1), [refusal] * 3 + [SENT] * 57) is None
+
+
+@pytest.mark.parametrize("connections", [1, 2, 4, 10, 50])
+@pytest.mark.parametrize("refusal", [POLICY, HARD])
+def test_one_bad_address_in_twenty_pauses_nothing(connections: int, refusal: Verdict) -> None:
+    for seed in range(20):
+        course = [refusal] * 50 + [SENT] * 950
+        random.Random(seed).shuffle(course)
+        assert trips(Breaker(connections), course) is None, seed
+
+
+def test_one_bad_address_in_three_pauses_the_digest_within_a_hundred_or_so() -> None:
+    for seed in range(30):
+        course = [HARD] * 1000 + [SENT] * 2000
+        random.Random(seed).shuffle(course)
+        attempts = trips(Breaker(10), course)
+        assert attempts is not None, seed
+        assert attempts <= WINDOW, seed
+
+
+def test_only_the_last_attempts_count() -> None:
+    course = ([POLICY] + [SENT] * 5) * 100
+    assert sum(found is POLICY for found in course[:WINDOW]) == 17
+    assert trips(Breaker(4), course) is None
+    assert trips(Breaker(4), ([POLICY] + [SENT] * 4) * 100) == 96
+
+
+@pytest.mark.parametrize("found", [SENT, LATER, FULL])
+def test_what_is_no_refusal_pauses_nothing(found: Verdict) -> None:
+    assert trips(Breaker(1), [found] * 1000) is None
+
+
+def test_each_digest_has_its_own_count() -> None:
+    breaker = Breaker(4)
+    assert trips(breaker, [POLICY] * 4, digest_id=1) is None
+    assert trips(breaker, [POLICY] * 4, digest_id=2) is None
+    assert trips(breaker, [POLICY], digest_id=1) == 1
+
+
+def test_digests_of_long_ago_are_forgotten() -> None:
+    breaker = Breaker(4)
+    trips(breaker, [POLICY] * 4, digest_id=1)
+    for digest_id in range(2, 1000):
+        breaker.note(digest_id, POLICY, "it said")
+    assert len(breaker._courses) == 100
+    assert trips(breaker, [POLICY], digest_id=1) is None
+
+
+def test_the_reason_says_what_happened_and_what_the_relay_said_last() -> None:
+    breaker = Breaker(1)
+    lost, spam = "the connection was lost", "554 5.7.1 <me@example.com>: spam"
+    assert [breaker.note(12, DOUBT, lost) for _ in range(2)][-1] == (
+        "whether the relay took 2 mails in a row is in doubt: the connection was lost"
+    )
+    assert [breaker.note(12, POLICY, spam) for _ in range(4)][-1] == (
+        "the relay refused 4 mails in a row, the last one with: 554 5.7.1 <***>: spam"
+    )
+    assert [breaker.note(12, found, spam) for found in [SENT, HARD] * 20][-1] == (
+        "the relay refused 20 of the last 40 mails, the last one with: 554 5.7.1 <***>: spam"
+    )
+
+
+def test_the_third_refusal_of_us_pauses_everything() -> None:
+    said = "535 5.7.8 no such user me@example.com"
+    assert [number for number in range(10) if why_pause_all(number, said)] == [3, 6, 9]
+    assert why_pause_all(3, said) == "the relay refuses us: 535 5.7.8 no such user ***"
