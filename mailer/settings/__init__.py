@@ -17,7 +17,7 @@ from typing import Any, Final
 from mailer.address import Address
 from mailer.errors import SettingsError
 from mailer.settings import forms
-from mailer.settings.forms import Network, RelayUrl, Secret, SignupLimits
+from mailer.settings.forms import Network, Rate, RelayUrl, Secret, SignupLimits
 
 PREFIX: Final = "MAILER_"
 CONFIG_VARIABLE: Final = "MAILER_CONFIG"
@@ -46,6 +46,7 @@ class Settings:
     ehlo_name: str | None = _setting(forms.ehlo_name, None)
     smtp_connections: int = _setting(forms.number(1, 1000), "10")
     smtp_messages_per_connection: int = _setting(forms.number(1, 1_000_000), "100")
+    smtp_rate: Rate | None = _setting(forms.rate, None)
     smtp_timeouts: Mapping[str, timedelta] = _setting(forms.timeouts, "")
     smtp_retry: tuple[timedelta, ...] = _setting(forms.durations, "5m,15m,30m,1h,2h,4h")
     give_up_after: timedelta = _setting(forms.duration, "48h")
