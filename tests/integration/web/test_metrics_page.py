@@ -35,19 +35,7 @@ SHOWN = {
 }
 """What Authorization holds, and the answer."""
 LOCAL = "127.0.0.1/32,::1/128"
-FORWARDED = {
-    "127.0.0.1": 200,
-    "::1": 200,
-    "::ffff:127.0.0.1": 200,
-    "203.0.113.5": 403,
-    "203.0.113.5, 127.0.0.1": 403,
-    # What a client invents does not help it: the proxy adds what it saw.
-    "127.0.0.1, 203.0.113.5": 403,
-    "10.0.0.1": 403,
-    "localhost": 403,
-    "unknown": 403,
-    "": 403,
-}
+FORWARDED = {"127.0.0.1": 200, "203.0.113.5": 403, "127.0.0.1, 203.0.113.5": 403, "": 403}
 """What proxies have said, and the answer."""
 
 
