@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mailer.errors import AlreadyExists, Refused
 from mailer.feeds.arrival import take_turn
 from mailer.feeds.canonical import absolute_url, canonical_url
+from mailer.feeds.pictures import first_image
 from mailer.feeds.sanitise import one_line, summarise
 from mailer.models import (
     Article,
@@ -74,13 +75,12 @@ def add_article(
     article = session.scalar(select(Article).where(Article.canonical_url == canonical))
     is_new = article is None
     if article is None:
-        kept = summarise(summary, address)
         article = Article(
             canonical_url=canonical,
             url=address,
             title=one_line(title),
-            summary_html=kept.html,
-            image_url=kept.image,
+            summary_html=summarise(summary, address),
+            image_url=first_image(summary, address),
             published_at=published or now,
             first_seen_at=now,
             updated_at=now,

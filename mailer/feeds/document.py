@@ -47,10 +47,35 @@ _SEVEN_BIT: Final = ("iso-2022", "utf-7", "hz", "iso2022")
 # Python's names for ways of writing that are no encodings of documents, some of them slow.
 _NO_ENCODINGS: Final = ("idna", "punycode", "unicode", "raw", "undefined")
 _FALLBACK: Final = "windows-1252"
+# What documents say, and the larger set of letters that they mean: so read browsers (WHATWG Encoding).
+_MEANT: Final = {
+    "ascii": "windows-1252",
+    "us-ascii": "windows-1252",
+    "iso-8859-1": "windows-1252",
+    "iso8859-1": "windows-1252",
+    "latin1": "windows-1252",
+    "latin-1": "windows-1252",
+    "iso-8859-9": "windows-1254",
+    "iso-8859-11": "cp874",
+    "tis-620": "cp874",
+    "windows-874": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift-jis": "cp932",
+    "x-sjis": "cp932",
+    "euc-kr": "cp949",
+    "ks-c-5601-1987": "cp949",
+    "windows-31j": "cp932",
+    "big5": "big5hkscs",
+}
+_REPLACED: Final = "\ufffd"
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)["']""")
-_ROOT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?:rss|RDF|feed|channel)(?=[\s/>])", re.IGNORECASE)
+# A comment may speak of a root element, so it is stepped over where it ends.
+_ROOT = re.compile(
+    r"<(?P<root>(?:[A-Za-z][\w.-]*:)?(?:rss|RDF|feed|channel|entry))(?=[\s/>])|<!--", re.IGNORECASE
+)
 _PROLOGUE = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*)*", re.S
 )
@@ -58,7 +83,7 @@ _PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
 _LINK = re.compile(r"<link\b[^<>]*>", re.IGNORECASE)
 _FEED_TYPE = re.compile(r"application/(?:rss\+xml|atom\+xml|feed\+json)", re.IGNORECASE)
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
-_NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
+_AMPERSAND = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]{1,31});|#([xX]?[0-9A-Fa-f]{1,8});)?")
 _XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
@@ -82,26 +107,39 @@ def read_text(body: bytes, content_type: str, base_url: str | None) -> Text:
         warnings.append("control characters were left out")
     if text.lstrip()[:1] in {"{", "["}:
         return Text(Format.JSON, text, tuple(warnings))
-    root = _ROOT.search(text)
-    before = text[: root.start()] if root else text
+    start = _root_start(text)
+    before = text if start is None else text[:start]
     if page := _PAGE.search(before):
         raise FeedUnreadable(_page_refused(text[page.start() :], base_url))
-    if root is None:
+    if start is None:
         raise FeedUnreadable
     if "<!ENTITY" in before:
         warnings.append("entity definitions were ignored")
     elif not _PROLOGUE.fullmatch(before):
         warnings.append("text before the feed was ignored")
-    return Text(Format.XML, _NAMED_ENTITY.sub(_letter, text[root.start() :]), tuple(warnings))
+    return Text(Format.XML, _mended(text[start:], warnings), tuple(warnings))
+
+
+def _root_start(text: str) -> int | None:
+    """Where the root element begins, or None where there is none."""
+    at = 0
+    while found := _ROOT.search(text, at):
+        if found["root"]:
+            return found.start()
+        end = text.find("-->", found.end())
+        at = found.end() if end < 0 else end
+    return None
 
 
 def _decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body[len(mark) :].decode(encoding, "replace")
-    for start, encoding in _WIDE:
-        if body.lstrip(b"\r\n").startswith(start):
-            return body.decode(encoding, "replace")
+    # What blanks a template leaves before the feed stand before its mark, too.
+    begun = body.lstrip(b" \t\r\n")
+    for mark, encoding in (*_BOMS, *_WIDE):
+        if begun.startswith(mark):
+            text = begun.decode(encoding, "replace").removeprefix("\ufeff")
+            if _REPLACED in text:
+                warnings.append("some characters could not be read")
+            return text
     in_header = _CHARSET.search(content_type)
     in_document = _DECLARED.search(body[:1000])
     declared = [
@@ -119,22 +157,72 @@ def _decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
             return body.decode("utf-8")
         except UnicodeDecodeError:
             pass
+    first = (declared or ["utf-8"])[0]
     for name in [*declared, _FALLBACK]:
-        try:
-            text = body.decode(name)
-        except (LookupError, ValueError):
-            continue
-        if name != (declared or ["utf-8"])[0]:
-            warnings.append(f"not {(declared or ['utf-8'])[0]}; read as {name}")
-        return text
+        for encoding in dict.fromkeys((_MEANT.get(name, name), name)):
+            try:
+                text = body.decode(encoding)
+            except (LookupError, ValueError):
+                continue
+            if name != first:
+                warnings.append(f"not {first}; read as {name}")
+            return text
     warnings.append("some characters could not be read")
     # A feed that says it is UTF-8, with a few broken bytes in it.
     likely = "utf-8" if "utf-8" in declared or not declared else _FALLBACK
     return body.decode(likely, "replace")
 
 
+def _mended(text: str, warnings: list[str]) -> str:
+    """`text` with what keeps many a feed from being well-formed put right outside CDATA.
+
+    HTML's named entities become their letters, of which XML knows five only; a bare ampersand is
+    escaped; references to letters that XML forbids are left out.
+    """
+    mended, at = [], 0
+    slips = 0
+
+    def mend(match: re.Match[str]) -> str:
+        nonlocal slips
+        if match[1]:
+            return _letter(match)
+        if match[2] and (code := _code(match[2])) is not None:
+            if code in {0x9, 0xA, 0xD} or _is_allowed(code):
+                return match[0]
+            slips += 1
+            return ""
+        slips += 1
+        return "&amp;" + match[0][1:]
+
+    while at < len(text):
+        begin = text.find("<![CDATA[", at)
+        end = len(text) if begin < 0 else begin
+        mended.append(_AMPERSAND.sub(mend, text[at:end]))
+        if begin < 0:
+            break
+        close = text.find("]]>", begin)
+        at = len(text) if close < 0 else close + 3
+        # Entities in CDATA are markup's own, and decoding those of letters changes nothing.
+        mended.append(text[begin:at])
+    if slips:
+        warnings.append("characters that XML does not allow as they stand were put right")
+    return "".join(mended)
+
+
+def _code(reference: str) -> int | None:
+    try:
+        return int(reference[1:], 16) if reference[:1] in "xX" else int(reference)
+    except ValueError:
+        return None
+
+
+def _is_allowed(code: int) -> bool:
+    """Whether XML allows this character (XML 1.0 section 2.2)."""
+    return 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
+
+
 def _letter(entity: re.Match[str]) -> str:
-    """An HTML entity as its letter: XML knows five of them only."""
+    """An HTML entity as its letter; one of XML's own, or none at all, as it is."""
     if entity[1] in _XML_ENTITIES:
         return entity[0]
     letter = html5.get(f"{entity[1]};", entity[0])

@@ -7,25 +7,32 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from mailer.feeds.canonical import absolute_url
+from mailer.feeds.pictures import first_image
 from mailer.feeds.sanitise import one_line, summarise
 
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
 """How far ahead of now a date may lie: further ones come from mistakes."""
 
+MOST_ENTRIES: Final = 20_000
+"""How many entries of one document are read: no feed that is meant for reading has as many."""
+
 _MAX_GUID: Final = 500
 _MAX_TITLE: Final = 1000
 _MAX_NAME: Final = 200
+_MOST_WARNINGS: Final = 500
 
 
 @dataclass(frozen=True)
 class Entry:
     """One piece as a feed tells of it.
 
-    `guid` and `url` are never both missing. `published` is an aware UTC instant, or None where the feed
+    `guid` is never empty: where the feed gives none, it is the address, or else a digest of the text.
+    `published` is an aware UTC instant, or None where the feed
     gives no credible one. `summary_html` is sanitised; all else is plain text.
     """
 
@@ -57,8 +64,10 @@ class Pieces:
         links: where the piece may be read, best first.
         title: plain text already.
         dates: the raw text of each date, best first, and the instant it was read as.
-        markup: HTML that may serve as a summary, best first; `base` resolves the links in it.
+        markup: HTML that may serve as a summary, best first.
         images: addresses of lead images, best first.
+        base: what `links` and `images` are resolved against.
+        markup_base: what the links in `markup` are.
     """
 
     guid: str
@@ -70,30 +79,31 @@ class Pieces:
     categories: Iterable[str]
     images: Sequence[str]
     base: str | None
+    markup_base: str | None
 
 
-def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry | None:
-    """The entry that `pieces` make, or None where nothing tells it from others."""
+def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry:
+    """The entry that `pieces` make."""
     url = next(filter(None, (absolute_url(link, pieces.base) for link in pieces.links)), None)
     if url is None:
         unusable = next((link for link in pieces.links if link.strip()), None)
         warn("no link" if unusable is None else f"unusable link {unusable[:100]!r}")
-    guid = _short(one_line(pieces.guid)) or url
-    if not guid:
-        warn("neither a link nor a guid: left out")
-        return None
-    summaries = [summarise(markup, pieces.base) for markup in pieces.markup]
-    images = [absolute_url(image, pieces.base) for image in pieces.images]
-    images += [summary.image for summary in summaries]
+    # Cleaning markup costs more than all else, so only what is used is cleaned.
+    summaries = (summarise(markup, pieces.markup_base) for markup in pieces.markup)
+    summary = next(filter(None, summaries), "")
+    images = chain(
+        (absolute_url(image, pieces.base) for image in pieces.images),
+        (first_image(markup, pieces.markup_base) for markup in pieces.markup),
+    )
     title = one_line(pieces.title)[:_MAX_TITLE]
     if not title:
         warn("no title")
     return Entry(
-        guid=guid,
+        guid=_short(one_line(pieces.guid)) or url or _fingerprint(pieces, summary),
         url=url,
         title=title,
         published=_credible(pieces.dates, now, warn),
-        summary_html=next((summary.html for summary in summaries if summary.html), ""),
+        summary_html=summary,
         author=one_line(pieces.author)[:_MAX_NAME] or None,
         categories=tuple(
             dict.fromkeys(
@@ -105,14 +115,26 @@ def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry | None:
 
 
 class Warn:
-    """Collects what is odd about one document, each with the number of the entry it is about."""
+    """Collects what is odd about one document, each with the number of the entry it is about.
+
+    Only so many are kept: a document may be odd a million times.
+    """
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.entry = 0
+        self._unsaid = 0
 
     def __call__(self, text: str) -> None:
-        self.said.append(f"entry {self.entry}: {text}" if self.entry else text)
+        if len(self.said) < _MOST_WARNINGS:
+            self.said.append(f"entry {self.entry}: {text}" if self.entry else text)
+        else:
+            self._unsaid += 1
+
+    def every(self) -> tuple[str, ...]:
+        """What was said, and how much more was not kept."""
+        more = (f"and {self._unsaid} more oddities",) if self._unsaid else ()
+        return (*self.said, *more)
 
 
 def _credible(
@@ -129,6 +151,13 @@ def _credible(
 
 def _short(guid: str) -> str:
     """`guid`, or a digest of it where it is too long for a key of the database."""
-    if len(guid) <= _MAX_GUID:
-        return guid
-    return "sha256:" + hashlib.sha256(guid.encode()).hexdigest()
+    return guid if len(guid) <= _MAX_GUID else _hashed(guid)
+
+
+def _fingerprint(pieces: Pieces, summary: str) -> str:
+    """What tells an entry that has neither a guid nor a link from others."""
+    return _hashed("\n".join([pieces.title, *(raw for raw, _ in pieces.dates), summary]))
+
+
+def _hashed(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

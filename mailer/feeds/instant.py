@@ -18,6 +18,37 @@ _ISO = re.compile(
 _UNIX_SECONDS = re.compile(r"\d{9,10}")
 _UNIX_MILLISECONDS = re.compile(r"\d{12,13}")
 _LETTERS_ZONE = re.compile(r"\s([A-Za-z]{2,5})$")
+_CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:h](\d\d)(?::(\d\d))?\s*([ap])?\.?m?\b\.?(.*)", re.I | re.S)
+_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)(?!\d)")
+_DAY = re.compile(r"(?<!\d)(\d{1,2})(?!\d)")
+_YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
+_DOTTED = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_LONGEST: Final = 60
+
+# How the names of the months begin in English, French, German, Spanish, Italian, Portuguese, Dutch,
+# Swedish, Danish, Norwegian, Polish, Turkish, Russian, Ukrainian and Armenian; the longest counts.
+_MONTHS: Final = {
+    stem: month
+    for month, stems in enumerate(
+        [
+            "jan jän ene gen sty oca янв січ հունվար",
+            "feb fév fev fef lut şub фев лют փետրվար",
+            "mar mär maa mrt мар бер մարտ",
+            "apr avr abr kwi nis апр кві ապրիլ",
+            "may mai mag mei maj mayo май мая тра մայիս",
+            "jun juin giu cze haz июн чер հունիս",
+            "jul juil lug lip tem июл лип հուլիս",
+            "aug aoû aou ago sie ağu авг сер օգոստոս",
+            "sep set wrz eyl сен вер սեպտեմբեր",
+            "oct okt ott out paź paz eki окт жов հոկտեմբեր",
+            "nov lis kas ноя лис նոյեմբեր",
+            "dec déc dez dic des gru ara дек гру դեկտեմբեր",
+        ],
+        start=1,
+    )
+    for stem in stems.split()
+}
 
 # RFC 822 names few zones; these stand in feeds as well, and mean one thing in all of them.
 _ZONES: Final = {
@@ -31,13 +62,22 @@ _ZONES: Final = {
     "JST": "+0900",
     "AEST": "+1000",
     "AEDT": "+1100",
+    "EST": "-0500",
+    "EDT": "-0400",
+    "CST": "-0600",
+    "CDT": "-0500",
+    "MST": "-0700",
+    "MDT": "-0600",
+    "PST": "-0800",
+    "PDT": "-0700",
 }
 
 
 def read_instant(text: str, guess: struct_time | None = None) -> datetime | None:
     """The instant that `text` names, or None; without a zone it is taken as UTC.
 
-    ISO 8601, RFC 3339, RFC 822 and 2822 and Unix times are read.
+    ISO 8601, RFC 3339, RFC 822 and 2822 and Unix times are read, and dates with the name of a month in
+    one of several languages.
 
     Args:
         guess: how the feed library read it, in UTC; used for other forms.
@@ -50,7 +90,7 @@ def read_instant(text: str, guess: struct_time | None = None) -> datetime | None
             return datetime.fromtimestamp(int(raw), UTC)
         if iso := _ISO.fullmatch(raw):
             return _from_iso(iso)
-        return _from_mail(raw) or _from_guess(guess)
+        return _from_mail(raw) or _from_words(raw[:_LONGEST]) or _from_guess(guess)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -80,6 +120,39 @@ def _from_mail(raw: str) -> datetime | None:
     # Checks that the day exists, which mktime_tz does not.
     datetime(year, month, day, tzinfo=UTC)
     return datetime.fromtimestamp(mktime_tz(parts), UTC)
+
+
+def _from_words(raw: str) -> datetime | None:
+    """Such as `24. November 2026 um 9:00`, `Nov 24, 2026 9:00 pm` or `24.11.2026`."""
+    clock = _CLOCK.search(raw)
+    date = raw[: clock.start()] if clock else raw
+    if dotted := _DOTTED.search(date):
+        day, month, year = (int(part) for part in dotted.groups())
+    else:
+        months = [found for word in _LETTERS.findall(date.lower()) if (found := _month(word))]
+        day_of, year_of = _DAY.search(date), _YEAR.search(date)
+        if not months or day_of is None or year_of is None:
+            return None
+        # A day of the week comes first, and some begin like a month.
+        day, month, year = int(day_of[1]), months[-1], int(year_of[1])
+    hour, minute, second, offset = _time(clock) if clock else (0, 0, 0, timedelta())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - offset
+
+
+def _time(clock: re.Match[str]) -> tuple[int, int, int, timedelta]:
+    hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+    if clock[4]:
+        hour = hour % 12 + (12 if clock[4] in "pP" else 0)
+    rest = clock[5].strip()
+    zone = _OFFSET.search(_ZONES.get(rest.upper(), rest))
+    if zone is None:
+        return hour, minute, second, timedelta()
+    offset = timedelta(hours=int(zone[2]), minutes=int(zone[3]))
+    return hour, minute, second, -offset if zone[1] == "-" else offset
+
+
+def _month(word: str) -> int | None:
+    return next((_MONTHS[word[:n]] for n in range(len(word), 2, -1) if word[:n] in _MONTHS), None)
 
 
 def _from_guess(guess: struct_time | None) -> datetime | None:

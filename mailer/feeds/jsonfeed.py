@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mailer.errors import FeedUnreadable
-from mailer.feeds.entry import Document, Pieces, Warn, finish
+from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
 from mailer.feeds.instant import read_instant
 from mailer.feeds.sanitise import as_html, clean_text, title_text
 
@@ -32,16 +32,16 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Doc
         warn("no JSON Feed version")
     base = base_url or _text(data, "feed_url") or _text(data, "home_page_url") or None
     entries = []
-    for number, item in enumerate(data["items"], start=1):
+    if len(data["items"]) > MOST_ENTRIES:
+        warn(f"only the first {MOST_ENTRIES:,} entries were read")
+    for number, item in enumerate(data["items"][:MOST_ENTRIES], start=1):
         warn.entry = number
         if not isinstance(item, dict):
             warn("no object: left out")
             continue
-        entry = finish(_pieces(item, data, base), now, warn)
-        if entry is not None:
-            entries.append(entry)
+        entries.append(finish(_pieces(item, data, base), now, warn))
     warn.entry = 0
-    return Document(title_text(_text(data, "title")), tuple(entries), tuple(warn.said))
+    return Document(title_text(_text(data, "title")), tuple(entries), warn.every())
 
 
 def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pieces:
@@ -59,6 +59,7 @@ def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pie
         categories=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
         images=[_text(item, "image"), _text(item, "banner_image"), *_attached_images(item)],
         base=base,
+        markup_base=base,
     )
 
 

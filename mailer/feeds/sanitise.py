@@ -1,23 +1,26 @@
 """Markup of strangers, made harmless: summaries with a few plain elements, and texts with none. Pure.
 
 Nothing that comes out has another scheme than http, https or mailto, an attribute but `href`, or an
-image: the lead image is told apart, because a mail shows it in its own place.
+image: a mail shows the lead image in its own place.
 """
 
 import html
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import nh3
 
 from mailer.feeds.canonical import absolute_url
+from mailer.feeds.pictures import is_emoji
 
 SUMMARY_LENGTH: Final = 1200
 """Characters of text in a summary; twenty of them must stay below what mail programs cut off."""
 
-_MARKUP_LENGTH: Final = 20_000
+_MARKUP_LENGTH: Final = 12_000
 """Characters of markup that are read for a summary: some parsing costs the square of its length."""
+
+_MARKUP_AT_FIRST: Final = 5_000
+"""Characters of markup that hold enough text nearly always; more are read where they do not."""
 
 _TITLE_LENGTH: Final = 2000
 _EMPTY_LEVELS: Final = 3
@@ -69,7 +72,6 @@ _DROPPED_WHOLE: Final = frozenset(
         "title",
     ]
 )
-_EMOJI_CLASSES: Final = frozenset({"wp-smiley", "emoji"})
 
 # The sanitiser's own output is matched, in which attributes are always quoted.
 _ATTRIBUTES = r'(?:\s[\w-]+="[^"]*")*'
@@ -93,14 +95,6 @@ _CLEARLY_TAG = re.compile(
     r"|<(?:br|hr|wbr)\s*/>|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A sanitised summary, and the address of the first real image in what it was made from."""
-
-    html: str
-    image: str | None
 
 
 def clean_text(text: str) -> str:
@@ -162,32 +156,42 @@ def one_line(text: str) -> str:
     return " ".join(clean_text(text).split())
 
 
-def summarise(markup: str, base: str | None) -> Summary:
+def summarise(markup: str, base: str | None) -> str:
     """What is kept of a piece's HTML in a digest.
 
     Args:
         markup: HTML by strangers.
         base: what relative links are resolved against; without it they lose their target.
     """
+    readable = _readable(markup)
+    summary, is_cut = _summary(readable[:_MARKUP_AT_FIRST], base)
+    if not is_cut and len(readable) > _MARKUP_AT_FIRST:
+        summary, _ = _summary(readable, base)
+    return summary
+
+
+def _summary(markup: str, base: str | None) -> tuple[str, bool]:
+    """The summary, and whether there was more text than fits into one."""
 
     def resolved(_tag: str, attribute: str, value: str) -> str | None:
-        is_link = attribute in {"src", "href"} and not value.strip().lower().startswith("mailto:")
-        return absolute_url(value, base) if is_link else value
+        if attribute != "href" or value.strip().lower().startswith("mailto:"):
+            return value
+        return absolute_url(value, base)
 
+    # Relative links are let through to be resolved; the second pass denies what is left of them.
     first = nh3.clean(
-        _readable(markup),
+        markup,
         tags=set(_KEPT | _RENAMED.keys() | {"img", "td", "th"}),
         clean_content_tags=set(_DROPPED_WHOLE),
-        attributes={"a": {"href"}, "img": {"src", "alt", "class", "width", "height"}},
+        attributes={"a": {"href"}, "img": {"alt", "class"}},
         attribute_filter=resolved,
         url_schemes={"http", "https", "mailto"},
-        url_relative=lambda link: absolute_url(link, base),
+        url_relative="pass_through",
         link_rel=None,
     )
-    image = _first_image(first)
     without_images = _IMAGE.sub(_emoji, first)
     renamed = _RENAMED_TAG.sub(lambda tag: f"<{tag[1]}{_RENAMED[tag[2]]}>", without_images)
-    return Summary(_shortened(_kept(_CELL_END.sub(" ", renamed))), image)
+    return _shortened(_kept(_CELL_END.sub(" ", renamed)))
 
 
 def _kept(markup: str) -> str:
@@ -205,8 +209,8 @@ def _kept(markup: str) -> str:
     return _LOOSE_SPACE.sub("", kept)
 
 
-def _shortened(markup: str) -> str:
-    """`markup` cut at a word once it shows `SUMMARY_LENGTH` characters."""
+def _shortened(markup: str) -> tuple[str, bool]:
+    """`markup` cut at a word once it shows `SUMMARY_LENGTH` characters, and whether it was cut."""
     shown = at = 0
     for piece in _PIECE.finditer(markup):
         if piece[0].startswith("<") and len(piece[0]) > 1:
@@ -217,32 +221,17 @@ def _shortened(markup: str) -> str:
             break
         shown += length
     else:
-        return markup
+        return markup, False
     words = markup[:at].rstrip()
     if not markup[at : at + 1].isspace() and length > 1:
         cut = max(words.rfind(" ", piece.start()), words.rfind("\n", piece.start()))
         words = words[:cut] if cut > piece.start() else words
     # The sanitiser closes what the cut left open.
-    return _kept(words.rstrip() + " …")
-
-
-def _first_image(markup: str) -> str | None:
-    for found in _IMAGE.finditer(markup):
-        attributes = dict(_ATTRIBUTE.findall(found[1]))
-        source = html.unescape(attributes.get("src", ""))
-        is_pixel = attributes.get("width") in {"0", "1"} or attributes.get("height") in {"0", "1"}
-        if source and not is_pixel and not _is_emoji(attributes):
-            return source
-    return None
+    return _kept(words.rstrip() + " …"), True
 
 
 def _emoji(image: re.Match[str]) -> str:
     """What stands for an image in the text: its letters where it is an emoji, else nothing."""
     attributes = dict(_ATTRIBUTE.findall(image[1]))
-    if not _is_emoji(attributes):
-        return " "
-    return html.escape(html.unescape(attributes.get("alt", "")), quote=False)
-
-
-def _is_emoji(attributes: dict[str, str]) -> bool:
-    return not _EMOJI_CLASSES.isdisjoint(attributes.get("class", "").split())
+    shown = {name: html.unescape(value) for name, value in attributes.items()}
+    return html.escape(shown.get("alt", ""), quote=False) if is_emoji(shown) else " "

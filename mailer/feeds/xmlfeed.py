@@ -14,8 +14,9 @@ from xml.sax import SAXException
 import feedparser
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.burden import refuse_burden
 from mailer.feeds.canonical import absolute_url
-from mailer.feeds.entry import Document, Pieces, Warn, finish
+from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
 from mailer.feeds.instant import read_instant
 from mailer.feeds.sanitise import as_html, title_text, without_markup
 
@@ -24,6 +25,10 @@ _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?|$)", re.IGNORECASE)
 _OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
+_WHOLE_TITLE = re.compile(r"</title\s*>", re.IGNORECASE)
+_WHOLE_LINK = re.compile(r"</link\s*>|<(?:[\w.-]+:)?link\s[^<>]*/>", re.IGNORECASE)
+_GUID_BEGINS = re.compile(r"<(?:guid|id)[\s>]", re.IGNORECASE)
+_GUID_ENDS = re.compile(r"</(?:guid|id)\s*>", re.IGNORECASE)
 _FAULTS: Final = (
     ArithmeticError,
     AssertionError,
@@ -43,6 +48,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     Raises:
         FeedUnreadable: nothing of a feed can be found in it.
     """
+    refuse_burden(text)
     try:
         found = feedparser.parse(
             BytesIO(text.encode()),
@@ -58,7 +64,10 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     raw, feed, whole = [dict(item) for item in found.entries], dict(found.feed), not found.bozo
     if not whole:
         warn("not well-formed XML; what can be read of it was read")
-        if _ends_inside_an_entry(text) and raw:
+        tail = _unfinished_entry(text)
+        if tail and raw and _is_told(tail):
+            warn("the document ends inside an entry, of which the beginning was read")
+        elif tail and raw:
             # Half an address would be taken for an article of its own.
             raw.pop()
             warn("the document ends inside an entry, which was left out")
@@ -67,14 +76,14 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     is_atom = found.version.startswith("atom")
     base = _base(base_url, feed)
     entries = []
-    for number, item in enumerate(raw, start=1):
+    if len(raw) > MOST_ENTRIES:
+        warn(f"only the first {MOST_ENTRIES:,} entries were read")
+    for number, item in enumerate(raw[:MOST_ENTRIES], start=1):
         warn.entry = number
-        entry = finish(_pieces(item, base, is_atom), now, warn)
-        if entry is not None:
-            entries.append(entry)
+        entries.append(finish(_pieces(item, base, is_atom), now, warn))
     warn.entry = 0
     title = _title(feed, is_atom)
-    return Document(title, tuple(entries), tuple(warn.said), whole)
+    return Document(title, tuple(entries), warn.every(), whole)
 
 
 def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
@@ -101,17 +110,27 @@ def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
             for tag in item.get("tags", ())
         ],
         images=list(_images(item)),
-        base=_markup_base(item, base),
+        # The library has resolved links already where an `xml:base` is around them.
+        base=base,
+        markup_base=_joined(base, _own_base(item.get("summary_detail"), *item.get("content", ()))),
     )
 
 
-def _ends_inside_an_entry(text: str) -> bool:
+def _unfinished_entry(text: str) -> str:
+    """What there is of an entry that the document's end cuts off; empty where there is none."""
     opened, closed = 0, 0
     for match in _OPENED.finditer(text):
         opened = match.start()
     for match in _CLOSED.finditer(text):
         closed = match.start()
-    return opened > closed
+    return text[opened:] if opened > closed else ""
+
+
+def _is_told(entry: str) -> bool:
+    """Whether the part that is there holds the whole title and the whole link, and no half guid."""
+    return bool(_WHOLE_TITLE.search(entry) and _WHOLE_LINK.search(entry)) and (
+        len(_GUID_BEGINS.findall(entry)) == len(_GUID_ENDS.findall(entry))
+    )
 
 
 def _base(base_url: str | None, feed: Any) -> str | None:
@@ -125,10 +144,12 @@ def _base(base_url: str | None, feed: Any) -> str | None:
     return next(filter(None, (absolute_url(candidate) for candidate in candidates)), None)
 
 
-def _markup_base(item: Any, base: str | None) -> str | None:
-    """The base of links inside the entry's HTML: an `xml:base` around it counts."""
-    details = [item.get("summary_detail") or {}, *item.get("content", ())]
-    inner = next((str(detail["base"]) for detail in details if detail.get("base")), "")
+def _own_base(*details: Any) -> str:
+    """The `xml:base` that holds for the first of these elements that has one."""
+    return next((str(detail["base"]) for detail in details if detail and detail.get("base")), "")
+
+
+def _joined(base: str | None, inner: str) -> str | None:
     try:
         return urljoin(base or "", inner) or None
     except ValueError:

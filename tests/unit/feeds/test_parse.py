@@ -108,7 +108,7 @@ def test_rdf_in_latin_1() -> None:
 def test_json_feed() -> None:
     document = read("feed.json")
     assert document.title == "JSON Sample"
-    seven, eight = document.entries
+    seven, eight, bare = document.entries
     assert seven == Entry(
         guid="7",
         url="https://json.example/seven",
@@ -123,6 +123,9 @@ def test_json_feed() -> None:
     assert eight.author == "The desk"
     assert eight.summary_html == "<p>Only <strong>content</strong></p>"
     assert eight.image == "https://json.example/eight.jpg"
+    # What tells nothing of itself is an entry all the same; no article is made of it.
+    assert (bare.url, bare.title) == (None, "")
+    assert bare.guid.startswith("sha256:")
     assert "entry 4: no object: left out" in document.warnings
 
 
@@ -249,21 +252,52 @@ def test_broken_letters_cost_no_entry() -> None:
     assert document.warnings[0] == "not utf-8; read as windows-1252"
 
 
-@pytest.mark.parametrize("last", ["exam", "ple/2</link>", "About th", "e storm</desc"])
-def test_a_cut_off_document_gives_its_whole_entries(last: str) -> None:
+@pytest.mark.parametrize(
+    ("last", "is_told"),
+    [("exam", False), ("ple/2</link>", True), ("About th", True), ("e storm</desc", True)],
+)
+def test_a_cut_off_document_gives_what_is_whole(last: str, is_told: bool) -> None:
     about = "<description>About the storm</description>"
     whole = rss("".join(item(f"No {n}", f"https://s.example/{n}", about) for n in range(3)))
     cut = whole[: whole.rindex(last.encode()) + len(last)]
     document = parse(cut, now=NOW)
-    assert [entry.title for entry in document.entries] == ["No 0", "No 1"]
+    # Half an address would be an article of its own, so the last entry counts from its link on.
+    assert [entry.title for entry in document.entries] == ["No 0", "No 1", "No 2"][: 2 + is_told]
+    assert document.entries[-1].url == f"https://s.example/{1 + is_told}"
     assert not document.whole
-    assert "the document ends inside an entry, which was left out" in document.warnings
+    assert any("the document ends inside an entry" in warning for warning in document.warnings)
+
+
+@pytest.mark.parametrize("rest", ["<guid>https://s.exa", "<guid isPermaLink='false'>4", "<title>N"])
+def test_half_a_guid_or_title_is_no_entry(rest: str) -> None:
+    begun = "<item><link>https://s.example/2</link>" + (
+        rest if "title" in rest else f"<title>Two</title>{rest}"
+    )
+    cut = rss(item("One")).replace(b"</channel></rss>", begun.encode())
+    assert [entry.title for entry in parse(cut, now=NOW).entries] == ["One"]
 
 
 def test_a_slip_in_one_entry_costs_nothing() -> None:
     document = parse(rss(item("Salt & pepper") + item("Two", "https://s.example/2")), now=NOW)
     assert [entry.title for entry in document.entries] == ["Salt & pepper", "Two"]
-    assert not document.whole
+    assert document.whole
+    assert document.warnings[0] == "characters that XML does not allow as they stand were put right"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("AT&T", "AT&T"),
+        ("a&b=c;d", "a&b=c;d"),
+        ("x&#11;y&#x1F;z&#0;", "xyz"),
+        ("&#x1F600;&#233;", "😀é"),
+        ("caf&eacute; &mdash; &nonsense;", "café — &nonsense;"),
+        ("<![CDATA[R&D &amp; more]]>", "R&D & more"),
+        ("&#xD800;", ""),
+    ],
+)
+def test_ampersands(raw: str, expected: str) -> None:
+    assert only(rss(item(raw))).title == expected
 
 
 @pytest.mark.parametrize(
