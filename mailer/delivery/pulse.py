@@ -16,7 +16,7 @@ from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import heartbeat, ledger, tally
 from mailer.delivery.heartbeat import Figures
-from mailer.models import WorkerRole
+from mailer.models import DeliveryStatus, WorkerRole
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +149,9 @@ class Pulse:
         now = self._times.wall()
         with self._database.write() as session:
             doubtful = ledger.recover(session, silent, resend=self._resend, now=now)
+            if doubtful:
+                crashed = {(DeliveryStatus.UNKNOWN.value, tally.CRASHED): doubtful}
+                tally.add(session, self._worker_id, crashed)
             for worker_id in silent:
                 heartbeat.stop(session, worker_id, now)
         log.warning(

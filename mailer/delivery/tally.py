@@ -36,10 +36,12 @@ UNSENDABLE: Final = "unsendable"
 """We could not make the mail, or the relay had said that it cannot take it."""
 STOPPED: Final = "stopped"
 """It was taken back before its final dot, because the worker or the digest was stopped."""
+CRASHED: Final = "crashed"
+"""Its worker ended before it could record what the relay said."""
 
 _OTHER: Final = Meaning.OTHER.value
 REASONS: Final = frozenset(
-    {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED}
+    {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED, CRASHED}
 )
 """Why it may have come to that."""
 

@@ -14,7 +14,8 @@ from mailer.db import Database
 from mailer.delivery import heartbeat, tally
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.pulse import Pulse
-from mailer.models import Tally, Worker
+from mailer.models import DeliveryStatus, Tally, Worker
+from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
 from tests.waiting import wait_until
@@ -142,3 +143,16 @@ def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(
         wait_until(lambda: sum(counted(database).values()) == 2)
     with database.read() as session:
         assert len(session.scalars(select(Worker.id)).all()) == 2
+
+
+def test_what_a_dead_worker_left_in_doubt_is_counted_by_whoever_takes_over(
+    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+    with database.write() as session:
+        dead = factories.worker(session, stopped_at=NOW)
+        for status in (DeliveryStatus.SENDING, DeliveryStatus.SENDING, DeliveryStatus.CLAIMED):
+            factories.notice(session, keys, status=status, worker_id=dead.id)
+    with beating(database) as pulse:
+        wait_until(lambda: counted(database))
+    assert counted(database) == {(pulse.worker_id, "unknown", "crashed"): 2}
