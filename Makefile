@@ -1,6 +1,6 @@
 # Every task of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutants docs packages
+.PHONY: help setup demo test check bench mutants faults docs packages
 
 PYTHON := .venv/bin/python
 PYTEST ?= -n auto --dist worksteal
@@ -32,6 +32,9 @@ bench: packages setup ## Measure speed and memory, side by side with a yardstick
 
 mutants: packages setup ## Break each promise by one line; its test has to notice
 	$(PYTHON) tests/mutants.py
+
+faults: packages setup ## Break everything at full size, and print the table of docs/reliability.md
+	FAULTS=full $(PYTHON) -m pytest $(PYTEST) tests/faults
 
 docs: setup ## Check that no setting, command or field is missing from the documentation
 	$(PYTHON) -m pytest -q tests/unit/test_docs.py

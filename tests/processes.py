@@ -42,6 +42,11 @@ def accepted(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
+def has_more(path: Path, than: int) -> bool:
+    """Whether the receiver with this file has accepted more mails than so many."""
+    return len(accepted(path)) > than
+
+
 def environment(
     database: Database, keys: Keys, port: int, settings: Mapping[str, str]
 ) -> dict[str, str]:
@@ -66,6 +71,7 @@ def start_mailer(
     keys: Keys,
     port: int,
     log: Path,
+    /,
     *roles: str,
     program: Sequence[str] = ("-m", "mailer"),
     **settings: str,

@@ -4,6 +4,7 @@ It is printed in Markdown after a run with FAULTS set, also after one that Ctrl-
 """
 
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from mailer.db import Database
+from tests.faults import cluster
+from tests.faults.cluster import Cluster
 from tests.faults.judge import Judgement
 
 Note = Callable[..., None]
@@ -44,6 +47,22 @@ def note(record_property: Callable[[str, object], None]) -> Note:
     return write
 
 
+@pytest.fixture(scope="session")
+def _cluster() -> Iterator[Cluster]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    with cluster.cluster(port) as found:
+        yield found
+
+
+@pytest.fixture
+def own_cluster(_cluster: Cluster) -> Iterator[Cluster]:
+    """A PostgreSQL cluster that this test may crash; it runs again for the next one."""
+    yield _cluster
+    _cluster.start_again()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the table."""
     if not os.environ.get("FAULTS"):
@@ -60,7 +79,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("fault matrix")
     terminalreporter.line(f"| row | engine | tests | {head} | seconds |")
     terminalreporter.line("|---" * (len(_COLUMNS) + 4) + "|")
-    for (row, engine), total in sorted(sums.items()):
+    for (row, engine), total in sorted(sums.items(), key=_by_number):
         tests = f"{total['tests']:.0f}" + (f" ({total['red']:.0f} red)" if total["red"] else "")
         figures = " | ".join(f"{total[column]:,.0f}" for column in _COLUMNS)
         terminalreporter.line(
@@ -75,3 +94,10 @@ def _noted(terminalreporter: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
             for name, value in report.user_properties if report.when == "call" else ():
                 if name == _PROPERTY:
                     yield report, value
+
+
+def _by_number(line: tuple[tuple[str, str], object]) -> tuple[str, int, str]:
+    # S10 comes after S2.
+    (row, engine), _ = line
+    letters = row.rstrip("0123456789")
+    return letters, int(row.removeprefix(letters) or 0), engine

@@ -38,7 +38,8 @@ class Judgement:
 
 
 def judge(database: Database, digest_id: int, file: Path) -> Judgement:
-    lines = accepted(file)
+    # A confirmation is no copy of the digest, which every digest's mail names.
+    lines = [line for line in accepted(file) if line["digest"] is not None]
     copies = Counter(line["to"] for line in lines)
     with database.read() as session:
         rows = session.execute(

@@ -1,4 +1,4 @@
-"""Twenty kill -9 at random times while a thousand readers are served, judged by the receiver's file.
+"""Row K5: many kill -9 at random times while readers are served, judged by the receiver's file.
 
 Nobody is lost, at most one mail per open connection and kill comes twice, and each that does was
 counted as in doubt. The receiver writes its line to the disk before it says 250, and offers PIPELINING,
@@ -8,27 +8,36 @@ so that mails overlap on each connection.
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from mailer.db import Database
 from mailer.models import DigestStatus
 from mailer.tokens import Keys
+from tests.faults.conftest import Note
+from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
-from tests.processes import accepted, receiving, start_worker, working
-from tests.sending import build, is_sent
+from tests.faults.relays import size
+from tests.processes import accepted, has_more, receiving, start_worker, working
+from tests.sending import is_sent
 from tests.waiting import wait_until
 
-READERS = 1000
+READERS = size(1000, 10_000)
 CONNECTIONS = 4
-KILLS = 20
-LONG_LIVES = {6, 13}
+KILLS = size(20, 200)
+LONG_LIVES = range(6, KILLS, size(7, 20))
 """Before these kills a worker lives long enough to take over what earlier ones left in doubt."""
 SLOWNESS = 0.05
 """Seconds between the receiver's line on the disk and its 250, so that kills hit mails in flight."""
 
 
-def test_twenty_kills_lose_nobody(database: Database, keys: Keys, fast_folder: Path) -> None:
-    digest_id = build(database, keys, READERS)
+@pytest.mark.timeout(size(120, 1800))
+def test_kills_at_random_times_lose_nobody(
+    database: Database, keys: Keys, fast_folder: Path, note: Note
+) -> None:
+    digest_id = queue_digest(database, keys, READERS)
     file, log = fast_folder / "received", fast_folder / "log"
     chance = random.Random()
     with receiving(file, delay=SLOWNESS, kind="pipelining") as port:
@@ -38,14 +47,15 @@ def test_twenty_kills_lose_nobody(database: Database, keys: Keys, fast_folder: P
             worker = start_worker(database, keys, port, log)
             try:
                 # A life begins with its first mail, and ends at any moment soon after it.
-                wait_until(lambda before=before: len(accepted(file)) > before, 20, every=0.005)
+                wait_until(partial(has_more, file, before), 20, every=0.005)
                 time.sleep(chance.uniform(0, 0.35) + (2.2 if kill in LONG_LIVES else 0))
             finally:
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
         with working(database, keys, port, log):
-            wait_until(lambda: is_sent(database, digest_id), 40)
+            wait_until(lambda: is_sent(database, digest_id), size(40, 400))
     found = judge(database, digest_id, file)
+    note("K5", database, found, kills=KILLS)
     assert found.lost == set()
     assert found.strangers == set()
     assert found.doubles <= CONNECTIONS * KILLS

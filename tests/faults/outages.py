@@ -1,0 +1,55 @@
+"""A database that goes away while a relay holds a mail, and what the sender says to the relay then."""
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.relays import Relay
+from tests.receiver import fine
+from tests.waiting import wait_until
+
+GONE = "the database cannot be used"
+"""What a worker logs, once for each outage."""
+
+
+class Outage:
+    """Takes the database away after a final dot has come and before it is answered.
+
+    Args:
+        mails: at which mail.
+        act: returns when the database is gone.
+    """
+
+    def __init__(self, mails: int, act: Callable[[], object]) -> None:
+        self._mails = mails
+        self._act = act
+        self._dots = itertools.count(1)
+        self.since: float | None = None
+
+    def says(self, verb: str, argument: str) -> str:
+        """What the relay answers."""
+        if verb == "DOT" and next(self._dots) == self._mails:
+            self._act()
+            self.since = time.monotonic()
+        return fine(verb, argument)
+
+
+def starts_nothing_more(
+    there: Relay, log: Path, outage: Outage, connections: int, seconds: float
+) -> None:
+    """While nothing can be recorded, no final dot comes but those that were on their way."""
+
+    def came(verb: str) -> int:
+        return sum(
+            one == verb and outage.since is not None and at > outage.since
+            for one, at in list(there.commands_at)
+        )
+
+    wait_until(lambda: outage.since is not None and GONE in log.read_text(), 60)
+    told_at = time.monotonic()
+    dots, begun = came("DOT"), came("DATA")
+    wait_until(lambda: time.monotonic() - told_at > seconds, seconds + 20)
+    assert came("DOT") == dots <= connections - 1
+    # Each connection may have begun a mail that gets no final dot, and is never taken.
+    assert came("DATA") == begun <= connections

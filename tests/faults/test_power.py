@@ -1,0 +1,80 @@
+"""Row D5: what a power cut could take. That the disk keeps what it was told to keep is not testable here.
+
+What is: SQLite is told to wait for the disk at each commit, and the kernel is indeed asked to, after an
+outcome and before the next final dot of that connection.
+"""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailer.db import Database
+from mailer.tokens import Keys
+from tests.faults.conftest import Note
+from tests.faults.digests import queue_digest
+from tests.faults.judge import judge
+from tests.faults.relays import size
+from tests.processes import ROOT, environment, killed_in_the_end, receiving
+from tests.sending import is_sent
+from tests.waiting import wait_until
+
+READERS = size(12, 1000)
+FULL_SYNC = 2
+
+_DOT = re.compile(r'sendto\(\d+, "\.\\r\\n"')
+_SYNC = re.compile(r"\bf(data)?sync\(\d+\)\s+= 0|<\.\.\. f(data)?sync resumed>\)\s+= 0")
+
+
+class NoStrace(Exception):
+    """strace is missing; run: apt-get install strace."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def test_sqlite_waits_for_the_disk_at_each_commit(sqlite_database: Database) -> None:
+    with sqlite_database.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == FULL_SYNC
+
+
+@pytest.mark.timeout(size(120, 300))
+def test_between_two_final_dots_of_a_connection_the_disk_was_waited_for(
+    sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note
+) -> None:
+    program = shutil.which("strace")
+    if program is None:
+        raise NoStrace
+    digest_id = queue_digest(sqlite_database, keys, READERS)
+    file, trace = fast_folder / "received", fast_folder / "trace"
+    with receiving(file) as port:
+        process = subprocess.Popen(
+            # -D: the process is the worker itself, and strace ends with it.
+            [program, "-D", "-f", "-s", "16", "-e", "trace=sendto,fsync,fdatasync", "-o", str(trace),
+             sys.executable, "-m", "mailer", "run", "worker"],
+            cwd=fast_folder,
+            env=environment(sqlite_database, keys, port, {"smtp_connections": "1"})
+            | {"PYTHONPATH": str(ROOT)},
+            start_new_session=True,
+        )  # fmt: skip
+        with killed_in_the_end(process):
+            wait_until(lambda: is_sent(sqlite_database, digest_id), size(60, 200))
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+    found = judge(sqlite_database, digest_id, file)
+    note("D5", sqlite_database, found)
+    # How often the disk was waited for before each final dot, and after the last one.
+    waited = [0]
+    for line in trace.read_text().splitlines():
+        if _DOT.search(line):
+            waited.append(0)
+        elif _SYNC.search(line):
+            waited[-1] += 1
+    assert len(waited) == READERS + 1
+    assert min(waited) >= 1
+    assert (found.lost, found.doubles) == (set(), 0)

@@ -1,0 +1,97 @@
+"""Row K6: SIGTERM in the middle of a run, as at a deployment, judged by the receiver's file."""
+
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.models import Delivery, DeliveryStatus, Worker
+from mailer.tokens import Keys
+from tests.faults.conftest import Note
+from tests.faults.digests import queue_digest
+from tests.faults.judge import judge
+from tests.faults.relays import FULL, size
+from tests.processes import accepted, has_more, receiving, working
+from tests.sending import counts, is_sent
+from tests.waiting import wait_until
+
+CONNECTIONS = 4
+EXIT_SECONDS = 30
+
+
+@pytest.mark.timeout(size(120, 900))
+def test_deployments_in_the_middle_of_a_run_repeat_nothing(
+    database: Database, keys: Keys, fast_folder: Path, note: Note
+) -> None:
+    readers, deployments = size(300, 10_000), size(2, 10)
+    digest_id = queue_digest(database, keys, readers)
+    file, log = fast_folder / "received", fast_folder / "log"
+    with receiving(file, delay=0.05) as port:
+        for _ in range(deployments):
+            before = len(accepted(file))
+            with working(database, keys, port, log) as worker:
+                wait_until(partial(has_more, file, before + 20))
+                begin = time.monotonic()
+                worker.send_signal(signal.SIGTERM)
+                assert worker.wait(EXIT_SECONDS) == 0
+                assert time.monotonic() - begin < EXIT_SECONDS
+            found = judge(database, digest_id, file)
+            assert found.adds_up
+            assert found.counts.sent == len(accepted(file)) < readers
+            assert (found.counts.in_doubt, found.counts.pending) == (0, readers - found.counts.sent)
+            with database.read() as session:
+                statuses = set(session.scalars(select(Delivery.status).distinct()))
+                assert statuses == {DeliveryStatus.SENT, DeliveryStatus.QUEUED}
+                assert None not in session.scalars(select(Worker.stopped_at)).all()
+        with working(database, keys, port, log):
+            wait_until(lambda: is_sent(database, digest_id), size(40, 600))
+    found = judge(database, digest_id, file)
+    note("K6", database, found, kills=deployments)
+    assert found.lost == set()
+    assert found.strangers == set()
+    assert (found.doubles, found.counts.in_doubt) == (0, 0)
+    assert found.counts.sent == readers
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("on_unknown", ["hold", "resend"] if FULL else ["hold"])
+def test_a_relay_that_takes_two_minutes_is_not_waited_for(
+    sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note, on_unknown: str
+) -> None:
+    readers = 20
+    digest_id = queue_digest(sqlite_database, keys, readers)
+    file, log = fast_folder / "received", fast_folder / "log"
+    with (
+        receiving(file, delay=120) as port,
+        working(sqlite_database, keys, port, log, on_unknown=on_unknown) as worker,
+    ):
+        wait_until(lambda: len(accepted(file)) == CONNECTIONS)
+        begin = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(EXIT_SECONDS + 10) == 0
+        # It waits for an answer nearly as long as it may.
+        assert 20 < time.monotonic() - begin < EXIT_SECONDS
+    held = on_unknown == "hold"
+    with sqlite_database.read() as session:
+        doubted = session.scalars(select(Delivery.id).where(Delivery.in_doubt == 1)).all()
+    assert len(doubted) == CONNECTIONS
+    for delivery_id in doubted:
+        assert f"in doubt: delivery {delivery_id}\n" in log.read_text()
+    found = counts(sqlite_database, digest_id)
+    assert (found.unknown, found.in_doubt) == (CONNECTIONS if held else 0, CONNECTIONS)
+    with (
+        receiving(file) as port,
+        working(sqlite_database, keys, port, log, on_unknown=on_unknown),
+    ):
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
+    end = judge(sqlite_database, digest_id, file)
+    note("K6", sqlite_database, end, kills=1)
+    assert end.lost == set()
+    assert end.adds_up
+    assert end.doubled_without_doubt == set()
+    assert end.doubles == (0 if held else CONNECTIONS)
+    assert end.counts.unknown == (CONNECTIONS if held else 0)
