@@ -15,6 +15,8 @@ SOURCES = (
     ("templates", [("**.html", "jinja2"), ("**.txt", "jinja2"), ("**.xml", "jinja2")]),
     ("mailer", [("**.py", "python")]),
 )
+PLURALS = {"hy": "nplurals=2; plural=(n > 1);"}
+"""Where Babel's own table knows less than CLDR does: the forms of languages with a catalogue here."""
 KEYWORDS = DEFAULT_KEYWORDS | {"translate": None}
 # Without this the reader of templates passes over one that it cannot parse.
 OPTIONS = {"**.html": {"silent": "false"}, "**.txt": {"silent": "false"}}
@@ -36,8 +38,18 @@ def main(language: str) -> None:
     """Write `templates/translations/{language}.po`."""
     path = ROOT / "templates" / "translations" / f"{language}.po"
     catalog = Catalog(
-        locale=language.replace("-", "_"), project="mailer", charset="utf-8", fuzzy=False
+        locale=language.replace("-", "_"),
+        project="mailer",
+        charset="utf-8",
+        fuzzy=False,
+        header_comment=f"# The texts of mails and pages in {language}: see docs/translating.md.",
+        version="0.1.0",
+        msgid_bugs_address="see CONTRIBUTING.md",
+        last_translator="the authors of the mailer",
+        language_team=language,
     )
+    if language in PLURALS:
+        catalog.mime_headers = [("Plural-Forms", PLURALS[language])]
     if path.exists():
         with path.open("rb") as file:
             catalog = read_po(file, locale=language.replace("-", "_"))

@@ -8,12 +8,12 @@ from mailer.errors import ExpiredToken
 from mailer.subscriptions.confirm import SignupState, SignupView, confirm
 from mailer.tokens import Purpose
 from mailer.web.signup_link import signup_behind
-from mailer.web.site import Site, site_of
+from mailer.web.site import site_of
 
 
 def show(request: Request) -> Response:
     """The page with the button; changes nothing."""
-    return _answer(site_of(request), signup_behind(request, Purpose.CONFIRM))
+    return _answer(request, signup_behind(request, Purpose.CONFIRM))
 
 
 async def act(request: Request) -> Response:
@@ -26,7 +26,7 @@ def _act(request: Request) -> Response:
     try:
         public_id = site.public_id(request, Purpose.CONFIRM)
     except ExpiredToken:
-        return _answer(site, None)
+        return _answer(request, None)
     with site.app.database.write() as session:
         view = confirm(
             session,
@@ -36,14 +36,15 @@ def _act(request: Request) -> Response:
             random=site.app.desk.random,
             now=site.app.times.wall(),
         )
-    return _answer(site, view)
+    return _answer(request, view)
 
 
-def _answer(site: Site, view: SignupView | None) -> Response:
+def _answer(request: Request, view: SignupView | None) -> Response:
     state = SignupState.EXPIRED if view is None else view.state
     template = _TEMPLATES.get(state, "confirm_gone")
-    return site.page(
+    return site_of(request).page(
         template,
+        request=request,
         look=view.look if view else None,
         status=410 if template == "confirm_gone" else 200,
         state=state.value,

@@ -71,7 +71,9 @@ def _database(request: Request, error: Exception) -> Response:
 def _fault(request: Request, status: int, headers: dict[str, str] | None = None) -> Response:
     if request.url.path.startswith(_API):
         return JSONResponse({"error": _WORDS.get(status, "bad request")}, status, headers)
-    return site_of(request).page("fault", status=status, headers=headers, fault=status)
+    return site_of(request).page(
+        "fault", request=request, status=status, headers=headers, fault=status
+    )
 
 
 _WORDS = {

@@ -12,23 +12,21 @@ from mailer.web.site import Site, site_of
 def home(request: Request) -> Response:
     """Everything on offer, in one form."""
     site = site_of(request)
-    return show_form(site, [one for one in _offers(site) if one.is_open])
+    return show_form(request, [one for one in _offers(site) if one.is_open])
 
 
 def one_newsletter(request: Request) -> Response:
     """One newsletter's form."""
-    site = site_of(request)
-    return show_form(site, [_offer(site, request)])
+    return show_form(request, [_offer(site_of(request), request)])
 
 
 def embedded(request: Request) -> Response:
     """One newsletter's form, for a frame in somebody else's page."""
-    site = site_of(request)
-    return show_form(site, [_offer(site, request)], embedded=True)
+    return show_form(request, [_offer(site_of(request), request)], embedded=True)
 
 
 def show_form(
-    site: Site,
+    request: Request,
     on_offer: list[Offer],
     *,
     embedded: bool = False,
@@ -37,11 +35,13 @@ def show_form(
     status: int = 200,
 ) -> Response:
     """The form for these newsletters, again with what was entered where something is wrong."""
+    site = site_of(request)
     look = on_offer[0].look if on_offer else None
     stamp = site.app.keys.form_stamp(site.app.times.wall())
     return site.page(
         "form",
         look=look,
+        request=request,
         status=status,
         offers=on_offer,
         consent={

@@ -8,12 +8,12 @@ from mailer.errors import ExpiredToken
 from mailer.subscriptions.confirm import SignupState, SignupView, not_me
 from mailer.tokens import Purpose
 from mailer.web.signup_link import signup_behind
-from mailer.web.site import Site, site_of
+from mailer.web.site import site_of
 
 
 def show(request: Request) -> Response:
     """The page with the button; changes nothing."""
-    return _answer(site_of(request), signup_behind(request, Purpose.NOT_ME))
+    return _answer(request, signup_behind(request, Purpose.NOT_ME))
 
 
 async def act(request: Request) -> Response:
@@ -26,7 +26,7 @@ def _act(request: Request) -> Response:
     try:
         public_id = site.public_id(request, Purpose.NOT_ME)
     except ExpiredToken:
-        return _answer(site, None)
+        return _answer(request, None)
     with site.app.database.write() as session:
         view = not_me(
             session,
@@ -35,11 +35,14 @@ def _act(request: Request) -> Response:
             site.client(request, "/not-me"),
             now=site.app.times.wall(),
         )
-    return _answer(site, view)
+    return _answer(request, view)
 
 
-def _answer(site: Site, view: SignupView | None) -> Response:
+def _answer(request: Request, view: SignupView | None) -> Response:
+    site = site_of(request)
     if view is None:
-        return site.page("not_me_gone", status=410)
+        return site.page("not_me_gone", request=request, status=410)
     done = view.state is SignupState.DROPPED
-    return site.page("not_me_done" if done else "not_me", look=view.look, titles=view.titles)
+    return site.page(
+        "not_me_done" if done else "not_me", look=view.look, request=request, titles=view.titles
+    )

@@ -18,7 +18,7 @@ from mailer.web.site import Site, fields_of, site_of
 def ask(request: Request) -> Response:
     """The page that asks for the address."""
     site = site_of(request)
-    return site.page("preferences_ask", look=_look(site), email="", error="")
+    return site.page("preferences_ask", look=_look(site), request=request, email="", error="")
 
 
 async def send_link(request: Request) -> Response:
@@ -33,9 +33,11 @@ def _send_link(request: Request, email: str) -> Response:
     try:
         address = parse(email)
     except BadAddress:
-        _ = site.app.templates.gettext(look.language if look else "en")
+        _ = site.app.templates.gettext(site.language(look, request))
         told = _("This is no e-mail address. Is there a slip of the finger in it?")
-        return site.page("preferences_ask", look=look, status=422, email=email, error=told)
+        return site.page(
+            "preferences_ask", look=look, request=request, status=422, email=email, error=told
+        )
     with site.app.database.write() as session:
         request_link(
             session,
@@ -46,7 +48,7 @@ def _send_link(request: Request, email: str) -> Response:
             site.app.publisher,
             now=site.app.times.wall(),
         )
-    return site.page("preferences_sent", look=look)
+    return site.page("preferences_sent", look=look, request=request)
 
 
 def show(request: Request) -> Response:
@@ -55,8 +57,8 @@ def show(request: Request) -> Response:
     try:
         public_id = site.public_id(request, Purpose.PREFERENCES)
     except ExpiredToken:
-        return _expired(site)
-    return _page(site, public_id)
+        return _expired(request)
+    return _page(request, public_id)
 
 
 async def act(request: Request) -> Response:
@@ -70,7 +72,7 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
     try:
         public_id = site.public_id(request, Purpose.PREFERENCES)
     except ExpiredToken:
-        return _expired(site)
+        return _expired(request)
     client, now = site.client(request, "/preferences"), site.app.times.wall()
     with site.app.database.write() as session:
         for one in places(session, site.app.publisher, public_id):
@@ -82,18 +84,20 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
             option = one.offer.option(wanted.removeprefix(f"{slug}/"))
             if option is not None:
                 change(session, one, option, client, now=now)
-    return _page(site, public_id, saved=bool(fields))
+    return _page(request, public_id, saved=bool(fields))
 
 
-def _page(site: Site, public_id: int, *, saved: bool = False) -> Response:
+def _page(request: Request, public_id: int, *, saved: bool = False) -> Response:
+    site = site_of(request)
     with site.app.database.read() as session:
         found = places(session, site.app.publisher, public_id)
     look = found[0].offer.look if found else _look(site)
-    return site.page("preferences", look=look, places=found, saved=saved)
+    return site.page("preferences", look=look, request=request, places=found, saved=saved)
 
 
-def _expired(site: Site) -> Response:
-    return site.page("preferences_expired", look=_look(site), status=410)
+def _expired(request: Request) -> Response:
+    site = site_of(request)
+    return site.page("preferences_expired", look=_look(site), request=request, status=410)
 
 
 def _look(site: Site) -> Look | None:

@@ -10,9 +10,9 @@ from mailer.app import App
 from mailer.errors import BadToken
 from mailer.message.look import Look
 from mailer.subscriptions.client import Client
-from mailer.templating import SOURCE_LANGUAGE
 from mailer.tokens import Purpose
 from mailer.web.client import client_ip, short_user_agent
+from mailer.web.language import preferred
 
 MOST_FIELDS = 100
 
@@ -30,17 +30,29 @@ class Site:
         template: str,
         *,
         look: Look | None = None,
-        language: str | None = None,
+        request: Request,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         **context: object,
     ) -> HTMLResponse:
-        """The page `web/{template}.html`, in the language and the colours of a newsletter."""
-        language = language or (look.language if look else SOURCE_LANGUAGE)
+        """The page `web/{template}.html`, in the language and the colours of a newsletter.
+
+        One that belongs to no newsletter is in the language that `request` asks for.
+        """
+        language = self.language(look, request)
+        if look is None:
+            headers = {**(headers or {}), "Vary": "Accept-Language"}
         html = self.app.templates.render(
             f"web/{template}.html", language, {"root": self.root, "look": look, **context}
         )
         return HTMLResponse(html, status, headers)
+
+    def language(self, look: Look | None, request: Request) -> str:
+        """The newsletter's language; without one the language that the browser asks for."""
+        if look is not None:
+            return look.language
+        asked = request.headers.get("accept-language", "")
+        return preferred(asked, self.app.templates.languages())
 
     def client(self, request: Request, source: str) -> Client:
         """Who asks, for the consent log. `source` is the page's path without its token."""

@@ -24,7 +24,7 @@ async def by_form(http: Request) -> Response:
         # The frame is one newsletter's, whatever its form names.
         form = replace(form, newsletters=(slug,))
     client = site.client(http, "/subscribe" if slug is None else "/embed")
-    return await run_in_threadpool(_answer_form, site, form, client, slug is not None)
+    return await run_in_threadpool(_answer_form, http, form, client, slug is not None)
 
 
 async def by_json(http: Request) -> Response:
@@ -38,7 +38,8 @@ async def by_json(http: Request) -> Response:
     return await run_in_threadpool(_answer_json, site, form, client)
 
 
-def _answer_form(site: Site, form: SignupForm, client: Client, embedded: bool) -> Response:
+def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool) -> Response:
+    site = site_of(http)
     on_offer, wish = _read(site, form)
     if embedded and not any(one.look.slug in form.newsletters for one in on_offer):
         raise HTTPException(404)
@@ -51,11 +52,11 @@ def _answer_form(site: Site, form: SignupForm, client: Client, embedded: bool) -
         several = len([one for one in on_offer if one.is_open]) > 1 and len(form.newsletters) != 1
         if several:
             shown = [one for one in on_offer if one.is_open]
-        return show_form(site, shown, embedded=embedded, form=form, errors=wish, status=422)
+        return show_form(http, shown, embedded=embedded, form=form, errors=wish, status=422)
     _sign_up(site, form, wish, client)
     if form.next in site.app.settings.next_urls:
         return RedirectResponse(form.next, 303)
-    return site.page("look_at_your_inbox", look=wish.choices[0].offer.look)
+    return site.page("look_at_your_inbox", look=wish.choices[0].offer.look, request=http)
 
 
 def _answer_json(site: Site, form: SignupForm, client: Client) -> Response:

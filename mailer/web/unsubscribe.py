@@ -14,7 +14,7 @@ from starlette.responses import Response
 from mailer.errors import BadToken
 from mailer.subscriptions.preferences import Place, change, leave_places, place
 from mailer.tokens import Purpose
-from mailer.web.site import Site, fields_of, site_of
+from mailer.web.site import fields_of, site_of
 
 
 def show(request: Request) -> Response:
@@ -23,7 +23,7 @@ def show(request: Request) -> Response:
     public_id = site.public_id(request, Purpose.UNSUBSCRIBE)
     with site.app.database.read() as session:
         found = place(session, site.app.publisher, public_id)
-    return _page(site, found)
+    return _page(request, found)
 
 
 async def act(request: Request) -> Response:
@@ -43,19 +43,20 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
         found = place(session, site.app.publisher, public_id)
         if found is not None and one_click:
             leave_places(session, [found], client, now=now)
-            return site.page("unsubscribed", look=found.offer.look)
+            return site.page("unsubscribed", look=found.offer.look, request=request)
         if found is not None and not found.left:
             prefix = f"{found.offer.look.slug}/"
             option = found.offer.option(fields["schedule"][0].removeprefix(prefix))
             if option is not None:
                 found = change(session, found, option, client, now=now)
-                return site.page("changed", look=found.offer.look, option=option)
-    return _page(site, found)
+                return site.page("changed", look=found.offer.look, request=request, option=option)
+    return _page(request, found)
 
 
-def _page(site: Site, found: Place | None) -> Response:
+def _page(request: Request, found: Place | None) -> Response:
+    site = site_of(request)
     if found is None:
         raise BadToken
     if found.left:
-        return site.page("unsubscribed", look=found.offer.look)
-    return site.page("unsubscribe", look=found.offer.look, place=found)
+        return site.page("unsubscribed", look=found.offer.look, request=request)
+    return site.page("unsubscribe", look=found.offer.look, request=request, place=found)

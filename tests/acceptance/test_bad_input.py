@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "newsletter add: taken": ((*NEWSLETTER[:2], "daily", *NEWSLETTER[3:]), "mailer newsletter edit"),
     "newsletter add: sender": ((*NEWSLETTER, "--from", "weekly@news.example"), "--from"),
     "newsletter add: address": ((*NEWSLETTER, "--from", "The Weekly <weekly>"), "@-sign. Check how"),
-    "newsletter add: language": ((*NEWSLETTER, "--language", "xx"), "such as en"),
+    "newsletter add: language": ((*NEWSLETTER, "--language", "xx"), "only in en, ar, fr, hy, ru"),
     "newsletter add: logo": ((*NEWSLETTER, "--logo", "http://news.example/l.png"), "https"),
     "newsletter add: color": ((*NEWSLETTER, "--color", "red"), "#"),
     "newsletter add: feed": ((*NEWSLETTER, "--feed", "file:///etc/passwd"), "http"),

@@ -59,3 +59,38 @@ def test_when_one_feed_is_missing_nothing_is_added(
     with database.read() as session:
         for model in (Newsletter, Feed, NewsletterArticle):
             assert session.query(model).count() == 0
+
+
+ESPERANTO = """
+msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\\n"
+
+msgid "Subscribe"
+msgstr "Aboni"
+"""
+
+
+@pytest.mark.usefixtures("database")
+def test_a_language_that_there_are_no_texts_in_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*ADD, "--language", "eo"]) == 1
+    told = "there are no texts in 'eo', only in en, ar, fr, hy, ru; choose one of these"
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("database")
+def test_a_file_in_the_templates_folder_adds_a_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "own" / "translations"
+    folder.mkdir(parents=True)
+    (folder / "eo.po").write_text(ESPERANTO, encoding="utf-8")
+    monkeypatch.setenv("MAILER_TEMPLATES", str(tmp_path / "own"))
+    assert main([*ADD, "--language", "eo"]) == 0
+    capsys.readouterr()
+    assert main(["newsletter", "embed", "daily"]) == 0
+    form = capsys.readouterr().out
+    assert 'lang="eo" dir="ltr"' in form
+    # What the file does not have is English.
+    assert "Subscribe to The Daily" in form
