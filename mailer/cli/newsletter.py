@@ -7,6 +7,7 @@ import click
 
 from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import json_option, opened
+from mailer.errors import Refused
 from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
@@ -24,6 +25,10 @@ def newsletter() -> None:
     """The publication lines that readers subscribe to."""
 
 
+def _as_bool(_context: click.Context, _option: click.Parameter, value: str | None) -> bool | None:
+    return None if value is None else value == "yes"
+
+
 def _profile_options(*, required: bool) -> Callable[[Command], Command]:
     """The options that `add` and `edit` share; the first three must be given to `add`."""
     options = [
@@ -34,10 +39,16 @@ def _profile_options(*, required: bool) -> Callable[[Command], Command]:
         click.option(
             "--postal-address", metavar="TEXT", required=required, help="Stands in every mail."
         ),
-        click.option("--language", metavar="CODE", help="Such as en (the default), hy or pt-BR."),
+        click.option("--language", metavar="CODE", help="Such as en (the default), hy or fr."),
         click.option("--reply-to", metavar="ADDRESS", help="Where answers go; else to --from."),
         click.option("--logo", "logo_url", metavar="URL", help="An image, by https."),
         click.option("--color", metavar="COLOR", help="Such as #14507a."),
+        click.option(
+            "--pictures",
+            type=click.Choice(["yes", "no"]),
+            callback=_as_bool,
+            help="Whether digests show the articles' pictures (yes).",
+        ),
     ]
 
     def decorate(command: Command) -> Command:
@@ -122,9 +133,14 @@ def show(slug: str, as_json: bool) -> None:
 @newsletter.command
 @click.argument("slug")
 @_profile_options(required=False)
-@click.option("--closed", type=click.Choice(["yes", "no"]), help="Whether to refuse sign-ups.")
+@click.option(
+    "--closed",
+    type=click.Choice(["yes", "no"]),
+    callback=_as_bool,
+    help="Whether to refuse sign-ups.",
+)
 @json_option
-def edit(slug: str, closed: str | None, as_json: bool, **wishes: Any) -> None:
+def edit(slug: str, as_json: bool, **wishes: Any) -> None:
     """Change what is given; an empty --reply-to or --logo takes it away.
 
     Digests that are built already stay as they are.
@@ -133,7 +149,7 @@ def edit(slug: str, closed: str | None, as_json: bool, **wishes: Any) -> None:
     Example:
       mailer newsletter edit daily --color "#7a1450" --closed no
     """
-    wanted = Wishes(closed=None if closed is None else closed == "yes", **wishes)
+    wanted = Wishes(**wishes)
     if wanted == Wishes():
         raise click.UsageError("Nothing to change was given.")
     with opened() as app:
@@ -196,12 +212,14 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
 
 
 def _check_language(app: "App", language: str) -> None:
-    """Refuse what is no language; say so where only English texts are there for it."""
-    app.templates.gettext(language)
-    if language.split("-")[0] not in app.templates.languages():
-        message(
-            f"warning: there is no catalogue for {language}; its forms and mails are in English"
+    """Refuse a language that there are no texts in; a region such as fr-CA has those of its language."""
+    there_are = app.templates.languages()
+    if not {language, language.split("-")[0]} & set(there_are):
+        raise Refused(
+            f"there are no texts in {language!r}, only in {', '.join(there_are)}; "
+            "choose one of these, or add a catalogue (docs/translating.md)"
         )
+    app.templates.gettext(language)
 
 
 def _show_one(app: "App", slug: str, as_json: bool) -> None:
@@ -228,6 +246,7 @@ def _as_data(one: Overview) -> dict[str, object]:
         "list_id": one.list_id,
         "logo": one.profile.logo_url,
         "color": one.profile.color,
+        "pictures": one.profile.pictures,
         "closed": one.profile.closed,
         "feeds": list(one.feeds),
         "schedules": list(one.schedules),

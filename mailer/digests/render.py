@@ -13,6 +13,7 @@ import css_inline
 
 from mailer.digests.calendar import Slot
 from mailer.digests.excerpt import excerpt, paragraphs, shorten
+from mailer.errors import BadTemplate
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.field import printable
@@ -139,11 +140,12 @@ def render_edition(
     marker = new_marker(random)
     context: dict[str, object] = {
         "look": look,
-        "subject": default_subject(look, pieces, slot_date),
         "preheader": _preheader(pieces),
         "date": slot_date,
-        "lead": _story(pieces[0], zone, _LEAD_SUMMARY),
-        "stories": [_story(piece, zone, _STORY_SUMMARY) for piece in pieces[1:]],
+        "lead": _story(pieces[0], zone, _LEAD_SUMMARY, pictures=look.pictures),
+        "stories": [
+            _story(piece, zone, _STORY_SUMMARY, pictures=look.pictures) for piece in pieces[1:]
+        ],
         "more_count": more_count,
         "site_url": _site(pieces),
         "logo_url": _image(look.logo_url),
@@ -151,13 +153,15 @@ def render_edition(
         "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
         "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
     }
+    subject = _subject(templates.render("mail/digest.subject.txt", look.language, context))
+    context["subject"] = subject
     html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
     content = Content(
         language=look.language,
         from_name=look.from_name,
         from_address=look.from_address,
         reply_to=look.reply_to,
-        subject=default_subject(look, pieces, slot_date),
+        subject=subject,
         html=html,
         text=templates.render("mail/digest.txt", look.language, context),
         marker=marker,
@@ -167,10 +171,12 @@ def render_edition(
     return content
 
 
-def default_subject(look: Look, pieces: Sequence[Piece], slot_date: date) -> str:
-    """The lead's title on one line; the newsletter's title and the date where it has none."""
-    title = shorten(printable(pieces[0].title), _SUBJECT_LENGTH)
-    return title or shorten(f"{look.title}, {slot_date.isoformat()}", _SUBJECT_LENGTH)
+def _subject(rendered: str) -> str:
+    """What the template made, on one line of a bearable length."""
+    subject = shorten(printable(rendered), _SUBJECT_LENGTH)
+    if not subject:
+        raise BadTemplate("mail/digest.subject.txt makes no text; mend the template")
+    return subject
 
 
 def _preheader(pieces: Sequence[Piece]) -> str:
@@ -180,7 +186,7 @@ def _preheader(pieces: Sequence[Piece]) -> str:
     return shorten(text, _PREHEADER_LENGTH)
 
 
-def _story(piece: Piece, zone: tzinfo | None, longest: int) -> Story:
+def _story(piece: Piece, zone: tzinfo | None, longest: int, *, pictures: bool) -> Story:
     texts = excerpt(piece.summary_html, longest)
     return Story(
         # A piece without a title is known by how it begins, and its link needs words.
@@ -188,7 +194,7 @@ def _story(piece: Piece, zone: tzinfo | None, longest: int) -> Story:
         url=piece.url,
         paragraphs=texts,
         author=shorten(piece.author or "", _NAME_LENGTH),
-        image_url=_image(piece.image_url),
+        image_url=_image(piece.image_url) if pictures else None,
         day=piece.published_at.astimezone(zone).date(),
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _WHITE: Final = "#ffffff"
 _INK: Final = "#1c1c1e"
+_BLACK: Final = "#000000"
 _NIGHT: Final = "#1c1c1e"
 _READABLE: Final = 4.5
 """The least contrast between text and its ground (WCAG 2, 1.4.3)."""
@@ -29,6 +30,7 @@ class Look:
     Args:
         color: #rrggbb.
         publisher: who answers for it; named in every mail beside the postal address.
+        pictures: whether digests show the articles' pictures.
 
     Raises:
         Refused: `color` is no such colour.
@@ -45,6 +47,7 @@ class Look:
     color: str
     publisher: str
     privacy_url: str | None = None
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         check_color(self.color)
@@ -66,12 +69,15 @@ class Look:
             color=newsletter.color,
             publisher=publisher or newsletter.title,
             privacy_url=privacy_url,
+            pictures=newsletter.pictures,
         )
 
     @property
     def on_color(self) -> str:
         """The colour of text on `color`."""
-        return max(_WHITE, _INK, key=lambda text: contrast(text, self.color))
+        softer = max(_WHITE, _INK, key=lambda text: contrast(text, self.color))
+        # On some middling colours only pure black can be read: where white fails, black never does.
+        return softer if contrast(softer, self.color) >= _READABLE else _BLACK
 
     @property
     def accent(self) -> str:

@@ -28,6 +28,7 @@ class Newsletter(Base):
     list_id: Mapped[str] = mapped_column(unique=True)
     logo_url: Mapped[LongText | None]
     color: Mapped[str]
+    pictures: Mapped[bool] = mapped_column(default=True)
     closed: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
 
@@ -58,7 +59,7 @@ class NewsletterArticle(Base):
     """An article that belongs to a newsletter.
 
     `backlog` marks what was there before the feed or category was attached: only newcomers' first
-    digest may take it.
+    digest may take it. What staff put in stays when the feed that also has it is removed.
     """
 
     __tablename__ = "newsletter_article"
@@ -70,4 +71,5 @@ class NewsletterArticle(Base):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id", ondelete="CASCADE"))
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
     backlog: Mapped[bool]
+    by_staff: Mapped[bool] = mapped_column(default=False)
     added_at: Mapped[datetime]

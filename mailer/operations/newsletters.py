@@ -37,6 +37,7 @@ class Profile:
     logo_url: str | None
     color: str
     closed: bool = False
+    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Wishes:
     logo_url: str | None = None
     color: str | None = None
     closed: bool | None = None
+    pictures: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def profile(wishes: Wishes, before: Profile | None = None) -> Profile:
         logo_url=before.logo_url if wishes.logo_url is None else _logo(wishes.logo_url),
         color=before.color if wishes.color is None else _color(wishes.color),
         closed=before.closed if wishes.closed is None else wishes.closed,
+        pictures=before.pictures if wishes.pictures is None else wishes.pictures,
     )
     if not (after.title and after.from_address and after.postal_address):
         raise Refused("a newsletter needs a title, a sender and a postal address")

@@ -100,8 +100,11 @@ def test_a_newsletter_from_its_start_to_its_end(installation: Any) -> None:
     assert (added["slug"], added["title"], added["color"]) == ("daily", "The [Daily]", "#aabbcc")
     assert installation.ask("newsletter", "show", "daily") == added
     installation.type("newsletter", "add", "daily", *profile, status=1)
-    edited = installation.ask("newsletter", "edit", "daily", "--closed", "yes", "--title", "Daily")
-    assert edited == added | {"closed": True, "title": "Daily"}
+    assert (added["pictures"], added["closed"], added["language"]) == (True, False, "en")
+    wishes = ("--closed", "yes", "--title", "Daily", "--pictures", "no", "--language", "fr-CA")
+    edited = installation.ask("newsletter", "edit", "daily", *wishes)
+    changed = {"closed": True, "title": "Daily", "pictures": False, "language": "fr-CA"}
+    assert edited == added | changed
     assert installation.ask("newsletter", "list") == [edited]
     assert "daily@news.example" in installation.type("newsletter", "list")
     installation.type("newsletter", "edit", "daily", status=2)

@@ -37,6 +37,6 @@ def test_a_colour_that_can_be_read_stays_as_it_is() -> None:
 @given(COLORS)
 def test_whatever_the_colour_text_can_be_read(color: str) -> None:
     made = look(color=color)
-    assert contrast(made.on_color, color) >= 4
+    assert contrast(made.on_color, color) >= 4.5
     assert contrast(made.accent, "#ffffff") >= 4.5
     assert contrast(made.night_accent, "#1c1c1e") >= 4.5
