@@ -34,6 +34,15 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
+# What a server has unless somebody changes it: for those who measure what a commit costs.
+DURABLE = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "shared_buffers": "128MB",
+    "autovacuum": "on",
+}
+
 _numbers = count(1)
 
 
@@ -71,8 +80,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
+def server(*, durable: bool = False) -> Iterator[Server]:
     """The server that TEST_POSTGRESQL_URL names, or a cluster of our own that ends with the block.
+
+    Args:
+        durable: a cluster of our own keeps its files on the disk and waits for it at each commit.
 
     Raises:
         NoPostgreSQL: there is none; the tests fail rather than leave an engine out.
@@ -81,14 +93,15 @@ def server() -> Iterator[Server]:
         yield Server(make_url(url))
         return
     binaries = _binaries()
-    place = Path(tempfile.mkdtemp(prefix="mailer-pg-", dir=_fast_folder()))
+    place = Path(tempfile.mkdtemp(prefix="mailer-pg-", dir=None if durable else _fast_folder()))
     guard = subprocess.Popen([sys.executable, __file__, str(place)], stdin=subprocess.PIPE)
     try:
         prefix = _as_ordinary_user(place)
         data = place / "data"
         _call([*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "mailer", "-A", "trust",
                "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])  # fmt: skip
-        options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+        settings = SETTINGS | (DURABLE if durable else {})
+        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         _call([*prefix, str(binaries / "pg_ctl"), "start", "-w", "-D", str(data),
                "-l", str(place / "log"), "-o", f"-k {place} {options}"])  # fmt: skip
         yield Server(URL.create("postgresql", "mailer", database="postgres",
