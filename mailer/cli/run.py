@@ -14,6 +14,7 @@ import click
 
 from mailer.cli.output import message
 from mailer.cli.verb import opened
+from mailer.digests.rehearsal import rehearse
 from mailer.errors import MailerError, Refused
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def run(roles: tuple[str, ...]) -> None:
       mailer run scheduler worker
     """
     with opened(role=True) as app:
-        # A template that cannot be read stops the start, and not the digest at its slot.
+        # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
+        rehearse(app.templates)
         _run(app, frozenset(roles or ROLES))
 
 
