@@ -1,0 +1,103 @@
+"""A rehearsal: every mail is rendered once with invented news, so that a template of the operator's that
+fails, fails at the start and not at a slot. Nothing of it is kept or sent.
+
+It runs in the language of the templates: catalogues are checked when they are read.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from mailer.delivery.notice import render_notice
+from mailer.digests.render import Piece, render_edition
+from mailer.message.look import Look
+from mailer.models import NoticeKind
+from mailer.templating import SOURCE_LANGUAGE, Templates
+
+_SITE: Final = "https://gazette.example"
+_DAY: Final = date(2026, 11, 24)
+_RICH: Final = Look(
+    slug="gazette",
+    title="The Gazette",
+    language=SOURCE_LANGUAGE,
+    from_name="The Gazette",
+    from_address="news@gazette.example",
+    reply_to="editors@gazette.example",
+    postal_address="1 Quay Street\nSampletown",
+    logo_url=f"{_SITE}/logo.png",
+    color="#14507a",
+    publisher="Sampletown Press",
+    privacy_url=f"{_SITE}/privacy",
+)
+_BARE: Final = Look(
+    slug="gazette",
+    title="The Gazette",
+    language=SOURCE_LANGUAGE,
+    from_name="The Gazette",
+    from_address="news@gazette.example",
+    reply_to=None,
+    postal_address="1 Quay Street",
+    logo_url=None,
+    color="#14507a",
+    publisher="The Gazette",
+    pictures=False,
+)
+_TITLES: Final = {"titles": ["The Gazette", "Sport"]}
+_PAUSED: Final[Mapping[str, object]] = {
+    "at": "2026-11-24T06:00:00Z",
+    "reason": "554 refused",
+    "commands": dict.fromkeys(("show", "resume", "cancel"), "mailer digest show 1"),
+}
+_DIGEST: Final[Mapping[str, object]] = {
+    "id": 1,
+    "schedule": "gazette/morning",
+    "slot": "2026-11-24T07:00",
+    **dict.fromkeys(("sent", "pending", "failed", "in_doubt"), 1),
+}
+_TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
+    (NoticeKind.CONFIRMATION, {**_TITLES, "expires_on": _DAY}),
+    (NoticeKind.ALREADY, {**_TITLES, "preferences_url": f"{_SITE}/preferences"}),
+    (NoticeKind.PREFERENCES, {}),
+    (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),
+    (NoticeKind.ALERT, {**_PAUSED, "digest": None}),
+)
+
+
+def rehearse(templates: Templates) -> None:
+    """Render every mail, with as much in it as it may have, and with as little.
+
+    Raises:
+        BadTemplate: a template cannot be rendered.
+        BadMessage: no mail can be made of what a template made.
+    """
+    rich = [
+        _piece(1, author="Ines Calloway", image_url=f"{_SITE}/1.jpg"),
+        _piece(2, author="Ines Calloway", image_url=f"{_SITE}/2.jpg"),
+        _piece(3, author=None, image_url=None),
+    ]
+    bare = [_piece(1, author=None, image_url=None)]
+    for look, pieces, more in ((_RICH, rich, 2), (_BARE, bare, 0)):
+        render_edition(
+            templates,
+            look=look,
+            pieces=pieces,
+            more_count=more,
+            slot_date=_DAY,
+            zone=UTC,
+            base_url=_SITE,
+            random=bytes,
+        )
+        for kind, context in _TOLD:
+            render_notice(templates, kind, look, SOURCE_LANGUAGE, context, bytes)
+
+
+def _piece(number: int, *, author: str | None, image_url: str | None) -> Piece:
+    return Piece(
+        article_id=number,
+        title=f"Story {number}",
+        url=f"{_SITE}/news/{number}",
+        summary_html=f"<p>What happened in story {number}.</p>" if author else "",
+        author=author,
+        image_url=image_url,
+        published_at=datetime(2026, 11, 24, 5, tzinfo=UTC),
+    )
