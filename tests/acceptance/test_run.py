@@ -60,8 +60,9 @@ def test_a_log_of_json_is_one_object_a_line(installation: Any, browse: Any) -> N
     assert "running: web, scheduler, worker" in {json.loads(line)["message"] for line in lines}
 
 
-def test_a_template_that_cannot_be_read_stops_the_start(installation: Any) -> None:
+@pytest.mark.parametrize("fault", ["{% if %}", "{{ no_such_field }}"])
+def test_a_template_that_fails_stops_the_start(installation: Any, fault: str) -> None:
     (installation.folder / "own" / "mail").mkdir(parents=True)
-    (installation.folder / "own" / "mail" / "digest.html").write_text("{% if %}")
+    (installation.folder / "own" / "mail" / "digest.html").write_text(fault)
     installation.settings.update(templates=str(installation.folder / "own"))
     installation.type("run", status=1)
