@@ -25,6 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import fill, one_mail, remove, watching
 from benchmarks.rig.postfix import sink, source
 from benchmarks.rig.worker import sending
@@ -189,6 +190,7 @@ def theirs(mail: Path) -> float:
 
 
 def main() -> None:
+    end_in_order()
     print(
         f"\nSending through {DELAY_SECONDS * 1000:.0f} ms each way, {CONNECTIONS} connections: "
         f"at best {BEST:,.0f} mails/s"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import fill, remove, watching
 from benchmarks.rig.postfix import sink
 from benchmarks.rig.worker import sending
@@ -99,6 +100,7 @@ def measure(name: str, make_url: Callable[[], str], folder: Path) -> None:
 
 
 def main() -> None:
+    end_in_order()
     print("\nA worker's claims and memory by what is pending")
     print("database     pending  fill s  claim ms  peak MiB     mail/s")
     with tempfile.TemporaryDirectory() as name:

@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import KEYS, Watch, fill, watching
 from benchmarks.rig.postfix import free_port, sink
 from mailer.db import Database
@@ -179,6 +180,7 @@ def show(beside: str, load: str, port: int, watch: Watch) -> None:
 
 
 def main() -> None:
+    end_in_order()
     print("\nPOST /subscribe while a digest is sent in the same process")
     print("beside              load       POSTs   POST/s   p50 ms   p99 ms   max ms   mail/s")
     with tempfile.TemporaryDirectory() as name, sink() as relay:

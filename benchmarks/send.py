@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import fill, one_mail, remove, watching
 from benchmarks.rig.postfix import sink, source
 from benchmarks.rig.worker import sending
@@ -73,6 +74,7 @@ def measure(
 
 
 def main() -> None:
+    end_in_order()
     print("\nSending a digest: one worker against smtp-source -d")
     print("database   connections    mails  KB/mail  ours mail/s        -s  smtp-source   ratio")
     with tempfile.TemporaryDirectory() as name:
