@@ -56,6 +56,21 @@ class FeedUnreadable(FeedError):
     """The document is no RSS, Atom or JSON Feed; give the address of the feed itself."""
 
 
+class FeedGone(FeedError):
+    """The feed is gone for good; `mailer feed remove` takes it out, `mailer feed refresh` tries again."""
+
+
+class FeedBusy(FeedError):
+    """The server asks to be left alone for a while; it is asked again later.
+
+    `retry_after` is what it said: seconds, or a date as HTTP writes them.
+    """
+
+    def __init__(self, message: str, retry_after: str) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class SchemaError(MailerError):
     """The database has not the current schema; run `mailer db upgrade`."""
 

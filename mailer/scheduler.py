@@ -43,7 +43,6 @@ JUMP: Final = timedelta(seconds=5)
 """By how much the wall clock must have been set for all alarms to be set anew."""
 
 _WATCH_SECONDS: Final = 1.0
-_FEEDS_AT_ONCE: Final = 4
 
 
 def make_builder(app: App) -> Builder:
@@ -160,11 +159,12 @@ class Scheduler:
         """Fetch what was not fetched just before the slot that is due, as after a stop."""
         with self._app.database.read() as session:
             schedule = session.get_one(Schedule, schedule_id)
-            due = timetable.due(session, schedule, now=self._app.times.wall())
+            now = self._app.times.wall()
+            due = timetable.due(session, schedule, now=now)
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
             if not self._fetch(
-                lambda session: _stale(session, schedule_id, since), unconditional=True
+                lambda session: _stale(session, schedule_id, since, now), unconditional=True
             ):
                 log.warning("schedule %s: built without the feeds under way", schedule_id)
 
@@ -196,7 +196,7 @@ class Scheduler:
                 if slot is not None and slot.due_at - before <= now
             ]
             if passed:
-                wanted += _stale(session, schedule.id, max(passed))
+                wanted += _stale(session, schedule.id, max(passed), now)
         return list(dict.fromkeys(wanted))
 
     def _fetch(self, wanted: Callable[[Session], list[int]], *, unconditional: bool) -> bool:
@@ -206,17 +206,16 @@ class Scheduler:
         try:
             with self._app.database.read() as session:
                 feeds = wanted(session)
-            # A few at a time, so that stopping need not wait for all of them.
-            for first in range(0, len(feeds), _FEEDS_AT_ONCE):
-                if self._stopping.is_set():
-                    break
-                ingest.refresh(
-                    self._app.database,
-                    feeds[first : first + _FEEDS_AT_ONCE],
-                    unconditional=unconditional,
-                    clock=self._app.times.wall,
-                    interval=self._app.settings.feed_interval,
-                )
+            ingest.refresh(
+                self._app.database,
+                feeds,
+                unconditional=unconditional,
+                clock=self._app.times.wall,
+                interval=self._app.settings.feed_interval,
+                alerts=self._app.alerts,
+                # Stopping must not wait for all of them.
+                is_stopping=self._stopping.is_set,
+            )
             return True
         finally:
             self._fetching.release()
@@ -277,14 +276,16 @@ def _active(session: Session) -> Sequence[Schedule]:
     ).all()
 
 
-def _stale(session: Session, schedule_id: int, since: datetime) -> list[int]:
-    """The feeds of the schedule's newsletter that were not fetched since then."""
+def _stale(session: Session, schedule_id: int, since: datetime, now: datetime) -> list[int]:
+    """The feeds of the schedule's newsletter that were not fetched since then, and may be by now."""
     feeds = attach.feeds_of_schedule(session, schedule_id)
     return list(
         session.scalars(
             select(Feed.id).where(
                 Feed.id.in_(feeds),
                 or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < since),
+                or_(Feed.retry_at.is_(None), Feed.retry_at <= now),
+                Feed.gone_at.is_(None),
             )
         )
     )

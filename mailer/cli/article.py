@@ -79,6 +79,56 @@ def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
     )
 
 
+@article.command
+@click.argument("article_id", metavar="ID", type=int)
+@click.option("--title", metavar="T", help="Its headline.")
+@click.option("--summary", metavar="S", help="A few words about it, text or HTML.")
+@click.option("--url", metavar="U", help="Where its readers are sent.")
+@click.option("--image", metavar="U", help="The address of its picture; an empty one for none.")
+@json_option
+def edit(article_id: int, as_json: bool, **wishes: str | None) -> None:
+    """Change what an article says, in all newsletters; its feed then changes it no more.
+
+    \b
+    Example:
+      mailer article edit 17 --title "The fair opens on Friday"
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            is_out = articles.edit_article(session, article_id, **wishes, now=app.times.wall())
+        with app.database.read() as session:
+            (found,) = articles.list_articles(session, ids=(article_id,))
+    if is_out:
+        message("a digest that is built already has it, and stays as it is")
+    if as_json:
+        print_json(_as_data(found))
+    else:
+        message(f"article {article_id} is changed; its feed does not change it any more")
+
+
+@article.command
+@click.argument("article_id", metavar="ID", type=int)
+@json_option
+def withdraw(article_id: int, as_json: bool) -> None:
+    """Send an article to nobody any more, in any newsletter. `mailer article add` takes it back.
+
+    \b
+    Example:
+      mailer article withdraw 17
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            was_due = articles.withdraw_article(session, article_id, now=app.times.wall())
+        with app.database.read() as session:
+            (found,) = articles.list_articles(session, ids=(article_id,))
+    if as_json:
+        print_json(_as_data(found))
+    elif was_due:
+        message(f"article {article_id} is withdrawn; digests that are built already keep it")
+    else:
+        message(f"article {article_id} was withdrawn already")
+
+
 def _as_data(found: ListedArticle) -> dict[str, Any]:
     return asdict(found) | {
         "categories": list(found.categories),

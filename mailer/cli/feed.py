@@ -1,6 +1,7 @@
 """`mailer feed`: where articles come from."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import json_option, opened
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable
-from mailer.feeds import attach, ingest
+from mailer.feeds import attach, decide, ingest
 from mailer.feeds.attach import Listed
 from mailer.feeds.ingest import Refreshed
 from mailer.feeds.parse import parse as parse_feed
+from mailer.models import ImageSource
 from mailer.operations import newsletters
 
 _WARNINGS_SHOWN = 10
@@ -35,7 +37,11 @@ def feed() -> None:
     help="Only articles in this category; may be given several times.",
 )
 @click.option("--allow-private", is_flag=True, help="It may be on a network of your own.")
-@click.option("--images", type=click.Choice(["feed", "none"]), help="Show its images, or none.")
+@click.option(
+    "--images",
+    type=click.Choice([source.value for source in ImageSource]),
+    help="Pictures as the feed has them, from the articles' own pages, or none.",
+)
 @json_option
 def add(
     url: str,
@@ -64,7 +70,7 @@ def add(
             newsletter_id,
             categories=wanted,
             allow_private=allow_private,
-            images=None if images is None else images == "feed",
+            images=None if images is None else ImageSource(images),
             clock=app.times.wall,
             interval=app.settings.feed_interval,
         )
@@ -100,8 +106,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json([_as_data(one) for one in found])
         return
+    now = app.times.wall()
     print_table(
-        ("feed", "newsletters", "last read", "next fetch", "failing since", "error"),
+        ("feed", "newsletters", "last read", "next fetch", "failing for", "what is the matter"),
         [
             (
                 one.url,
@@ -110,9 +117,9 @@ def list_(as_json: bool) -> None:
                     for taker in one.newsletters
                 ),
                 one.last_success_at,
-                one.next_fetch_at,
-                one.failing_since,
-                one.error,
+                None if one.gone_at else one.next_fetch_at,
+                None if one.failing_since is None else _age(now - one.failing_since),
+                _matter(one),
             )
             for one in found
         ],
@@ -142,12 +149,18 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
             unconditional=True,
             clock=app.times.wall,
             interval=app.settings.feed_interval,
+            alerts=app.alerts,
         )
     if as_json:
         print_json([_as_result(result) for result in results])
     for result in results:
         _warn(result.url, result.warnings)
-        if result.error is None and not as_json:
+        if result.held:
+            message(
+                f"{result.url}: {result.held} entries are held, because the site seems to have moved; "
+                f"`mailer feed accept {result.url}` or `mailer feed discard {result.url}`"
+            )
+        elif result.error is None and not as_json:
             message(
                 f"{result.url}: {result.new} new, {result.updated} changed, "
                 f"{result.unchanged} as before"
@@ -192,6 +205,51 @@ def remove(url: str, slug: str | None, as_json: bool) -> None:
         message(f"{slug} takes nothing from {url} any more")
     else:
         message(f"removed {url}")
+
+
+@feed.command
+@click.argument("url")
+@json_option
+def accept(url: str, as_json: bool) -> None:
+    """Take what is held of a feed whose site has moved: what is known is not sent again.
+
+    Articles that are known get their new addresses; only those that are truly new are due.
+
+    \b
+    Example:
+      mailer feed accept https://www.news.example/feed
+    """
+    with opened() as app, app.database.write() as session:
+        row = attach.find(session, url)
+        arrived = decide.accept(session, row, now=app.times.wall())
+        address = row.url
+    same = arrived.updated + arrived.unchanged
+    if as_json:
+        print_json({"url": address, "new": arrived.new, "known": same})
+    else:
+        message(f"{address}: {same} entries are known articles, {arrived.new} are new")
+
+
+@feed.command
+@click.argument("url")
+@json_option
+def discard(url: str, as_json: bool) -> None:
+    """Want nothing of what is held of a feed: those entries are ignored for good.
+
+    What the feed brings after them comes in as ever.
+
+    \b
+    Example:
+      mailer feed discard https://www.news.example/feed
+    """
+    with opened() as app, app.database.write() as session:
+        row = attach.find(session, url)
+        number = decide.discard(session, row, now=app.times.wall())
+        address = row.url
+    if as_json:
+        print_json({"url": address, "discarded": number})
+    else:
+        message(f"{address}: {number} entries are ignored for good")
 
 
 @feed.command
@@ -265,9 +323,24 @@ def _takers(found: Listed) -> list[dict[str, Any]]:
 
 def _as_data(found: Listed) -> dict[str, Any]:
     return asdict(found) | {
-        "images": "feed" if found.images else "none",
+        "images": found.images.value,
         "newsletters": _takers(found),
     }
+
+
+def _matter(found: Listed) -> str | None:
+    if found.held_at is not None:
+        return f"{found.held} entries are held: `mailer feed accept` or `discard` {found.url}"
+    return found.error
+
+
+def _age(age: timedelta) -> str:
+    """How long something has been so, in its largest unit."""
+    minutes = int(age.total_seconds()) // 60
+    for unit, length in (("d", 1440), ("h", 60)):
+        if minutes >= length:
+            return f"{minutes // length} {unit}"
+    return f"{max(minutes, 0)} min"
 
 
 def _as_result(result: Refreshed) -> dict[str, Any]:

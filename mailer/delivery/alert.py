@@ -1,11 +1,11 @@
-"""Alerts: what is told to staff, by mail and in the log, when sending stops by itself.
+"""Alerts: what is told to staff, by mail and in the log, when sending or a feed stops by itself.
 
 Pauses, and tells it exactly once, in the transaction of whoever found out. Nothing here commits, decides
 when to stop, or names a reader.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -108,6 +108,30 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
         commands = {"show": "mailer status", "resume": "mailer resume"}
         _queue(session, alerts, newsletter, reason, {"digest": None, "commands": commands}, now)
     return True
+
+
+def on_feed(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    title: str,
+    url: str,
+    reason: str,
+    commands: Sequence[str],
+    now: datetime,
+) -> None:
+    """Tell staff that a feed needs somebody. Whoever calls this sees to it that it is told once.
+
+    Args:
+        newsletter: one that takes its articles; the mail has its look and language.
+        reason: what is the matter, in words for staff.
+        commands: what staff may type to settle it.
+    """
+    reason = kept(reason)
+    log.error("the feed %s needs you: %s; `%s`", url, reason, commands[0])
+    facts = {"digest": None, "feed": {"title": title or url, "url": url}, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now)
 
 
 def _queue(

@@ -4,37 +4,45 @@ Articles arrive one transaction after the other, so that a lower id is always th
 what a reader is due is decided by ids. Nothing is fetched here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
+from mailer.feeds import hold, known
 from mailer.feeds.entry import Entry
-from mailer.feeds.identity import Known, Piece, identify, pieces
+from mailer.feeds.identity import Known, Piece, identify, looks_moved, pieces
+from mailer.feeds.known import portions
 from mailer.feeds.sanitise import without_markup
-from mailer.models import Article, ArticleCategory, EditionArticle, Feed, FeedEntry
+from mailer.models import (
+    Article,
+    ArticleCategory,
+    EditionArticle,
+    Feed,
+    FeedEntry,
+    ImageSource,
+)
 
 _ARRIVALS_LOCK: Final = 0x6665_6564
 """The key of the advisory lock that lets one transaction at a time add articles on PostgreSQL."""
 
-_AT_ONCE: Final = 500
-"""How many values one statement may name: SQLite has a limit."""
-
 _TITLE_LENGTH: Final = 80
-
-_Value = TypeVar("_Value", int, str)
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """What a document brought: how many articles were new, changed, and as they were."""
+    """What a document brought: how many articles were new, changed, and as they were.
+
+    `held` counts what waits for staff instead.
+    """
 
     new: int
     updated: int
     unchanged: int
+    held: int = 0
 
 
 def take_turn(session: Session) -> None:
@@ -48,17 +56,61 @@ def store(session: Session, feed: Feed, entries: Sequence[Entry], *, now: dateti
 
     What changed is taken over until an edition holds the article, and only from the feed that brought it:
     the same piece may read differently in another. Which newsletters take them is not decided here.
+    Where the site seems to have moved, nothing is stored and all is held for staff.
 
     Args:
         now: when they arrived; also the date of those that have none.
     """
     take_turn(session)
-    found = pieces(entries)
-    by_guid = _known_by_guid(session, feed, [guid for piece in found for guid in piece.guids])
-    by_url = _known_by_url(session, [piece.canonical_url for piece in found])
-    identified = identify(found, by_guid, by_url)
-    known = [(piece, article) for piece, article in identified if article is not None]
-    updated = _update(session, feed, known, taken=set(by_url), now=now)
+    found = hold.wanted(session, feed, pieces(entries))
+    identified, by_guid = _identified(session, feed, found)
+    if feed.first_fetched_at is not None:
+        seen = sum(article is not None for _, article in identified)
+        if feed.held_at is not None and (not found or 2 * seen < len(found)):
+            # Until staff has decided, what is new in such a document waits as well.
+            hold.keep(session, feed, found, now=now)
+            return Arrived(0, 0, 0, held=len(found))
+        if feed.held_at is not None:
+            hold.release(session, feed)
+        elif looks_moved(found, known.alike(session, feed, identified)):
+            hold.keep(session, feed, found, now=now)
+            return Arrived(0, 0, 0, held=len(found))
+    return _store(session, feed, identified, by_guid, now=now)
+
+
+def store_held(session: Session, feed: Feed, *, now: datetime) -> Arrived:
+    """Make what was held of `feed` articles: a piece like a known one is that article from now on."""
+    take_turn(session)
+    found = hold.kept(session, feed)
+    identified, by_guid = _identified(session, feed, found)
+    same = known.alike(session, feed, identified)
+    identified = [
+        (piece, article or same.get(piece.canonical_url)) for piece, article in identified
+    ]
+    hold.release(session, feed)
+    return _store(session, feed, identified, by_guid, now=now)
+
+
+def _identified(
+    session: Session, feed: Feed, found: Sequence[Piece]
+) -> tuple[list[tuple[Piece, Known | None]], dict[str, Known]]:
+    """The pieces with the articles that they are, and the articles that the feed's guids stand for."""
+    by_guid = known.by_guid(session, feed, [guid for piece in found for guid in piece.guids])
+    by_url = known.by_url(session, [piece.canonical_url for piece in found])
+    return identify(found, by_guid, by_url), by_guid
+
+
+def _store(
+    session: Session,
+    feed: Feed,
+    identified: Sequence[tuple[Piece, Known | None]],
+    by_guid: dict[str, Known],
+    *,
+    now: datetime,
+) -> Arrived:
+    old = [(piece, article) for piece, article in identified if article is not None]
+    taken = set(known.by_url(session, [piece.canonical_url for piece, _ in identified]))
+    updated = _update(session, feed, old, taken=taken, now=now)
     new = [piece for piece, article in identified if article is None]
     # Feeds list the newest first; where dates are missing that order is all there is.
     new = [
@@ -68,16 +120,16 @@ def store(session: Session, feed: Feed, entries: Sequence[Entry], *, now: dateti
         )
     ]
     # An article that moved may have made room for a new one only in the next fetch.
-    still_taken = set(_known_by_url(session, [piece.canonical_url for piece in new]))
+    still_taken = set(known.by_url(session, [piece.canonical_url for piece in new]))
     new = [piece for piece in new if piece.canonical_url not in still_taken]
     articles = [_new_article(piece, feed, now) for piece in new]
     session.add_all(articles)
     session.flush()
-    placed = [(piece, article.article_id) for piece, article in known]
+    placed = [(piece, article.article_id) for piece, article in old]
     placed += [(piece, article.id) for piece, article in zip(new, articles, strict=True)]
     _point(session, feed, placed, by_guid, now)
     _add_categories(session, placed)
-    return Arrived(len(new), updated, len(known) - updated)
+    return Arrived(len(new), updated, len(old) - updated)
 
 
 def title_of(entry: Entry) -> str:
@@ -90,59 +142,29 @@ def title_of(entry: Entry) -> str:
     return words[:_TITLE_LENGTH].rpartition(" ")[0] + " …"
 
 
-def _known_by_guid(session: Session, feed: Feed, guids: Sequence[str]) -> dict[str, Known]:
-    known = {}
-    for some in _portions(guids):
-        rows = session.execute(
-            select(
-                Article.id,
-                Article.canonical_url,
-                Article.title,
-                Article.published_at,
-                FeedEntry.guid,
-            )
-            .join(Article, Article.id == FeedEntry.article_id)
-            .where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(some))
-        )
-        known.update({row[4]: Known(*row[:4]) for row in rows})
-    return known
-
-
-def _known_by_url(session: Session, urls: Sequence[str]) -> dict[str, Known]:
-    known = {}
-    for some in _portions(urls):
-        rows = session.execute(
-            select(Article.id, Article.canonical_url, Article.title, Article.published_at).where(
-                Article.canonical_url.in_(some)
-            )
-        )
-        known.update({row.canonical_url: Known(*row) for row in rows})
-    return known
-
-
 def _update(
     session: Session,
     feed: Feed,
-    known: Sequence[tuple[Piece, Known]],
+    old: Sequence[tuple[Piece, Known]],
     *,
     taken: set[str],
     now: datetime,
 ) -> int:
-    ids = [article.article_id for _, article in known]
+    ids = [article.article_id for _, article in old]
     own = _brought_by(session, feed, ids)
     frozen = _in_editions(session, ids)
     rows = {
         article.id: article
-        for some in _portions(ids)
+        for some in portions(ids)
         for article in session.scalars(select(Article).where(Article.id.in_(some)))
     }
     updated = 0
-    for piece, which in known:
+    for piece, which in old:
         article = rows[which.article_id]
         if article.canonical_url != piece.canonical_url and piece.canonical_url not in taken:
             # Its address is what other feeds know it by, so it follows even where the text may not.
             article.canonical_url = piece.canonical_url
-        if article.id in own and article.id not in frozen:
+        if article.id in own and article.id not in frozen and article.edited_at is None:
             _take_over(article, feed, piece.entry)
         if session.is_modified(article):
             article.updated_at = now
@@ -157,12 +179,21 @@ def _take_over(article: Article, feed: Feed, entry: Entry) -> None:
         "title": title_of(entry),
         "summary_html": entry.summary_html,
         "author": entry.author,
-        "image_url": entry.image if feed.images else None,
+        "image_url": _image(article, feed, entry),
         "published_at": entry.published or article.published_at,
     }
     for name, value in wanted.items():
         if getattr(article, name) != value:
             setattr(article, name, value)
+
+
+def _image(article: Article, feed: Feed, entry: Entry) -> str | None:
+    if feed.image_source is ImageSource.NONE:
+        return None
+    if feed.image_source is ImageSource.PAGE and article.page_read_at is not None:
+        # What the page gave is better than what the feed has.
+        return article.image_url or entry.image
+    return entry.image
 
 
 def _new_article(piece: Piece, feed: Feed, now: datetime) -> Article:
@@ -173,7 +204,7 @@ def _new_article(piece: Piece, feed: Feed, now: datetime) -> Article:
         title=title_of(entry),
         summary_html=entry.summary_html,
         author=entry.author,
-        image_url=entry.image if feed.images else None,
+        image_url=None if feed.image_source is ImageSource.NONE else entry.image,
         published_at=entry.published or now,
         first_seen_at=now,
         updated_at=now,
@@ -184,7 +215,7 @@ def _brought_by(session: Session, feed: Feed, ids: Sequence[int]) -> set[int]:
     """Those of these articles that came in with this feed, not before it by another or by staff."""
     return {
         found
-        for some in _portions(ids)
+        for some in portions(ids)
         for found in session.scalars(
             select(FeedEntry.article_id)
             .join(Article, Article.id == FeedEntry.article_id)
@@ -200,7 +231,7 @@ def _brought_by(session: Session, feed: Feed, ids: Sequence[int]) -> set[int]:
 def _in_editions(session: Session, ids: Sequence[int]) -> set[int]:
     return {
         found
-        for some in _portions(ids)
+        for some in portions(ids)
         for found in session.scalars(
             select(EditionArticle.article_id).where(EditionArticle.article_id.in_(some)).distinct()
         )
@@ -221,7 +252,7 @@ def _point(
         for guid, article_id in wanted.items()
         if guid in by_guid and by_guid[guid].article_id != article_id
     ]
-    for some in _portions(stale):
+    for some in portions(stale):
         session.execute(
             delete(FeedEntry).where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(some))
         )
@@ -238,7 +269,7 @@ def _add_categories(session: Session, placed: Sequence[tuple[Piece, int]]) -> No
     ids = [article_id for _, article_id in placed]
     there = {
         (row.article_id, row.category)
-        for some in _portions(ids)
+        for some in portions(ids)
         for row in session.execute(
             select(ArticleCategory.article_id, ArticleCategory.category).where(
                 ArticleCategory.article_id.in_(some)
@@ -251,9 +282,3 @@ def _add_categories(session: Session, placed: Sequence[tuple[Piece, int]]) -> No
     ]
     if missing:
         session.execute(insert(ArticleCategory), missing)
-
-
-def _portions(values: Iterable[_Value]) -> Iterator[list[_Value]]:
-    every = list(values)
-    for start in range(0, len(every), _AT_ONCE):
-        yield every[start : start + _AT_ONCE]

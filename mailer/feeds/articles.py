@@ -1,4 +1,4 @@
-"""Articles for staff: putting one into a newsletter by hand, and listing what came in."""
+"""Articles for staff: putting one in by hand, editing and withdrawing one, and listing what came in."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.errors import AlreadyExists, Refused
+from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.feeds.arrival import take_turn
 from mailer.feeds.canonical import absolute_url, canonical_url
 from mailer.feeds.pictures import first_image
@@ -37,6 +37,7 @@ class ListedArticle:
     categories: tuple[str, ...]
     newsletters: tuple[str, ...]
     backlog: tuple[str, ...]
+    edited: bool
     withdrawn: bool
 
 
@@ -53,6 +54,7 @@ def add_article(
     """Put an article into a newsletter, so that it is due to its readers.
 
     One that is known by its address keeps its text, and goes to readers who started before it came in.
+    One that was withdrawn is due again.
 
     Args:
         summary: plain text or HTML; it is sanitised.
@@ -88,18 +90,92 @@ def add_article(
         session.add(article)
         session.flush()
     place = session.get(NewsletterArticle, (newsletter.id, article.id))
-    if place is not None and not place.backlog:
+    if place is not None and not place.backlog and article.withdrawn_at is None:
         raise AlreadyExists(f"article {article.id} is in {newsletter.slug} already, and is due")
+    article.withdrawn_at = None
     if place is not None:
-        place.backlog = False
+        place.backlog, place.by_staff = False, True
     else:
         session.add(
             NewsletterArticle(
-                newsletter_id=newsletter.id, article_id=article.id, backlog=False, added_at=now
+                newsletter_id=newsletter.id,
+                article_id=article.id,
+                backlog=False,
+                by_staff=True,
+                added_at=now,
             )
         )
     session.flush()
     return article.id, is_new
+
+
+def edit_article(
+    session: Session,
+    article_id: int,
+    *,
+    title: str | None = None,
+    summary: str | None = None,
+    url: str | None = None,
+    image: str | None = None,
+    now: datetime,
+) -> bool:
+    """Change what an article says, in all newsletters; what is None stays. No feed changes it any more.
+
+    Args:
+        summary: plain text or HTML; it is sanitised.
+        url: where its readers are sent. It is still known by the address that its feed gives.
+        image: an address, or an empty text for none.
+
+    Returns:
+        Whether a digest that is built already has it, and stays as it is.
+
+    Raises:
+        NotFound: there is no such article.
+        Refused: nothing is given, or a title or an address is none.
+    """
+    article = _found(session, article_id)
+    given = {"title": title, "summary_html": summary, "url": url, "image_url": image}
+    if all(value is None for value in given.values()):
+        raise Refused("nothing to change; give --title, --summary, --url or --image")
+    if title is not None and not one_line(title):
+        raise Refused("an article needs a title; give --title")
+    for address in (url, image or None):
+        if address is not None and absolute_url(address) is None:
+            raise Refused(f"{address!r} is no http or https address; give a whole one")
+    if title is not None:
+        article.title = one_line(title)
+    if url is not None:
+        article.url = absolute_url(url) or article.url
+    if summary is not None:
+        article.summary_html = summarise(summary, article.url)
+    if image is not None:
+        article.image_url = absolute_url(image)
+    article.edited_at = article.updated_at = now
+    session.flush()
+    in_edition = select(EditionArticle.article_id).where(EditionArticle.article_id == article_id)
+    return session.scalar(in_edition.limit(1)) is not None
+
+
+def withdraw_article(session: Session, article_id: int, *, now: datetime) -> bool:
+    """Send an article to nobody any more, in any newsletter; False where it was withdrawn already.
+
+    What digests hold that are built already stays in them.
+
+    Raises:
+        NotFound: there is no such article.
+    """
+    article = _found(session, article_id)
+    was_due = article.withdrawn_at is None
+    article.withdrawn_at = article.withdrawn_at or now
+    session.flush()
+    return was_due
+
+
+def _found(session: Session, article_id: int) -> Article:
+    article = session.get(Article, article_id, with_for_update=True)
+    if article is None:
+        raise NotFound(f"there is no article {article_id}; `mailer article list` shows them")
+    return article
 
 
 def list_articles(
@@ -163,6 +239,7 @@ def list_articles(
             categories=tuple(categories[article.id]),
             newsletters=tuple(slug for slug, _ in places[article.id]),
             backlog=tuple(slug for slug, backlog in places[article.id] if backlog),
+            edited=article.edited_at is not None,
             withdrawn=article.withdrawn_at is not None,
         )
         for article in articles

@@ -7,16 +7,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, insert, literal, select
+from sqlalchemy import ColumnElement, delete, exists, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime
 from mailer.errors import AlreadyExists, NotFound
+from mailer.feeds import hold
 from mailer.feeds.canonical import absolute_url
 from mailer.models import (
     ArticleCategory,
     Feed,
     FeedEntry,
+    ImageSource,
     Newsletter,
     NewsletterArticle,
     NewsletterFeed,
@@ -41,13 +43,16 @@ class Listed:
     url: str
     title: str
     allow_private: bool
-    images: bool
+    images: ImageSource
     last_fetched_at: datetime | None
     last_success_at: datetime | None
     next_fetch_at: datetime
     failures: int
     error: str | None
     failing_since: datetime | None
+    gone_at: datetime | None
+    held_at: datetime | None
+    held: int
     newsletters: tuple[Taker, ...]
 
 
@@ -57,7 +62,7 @@ def find(session: Session, url: str) -> Feed:
     Raises:
         NotFound: there is none; the message lists those there are.
     """
-    feed = session.scalar(select(Feed).where(Feed.url == (absolute_url(url) or url)))
+    feed = with_url(session, url)
     if feed is None:
         urls = session.scalars(select(Feed.url).order_by(Feed.url).limit(20)).all()
         there = f"there are {', '.join(urls)}" if urls else "there is none yet; `mailer feed add`"
@@ -65,11 +70,24 @@ def find(session: Session, url: str) -> Feed:
     return feed
 
 
+def with_url(session: Session, url: str) -> Feed | None:
+    """The feed at `url`, or the one that was there before it moved."""
+    address = absolute_url(url) or url
+    return session.scalars(
+        select(Feed)
+        .where(or_(Feed.url == address, Feed.former_url == address))
+        .order_by((Feed.url == address).desc(), Feed.id)
+        .limit(1)
+    ).one_or_none()
+
+
 def due_feeds(session: Session, now: datetime) -> list[int]:
-    """The ids of the feeds whose next fetch is due, the longest waiting first."""
+    """The ids of the feeds whose next fetch is due, the longest waiting first; none that is gone."""
     return list(
         session.scalars(
-            select(Feed.id).where(Feed.next_fetch_at <= now).order_by(Feed.next_fetch_at)
+            select(Feed.id)
+            .where(Feed.next_fetch_at <= now, Feed.gone_at.is_(None))
+            .order_by(Feed.next_fetch_at)
         )
     )
 
@@ -143,6 +161,7 @@ def hand_out(
             NewsletterFeed.newsletter_id,
             FeedEntry.article_id,
             literal(backlog),
+            literal(False),
             literal(now, UTCDateTime()),
         )
         .join(FeedEntry, FeedEntry.feed_id == NewsletterFeed.feed_id)
@@ -153,13 +172,13 @@ def hand_out(
         wanted = wanted.where(NewsletterFeed.newsletter_id == newsletter_id)
     session.execute(
         insert(NewsletterArticle).from_select(
-            ["newsletter_id", "article_id", "backlog", "added_at"], wanted
+            ["newsletter_id", "article_id", "backlog", "by_staff", "added_at"], wanted
         )
     )
 
 
 def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
-    """Stop `newsletter` taking from `feed`; it loses the articles that no other feed gives it.
+    """Stop `newsletter` taking from `feed`; it loses the articles that neither another feed nor staff gives.
 
     What its readers had stays had. A feed that nobody takes from any more is removed.
 
@@ -196,10 +215,10 @@ def remove(session: Session, feed: Feed) -> None:
 
 def listed(session: Session, url: str | None = None) -> list[Listed]:
     """All feeds by address, or the one at `url`."""
-    query = select(Feed).order_by(Feed.url)
-    feeds = session.scalars(
-        query if url is None else query.where(Feed.url == (absolute_url(url) or url))
-    ).all()
+    one = None if url is None else with_url(session, url)
+    every = session.scalars(select(Feed).order_by(Feed.url)).all() if url is None else []
+    feeds = [one] if one is not None else every
+    held = hold.numbers_kept(session)
     takers = session.execute(
         select(NewsletterFeed.feed_id, NewsletterFeed.newsletter_id, Newsletter.slug)
         .join(Newsletter, Newsletter.id == NewsletterFeed.newsletter_id)
@@ -211,13 +230,16 @@ def listed(session: Session, url: str | None = None) -> list[Listed]:
             url=feed.url,
             title=feed.title,
             allow_private=feed.allow_private,
-            images=feed.images,
+            images=feed.image_source,
             last_fetched_at=feed.last_fetched_at,
             last_success_at=feed.last_success_at,
             next_fetch_at=feed.next_fetch_at,
             failures=feed.failures,
             error=feed.error,
             failing_since=feed.failing_since,
+            gone_at=feed.gone_at,
+            held_at=feed.held_at,
+            held=held.get(feed.id, 0),
             newsletters=tuple(
                 Taker(row.slug, tuple(sorted(_categories(session, row.newsletter_id, feed.id))))
                 for row in takers
@@ -278,6 +300,7 @@ def _take_back(session: Session, feed_id: int, newsletter_id: int) -> None:
         .where(
             NewsletterArticle.newsletter_id == newsletter_id,
             NewsletterArticle.article_id.in_(given),
+            NewsletterArticle.by_staff.is_(False),
             ~by_others,
         )
         .execution_options(synchronize_session=False)

@@ -48,12 +48,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Document:
-    """A feed as it was read. `whole` is False where it was cut off or broken, and only part was read."""
+    """A feed as it was read. `whole` is False where it was cut off or broken, and only part was read.
+
+    `next_url` is where it says that its older entries stand.
+    """
 
     title: str
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...]
     whole: bool = True
+    next_url: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from http.client import HTTPException
 from queue import Empty, Queue
 from time import monotonic
@@ -23,7 +24,7 @@ from urllib3.exceptions import TimeoutError as RequestTimeout
 from urllib3.response import BaseHTTPResponse
 
 from mailer import __version__
-from mailer.errors import FeedError
+from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reachable import may_connect
 
@@ -32,7 +33,8 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 _CHUNK: Final = 65_536
 _MOST_ADDRESSES: Final = 4
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PERMANENT: Final = frozenset({301, 308})
+_REDIRECTS: Final = frozenset({302, 303, 307}) | _PERMANENT
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml, "
     "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
@@ -56,7 +58,8 @@ class Fetched:
     """What a server answered.
 
     `body` is None where it said that nothing has changed. `url` is where the answer came from, without
-    sign-in data.
+    sign-in data. `permanent_url` is where the feed has moved for good: as far as permanent redirects led
+    from the beginning; None where there were none.
     """
 
     url: str
@@ -64,16 +67,21 @@ class Fetched:
     content_type: str
     etag: str | None
     last_modified: str | None
+    permanent_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to fetch: validators make the fetch conditional (RFC 9110 section 13.1)."""
+    """What to fetch: validators make the fetch conditional (RFC 9110 section 13.1).
+
+    They are sent to `validators_url` only, which gave them; None is `url`.
+    """
 
     url: str
     allow_private: bool = False
     etag: str | None = None
     last_modified: str | None = None
+    validators_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,15 @@ def fetch(
 
     Raises:
         FeedError: there was no answer, or one that is no document; the message says why.
+        FeedGone: the server says that the feed will not come back (status 410).
+        FeedBusy: it asks to be left alone for a while.
     """
     deadline = monotonic() + limits.total
     url = absolute_url(wanted.url)
     if url is None:
         raise FeedError(f"{wanted.url!r} is no http or https address")
-    context = tls or ssl.create_default_context()
+    context = tls or _system_certificates()
+    permanent = url
     for _ in range(limits.redirects + 1):
         parts = urlsplit(url)
         request = _Request(
@@ -131,15 +142,28 @@ def fetch(
         )
         with _answer(request) as response:
             if response.status not in _REDIRECTS:
-                return _document(request, response)
+                return replace(
+                    _document(request, response),
+                    permanent_url=permanent if permanent != absolute_url(wanted.url) else None,
+                )
+            is_permanent = response.status in _PERMANENT
             location = response.headers.get("Location", "")
         target = absolute_url(location, url)
         if target is None:
             raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
+        # Behind a redirect for now, one for good says nothing of the address that was asked for.
+        if permanent == url and is_permanent:
+            permanent = target
         url = target
     raise FeedError(
         f"the server redirects more than {limits.redirects} times; give the address it leads to"
     )
+
+
+@cache
+def _system_certificates() -> ssl.SSLContext:
+    """Read once: that takes longer than a fetch."""
+    return ssl.create_default_context()
 
 
 def _headers(url: SplitResult, wanted: Wanted) -> dict[str, str]:
@@ -150,6 +174,8 @@ def _headers(url: SplitResult, wanted: Wanted) -> dict[str, str]:
         "Accept-Encoding": "gzip",
         "Connection": "close",
     }
+    if urlunsplit(url) != (wanted.validators_url or absolute_url(wanted.url)):
+        return headers
     # Both are sent where both are known: some servers look at one only, others at both.
     if wanted.etag:
         headers["If-None-Match"] = wanted.etag
@@ -264,7 +290,17 @@ def _refused(host: str, address: str, allow_private: bool) -> str:
 
 def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
     host, status = request.url.hostname, response.status
-    asked = request.wanted.etag or request.wanted.last_modified
+    asked = {"If-None-Match", "If-Modified-Since"} & request.headers.keys()
+    if status == 410:
+        raise FeedGone(
+            f"{host} says that the feed is gone for good; it is not fetched by itself any more. "
+            "`mailer feed refresh` tries again, `mailer feed remove` takes it out"
+        )
+    retry_after = response.headers.get("Retry-After", "").strip()
+    if status in {429, 503} and retry_after:
+        raise FeedBusy(
+            f"{host} answered {status}; it is asked again when it wants to be", retry_after
+        )
     if status not in {200, 203} and not (status == 304 and asked):
         raise FeedError(f"{host} answered {status}; check the address, then try again later")
     return Fetched(

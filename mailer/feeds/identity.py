@@ -5,12 +5,16 @@ and dates are all heard, each of which changes by itself in some feeds.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from mailer.feeds.canonical import canonical_url, place
 from mailer.feeds.entry import Entry
+
+FEWEST_MOVED: Final = 5
+"""So many pieces must look moved before a fetch is held: a few may be alike by chance."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,45 @@ def identify(
             known = None
         identified.append((piece, moved.get(piece.canonical_url, known)))
     return identified
+
+
+def moved(
+    identified: Sequence[tuple[Piece, Known | None]], stored: Iterable[Known]
+) -> dict[str, Known]:
+    """The pieces that look new but are like an article that this document does not tell of otherwise.
+
+    A site that gets another address and other guids does that to all of its pieces at once. They are like
+    an article when title and date are the same, or the path of the address.
+
+    Args:
+        stored: the feed's articles.
+
+    Returns:
+        By canonical address, each article once.
+    """
+    seen = {known.article_id for _, known in identified if known is not None}
+    by_text: dict[tuple[str, datetime], Known] = {}
+    by_place: dict[str, Known] = {}
+    for known in stored:
+        if known.article_id not in seen:
+            by_text.setdefault((known.title, known.published_at), known)
+            by_place.setdefault(place(known.canonical_url), known)
+    found: dict[str, Known] = {}
+    for piece, article in identified:
+        if article is not None:
+            continue
+        where, date = place(piece.canonical_url), piece.entry.published
+        alike = by_text.get((piece.entry.title, date)) if piece.entry.title and date else None
+        alike = alike or (by_place.get(where) if where else None)
+        if alike is not None and alike.article_id not in seen:
+            seen.add(alike.article_id)
+            found[piece.canonical_url] = alike
+    return found
+
+
+def looks_moved(found: Sequence[Piece], alike: Mapping[str, Known]) -> bool:
+    """Whether so many pieces of a document are like known articles that a site must have moved."""
+    return len(alike) >= FEWEST_MOVED and 2 * len(alike) > len(found)
 
 
 def _by_guid(piece: Piece, by_guid: Mapping[str, Known]) -> Known | None:

@@ -9,28 +9,30 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
-
 from mailer.clock import Clock
 from mailer.db import Database
+from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError, NotFound, Refused
+from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
-from mailer.feeds.attach import attach, hand_out
+from mailer.feeds.attach import attach, hand_out, with_url
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
+from mailer.feeds.older import MOST_PAGES, next_page, together
 from mailer.feeds.parse import parse
-from mailer.models import Feed, Newsletter
+from mailer.models import Feed, ImageSource, Newsletter
 
 log = logging.getLogger(__name__)
 
 Fetch = Callable[[Wanted], Fetched]
 
-_AT_ONCE: Final = 4
-_LONGEST_PAUSE: Final = timedelta(hours=6)
+_AT_ONCE: Final = 8
+_PAGES_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Refreshed:
     """What became of one feed's refresh.
 
     `error` says why it failed, and is None where it did not. `not_modified` is True where the server
-    said that nothing has changed.
+    said that nothing has changed. `held` counts the pieces that wait for staff to decide.
     """
 
     feed_id: int
@@ -46,6 +48,7 @@ class Refreshed:
     new: int = 0
     updated: int = 0
     unchanged: int = 0
+    held: int = 0
     not_modified: bool = False
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -69,7 +72,7 @@ def add_feed(
     *,
     categories: Collection[str] = (),
     allow_private: bool = False,
-    images: bool | None = None,
+    images: ImageSource | None = None,
     clock: Clock,
     interval: timedelta,
     fetch: Fetch = fetch,
@@ -81,7 +84,7 @@ def add_feed(
     Args:
         categories: only articles that have one of these; empty means all.
         allow_private: the feed may be on a network of one's own.
-        images: whether its images are shown; None leaves it as it is, which is shown at first.
+        images: where its pictures come from; None leaves it as it is, which is the feed at first.
         clock: tells when it arrives.
         interval: how long after this it is fetched again.
 
@@ -102,37 +105,42 @@ def add_feed(
             "let its web server admit this machine by its address instead"
         )
     with database.read() as session:
-        known = session.scalar(select(Feed.id).where(Feed.url == address)) is not None
+        is_known = with_url(session, address) is not None
     document: Document | None = None
     fetched: Fetched | None = None
     now = clock()
-    if not known:
+    if not is_known:
         fetched = fetch(Wanted(address, allow_private))
         document = _read(fetched, now)
     with database.write() as session:
         take_turn(session)
         newsletter = session.get_one(Newsletter, newsletter_id)
-        feed = session.scalar(select(Feed).where(Feed.url == address))
-        articles = 0
+        feed = with_url(session, address)
+        if feed is None and fetched is not None and fetched.permanent_url is not None:
+            feed = with_url(session, fetched.permanent_url)
+        articles, warnings = 0, document.warnings if document else ()
         if feed is None:
             if document is None or fetched is None:
                 raise NotFound(f"the feed {address} was removed just now; add it again")
             feed = Feed(
                 url=address,
                 title=document.title,
-                images=images is not False,
+                image_source=images or ImageSource.FEED,
                 next_fetch_at=now + interval,
                 created_at=now,
             )
             session.add(feed)
             session.flush()
             articles = store(session, feed, document.entries, now=now).new
-            _succeeded(feed, document, fetched, now, interval)
+            warnings += tuple(
+                course.succeeded(session, feed, fetched, document, now=now, interval=interval)
+            )
         feed.allow_private = feed.allow_private or allow_private
-        feed.images = feed.images if images is None else images
+        feed.image_source = images or feed.image_source
         attach(session, feed, newsletter, categories, now=now)
-        warnings = document.warnings if document else ()
-        return Added(feed.id, address, document is not None, articles, warnings)
+        added = Added(feed.id, feed.url, document is not None, articles, warnings)
+    _read_pages(database, added.feed_id, clock, fetch)
+    return added
 
 
 def refresh(
@@ -142,7 +150,9 @@ def refresh(
     unconditional: bool,
     clock: Clock,
     interval: timedelta,
+    alerts: Alerts | None = None,
     fetch: Fetch = fetch,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> list[Refreshed]:
     """Fetch these feeds, a few at a time, and store what is new; in the order of `feed_ids`.
 
@@ -150,20 +160,22 @@ def refresh(
         unconditional: send no validators, so that no server can say by mistake that nothing is new.
         clock: tells when what a fetch brings arrived.
         interval: how long after this each is fetched again; longer where it goes on failing.
+        alerts: what it takes to tell staff of a feed that needs somebody; None tells nobody.
+        is_stopping: asked before each fetch; once it is True, none begins, and the result is shorter.
     """
     if not feed_ids:
         return []
 
-    def one(feed_id: int) -> Refreshed:
-        return _refresh(database, feed_id, unconditional, clock, interval, fetch)
+    def one(feed_id: int) -> Refreshed | None:
+        if is_stopping():
+            return None
+        refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
+        if refreshed.error is None:
+            _read_pages(database, feed_id, clock, fetch, is_stopping)
+        return refreshed
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(feed_ids)), thread_name_prefix="feed") as threads:
-        return list(threads.map(one, feed_ids))
-
-
-def pause_after(failures: int, interval: timedelta) -> timedelta:
-    """How long to wait after so many failures in a row: twice as long each time, up to six hours."""
-    return max(interval, min(interval * (1 << min(failures, 10)), _LONGEST_PAUSE))
+        return [done for done in threads.map(one, feed_ids) if done is not None]
 
 
 def _refresh(
@@ -172,6 +184,7 @@ def _refresh(
     unconditional: bool,
     clock: Clock,
     interval: timedelta,
+    alerts: Alerts | None,
     fetch: Fetch,
 ) -> Refreshed:
     with database.read() as session:
@@ -183,14 +196,18 @@ def _refresh(
         row.allow_private,
         etag=None if unconditional else row.etag,
         last_modified=None if unconditional else row.last_modified,
+        validators_url=row.validators_url,
     )
     try:
         fetched = fetch(wanted)
         document = None if fetched.body is None else _read(fetched, clock())
     except FeedError as error:
         log.warning("feed %d could not be refreshed: %s", feed_id, error)
-        return _record_failure(database, row, str(error), clock(), interval)
-    return _record_success(database, row, fetched, document, clock(), interval)
+        return _record_failure(database, row, error, clock(), interval, alerts)
+    missing: tuple[str, ...] = ()
+    if document is not None and row.held_at is None:
+        document, missing = _with_older(database, row, document, fetched, clock, fetch)
+    return _record_success(database, row, fetched, document, missing, clock(), interval, alerts)
 
 
 def _read(fetched: Fetched, now: datetime) -> Document:
@@ -199,18 +216,68 @@ def _read(fetched: Fetched, now: datetime) -> Document:
     )
 
 
+def _with_older(
+    database: Database,
+    row: Feed,
+    document: Document,
+    fetched: Fetched,
+    clock: Clock,
+    fetch: Fetch,
+) -> tuple[Document, tuple[str, ...]]:
+    """The document, with the older pages that it takes to come to an entry that is known."""
+    for number in range(2, MOST_PAGES + 2):
+        with database.read() as session:
+            if not known.is_all_new(session, row, document.entries):
+                return document, ()
+        if number > MOST_PAGES:
+            break
+        try:
+            page = fetch(Wanted(next_page(document, fetched.url, number), row.allow_private))
+            longer = together(document, _read(page, clock()))
+        except FeedError as error:
+            log.info("feed %d has no page %d: %s", row.id, number, error)
+            break
+        if len(longer.entries) == len(document.entries):
+            break
+        document = longer
+    return document, ("no entry is known from before; some between may be missing",)
+
+
+def _read_pages(
+    database: Database,
+    feed_id: int,
+    clock: Clock,
+    fetch: Fetch,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """Look for pictures on the pages of articles that were not looked at yet, each of them once."""
+    with database.read() as session:
+        pages = page_pictures.wanted(session, feed_id)
+    begun = monotonic()
+    for page in pages:
+        # A slow site must not keep a slot waiting for pictures: the others are looked at next time.
+        if is_stopping() or monotonic() - begun > _PAGES_SECONDS:
+            return
+        found = page_pictures.look(page, fetch)
+        with database.write() as session:
+            page_pictures.record(session, page.article_id, found, now=clock())
+
+
 def _record_failure(
-    database: Database, row: Feed, error: str, now: datetime, interval: timedelta
+    database: Database,
+    row: Feed,
+    error: FeedError,
+    now: datetime,
+    interval: timedelta,
+    alerts: Alerts | None,
 ) -> Refreshed:
     with database.write() as session:
         feed = session.get(Feed, row.id, with_for_update=True)
         if feed is not None:
-            feed.failures += 1
-            feed.error = error
-            feed.failing_since = feed.failing_since or now
-            feed.last_fetched_at = now
-            feed.next_fetch_at = now + pause_after(feed.failures, interval)
-    return Refreshed(row.id, row.url, error=error)
+            course.failed(feed, error, now=now, interval=interval)
+            if alerts is not None:
+                course.tell(session, feed, alerts, was_held=True, now=now)
+    return Refreshed(row.id, row.url, error=str(error))
 
 
 def _record_success(
@@ -218,42 +285,35 @@ def _record_success(
     row: Feed,
     fetched: Fetched,
     document: Document | None,
+    warnings: tuple[str, ...],
     now: datetime,
     interval: timedelta,
+    alerts: Alerts | None,
 ) -> Refreshed:
     arrived = Arrived(0, 0, 0)
     with database.write() as session:
-        take_turn(session)
+        if document is not None:
+            take_turn(session)
         feed = session.get(Feed, row.id)
         if feed is None:
             return Refreshed(row.id, row.url, error="the feed was removed")
+        was_held = feed.held_at is not None
         if document is not None:
             is_first = feed.first_fetched_at is None
             arrived = store(session, feed, document.entries, now=now)
             hand_out(session, feed.id, backlog=is_first, now=now)
-        _succeeded(feed, document, fetched, now, interval)
+        warnings += tuple(
+            course.succeeded(session, feed, fetched, document, now=now, interval=interval)
+        )
+        if alerts is not None:
+            course.tell(session, feed, alerts, was_held=was_held, now=now)
     return Refreshed(
         row.id,
-        row.url,
+        feed.url,
         arrived.new,
         arrived.updated,
         arrived.unchanged,
+        arrived.held,
         not_modified=document is None,
-        warnings=document.warnings if document else (),
+        warnings=(document.warnings if document else ()) + warnings,
     )
-
-
-def _succeeded(
-    feed: Feed, document: Document | None, fetched: Fetched, now: datetime, interval: timedelta
-) -> None:
-    feed.failures, feed.error, feed.failing_since = 0, None, None
-    feed.last_fetched_at = feed.last_success_at = now
-    feed.next_fetch_at = now + interval
-    if document is None:
-        return
-    feed.first_fetched_at = feed.first_fetched_at or now
-    feed.title = document.title or feed.title
-    # With the validators of half a document a server would say that nothing is new, and the other
-    # half would never come.
-    feed.etag = fetched.etag if document.whole else None
-    feed.last_modified = fetched.last_modified if document.whole else None

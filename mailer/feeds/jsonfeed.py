@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.canonical import absolute_url
 from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
 from mailer.feeds.instant import read_instant
 from mailer.feeds.sanitise import as_html, clean_text, title_text
@@ -41,7 +42,12 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Doc
             continue
         entries.append(finish(_pieces(item, data, base), now, warn))
     warn.entry = 0
-    return Document(title_text(_text(data, "title")), tuple(entries), warn.every())
+    return Document(
+        title_text(_text(data, "title")),
+        tuple(entries),
+        warn.every(),
+        next_url=absolute_url(_text(data, "next_url"), base),
+    )
 
 
 def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pieces:

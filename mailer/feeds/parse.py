@@ -4,6 +4,7 @@ Never raises anything but `FeedUnreadable`, whatever the bytes are, and never op
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from mailer.feeds.document import Format, read_text
@@ -33,4 +34,4 @@ def parse(
     document = read(text.text, base_url, now, warn)
     guids = Counter(entry.guid for entry in document.entries)
     repeated = tuple(f"guid {guid!r} stands {n} times" for guid, n in guids.items() if n > 1)
-    return Document(document.title, document.entries, document.warnings + repeated, document.whole)
+    return replace(document, warnings=document.warnings + repeated)

@@ -83,7 +83,16 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
         entries.append(finish(_pieces(item, base, is_atom), now, warn))
     warn.entry = 0
     title = _title(feed, is_atom)
-    return Document(title, tuple(entries), warn.every(), whole)
+    return Document(title, tuple(entries), warn.every(), whole, _older(feed, base))
+
+
+def _older(feed: Any, base: str | None) -> str | None:
+    """Where older entries stand (RFC 5005 sections 3 and 4)."""
+    for relation in ("next", "prev-archive"):
+        for link in feed.get("links", ()):
+            if link.get("rel") == relation:
+                return absolute_url(str(link.get("href") or ""), base)
+    return None
 
 
 def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:

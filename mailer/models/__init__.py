@@ -18,7 +18,14 @@ from mailer.models.digest import (
     EditionArticle,
     FrozenContent,
 )
-from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry
+from mailer.models.feed import (
+    Article,
+    ArticleCategory,
+    Feed,
+    FeedEntry,
+    HeldPiece,
+    ImageSource,
+)
 from mailer.models.installation import Installation, Pace, Tally, Worker, WorkerRole
 from mailer.models.newsletter import (
     Newsletter,
@@ -48,6 +55,8 @@ __all__ = [
     "Feed",
     "FeedEntry",
     "FrozenContent",
+    "HeldPiece",
+    "ImageSource",
     "Installation",
     "Newsletter",
     "NewsletterArticle",

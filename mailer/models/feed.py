@@ -1,6 +1,7 @@
 """Feeds, and the articles that came out of them."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,29 +9,46 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mailer.db import Base, LongText, PrimaryKey
 
 
+class ImageSource(StrEnum):
+    """Where the pictures of a feed's articles come from."""
+
+    FEED = "feed"
+    PAGE = "page"
+    NONE = "none"
+
+
 class Feed(Base):
     """A source of articles: an RSS, Atom or JSON Feed at one URL.
 
     `first_fetched_at` is empty until a fetch was read; what that fetch brought is backlog. `etag` and
-    `last_modified` are what the server sent with the last document that could be read.
+    `last_modified` are what `validators_url` sent with the last document that could be read.
+    `former_url` is where the feed was before it moved for good. While `failing_since` is set, `alerted_at`
+    tells whether staff was told. A feed that is gone, or held, waits for staff; until `retry_at` its
+    server wants to be left alone.
     """
 
     __tablename__ = "feed"
 
     id: Mapped[PrimaryKey]
     url: Mapped[LongText] = mapped_column(unique=True)
+    former_url: Mapped[LongText | None]
     title: Mapped[LongText]
     allow_private: Mapped[bool] = mapped_column(default=False)
-    images: Mapped[bool] = mapped_column(default=True)
+    image_source: Mapped[ImageSource] = mapped_column(default=ImageSource.FEED)
     etag: Mapped[LongText | None]
     last_modified: Mapped[LongText | None]
+    validators_url: Mapped[LongText | None]
     first_fetched_at: Mapped[datetime | None]
     last_fetched_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
     next_fetch_at: Mapped[datetime]
+    retry_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
     error: Mapped[LongText | None]
     failing_since: Mapped[datetime | None]
+    alerted_at: Mapped[datetime | None]
+    gone_at: Mapped[datetime | None]
+    held_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -39,6 +57,8 @@ class Article(Base):
 
     Ids follow arrival and are never used again: what a reader is due is decided by them.
     `published_at` is what the feed says where that is credible, otherwise when the piece was first seen.
+    Once `edited_at` is set, no feed changes what staff wrote. `page_read_at` tells that the article's page
+    was asked for a picture, whether or not it had one.
     """
 
     __tablename__ = "article"
@@ -55,6 +75,8 @@ class Article(Base):
     first_seen_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
+    edited_at: Mapped[datetime | None]
+    page_read_at: Mapped[datetime | None]
 
 
 class ArticleCategory(Base):
@@ -77,3 +99,20 @@ class FeedEntry(Base):
     guid: Mapped[LongText]
     article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
     first_seen_at: Mapped[datetime]
+
+
+class HeldPiece(Base):
+    """A piece that a fetch brought and that waits for staff, or that staff does not want for good.
+
+    `content` is the piece as it was read, in JSON; `guids` tell it again under another address.
+    """
+
+    __tablename__ = "held_piece"
+    __table_args__ = (PrimaryKeyConstraint("feed_id", "canonical_url"),)
+
+    feed_id: Mapped[int] = mapped_column(ForeignKey("feed.id", ondelete="CASCADE"))
+    canonical_url: Mapped[LongText]
+    guids: Mapped[LongText]
+    content: Mapped[LongText]
+    held_at: Mapped[datetime]
+    discarded_at: Mapped[datetime | None]

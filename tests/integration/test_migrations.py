@@ -22,6 +22,7 @@ from mailer.models import (
     ArticleCategory,
     Candidate,
     FeedEntry,
+    HeldPiece,
     Installation,
     NewsletterFeedCategory,
     Pace,
@@ -72,6 +73,13 @@ def fill(database: Database, keys: Keys) -> None:
                 ArticleCategory(article_id=article.id, category="sport"),
                 Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
                 FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
+                HeldPiece(
+                    feed_id=feed.id,
+                    canonical_url="https://news.example/held",
+                    guids="[]",
+                    content="{}",
+                    held_at=NOW,
+                ),
                 NewsletterFeedCategory(
                     newsletter_id=newsletter.id, feed_id=feed.id, category="sport"
                 ),

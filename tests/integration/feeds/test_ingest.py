@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused
-from mailer.feeds import articles, attach, ingest
+from mailer.feeds import articles, attach, course, ingest
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import (
     Article,
@@ -18,6 +18,7 @@ from mailer.models import (
     DeliveryStatus,
     Feed,
     FeedEntry,
+    ImageSource,
     Newsletter,
     NewsletterArticle,
 )
@@ -384,11 +385,11 @@ def test_what_has_no_title_is_known_by_its_first_words(
 def test_images_can_be_left_out(database: Database, daily: Newsletter, web: Web) -> None:
     picture = "&lt;img src='https://news.example/a.png'&gt;"
     web.publish(item("one", text=picture))
-    web.add(database, daily, images=False)
+    web.add(database, daily, images=ImageSource.NONE)
     with database.read() as session:
         assert session.scalars(select(Article.image_url)).one() is None
         (listed,) = attach.listed(session)
-        assert not listed.images
+        assert listed.images is ImageSource.NONE
 
 
 def test_validators_are_sent_back_but_for_an_unconditional_fetch(
@@ -450,7 +451,7 @@ def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
             feed = attach.find(session, URL)
             assert (feed.failures, feed.error) == (number, result.error)
             assert feed.failing_since == NOW + timedelta(hours=1)
-            assert feed.next_fetch_at == web.now + ingest.pause_after(number, INTERVAL)
+            assert feed.next_fetch_at == web.now + course.pause_after(number, INTERVAL)
             assert (feed.etag, feed.last_success_at) == ('"1"', NOW)
             assert titles(session) == ["one"]
     web.publish(item("two"), item("one"))
@@ -472,7 +473,7 @@ def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
     ],
 )
 def test_pause_after(failures: int, interval: timedelta, expected: timedelta) -> None:
-    assert ingest.pause_after(failures, interval) == expected
+    assert course.pause_after(failures, interval) == expected
 
 
 def test_many_feeds_at_once_with_one_piece_in_all_of_them(

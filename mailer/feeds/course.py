@@ -1,0 +1,151 @@
+"""What a fetch means for the feed's own row: when to ask again, where it is now, what staff is told.
+
+Changes the row in the caller's transaction. Entries and articles are none of its business.
+"""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.clock import format_instant
+from mailer.delivery.alert import Alerts, on_feed
+from mailer.errors import FeedBusy, FeedError, FeedGone
+from mailer.feeds.entry import Document
+from mailer.feeds.fetch import Fetched
+from mailer.models import Feed, Newsletter, NewsletterFeed
+
+ALERT_AFTER: Final = timedelta(days=1)
+"""How long a feed fails before staff is told: most come back by themselves."""
+
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+_LONGEST_ASKED: Final = timedelta(days=1)
+"""A server that asks for more may have slipped by a zero, and articles would be missed."""
+
+
+def pause_after(failures: int, interval: timedelta) -> timedelta:
+    """How long to wait after so many failures in a row: twice as long each time, up to six hours."""
+    return max(interval, min(interval * (1 << min(failures, 10)), _LONGEST_PAUSE))
+
+
+def asked_pause(retry_after: str, now: datetime) -> timedelta:
+    """How long a server wants to be left alone (RFC 9110 section 10.2.3), up to a day.
+
+    Args:
+        retry_after: seconds or a date; anything else is no wish.
+    """
+    wish = retry_after.strip()
+    try:
+        asked = timedelta(seconds=int(wish)) if wish.isdigit() else _until(wish, now)
+    except (ValueError, OverflowError):
+        return timedelta()
+    return max(timedelta(), min(asked, _LONGEST_ASKED))
+
+
+def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:
+    """The fetch failed: what the feed has is untouched, and it is asked less and less often."""
+    pause = pause_after(feed.failures + 1, interval)
+    if isinstance(error, FeedBusy):
+        asked = asked_pause(error.retry_after, now)
+        feed.retry_at = now + asked
+        pause = max(pause, asked)
+    if isinstance(error, FeedGone):
+        feed.gone_at = feed.gone_at or now
+    feed.failures += 1
+    feed.error = str(error)
+    feed.failing_since = feed.failing_since or now
+    feed.last_fetched_at = now
+    feed.next_fetch_at = now + pause
+
+
+def succeeded(
+    session: Session,
+    feed: Feed,
+    fetched: Fetched,
+    document: Document | None,
+    *,
+    now: datetime,
+    interval: timedelta,
+) -> list[str]:
+    """The fetch was read, or the server said that nothing has changed; what is odd about it.
+
+    Args:
+        document: what was read; None where nothing has changed.
+    """
+    feed.failures, feed.error, feed.failing_since, feed.alerted_at = 0, None, None, None
+    feed.gone_at = feed.retry_at = None
+    feed.last_fetched_at = feed.last_success_at = now
+    feed.next_fetch_at = now + interval
+    if document is None:
+        return []
+    feed.first_fetched_at = feed.first_fetched_at or now
+    feed.title = document.title or feed.title
+    # With the validators of half a document a server would say that nothing is new, and the other
+    # half would never come. Nor would what is held be seen to be back at its old address.
+    is_settled = document.whole and feed.held_at is None
+    feed.etag = fetched.etag if is_settled else None
+    feed.last_modified = fetched.last_modified if is_settled else None
+    feed.validators_url = fetched.url
+    return _follow(session, feed, fetched.permanent_url)
+
+
+def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: datetime) -> None:
+    """Tell staff once that the feed is gone, has been failing for a day, or holds what it brought."""
+    newsletter = session.scalars(
+        select(Newsletter)
+        .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)
+        .where(NewsletterFeed.feed_id == feed.id)
+        .order_by(Newsletter.id)
+        .limit(1)
+    ).one_or_none()
+    if newsletter is None:
+        return
+    reason, commands = "", [f"mailer feed refresh {feed.url}", f"mailer feed remove {feed.url}"]
+    if feed.held_at is not None and not was_held:
+        reason = (
+            "most of its articles look new, but are known under other addresses: the site seems to "
+            "have moved. Nothing of it is taken until you decide: accept, so that only what is "
+            "truly new is sent, or discard"
+        )
+        commands = [f"mailer feed {verb} {feed.url}" for verb in ("accept", "discard")]
+    elif (
+        feed.alerted_at is None
+        and feed.failing_since is not None
+        and (feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER)
+    ):
+        feed.alerted_at = now
+        reason = f"it cannot be fetched since {format_instant(feed.failing_since)}: {feed.error}"
+    if reason:
+        on_feed(
+            session,
+            alerts,
+            newsletter,
+            title=feed.title,
+            url=feed.url,
+            reason=reason,
+            commands=commands,
+            now=now,
+        )
+
+
+def _follow(session: Session, feed: Feed, permanent_url: str | None) -> list[str]:
+    """Let the feed be where its server says that it is for good, unless another feed is there."""
+    if permanent_url is None or permanent_url == feed.url:
+        return []
+    if session.scalar(select(Feed.id).where(Feed.url == permanent_url)) is not None:
+        warning = (
+            f"it has moved to {permanent_url}, which is a feed here already; "
+            f"`mailer feed remove {feed.url}` once that one has the same newsletters"
+        )
+        return [warning]
+    former, feed.url = feed.url, permanent_url
+    feed.former_url = feed.former_url or former
+    session.flush()
+    return [f"it has moved to {permanent_url} for good, and is fetched there from now on"]
+
+
+def _until(date: str, now: datetime) -> timedelta:
+    at = parsedate_to_datetime(date)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now

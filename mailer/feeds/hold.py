@@ -1,0 +1,116 @@
+"""What a fetch brought that waits for staff: kept as it was read, so that nothing is lost meanwhile.
+
+Keeps, gives back and forgets pieces; it decides neither when a fetch is held nor what becomes of it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from mailer.db import insert_missing
+from mailer.feeds.entry import Entry
+from mailer.feeds.identity import Piece
+from mailer.models import Feed, HeldPiece
+
+
+def keep(session: Session, feed: Feed, found: Sequence[Piece], *, now: datetime) -> None:
+    """Keep these pieces of a feed until staff decides; what is kept already stays as it is."""
+    feed.held_at = feed.held_at or now
+    insert_missing(
+        session,
+        HeldPiece,
+        [
+            {
+                "feed_id": feed.id,
+                "canonical_url": piece.canonical_url,
+                "guids": json.dumps(piece.guids),
+                "content": _as_json(piece),
+                "held_at": now,
+            }
+            for piece in found
+        ],
+    )
+
+
+def kept(session: Session, feed: Feed) -> list[Piece]:
+    """What is kept of a feed, in the order in which its entries stood."""
+    rows = session.scalars(
+        select(HeldPiece)
+        .where(HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_(None))
+        .order_by(HeldPiece.held_at.desc())
+    ).all()
+    return sorted((_from_json(row.content) for row in rows), key=_newest_first)
+
+
+def numbers_kept(session: Session) -> dict[int, int]:
+    """How many pieces wait, by the id of their feed."""
+    rows = session.execute(
+        select(HeldPiece.feed_id, func.count())
+        .where(HeldPiece.discarded_at.is_(None))
+        .group_by(HeldPiece.feed_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def release(session: Session, feed: Feed) -> None:
+    """Forget what is kept, as when a site is back at its old address."""
+    feed.held_at = None
+    session.execute(
+        delete(HeldPiece).where(HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_(None))
+    )
+
+
+def discard(session: Session, feed: Feed, *, now: datetime) -> int:
+    """Want none of what is kept, for good; the number of pieces."""
+    feed.held_at = None
+    number = numbers_kept(session).get(feed.id, 0)
+    session.execute(
+        update(HeldPiece)
+        .where(HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_(None))
+        .values(discarded_at=now)
+    )
+    return number
+
+
+def wanted(session: Session, feed: Feed, found: Sequence[Piece]) -> list[Piece]:
+    """Those of these pieces that staff did not discard, under this address or one of these guids."""
+    rows = session.execute(
+        select(HeldPiece.canonical_url, HeldPiece.guids).where(
+            HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_not(None)
+        )
+    ).all()
+    urls = {row.canonical_url for row in rows}
+    guids = {guid for row in rows for guid in json.loads(row.guids)}
+    return [
+        piece
+        for piece in found
+        if piece.canonical_url not in urls and guids.isdisjoint(piece.guids)
+    ]
+
+
+def _newest_first(piece: Piece) -> float:
+    # What has no date arrived last, as far as anybody can tell.
+    return -piece.entry.published.timestamp() if piece.entry.published else float("-inf")
+
+
+def _as_json(piece: Piece) -> str:
+    content = asdict(piece)
+    published = piece.entry.published
+    content["entry"]["published"] = published.isoformat() if published else None
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _from_json(content: str) -> Piece:
+    held = json.loads(content)
+    raw = held.pop("entry")
+    published = raw.pop("published")
+    entry = Entry(
+        **(raw | {"categories": tuple(raw["categories"])}),
+        published=datetime.fromisoformat(published) if published else None,
+    )
+    piece = Piece(**held, entry=entry)
+    return replace(piece, guids=tuple(piece.guids), categories=tuple(piece.categories))
