@@ -4,6 +4,7 @@ Pure: the clock and chance come in as arguments. It counts and decides; the loop
 what is to be paused.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,9 +15,12 @@ from mailer.delivery.retry import Random, pause_seconds
 BURST_SECONDS: Final = 1.0
 """What asks us to slow down so soon after we did is about the mails from before."""
 
-MORE_DOUBTS: Final = 5
-"""After every connection was lost once, the relay is tried with one at a time and doubling rests: five
-more take half a minute, ten would take a quarter of an hour."""
+DOUBTFUL_TIMES: Final = 6
+"""After a failure the relay is tried with one mail at a time and doubling rests: to end in doubt six times
+takes half a minute, twenty times would take an hour."""
+
+AT_ONCE_SECONDS: Final = 0.5
+"""What ends in doubt so soon after the last one does so for the same cause."""
 
 FEW_AT_FIRST: Final = 3
 """A digest whose first mails are all refused, up to so many, may have begun with bad addresses."""
@@ -138,6 +142,8 @@ class _Course:
     """How the last attempts of one digest ended."""
 
     doubts: int = 0
+    doubtful_times: int = 0
+    last_doubt_at: float = -math.inf
     refusals: int = 0
     was_accepted: bool = False
     refused: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -157,11 +163,12 @@ class Breaker:
         self._connections = connections
         self._courses: dict[int, _Course] = {}
 
-    def note(self, digest_id: int, found: Verdict, answer: str) -> str | None:
+    def note(self, digest_id: int, found: Verdict, answer: str, now: float) -> str | None:
         """One attempt for this digest has ended so.
 
         Args:
             answer: what the relay said, or how it was lost; addresses are taken out of it.
+            now: seconds of one monotonic clock.
 
         Returns:
             Why the digest is to be paused, in words for staff; what was noted of it is then forgotten.
@@ -169,7 +176,7 @@ class Breaker:
         if found.delivery is OnDelivery.RELEASE:
             return None
         course = self._courses.pop(digest_id, None) or _Course()
-        _enter(course, found)
+        _enter(course, found, now)
         what = self._too_many(course)
         if what is not None:
             return f"{what}: {kept(answer)}"
@@ -180,7 +187,7 @@ class Breaker:
         return None
 
     def _too_many(self, course: _Course) -> str | None:
-        if course.doubts >= self._connections + min(self._connections, MORE_DOUBTS):
+        if course.doubts >= 2 * self._connections or course.doubtful_times >= DOUBTFUL_TIMES:
             return f"whether the relay took {course.doubts} mails in a row is in doubt"
         few = FEW if course.was_accepted else FEW_AT_FIRST
         if course.refusals > max(self._connections, few):
@@ -194,11 +201,13 @@ class Breaker:
         return None
 
 
-def _enter(course: _Course, found: Verdict) -> None:
+def _enter(course: _Course, found: Verdict, now: float) -> None:
     if found.delivery is OnDelivery.DOUBT:
         course.doubts += 1
+        course.doubtful_times += now - course.last_doubt_at > AT_ONCE_SECONDS
+        course.last_doubt_at = now
         return
-    course.doubts = 0
+    course.doubts = course.doubtful_times = 0
     is_refused = found.run is OnRun.COUNT or found.reader is OnReader.HARD_BOUNCE
     course.refused.append(is_refused)
     course.refusals = course.refusals + 1 if is_refused else 0

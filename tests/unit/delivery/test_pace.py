@@ -20,6 +20,7 @@ from mailer.delivery.pace import (
     until_next,
     why_pause_all,
 )
+from mailer.delivery.retry import pause_seconds
 
 DAY = 24 * 3600.0
 
@@ -215,20 +216,41 @@ def test_there_is_always_at_least_one_connection_and_never_one_too_many(
 def trips(breaker: Breaker, course: Iterable[Verdict], digest_id: int = 7) -> int | None:
     """After how many attempts the digest was paused."""
     for number, found in enumerate(course, 1):
-        if breaker.note(digest_id, found, "it said"):
+        if breaker.note(digest_id, found, "it said", 10.0):
             return number
     return None
 
 
-@pytest.mark.parametrize(
-    ("connections", "attempts"), [(1, 2), (2, 4), (4, 8), (5, 10), (10, 15), (50, 55)]
-)
-def test_doubts_in_a_row_pause_the_digest(connections: int, attempts: int) -> None:
+@pytest.mark.parametrize("connections", [1, 2, 4, 10, 50])
+def test_doubts_in_a_row_pause_the_digest(connections: int) -> None:
     breaker = Breaker(connections)
-    assert attempts <= 2 * connections
-    assert trips(breaker, [DOUBT] * 200) == attempts
+    assert trips(breaker, [DOUBT] * 200) == 2 * connections
     # It has forgotten, and begins to count anew.
-    assert trips(breaker, [DOUBT] * 200) == attempts
+    assert trips(breaker, [DOUBT] * 200) == 2 * connections
+
+
+@pytest.mark.parametrize(
+    ("connections", "at_once", "attempts"),
+    [(1, 1, 2), (2, 1, 4), (3, 1, 6), (10, 1, 6), (50, 1, 6), (10, 10, 15), (50, 50, 55)],
+)
+def test_doubts_one_after_the_other_pause_the_digest_soon(
+    connections: int, at_once: int, attempts: int
+) -> None:
+    """As many as were under way at once, and then one at the end of each rest."""
+    breaker, now = Breaker(connections), 10.0
+    for number in range(1, attempts + 1):
+        reason = breaker.note(7, DOUBT, "it said", now)
+        assert (reason is not None) == (number == attempts)
+        if number >= at_once:
+            now += pause_seconds(number - at_once + 1, middle)
+    assert now <= 10 + 1 + 2 + 4 + 8 + 16 + 32
+
+
+def test_a_relay_that_goes_away_now_and_then_pauses_nothing() -> None:
+    breaker = Breaker(10)
+    for minute in range(100):
+        assert not [breaker.note(7, DOUBT, "it said", 60.0 * minute) for _ in range(10)][-1]
+        assert breaker.note(7, SENT, "it said", 60.0 * minute + 10) is None
 
 
 @pytest.mark.parametrize("answer", [SENT, LATER, HARD, FULL])
@@ -308,7 +330,7 @@ def test_digests_of_long_ago_are_forgotten() -> None:
     breaker = Breaker(4)
     trips(breaker, [POLICY] * 4, digest_id=1)
     for digest_id in range(2, 1000):
-        breaker.note(digest_id, POLICY, "it said")
+        breaker.note(digest_id, POLICY, "it said", 10.0)
     assert len(breaker._courses) == 100
     assert trips(breaker, [POLICY], digest_id=1) is None
 
@@ -316,13 +338,13 @@ def test_digests_of_long_ago_are_forgotten() -> None:
 def test_the_reason_says_what_happened_and_what_the_relay_said_last() -> None:
     breaker = Breaker(1)
     lost, spam = "the connection was lost", "554 5.7.1 <me@example.com>: spam"
-    assert [breaker.note(12, DOUBT, lost) for _ in range(2)][-1] == (
+    assert [breaker.note(12, DOUBT, lost, 10.0) for _ in range(2)][-1] == (
         "whether the relay took 2 mails in a row is in doubt: the connection was lost"
     )
-    assert [breaker.note(12, POLICY, spam) for _ in range(4)][-1] == (
+    assert [breaker.note(12, POLICY, spam, 10.0) for _ in range(4)][-1] == (
         "the relay refused 4 mails in a row, the last one with: 554 5.7.1 <***>: spam"
     )
-    assert [breaker.note(12, found, spam) for found in [SENT, HARD] * 20][-1] == (
+    assert [breaker.note(12, found, spam, 10.0) for found in [SENT, HARD] * 20][-1] == (
         "the relay refused 20 of the last 40 mails, the last one with: 554 5.7.1 <***>: spam"
     )
 
