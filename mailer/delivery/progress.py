@@ -127,7 +127,9 @@ def read_standing(session: Session, digest_id: int, *, now: datetime) -> Standin
 def why_not_sent(standing: Standing, digest_id: int) -> str | None:
     """What keeps a digest from being sent and what to do about it; None where it is done with."""
     counts = standing.counts
-    told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed, {counts.pending} wait"
+    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
+    told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
+    told += f", {counts.pending} wait"
     if standing.status in _OVER:
         return None
     if standing.status is DigestStatus.CANCELLED:

@@ -41,7 +41,8 @@ def in_words(counts: "Counts", speed: float) -> str:
     done = f"{counts.total - counts.pending} of {counts.total} mails done"
     if not speed or not counts.pending:
         return done
-    return f"{done}, {speed:.0f}/s, {_span(counts.pending / speed)} left"
+    rate = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
+    return f"{done}, {rate}/s, {_span(counts.pending / speed)} left"
 
 
 def _span(seconds: float) -> str:

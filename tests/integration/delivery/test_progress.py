@@ -1,0 +1,106 @@
+"""What people see of a digest that is being sent, out of the ledger."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.delivery import doubt, running
+from mailer.delivery.progress import Later, Progress, later, read_progress, read_standing
+from mailer.models import DeliveryStatus, Digest, DigestStatus
+from mailer.operations import pause
+from mailer.tokens import Keys
+from tests import factories
+from tests.factories import NOW
+
+SECOND = timedelta(seconds=1)
+
+Row = tuple[DeliveryStatus, timedelta, timedelta | None]
+"""Status, wait from NOW to the next attempt, and from NOW to the outcome."""
+
+
+def written(database: Database, keys: Keys, rows: list[Row]) -> int:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest)
+        subscriptions = factories.readers(session, keys, schedule, len(rows))
+        for subscription, (status, wait, outcome) in zip(subscriptions, rows, strict=True):
+            factories.delivery(
+                session,
+                edition,
+                subscription,
+                status=status,
+                next_attempt_at=NOW + wait,
+                outcome_at=None if outcome is None else NOW + outcome,
+            )
+        found: int = digest.id
+        return found
+
+
+def progress(database: Database, digest_id: int) -> Progress:
+    with database.read() as session:
+        status = session.scalars(select(Digest.status)).one()
+        counts = running.counts(session, digest_id)
+        return read_progress(session, digest_id, status, counts, now=NOW)
+
+
+S = DeliveryStatus
+
+
+def test_rate_time_left_and_the_next_try(database: Database, keys: Keys) -> None:
+    digest_id = written(
+        database,
+        keys,
+        [
+            *[(S.SENT, -100 * SECOND, -second * SECOND) for second in (61, 20, 15, 10, 1)],
+            (S.FAILED, -100 * SECOND, -2 * SECOND),
+            *[(S.QUEUED, -100 * SECOND, None)] * 6,
+            (S.DEFERRED, 300 * SECOND, -30 * SECOND),
+            (S.DEFERRED, 200 * SECOND, -30 * SECOND),
+            (S.UNKNOWN, -100 * SECOND, -5 * SECOND),
+        ],
+    )
+    assert progress(database, digest_id) == Progress(
+        # 4 in the 20 seconds since the first of the last minute.
+        rate=0.2,
+        remaining_seconds=30,
+        waiting_later=2,
+        next_try_at=NOW + 200 * SECOND,
+        dropped=0,
+    )
+    with database.write() as session:
+        doubt.drop(session, digest_id, NOW)
+        running.pause_digest(session, digest_id, "by staff")
+    found = progress(database, digest_id)
+    assert (found.rate, found.remaining_seconds, found.dropped) == (None, None, 1)
+    assert found.waiting_later == 2
+
+
+def test_a_digest_that_does_not_move_has_no_end(database: Database, keys: Keys) -> None:
+    digest_id = written(database, keys, [(S.QUEUED, 0 * SECOND, None)])
+    found = progress(database, digest_id)
+    assert (found.rate, found.remaining_seconds, found.next_try_at) == (0.0, None, None)
+
+
+def test_what_somebody_who_waits_goes_by(database: Database, keys: Keys) -> None:
+    digest_id = written(
+        database,
+        keys,
+        [
+            (S.DEFERRED, 59 * SECOND, None),
+            (S.DEFERRED, 61 * SECOND, None),
+            (S.QUEUED, 62 * SECOND, None),
+        ],
+    )
+    with database.write() as session:
+        found = read_standing(session, digest_id, now=NOW)
+        assert found.later == Later(2, NOW + 61 * SECOND)
+        assert (found.status, found.reason, found.stopped) == (DigestStatus.SENDING, None, None)
+        assert found.goes_on
+        assert not read_standing(session, digest_id, now=NOW - 2 * SECOND).goes_on
+        assert later(session, digest_id, NOW + 62 * SECOND) == Later(0, None)
+        pause.pause(session, None, now=NOW)
+        running.pause_digest(session, digest_id, "by staff")
+        found = read_standing(session, digest_id, now=NOW)
+        assert (found.reason, found.stopped) == ("by staff", "no reason given")
