@@ -26,15 +26,14 @@ class Judgement:
 
     @property
     def adds_up(self) -> bool:
-        found = self.counts
-        return found.total == (
-            found.pending
-            + found.sent
-            + found.failed
-            + found.skipped
-            + found.unknown
-            + found.cancelled
-        )
+        return adds_up(self.counts)
+
+
+def adds_up(found: running.Counts) -> bool:
+    """Whether every delivery is in exactly one place."""
+    return found.total == (
+        found.pending + found.sent + found.failed + found.skipped + found.unknown + found.cancelled
+    )
 
 
 def judge(database: Database, digest_id: int, file: Path) -> Judgement:
