@@ -90,7 +90,11 @@ class Relay:
 
     def count(self, verb: str) -> int:
         """How many commands of this kind came; "CONNECT" counts connections, "DOT" final dots."""
-        return sum(one == verb for one, _ in list(self.commands_at))
+        return len(self.times(verb))
+
+    def times(self, verb: str) -> list[float]:
+        """When they came, by the monotonic clock."""
+        return [at for one, at in list(self.commands_at) if one == verb]
 
     def refusals(self, verb: str) -> list[float]:
         """When it did not answer a command of this kind with a success."""

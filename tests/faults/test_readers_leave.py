@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from mailer.db import Database
-from mailer.delivery.running import pause_digest, resume_digest
 from mailer.models import DeliveryStatus
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
@@ -23,11 +22,14 @@ from tests.website import serving
 AT_ONCE_SECONDS = 1.0
 """How much later than the answer to a change a mail may still come that the change forbids."""
 
+REPLY_SECONDS = 0.3
+"""What the relay takes for each reply until they have acted: three or four mails come in a second."""
+
 
 def test_who_leaves_or_is_suppressed_during_the_run_gets_nothing_more(
     database: Database, keys: Keys, fast_folder: Path, note: Note
 ) -> None:
-    readers = size(100, 1000)
+    readers = size(80, 1000)
     digest_id = queue_digest(database, keys, readers)
     # Nobody of them is served yet when they act.
     suppressed, removed, *leavers = last_in_queue(database, digest_id, 12)
@@ -35,7 +37,7 @@ def test_who_leaves_or_is_suppressed_during_the_run_gets_nothing_more(
     left_at: dict[str, float] = {}
     with (
         serving(database, keys) as website,
-        relay(fast_folder / "received", slowly(0.1)) as there,
+        relay(fast_folder / "received", slowly(REPLY_SECONDS)) as there,
         working(database, keys, there.port, fast_folder / "log"),
     ):
         wait_until(lambda: len(accepted(there.file)) >= 4, 30)
@@ -68,32 +70,26 @@ def test_who_leaves_or_is_suppressed_during_the_run_gets_nothing_more(
     assert rows(database, digest_id, DeliveryStatus.SKIPPED).keys() == left_at.keys()
 
 
-@pytest.mark.parametrize("what", ["all sending", "one digest"])
+@pytest.mark.parametrize("noun", [[], ["digest"]], ids=["all sending", "one digest"])
 def test_a_pause_holds_within_a_second_and_nobody_is_forgotten(
-    database: Database, keys: Keys, fast_folder: Path, note: Note, what: str
+    database: Database, keys: Keys, fast_folder: Path, note: Note, noun: list[str]
 ) -> None:
-    readers = size(100, 1000)
+    readers = size(80, 1000)
     digest_id = queue_digest(database, keys, readers)
+    which = [str(digest_id)] if noun else []
+    pause, resume = [*noun, "pause", *which], [*noun, "resume", *which]
     with (
-        relay(fast_folder / "received", slowly(0.1)) as there,
+        relay(fast_folder / "received", slowly(REPLY_SECONDS)) as there,
         working(database, keys, there.port, fast_folder / "log"),
     ):
         wait_until(lambda: len(accepted(there.file)) >= 4, 30)
-        if what == "all sending":
-            command(database, keys, fast_folder, "pause", "--reason", "a test")
-        else:
-            with database.write() as session:
-                assert pause_digest(session, digest_id, "a test")
+        command(database, keys, fast_folder, *pause)
         paused_at = time.monotonic()
         wait_until(lambda: time.monotonic() > paused_at + 2 * AT_ONCE_SECONDS)
         late = [line for line in accepted(there.file) if line["at"] > paused_at + AT_ONCE_SECONDS]
         stopped_with = len(accepted(there.file))
         there.says = fine
-        if what == "all sending":
-            command(database, keys, fast_folder, "resume")
-        else:
-            with database.write() as session:
-                assert resume_digest(session, digest_id)
+        command(database, keys, fast_folder, *resume)
         wait_until(lambda: is_sent(database, digest_id), 60)
     found = judge(database, digest_id, there.file)
     note("pause", database, found)
