@@ -249,7 +249,7 @@ def test_doubts_one_after_the_other_pause_the_digest_soon(
 def test_a_relay_that_goes_away_now_and_then_pauses_nothing() -> None:
     breaker = Breaker(10)
     for minute in range(100):
-        assert not any([breaker.note(7, DOUBT, "it said", 60.0 * minute) for _ in range(10)])
+        assert not any(breaker.note(7, DOUBT, "it said", 60.0 * minute) for _ in range(10))
         assert breaker.note(7, SENT, "it said", 60.0 * minute + 10) is None
 
 
