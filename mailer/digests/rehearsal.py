@@ -60,6 +60,15 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.PREFERENCES, {}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": None}),
+    (
+        NoticeKind.ALERT,
+        {
+            **_PAUSED,
+            "digest": None,
+            "feed": {"title": "The Gazette", "url": f"{_SITE}/feed"},
+            "commands": [f"mailer feed accept {_SITE}/feed"],
+        },
+    ),
 )
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailer.errors import FeedError
+from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.fetch import Fetched, Limits, Wanted, fetch
 
 QUICK = Limits(connect=1.0, read=1.0, total=1.5, size=100_000)
@@ -151,7 +151,7 @@ def test_a_chunked_answer() -> None:
     ("talk", "says"),
     [
         (reply(b"x", "404 Not Found"), "answered 404"),
-        (reply(b"x", "503 Service Unavailable", Retry_After="600"), "answered 503"),
+        (reply(b"x", "503 Service Unavailable"), "answered 503"),
         (reply(Content_Encoding="br"), "'br', which was not asked for"),
         (reply(b"no gzip at all", Content_Encoding="gzip"), "broken gzip"),
         (reply(gzip.compress(FEED)[:-6], Content_Encoding="gzip"), "broke off"),
@@ -347,6 +347,76 @@ def test_three_redirects_are_followed_and_no_more() -> None:
         pytest.raises(FeedError, match="redirects more than 3 times"),
     ):
         fetch(local(port, "/0"), limits=QUICK)
+
+
+def redirecting(statuses: Sequence[str]) -> Talk:
+    """A server that answers /0, /1 … with these statuses, each leading to the next, and then a feed."""
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        at = int(head.split()[1].strip(b"/"))
+        if at < len(statuses):
+            reply(b"", statuses[at], Location=f"/{at + 1}")(connection, head)
+        elif header(head, "If-None-Match") == '"1"':
+            reply(b"", "304 Not Modified")(connection, head)
+        else:
+            reply(ETag='"1"')(connection, head)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("statuses", "permanent"),
+    [
+        ([], None),
+        (["301 Moved"], "/1"),
+        (["308 Moved", "301 Moved"], "/2"),
+        (["302 Found"], None),
+        (["307 Found", "301 Moved"], None),
+        (["301 Moved", "302 Found", "301 Moved"], "/1"),
+    ],
+)
+def test_only_redirects_for_good_from_the_beginning_tell_where_a_feed_is(
+    statuses: list[str], permanent: str | None
+) -> None:
+    with serving(redirecting(statuses)) as port:
+        fetched = fetch(local(port, "/0"), limits=QUICK)
+        at = f"http://127.0.0.1:{port}"
+        assert fetched.permanent_url == (None if permanent is None else at + permanent)
+        assert fetched.url == f"{at}/{len(statuses)}"
+
+
+def test_validators_are_sent_to_the_address_that_gave_them_only() -> None:
+    heads: list[bytes] = []
+    talk = redirecting(["302 Found"])
+
+    def listen(connection: socket.socket, head: bytes) -> None:
+        heads.append(head)
+        talk(connection, head)
+
+    with serving(listen) as port:
+        at = f"http://127.0.0.1:{port}"
+        wanted = local(port, "/0", etag='"1"', validators_url=f"{at}/1")
+        assert fetch(wanted, limits=QUICK).body is None
+        assert fetch(local(port, "/0", etag='"1"'), limits=QUICK).body == FEED
+    assert [header(head, "If-None-Match") for head in heads] == [None, '"1"', '"1"', None]
+
+
+def test_gone_is_gone() -> None:
+    with (
+        serving(reply(b"", "410 Gone")) as port,
+        pytest.raises(FeedGone, match="mailer feed remove"),
+    ):
+        fetch(local(port), limits=QUICK)
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
+def test_a_server_may_ask_to_be_left_alone(status: str) -> None:
+    with (
+        serving(reply(b"x", status, Retry_After=" 600 ")) as port,
+        pytest.raises(FeedBusy, match=status[:3]) as caught,
+    ):
+        fetch(local(port), limits=QUICK)
+    assert caught.value.retry_after == "600"
 
 
 def test_sign_in_data_is_never_sent() -> None:

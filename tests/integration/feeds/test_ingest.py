@@ -1,12 +1,10 @@
 """What fetches do to the tables. The network is played by a function; the database is real."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused
@@ -20,118 +18,10 @@ from mailer.models import (
     FeedEntry,
     ImageSource,
     Newsletter,
-    NewsletterArticle,
 )
 from mailer.tokens import Keys
 from tests import factories
-
-NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-INTERVAL = timedelta(minutes=15)
-URL = "https://news.example/feed"
-
-
-class Web:
-    """Feeds at addresses, and what they were asked."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, bytes | FeedError | None] = {}
-        self.asked: list[Wanted] = []
-        self.etag: str | None = '"1"'
-        self.now = NOW
-
-    def __call__(self, wanted: Wanted) -> Fetched:
-        self.asked.append(wanted)
-        page = self.pages.get(wanted.url, FeedError("there is no host news.example"))
-        if isinstance(page, FeedError):
-            raise page
-        return Fetched(wanted.url, page, "application/rss+xml", self.etag, "Mon, 23 Nov 2026")
-
-    def publish(self, *items: str, url: str = URL, title: str = "News") -> None:
-        self.pages[url] = (
-            f'<rss version="2.0"><channel><title>{title}</title>{"".join(items)}</channel></rss>'
-        ).encode()
-
-    def add(
-        self, database: Database, newsletter: Newsletter, url: str = URL, **more: Any
-    ) -> ingest.Added:
-        return ingest.add_feed(
-            database,
-            url,
-            newsletter.id,
-            clock=lambda: self.now,
-            interval=INTERVAL,
-            fetch=self,
-            **more,
-        )
-
-    def refresh(
-        self, database: Database, *urls: str, unconditional: bool = False
-    ) -> list[ingest.Refreshed]:
-        with database.read() as session:
-            ids = [attach.find(session, url).id for url in urls or (URL,)]
-        return ingest.refresh(
-            database,
-            ids,
-            unconditional=unconditional,
-            clock=lambda: self.now,
-            interval=INTERVAL,
-            fetch=self,
-        )
-
-
-@pytest.fixture
-def web() -> Web:
-    return Web()
-
-
-@pytest.fixture
-def daily(database: Database) -> Newsletter:
-    with database.write() as session:
-        return factories.newsletter(session, "daily")
-
-
-@pytest.fixture
-def weekly(database: Database) -> Newsletter:
-    with database.write() as session:
-        return factories.newsletter(session, "weekly")
-
-
-def item(
-    name: str,
-    *,
-    guid: str | None = None,
-    title: str | None = None,
-    at: datetime | None = NOW - timedelta(hours=1),
-    categories: Sequence[str] = (),
-    text: str = "Text",
-    host: str = "https://news.example",
-) -> str:
-    date = f"<pubDate>{at.isoformat()}</pubDate>" if at else ""
-    return (
-        f"<item><title>{name if title is None else title}</title><link>{host}/{name}</link>"
-        f'<guid isPermaLink="false">{guid or "g-" + name}</guid>{date}'
-        f"<description>{text}</description>"
-        + "".join(f"<category>{category}</category>" for category in categories)
-        + "</item>"
-    )
-
-
-def titles(session: Session) -> list[str]:
-    return list(session.scalars(select(Article.title).order_by(Article.id)))
-
-
-def due(session: Session, newsletter: Newsletter, *, backlog: bool = False) -> list[str]:
-    return list(
-        session.scalars(
-            select(Article.title)
-            .join(NewsletterArticle, NewsletterArticle.article_id == Article.id)
-            .where(
-                NewsletterArticle.newsletter_id == newsletter.id,
-                NewsletterArticle.backlog == backlog,
-            )
-            .order_by(Article.id)
-        )
-    )
+from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item, titles
 
 
 def test_the_first_fetch_is_backlog_and_what_comes_later_is_due(

@@ -1,0 +1,210 @@
+"""Feeds that move, vanish, ask for peace or go on failing: when they are asked again, who is told."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from mailer.address import parse
+from mailer.db import Database
+from mailer.delivery.alert import Alerts
+from mailer.errors import FeedBusy, FeedError, FeedGone
+from mailer.feeds import attach
+from mailer.feeds.course import asked_pause
+from mailer.models import Feed, Newsletter, Notice, NoticeKind
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item, titles
+from tests.looks import always
+
+NEW_URL = "https://new.example/feed"
+
+
+@pytest.fixture
+def alerts(keys: Keys) -> Alerts:
+    return Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
+
+
+def notices(database: Database) -> list[Notice]:
+    with database.read() as session:
+        return list(session.scalars(select(Notice)))
+
+
+def test_a_feed_that_moved_for_good_is_fetched_there_from_now_on(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.permanent[URL] = NEW_URL
+    web.publish(item("two"), item("one"))
+    (result,) = web.refresh(database)
+    assert (result.url, result.new) == (NEW_URL, 1)
+    assert result.warnings[-1].startswith(f"it has moved to {NEW_URL} for good")
+    web.publish(item("two"), item("one"), url=NEW_URL)
+    web.pages_asked()
+    # Under its former address it is the same feed.
+    (result,) = web.refresh(database)
+    assert (result.unchanged, web.pages_asked()) == (2, [NEW_URL])
+    with database.read() as session:
+        feed = attach.find(session, URL)
+        assert (feed.url, feed.former_url, feed.validators_url) == (NEW_URL, URL, NEW_URL)
+        assert [one.url for one in attach.listed(session, URL)] == [NEW_URL]
+
+
+def test_a_move_counts_only_once_the_document_there_was_read(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.permanent[URL] = NEW_URL
+    web.pages[URL] = b"<html>Log in</html>"
+    assert web.refresh(database)[0].error
+    with database.read() as session:
+        assert attach.find(session, URL).url == URL
+
+
+def test_a_feed_that_is_there_already_keeps_its_address(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.publish(item("one"), url=NEW_URL)
+    web.add(database, daily)
+    web.add(database, weekly, NEW_URL)
+    web.permanent[URL] = NEW_URL
+    (result,) = web.refresh(database)
+    assert (result.url, result.error) == (URL, None)
+    assert "is a feed here already" in result.warnings[-1]
+    with database.read() as session:
+        assert [one.url for one in attach.listed(session)] == [NEW_URL, URL]
+
+
+def test_a_feed_is_added_where_it_is_for_good(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.permanent[URL] = NEW_URL
+    assert web.add(database, daily).url == NEW_URL
+    # Typed as before, it is attached and not added twice.
+    assert web.add(database, weekly).fetched is False
+    with database.read() as session:
+        (listed,) = attach.listed(session)
+        assert [taker.slug for taker in listed.newsletters] == ["daily", "weekly"]
+
+
+def test_validators_go_to_the_address_that_gave_them(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.permanent[URL] = NEW_URL
+    web.refresh(database)
+    web.publish(item("one"), url=NEW_URL)
+    web.refresh(database)
+    assert (web.asked[-1].url, web.asked[-1].validators_url) == (NEW_URL, NEW_URL)
+
+
+def test_a_feed_that_is_gone_is_not_asked_again_and_staff_is_told(
+    database: Database, daily: Newsletter, web: Web, alerts: Alerts
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages[URL] = FeedGone()
+    for _ in range(2):
+        (result,) = web.refresh(database, alerts=alerts)
+        assert "mailer feed remove" in str(result.error)
+    with database.read() as session:
+        assert attach.due_feeds(session, NOW + timedelta(days=400)) == []
+        (listed,) = attach.listed(session)
+        assert (listed.gone_at, listed.error) == (NOW, result.error)
+        assert titles(session) == ["one"]
+    (notice,) = notices(database)
+    assert (notice.kind, notice.address) == (NoticeKind.ALERT, "desk@news.example")
+    assert notice.subject == "The feed News needs you"
+    for part in (notice.text, notice.html):
+        assert f"mailer feed remove {URL}" in part
+        assert URL in part
+    # By hand it is tried once more, and may be back.
+    web.publish(item("one"))
+    assert web.refresh(database, alerts=alerts)[0].error is None
+    with database.read() as session:
+        assert attach.find(session, URL).gone_at is None
+        assert len(attach.due_feeds(session, NOW + INTERVAL)) == 1
+
+
+def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(
+    database: Database, daily: Newsletter, web: Web, alerts: Alerts
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages[URL] = FeedError("news.example answered 500")
+    told = []
+    for hours in (0, 23, 24, 30, 80):
+        web.now = NOW + timedelta(hours=hours)
+        web.refresh(database, alerts=alerts)
+        told.append(len(notices(database)))
+    assert told == [0, 0, 1, 1, 1]
+    (notice,) = notices(database)
+    assert "since 2026-11-24T10:00:00Z: news.example answered 500" in " ".join(notice.text.split())
+    web.publish(item("one"))
+    web.refresh(database, alerts=alerts)
+    web.pages[URL] = FeedError("news.example answered 500")
+    for hours in (100, 130):
+        web.now = NOW + timedelta(hours=hours)
+        web.refresh(database, alerts=alerts)
+    assert len(notices(database)) == 2
+
+
+def test_nobody_is_told_without_a_staff_address(
+    database: Database, daily: Newsletter, web: Web, keys: Keys
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages[URL] = FeedGone()
+    web.refresh(database, alerts=Alerts(Templates(), keys, None, None, always("a")))
+    assert notices(database) == []
+
+
+def test_a_server_that_asks_for_peace_gets_it(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages[URL] = FeedBusy("news.example answered 503", "7200")
+    web.refresh(database)
+    with database.read() as session:
+        feed = attach.find(session, URL)
+        assert feed.retry_at == feed.next_fetch_at == NOW + timedelta(hours=2)
+    web.publish(item("one"))
+    web.refresh(database)
+    with database.read() as session:
+        assert attach.find(session, URL).retry_at is None
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "expected"),
+    [
+        ("600", timedelta(minutes=10)),
+        (" 0 ", timedelta()),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", timedelta(hours=1)),
+        ("Tue, 24 Nov 2026 09:00:00 GMT", timedelta()),
+        ("Fri, 24 Nov 2090 09:00:00 GMT", timedelta(days=1)),
+        ("86400000", timedelta(days=1)),
+        ("9" * 40, timedelta()),
+        ("soon", timedelta()),
+        ("-5", timedelta()),
+        ("", timedelta()),
+    ],
+)
+def test_asked_pause(retry_after: str, expected: timedelta) -> None:
+    assert asked_pause(retry_after, NOW) == expected
+
+
+def test_a_stop_begins_no_more_fetches(database: Database, daily: Newsletter, web: Web) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages_asked()
+    assert web.refresh(database, is_stopping=lambda: True) == []
+    assert web.pages_asked() == []
+    with database.write() as session:
+        session.execute(update(Feed).values(etag=None))
+    assert len(web.refresh(database, is_stopping=lambda: False)) == 1

@@ -1,0 +1,185 @@
+"""A moved site is not news: what looks new but is known waits for staff, and nothing is lost meanwhile."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from mailer.address import parse
+from mailer.db import Database
+from mailer.delivery.alert import Alerts
+from mailer.errors import Refused
+from mailer.feeds import attach, decide
+from mailer.feeds.arrival import Arrived
+from mailer.models import Article, FeedEntry, HeldPiece, Newsletter, Notice
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from tests.integration.feeds.web import NOW, URL, Web, due, item, titles
+from tests.looks import always
+
+MOVED = "https://moved.example"
+
+
+def old(number: int, **more: Any) -> str:
+    return item(f"piece-{number}", at=NOW - timedelta(hours=number), **more)
+
+
+def elsewhere(number: int, **more: Any) -> str:
+    """The same piece after its site has moved: another host, another path, another guid."""
+    return item(
+        f"p/{number}",
+        guid=f"{MOVED}/?p={number}",
+        title=more.pop("title", f"piece-{number}"),
+        at=NOW - timedelta(hours=number),
+        host=MOVED,
+        **more,
+    )
+
+
+def start(database: Database, daily: Newsletter, web: Web, number: int = 8) -> None:
+    web.publish(*(old(n) for n in range(number)))
+    web.add(database, daily)
+    web.pages_asked()
+
+
+def accept(database: Database) -> Arrived:
+    with database.write() as session:
+        return decide.accept(session, attach.find(session, URL), now=NOW)
+
+
+def discard(database: Database) -> int:
+    with database.write() as session:
+        return decide.discard(session, attach.find(session, URL), now=NOW)
+
+
+def test_a_moved_site_waits_and_is_told_of_once(
+    database: Database, daily: Newsletter, web: Web, keys: Keys
+) -> None:
+    alerts = Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
+    start(database, daily, web)
+    web.publish(item("fresh", host=MOVED), *(elsewhere(n) for n in range(8)))
+    for _ in range(2):
+        (result,) = web.refresh(database, alerts=alerts)
+        assert (result.new, result.updated, result.held) == (0, 0, 9)
+    # Older pages of a site that has moved would be as new.
+    assert web.pages_asked() == [URL, URL]
+    with database.read() as session:
+        assert due(session, daily) == []
+        (listed,) = attach.listed(session)
+        assert (listed.held, listed.held_at) == (9, NOW)
+        (notice,) = session.scalars(select(Notice)).all()
+        # With validators the server would say that nothing is new when it is back.
+        assert attach.find(session, URL).etag is None
+    for part in (notice.text, notice.html):
+        assert f"mailer feed accept {URL}" in part
+        assert f"mailer feed discard {URL}" in part
+
+
+def test_accepted_they_are_the_known_pieces_and_only_what_is_new_is_due(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    start(database, daily, web)
+    web.publish(*(elsewhere(n) for n in range(8)), item("fresh", host=MOVED))
+    web.refresh(database)
+    # While it waits, the feed goes on, and what falls out of it is kept.
+    web.publish(item("fresher", host=MOVED), *(elsewhere(n) for n in range(6)))
+    assert web.refresh(database)[0].held == 7
+    arrived = accept(database)
+    assert (arrived.new, arrived.updated + arrived.unchanged) == (2, 8)
+    with database.read() as session:
+        assert sorted(due(session, daily)) == ["fresh", "fresher"]
+        assert len(titles(session)) == 10
+        feed = attach.find(session, URL)
+        assert (feed.held_at, session.scalars(select(HeldPiece)).all()) == (None, [])
+        moved = session.scalars(select(Article).where(Article.title == "piece-3")).one()
+        assert moved.canonical_url == f"{MOVED}/p/3"
+        assert moved.url == f"{MOVED}/p/3"
+        guids = session.scalars(select(FeedEntry.guid).where(FeedEntry.article_id == moved.id))
+        assert set(guids) == {"g-piece-3", f"{MOVED}/?p=3"}
+    web.publish(item("freshest", host=MOVED), *(elsewhere(n) for n in range(6)))
+    (result,) = web.refresh(database)
+    assert (result.new, result.unchanged, result.held) == (1, 6, 0)
+
+
+def test_discarded_they_are_ignored_for_good(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    start(database, daily, web)
+    web.publish(*(elsewhere(n) for n in range(8)))
+    web.refresh(database)
+    assert discard(database) == 8
+    # One of them gets another address, and a piece comes in that is no copy.
+    web.publish(
+        item("true-news"),
+        item("other", guid=f"{MOVED}/?p=1", title="Changed", host=MOVED),
+        *(elsewhere(n) for n in range(8) if n != 1),
+    )
+    (result,) = web.refresh(database)
+    assert (result.new, result.held) == (1, 0)
+    with database.read() as session:
+        assert due(session, daily) == ["true-news"]
+        assert attach.listed(session)[0].held == 0
+
+
+def test_a_site_that_is_back_is_held_no_more(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    start(database, daily, web)
+    web.publish(*(elsewhere(n) for n in range(8)))
+    web.refresh(database)
+    web.publish()
+    assert web.refresh(database)[0].error is None
+    with database.read() as session:
+        assert attach.listed(session)[0].held == 8
+    web.publish(item("news"), *(old(n) for n in range(8)))
+    (result,) = web.refresh(database)
+    assert (result.new, result.held) == (1, 0)
+    with database.read() as session:
+        assert due(session, daily) == ["news"]
+        assert attach.listed(session)[0].held_at is None
+
+
+def test_nothing_can_be_decided_where_nothing_is_held(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    start(database, daily, web)
+    for decision in (accept, discard):
+        with pytest.raises(Refused, match=r"nothing of .* is held"):
+            decision(database)
+
+
+@pytest.mark.parametrize(
+    ("entries", "is_held"),
+    [
+        # By title and date, or by path.
+        ([elsewhere(n) for n in range(5)], True),
+        ([item(f"piece-{n}", guid=f"x{n}", title="T", host=MOVED) for n in range(5)], True),
+        # Four are too few, and half is not more than half.
+        ([elsewhere(n) for n in range(4)], False),
+        ([*(elsewhere(n) for n in range(5)), *(item(f"new-{n}") for n in range(5))], False),
+        ([*(elsewhere(n) for n in range(5)), *(item(f"new-{n}") for n in range(4))], True),
+        # An honest weekend: many new pieces, some with titles that come every day.
+        ([item(f"w-{n}", title=f"piece-{n}", guid=f"w{n}") for n in range(8)], False),
+        ([item(f"w-{n}") for n in range(40)], False),
+        # A feed that keeps its guids through the move, and one that only changes to https.
+        ([old(n, host=MOVED) for n in range(8)], False),
+        ([old(n, host="http://www.news.example", guid=f"y{n}") for n in range(8)], False),
+    ],
+)
+def test_what_is_held(
+    database: Database, daily: Newsletter, web: Web, entries: list[str], is_held: bool
+) -> None:
+    start(database, daily, web)
+    web.publish(*entries)
+    (result,) = web.refresh(database)
+    assert bool(result.held) is is_held
+    assert result.error is None
+
+
+def test_a_first_fetch_is_never_held(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    start(database, daily, web)
+    web.publish(*(elsewhere(n) for n in range(8)), url=f"{MOVED}/feed")
+    assert web.add(database, weekly, f"{MOVED}/feed").articles == 8

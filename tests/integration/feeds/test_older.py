@@ -1,0 +1,98 @@
+"""Pieces that fell out of a feed's first page between two fetches are looked for on its older pages."""
+
+import pytest
+
+from mailer.db import Database
+from mailer.errors import FeedError
+from mailer.feeds.entry import Document, Entry
+from mailer.feeds.older import next_page
+from mailer.models import Newsletter
+from tests.integration.feeds.web import URL, Web, due, item
+
+
+def page(number: int) -> str:
+    return f"{URL}?paged={number}"
+
+
+def test_pages_are_read_until_an_entry_is_known(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("a"))
+    web.add(database, daily)
+    web.pages_asked()
+    web.publish(item("g"), item("f"))
+    web.publish(item("e"), item("d"), url=page(2))
+    web.publish(item("c"), item("b"), item("a"), url=page(3))
+    web.publish(item("ancient"), url=page(4))
+    (result,) = web.refresh(database)
+    assert web.pages_asked() == [URL, page(2), page(3)]
+    assert (result.new, result.unchanged, result.warnings) == (6, 1, ())
+    with database.read() as session:
+        # A later page is older, so its pieces come first.
+        assert set(due(session, daily)) == set("bcdefg")
+    # The next fetch knows its entries again.
+    web.refresh(database)
+    assert web.pages_asked() == [URL]
+
+
+@pytest.mark.parametrize("has_known", [True, False])
+def test_ten_pages_at_most(
+    database: Database, daily: Newsletter, web: Web, has_known: bool
+) -> None:
+    web.publish(item("a"))
+    web.add(database, daily)
+    web.pages_asked()
+    web.publish(item("n1"))
+    for number in range(2, 20):
+        web.publish(item(f"n{number}"), url=page(number))
+    if has_known:
+        web.publish(item("a"), url=page(10))
+    (result,) = web.refresh(database)
+    assert web.pages_asked() == [URL, *(page(number) for number in range(2, 11))]
+    assert result.new == (9 if has_known else 10)
+    assert any("may be missing" in text for text in result.warnings) is not has_known
+
+
+@pytest.mark.parametrize(
+    "second", [FeedError("news.example answered 404"), b"<rss></rss>", b"<html></html>", "same"]
+)
+def test_where_there_are_no_pages_a_warning_tells(
+    database: Database, daily: Newsletter, web: Web, second: FeedError | bytes | str
+) -> None:
+    web.publish(item("a"))
+    web.add(database, daily)
+    web.publish(item("b"))
+    web.pages_asked()
+    first = web.pages[URL]
+    web.pages[page(2)] = first if isinstance(second, str) else second
+    (result,) = web.refresh(database)
+    assert web.pages_asked() == [URL, page(2)]
+    assert (result.new, result.error) == (1, None)
+    assert "no entry is known from before; some between may be missing" in result.warnings
+
+
+def test_a_feed_that_had_nothing_misses_nothing(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish()
+    web.add(database, daily)
+    web.publish(item("a"))
+    web.pages_asked()
+    assert web.refresh(database)[0].warnings == ()
+    assert web.pages_asked() == [URL]
+
+
+ENTRY = Entry("g", "https://news.example/1", "T", None, "", None, (), None)
+
+
+@pytest.mark.parametrize(
+    ("next_url", "url", "expected"),
+    [
+        (None, "https://news.example/feed/", "https://news.example/feed/?paged=2"),
+        (None, "https://news.example/?feed=rss2#x", "https://news.example/?feed=rss2&paged=2"),
+        (None, "https://news.example/?paged=7&a=", "https://news.example/?a=&paged=2"),
+        ("https://news.example/old", "https://news.example/feed", "https://news.example/old"),
+    ],
+)
+def test_next_page(next_url: str | None, url: str, expected: str) -> None:
+    assert next_page(Document("T", (ENTRY,), (), next_url=next_url), url, 2) == expected
