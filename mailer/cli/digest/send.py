@@ -94,4 +94,5 @@ def _wait(app: "App", digest_id: int) -> None:
     if told is not None:
         raise MailerError(told)
     counts = standing.counts
-    message(f"{counts.sent} sent, {counts.failed} failed, {counts.pending} pending")
+    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
+    message(f"{counts.sent} sent, {counts.failed} failed, {counts.pending} pending{doubt}")
