@@ -44,9 +44,9 @@ class Installation:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
         return {**kept, **{f"MAILER_{name.upper()}": text for name, text in self.settings.items()}}
 
-    def type(self, *arguments: str, status: int = 0) -> str:
-        """Type a command, check its exit status and return what it printed on stdout."""
-        ended = subprocess.run(
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Type a command, and return how it ended."""
+        return subprocess.run(
             [sys.executable, "-m", "mailer", *arguments],
             cwd=self.folder,
             env=self.environment,
@@ -56,6 +56,10 @@ class Installation:
             timeout=COMMAND_SECONDS,
             check=False,
         )
+
+    def type(self, *arguments: str, status: int = 0) -> str:
+        """Type a command, check its exit status and return what it printed on stdout."""
+        ended = self.run(*arguments)
         assert ended.returncode == status, f"{arguments}: {ended.stdout}{ended.stderr}"
         if status == 1:
             # Commands that say no in their output (`address check`) say nothing else.

@@ -1,10 +1,18 @@
 """`mailer digest` and `mailer delivery` as staff type them, judged by what a receiver took."""
 
+import re
+import signal
+import subprocess
+import sys
+import time
 from email import policy
 from email.parser import BytesParser
 from typing import Any
 
 import pytest
+
+from tests.receiver import fine
+from tests.waiting import wait_until
 
 DIGEST = ("digest", "plan", "daily/morning")
 
@@ -160,10 +168,167 @@ def test_bad_input(staffed: Any) -> None:
         (("show", "x"), 2),
         (("cancel", "99"), 1),
         (("list", "nope"), 1),
+        (("pause", "99"), 1),
+        (("resume", "99"), 1),
     ]:
         staffed.type("digest", *arguments, status=status)
     staffed.type("delivery", "list", "--digest", "99", status=1)
     staffed.type("delivery", "list", "--status", "lost", status=2)
+    for arguments, status in [
+        (("--digest", "99", "--drop"), 1),
+        (("--digest", "1", "--drop", "--resend"), 2),
+    ]:
+        staffed.type("delivery", "resolve", *arguments, status=status)
     staffed.type("schedule", "pause", "daily/morning")
     staffed.type("digest", "send", "daily/morning", status=1)
     assert staffed.ask("digest", "list") == []
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_a_paused_digest_waits_and_goes_on(staffed: Any, inbox: Any) -> None:
+    sent = staffed.ask("digest", "send", "daily/morning")
+    number = str(sent["id"])
+    paused = staffed.ask("digest", "pause", number, "--reason", "a wrong name")
+    assert (paused["status"], paused["reason"]) == ("paused", "by staff: a wrong name")
+    for command in ("show", "pause"):
+        staffed.type("digest", command, number, status=int(command == "pause"))
+    assert "a wrong name" in staffed.type("digest", "list")
+    assert f"`mailer digest resume {number}`" in staffed.type("digest", "list")
+    status = staffed.ask("status")
+    assert status["digests"][0]["reason"] == "by staff: a wrong name"
+    assert any(f"`mailer digest resume {number}`" in told for told in status["warnings"])
+
+    # Waiting for it ends at once and says why, also while workers are there.
+    ended = staffed.run("digest", "send", "daily/morning", "--slot", sent["slot"], "--wait")
+    assert ended.returncode == 1
+    [*_, last] = ended.stderr.splitlines()
+    assert last.startswith(
+        f"error: digest {number} is paused (by staff: a wrong name): 0 of 2 sent"
+    )
+    with staffed.running("worker"):
+        staffed.type("digest", "test", "daily/morning", "--to", "editor@news.example")
+        inbox.wait_for("editor@news.example", 1)
+        assert len(inbox.relay.mails) == 1
+        resumed = staffed.ask("digest", "resume", number)
+        assert (resumed["status"], resumed["reason"]) == ("sending", None)
+        inbox.wait_for("anna@example.com", 1)
+        inbox.wait_for("boris@example.com", 1)
+        wait_until(lambda: staffed.ask("digest", "show", number)["status"] == "sent")
+    for verb in ("pause", "resume"):
+        staffed.type("digest", verb, number, status=1)
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_what_is_in_doubt_is_for_staff_to_settle(staffed: Any, inbox: Any) -> None:
+    staffed.settings["on_unknown"] = "hold"
+    inbox.relay.answer = lambda verb, argument: None if verb == "DOT" else fine(verb, argument)
+    sent = staffed.ask("digest", "send", "daily/morning", "--wait")
+    number = str(sent["id"])
+    assert (sent["status"], sent["deliveries"]["unknown"], sent["in_doubt"]) == ("sent", 2, 2)
+    status = staffed.ask("status")
+    assert (status["in_doubt"], status["doubtful"]) == (2, [{"digest": sent["id"], "mails": 2}])
+    assert any("mailer delivery resolve" in told for told in status["warnings"])
+
+    # Once more: the relay says nothing to the first of them again, and takes the other.
+    inbox.relay.answer = lambda verb, argument: (
+        None if (verb, argument) == ("DOT", "anna@example.com") else fine(verb, argument)
+    )
+    resolve = ("delivery", "resolve", "--digest", number)
+    assert staffed.ask(*resolve, "--resend", "--yes") == {
+        "digest": sent["id"], "status": "sending", "resent": 2, "dropped": 0,
+    }  # fmt: skip
+    again = staffed.ask("digest", "send", "daily/morning", "--slot", sent["slot"], "--wait")
+    assert (again["status"], again["deliveries"]["unknown"], again["in_doubt"]) == ("sent", 1, 3)
+    for name in ("anna", "boris"):
+        first, second = inbox.to(f"{name}@example.com")
+        assert first["Message-ID"] == second["Message-ID"]
+
+    assert staffed.ask(*resolve, "--drop") == {
+        "digest": sent["id"], "status": "sent", "resent": 0, "dropped": 1,
+    }  # fmt: skip
+    assert staffed.ask(*resolve, "--resend")["resent"] == 0
+    status = staffed.ask("status")
+    assert (status["in_doubt"], status["doubtful"]) == (0, [])
+    assert not any("in doubt" in told for told in status["warnings"])
+    [row] = staffed.ask("delivery", "list", "--status", "unknown")
+    assert row["address"] == "anna@example.com"
+    assert row["dropped_at"] is not None
+    shown = staffed.ask("digest", "show", number)
+    assert (shown["deliveries"]["total"], shown["dropped"]) == (2, 1)
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_waiting_ends_where_all_that_is_left_must_be_tried_again_later(
+    staffed: Any, inbox: Any
+) -> None:
+    staffed.settings["on_unknown"] = "hold"
+
+    def answer(verb: str, argument: str) -> str | None:
+        if argument == "TO:<boris@example.com>":
+            return "450 4.7.1 greylisted"
+        return None if verb == "DOT" else fine(verb, argument)
+
+    inbox.relay.answer = answer
+    ended = staffed.run("digest", "send", "daily/morning", "--wait", "--json")
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [*_, last] = ended.stderr.splitlines()
+    assert re.fullmatch(
+        r"error: 0 of 2 sent, 0 failed, 1 in doubt, 1 wait for another try, the next at "
+        r"20\d\d-\d\d-\d\d \d\d:\d\d UTC; run workers \(`mailer run`\), or repeat this command then",
+        last,
+    )
+    [digest] = staffed.ask("digest", "list")
+    number = str(digest["id"])
+    shown = staffed.ask("digest", "show", number)
+    assert (shown["status"], shown["waiting_later"]) == ("sending", 1)
+    status = staffed.ask("status")
+    assert (status["waiting_later"], status["digests"][0]["waiting_later"]) == (1, 1)
+    assert status["next_try_at"] == shown["next_try_at"]
+
+    # Staff end it, although it is paused; of what is in doubt nothing is sent again then.
+    staffed.type("digest", "pause", number)
+    cancelled = staffed.ask("digest", "cancel", number)
+    assert (cancelled["status"], cancelled["deliveries"]["cancelled"]) == ("cancelled", 1)
+    staffed.type("delivery", "resolve", "--digest", number, "--resend", status=1)
+    assert staffed.ask("status")["in_doubt"] == 1
+    assert staffed.ask("delivery", "resolve", "--digest", number, "--drop")["dropped"] == 1
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> None:
+    readers = "".join(f"reader{one}@example.com\n" for one in range(40))
+    (staffed.folder / "readers.csv").write_text(f"email\n{readers}")
+    staffed.type(
+        "subscriber", "import", "readers.csv", "--newsletter", "daily", "--consent-source", "paper"
+    )
+    staffed.settings["smtp_connections"] = "1"
+    inbox.relay.accept = lambda mail: time.sleep(0.1)
+    command = ("digest", "send", "daily/morning", "--wait")
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailer", *command],
+        cwd=staffed.folder,
+        env=staffed.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: len(inbox.relay.mails) > 3)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[0] == "0 of 42 mails done"
+    assert "finishing what is under way: at most 30 seconds" in lines
+    assert lines[-1].startswith("error: stopped before the end: ")
+    assert lines[-1].endswith("repeating the command continues")
+    taken = len(inbox.relay.mails)
+    assert f"{taken} of 42 sent, 0 failed, {42 - taken} wait" in lines[-1]
+    inbox.relay.accept = lambda mail: None
+    [digest] = staffed.ask("digest", "list")
+    ended = staffed.run("digest", "send", "daily/morning", "--slot", digest["slot"], "--wait")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.splitlines()[-1] == "42 sent, 0 failed, 0 pending"
+    assert len({mail.recipient for mail in inbox.relay.mails}) == len(inbox.relay.mails) == 42
