@@ -106,6 +106,65 @@ def test_a_feed_that_fails_later_keeps_what_it_had(newsroom: Installation, site:
     assert titles(newsroom.ask("article", "list")) == ["Old news"]
 
 
+def test_staff_edits_and_withdraws_articles(newsroom: Installation, site: Site) -> None:
+    newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
+    site.publish("One", "Two")
+    newsroom.type("feed", "refresh")
+    two, one = sorted(newsroom.ask("article", "list"), key=lambda one: str(one["title"]) < "Two")
+    edited = newsroom.ask(
+        *("article", "edit", str(one["id"]), "--title", "Our One", "--summary", "<b>S</b>"),
+        *("--url", "https://news.example/one", "--image", "https://news.example/one.jpg"),
+    )
+    assert (edited["title"], edited["url"]) == ("Our One", "https://news.example/one")
+    assert (edited["image"], edited["edited"]) == ("https://news.example/one.jpg", True)
+    newsroom.type("article", "edit", str(one["id"]), "--image", "")
+    newsroom.type("feed", "refresh")
+    withdrawn = newsroom.ask("article", "withdraw", str(two["id"]))
+    assert withdrawn["withdrawn"]
+    newsroom.type("article", "withdraw", str(two["id"]))
+    listed = {one["id"]: one for one in newsroom.ask("article", "list", "--unsent")}
+    assert listed[one["id"]] == edited | {"image": None}
+    assert listed[two["id"]] == withdrawn
+    assert "mailer article list" in refused(newsroom, "article", "edit", "99", "--title", "T")
+    assert "nothing to change" in refused(newsroom, "article", "edit", str(one["id"]))
+    assert "mailer article list" in refused(newsroom, "article", "withdraw", "99")
+
+
+def moved(number: int) -> bytes:
+    """A feed of pieces that look new, but for title and date, on another host than before."""
+    host = "old.example" if number == 0 else f"new-{number}.example"
+    items = "".join(
+        f"<item><title>Piece {n}</title><link>https://{host}/{number}/{n}</link>"
+        f"<guid>https://{host}/{number}/{n}</guid>"
+        f"<pubDate>Tue, 24 Nov 2020 0{n}:00:00 GMT</pubDate></item>"
+        for n in range(6)
+    )
+    return f"<rss version='2.0'><channel><title>Site</title>{items}</channel></rss>".encode()
+
+
+def test_a_moved_site_is_accepted_or_discarded(newsroom: Installation, site: Site) -> None:
+    site.rss = lambda: moved(0)  # type: ignore[method-assign]
+    newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
+    assert "nothing of" in refused(newsroom, "feed", "accept", site.url)
+    for number, verb in ((1, "accept"), (2, "discard")):
+        site.rss = lambda number=number: moved(number)  # type: ignore[method-assign, misc]
+        (result,) = newsroom.ask("feed", "refresh")
+        assert (result["held"], result["new"]) == (6, 0)
+        (listed,) = newsroom.ask("feed", "list")
+        assert (listed["held"], listed["held_at"] is None) == (6, False)
+        assert f"mailer feed {verb}" in newsroom.type("feed", "list").replace("\n", " ") or (
+            "held" in newsroom.type("feed", "list")
+        )
+        decided = newsroom.ask("feed", verb, site.url)
+        assert decided == {"url": site.url} | (
+            {"new": 0, "known": 6} if verb == "accept" else {"discarded": 6}
+        )
+        (result,) = newsroom.ask("feed", "refresh")
+        assert (result["held"], result["new"]) == (0, 0)
+    assert len(newsroom.ask("article", "list")) == 6
+    assert {tuple(one["backlog"]) for one in newsroom.ask("article", "list")} == {("daily",)}
+
+
 @pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 def test_what_cannot_be_done(newsroom: Installation, site: Site) -> None:
     page = site.url.replace("/feed", "/page")
