@@ -223,10 +223,10 @@ class Database:
 
 
 class Writer:
-    """Write transactions of one thread, one after the other, on a connection that is kept.
+    """Write transactions of one thread, one after the other, on connections that are kept.
 
-    PostgreSQL's driver prepares on it what is executed often, and it is not tried out each time. A
-    connection on which something failed is closed, and the next transaction opens another one.
+    What is executed often is prepared on them, and they are not tried out each time. A connection on
+    which something failed is closed, and the next transaction opens another one.
 
     Args:
         turn: held during each transaction.
@@ -236,28 +236,51 @@ class Writer:
         self._engine = engine
         self._turn = turn
         self._connection: Connection | None = None
+        self._single: Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """As `Database.write`."""
-        with self._turn:
+        with self._turn, self._guarded():
             if self._connection is None:
                 self._connection = self._engine.connect()
-            try:
-                with (
-                    Session(self._connection, expire_on_commit=False) as session,
-                    session.begin(),
-                ):
-                    yield session
-            except BaseException:
-                self.close()
-                raise
+            with Session(self._connection, expire_on_commit=False) as session, session.begin():
+                yield session
+
+    @contextmanager
+    def statement(self) -> Iterator[Session]:
+        """For one statement that is a transaction by itself: on PostgreSQL, one journey to the server.
+
+        It is planned once, whatever values it is given later.
+        """
+        with self._guarded():
+            if self._single is None:
+                self._single = self._engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )
+                self._single.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            with Session(self._single, expire_on_commit=False) as session:
+                yield session
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            if self._connection is not None:
+                self._connection.invalidate()
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Close the connections, if there are any."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._single is not None:
+            # Nobody else is to get one that plans in our way.
+            self._single.invalidate()
+            self._single.close()
+        self._connection = self._single = None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -2,7 +2,8 @@
 
 `reach("worker.after-dot")` does nothing unless the environment variable `MAILER_FAILPOINT` names that
 place when the process starts; then the process kills itself there, as `kill -9` would. The variable
-may say at which pass: `worker.after-dot:3` is the third. Never import this for anything else.
+may say at which pass: `worker.after-dot:3` is the third; or with which row: `worker.compose=7`. Never
+import this for anything else.
 """
 
 import os
@@ -10,13 +11,15 @@ import signal
 
 VARIABLE = "MAILER_FAILPOINT"
 
-_name, _, _pass = os.environ.get(VARIABLE, "").partition(":")
+_text = os.environ.get(VARIABLE, "")
+_name, _, _pass = _text.partition("=")[0].partition(":")
+_row = int(_text.partition("=")[2] or 0)
 _left = int(_pass or 1)
 
 
-def reach(name: str) -> None:
-    """Kill this process if the environment asked for that at the place called `name`."""
-    if name == _name:
+def reach(name: str, row: int = 0) -> None:
+    """Kill this process if the environment asked for that at the place called `name`, and for this `row`."""
+    if name == _name and row == _row:
         _die_at_the_chosen_pass()
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mailer.app import App
 from mailer.delivery.conversation import Credentials, Step
 from mailer.delivery.mail import Composer
+from mailer.delivery.pace import Rate
 from mailer.delivery.progress import Standing, read_standing
 from mailer.delivery.relay import RelayConfig, Tls
 from mailer.delivery.retry import RetryPlan
@@ -94,9 +95,14 @@ def make_sender(app: App) -> Sender:
         messages_per_connection=settings.smtp_messages_per_connection,
         resend=settings.on_unknown == "resend",
         lease_seconds=settings.lease.total_seconds(),
+        rate=(
+            Rate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
+            if settings.smtp_rate is not None
+            else None
+        ),
     )
     composer = Composer(app.keys, settings.base_url, app.templates)
-    return Sender(app.database, config, composer, times=app.times)
+    return Sender(app.database, config, composer, times=app.times, alerts=app.alerts)
 
 
 def send_until(

@@ -8,14 +8,18 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery import running
+from mailer.delivery.alert import Alerts
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import SendConfig, Sender
 from mailer.models import Digest, DigestStatus
+from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories
+from tests.looks import always
 
 BASE_URL = "https://news.example"
 
@@ -29,6 +33,11 @@ def config(port: int, **changes: object) -> SendConfig:
         lease_seconds=60,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def alerts(keys: Keys) -> Alerts:
+    """What it takes to write to staff, who are at desk@news.example."""
+    return Alerts(Templates(), keys, parse("desk@news.example"), "Sampletown Press", always("a"))
 
 
 @contextmanager

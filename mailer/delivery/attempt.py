@@ -38,4 +38,5 @@ def concluded(
             status, again = DeliveryStatus.DEFERRED, later
         case OnDelivery.DOUBT:
             status, again = DeliveryStatus.UNKNOWN, later if resend else None
-    return Outcome(claim.row, claim.worker_id, status, step, code, kept(text), again)
+    attempt = claim.attempts + 1
+    return Outcome(claim.row, claim.worker_id, attempt, status, step, code, kept(text), again)

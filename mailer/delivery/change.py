@@ -3,7 +3,7 @@
 Says what may be done to a row, and from which statuses; `mailer.delivery.ledger` alone does it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -13,10 +13,12 @@ from sqlalchemy import (
     ColumnElement,
     String,
     Update,
+    and_,
     bindparam,
     case,
     column,
     func,
+    literal_column,
     null,
     or_,
     update,
@@ -26,6 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 from mailer.db import BigId, UTCDateTime
 from mailer.models import Delivery, DeliveryStatus, Notice
+from mailer.prepared import Among, Prepared
 
 Table = type[Delivery] | type[Notice]
 
@@ -57,16 +60,19 @@ class Claim(NamedTuple):
     worker_id: int
     attempts: int
     first_attempt_at: datetime
+    crashes: int = 0
+    digest_id: int | None = None
 
 
 class Outcome(NamedTuple):
-    """What became of an attempt.
+    """What became of an attempt, the row's `attempt`th.
 
     `next_attempt_at` is set where it is deferred, and where it is in doubt and may be sent once more.
     """
 
     row: RowId
     worker_id: int
+    attempt: int
     status: DeliveryStatus
     step: str | None
     code: int | None
@@ -87,18 +93,19 @@ START: Final = Change(frozenset({_S.CLAIMED}), _S.SENDING)
 RELEASE: Final = Change(frozenset({_S.CLAIMED}), _S.QUEUED)
 DOUBT: Final = Change(frozenset({_S.SENDING}), _S.UNKNOWN)
 RESEND: Final = Change(frozenset({_S.UNKNOWN}), _S.QUEUED)
+QUARANTINE: Final = Change(frozenset({_S.CLAIMED}), _S.FAILED)
 CANCEL: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
 OUTCOMES: Final = {
     change.after: change
     for change in (
         # A worker that others held for dead may still learn that the relay took the mail.
-        Change(frozenset({_S.SENDING, _S.UNKNOWN}), _S.SENT),
+        Change(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
         Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
         Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
         DOUBT,
     )
 }
-CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, CANCEL, *OUTCOMES.values())
+CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, QUARANTINE, CANCEL, *OUTCOMES.values())
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
@@ -107,7 +114,7 @@ def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[b
     Written out in the statement, in this order: the partial indexes have the same words, and with
     bound values neither database would see that they fit.
     """
-    return table.status.in_(bindparam(None, statuses, expanding=True, literal_execute=True))
+    return table.status.in_([literal_column(f"'{status.value}'") for status in statuses])
 
 
 def changing(change: Change, table: Table) -> Update:
@@ -127,14 +134,13 @@ def changing(change: Change, table: Table) -> Update:
 
 
 @cache
-def claiming(table: Table) -> ReturningUpdate[int, int, datetime | None]:
-    """Claims the rows `ids` for the worker `holder` at the time `at`."""
+def claiming(table: Table) -> Prepared:
+    """Claims the rows `ids`, which nobody else can change now, for `holder` at the time `at`."""
     first = func.coalesce(table.first_attempt_at, bindparam("at", type_=UTCDateTime()))
-    return (
+    return Prepared(
         changing(CLAIM, table)
-        .where(table.id.in_(bindparam("ids", expanding=True)))
+        .where(Among(table.id, "ids"))
         .values(worker_id=bindparam("holder"), first_attempt_at=first)
-        .returning(table.id, table.attempts, table.first_attempt_at)
     )
 
 
@@ -143,7 +149,7 @@ def starting(table: Table, allowed: ColumnElement[bool]) -> ReturningUpdate[int]
     return (
         changing(START, table)
         .where(
-            table.id.in_(bindparam("ids", expanding=True)),
+            Among(table.id, f"{table.__tablename__}_ids"),
             table.worker_id == bindparam("holder"),
             allowed,
         )
@@ -154,7 +160,8 @@ def starting(table: Table, allowed: ColumnElement[bool]) -> ReturningUpdate[int]
 
 _ENTRY: Final[dict[str, TypeEngine[Any]]] = {
     "row_id": BigId,
-    "holder": BigId,
+    "its_holder": BigId,
+    "its_attempt": BigId,
     "its_step": String(),
     "its_code": BigId,
     "its_reply": String(),
@@ -164,45 +171,65 @@ _ENTRY: Final[dict[str, TypeEngine[Any]]] = {
 
 
 @cache
-def recording(table: Table, status: DeliveryStatus) -> Update:
-    """Enters one outcome, at the time `at`: see `_ENTRY` for its other values."""
-    entry = {name: bindparam(name, type_=kind) for name, kind in _ENTRY.items()}
-    return _recording(table, status, entry)
+def recording(table: Table, status: DeliveryStatus) -> Prepared:
+    """Enters one outcome, at the time `at`: see `entry` for its other values."""
+    one = {name: bindparam(name, type_=kind) for name, kind in _ENTRY.items()}
+    return Prepared(_recording(table, status, one))
 
 
-@cache
-def recording_together(table: Table, status: DeliveryStatus) -> Update:
-    """Enters many outcomes in one go, on PostgreSQL: of each of `_ENTRY` it is given a list.
+def entry(outcome: Outcome) -> dict[str, Any]:
+    """The values of one outcome, by the names of `_ENTRY`."""
+    return {
+        "row_id": outcome.row.id,
+        "its_holder": outcome.worker_id,
+        "its_attempt": outcome.attempt,
+        "its_step": outcome.step,
+        "its_code": outcome.code,
+        "its_reply": outcome.reply,
+        "again_at": outcome.next_attempt_at,
+    }
+
+
+def recording_together(table: Table, status: DeliveryStatus, prefix: str) -> Update:
+    """Enters many outcomes in one go, on PostgreSQL: `entries` are its values.
 
     There each statement is a journey to the server.
     """
-    lists = [bindparam(name, type_=ARRAY(kind)) for name, kind in _ENTRY.items()]
+    lists = [bindparam(prefix + name, type_=ARRAY(kind)) for name, kind in _ENTRY.items()]
     columns = [column(name, kind) for name, kind in _ENTRY.items()]
-    entry = func.unnest(*lists).table_valued(*columns, name="entry").render_derived()
-    return _recording(table, status, {name: entry.c[name] for name in _ENTRY})
+    given = func.unnest(*lists).table_valued(*columns, name=f"{prefix}entry").render_derived()
+    return _recording(table, status, {name: given.c[name] for name in _ENTRY})
+
+
+def entries(outcomes: Sequence[Outcome], prefix: str) -> dict[str, list[Any]]:
+    """The values of many outcomes: of each of `_ENTRY` a list."""
+    given = [entry(outcome) for outcome in outcomes]
+    return {prefix + name: [one[name] for one in given] for name in _ENTRY}
 
 
 def _recording(
-    table: Table, status: DeliveryStatus, entry: Mapping[str, ColumnElement[Any]]
+    table: Table, status: DeliveryStatus, given: Mapping[str, ColumnElement[Any]]
 ) -> Update:
     # A refusal before the final dot comes to a row that was only claimed: it was an attempt too.
     charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
     values: dict[str, Any] = {
-        "attempts": table.attempts + charged,
         "outcome_at": bindparam("at", type_=UTCDateTime()),
-        "step": entry["its_step"],
-        "code": entry["its_code"],
-        "reply": entry["its_reply"],
+        "step": given["its_step"],
+        "code": given["its_code"],
+        "reply": given["its_reply"],
     }
+    if status is DeliveryStatus.SENT:
+        # Whoever held it, and whatever became of it since: only one sender has begun this attempt, and
+        # while the number stands nobody has begun another.
+        mine = and_(table.attempts == given["its_attempt"], table.attempts > 0)
+    else:
+        mine = table.worker_id == given["its_holder"]
+        values["attempts"] = table.attempts + charged
     if status is DeliveryStatus.UNKNOWN:
         values["in_doubt"] = table.in_doubt + 1
     if status is DeliveryStatus.DEFERRED:
-        values["next_attempt_at"] = entry["again_at"]
-    return (
-        changing(OUTCOMES[status], table)
-        .where(table.id == entry["row_id"], table.worker_id == entry["holder"])
-        .values(values)
-    )
+        values["next_attempt_at"] = given["again_at"]
+    return changing(OUTCOMES[status], table).where(table.id == given["row_id"], mine).values(values)
 
 
 def releasing(table: Table) -> Update:

@@ -19,8 +19,8 @@ from mailer.permission.rule import may_mail
 
 
 def waits(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """True for rows that may be claimed now, as far as `table` and the pause flag tell."""
-    return and_(is_in(table, WAITING), table.next_attempt_at <= now, sending_is_on())
+    """True for rows whose time has come, as far as `table` tells."""
+    return and_(is_in(table, WAITING), table.next_attempt_at <= now)
 
 
 def sending_is_on() -> ColumnElement[bool]:

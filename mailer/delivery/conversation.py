@@ -195,17 +195,19 @@ class Conversation:
         self._starttls = False
         self._say_ehlo()
 
-    def begin(self, envelope: Envelope, body: bytes) -> None:
+    def begin(self, envelope: Envelope, body: bytes, *, dotless: bool = False) -> None:
         """Hand in the next mail: when `step` is None, and where it `pipelines` after `finish` too.
 
         Args:
             envelope: must not need SMTPUTF8 where the relay does not offer it.
             body: the complete mail with CRLF line ends, not dot-stuffed.
+            dotless: no line of it begins with a dot and the last one is ended, as in what
+                `CompiledMail.render` makes: it is not searched once more.
         """
         utf8 = " SMTPUTF8 BODY=8BITMIME" if envelope.needs_utf8 else ""
         size = f" SIZE={len(body)}" if self.capabilities.offers("SIZE") else ""
         self._recipient = envelope.recipient.encode()
-        self._body = body
+        self._body = body if dotless else _stuffed(body)
         self._say(Step.MAIL, f"MAIL FROM:<{envelope.sender}>{size}{utf8}".encode())
         if self.pipelines:
             self._say_rcpt()
@@ -343,7 +345,8 @@ class Conversation:
             # (RFC 2920 section 3.1).
             self._say_dot()
             return []
-        self._out.append(_stuffed(self._body))
+        self._out.append(self._body)
+        self._body = b""
         self._holding = True
         return [_BODY_WRITTEN]
 
@@ -380,8 +383,7 @@ class Conversation:
 
 def _stuffed(body: bytes) -> bytes:
     # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
-    # Searching from the end is twice as fast, and our own mails have no such line.
-    stuffed = body if body.rfind(b"\n.") < 0 else body.replace(b"\r\n.", b"\r\n..")
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed
     return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 _OPENERS = 4
 """How many connections are opened at a time."""
 
+_TIME_CHECK_SECONDS = 0.1
+"""How often it is looked whether the relay is late: with every event would cost more than the mails."""
+
 _PLACES = {
     Step.RCPT: "worker.after-mail",
     Step.DATA: "worker.after-rcpt",
@@ -51,6 +54,7 @@ class Lane:
     idle_since: float = 0.0
     _step: Step | None = field(default=None, repr=False)
     _since: float = 0.0
+    _mask: int = selectors.EVENT_READ
 
     @property
     def step(self) -> Step | None:
@@ -94,6 +98,8 @@ class Lanes:
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._over = False
+        self._check_after = 0.0
+        self._oldest_idle = 0.0
         self.opening = 0
 
     def __len__(self) -> int:
@@ -106,6 +112,11 @@ class Lanes:
     def busy(self) -> list[Lane]:
         """Those with a mail in hand."""
         return [lane for lane in self._lanes if lane.letter is not None]
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether any of them has a mail in hand."""
+        return any(lane.letter is not None for lane in self._lanes)
 
     @property
     def free(self) -> list[Lane]:
@@ -179,11 +190,18 @@ class Lanes:
             if mask & selectors.EVENT_WRITE:
                 self.flush(lane)
             if mask & selectors.EVENT_READ:
-                found += [(lane, event) for event in lane.connection.receive()]
+                events = lane.connection.receive()
+                if events:
+                    found += [(lane, event) for event in events]
+                    # It has answered: whatever it is asked next is measured anew.
+                    lane._step = None
                 self.flush(lane)
-                if lane.step in _PLACES:
-                    failpoint.reach(_PLACES[lane.step])
+                if (step := lane.step) in _PLACES:
+                    failpoint.reach(_PLACES[step])
         now = self._monotonic()
+        if now < self._check_after:
+            return found
+        self._check_after = now + _TIME_CHECK_SECONDS
         closed = {lane for lane, event in found if isinstance(event, Closed)}
         for lane in self._lanes.keys() - closed:
             if self._is_late(lane, now):
@@ -205,7 +223,8 @@ class Lanes:
         mask = selectors.EVENT_READ
         if not lane.connection.flush():
             mask |= selectors.EVENT_WRITE
-        if self._selector.get_key(lane.connection).events != mask:
+        if lane._mask != mask:
+            lane._mask = mask
             self._selector.modify(lane.connection, mask, lane)
 
     def drop(self, lane: Lane) -> None:
@@ -219,6 +238,18 @@ class Lanes:
         lane.leaving = True
         lane.connection.conversation.quit()
         self.flush(lane)
+
+    def leave_idle(self, before: float, most: int) -> None:
+        """Say good-bye on free lanes: those idle since `before`, and those that are more than `most`."""
+        if len(self._lanes) <= most and before < self._oldest_idle:
+            return
+        free = self.free
+        too_many = len(self._lanes) - most
+        for lane in free:
+            if lane.idle_since < before or too_many > 0:
+                too_many -= 1
+                self.leave(lane)
+        self._oldest_idle = min((lane.idle_since for lane in self._lanes), default=before)
 
     def close(self) -> None:
         """Close everything; connections that are still being opened end with the process."""

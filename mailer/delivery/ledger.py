@@ -4,27 +4,34 @@ Every one of them names the statuses it may change, so a row that moved on in th
 What the relay's words mean is decided in `mailer.delivery.outcome`; nothing here commits.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
     Select,
+    String,
+    and_,
     bindparam,
     case,
     literal,
     null,
     or_,
     select,
+    union_all,
+    update,
 )
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from mailer.db import UTCDateTime
+from mailer.db import BigId, UTCDateTime
 from mailer.delivery.change import (
     DOUBT,
     HELD,
+    QUARANTINE,
     RESEND,
     SKIP,
     TABLES,
@@ -34,6 +41,8 @@ from mailer.delivery.change import (
     Table,
     changing,
     claiming,
+    entries,
+    entry,
     is_in,
     recording,
     recording_together,
@@ -59,34 +68,51 @@ from mailer.models import (
     Worker,
 )
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_not
+from mailer.prepared import Prepared
+
+MOST_CRASHES = 3
+"""So many workers may die of one mail."""
 
 
 def work_waits(session: Session, now: datetime) -> bool:
     """Whether a claim would find a row, or a digest can be closed. Reads only, and no more than one row."""
+    its_rows = select(Delivery.id).where(Delivery.digest_id == Digest.id, waits(Delivery, now))
+    is_sending = Digest.status == DigestStatus.SENDING
     questions = (
-        select(Notice.id).where(waits(Notice, now)),
-        select(Delivery.id).where(waits(Delivery, now), digest_is_sending()),
+        select(Notice.id).where(waits(Notice, now), sending_is_on()),
+        select(Digest.id).where(is_sending, its_rows.exists(), sending_is_on()),
         select(Digest.id).where(or_(is_finished(), has_left_overs())),
     )
     return any(session.scalar(question.limit(1)) is not None for question in questions)
 
 
-def claim(session: Session, worker_id: int, limit: int, now: datetime) -> tuple[list[Claim], int]:
+def claim(
+    session: Session, worker_id: int, limit: int, now: datetime, *, turn: int = 0
+) -> tuple[list[Claim], int]:
     """Take up to `limit` waiting rows for this worker, notices first.
 
     A row whose reader may not be mailed becomes `skipped` instead, with the reason in `reply`.
 
+    Args:
+        turn: which of the digests that are being sent comes first, counted round and round: a small
+            one must not wait until a large one has gone out.
+
     Returns:
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
-    claims, skipped = _take(session, Notice, _waiting_notices(), worker_id, limit, now)
+    given = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
+    claims, skipped = _take(session, Notice, _waiting_notices(), worker_id, given)
     limit -= len(claims) + skipped
-    if limit > 0:
-        taken, stopped_readers = _take(
-            session, Delivery, _waiting_deliveries(), worker_id, limit, now
-        )
+    digests = [found[0] for found in _digests_on_their_way().execute(session, {})] if limit else []
+    for position in range(len(digests)):
+        if limit <= 0:
+            break
+        digest_id = digests[(position + turn) % len(digests)]
+        given = {"at": now, "number": limit, "digest": digest_id}
+        taken, stopped_readers = _take(session, Delivery, _waiting_deliveries(), worker_id, given)
         claims += taken
         skipped += stopped_readers
+        limit -= len(taken) + stopped_readers
     return claims, skipped
 
 
@@ -98,10 +124,7 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     """
     granted: set[RowId] = set()
     for table, ids in _by_table(rows).items():
-        statement = _starting_deliveries() if table is Delivery else _starting_notices()
-        found = session.connection().execute(
-            statement, {"ids": ids, "holder": worker_id, "forgiven": forgiven_before(now)}
-        )
+        found = _starting(table).execute(session, _start_values(worker_id, table, ids, now))
         granted.update(RowId(table, row_id) for (row_id,) in found)
     return granted
 
@@ -111,33 +134,46 @@ def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None
 
     A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more.
     """
-    groups: dict[tuple[Table, DeliveryStatus], list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault((outcome.row.table, outcome.status), []).append(outcome)
-    connection = session.connection()
-    for (table, status), group in groups.items():
-        entries = [
-            {
-                "row_id": outcome.row.id,
-                "holder": outcome.worker_id,
-                "its_step": outcome.step,
-                "its_code": outcome.code,
-                "its_reply": outcome.reply,
-                "again_at": outcome.next_attempt_at,
-            }
-            for outcome in group
-        ]
-        if connection.dialect.name == "postgresql":
-            lists = {name: [entry[name] for entry in entries] for name in entries[0]}
-            connection.execute(recording_together(table, status), {"at": now, **lists})
-        else:
-            connection.execute(
-                recording(table, status), [{"at": now, **entry} for entry in entries]
-            )
+    for (table, status), group in _by_kind(outcomes).items():
+        recording(table, status).execute_many(
+            session, [{"at": now, **entry(outcome)} for outcome in group]
+        )
         if status is DeliveryStatus.UNKNOWN:
             for outcome in group:
                 if outcome.next_attempt_at is not None:
                     _resend(session, table, [outcome.row.id], outcome.next_attempt_at)
+
+
+def turn(
+    session: Session,
+    worker_id: int,
+    starts: Collection[RowId],
+    outcomes: Sequence[Outcome],
+    now: datetime,
+) -> set[RowId]:
+    """`record` these outcomes and `start` these rows, of which none may be in both.
+
+    On PostgreSQL, where each statement is a journey, in one; unless some are in doubt.
+    """
+    if not is_one_statement(session, outcomes):
+        record(session, outcomes, now)
+        return start(session, worker_id, starts, now)
+    recorded, started = _by_kind(outcomes), _by_table(starts)
+    values: dict[str, Any] = {"at": now}
+    for number, group in enumerate(recorded.values()):
+        values |= entries(group, f"r{number}_")
+    for table, ids in started.items():
+        values |= _start_values(worker_id, table, ids, now)
+    found = _turning(tuple(recorded), tuple(started)).execute(session, values)
+    tables = list(started)
+    return {RowId(tables[number], row_id) for number, row_id in found if row_id is not None}
+
+
+def is_one_statement(session: Session, outcomes: Iterable[Outcome]) -> bool:
+    """Whether `turn` is one statement, and so may do without a transaction around it."""
+    return session.get_bind().dialect.name == "postgresql" and not any(
+        outcome.status is DeliveryStatus.UNKNOWN for outcome in outcomes
+    )
 
 
 def release(
@@ -157,21 +193,49 @@ def release(
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 
+def suspect(session: Session, claim: Claim, crashes: int) -> None:
+    """Enter of a row that this worker has claimed how often a worker may have died while it made the mail."""
+    table = claim.row.table
+    session.execute(
+        update(table)
+        .where(
+            table.id == claim.row.id,
+            table.worker_id == claim.worker_id,
+            table.status == DeliveryStatus.CLAIMED,
+        )
+        .values(crashes=crashes)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def recover(session: Session, silent: Collection[int], *, resend: bool, now: datetime) -> int:
     """Take over the rows of workers that are held for dead.
 
-    What they had only claimed waits again. What they were sending is in doubt: with `resend` it is
-    queued once more, but only the first time.
+    What they had only claimed waits again, unless three workers have died while they made it: then it
+    has failed. What they were sending is in doubt: with `resend` it is queued once more, but only the
+    first time.
 
     Returns:
         How many rows are in doubt because of this.
     """
     doubtful = 0
     for table in TABLES:
-        session.execute(releasing(table).where(is_in(table, HELD), table.worker_id.in_(silent)))
+        theirs = and_(is_in(table, HELD), table.worker_id.in_(silent))
+        session.execute(
+            changing(QUARANTINE, table)
+            .where(theirs, table.crashes >= MOST_CRASHES)
+            .values(
+                outcome_at=now,
+                step="compose",
+                reply=f"{MOST_CRASHES} workers ended while they made this mail; it is not tried again",
+            )
+        )
+        # Any of them may be the one that it died of. One that was tried out alone has been counted.
+        once = case((table.crashes == 0, 1), else_=table.crashes)
+        session.execute(releasing(table).where(theirs).values(crashes=once))
         ids = session.scalars(
             changing(DOUBT, table)
-            .where(is_in(table, HELD), table.worker_id.in_(silent))
+            .where(theirs)
             .values(
                 in_doubt=table.in_doubt + 1,
                 outcome_at=now,
@@ -202,74 +266,111 @@ def holders_that_stopped(session: Session) -> frozenset[int]:
 
 
 def _take(
-    session: Session,
-    table: Table,
-    waiting: Select[int, str | None],
-    worker_id: int,
-    limit: int,
-    now: datetime,
+    session: Session, table: Table, waiting: Prepared, worker_id: int, given: Mapping[str, Any]
 ) -> tuple[list[Claim], int]:
-    found = (
-        session.connection()
-        .execute(waiting, {"at": now, "number": limit, "forgiven": forgiven_before(now)})
-        .all()
-    )
+    now: datetime = given["at"]
+    found = waiting.execute(session, given)
     stopped: dict[str, list[int]] = {}
-    for row_id, reason in found:
+    claims = []
+    for row_id, reason, attempts, first_attempt_at, crashes in found:
         if reason is not None:
             stopped.setdefault(reason, []).append(row_id)
+            continue
+        row = RowId(table, row_id)
+        claims.append(
+            Claim(row, worker_id, attempts, first_attempt_at or now, crashes, given.get("digest"))
+        )
     for reason, ids in stopped.items():
         session.execute(
             changing(SKIP, table).where(table.id.in_(ids)).values(reply=reason, outcome_at=now)
         )
-    free = [row_id for row_id, reason in found if reason is None]
-    if not free:
-        return [], len(found)
-    taken = session.connection().execute(
-        claiming(table), {"ids": free, "holder": worker_id, "at": now}
+    if claims:
+        ids = [one.row.id for one in claims]
+        claiming(table).execute(session, {"ids": ids, "holder": worker_id, "at": now})
+    return claims, len(found) - len(claims)
+
+
+@cache
+def _digests_on_their_way() -> Prepared:
+    return Prepared(
+        select(Digest.id)
+        .where(Digest.status == DigestStatus.SENDING, sending_is_on())
+        .order_by(Digest.id),
+        Digest.id.type,
     )
-    claims = [
-        Claim(RowId(table, row_id), worker_id, attempts, first_attempt_at or now)
-        for row_id, attempts, first_attempt_at in taken
-    ]
-    return sorted(claims, key=lambda claim: claim.row.id), len(found) - len(claims)
 
 
 @cache
-def _waiting_notices() -> Select[int, str | None]:
+def _waiting_notices() -> Prepared:
     stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
-    return _in_turn(Notice, select(Notice.id, stopped).where(waits(Notice, bindparam("at"))))
+    return _in_turn(Notice, _waiting(Notice, stopped).where(sending_is_on()))
 
 
 @cache
-def _waiting_deliveries() -> Select[int, str | None]:
-    deliveries = (
-        select(Delivery.id, why_not())
-        .join(Digest, Digest.id == Delivery.digest_id)
+def _waiting_deliveries() -> Prepared:
+    return _in_turn(
+        Delivery,
+        _waiting(Delivery, why_not())
         .join(Subscription, Subscription.id == Delivery.subscription_id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(waits(Delivery, bindparam("at")), Digest.status == DigestStatus.SENDING)
+        .where(Delivery.digest_id == bindparam("digest")),
     )
-    return _in_turn(Delivery, deliveries)
 
 
-def _in_turn(table: Table, waiting: Select[int, str | None]) -> Select[int, str | None]:
+def _waiting(table: Table, stopped: ColumnElement[str | None]) -> Select[*tuple[Any, ...]]:
+    return select(table.id, stopped, table.attempts, table.first_attempt_at, table.crashes).where(
+        waits(table, bindparam("at", type_=UTCDateTime()))
+    )
+
+
+def _in_turn(table: Table, waiting: Select[*tuple[Any, ...]]) -> Prepared:
     # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
-    return (
+    return Prepared(
         waiting.order_by(table.next_attempt_at, table.id)
         .limit(bindparam("number"))
-        .with_for_update(skip_locked=True, of=table)
+        .with_for_update(skip_locked=True, of=table),
+        table.id.type,
+        String(),
+        table.attempts.type,
+        table.first_attempt_at.type,
+        table.crashes.type,
     )
 
 
 @cache
-def _starting_deliveries() -> ReturningUpdate[int]:
-    return starting(Delivery, sending_is_on() & digest_is_sending() & reader_may_be_mailed())
+def _starting(table: Table) -> Prepared:
+    return Prepared(_start_statement(table), table.id.type)
+
+
+def _start_statement(table: Table) -> ReturningUpdate[int]:
+    if table is Delivery:
+        allowed = sending_is_on() & digest_is_sending() & reader_may_be_mailed()
+    else:
+        allowed = sending_is_on() & _notice_may_be_mailed()
+    return starting(table, allowed)
+
+
+def _start_values(
+    worker_id: int, table: Table, ids: Collection[int], now: datetime
+) -> dict[str, Any]:
+    name = table.__tablename__
+    return {f"{name}_ids": ids, "holder": worker_id, "forgiven": forgiven_before(now)}
 
 
 @cache
-def _starting_notices() -> ReturningUpdate[int]:
-    return starting(Notice, sending_is_on() & _notice_may_be_mailed())
+def _turning(
+    recorded: tuple[tuple[Table, DeliveryStatus], ...], started: tuple[Table, ...]
+) -> Prepared:
+    entered = [
+        recording_together(table, status, f"r{number}_").cte(f"recorded_{number}")
+        for number, (table, status) in enumerate(recorded)
+    ]
+    begun = [
+        select(literal(number), _start_statement(table).cte(f"started_{number}").c.id)
+        for number, table in enumerate(started)
+    ]
+    nothing = select(literal(0), null())
+    return Prepared(union_all(*begun or [nothing]).add_cte(*entered), Integer(), BigId)
 
 
 def _notice_may_be_mailed() -> ColumnElement[bool]:
@@ -282,6 +383,15 @@ def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) 
         .where(table.id.in_(ids), table.in_doubt == 1)
         .values(worker_id=None, next_attempt_at=at)
     )
+
+
+def _by_kind(
+    outcomes: Iterable[Outcome],
+) -> dict[tuple[Table, DeliveryStatus], list[Outcome]]:
+    groups: dict[tuple[Table, DeliveryStatus], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.row.table, outcome.status), []).append(outcome)
+    return groups
 
 
 def _by_table(rows: Iterable[RowId]) -> dict[Table, list[int]]:

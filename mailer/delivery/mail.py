@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import Row, Select, and_, bindparam, select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
 
+from mailer import failpoint
 from mailer.delivery.capabilities import Capabilities
 from mailer.delivery.change import Claim
 from mailer.delivery.conversation import Envelope
@@ -34,6 +35,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
+from mailer.prepared import Among, Prepared
 from mailer.templating import Templates
 from mailer.tokens import Keys, Purpose
 
@@ -52,6 +54,7 @@ class Frozen:
     content: Content
     mail: CompiledMail | None = None
     fault: str = ""
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,10 @@ class Composer:
             BadAddress: the address cannot stand in an SMTP command.
         """
         frozen, claim = letter.frozen, letter.claim
+        failpoint.reach("worker.compose", claim.row.id)
         if frozen.mail is None:
             raise BadMessage(frozen.fault)
-        sender = wire_address(frozen.content.from_address)
+        sender = frozen.sender
         table, row_id = claim.row
         fields = {name: self._field(letter, name) for name in frozen.mail.fields}
         data = frozen.mail.render(
@@ -138,6 +142,10 @@ class Composer:
             utf8=utf8,
         )
         return Envelope(sender, wire_address(letter.address, utf8=utf8)), data
+
+    def try_out(self, letter: Letter) -> None:
+        """Make this mail, for nobody: whoever made it before may have died of it."""
+        self.for_relay(letter, Capabilities())
 
     def for_relay(
         self, letter: Letter, offers: Capabilities
@@ -183,18 +191,18 @@ class Composer:
     def _load_deliveries(
         self, session: Session, claims: Mapping[int, Claim]
     ) -> dict[Claim, Letter]:
-        rows = session.execute(_delivery_rows(), {"ids": list(claims)}).all()
-        self._load_editions(session, {row.edition_id for row in rows})
+        rows = _delivery_rows().execute(session, {"ids": claims})
+        self._load_editions(session, {row[1] for row in rows})
         return {
-            claims[row.id]: Letter(
-                claims[row.id],
-                self._editions[row.edition_id],
-                row.address,
-                row.created_at,
-                row.name,
-                {Purpose.UNSUBSCRIBE: (row.public_id, None)},
+            claims[row_id]: Letter(
+                claims[row_id],
+                self._editions[edition_id],
+                address,
+                created_at,
+                name,
+                {Purpose.UNSUBSCRIBE: (public_id, None)},
             )
-            for row in rows
+            for row_id, edition_id, created_at, address, name, public_id in rows
         }
 
     def _load_editions(self, session: Session, ids: Collection[int]) -> None:
@@ -271,20 +279,21 @@ class Composer:
 
 
 @cache
-def _delivery_rows() -> Select[int, int, datetime, str | None, str | None, int]:
-    # Kept, because building it takes longer than executing it.
-    return (
-        select(
-            Delivery.id,
-            Delivery.edition_id,
-            Delivery.created_at,
-            Subscriber.address,
-            Subscriber.name,
-            Subscription.public_id,
-        )
+def _delivery_rows() -> Prepared:
+    columns = (
+        Delivery.id,
+        Delivery.edition_id,
+        Delivery.created_at,
+        Subscriber.address,
+        Subscriber.name,
+        Subscription.public_id,
+    )
+    return Prepared(
+        select(*columns)
         .join(Subscription, Subscription.id == Delivery.subscription_id)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(Among(Delivery.id, "ids")),
+        *(column.type for column in columns),
     )
 
 
@@ -319,6 +328,7 @@ def content_of(row: FrozenContent) -> Content:
 def _frozen(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> Frozen:
     content = content_of(row)
     try:
-        return Frozen(content, compile_mail(content, headers()))
+        mail = compile_mail(content, headers())
+        return Frozen(content, mail, sender=wire_address(content.from_address))
     except BadMessage as error:
         return Frozen(content, fault=str(error))

@@ -24,7 +24,8 @@ from mailer.delivery.conversation import (
 from mailer.delivery.outcome import Lost
 from mailer.delivery.reply import Reply
 
-_READ_BYTES = 64 * 1024
+_READ_BYTES = 4096
+"""Replies are short, and a larger buffer would be asked for and given back each time."""
 _SEND_BUFFER_BYTES = 256 * 1024
 """A whole mail fits, so that it is handed to the system in one call."""
 

@@ -5,6 +5,7 @@ Pure. What a reply means is decided in `mailer.delivery.outcome`, never here.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 LONGEST_REPLY = 64 * 1024
 """Bytes of one reply that are borne with; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
@@ -48,7 +49,7 @@ class ReplyReader:
     """Collects bytes and hands out replies as soon as they are whole."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
         self._lines: list[str] = []
         self._code = 0
         self._length = 0
@@ -69,21 +70,30 @@ class ReplyReader:
             Unreadable: the bytes are no reply, or one without end.
         """
         while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).removesuffix(b"\r")
-            del self._buffer[: end + 1]
+            line = self._buffer[:end].removesuffix(b"\r")
+            self._buffer = self._buffer[end + 1 :]
+            code, goes_on, text = _parse(line)
+            if self._lines and code != self._code:
+                raise Unreadable("the relay changed its mind within one reply")
+            if not goes_on and not self._lines:
+                return Reply(code, (text,))
+            self._code = code
+            self._lines.append(text)
             self._length += end + 1
-            if self._add(line):
-                reply = Reply(self._code, tuple(self._lines))
-                self._lines, self._code, self._length = [], 0, 0
+            if not goes_on:
+                reply = Reply(code, tuple(self._lines))
+                self._lines, self._length = [], 0
                 return reply
         if self._length + len(self._buffer) > LONGEST_REPLY:
             raise Unreadable("the relay's reply has no end")
         return None
 
-    def _add(self, line: bytes) -> bool:
-        found = _LINE.fullmatch(line)
-        if found is None or (self._lines and int(found[1]) != self._code):
-            raise Unreadable("the relay sent something that is no SMTP reply")
-        self._code = int(found[1])
-        self._lines.append((found[3] or b"").decode("utf-8", "replace").strip())
-        return found[2] != b"-"
+
+@lru_cache(maxsize=256)
+def _parse(line: bytes) -> tuple[int, bool, str]:
+    # Kept, because a relay says the same to every MAIL, RCPT and DATA.
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise Unreadable("the relay sent something that is no SMTP reply")
+    text = (found[3] or b"").decode("utf-8", "replace").strip()
+    return int(found[1]), found[2] == b"-", text

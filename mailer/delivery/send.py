@@ -12,21 +12,27 @@ import random
 import ssl
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.delivery import tally
+from mailer.delivery.alert import Alerts
 from mailer.delivery.attempt import concluded
 from mailer.delivery.change import Outcome, RowId
-from mailer.delivery.conversation import Answered, Closed, Event, Step
+from mailer.delivery.conversation import Answered, BodyWritten, Closed, Event, Step
+from mailer.delivery.heartbeat import Figures
 from mailer.delivery.lanes import Lane, Lanes
 from mailer.delivery.mail import Composer, Letter, Unsendable
-from mailer.delivery.outcome import UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, kept, verdict
+from mailer.delivery.outcome import SENT, UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, verdict
+from mailer.delivery.pace import Rate
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import RelayConfig, Unopened, connect
 from mailer.delivery.reply import Reply
-from mailer.delivery.retry import Random, Rest, RetryPlan
+from mailer.delivery.restraint import Restraint
+from mailer.delivery.retry import Random, RetryPlan
 from mailer.delivery.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -53,6 +59,7 @@ class SendConfig:
         messages_per_connection: before it is closed and another one is opened.
         resend: whether a mail in doubt is sent once more.
         lease_seconds: how long this worker may be silent before others take its rows over.
+        rate: of all workers together; None: as fast as the relay takes them.
     """
 
     relay: RelayConfig
@@ -61,6 +68,7 @@ class SendConfig:
     messages_per_connection: int = 100
     resend: bool = True
     lease_seconds: float = 60.0
+    rate: Rate | None = None
 
 
 class Sender:
@@ -68,6 +76,7 @@ class Sender:
 
     Args:
         composer: makes the bytes.
+        alerts: what it takes to tell staff that something was paused.
         random: spreads waits.
         tls_context: instead of the system's certificate authorities.
     """
@@ -79,6 +88,7 @@ class Sender:
         composer: Composer,
         *,
         times: Times,
+        alerts: Alerts,
         random: Random = random.random,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -98,16 +108,20 @@ class Sender:
             lease_seconds=config.lease_seconds,
             resend=config.resend,
             on_recovery=self.wake,
+            figures=self._figures,
         )
+        self._restraint = Restraint(config.connections, random)
+        self._written: dict[Lane, None] = {}
         self._stock = Stock(
             database,
             composer,
             self._pulse,
             times,
-            least=config.connections,
+            restraint=self._restraint,
             begun=lambda: [row for lane in self._lanes for row in lane.rows],
+            rate=config.rate,
+            alerts=alerts,
         )
-        self._rest = Rest(random)
 
     def wake(self) -> None:
         """Look for work at once; from any thread."""
@@ -143,11 +157,10 @@ class Sender:
         return True
 
     def _turn(self, *, claiming: bool) -> None:
-        in_need = self._may_claim and not self._lanes.busy
+        in_need = not self._stock and self._may_claim and not self._lanes.are_busy
         happened = self._lanes.wait(self._stock.patience(in_need=in_need))
         while happened:
-            for lane, event in happened:
-                self._take(lane, event)
+            self._take_in(happened)
             # A commit costs the same for one mail as for many: first read all that has come.
             happened = self._lanes.wait(0)
         for failure in self._lanes.opened():
@@ -164,26 +177,41 @@ class Sender:
     def _may_claim(self) -> bool:
         """Whether the relay would be given what is claimed now."""
         now = self._monotonic()
-        return self._rest.may_begin(now) and (len(self._lanes) > 0 or self._rest.may_open(now))
+        return self._restraint.may_begin(now) and (
+            len(self._lanes) > 0 or self._restraint.may_open(now)
+        )
+
+    def _figures(self) -> Figures:
+        """What this sender shows of itself; for the heartbeat's thread."""
+        return Figures(len(self._lanes), self._restraint.why(self._monotonic()))
 
     # What the relay said.
 
-    def _take(self, lane: Lane, event: Event) -> None:
-        if isinstance(event, Answered):
-            if event.step is Step.DOT and event.reply.accepted:
-                failpoint.reach("worker.before-record")
+    def _take_in(self, happened: Iterable[tuple[Lane, Event]]) -> None:
+        now = self._monotonic()
+        for lane, event in happened:
+            lane.idle_since = now
+            if isinstance(event, Answered):
+                self._on_answer(lane, event)
+            elif isinstance(event, BodyWritten):
+                self._written[lane] = None
+            elif isinstance(event, Closed):
+                self._lose(lane, event)
+
+    def _on_answer(self, lane: Lane, event: Answered) -> None:
+        if event.step is Step.DOT and event.reply.accepted:
+            failpoint.reach("worker.before-record")
+            self._conclude(lane, event.step, SENT, event.reply)
+        else:
             self._conclude(lane, event.step, verdict(event.step, event.reply), event.reply)
-        elif isinstance(event, Closed):
-            self._lose(lane, event)
-        lane.idle_since = self._monotonic()
 
     def _lose(self, lane: Lane, event: Closed) -> None:
-        self._lanes.drop(lane)
+        self._drop(lane)
         self._put_back_what_is_behind(lane)
         if lane.letter is None:
             # A relay may close an idle connection, but one that never takes a mail must rest.
             if not lane.served and not lane.leaving:
-                self._leave_alone(event.reason)
+                self._restraint.fails(event.reason, self._monotonic())
             return
         lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
         if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
@@ -193,9 +221,12 @@ class Sender:
             return
         step = Step.DOT if lane.started else event.step or Step.MAIL
         answer = lost if lane.started else event.reply or lost
-        found = verdict(step, answer)
-        self._conclude(lane, step, found, event.reply, event.reason)
-        self._leave_alone(event.reason)
+        self._conclude(lane, step, verdict(step, answer), answer, event.reason)
+        self._restraint.fails(event.reason, self._monotonic())
+
+    def _drop(self, lane: Lane) -> None:
+        self._lanes.drop(lane)
+        self._written.pop(lane, None)
 
     def _put_back_what_is_behind(self, lane: Lane) -> None:
         # The relay has been told whom it is for, and nothing of what it says.
@@ -204,7 +235,7 @@ class Sender:
             lane.behind = None
 
     def _conclude(
-        self, lane: Lane, step: Step, found: Verdict, reply: Reply | None, reason: str = ""
+        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
     ) -> None:
         letter, started = lane.letter, lane.started
         lane.letter, lane.behind, lane.started = lane.behind, None, False
@@ -214,70 +245,72 @@ class Sender:
         if found.delivery is OnDelivery.RELEASE and not started:
             self._stock.put_back(letter)
         else:
-            code = reply.code if reply else None
-            self._stock.conclude(
-                self._outcome(letter, step, found, code, reply.text if reply else reason)
-            )
-        if found.run in (OnRun.BACK_OFF, OnRun.STOP):
-            self._leave_alone(str(reply) if reply else reason, stop=found.run is OnRun.STOP)
-        elif found.delivery is not OnDelivery.DOUBT:
-            self._rest.end()
+            self._stock.conclude(self._outcome(letter, step, found, answer, reason))
+        said = str(answer) if isinstance(answer, Reply) else reason or answer
+        self._restraint.heed(found, letter.claim.digest_id, said, self._monotonic())
 
     def _outcome(
-        self, letter: Letter, step: str, found: Verdict, code: int | None, text: str
+        self, letter: Letter, step: str, found: Verdict, answer: Reply | Lost | str, reason: str
     ) -> Outcome:
-        config = self._config
+        """What the ledger enters of an attempt that ended so. It is counted too.
+
+        Args:
+            answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
+            reason: in words, where there is no reply.
+        """
+        claim, config = letter.claim, self._config
         now = self._wall()
-        later = config.retry.next_attempt(
-            letter.claim.attempts + 1, letter.claim.first_attempt_at, now, self._random
+        later = None
+        if found.delivery is not OnDelivery.SENT:
+            later = config.retry.next_attempt(
+                claim.attempts + 1, claim.first_attempt_at, now, self._random
+            )
+        code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
+        outcome = concluded(
+            claim, found, step, code, text, now=now, later=later, resend=config.resend
         )
-        return concluded(
-            letter.claim, found, step, code, text, now=now, later=later, resend=config.resend
-        )
+        why = tally.reason(answer) if isinstance(answer, Reply | Lost) else answer
+        self._pulse.counting.note(outcome.status, why)
+        return outcome
 
     # The relay as a whole.
 
     def _on_unopened(self, failure: Unopened) -> None:
-        found = verdict(failure.step, failure.answer)
-        others_work = len(self._lanes) > 0 and found.run is not OnRun.STOP
-        self._leave_alone(failure.reason, stop=found.run is OnRun.STOP, only_opening=others_work)
-
-    def _leave_alone(self, reason: str, *, stop: bool = False, only_opening: bool = False) -> None:
-        seconds = self._rest.begin(self._monotonic(), stop=stop, only_opening=only_opening)
-        if seconds is not None:
-            log.log(
-                logging.ERROR if stop else logging.WARNING,
-                "the relay %s: %s; next try in %.0f s",
-                "refuses us" if stop else "failed",
-                kept(reason),
-                seconds,
-            )
+        stop = verdict(failure.step, failure.answer).run is OnRun.STOP
+        self._restraint.fails(
+            failure.reason,
+            self._monotonic(),
+            stop=stop,
+            only_opening=len(self._lanes) > 0 and not stop,
+        )
 
     # The next mails.
 
     def _begin(self) -> None:
         now = self._monotonic()
-        if not self._rest.may_begin(now):
+        if not self._restraint.may_begin(now):
             self._stock.give_back()
             return
+        if self._stock:
+            self._begin_on_free_lanes()
+        self._lanes.leave_idle(now - IDLE_SECONDS, self._restraint.allowed)
+        if self._restraint.may_open(now):
+            wanted = min(len(self._stock), self._restraint.allowed - len(self._lanes))
+            self._lanes.open(wanted - self._lanes.opening)
+        elif not len(self._lanes):
+            self._stock.give_back()
+
+    def _begin_on_free_lanes(self) -> None:
         free = deque(self._lanes.free)
+        room = self._restraint.allowed - (len(self._lanes) - len(free))
         while self._stock and free:
             lane = free.popleft()
             if lane.served >= self._config.messages_per_connection:
                 self._lanes.leave(lane)
-                continue
-            lane.letter = self._hand_over(lane)
-            self._lanes.flush(lane)
-        for lane in free:
-            if now - lane.idle_since > IDLE_SECONDS:
-                self._lanes.leave(lane)
-        wanted = min(len(self._stock), self._config.connections - len(self._lanes))
-        if self._rest.may_open(now):
-            # After a failure one connection finds out whether the relay is well again.
-            wanted = min(wanted, 1) if self._rest.failures else wanted
-            self._lanes.open(wanted - self._lanes.opening)
-        elif not len(self._lanes):
-            self._stock.give_back()
+            elif room > 0:
+                room -= 1
+                lane.letter = self._hand_over(lane)
+                self._lanes.flush(lane)
 
     def _hand_over(self, lane: Lane) -> Letter | None:
         """Begin the next mail that can be sent at all, if any waits; the caller flushes."""
@@ -286,9 +319,11 @@ class Sender:
             letter = self._stock.take()
             made = self._composer.for_relay(letter, conversation.capabilities)
             if not isinstance(made, Unsendable):
-                conversation.begin(*made)
+                conversation.begin(*made, dotless=True)
                 return letter
-            self._stock.conclude(self._outcome(letter, "compose", UNSENDABLE, None, made.reason))
+            self._stock.conclude(
+                self._outcome(letter, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason)
+            )
         return None
 
     # The ledger.
@@ -297,7 +332,7 @@ class Sender:
         """Commit what happened and what starts, then let the granted final dots go."""
         # Whoever may be held for dead by others starts nothing.
         alive = self._pulse.alive
-        starts = [lane for lane in self._lanes if alive and lane.awaits_dot]
+        starts = [lane for lane in self._written if alive and lane.awaits_dot]
         rows = [lane.letter.claim.row for lane in starts if lane.letter]
         granted = self._stock.settle(rows, claiming=claiming and self._may_claim)
         if granted is None:
@@ -310,6 +345,7 @@ class Sender:
         """Send the final dot of what was granted; what was not goes no further."""
         for lane in starts:
             if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
+                del self._written[lane]
                 lane.started = True
                 lane.connection.conversation.finish()
                 if claiming:
@@ -325,13 +361,14 @@ class Sender:
         if (
             lane.connection.conversation.pipelines
             and not is_last
-            and self._rest.may_begin(self._monotonic())
+            and len(self._lanes) <= self._restraint.allowed
+            and self._restraint.may_begin(self._monotonic())
         ):
             lane.behind = self._hand_over(lane)
 
     def _abandon(self, lane: Lane) -> None:
         # The relay has all but the dot: only closing keeps it from taking the mail.
-        self._lanes.drop(lane)
+        self._drop(lane)
         if lane.letter is None:
             return
         # Whatever stopped it may stop all that is claimed: the next claim asks again.
@@ -343,7 +380,7 @@ class Sender:
                 lane.letter,
                 Step.BLOCK,
                 Verdict(OnDelivery.RELEASE),
-                None,
+                tally.STOPPED,
                 "it was stopped before the final dot",
             )
         )

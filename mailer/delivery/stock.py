@@ -15,11 +15,15 @@ from sqlalchemy.orm import Session
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import ledger, running
-from mailer.delivery.change import Outcome, RowId
+from mailer.delivery import alert, bucket, ledger, running
+from mailer.delivery.alert import Alerts
+from mailer.delivery.change import Claim, Outcome, RowId
 from mailer.delivery.mail import Composer, Letter
 from mailer.delivery.outcome import kept
+from mailer.delivery.pace import Rate, most_to_claim
 from mailer.delivery.pulse import Pulse
+from mailer.delivery.restraint import Restraint
+from mailer.models import DeliveryStatus, Notice
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +32,15 @@ LOOK_SECONDS = 1.0
 
 DATABASE_PAUSE_SECONDS = 0.5
 
-CLAIMED_AHEAD = 100
-"""Rows: a claim costs little more for many than for one."""
-
 
 class Stock:
     """What a sender holds between the ledger and the relay.
 
     Args:
-        least: with fewer mails than these it is time to claim more.
+        restraint: says how many connections are used, and what is to be paused.
         begun: the rows of all mails that were taken from here and are not concluded.
+        rate: of all workers together; None: as fast as the relay takes them.
+        alerts: what it takes to tell staff that something was paused.
 
     Attributes:
         hungry: whether rows may wait in the ledger.
@@ -50,8 +53,10 @@ class Stock:
         pulse: Pulse,
         times: Times,
         *,
-        least: int,
+        restraint: Restraint,
         begun: Callable[[], list[RowId]],
+        rate: Rate | None,
+        alerts: Alerts,
     ) -> None:
         self._database = database
         self._writer = database.writer()
@@ -59,13 +64,17 @@ class Stock:
         self._pulse = pulse
         self._wall = times.wall
         self._monotonic = times.monotonic
-        self._least = least
+        self._restraint = restraint
         self._begun = begun
+        self._rate = rate
+        self._alerts = alerts
         self._letters: deque[Letter] = deque()
         self._outcomes: list[Outcome] = []
         self._given_back: list[RowId] = []
         self._settle_after = 0.0
+        self._claim_after = 0.0
         self._look_after = 0.0
+        self._claims = 0
         self._fails = False
         self.hungry = True
 
@@ -75,7 +84,7 @@ class Stock:
     @property
     def unsettled(self) -> bool:
         """Whether the ledger has yet to be told something."""
-        return bool(self._outcomes or self._given_back)
+        return bool(self._outcomes or self._given_back or self._restraint.pauses)
 
     def take(self) -> Letter:
         """The next mail, which the caller begins or concludes."""
@@ -106,8 +115,10 @@ class Stock:
             in_need: only a claim can bring the next mail.
         """
         now = self._monotonic()
-        if self.unsettled or self._fails or (in_need and self._wanted):
+        if self.unsettled or self._fails:
             return max(0.0, self._settle_after - now)
+        if in_need and self._wanted:
+            return min(max(0.0, self._settle_after - now, self._claim_after - now), LOOK_SECONDS)
         if self.hungry:
             # There is work enough: we wait for the relay, or for a pause to end.
             return LOOK_SECONDS
@@ -115,8 +126,10 @@ class Stock:
 
     def look(self) -> None:
         """Find out whether anything waits, if that was not done just now."""
+        if self.hungry:
+            return
         now = self._monotonic()
-        if self.hungry or now < self._look_after:
+        if now < self._look_after:
             return
         self._look_after = now + LOOK_SECONDS
         try:
@@ -127,11 +140,13 @@ class Stock:
 
     @property
     def _wanted(self) -> int:
-        """How many rows to claim now."""
+        """How many rows to claim, as far as the connections and the rate tell."""
         # Whoever may be held for dead by others claims nothing.
-        if len(self._letters) >= self._least or not self.hungry or not self._pulse.alive:
+        connections = self._restraint.allowed
+        if len(self._letters) >= connections or not self.hungry or not self._pulse.alive:
             return 0
-        return max(2 * self._least, CLAIMED_AHEAD) - len(self._letters)
+        most = 2 * connections if self._rate is None else most_to_claim(connections, self._rate)
+        return max(0, most - len(self._letters))
 
     def settle(self, starts: Collection[RowId], *, claiming: bool) -> frozenset[RowId] | None:
         """Commit what became of mails, these starts, and a claim where the stock is low.
@@ -139,21 +154,23 @@ class Stock:
         Returns:
             Which of `starts` are granted: they are in the ledger now. None where nothing was done.
         """
-        wanted = self._wanted if claiming else 0
+        monotonic = self._monotonic()
+        may_claim = claiming and monotonic >= self._claim_after and not self._restraint.pauses
+        wanted = self._wanted if may_claim else 0
         asked = self.unsettled or starts or wanted or self._fails
-        if not asked or self._monotonic() < self._settle_after:
+        if not asked or monotonic < self._settle_after:
             return None
         now = self._wall()
-        worker_id = self._pulse.worker_id
         try:
-            with self._writer.write() as session:
-                if self._fails:
-                    # A commit whose answer was lost may have claimed rows that we know nothing of.
-                    ledger.release(session, worker_id, but=self._in_hand())
-                ledger.release(session, worker_id, self._given_back)
-                granted = ledger.start(session, worker_id, starts, now)
-                ledger.record(session, self._outcomes, now)
-                letters = self._claim(session, worker_id, wanted, now) if wanted else []
+            if not wanted and self._is_plain:
+                letters: list[Letter] = []
+                with self._writer.statement() as session:
+                    granted = self._turn(session, starts, now)
+            else:
+                with self._writer.write() as session:
+                    granted = self._tell(session, starts, now)
+                    letters = self._claim(session, wanted, now) if wanted else []
+                self._try_out(letters)
         except SQLAlchemyError as error:
             self._on_database_fault(error)
             return None
@@ -163,22 +180,90 @@ class Stock:
             self.look_soon()
         self._outcomes.clear()
         self._given_back.clear()
-        self._letters.extend(letters)
-        if letters:
-            failpoint.reach("worker.after-claim")
+        self._restraint.pauses.clear()
+        self._take_in(letters)
         return frozenset(granted)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether all that there is to tell fits into one statement."""
+        return not (
+            self._database.is_sqlite
+            or self._fails
+            or self._given_back
+            or self._restraint.pauses
+            or any(outcome.status is DeliveryStatus.UNKNOWN for outcome in self._outcomes)
+        )
+
+    def _turn(
+        self, session: Session, starts: Collection[RowId], now: datetime
+    ) -> Collection[RowId]:
+        if not starts and not self._outcomes:
+            return ()
+        return ledger.turn(session, self._pulse.worker_id, starts, self._outcomes, now)
+
+    def _tell(
+        self, session: Session, starts: Collection[RowId], now: datetime
+    ) -> Collection[RowId]:
+        """Enter all that happened, and the starts."""
+        worker_id = self._pulse.worker_id
+        if self._rate is not None and self._given_back:
+            bucket.refund(session, self._rate, len(self._given_back))
+        if self._fails:
+            # A commit whose answer was lost may have claimed rows that we know nothing of.
+            ledger.release(session, worker_id, but=self._in_hand())
+        if self._given_back:
+            ledger.release(session, worker_id, self._given_back)
+        granted = self._turn(session, starts, now)
+        for digest_id, reason in self._restraint.pauses:
+            if digest_id is None:
+                alert.on_sending_paused(session, self._alerts, reason, now)
+            else:
+                alert.on_digest_paused(session, self._alerts, digest_id, reason, now)
+        return granted
 
     def _in_hand(self) -> list[RowId]:
         """The rows of all that is not yet entered as done with."""
         claimed = [letter.claim.row for letter in self._letters]
         return [*claimed, *self._begun(), *(outcome.row for outcome in self._outcomes)]
 
-    def _claim(self, session: Session, worker_id: int, wanted: int, now: datetime) -> list[Letter]:
-        claims, skipped = ledger.claim(session, worker_id, wanted, now)
+    def _claim(self, session: Session, wanted: int, now: datetime) -> list[Letter]:
+        if self._rate is not None:
+            wanted, wait = bucket.spend(session, self._rate, wanted)
+            self._claim_after = self._monotonic() + wait
+            if not wanted:
+                return []
+        self._claims += 1
+        claims, skipped = ledger.claim(
+            session, self._pulse.worker_id, wanted, now, turn=self._claims
+        )
+        if self._rate is not None and len(claims) < wanted:
+            bucket.refund(session, self._rate, wanted - len(claims))
         self.hungry = len(claims) + skipped >= wanted
         if not claims and not skipped:
             running.finish_digests(session, now)
         return self._composer.load(session, claims)
+
+    def _try_out(self, letters: Collection[Letter]) -> None:
+        """Compose those that a worker died of, maybe: each is known to be the culprit if this one dies."""
+        for letter in letters:
+            if letter.claim.crashes:
+                self._enter_crashes(letter.claim, letter.claim.crashes + 1)
+                self._composer.try_out(letter)
+                self._enter_crashes(letter.claim, 0)
+
+    def _enter_crashes(self, claim: Claim, crashes: int) -> None:
+        with self._writer.write() as session:
+            ledger.suspect(session, claim, crashes)
+
+    def _take_in(self, letters: list[Letter]) -> None:
+        if not letters:
+            return
+        # A notice overtakes what was claimed before it.
+        notices = [letter for letter in letters if letter.claim.row.table is Notice]
+        self._letters.extendleft(reversed(notices))
+        self._letters.extend(letter for letter in letters if letter.claim.row.table is not Notice)
+        failpoint.reach("worker.after-claim")
 
     def _on_database_fault(self, error: SQLAlchemyError) -> None:
         # Outcomes are kept, and as nothing can be committed nothing more starts. The next commit that

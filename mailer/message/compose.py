@@ -5,9 +5,10 @@ value: the same arguments give the same bytes, so that a retry is the same mail 
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from mailer.errors import BadMessage
 from mailer.message.content import Content
@@ -92,10 +93,12 @@ class CompiledMail:
             NeedsSmtputf8: `to` needs SMTPUTF8, and `utf8` is false.
             BadMessage: a value is missing, or cannot stand in a header.
         """
-        missing = self.fields - fields.keys()
-        if missing:
-            raise BadMessage(f"no value was given for the reader's field {min(missing)}")
-        values = {field: printable(fields[field]) for field in self.fields}
+        try:
+            values = {field: printable(fields[field]) for field in self.fields}
+        except KeyError as missing:
+            raise BadMessage(
+                f"no value was given for the reader's field {missing.args[0]}"
+            ) from None
         subject = self._subject_line
         if self._subject.fields:
             subject = text_line("Subject", self._subject.fill(values))
@@ -185,13 +188,17 @@ class _Part:
         return self.head + self.body.join([values[field].encode() for field in self.fields])
 
 
-def _lines(headers: Iterable[Header], taken: frozenset[str]) -> bytes:
+def _lines(headers: Sequence[Header], taken: frozenset[str]) -> bytes:
+    _check_names(tuple(name for name, _ in headers), taken)
+    return b"".join([field_line(name, value) for name, value in headers])
+
+
+@lru_cache(maxsize=64)
+def _check_names(names: tuple[str, ...], taken: frozenset[str]) -> None:
+    # Kept, because all readers of an edition have the same ones.
     seen = set(taken)
-    lines = []
-    for name, value in headers:
+    for name in names:
         key = name.lower()
         if key in _OWN or key in seen:
             raise BadMessage(f"a mail has the header {name} once, and it has it already; drop one")
         seen.add(key)
-        lines.append(field_line(name, value))
-    return b"".join(lines)

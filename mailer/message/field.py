@@ -27,6 +27,8 @@ _WORD_ROOM = _WORD - len("=?utf-8?q??=")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"[!-9;-~]+")
+_PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
+"""One line of printable ASCII, as almost all readers' values are."""
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PHRASE = re.compile(rf"{ATOM}(?: {ATOM})*")
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -50,6 +52,8 @@ def printable(text: str) -> str:
 
     A reader's value is mended and not refused: nobody should miss a mail for the name they typed.
     """
+    if _PLAIN.fullmatch(text):
+        return text
     return one_line(_CONTROL.sub(" ", text))
 
 
@@ -60,11 +64,16 @@ def field_line(name: str, value: str) -> bytes:
         BadMessage: it has a character that may not stand there, or a word too long for a line
             (RFC 5322 section 2.1.1).
     """
-    if not _NAME.fullmatch(name):
-        raise BadMessage(f"{name!r} is no name of a header; use letters, digits and hyphens")
+    _check_name(name)
     if not value or not value.isascii() or not value.isprintable():
         raise BadMessage(f"the header {name} cannot hold {value!r}; use one line of plain ASCII")
     return fold(f"{name}: {value}")
+
+
+@lru_cache(maxsize=64)
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise BadMessage(f"{name!r} is no name of a header; use letters, digits and hyphens")
 
 
 def text_line(name: str, text: str) -> bytes:

@@ -37,13 +37,13 @@ HAD: Final = PENDING | {_S.SENT, _S.UNKNOWN}
 """A delivery in one of these counts as had: its articles are due to the reader no more."""
 
 ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
-    _S.QUEUED: frozenset({_S.CLAIMED, _S.SKIPPED, _S.CANCELLED, _S.FAILED}),
+    _S.QUEUED: frozenset({_S.CLAIMED, _S.SKIPPED, _S.CANCELLED, _S.FAILED, _S.SENT}),
     _S.CLAIMED: frozenset(
-        {_S.QUEUED, _S.SENDING, _S.DEFERRED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}
+        {_S.QUEUED, _S.SENDING, _S.DEFERRED, _S.FAILED, _S.SKIPPED, _S.CANCELLED, _S.SENT}
     ),
     _S.SENDING: frozenset({_S.SENT, _S.DEFERRED, _S.FAILED, _S.UNKNOWN}),
     _S.DEFERRED: frozenset({_S.CLAIMED, _S.FAILED, _S.SKIPPED, _S.CANCELLED}),
-    # A 250 that comes late turns its own unknown into sent; otherwise it is sent once more, or stays.
+    # A 250 that comes late turns it into sent, though it may wait already to be sent once more.
     _S.UNKNOWN: frozenset({_S.QUEUED, _S.SENT}),
     _S.SENT: frozenset(),
     _S.FAILED: frozenset(),

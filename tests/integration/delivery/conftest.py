@@ -11,7 +11,7 @@ from mailer.delivery.mail import Composer
 from mailer.delivery.send import Sender
 from mailer.templating import Templates
 from mailer.tokens import Keys
-from tests.sending import BASE_URL, config
+from tests.sending import BASE_URL, alerts, config
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +27,12 @@ def composer(keys: Keys) -> Composer:
 
 
 @pytest.fixture
-def make_sender(database: Database, composer: Composer) -> Callable[..., Sender]:
+def make_sender(database: Database, composer: Composer, keys: Keys) -> Callable[..., Sender]:
     """Makes a sender; it is given the relay's port, and changes of its configuration."""
 
     def make(port: int, **changes: object) -> Sender:
-        return Sender(database, config(port, **changes), composer, times=Times())
+        return Sender(
+            database, config(port, **changes), composer, times=Times(), alerts=alerts(keys)
+        )
 
     return make

@@ -28,6 +28,7 @@ from mailer.models import (
     Worker,
     WorkerRole,
 )
+from mailer.prepared import _Compiled
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
@@ -77,7 +78,15 @@ class House:
         defaults: dict[str, Any] = {"step": "dot", "code": 250, "reply": "ok"}
         ledger.record(
             self.session,
-            [Outcome(row_of(row), values.pop("worker", self.worker), status, **defaults | values)],
+            [
+                Outcome(
+                    row_of(row),
+                    values.pop("worker", self.worker),
+                    values.pop("attempt", 1),
+                    status,
+                    **defaults | values,
+                )
+            ],
             NOW,
         )
 
@@ -329,7 +338,7 @@ def test_a_refusal_before_the_dot_was_an_attempt_too(house: House) -> None:
 
 def test_recording_twice_changes_nothing(house: House) -> None:
     row = house.started()
-    outcome = Outcome(row_of(row), house.worker, S.UNKNOWN, "dot", None, "lost", LATER)
+    outcome = Outcome(row_of(row), house.worker, 1, S.UNKNOWN, "dot", None, "lost", LATER)
     for _ in range(2):
         ledger.record(house.session, [outcome], NOW)
     row = house.now(row)
@@ -344,9 +353,9 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
     ledger.record(
         house.session,
         [
-            Outcome(row_of(row), house.worker, kind, "dot", None, str(row.id), LATER)
+            Outcome(row_of(row), house.worker, 1, kind, "dot", None, str(row.id), LATER)
             if kind is S.DEFERRED
-            else Outcome(row_of(row), house.worker, kind, "dot", None, str(row.id))
+            else Outcome(row_of(row), house.worker, 1, kind, "dot", None, str(row.id))
             for row, kind in zip(rows, kinds, strict=True)
         ],
         NOW,
@@ -369,11 +378,27 @@ def test_a_late_250_turns_its_own_doubt_into_sent(house: House) -> None:
     row = house.started()
     ledger.recover(house.session, [house.worker], resend=False, now=NOW)
     assert house.now(row).status is S.UNKNOWN
-    house.record(row, S.SENT, worker=house.other)
+    house.record(row, S.SENT, attempt=2)
     assert house.now(row).status is S.UNKNOWN
     house.record(row, S.SENT)
     row = house.now(row)
     assert (row.status, row.in_doubt) == (S.SENT, 1)
+
+
+@pytest.mark.parametrize("taken", ["queued", "claimed", "sending"])
+def test_a_late_250_holds_until_somebody_has_begun_another_attempt(
+    house: House, taken: str
+) -> None:
+    row = house.started()
+    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    if taken != "queued":
+        house.claim(worker=house.other)
+    if taken == "sending":
+        assert house.start(row, worker=house.other)
+    house.record(row, S.SENT)
+    expected = S.SENDING if taken == "sending" else S.SENT
+    assert house.now(row).status is expected
+    assert house.start(row, worker=house.other) == set()
 
 
 @pytest.mark.parametrize("status", [S.DEFERRED, S.FAILED, S.UNKNOWN])
@@ -531,13 +556,21 @@ def test_a_digest_without_deliveries_counts_nothing(house: House) -> None:
 
 
 def test_every_statement_that_changes_a_status_names_those_it_may_change(
-    database: Database, keys: Keys
+    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
 
     def note(_c: Any, _u: Any, statement: str, *_: Any) -> None:
         if statement.startswith("UPDATE") and "SET status=" in statement:
             seen.append(statement)
+
+    whole = _Compiled.values
+
+    def values(self: _Compiled, given: Any) -> Any:
+        note(None, None, self.sql)
+        return whole(self, given)
+
+    monkeypatch.setattr(_Compiled, "values", values)
 
     with database.write() as session:
         house = House(session, keys)

@@ -675,20 +675,20 @@ def test_while_nothing_can_be_recorded_nothing_starts(
 ) -> None:
     digest_id = build(database, keys, 30)
     broken = threading.Event()
-    whole = ledger.record
+    whole = ledger.turn
     refused: list[int] = []
 
-    def record(*arguments: Any) -> None:
-        if broken.is_set() and arguments[1]:
-            refused.append(len(arguments[1]))
+    def turn(session: Any, worker_id: int, starts: Any, outcomes: Any, now: Any) -> Any:
+        if broken.is_set() and outcomes:
+            refused.append(len(outcomes))
             raise OperationalError("UPDATE delivery", None, Exception("disk full"))
-        whole(*arguments)
+        return whole(session, worker_id, starts, outcomes, now)
 
     def accept(mail: object) -> None:
         if len(relay.mails) == 9:
             broken.set()
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(ledger, "turn", turn)
     with receiver(accept=accept) as relay, sending(make_sender(relay.port)):
         wait_until(lambda: len(refused) >= 3)
         while_broken = len(relay.mails)
@@ -708,18 +708,18 @@ def test_a_commit_whose_answer_is_lost_sends_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     digest_id = build(database, keys, 10)
-    whole = ledger.start
+    whole = ledger.turn
     lost: list[int] = []
 
-    def start(session: Any, worker_id: int, rows: Any, now: Any) -> Any:
-        granted = whole(session, worker_id, rows, now)
+    def turn(session: Any, worker_id: int, starts: Any, outcomes: Any, now: Any) -> Any:
+        granted = whole(session, worker_id, starts, outcomes, now)
         if granted and not lost:
             lost.append(len(granted))
             session.commit()
             raise OperationalError("COMMIT", None, Exception("the answer was lost"))
         return granted
 
-    monkeypatch.setattr(ledger, "start", start)
+    monkeypatch.setattr(ledger, "turn", turn)
     with receiver() as relay, sending(make_sender(relay.port, connections=2)):
         wait_until(lambda: is_sent(database, digest_id))
     assert lost
@@ -737,8 +737,8 @@ def test_claims_whose_answer_is_lost_are_sent_all_the_same(
     whole = ledger.claim
     lost: list[int] = []
 
-    def claim(session: Any, worker_id: int, limit: int, now: Any) -> Any:
-        claims, skipped = whole(session, worker_id, limit, now)
+    def claim(session: Any, worker_id: int, limit: int, now: Any, *, turn: int) -> Any:
+        claims, skipped = whole(session, worker_id, limit, now, turn=turn)
         # Not the first time, so that mails are under way which are ours still.
         if len(relay.mails) >= 3 and claims and not lost:
             lost.append(len(claims))
@@ -761,16 +761,16 @@ def test_a_fault_in_the_loop_loses_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     digest_id = build(database, keys, 10)
-    whole = Sender._take
+    whole = Sender._take_in
     failed: list[int] = []
 
-    def take(self: Sender, lane: Any, event: Any) -> None:
-        whole(self, lane, event)
+    def take_in(self: Sender, happened: Any) -> None:
+        whole(self, happened)
         if len(relay.mails) >= 3 and not failed:
             failed.append(1)
             raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(Sender, "_take", take)
+    monkeypatch.setattr(Sender, "_take_in", take_in)
     with (
         receiver() as relay,
         sending(make_sender(relay.port, connections=2, retry=AT_ONCE)),

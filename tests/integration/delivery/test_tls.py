@@ -28,7 +28,7 @@ from mailer.delivery.outcome import Lost
 from mailer.delivery.relay import Connection, RelayConfig, Tls, Unopened, connect
 from mailer.delivery.send import Sender
 from mailer.tokens import Keys
-from tests.sending import build, config, is_sent, sending
+from tests.sending import alerts, build, config, is_sent, sending
 from tests.waiting import wait_until
 
 USER, PASSWORD = "news", "s3cret-пароль"
@@ -177,7 +177,14 @@ def test_starttls_and_auth_send_a_digest(
     plan = config(
         free_port, relay=relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, PASSWORD))
     )
-    sender = Sender(database, plan, composer, times=Times(), tls_context=certificates.authority)
+    sender = Sender(
+        database,
+        plan,
+        composer,
+        times=Times(),
+        alerts=alerts(keys),
+        tls_context=certificates.authority,
+    )
     with (
         aiosmtpd_relay(
             free_port,
@@ -295,7 +302,14 @@ def test_a_sender_waits_rather_than_send_without_tls(
 ) -> None:
     digest_id = build(database, keys, 3)
     plan = config(free_port, relay=relay(free_port, Tls.STARTTLS))
-    sender = Sender(database, plan, composer, times=Times(), tls_context=certificates.authority)
+    sender = Sender(
+        database,
+        plan,
+        composer,
+        times=Times(),
+        alerts=alerts(keys),
+        tls_context=certificates.authority,
+    )
     options = {"tls_context": certificates.server(bad)} if bad else {}
     with aiosmtpd_relay(free_port, **options) as seen, sending(sender):
         wait_until(lambda: caplog.text.count("the relay failed") >= 2)
@@ -316,7 +330,14 @@ def test_a_wrong_password_stops_the_run_and_is_in_no_log(
     plan = config(
         free_port, relay=relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, wrong))
     )
-    sender = Sender(database, plan, composer, times=Times(), tls_context=certificates.authority)
+    sender = Sender(
+        database,
+        plan,
+        composer,
+        times=Times(),
+        alerts=alerts(keys),
+        tls_context=certificates.authority,
+    )
     caplog.set_level("DEBUG", "mailer")
     with (
         aiosmtpd_relay(free_port, tls_context=certificates.server("good")) as seen,

@@ -39,7 +39,7 @@ def test_an_attempt_comes_to(
     found = concluded(
         CLAIM, Verdict(delivery), "dot", 250, "ok", now=NOW, later=later, resend=resend
     )
-    assert found == (CLAIM.row, 7, status, "dot", 250, "ok", again)
+    assert found == (CLAIM.row, 7, CLAIM.attempts + 1, status, "dot", 250, "ok", again)
     assert found.status in OUTCOMES
 
 

@@ -1,0 +1,121 @@
+"""What holds a sender back: the rest of a relay that failed, the throttle, and the breaker.
+
+The loop asks here before it begins a mail or opens a connection, and tells how every attempt ended.
+Keeps count and logs, one line for each turn of events; it never pauses anything itself.
+"""
+
+import logging
+from typing import NamedTuple
+
+from mailer.delivery.outcome import OnDelivery, OnRun, Verdict, kept
+from mailer.delivery.pace import Breaker, Throttle, why_pause_all
+from mailer.delivery.retry import Random, Rest
+
+log = logging.getLogger(__name__)
+
+
+class Pause(NamedTuple):
+    """What must not go on by itself, and why: one digest, or with None all sending."""
+
+    digest_id: int | None
+    reason: str
+
+
+class Restraint:
+    """Holds one sender back. All times are seconds of one monotonic clock.
+
+    Args:
+        connections: to the relay, at most.
+        random: spreads waits.
+
+    Attributes:
+        pauses: what is to be paused; whoever has done so takes it away.
+    """
+
+    def __init__(self, connections: int, random: Random) -> None:
+        self._rest = Rest(random)
+        self._throttle = Throttle(connections, random)
+        self._breaker = Breaker(connections)
+        self._why = ""
+        self._resting_until = 0.0
+        self.pauses: list[Pause] = []
+
+    @property
+    def allowed(self) -> int:
+        """How many connections may be used now; after a failure one finds out if all is well again."""
+        return 1 if self._rest.failures else self._throttle.allowed
+
+    def may_begin(self, now: float) -> bool:
+        """Whether a mail may begin on a connection that is open."""
+        return self._rest.may_begin(now) and self._throttle.may_begin(now)
+
+    def may_open(self, now: float) -> bool:
+        """Whether a connection may be opened."""
+        return self._rest.may_open(now) and self._throttle.may_begin(now)
+
+    def heed(self, found: Verdict, digest_id: int | None, answer: str, now: float) -> None:
+        """An attempt has ended.
+
+        Args:
+            digest_id: of the mail; None for a notice.
+            answer: what the relay said, or how it was lost.
+        """
+        if found.run in (OnRun.BACK_OFF, OnRun.STOP):
+            self.fails(answer, now, stop=found.run is OnRun.STOP)
+        elif found.run is OnRun.SLOW_DOWN:
+            self._slow_down(answer, now)
+        elif found.delivery is not OnDelivery.DOUBT:
+            self._is_well(found.delivery is OnDelivery.SENT)
+        if digest_id is not None:
+            reason = self._breaker.note(digest_id, found, answer)
+            if reason is not None:
+                self.pauses.append(Pause(digest_id, reason))
+
+    def fails(
+        self, reason: str, now: float, *, stop: bool = False, only_opening: bool = False
+    ) -> None:
+        """The relay failed; what fails while it rests is the same failure.
+
+        Args:
+            stop: it refuses us.
+            only_opening: other connections work, only no further one can be opened.
+        """
+        seconds = self._rest.begin(now, stop=stop, only_opening=only_opening)
+        if seconds is None:
+            return
+        self._rests(f"the relay {'refuses us' if stop else 'failed'}: {kept(reason)}", seconds, now)
+        if stop and (why := why_pause_all(self._rest.refusals, reason)) is not None:
+            self.pauses.append(Pause(None, why))
+
+    def why(self, now: float) -> str | None:
+        """Why nothing is sent now, or less than could be, for people to read."""
+        if not (self.may_begin(now) and self.may_open(now)):
+            return f"{self._why}; next try in {max(0.0, self._resting_until - now):.0f} s"
+        if self._throttle.is_slowed:
+            return f"the relay has too much to do: {self.allowed} connections are used"
+        return None
+
+    def _slow_down(self, answer: str, now: float) -> None:
+        before = self._throttle.allowed
+        seconds = self._throttle.slow_down(now)
+        if seconds:
+            self._rests(f"the relay has too much to do: {kept(answer)}", seconds, now)
+        elif self._throttle.allowed < before:
+            log.warning(
+                "the relay has too much to do: %s; %d connections are used from now on",
+                kept(answer),
+                self._throttle.allowed,
+            )
+
+    def _rests(self, why: str, seconds: float, now: float) -> None:
+        self._why, self._resting_until = why, now + seconds
+        log.warning("%s; next try in %.0f s", why, seconds)
+
+    def _is_well(self, accepted: bool) -> None:
+        if self._rest.failures:
+            log.info("the relay takes mail again")
+            self._rest.end()
+        if accepted and self._throttle.is_slowed:
+            self._throttle.went_well()
+            if not self._throttle.is_slowed:
+                log.info("the relay keeps up: all %d connections are used again", self.allowed)
