@@ -67,7 +67,7 @@ class Restraint:
         elif found.delivery is not OnDelivery.DOUBT:
             self._is_well(found.delivery is OnDelivery.SENT)
         if digest_id is not None:
-            reason = self._breaker.note(digest_id, found, answer)
+            reason = self._breaker.note(digest_id, found, answer, now)
             if reason is not None:
                 self.pauses.append(Pause(digest_id, reason))
 

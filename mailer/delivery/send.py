@@ -152,7 +152,7 @@ class Sender:
             # A fault of ours must not end the sending of everything else, nor lose an outcome.
             log.exception("the send loop failed; its connections are closed and it goes on")
             for lane in self._lanes:
-                self._lose(lane, Closed(lane.step, None, "the send loop failed"))
+                self._end(lane, "the send loop failed")
             return False
         return True
 
@@ -224,6 +224,13 @@ class Sender:
         self._conclude(lane, step, verdict(step, answer), answer, event.reason)
         self._restraint.fails(event.reason, self._monotonic())
 
+    def _end(self, lane: Lane, reason: str) -> None:
+        """Close a lane for a reason of ours, for which the relay is not to blame."""
+        self._drop(lane)
+        self._put_back_what_is_behind(lane)
+        step = Step.DOT if lane.started else lane.step or Step.MAIL
+        self._enter(lane, step, verdict(step, Lost.DROP), Lost.DROP, reason)
+
     def _drop(self, lane: Lane) -> None:
         self._lanes.drop(lane)
         self._written.pop(lane, None)
@@ -237,17 +244,29 @@ class Sender:
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
     ) -> None:
+        letter = self._enter(lane, step, found, answer, reason)
+        if letter is None:
+            return
+        said = str(answer) if isinstance(answer, Reply) else reason or answer
+        self._restraint.heed(found, letter.claim.digest_id, said, self._monotonic())
+        if self._restraint.pauses:
+            # What is claimed may be of what is to be paused, and the next claim knows.
+            self._stock.give_back()
+
+    def _enter(
+        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str
+    ) -> Letter | None:
+        """Take the mail in hand off this lane, with what the ledger is to say of it."""
         letter, started = lane.letter, lane.started
         lane.letter, lane.behind, lane.started = lane.behind, None, False
         lane.served += 1
         if letter is None:
-            return
+            return None
         if found.delivery is OnDelivery.RELEASE and not started:
             self._stock.put_back(letter)
         else:
             self._stock.conclude(self._outcome(letter, step, found, answer, reason))
-        said = str(answer) if isinstance(answer, Reply) else reason or answer
-        self._restraint.heed(found, letter.claim.digest_id, said, self._monotonic())
+        return letter
 
     def _outcome(
         self, letter: Letter, step: str, found: Verdict, answer: Reply | Lost | str, reason: str
@@ -396,9 +415,7 @@ class Sender:
         for lane in self._lanes.busy:
             if lane.started and lane.letter:
                 log.warning("no answer before the end, in doubt: %s", lane.letter.claim.row)
-            self._lose(
-                lane, Closed(lane.step, None, "the worker stopped before the relay answered")
-            )
+            self._end(lane, "the worker stopped before the relay answered")
         for lane in self._lanes.free:
             self._lanes.leave(lane)
         self._stock.give_back()
