@@ -52,6 +52,12 @@ _TRACKING: Final = frozenset(
 )
 
 _HOST = re.compile(r"[a-z0-9._-]*[a-z0-9-]|\[[0-9a-f:.]+\]")
+# An address that comes out as it went in, as most do; a test holds that.
+_PLAIN = re.compile(
+    r"https?://(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
+    r"(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*)?"
+    r"(?:\?(?:[A-Za-z0-9._~!$&'()*+,=:@/?-]|%[0-9A-Fa-f]{2})+)?"
+)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What browsers take out of an address before they read it.
@@ -67,6 +73,8 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
         link: as it stands in a feed, perhaps relative, perhaps with letters outside ASCII.
         base: what a relative link is resolved against; without it only absolute ones are used.
     """
+    if len(link) <= MAX_URL_LENGTH and _PLAIN.fullmatch(link):
+        return link
     bare = _INVISIBLE.sub("", link).strip()
     if not bare:
         return None

@@ -81,8 +81,9 @@ _IMAGE = re.compile(rf"<img({_ATTRIBUTES})\s*/?>")
 _ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"]*)"')
 _EMPTY = re.compile(r"<(p|li|em|strong|a|ul|ol|blockquote)(?: [^<>]*)?>(?:\s|&nbsp;|<br>)*</\1>")
 _LOOSE_BREAKS = re.compile(r"(?:\s*<br>)+\s*(?=</(?:p|li|blockquote)>|$)|(?<=<p>)(?:\s*<br>)+")
-_SPACES = re.compile(r"(?:\s|&nbsp;)+")
-_LOOSE_SPACE = re.compile(r"\s+(?=</?(?:p|ul|ol|li|blockquote)>|<br>)|(?<=<p>)\s+|(?<=<br>)\s+")
+# What is one plain space already is passed over: that is nearly all there is.
+_SPACES = re.compile(r"(?:[^\S ]| (?=\s|&nbsp;)|&nbsp;)(?:\s|&nbsp;)*")
+_LOOSE_SPACE = re.compile(r"(<(?:p|br)>)\s+|\s+(?=<(?:/?(?:p|ul|ol|li|blockquote)|br)>)")
 _PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -141,9 +142,9 @@ def title_text(title: str, *, decode: bool = True) -> str:
         decode: False where the format says that what looks like an entity is meant literally.
     """
     text = clean_text(title)[:_TITLE_LENGTH]
-    if _CLEARLY_TAG.search(text):
+    if "<" in text and _CLEARLY_TAG.search(text):
         return without_markup(text)
-    return one_line(_ENTITY.sub(_letter, text) if decode else text)
+    return one_line(_ENTITY.sub(_letter, text) if decode and "&" in text else text)
 
 
 def _letter(entity: re.Match[str]) -> str:
@@ -153,6 +154,9 @@ def _letter(entity: re.Match[str]) -> str:
 
 def one_line(text: str) -> str:
     """`text` with each run of white space as one space."""
+    # Nearly all texts are so already, and this is asked of each part of each entry.
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return " ".join(clean_text(text).split())
 
 
@@ -205,8 +209,13 @@ def _kept(markup: str) -> str:
         link_rel=None,
     )
     for _ in range(_EMPTY_LEVELS):
-        kept = _LOOSE_BREAKS.sub("", _EMPTY.sub("", _SPACES.sub(" ", kept))).strip()
-    return _LOOSE_SPACE.sub("", kept)
+        before = kept
+        kept = _SPACES.sub(" ", _EMPTY.sub("", kept))
+        if "<br>" in kept:
+            kept = _LOOSE_BREAKS.sub("", kept)
+        if kept == before:
+            break
+    return _LOOSE_SPACE.sub(lambda loose: loose[1] or "", kept.strip())
 
 
 def _shortened(markup: str) -> tuple[str, bool]:

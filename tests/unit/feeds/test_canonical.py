@@ -112,3 +112,17 @@ def test_any_path_and_query_is_made_canonical_once(rest: str) -> None:
     url = absolute_url("https://news.example/" + rest)
     if url is not None:
         assert canonical_url(canonical_url(url)) == canonical_url(url)
+
+
+@given(
+    st.from_regex(
+        r"https?://[a-z0-9-]{1,5}(\.[a-z0-9-]{1,5}){0,2}(:80)?(/[a-zA-Z0-9;.%~!$&'()*+,=:@/?#-]{0,20})?",
+        fullmatch=True,
+    )
+)
+def test_a_plain_address_is_what_the_long_way_makes_of_it(link: str) -> None:
+    # An invisible letter in it leads the long way.
+    assert absolute_url(link) == absolute_url(link + "\x01")
+    assert absolute_url(link, "https://news.example/a") == absolute_url(
+        "\x01" + link, "https://news.example/a"
+    )

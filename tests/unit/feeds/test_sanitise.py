@@ -8,6 +8,7 @@ from mailer.feeds.sanitise import (
     SUMMARY_LENGTH,
     as_html,
     clean_text,
+    one_line,
     summarise,
     title_text,
     without_markup,
@@ -143,6 +144,11 @@ def test_a_literal_title_is_not_decoded() -> None:
 )
 def test_plain_text_as_html(text: str, expected: str) -> None:
     assert as_html(text) == expected
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from(" \t\n\xa0\x85ab")))
+def test_one_line_is_the_words_and_single_spaces(text: str) -> None:
+    assert one_line(text) == " ".join(clean_text(text).split())
 
 
 @given(st.text())

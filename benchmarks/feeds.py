@@ -1,0 +1,177 @@
+"""What reading a feed costs against feedparser alone, and how long a thousand unchanged feeds take.
+
+Each document is read in turn by both in one process, feedparser with its defaults: that cleans markup and
+resolves links, as we do. The thousand feeds answer 304 on loopback, and are refreshed as by the scheduler.
+"""
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import feedparser
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from mailer.clock import utc_now
+from mailer.db import Database
+from mailer.feeds import attach, ingest
+from mailer.feeds.parse import parse
+from mailer.operations import schema
+from tests import factories
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+RATIO_LIMIT = 1.2
+ROUNDS = 9
+FEEDS = 1000
+SECONDS_LIMIT = 30.0
+
+WORDS = "The council met on Monday and went through the budget line by line until late at night. "
+BODY = "".join(
+    f'<p>{WORDS * 3}<a href="/p/{n}" class="x">more</a> <b>bold</b><img src="/i/{n}.jpg" alt="A"></p>'
+    for n in range(8)
+)
+RSS = (
+    '<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"'
+    ' xmlns:content="http://purl.org/rss/1.0/modules/content/"'
+    ' xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>News</title>'
+    "<link>https://news.example/</link>{}</channel></rss>"
+)
+ATOM = '<feed xmlns="http://www.w3.org/2005/Atom"><title>News</title><id>urn:x</id>{}</feed>'
+
+
+def rss_item(number: int, text: str) -> str:
+    """An item as WordPress writes it."""
+    return (
+        f"<item><title>Piece {number} &#8211; the council&#8217;s budget</title>"
+        f"<link>https://news.example/2026/11/{number}/</link><dc:creator>Ada</dc:creator>"
+        f"<pubDate>Mon, 23 Nov 2026 07:{number % 60:02}:00 +0000</pubDate><category>Town</category>"
+        f'<guid isPermaLink="false">https://news.example/?p={number}</guid>{text}</item>'
+    )
+
+
+def atom_entry(number: int) -> str:
+    """An entry with all its text."""
+    text = BODY.replace("&", "&amp;").replace("<", "&lt;")
+    return (
+        f"<entry><title>Piece {number}</title><id>urn:{number}</id><link href='/a/{number}'/>"
+        f"<updated>2026-11-23T07:{number % 60:02}:00Z</updated><author><name>Ada</name></author>"
+        f'<content type="html">{text}</content></entry>'
+    )
+
+
+def documents() -> dict[str, bytes]:
+    """Feeds of a hundred pieces each: whole texts, excerpts, and headlines alone."""
+    excerpt = f"<description><![CDATA[<p>{WORDS} [&#8230;]</p>]]></description>"
+    whole = f"{excerpt}<content:encoded><![CDATA[{BODY}]]></content:encoded>"
+    return {
+        "RSS with whole texts": RSS.format(
+            "".join(rss_item(n, whole) for n in range(100))
+        ).encode(),
+        "RSS with excerpts": RSS.format("".join(rss_item(n, excerpt) for n in range(100))).encode(),
+        "RSS with headlines": RSS.format("".join(rss_item(n, "") for n in range(100))).encode(),
+        "Atom with whole texts": ATOM.format("".join(atom_entry(n) for n in range(100))).encode(),
+    }
+
+
+def cpu_seconds(act: Callable[[], object]) -> float:
+    """What one call costs."""
+    begin = time.process_time()
+    act()
+    return time.process_time() - begin
+
+
+def measure_reading() -> bool:
+    """Print what reading costs; False where it is above the limit."""
+    print("document                   KB   feedparser   ours      ratio")
+    worst = 0.0
+    for name, body in documents().items():
+        pairs = [
+            (
+                cpu_seconds(lambda body=body: feedparser.parse(BytesIO(body))),  # type: ignore[misc]
+                cpu_seconds(
+                    lambda body=body: parse(body, base_url="https://news.example/feed", now=NOW)  # type: ignore[misc]
+                ),
+            )
+            for _ in range(ROUNDS)
+        ]
+        theirs, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = ours / theirs
+        worst = max(worst, ratio)
+        print(
+            f"{name:24} {len(body) // 1000:4}   {theirs * 1000:7.1f} ms {ours * 1000:7.1f} ms"
+            f"   {ratio:4.2f}, at most {RATIO_LIMIT:g}"
+        )
+    return worst <= RATIO_LIMIT
+
+
+class Unchanged(BaseHTTPRequestHandler):
+    """A server of feeds in which nothing changes."""
+
+    def do_GET(self) -> None:
+        if self.headers.get("If-None-Match"):
+            self.send_response(304)
+            self.end_headers()
+            return
+        body = RSS.format(rss_item(1, "")).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Benchmarks need no access log."""
+
+
+class Server(ThreadingHTTPServer):
+    """Takes more connections at once than the standard library's five."""
+
+    request_queue_size = 128
+
+
+def measure_refreshing() -> bool:
+    """Print how long a thousand feeds take that answer 304; False where it is above the limit."""
+    server = Server(("127.0.0.1", 0), Unchanged)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    site = f"http://127.0.0.1:{server.server_address[1]}"
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'feeds.db'}")
+        schema.create(database, "fingerprint", utc_now())
+        with database.write() as session:
+            newsletter = factories.newsletter(session)
+            for number in range(FEEDS):
+                url = f"{site}/{number}"
+                factories.feed(
+                    session, newsletter, url=url, allow_private=True, etag='"1"', validators_url=url
+                )
+        with database.read() as session:
+            ids = attach.due_feeds(session, utc_now())
+        begin = time.perf_counter()
+        done = ingest.refresh(
+            database, ids, unconditional=False, clock=utc_now, interval=timedelta(minutes=15)
+        )
+        took = time.perf_counter() - begin
+        database.dispose()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert sum(one.not_modified for one in done) == FEEDS
+    print(f"{FEEDS:,} feeds that answer 304: {took:.1f} s, at most {SECONDS_LIMIT:g}")
+    return took <= SECONDS_LIMIT
+
+
+def main() -> int:
+    """Measure both; the exit code is 1 where one is above its limit."""
+    results = [measure_reading(), measure_refreshing()]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
