@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,18 @@ def accepted(path: Path) -> list[dict[str, Any]]:
 def has_more(path: Path, than: int) -> bool:
     """Whether the receiver with this file has accepted more mails than so many."""
     return len(accepted(path)) > than
+
+
+def is_up(port: int) -> bool:
+    """Whether a web role answers on this port of loopback."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def environment(

@@ -17,7 +17,7 @@ from tests.faults.disk import Disk, small_disk
 from tests.faults.judge import judge
 from tests.faults.outages import Outage, starts_nothing_more
 from tests.faults.relays import relay, size
-from tests.processes import killed_in_the_end, start_mailer
+from tests.processes import is_up, killed_in_the_end, start_mailer
 from tests.sending import is_sent
 from tests.waiting import wait_until
 from tests.website import rows_of
@@ -46,17 +46,6 @@ def sign_up(port: int, address: str) -> tuple[int, str | None]:
         connection.close()
 
 
-def is_up(port: int) -> bool:
-    try:
-        connection = HTTPConnection("127.0.0.1", port, timeout=20)
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
 @pytest.mark.timeout(size(120, 300))
 def test_a_full_disk_stops_everything_and_breaks_nothing(
     sqlite_database: Database, keys: Keys, fast_folder: Path, free_port: int, note: Note
@@ -76,7 +65,7 @@ def test_a_full_disk_stops_everything_and_breaks_nothing(
             )
             with killed_in_the_end(process):
                 starts_nothing_more(there, log, outage, CONNECTIONS, 2)
-                assert is_up(free_port)
+                wait_until(lambda: is_up(free_port))
                 before = rows_of(database)
                 status, retry_after = sign_up(free_port, "newcomer@example.com")
                 assert (status, int(retry_after or 0) > 0) == (503, True)
