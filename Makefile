@@ -1,6 +1,6 @@
 # Every task of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutants faults docs packages
+.PHONY: help setup demo test check bench mutants faults docs looks packages node
 
 PYTHON := .venv/bin/python
 PYTEST ?= -n auto --dist worksteal
@@ -18,7 +18,7 @@ $(ENVIRONMENT): pyproject.toml constraints.txt .ci/venv
 demo: setup ## Start the sample newsroom; DEMO=--once runs through it and stops
 	@.venv/bin/mailer demo $(DEMO)
 
-test: packages setup check ## Run all checks and all tests; as root on Debian installs what they need
+test: packages setup node check ## Run all checks and all tests; as root on Debian installs what they need
 	$(PYTHON) -m pytest $(PYTEST)
 
 check: setup ## Run ruff, mypy and import-linter
@@ -39,5 +39,11 @@ faults: packages setup ## Break everything at full size, and print the table of 
 docs: setup ## Check that no setting, command or field is missing from the documentation
 	$(PYTHON) -m pytest -q tests/unit/test_docs.py
 
+looks: packages setup node ## Judge mails with SpamAssassin and the W3C's checker too; on Debian as root
+	@.ci/looks
+
 packages:
 	@.ci/packages
+
+node: setup
+	@.ci/node

@@ -1,8 +1,6 @@
 """Pages, mails and the recorded sentence speak the newsletter's language, and not a word of English."""
 
 import re
-from collections.abc import Iterator
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -12,114 +10,20 @@ from sqlalchemy import select
 
 from mailer.db import Database
 from mailer.message.lint.page import visible_text
-from mailer.models import Newsletter, Notice, Schedule, Signup, Subscriber, Wording
+from mailer.models import Notice, Wording
 from mailer.subscriptions.offer import consent_sentence
 from mailer.templating import Templates
-from mailer.tokens import Keys, Purpose
-from tests import factories
-from tests.factories import NOW
+from mailer.tokens import Keys
 from tests.looks import look
 from tests.make_catalogue import texts
-from tests.website import Answer, Website, serving
+from tests.pages import all_pages, newspaper, pages_of_none
+from tests.website import Answer, serving
 
 LANGUAGES = ("ar", "fr", "hy", "ru")
 PAGES = {path.stem for path in Path("templates/web").glob("*.html")}
 PARTS = {"base", "when", "form_for_other_sites"}
 """Templates that are no page; the last is printed by a command."""
 FAULTS = (404, 405, 410, 413, 418, 429, 500, 503)
-LATER = timedelta(hours=1)
-
-
-def newspaper(database: Database, language: str) -> None:
-    """A newsletter without a word of its own, with a schedule of every kind."""
-    with database.write() as session:
-        daily = factories.newsletter(session, title="1111", language=language)
-        factories.schedule(session, daily, "22")
-        factories.schedule(session, daily, "33", days="mon,tue,wed,thu,fri,sat,sun")
-        factories.schedule(session, daily, "44", kind="monthday", monthday=1)
-
-
-def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
-    """Every page that a newsletter has, in every state, by a name for it."""
-    database = website.app.database
-
-    def link(path: str, purpose: Purpose, public_id: int, lives: timedelta | None = LATER) -> str:
-        return f"/{path}/{keys.make(purpose, public_id, *([NOW + lives] if lives else []))}"
-
-    def sign_up(address: str) -> Signup:
-        website.post("/subscribe", {"email": address})
-        with database.read() as session:
-            return session.scalars(select(Signup).order_by(Signup.id.desc())).first()  # type: ignore[return-value]
-
-    yield "form", website.get("/subscribe/daily")
-    yield "home", website.get("/")
-    yield "embedded", website.get("/embed/daily")
-    yield "wrong address", website.post("/subscribe", {"email": "no address"})
-    yield "no address", website.post("/subscribe", {"email": ""})
-    yield (
-        "wrong newsletter",
-        website.post("/subscribe", {"email": "a@b.example", "newsletter": "x"}),
-    )
-    yield (
-        "wrong schedule",
-        website.post("/subscribe", {"email": "a@b.example", "schedule": "daily/x"}),
-    )
-    stamp = keys.form_stamp(NOW)
-    yield "quick", website.post("/subscribe", {"email": "a@b.example", "stamp": stamp})
-    stamp = keys.form_stamp(NOW - timedelta(days=2))
-    yield "slow", website.post("/subscribe", {"email": "a@b.example", "stamp": stamp})
-    yield "inbox", website.post("/subscribe", {"email": "anna@reader.example"})
-
-    one, two = sign_up("one@reader.example"), sign_up("two@reader.example")
-    confirm = link("confirm", Purpose.CONFIRM, one.public_id)
-    yield "confirm", website.get(confirm)
-    yield "confirmed", website.post(confirm)
-    not_me = link("not-me", Purpose.NOT_ME, two.public_id)
-    yield "not me", website.get(not_me)
-    yield "dropped", website.post(not_me)
-    yield "dropped before", website.get(link("confirm", Purpose.CONFIRM, two.public_id))
-
-    with database.write() as session:
-        schedule = session.scalars(select(Schedule).where(Schedule.is_default)).one()
-        reader = factories.reader(session, keys, schedule, "r@reader.example")
-        nothing = factories.subscriber(session, keys, "n@reader.example")
-        subscriber_id = session.get_one(Subscriber, reader.subscriber_id).public_id
-        nothing_id, reader_id = nothing.public_id, reader.public_id
-    yield "ask", website.get("/preferences")
-    yield "ask again", website.post("/preferences", {"email": "no address"})
-    yield "asked", website.post("/preferences", {"email": "r@reader.example"})
-    preferences = link("preferences", Purpose.PREFERENCES, subscriber_id)
-    yield "preferences", website.get(preferences)
-    yield "saved", website.post(preferences, {"daily": "33"})
-    yield "no newsletter", website.get(link("preferences", Purpose.PREFERENCES, nothing_id))
-    yield "too late", website.get(link("preferences", Purpose.PREFERENCES, subscriber_id, -LATER))
-    leave = link("unsubscribe", Purpose.UNSUBSCRIBE, reader_id, None)
-    yield "leave", website.get(leave)
-    yield "changed", website.post(leave, {"schedule": "daily/44"})
-    yield "left", website.post(leave, {"List-Unsubscribe": "One-Click"})
-    with database.write() as session:
-        session.scalars(select(Newsletter)).one().closed = True
-    yield "closed", website.get("/subscribe/daily")
-    yield (
-        "closed to all",
-        website.post("/subscribe", {"email": "a@b.example", "newsletter": "daily"}),
-    )
-
-
-def pages_of_none(website: Website, keys: Keys, language: str) -> Iterator[tuple[str, Answer]]:
-    """Every page that belongs to no newsletter, asked for in a language."""
-    late = keys.make(Purpose.CONFIRM, 1, NOW - LATER), keys.make(Purpose.NOT_ME, 1, NOW - LATER)
-    for name, method, path in (
-        ("nothing on offer", "GET", "/"),
-        ("confirm late", "GET", f"/confirm/{late[0]}"),
-        ("not me late", "POST", f"/not-me/{late[1]}"),
-        ("nowhere", "GET", "/nowhere"),
-        ("wrong method", "DELETE", "/"),
-    ):
-        yield (
-            name,
-            website.ask(method, path, headers={"Accept-Language": f"{language}-XX, en;q=0.5"}),
-        )
 
 
 @cache
