@@ -227,6 +227,12 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
         mine = make.feed(session, newsletter, next_fetch_at=later, last_fetched_at=NOW)
         other = make.feed(session, next_fetch_at=later, last_fetched_at=NOW)
         due = make.feed(session, next_fetch_at=NOW, last_fetched_at=NOW)
+        # One that is gone, and one whose server asks for peace: neither is asked, not for a slot either.
+        make.feed(session, newsletter, next_fetch_at=NOW, last_fetched_at=NOW, gone_at=NOW)
+        busy_until = NOW + timedelta(hours=2)
+        make.feed(
+            session, newsletter, next_fetch_at=busy_until, last_fetched_at=NOW, retry_at=busy_until
+        )
     wall = Wall(NOW + timedelta(minutes=50))
     scheduler = started(app_at(database, keys, wall))
 
