@@ -42,6 +42,7 @@ class Crowd:
     """Threads that do something again and again for some time, and what came of it."""
 
     def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._threads: list[threading.Thread] = []
         self.answers: dict[str, Counter[object]] = {}
@@ -68,7 +69,7 @@ class Crowd:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(60)
+            thread.join(self._seconds + 60)
             assert not thread.is_alive()
 
 
