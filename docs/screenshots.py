@@ -1,7 +1,8 @@
 """Draw the pictures of README and docs: `.venv/bin/python docs/screenshots.py`.
 
-Renders the sample newsroom's articles as a digest and the notice that asks for confirmation, and takes
-the form from a real server. Needs Debian's chromium; touches no network but loopback.
+Renders the sample newsroom's articles, and some in Armenian and Arabic, as digests, and the notice that
+asks for confirmation; takes the form from a real server. Needs Debian's chromium; touches no network but
+loopback.
 """
 
 import os
@@ -13,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,34 +47,83 @@ LOOK = Look(
     color="#14507a",
     publisher=PAPER,
 )
+PAPERS = {
+    "en": (PAPER, LOOK.postal_address),
+    "hy": ("Նավահանգստի լրատու", "Նավամատույցի փողոց 1, Երևան"),
+    "ar": ("جريدة الميناء", "شارع الرصيف 1"),
+}
+NEWS = {
+    "hy": (
+        (
+            "Հին փարոսը կրկին կվառվի 31 մութ ձմեռից հետո",
+            "Կամավորները ձեռքով վերակառուցել են լապտերի սենյակը։ Ուրբաթ օրը լույսը նորից կպտտվի։",
+            "Անի Հարությունյան",
+            "lighthouse",
+        ),
+        (
+            "Ավագանին այսօր քվեարկում է. լաստանավն անվճա՞ր կլինի աշակերտների համար",
+            "Ամեն առավոտ վաթսունչորս աշակերտ է անցնում նեղուցը։",
+            "Տիգրան Սարգսյան",
+            "ferry",
+        ),
+        (
+            "Հացթուխը, որ արթնանում է երեքին",
+            "Հիվանդանոցի գիշերային հերթափոխի կեսն այստեղից է հաց գնում։",
+            "Նարե Գրիգորյան",
+            "street",
+        ),
+    ),
+    "ar": (
+        (
+            "المنارة القديمة تُضاء من جديد بعد 31 شتاءً مظلمًا",
+            "أعاد متطوعون بناء غرفة المصباح بأيديهم، ويدور الضوء من جديد فوق رأس النورس مساء الجمعة.",
+            "إيناس كالواي",
+            "lighthouse",
+        ),
+        (
+            "المجلس يصوّت الليلة: هل تصبح العبّارة مجانية للتلاميذ؟",
+            "يعبر أربعة وستون تلميذًا المضيق كل صباح.",
+            "توماس رن",
+            "ferry",
+        ),
+        (
+            "المخبز الذي يستيقظ في الثالثة",
+            "نصف مناوبة المستشفى الليلية تشتري خبزها من هنا.",
+            "نور حداد",
+            "street",
+        ),
+    ),
+}
+GREETINGS = {"en": "Hello Anna,", "hy": "Բարև, Աննա,", "ar": "مرحبًا آنا،"}
 FIELDS = {
-    ReaderField.GREETING: "Hello Anna,",
     ReaderField.UNSUBSCRIBE: f"{BASE_URL}/unsubscribe/token",
     ReaderField.CONFIRM: f"{BASE_URL}/confirm/token",
     ReaderField.NOTME: f"{BASE_URL}/not-me/token",
     ReaderField.PREFERENCES: f"{BASE_URL}/preferences/token",
 }
 SATURDAYS = ("--at", "09:00", "--days", "sat")
-DESKTOP, PHONE = (720, 900), (320, 640)
+DESKTOP, PHONE = (680, 1120), (360, 1040)
+NOTICE = (680, 700)
 
 
-def digest() -> Content:
-    """A digest of the sample newsroom's first articles."""
+def digest(language: str = "en") -> Content:
+    """A digest of the sample newsroom's first articles, or of those in another language."""
     pieces = [
         Piece(
             article_id=number,
-            title=story.title,
-            url=f"{SITE}/news/{story.slug}",
-            summary_html=f"<p>{story.summary}</p>",
-            author=story.author,
-            image_url=f"{SITE}/{story.scene}.png" if story.scene else None,
+            title=title,
+            url=f"{SITE}/news/{number}",
+            summary_html=f"<p>{summary}</p>",
+            author=author,
+            image_url=f"{SITE}/{scene}.png" if scene else None,
             published_at=datetime(2026, 11, 24, 5, tzinfo=UTC),
         )
-        for number, story in enumerate(load_stories()[:5])
+        for number, (title, summary, author, scene) in enumerate(news(language))
     ]
+    name, place = PAPERS[language]
     return render_edition(
         Templates(),
-        look=LOOK,
+        look=replace(LOOK, language=language, title=name, publisher=name, postal_address=place),
         pieces=pieces,
         more_count=4,
         slot_date=date(2026, 11, 24),
@@ -80,6 +131,13 @@ def digest() -> Content:
         base_url=BASE_URL,
         random=secrets.token_bytes,
     )
+
+
+def news(language: str) -> list[tuple[str, str, str, str | None]]:
+    """Title, beginning, author and picture of articles."""
+    if language != "en":
+        return list(NEWS[language])
+    return [(one.title, one.summary, one.author, one.scene) for one in load_stories()[:5]]
 
 
 def confirmation() -> Content:
@@ -93,7 +151,8 @@ def confirmation() -> Content:
 def page_of(content: Content) -> str:
     """The HTML of a mail as its reader gets it."""
     html = content.html
-    for name, value in FIELDS.items():
+    fields = FIELDS | {ReaderField.GREETING: GREETINGS[content.language]}
+    for name, value in fields.items():
         html = html.replace(field_word(content.marker, name), value)
     return html
 
@@ -159,7 +218,8 @@ def shoot(browser: Browser, name: str, what: str, size: tuple[int, int], *, dark
     else:
         page.route(f"{SITE}/*.png", _picture)
         page.set_content(what, wait_until="networkidle")
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    # The beginning of a mail is enough, and keeps the files small.
+    page.screenshot(path=IMAGES / f"{name}.png")
     page.close()
 
 
@@ -171,7 +231,7 @@ def _picture(route: Route) -> None:
 def main() -> None:
     """Draw all pictures."""
     IMAGES.mkdir(exist_ok=True)
-    mail = page_of(digest())
+    mail, armenian, arabic = (page_of(digest(language)) for language in ("en", "hy", "ar"))
     with sync_playwright() as playwright, server() as url:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
@@ -179,8 +239,10 @@ def main() -> None:
         shoot(browser, "digest", mail, DESKTOP, dark=False)
         shoot(browser, "digest-dark", mail, DESKTOP, dark=True)
         shoot(browser, "digest-phone", mail, PHONE, dark=False)
-        shoot(browser, "confirmation", page_of(confirmation()), DESKTOP, dark=False)
-        shoot(browser, "form", f"{url}/subscribe/gazette", DESKTOP, dark=False)
+        shoot(browser, "digest-armenian", armenian, PHONE, dark=False)
+        shoot(browser, "digest-arabic", arabic, PHONE, dark=True)
+        shoot(browser, "confirmation", page_of(confirmation()), NOTICE, dark=False)
+        shoot(browser, "form", f"{url}/subscribe/gazette", NOTICE, dark=False)
         browser.close()
 
 
