@@ -57,7 +57,7 @@ class FeedUnreadable(FeedError):
 
 
 class FeedGone(FeedError):
-    """The feed is gone for good; `mailer feed remove` takes it out, `mailer feed refresh` tries again."""
+    """The server says that the feed is gone for good; look for its new address."""
 
 
 class FeedBusy(FeedError):

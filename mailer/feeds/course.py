@@ -51,10 +51,14 @@ def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) 
         asked = asked_pause(error.retry_after, now)
         feed.retry_at = now + asked
         pause = max(pause, asked)
+    feed.error = str(error)
     if isinstance(error, FeedGone):
         feed.gone_at = feed.gone_at or now
+        feed.error += (
+            ". It is not fetched by itself any more; `mailer feed refresh` tries again, "
+            "`mailer feed remove` takes it out"
+        )
     feed.failures += 1
-    feed.error = str(error)
     feed.failing_since = feed.failing_since or now
     feed.last_fetched_at = now
     feed.next_fetch_at = now + pause

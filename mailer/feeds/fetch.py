@@ -292,10 +292,7 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
     host, status = request.url.hostname, response.status
     asked = {"If-None-Match", "If-Modified-Since"} & request.headers.keys()
     if status == 410:
-        raise FeedGone(
-            f"{host} says that the feed is gone for good; it is not fetched by itself any more. "
-            "`mailer feed refresh` tries again, `mailer feed remove` takes it out"
-        )
+        raise FeedGone(f"{host} says that the feed is gone for good; look for its new address")
     retry_after = response.headers.get("Retry-After", "").strip()
     if status in {429, 503} and retry_after:
         raise FeedBusy(

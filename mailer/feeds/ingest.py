@@ -273,11 +273,12 @@ def _record_failure(
 ) -> Refreshed:
     with database.write() as session:
         feed = session.get(Feed, row.id, with_for_update=True)
-        if feed is not None:
-            course.failed(feed, error, now=now, interval=interval)
-            if alerts is not None:
-                course.tell(session, feed, alerts, was_held=True, now=now)
-    return Refreshed(row.id, row.url, error=str(error))
+        if feed is None:
+            return Refreshed(row.id, row.url, error="the feed was removed")
+        course.failed(feed, error, now=now, interval=interval)
+        if alerts is not None:
+            course.tell(session, feed, alerts, was_held=True, now=now)
+        return Refreshed(row.id, row.url, error=feed.error)
 
 
 def _record_success(

@@ -404,7 +404,7 @@ def test_validators_are_sent_to_the_address_that_gave_them_only() -> None:
 def test_gone_is_gone() -> None:
     with (
         serving(reply(b"", "410 Gone")) as port,
-        pytest.raises(FeedGone, match="mailer feed remove"),
+        pytest.raises(FeedGone, match="look for its new address"),
     ):
         fetch(local(port), limits=QUICK)
 
