@@ -65,9 +65,10 @@ def test_a_relay_that_takes_two_minutes_is_not_waited_for(
     readers = 20
     digest_id = queue_digest(sqlite_database, keys, readers)
     file, log = fast_folder / "received", fast_folder / "log"
+    settings = {"on_unknown": on_unknown, "smtp_retry": "1s"}
     with (
         receiving(file, delay=120) as port,
-        working(sqlite_database, keys, port, log, on_unknown=on_unknown) as worker,
+        working(sqlite_database, keys, port, log, **settings) as worker,
     ):
         wait_until(lambda: len(accepted(file)) == CONNECTIONS)
         begin = time.monotonic()
@@ -85,7 +86,7 @@ def test_a_relay_that_takes_two_minutes_is_not_waited_for(
     assert (found.unknown, found.in_doubt) == (CONNECTIONS if held else 0, CONNECTIONS)
     with (
         receiving(file) as port,
-        working(sqlite_database, keys, port, log, on_unknown=on_unknown),
+        working(sqlite_database, keys, port, log, **settings),
     ):
         wait_until(lambda: is_sent(sqlite_database, digest_id))
     end = judge(sqlite_database, digest_id, file)
