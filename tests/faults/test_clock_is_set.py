@@ -25,7 +25,7 @@ from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.relays import relay, size
 from tests.receiver import fine
-from tests.sending import BASE_URL, config, is_sent, sending
+from tests.sending import BASE_URL, alerts, config, is_sent, sending
 from tests.waiting import wait_until
 
 READERS = size(200, 1000)
@@ -70,7 +70,8 @@ def sent_while_set(
         for wall in walls:
             composer = Composer(keys, BASE_URL, Templates())
             settings = config(there.port, lease_seconds=LEASE_SECONDS, connections=4 // len(walls))
-            sender = Sender(database, settings, composer, times=Times(wall=wall))
+            times = Times(wall=wall)
+            sender = Sender(database, settings, composer, times=times, alerts=alerts(keys))
             stack.enter_context(sending(sender))
         assert is_set.wait(60)
         set_at = time.monotonic()
