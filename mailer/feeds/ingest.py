@@ -33,6 +33,7 @@ Fetch = Callable[[Wanted], Fetched]
 
 _AT_ONCE: Final = 8
 _PAGES_SECONDS: Final = 60.0
+"""After which no further page of a feed or of its articles is asked for: a slot may be waiting."""
 
 
 @dataclass(frozen=True)
@@ -225,11 +226,12 @@ def _with_older(
     fetch: Fetch,
 ) -> tuple[Document, tuple[str, ...]]:
     """The document, with the older pages that it takes to come to an entry that is known."""
+    begun = monotonic()
     for number in range(2, MOST_PAGES + 2):
         with database.read() as session:
             if not known.is_all_new(session, row, document.entries):
                 return document, ()
-        if number > MOST_PAGES:
+        if number > MOST_PAGES or monotonic() - begun > _PAGES_SECONDS:
             break
         try:
             page = fetch(Wanted(next_page(document, fetched.url, number), row.allow_private))
@@ -255,7 +257,7 @@ def _read_pages(
         pages = page_pictures.wanted(session, feed_id)
     begun = monotonic()
     for page in pages:
-        # A slow site must not keep a slot waiting for pictures: the others are looked at next time.
+        # Those that are left are looked at after the next fetch.
         if is_stopping() or monotonic() - begun > _PAGES_SECONDS:
             return
         found = page_pictures.look(page, fetch)

@@ -25,6 +25,11 @@ _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?|$)", re.IGNORECASE)
 _OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://|/", re.IGNORECASE)
+_CAPTION: Final = "media:description"
+_OWN_TEXT = re.compile(r"<(?:description|summary|content)[\s>]")
+# A channel has a description of its own, an entry then another one.
+_FEWEST_TEXTS: Final = 2
 _WHOLE_TITLE = re.compile(r"</title\s*>", re.IGNORECASE)
 _WHOLE_LINK = re.compile(r"</link\s*>|<(?:[\w.-]+:)?link\s[^<>]*/>", re.IGNORECASE)
 _GUID_BEGINS = re.compile(r"<(?:guid|id)[\s>]", re.IGNORECASE)
@@ -51,7 +56,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     refuse_burden(text)
     try:
         found = feedparser.parse(
-            BytesIO(text.encode()),
+            BytesIO(_without_captions(text).encode()),
             response_headers=_HEADERS,
             resolve_relative_uris=False,
             sanitize_html=False,
@@ -98,9 +103,11 @@ def _older(feed: Any, base: str | None) -> str | None:
 def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
     guid = str(item.get("id") or "")
     link = str(item.get("link") or "")
-    links = [link] if link else []
+    # The library takes a guid for a link where there is none, also one that is no address at all.
+    links = [link] if link and (link != guid or _ADDRESS.match(link)) else []
     links += [str(other.get("href") or "") for other in item.get("links", ()) if _is_page(other)]
-    if item.get("guidislink") is not False and guid.startswith(("http://", "https://")):
+    may_be_link = item.get("guidislink") is not False or ("link" in item and not link)
+    if may_be_link and guid.startswith(("http://", "https://")):
         # RDF has the address of the piece only in rdf:about, some Atom only in the id.
         links.append(guid)
     return Pieces(
@@ -123,6 +130,13 @@ def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
         base=base,
         markup_base=_joined(base, _own_base(item.get("summary_detail"), *item.get("content", ()))),
     )
+
+
+def _without_captions(text: str) -> str:
+    """`text` in which captions of pictures are not taken for summaries of pieces that have their own."""
+    if _CAPTION not in text or len(_OWN_TEXT.findall(text)) < _FEWEST_TEXTS:
+        return text
+    return text.replace(_CAPTION, "media:caption")
 
 
 def _unfinished_entry(text: str) -> str:

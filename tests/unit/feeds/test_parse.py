@@ -198,6 +198,34 @@ def test_a_permalink_guid_is_a_link_and_another_is_not() -> None:
     assert only(rss(permalink.replace("<guid>", '<guid isPermaLink="false">'))).url is None
 
 
+def test_an_empty_link_leaves_it_to_the_guid() -> None:
+    assert only(rss("<item><link/><guid>https://s.example/7</guid></item>")).url == (
+        "https://s.example/7"
+    )
+
+
+@pytest.mark.parametrize("guid", ["abc", "tag:s.example,2026:1", "7"])
+def test_a_guid_that_is_no_address_is_no_link(guid: str) -> None:
+    body = rss(f"<item><title>T</title><guid>{guid}</guid></item>")
+    document = parse(body, base_url="https://s.example/feed", now=NOW)
+    assert (document.entries[0].url, document.entries[0].guid) == (None, guid)
+    entry = f"<entry><title>T</title><id>{guid}</id></entry>"
+    atom = f'<feed xmlns="http://www.w3.org/2005/Atom">{entry}</feed>'.encode()
+    assert parse(atom, base_url="https://s.example/feed", now=NOW).entries[0].url is None
+
+
+def test_a_caption_is_no_summary_unless_there_is_nothing_else() -> None:
+    media = 'xmlns:media="http://search.yahoo.com/mrss/"'
+    caption = (
+        "<media:content url='a.jpg'><media:description>Caption</media:description></media:content>"
+    )
+    both = f"<item {media}>{caption}<link>https://s.example/1</link><description>Own</description></item>"
+    about = "<description>About us</description>"
+    assert only(rss(about + both)).summary_html == "Own"
+    alone = f"<item {media}>{caption}<link>https://s.example/1</link></item>"
+    assert only(rss(about + alone)).summary_html == "Caption"
+
+
 def test_a_repeated_guid_is_told_of() -> None:
     body = rss(
         item(more="<guid>g</guid>") + item(link="https://s.example/2", more="<guid>g</guid>")
