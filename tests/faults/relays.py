@@ -106,9 +106,21 @@ def relay(file: Path, says: Answer = fine, *, pipelines: bool = True) -> Iterato
     """A relay in threads of this process."""
     found = Relay(file, says)
     answer: Answer = found.answer
-    with receiver(pipelining(answer) if pipelines else answer, found.accept) as seen:
+    with receiver(_offering(answer) if pipelines else answer, found.accept) as seen:
         found.seen = seen
         yield found
+
+
+def _offering(answer: Answer) -> Answer:
+    """PIPELINING, by a relay that takes EHLO at all."""
+
+    def offering(verb: str, argument: str) -> str | None:
+        said = answer(verb, argument)
+        if verb == "EHLO" and said is not None and said.startswith("250"):
+            return pipelining(lambda *_: said)(verb, argument)
+        return said
+
+    return offering
 
 
 def instead(verb: str, said: str | None, other: Answer = fine) -> Answer:
