@@ -55,7 +55,7 @@ def test_a_relay_that_drops_us_is_left_alone_and_found_again(
         wait_until(lambda: waits_told(log) >= 2, 30)
         assert accepted(there.file) == []
         assert counts(sqlite_database, digest_id).pending == readers
-        attempts = there.times("CONNECT")
+        attempts = there.refusals(verb)
         there.says = fine
         wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
     # All connections that were open at once, and one more at the end of each rest.
