@@ -106,6 +106,7 @@ def test_a_feed_that_fails_later_keeps_what_it_had(newsroom: Installation, site:
     assert titles(newsroom.ask("article", "list")) == ["Old news"]
 
 
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 def test_staff_edits_and_withdraws_articles(newsroom: Installation, site: Site) -> None:
     newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
     site.publish("One", "Two")
@@ -142,6 +143,7 @@ def moved(number: int) -> bytes:
     return f"<rss version='2.0'><channel><title>Site</title>{items}</channel></rss>".encode()
 
 
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 def test_a_moved_site_is_accepted_or_discarded(newsroom: Installation, site: Site) -> None:
     site.rss = lambda: moved(0)  # type: ignore[method-assign]
     newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")

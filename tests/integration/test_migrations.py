@@ -283,3 +283,29 @@ def test_a_new_sqlite_file_is_private(fast_folder: Path, keys: Keys) -> None:
     schema.create(database, keys.fingerprint(), NOW)
     database.dispose()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@BOTH
+def test_where_pictures_come_from_is_kept(empty: Database, keys: Keys) -> None:
+    schema.create(empty, keys.fingerprint(), NOW)
+    run(empty, command.downgrade, "0004")
+    columns = "url, title, allow_private, images, etag, failures, next_fetch_at, created_at"
+    with empty.write() as session:
+        for url, images, etag in (("a", "true", "NULL"), ("b", "false", "'1'")):
+            at = "'2026-11-24 06:00:00+00'"
+            session.execute(
+                text(
+                    f"INSERT INTO feed ({columns})"
+                    f" VALUES ('{url}', '', false, {images}, {etag}, 0, {at}, {at})"
+                )
+            )
+    run(empty, command.upgrade, "head")
+    with empty.engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT url, image_source, validators_url FROM feed ORDER BY url")
+        ).all()
+        assert [tuple(row) for row in found] == [("a", "feed", None), ("b", "none", "b")]
+    run(empty, command.downgrade, "0004")
+    with empty.engine.connect() as connection:
+        images = connection.execute(text("SELECT images FROM feed ORDER BY url")).scalars().all()
+        assert [bool(shown) for shown in images] == [True, False]
