@@ -22,6 +22,8 @@ def newspaper(database: Database, language: str) -> None:
         factories.schedule(session, daily, "22")
         factories.schedule(session, daily, "33", days="mon,tue,wed,thu,fri,sat,sun")
         factories.schedule(session, daily, "44", kind="monthday", monthday=1)
+        for name in ("daily", "weekly", "monthly", "weekend", "morning", "evening"):
+            factories.schedule(session, daily, name)
 
 
 def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:

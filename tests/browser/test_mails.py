@@ -113,3 +113,13 @@ def test_pictures_keep_their_shape_or_are_cut_and_are_never_stretched(browser: B
         assert photo[0] == pytest.approx(2, abs=0.02)
         assert thumb == [pytest.approx(1.5, abs=0.02), "cover"]
         page.close()
+
+
+def test_a_word_of_any_length_fits_a_phone(browser: Browser) -> None:
+    word = "Donaudampfschifffahrtsgesellschaftskapitän" * 3
+    long = {"title": word, "author": word, "summary_html": f"<p>{word}</p>"}
+    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg", **long) for n in (1, 2)]
+    paper = look(title=word, publisher=word, postal_address=word)
+    page = opened(browser, edition(*pieces, more_count=2, look=paper), 320, "light")
+    judge(page, "long words")
+    page.close()
