@@ -3,13 +3,15 @@
 No mail was looked at in a real Outlook, Gmail or Yahoo: what they cannot show is known from the data alone.
 """
 
+import re
 from email import message_from_bytes, policy
 
 import pytest
 
 from mailer.db import Database
+from mailer.message.lint import judge
 from mailer.tokens import Keys
-from tests.mails import LANGUAGES, html_of, mails, node_says
+from tests.mails import LANGUAGES, digests, html_of, mails, node_says
 from tests.pages import all_pages, newspaper, pages_of_none
 from tests.website import serving
 
@@ -88,6 +90,24 @@ def test_a_third_parser_reads_what_was_put_in(language: str) -> None:
             body = ours.get_body((kind,))
             assert body is not None
             assert got.split() == body.get_content().split(), name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_our_own_judge_finds_no_fault(language: str) -> None:
+    assert {name: judge(raw) for name, _, raw in mails(language)} == {
+        name: () for name, _, _ in mails(language)
+    }
+
+
+def test_no_style_is_longer_than_gmail_reads() -> None:
+    """Gmail drops a style element of more than 8,192 characters."""
+    styles = [
+        style
+        for _, content in digests("ar")
+        for style in re.findall(r"<style>(.*?)</style>", html_of(content), re.DOTALL)
+    ]
+    assert len(styles) == 9
+    assert max(map(len, styles)) <= 8192
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
