@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Final
 
 MAX_COHORTS: Final = 50
-"""More lists than this are not rendered: the smallest cohorts get what is new to all of them."""
+"""Where there are more lists than this, the smallest cohorts get what is new to all of them. Where nothing
+is, they get what is new to as many as possible, for nobody waits who is due enough for a digest.
+"""
 
 
 @dataclass(frozen=True)
@@ -201,19 +203,42 @@ def _with_fewer_lists(
     cohorts: Sequence[Cohort],
     limits: Limits,
 ) -> list[_Share]:
-    """The same shares, where those of the smallest cohorts get what is due to all of them."""
+    """The same shares, where those of the smallest cohorts get what is due to several of them."""
     kept = {cohort.articles for cohort in cohorts[: MAX_COHORTS - 1]}
-    small = [share for share in shares if share.articles and share.articles not in kept]
-    common = _share(
-        newest_first,
-        max(share.start for share in small),
-        frozenset.intersection(*(share.due for share in small)),
-        (),
-        limits,
-    )
-    return [
-        replace(share, articles=common.articles)
-        if share.articles and share.articles not in kept
-        else share
-        for share in shares
-    ]
+    small: dict[frozenset[int], list[_Share]] = {}
+    for share in shares:
+        if share.articles and share.articles not in kept:
+            small.setdefault(share.due, []).append(share)
+    found = [share for share in shares if not share.articles or share.articles in kept]
+    for common, dues in _in_common(small, limits.min_articles):
+        these = [share for due in dues for share in small[due]]
+        start = max(share.start for share in these)
+        articles = _share(newest_first, start, common, (), limits).articles
+        found += [replace(share, articles=articles) for share in these]
+    return found
+
+
+def _in_common(
+    small: Mapping[frozenset[int], Sequence[_Share]], least: int
+) -> list[tuple[frozenset[int], list[frozenset[int]]]]:
+    """What is due to all of these, with at least so many articles in it; else to parts of them.
+
+    The order in which parts are made depends on what is due and to how many readers alone: a plan and the
+    build after it must make the same ones, and they need not get the groups in the same order.
+    """
+    everything = frozenset.intersection(*small)
+    if len(everything) >= least:
+        return [(everything, list(small))]
+    parts: list[tuple[frozenset[int], list[frozenset[int]]]] = []
+    for due in sorted(small, key=lambda due: (-_readers(small[due]), sorted(due))):
+        for number, (common, dues) in enumerate(parts):
+            if len(common & due) >= least:
+                parts[number] = (common & due, [*dues, due])
+                break
+        else:
+            parts.append((due, [due]))
+    return parts
+
+
+def _readers(shares: Sequence[_Share]) -> int:
+    return sum(group.readers for share in shares for group in share.groups)

@@ -125,14 +125,31 @@ def test_too_many_cohorts_leave_the_smallest_what_is_new_to_all_of_them() -> Non
     assert choice.carried_over == set(range(MAX_COHORTS, 101))
 
 
-def test_the_smallest_cohorts_wait_where_nothing_is_new_to_all_of_them() -> None:
+def test_the_smallest_cohorts_get_something_where_nothing_is_new_to_all_of_them() -> None:
     articles = range(1, 101)
     everything = frozenset(articles)
+    # One article is due to each group, to every group another one.
     editions = {n: everything - {n} for n in articles}
     groups = [group(n, readers=n) for n in articles]
     choice = choose([candidate(n) for n in articles], editions, groups, ANY)
-    assert len(choice.cohorts) == MAX_COHORTS - 1
-    assert len(choice.too_few) == 100 - (MAX_COHORTS - 1)
+    assert sorted(lists(choice)) == [(n,) for n in articles]
+    assert (choice.too_few, choice.carried_over) == ((), frozenset())
+
+
+def test_the_smallest_cohorts_share_as_few_lists_as_they_can() -> None:
+    # To each of the even groups 201 is due, to each of the odd ones 202, and one article of their own.
+    articles = [*range(1, 201), 201, 202]
+    everything = frozenset(articles)
+    editions = {n: everything - {n, 201 + n % 2} for n in range(1, 201)}
+    groups = [group(n, readers=1000 - n) for n in range(1, 201)]
+    choice = choose([candidate(n) for n in articles], editions, groups, ANY)
+    assert len(choice.cohorts) == MAX_COHORTS + 1
+    assert {(201,), (202,)} <= set(lists(choice))
+    assert choice.too_few == ()
+    # The same groups in another order make the same lists.
+    assert lists(choose([candidate(n) for n in articles], editions, groups[::-1], ANY)) == lists(
+        choice
+    )
 
 
 CANDIDATES = st.lists(
@@ -154,7 +171,7 @@ GROUPS = st.lists(
         editions=st.lists(st.integers(1, 6), unique=True).map(tuple),
         readers=st.integers(1, 9),
     ),
-    max_size=60,
+    max_size=90,
     unique_by=lambda one: (one.start, one.newcomer, one.editions),
 )
 EDITIONS = st.dictionaries(st.integers(1, 6), st.frozensets(st.integers(1, 30)))
@@ -179,7 +196,10 @@ def test_whatever_is_chosen_keeps_the_promises(
     everybody = [*placed, *choice.nothing_new, *choice.too_few]
     assert sorted(everybody, key=repr) == sorted(groups, key=repr)
     assert len({cohort.articles for cohort in choice.cohorts}) == len(choice.cohorts)
-    assert len(choice.cohorts) <= MAX_COHORTS
+    for one in choice.too_few:
+        assert len(_due_to(one, candidates, editions, limits)) < limits.min_articles
+    for one in choice.nothing_new:
+        assert not _due_to(one, candidates, editions, limits)
     for cohort in choice.cohorts:
         assert limits.min_articles <= len(cohort.articles) <= limits.max_articles
         dates = [by_id[one].published_at for one in cohort.articles]
@@ -193,3 +213,18 @@ def test_whatever_is_chosen_keeps_the_promises(
                     article > one.start and not by_id[article].backlog
                     for article in cohort.articles
                 )
+
+
+def _due_to(
+    one: Group,
+    candidates: list[CandidateArticle],
+    editions: dict[int, frozenset[int]],
+    limits: Limits,
+) -> set[int]:
+    had = {article for edition in one.editions for article in editions.get(edition, ())}
+    due = {each.id for each in candidates if each.id > one.start and not each.backlog}
+    if one.newcomer:
+        before = [each for each in candidates if each.id <= one.start]
+        before.sort(key=lambda each: (each.published_at, each.id), reverse=True)
+        due |= {each.id for each in before[: limits.newcomers]}
+    return due - had
