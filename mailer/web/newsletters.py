@@ -1,10 +1,14 @@
 """GET /, /subscribe/{slug} and /embed/{slug}: the newsletters on offer and the sign-up form."""
 
+from collections.abc import Sequence
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mailer.message.look import Look
 from mailer.subscriptions.offer import Offer, consent_sentence, offers
+from mailer.web.language import preferred
 from mailer.web.signup_form import Errors, SignupForm
 from mailer.web.site import Site, site_of
 
@@ -36,13 +40,14 @@ def show_form(
 ) -> Response:
     """The form for these newsletters, again with what was entered where something is wrong."""
     site = site_of(request)
-    look = on_offer[0].look if on_offer else None
+    look = speaking(request, on_offer)
     stamp = site.app.keys.form_stamp(site.app.times.wall())
     return site.page(
         "form",
         look=look,
         request=request,
         status=status,
+        headers={"Vary": "Accept-Language"} if len(on_offer) > 1 else None,
         offers=on_offer,
         consent={
             one.look.slug: consent_sentence(site.app.templates.gettext(one.look.language), one.look)
@@ -55,6 +60,18 @@ def show_form(
         errors=errors or Errors(),
         stamp=stamp,
     )
+
+
+def speaking(request: Request, on_offer: Sequence[Offer]) -> Look | None:
+    """The look of what is on offer in the language that the browser asks for, else of the first.
+
+    A page of several newsletters can speak but one language, and its messages have to speak the same.
+    """
+    languages = list(dict.fromkeys(one.look.language for one in on_offer))
+    if not languages:
+        return None
+    language = preferred(request.headers.get("accept-language", ""), languages)
+    return next(one.look for one in on_offer if one.look.language == language)
 
 
 def _offers(site: Site) -> list[Offer]:

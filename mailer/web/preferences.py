@@ -1,6 +1,7 @@
 """/preferences asks for the address and mails a link; /preferences/{token} is where that link leads."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,13 +13,18 @@ from mailer.message.look import Look
 from mailer.subscriptions.offer import offers
 from mailer.subscriptions.preferences import change, leave_places, places, request_link
 from mailer.tokens import Purpose
-from mailer.web.site import Site, fields_of, site_of
+from mailer.web.newsletters import speaking
+from mailer.web.site import fields_of, site_of
+
+_VARY: Final = {"Vary": "Accept-Language"}
 
 
 def ask(request: Request) -> Response:
     """The page that asks for the address."""
     site = site_of(request)
-    return site.page("preferences_ask", look=_look(site), request=request, email="", error="")
+    return site.page(
+        "preferences_ask", look=_look(request), request=request, headers=_VARY, email="", error=""
+    )
 
 
 async def send_link(request: Request) -> Response:
@@ -29,14 +35,20 @@ async def send_link(request: Request) -> Response:
 
 def _send_link(request: Request, email: str) -> Response:
     site = site_of(request)
-    look = _look(site)
+    look = _look(request)
     try:
         address = parse(email)
     except BadAddress:
         _ = site.app.templates.gettext(site.language(look, request))
         told = _("This is no e-mail address. Is there a slip of the finger in it?")
         return site.page(
-            "preferences_ask", look=look, request=request, status=422, email=email, error=told
+            "preferences_ask",
+            look=look,
+            request=request,
+            status=422,
+            headers=_VARY,
+            email=email,
+            error=told,
         )
     with site.app.database.write() as session:
         request_link(
@@ -48,7 +60,7 @@ def _send_link(request: Request, email: str) -> Response:
             site.app.publisher,
             now=site.app.times.wall(),
         )
-    return site.page("preferences_sent", look=look, request=request)
+    return site.page("preferences_sent", look=look, request=request, headers=_VARY)
 
 
 def show(request: Request) -> Response:
@@ -91,16 +103,17 @@ def _page(request: Request, public_id: int, *, saved: bool = False) -> Response:
     site = site_of(request)
     with site.app.database.read() as session:
         found = places(session, site.app.publisher, public_id)
-    look = found[0].offer.look if found else _look(site)
+    look = found[0].offer.look if found else _look(request)
     return site.page("preferences", look=look, request=request, places=found, saved=saved)
 
 
 def _expired(request: Request) -> Response:
     site = site_of(request)
-    return site.page("preferences_expired", look=_look(site), request=request, status=410)
+    return site.page("preferences_expired", look=_look(request), request=request, status=410)
 
 
-def _look(site: Site) -> Look | None:
-    """The first newsletter's look, for pages that are about none."""
+def _look(request: Request) -> Look | None:
+    """The look of a newsletter that speaks the browser's language, for pages that are about none."""
+    site = site_of(request)
     with site.app.database.read() as session:
-        return next((one.look for one in offers(session, site.app.publisher)), None)
+        return speaking(request, offers(session, site.app.publisher))

@@ -1,6 +1,7 @@
 """POST /subscribe, /embed/{slug} and /api/subscribe: a sign-up, and one answer for every address."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from mailer.subscriptions.client import Client
 from mailer.subscriptions.offer import Offer, offers
 from mailer.subscriptions.signup import Wish, request
-from mailer.web.newsletters import show_form
+from mailer.web.newsletters import show_form, speaking
 from mailer.web.signup_form import Errors, SignupForm, form_time, read_wish
 from mailer.web.site import Site, fields_of, site_of
 
@@ -33,25 +34,18 @@ async def by_json(http: Request) -> Response:
         form = SignupForm.of_json(json.loads(await http.body()))
     except (ValueError, RecursionError):
         return JSONResponse({"error": "the body must be a JSON object"}, 422)
-    site = site_of(http)
-    client = site.client(http, "/api/subscribe")
-    return await run_in_threadpool(_answer_json, site, form, client)
+    client = site_of(http).client(http, "/api/subscribe")
+    return await run_in_threadpool(_answer_json, http, form, client)
 
 
 def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool) -> Response:
     site = site_of(http)
-    on_offer, wish = _read(site, form)
-    if embedded and not any(one.look.slug in form.newsletters for one in on_offer):
+    shown, wish = _read(http, form)
+    if embedded and not any(one.look.slug in form.newsletters for one in shown):
         raise HTTPException(404)
-    shown = [one for one in on_offer if one.look.slug in form.newsletters] or [
-        one for one in on_offer if one.is_open
-    ]
     if isinstance(wish, Wish):
-        wish = _in_time(site, form, shown) or wish
+        wish = _in_time(http, form, shown) or wish
     if isinstance(wish, Errors):
-        several = len([one for one in on_offer if one.is_open]) > 1 and len(form.newsletters) != 1
-        if several:
-            shown = [one for one in on_offer if one.is_open]
         return show_form(http, shown, embedded=embedded, form=form, errors=wish, status=422)
     _sign_up(site, form, wish, client)
     if form.next in site.app.settings.next_urls:
@@ -59,27 +53,39 @@ def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool
     return site.page("look_at_your_inbox", look=wish.choices[0].offer.look, request=http)
 
 
-def _answer_json(site: Site, form: SignupForm, client: Client) -> Response:
-    _, wish = _read(site, form)
+def _answer_json(http: Request, form: SignupForm, client: Client) -> Response:
+    _, wish = _read(http, form)
     if isinstance(wish, Errors):
         return JSONResponse({"error": wish.first}, 422)
-    _sign_up(site, form, wish, client)
+    _sign_up(site_of(http), form, wish, client)
     return JSONResponse({"status": "pending"}, 202)
 
 
-def _read(site: Site, form: SignupForm) -> tuple[list[Offer], Wish | Errors]:
+def _read(http: Request, form: SignupForm) -> tuple[list[Offer], Wish | Errors]:
+    """The newsletters of the page that the form came from, and what it asks for."""
+    site = site_of(http)
     with site.app.database.read() as session:
         on_offer = offers(session, site.app.publisher)
-    language = next((one.look.language for one in on_offer), "en")
-    return on_offer, read_wish(form, on_offer, site.app.templates.gettext(language))
+    shown = [one for one in on_offer if one.look.slug in form.newsletters]
+    open_ones = [one for one in on_offer if one.is_open]
+    if not shown or (len(open_ones) > 1 and len(form.newsletters) != 1):
+        shown = open_ones
+    return shown, read_wish(form, on_offer, _translating(http, shown))
 
 
-def _in_time(site: Site, form: SignupForm, shown: list[Offer]) -> Errors | None:
+def _translating(http: Request, shown: list[Offer]) -> Callable[..., str]:
+    """What translates into the language of a page that shows these newsletters."""
+    site = site_of(http)
+    return site.app.templates.gettext(site.language(speaking(http, shown), http))
+
+
+def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | None:
     """What to say to whom the form was not shown as long as to a person. Other sites' forms carry no time."""
     if not form.stamp:
         return None
+    site = site_of(http)
     says = form_time(site.app.keys.read_form_stamp(form.stamp), site.app.times.wall())
-    _ = site.app.templates.gettext(shown[0].look.language)
+    _ = _translating(http, shown)
     if says == "quick":
         return Errors(form=_("That was very quick. Please press the button once more."))
     if says == "old":

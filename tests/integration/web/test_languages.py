@@ -14,10 +14,11 @@ from mailer.models import Notice, Wording
 from mailer.subscriptions.offer import consent_sentence
 from mailer.templating import Templates
 from mailer.tokens import Keys
+from tests import factories
 from tests.looks import look
 from tests.make_catalogue import texts
 from tests.pages import all_pages, newspaper, pages_of_none
-from tests.website import Answer, serving
+from tests.website import Answer, Website, serving
 
 LANGUAGES = ("ar", "fr", "hy", "ru")
 PAGES = {path.stem for path in Path("templates/web").glob("*.html")}
@@ -113,3 +114,35 @@ def test_a_page_of_a_newsletter_speaks_its_language_whatever_the_browser_asks_fo
     assert '<html lang="hy" dir="ltr">' in page.body
     assert "vary" not in page.headers
     assert '<html lang="en" dir="ltr">' in fault.body
+
+
+def test_a_page_of_several_newsletters_speaks_what_the_browser_asks_for_messages_too(
+    sqlite_database: Database, keys: Keys
+) -> None:
+    newspaper(sqlite_database, "hy")
+    with sqlite_database.write() as session:
+        for language in ("en", "ru"):
+            other = factories.newsletter(session, language, title=language, language=language)
+            factories.schedule(session, other)
+
+    def asked(website: Website, language: str, fields: dict[str, str]) -> tuple[str, str]:
+        headers = {"Accept-Language": language}
+        home = website.ask("GET", "/", headers=headers)
+        assert home.headers["vary"] == "Accept-Language"
+        return home.body, website.post("/subscribe", fields, headers).body
+
+    with serving(sqlite_database, keys) as website:
+        home, wrong = asked(website, "ru-RU", {"email": ""})
+        assert '<html lang="ru"' in home
+        assert '<html lang="ru"' in wrong
+        assert "Введите адрес электронной почты." in wrong
+        ask = website.ask("GET", "/preferences", headers={"Accept-Language": "ru"})
+        assert '<html lang="ru"' in ask.body
+        assert ask.headers["vary"] == "Accept-Language"
+        home, wrong = asked(website, "de", {"email": ""})
+        assert '<html lang="hy"' in home
+        assert "Գրեք ձեր էլ. փոստի հասցեն։" in wrong
+        # The page of one newsletter speaks its language, whatever was asked for and stands first.
+        _, wrong = asked(website, "hy", {"email": "", "newsletter": "ru"})
+        assert '<html lang="ru"' in wrong
+        assert "Введите адрес электронной почты." in wrong
