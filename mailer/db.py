@@ -243,43 +243,46 @@ class Writer:
         """As `Database.write`."""
         with self._turn, self._guarded():
             if self._connection is None:
-                self._connection = self._engine.connect()
+                self._connection = self._planning_once(self._engine)
             with Session(self._connection, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @contextmanager
     def statement(self) -> Iterator[Session]:
-        """For one statement that is a transaction by itself: on PostgreSQL, one journey to the server.
-
-        It is planned once, whatever values it is given later.
-        """
+        """For one statement that is a transaction by itself: on PostgreSQL, one journey to the server."""
         with self._guarded():
             if self._single is None:
-                self._single = self._engine.connect().execution_options(
-                    isolation_level="AUTOCOMMIT"
-                )
-                self._single.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+                at_once = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+                self._single = self._planning_once(at_once)
             with Session(self._single, expire_on_commit=False) as session:
                 yield session
+
+    def _planning_once(self, engine: Engine) -> Connection:
+        """A connection on which PostgreSQL plans a statement once, whatever it is given each time.
+
+        To plan one of ours takes it longer than to execute it.
+        """
+        connection = engine.connect()
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            connection.commit()
+        return connection
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if self._connection is not None:
-                self._connection.invalidate()
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connections, if there are any."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._single is not None:
-            # Nobody else is to get one that plans in our way.
-            self._single.invalidate()
-            self._single.close()
+        for connection in (self._connection, self._single):
+            if connection is not None:
+                # It may be broken, and nobody else is to get one that plans in our way.
+                connection.invalidate()
+                connection.close()
         self._connection = self._single = None
 
 

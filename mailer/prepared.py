@@ -43,6 +43,8 @@ class Among(ColumnElement[bool]):
 
     inherit_cache = False
     type = Boolean()
+    # Else SQLite, which has no booleans, is asked for `= 1`, and then reads the whole table.
+    _is_implicitly_boolean = True
 
     def __init__(self, column: Any, name: str) -> None:
         self.column = column
@@ -68,22 +70,23 @@ def _among_on_postgresql(element: Among, compiler: SQLCompiler, **options: Any) 
 
 
 class _Compiled(NamedTuple):
-    """A statement in one database's words, with the place of each value that is given.
-
-    `fixed` holds the values that are always the same; `places` says where the others go, by what key,
-    and how each is converted.
-    """
+    """A statement in one database's words: how the values that it is given are named and converted."""
 
     sql: str
-    fixed: Any
-    places: tuple[tuple[Any, str, Callable[[Any], Any] | None], ...]
+    positional: bool
+    given: tuple[tuple[str, str, Callable[[Any], Any] | None], ...]
     converters: tuple[Callable[[Any], Any] | None, ...]
 
     def values(self, given: Values) -> Any:
-        values = self.fixed.copy()
-        for place, name, convert in self.places:
-            values[place] = given[name] if convert is None else convert(given[name])
-        return values
+        if self.positional:
+            return [
+                given[name] if convert is None else convert(given[name])
+                for _, name, convert in self.given
+            ]
+        return {
+            place: given[name] if convert is None else convert(given[name])
+            for place, name, convert in self.given
+        }
 
     def rows(self, found: list[Row]) -> list[Row]:
         if not any(self.converters):
@@ -146,25 +149,30 @@ class Prepared:
         return found
 
 
+def _writing_out(kind: type[SQLCompiler]) -> type[SQLCompiler]:
+    """A compiler that writes into the text what is not given at each execution.
+
+    SQLite compiles a statement anew each time when a given value is compared with a column that a
+    partial index is about, and neither database sees by a given value that such an index fits.
+    """
+
+    class WritingOut(kind):  # type: ignore[valid-type,misc]
+        def visit_bindparam(self, bindparam: BindParameter[Any], **options: Any) -> Any:
+            if not bindparam.required:
+                options["literal_binds"] = True
+            return super().visit_bindparam(bindparam, **options)
+
+    return WritingOut
+
+
 def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> _Compiled:
-    compiled: Any = statement.compile(dialect=dialect)
-    fixed: Any = [] if compiled.positional else {}
-    places = []
-    for place, key in enumerate(compiled.positiontup or compiled.binds):
-        bind = compiled.binds[key]
-        convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
-        where = place if compiled.positional else key
-        value = None
-        if bind.required:
-            places.append((where, bind.key, convert))
-        else:
-            value = convert(bind.value) if convert else bind.value
-        if compiled.positional:
-            fixed.append(value)
-        else:
-            fixed[key] = value
+    compiled: Any = _writing_out(dialect.statement_compiler)(dialect, statement)
+    given = []
+    for place in compiled.positiontup or compiled.binds:
+        bind = compiled.binds[place]
+        given.append((place, bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect)))
     converters = (kind.dialect_impl(dialect).result_processor(dialect, None) for kind in returns)
-    return _Compiled(str(compiled), fixed, tuple(places), tuple(converters))
+    return _Compiled(str(compiled), compiled.positional, tuple(given), tuple(converters))
 
 
 def _wrapped(error: Exception, dialect: Dialect) -> BaseException:

@@ -111,9 +111,9 @@ class CompiledMail:
                 message_id_line(message_id),
                 _lines(headers, self._names),
                 self._mime,
-                self._text.join(values),
+                *self._text.pieces(values),
                 self._between,
-                self._html.join({field: html.escape(value) for field, value in values.items()}),
+                *self._html.pieces({field: html.escape(value) for field, value in values.items()}),
                 self._close,
             ]
         )
@@ -183,9 +183,9 @@ class _Part:
         )
         return cls(head.encode("ascii"), body, pieces.fields)
 
-    def join(self, values: Mapping[ReaderField, str]) -> bytes:
-        """The part with one reader's values, which are escaped for it already."""
-        return self.head + self.body.join([values[field].encode() for field in self.fields])
+    def pieces(self, values: Mapping[ReaderField, str]) -> list[bytes]:
+        """The part with one reader's values, which are escaped for it already, to be joined."""
+        return [self.head, *self.body.pieces([values[field].encode() for field in self.fields])]
 
 
 def _lines(headers: Sequence[Header], taken: frozenset[str]) -> bytes:

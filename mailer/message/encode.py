@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 _ROOM = 75
@@ -31,8 +32,8 @@ class Body(Protocol):
     def encoding(self) -> str:
         """The value of Content-Transfer-Encoding."""
 
-    def join(self, values: Sequence[bytes]) -> bytes:
-        """The encoded body with one value in each hole, ending in CRLF."""
+    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
+        """The encoded body with one value in each hole, ending in CRLF, to be joined by the caller."""
 
 
 def body_text(text: str) -> str:
@@ -57,7 +58,11 @@ def encode_body(segments: Sequence[bytes]) -> Body:
     quoted = QuotedPrintable.of(segments)
     packed = Base64.of(segments)
     empty = [b""] * (len(segments) - 1)
-    return quoted if len(quoted.join(empty)) <= len(packed.join(empty)) else packed
+    return quoted if _size(quoted, empty) <= _size(packed, empty) else packed
+
+
+def _size(body: Body, values: Sequence[bytes]) -> int:
+    return sum(map(len, body.pieces(values)))
 
 
 def quoted_printable(data: bytes) -> bytes:
@@ -94,14 +99,14 @@ class QuotedPrintable:
         )
         return cls(tuple(encoded), breaks)
 
-    def join(self, values: Sequence[bytes]) -> bytes:
+    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
         """See `Body`."""
         parts = [self.segments[0]]
         for value, end, segment in zip(values, self.breaks, self.segments[1:], strict=True):
             if value:
-                parts += (quoted_printable(value), end)
+                parts += (_quoted_value(value), end)
             parts.append(segment)
-        return b"".join(parts)
+        return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Base64:
             ),
         )
 
-    def join(self, values: Sequence[bytes]) -> bytes:
+    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
         """See `Body`."""
         parts = [self.first.lines]
         carried = self.first.tail
@@ -150,7 +155,13 @@ class Base64:
             parts += (base64_lines(group[:whole]), phase.lines)
             carried = group[whole:] + phase.tail
         parts.append(base64_lines(carried))
-        return b"".join(parts)
+        return parts
+
+
+@lru_cache(maxsize=64)
+def _quoted_value(value: bytes) -> bytes:
+    # Kept, because a mail has each of its reader's links more than once.
+    return quoted_printable(value)
 
 
 def _escape(found: re.Match[bytes]) -> bytes:

@@ -197,6 +197,8 @@ def fold(line: str) -> bytes:
     if len(line) <= _LINE_WITH_WORD:
         return f"{line}\r\n".encode("ascii")
     name, _, rest = line.partition(" ")
+    if " " not in rest and len(line) <= _LONGEST_LINE:
+        return f"{line}\r\n".encode("ascii")
     first, *words = rest.split(" ")
     lines = [f"{name} {first}"]
     for word in words:

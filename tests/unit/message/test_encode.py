@@ -80,8 +80,8 @@ def test_joined_segments_decode_to_what_one_go_gives(
     ]
     values = [value.encode() for _, value in pairs]
     whole = b"".join(part for pair in zip(segments, [*values, b""], strict=True) for part in pair)
-    quoted = QuotedPrintable.of(segments).join(values)
-    packed = Base64.of(segments).join(values)
+    quoted = b"".join(QuotedPrintable.of(segments).pieces(values))
+    packed = b"".join(Base64.of(segments).pieces(values))
     check_lines(quoted)
     check_lines(packed)
     assert quopri.decodestring(quoted) == quopri.decodestring(quoted_printable(whole)) == whole
@@ -104,7 +104,7 @@ def test_joined_segments_decode_to_what_one_go_gives(
 def test_soft_breaks_keep_values_apart_only_where_no_line_ends(
     segments: tuple[bytes, ...], values: tuple[bytes, ...], joined: bytes
 ) -> None:
-    assert QuotedPrintable.of(segments).join(values) == joined
+    assert b"".join(QuotedPrintable.of(segments).pieces(values)) == joined
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_smaller_encoding_is_taken(text: str, encoding: str) -> None:
     data = body_text(text).encode()
     body = encode_body([data])
     assert body.encoding == encoding
-    assert len(body.join([])) == min(len(quoted_printable(data)), len(base64_lines(data)))
+    assert len(b"".join(body.pieces([]))) == min(len(quoted_printable(data)), len(base64_lines(data)))
 
 
 @pytest.mark.parametrize(
