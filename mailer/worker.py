@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailer.app import App
+from mailer.delivery.config import SendConfig
 from mailer.delivery.conversation import Credentials, Step
 from mailer.delivery.mail import Composer
 from mailer.delivery.pace import Rate
@@ -18,7 +19,7 @@ from mailer.delivery.progress import Standing, read_standing
 from mailer.delivery.relay import RelayConfig, Tls
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.running import Counts
-from mailer.delivery.send import SendConfig, Sender
+from mailer.delivery.send import Sender
 from mailer.errors import MailerError
 
 log = logging.getLogger(__name__)

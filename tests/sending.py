@@ -12,9 +12,10 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery import running
 from mailer.delivery.alert import Alerts
+from mailer.delivery.config import SendConfig
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
-from mailer.delivery.send import SendConfig, Sender
+from mailer.delivery.send import Sender
 from mailer.models import Digest, DigestStatus
 from mailer.templating import Templates
 from mailer.tokens import Keys

@@ -1,13 +1,65 @@
-"""What an attempt comes to: a verdict on one claimed row becomes what the ledger enters.
+"""What an attempt comes to: a verdict on one claimed row becomes what the ledger enters, and is counted.
 
-Pure. When a row is tried again is known already; nothing here draws a wait or reads a clock.
+Decides nothing: verdicts and waits come from elsewhere, and nothing here touches the database.
 """
 
 from datetime import datetime
 
+from mailer.clock import Clock
+from mailer.delivery import tally
 from mailer.delivery.change import Claim, Outcome
-from mailer.delivery.outcome import OnDelivery, Verdict, kept
+from mailer.delivery.outcome import Lost, OnDelivery, Verdict, kept
+from mailer.delivery.reply import Reply
+from mailer.delivery.retry import Random, RetryPlan
 from mailer.models import DeliveryStatus
+
+
+class Attempts:
+    """Concludes the attempts of one sender.
+
+    Args:
+        plan: when what was turned away is tried again.
+        resend: whether a mail in doubt is sent once more.
+        counting: where it is noted what they came to.
+    """
+
+    def __init__(
+        self,
+        plan: RetryPlan,
+        *,
+        resend: bool,
+        wall: Clock,
+        random: Random,
+        counting: tally.Counting,
+    ) -> None:
+        self._plan = plan
+        self._resend = resend
+        self._wall = wall
+        self._random = random
+        self._counting = counting
+
+    def conclude(
+        self, claim: Claim, step: str, found: Verdict, answer: Reply | Lost | str, reason: str = ""
+    ) -> Outcome:
+        """What the ledger enters of an attempt that ended now.
+
+        Args:
+            answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
+            reason: in words, where there is no reply.
+        """
+        now = self._wall()
+        later = None
+        if found.delivery is not OnDelivery.SENT:
+            later = self._plan.next_attempt(
+                claim.attempts + 1, claim.first_attempt_at, now, self._random
+            )
+        code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
+        outcome = concluded(
+            claim, found, step, code, text, now=now, later=later, resend=self._resend
+        )
+        why = tally.reason(answer) if isinstance(answer, Reply | Lost) else answer
+        self._counting.note(outcome.status, why)
+        return outcome
 
 
 def concluded(
@@ -21,7 +73,7 @@ def concluded(
     later: datetime | None,
     resend: bool,
 ) -> Outcome:
-    """The entry for an attempt.
+    """The entry for an attempt; pure.
 
     Args:
         text: the relay's words or ours; addresses are taken out of it.

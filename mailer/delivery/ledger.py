@@ -6,28 +6,17 @@ What the relay's words mean is decided in `mailer.delivery.outcome`; nothing her
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    String,
     and_,
-    bindparam,
     case,
-    literal,
-    null,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from mailer.db import BigId, UTCDateTime
 from mailer.delivery.change import (
     DOUBT,
     HELD,
@@ -35,27 +24,32 @@ from mailer.delivery.change import (
     RESEND,
     SKIP,
     TABLES,
+    Addressee,
     Claim,
     Outcome,
     RowId,
     Table,
     changing,
+    is_in,
+)
+from mailer.delivery.condition import (
+    has_left_overs,
+    is_finished,
+    sending_is_on,
+    waits,
+)
+from mailer.delivery.statements import (
     claiming,
     entries,
     entry,
-    is_in,
     recording,
-    recording_together,
     releasing,
+    sources,
+    start_values,
     starting,
-)
-from mailer.delivery.condition import (
-    digest_is_sending,
-    has_left_overs,
-    is_finished,
-    reader_may_be_mailed,
-    sending_is_on,
-    waits,
+    turning,
+    waiting_deliveries,
+    waiting_notices,
 )
 from mailer.models import (
     Delivery,
@@ -63,11 +57,9 @@ from mailer.models import (
     Digest,
     DigestStatus,
     Notice,
-    Subscriber,
-    Subscription,
     Worker,
 )
-from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_not
+from mailer.permission.rule import forgiven_before
 from mailer.prepared import Prepared
 
 MOST_CRASHES = 3
@@ -100,19 +92,22 @@ def claim(
     Returns:
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
-    given = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
-    claims, skipped = _take(session, Notice, _waiting_notices(), worker_id, given)
-    limit -= len(claims) + skipped
-    digests = [found[0] for found in _digests_on_their_way().execute(session, {})] if limit else []
+    claims: list[Claim] = []
+    skipped = 0
+    found = sources().execute(session, {"at": now})
+    digests = [source for (source,) in found if source]
+    if len(digests) < len(found):
+        given = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
+        claims, skipped = _take(session, Notice, waiting_notices(), worker_id, given)
     for position in range(len(digests)):
-        if limit <= 0:
+        room = limit - len(claims) - skipped
+        if room <= 0:
             break
         digest_id = digests[(position + turn) % len(digests)]
-        given = {"at": now, "number": limit, "digest": digest_id}
-        taken, stopped_readers = _take(session, Delivery, _waiting_deliveries(), worker_id, given)
+        given = {"at": now, "number": room, "digest": digest_id}
+        taken, stopped_readers = _take(session, Delivery, waiting_deliveries(), worker_id, given)
         claims += taken
         skipped += stopped_readers
-        limit -= len(taken) + stopped_readers
     return claims, skipped
 
 
@@ -124,7 +119,7 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     """
     granted: set[RowId] = set()
     for table, ids in _by_table(rows).items():
-        found = _starting(table).execute(session, _start_values(worker_id, table, ids, now))
+        found = starting(table).execute(session, start_values(worker_id, table, ids, now))
         granted.update(RowId(table, row_id) for (row_id,) in found)
     return granted
 
@@ -163,8 +158,8 @@ def turn(
     for number, group in enumerate(recorded.values()):
         values |= entries(group, f"r{number}_")
     for table, ids in started.items():
-        values |= _start_values(worker_id, table, ids, now)
-    found = _turning(tuple(recorded), tuple(started)).execute(session, values)
+        values |= start_values(worker_id, table, ids, now)
+    found = turning(tuple(recorded), tuple(started)).execute(session, values)
     tables = list(started)
     return {RowId(tables[number], row_id) for number, row_id in found if row_id is not None}
 
@@ -272,13 +267,20 @@ def _take(
     found = waiting.execute(session, given)
     stopped: dict[str, list[int]] = {}
     claims = []
-    for row_id, reason, attempts, first_attempt_at, crashes in found:
+    for row_id, reason, attempts, first_attempt_at, crashes, *addressee in found:
         if reason is not None:
             stopped.setdefault(reason, []).append(row_id)
             continue
-        row = RowId(table, row_id)
         claims.append(
-            Claim(row, worker_id, attempts, first_attempt_at or now, crashes, given.get("digest"))
+            Claim(
+                RowId(table, row_id),
+                worker_id,
+                attempts,
+                first_attempt_at or now,
+                crashes,
+                given.get("digest"),
+                Addressee(*addressee) if addressee else None,
+            )
         )
     for reason, ids in stopped.items():
         session.execute(
@@ -288,93 +290,6 @@ def _take(
         ids = [one.row.id for one in claims]
         claiming(table).execute(session, {"ids": ids, "holder": worker_id, "at": now})
     return claims, len(found) - len(claims)
-
-
-@cache
-def _digests_on_their_way() -> Prepared:
-    return Prepared(
-        select(Digest.id)
-        .where(Digest.status == DigestStatus.SENDING, sending_is_on())
-        .order_by(Digest.id),
-        Digest.id.type,
-    )
-
-
-@cache
-def _waiting_notices() -> Prepared:
-    stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
-    return _in_turn(Notice, _waiting(Notice, stopped).where(sending_is_on()))
-
-
-@cache
-def _waiting_deliveries() -> Prepared:
-    return _in_turn(
-        Delivery,
-        _waiting(Delivery, why_not())
-        .join(Subscription, Subscription.id == Delivery.subscription_id)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Delivery.digest_id == bindparam("digest")),
-    )
-
-
-def _waiting(table: Table, stopped: ColumnElement[str | None]) -> Select[*tuple[Any, ...]]:
-    return select(table.id, stopped, table.attempts, table.first_attempt_at, table.crashes).where(
-        waits(table, bindparam("at", type_=UTCDateTime()))
-    )
-
-
-def _in_turn(table: Table, waiting: Select[*tuple[Any, ...]]) -> Prepared:
-    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
-    return Prepared(
-        waiting.order_by(table.next_attempt_at, table.id)
-        .limit(bindparam("number"))
-        .with_for_update(skip_locked=True, of=table),
-        table.id.type,
-        String(),
-        table.attempts.type,
-        table.first_attempt_at.type,
-        table.crashes.type,
-    )
-
-
-@cache
-def _starting(table: Table) -> Prepared:
-    return Prepared(_start_statement(table), table.id.type)
-
-
-def _start_statement(table: Table) -> ReturningUpdate[int]:
-    if table is Delivery:
-        allowed = sending_is_on() & digest_is_sending() & reader_may_be_mailed()
-    else:
-        allowed = sending_is_on() & _notice_may_be_mailed()
-    return starting(table, allowed)
-
-
-def _start_values(
-    worker_id: int, table: Table, ids: Collection[int], now: datetime
-) -> dict[str, Any]:
-    name = table.__tablename__
-    return {f"{name}_ids": ids, "holder": worker_id, "forgiven": forgiven_before(now)}
-
-
-@cache
-def _turning(
-    recorded: tuple[tuple[Table, DeliveryStatus], ...], started: tuple[Table, ...]
-) -> Prepared:
-    entered = [
-        recording_together(table, status, f"r{number}_").cte(f"recorded_{number}")
-        for number, (table, status) in enumerate(recorded)
-    ]
-    begun = [
-        select(literal(number), _start_statement(table).cte(f"started_{number}").c.id)
-        for number, table in enumerate(started)
-    ]
-    nothing = select(literal(0), null())
-    return Prepared(union_all(*begun or [nothing]).add_cte(*entered), Integer(), BigId)
-
-
-def _notice_may_be_mailed() -> ColumnElement[bool]:
-    return notice_may_be_mailed(bindparam("forgiven", type_=UTCDateTime()))
 
 
 def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:

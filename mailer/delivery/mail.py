@@ -8,14 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 
 from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
 
 from mailer import failpoint
 from mailer.delivery.capabilities import Capabilities
-from mailer.delivery.change import Claim
+from mailer.delivery.change import Addressee, Claim
 from mailer.delivery.conversation import Envelope
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.message.compose import CompiledMail, compile_mail
@@ -35,7 +34,6 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.prepared import Among, Prepared
 from mailer.templating import Templates
 from mailer.tokens import Keys, Purpose
 
@@ -96,14 +94,15 @@ class Composer:
 
     def load(self, session: Session, claims: Collection[Claim]) -> list[Letter]:
         """The letters of these rows, in their order; only reads."""
-        notices = {claim.row.id: claim for claim in claims if claim.row.table is Notice}
-        deliveries = {claim.row.id: claim for claim in claims if claim.row.table is Delivery}
-        found: dict[Claim, Letter] = {}
-        if notices:
-            found.update(self._load_notices(session, notices))
-        if deliveries:
-            found.update(self._load_deliveries(session, deliveries))
-        return [found[claim] for claim in claims]
+        notices = {claim.row.id: claim for claim in claims if claim.addressee is None}
+        found = self._load_notices(session, notices) if notices else {}
+        self._load_editions(
+            session, {claim.addressee.edition_id for claim in claims if claim.addressee}
+        )
+        return [
+            self._delivery(claim, claim.addressee) if claim.addressee else found[claim]
+            for claim in claims
+        ]
 
     def compose(self, letter: Letter, *, utf8: bool) -> tuple[Envelope, bytes]:
         """Envelope and complete bytes of this letter.
@@ -188,22 +187,15 @@ class Composer:
         # A test copy has no reader: the page that mails a link to whoever asks is open to all.
         return f"{self._base_url}/preferences"
 
-    def _load_deliveries(
-        self, session: Session, claims: Mapping[int, Claim]
-    ) -> dict[Claim, Letter]:
-        rows = _delivery_rows().execute(session, {"ids": claims})
-        self._load_editions(session, {row[1] for row in rows})
-        return {
-            claims[row_id]: Letter(
-                claims[row_id],
-                self._editions[edition_id],
-                address,
-                created_at,
-                name,
-                {Purpose.UNSUBSCRIBE: (public_id, None)},
-            )
-            for row_id, edition_id, created_at, address, name, public_id in rows
-        }
+    def _delivery(self, claim: Claim, addressee: Addressee) -> Letter:
+        return Letter(
+            claim,
+            self._editions[addressee.edition_id],
+            addressee.address,
+            addressee.created_at,
+            addressee.name,
+            {Purpose.UNSUBSCRIBE: (addressee.public_id, None)},
+        )
 
     def _load_editions(self, session: Session, ids: Collection[int]) -> None:
         missing = [edition_id for edition_id in ids if edition_id not in self._editions]
@@ -276,25 +268,6 @@ class Composer:
         )
         # No name: whoever signed up may have typed anything there, and this goes to that address.
         return Letter(claim, frozen, notice.address, notice.created_at, None, links)
-
-
-@cache
-def _delivery_rows() -> Prepared:
-    columns = (
-        Delivery.id,
-        Delivery.edition_id,
-        Delivery.created_at,
-        Subscriber.address,
-        Subscriber.name,
-        Subscription.public_id,
-    )
-    return Prepared(
-        select(*columns)
-        .join(Subscription, Subscription.id == Delivery.subscription_id)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Among(Delivery.id, "ids")),
-        *(column.type for column in columns),
-    )
 
 
 _PATHS = {

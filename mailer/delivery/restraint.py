@@ -65,7 +65,7 @@ class Restraint:
         elif found.run is OnRun.SLOW_DOWN:
             self._slow_down(answer, now)
         elif found.delivery is not OnDelivery.DOUBT:
-            self._is_well(found.delivery is OnDelivery.SENT)
+            self._is_well(found.delivery is OnDelivery.SENT, now)
         if digest_id is not None:
             reason = self._breaker.note(digest_id, found, answer, now)
             if reason is not None:
@@ -111,8 +111,9 @@ class Restraint:
         self._why, self._resting_until = why, now + seconds
         log.warning("%s; next try in %.0f s", why, seconds)
 
-    def _is_well(self, accepted: bool) -> None:
-        if self._rest.failures:
+    def _is_well(self, accepted: bool, now: float) -> None:
+        # What was on its way when the relay failed says nothing of how it is since.
+        if self._rest.failures and self._rest.may_open(now):
             log.info("the relay takes mail again")
             self._rest.end()
         if accepted and self._throttle.is_slowed:

@@ -13,26 +13,25 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import tally
 from mailer.delivery.alert import Alerts
-from mailer.delivery.attempt import concluded
-from mailer.delivery.change import Outcome, RowId
+from mailer.delivery.attempt import Attempts
+from mailer.delivery.change import RowId
+from mailer.delivery.config import SendConfig
 from mailer.delivery.conversation import Answered, BodyWritten, Closed, Event, Step
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.lanes import Lane, Lanes
 from mailer.delivery.mail import Composer, Letter, Unsendable
 from mailer.delivery.outcome import SENT, UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, verdict
-from mailer.delivery.pace import Rate
 from mailer.delivery.pulse import Pulse
-from mailer.delivery.relay import RelayConfig, Unopened, connect
+from mailer.delivery.relay import Unopened, connect
 from mailer.delivery.reply import Reply
 from mailer.delivery.restraint import Restraint
-from mailer.delivery.retry import Random, RetryPlan
+from mailer.delivery.retry import Random
 from mailer.delivery.stock import Stock
 
 log = logging.getLogger(__name__)
@@ -48,27 +47,6 @@ LAST_RECORD_SECONDS = 3.0
 
 FAULT_PAUSE_SECONDS = 1.0
 """How long the loop rests after a fault of ours, which may be there again at the next turn."""
-
-
-@dataclass(frozen=True)
-class SendConfig:
-    """How a sender sends.
-
-    Attributes:
-        connections: to the relay, at most.
-        messages_per_connection: before it is closed and another one is opened.
-        resend: whether a mail in doubt is sent once more.
-        lease_seconds: how long this worker may be silent before others take its rows over.
-        rate: of all workers together; None: as fast as the relay takes them.
-    """
-
-    relay: RelayConfig
-    retry: RetryPlan
-    connections: int = 10
-    messages_per_connection: int = 100
-    resend: bool = True
-    lease_seconds: float = 60.0
-    rate: Rate | None = None
 
 
 class Sender:
@@ -94,9 +72,7 @@ class Sender:
     ) -> None:
         self._config = config
         self._composer = composer
-        self._wall = times.wall
         self._monotonic = times.monotonic
-        self._random = random
         self._lanes = Lanes(
             lambda: connect(config.relay, tls_context), config.relay.timeouts, times.monotonic
         )
@@ -109,6 +85,13 @@ class Sender:
             resend=config.resend,
             on_recovery=self.wake,
             figures=self._figures,
+        )
+        self._attempts = Attempts(
+            config.retry,
+            resend=config.resend,
+            wall=times.wall,
+            random=random,
+            counting=self._pulse.counting,
         )
         self._restraint = Restraint(config.connections, random)
         self._written: dict[Lane, None] = {}
@@ -265,32 +248,8 @@ class Sender:
         if found.delivery is OnDelivery.RELEASE and not started:
             self._stock.put_back(letter)
         else:
-            self._stock.conclude(self._outcome(letter, step, found, answer, reason))
+            self._stock.conclude(self._attempts.conclude(letter.claim, step, found, answer, reason))
         return letter
-
-    def _outcome(
-        self, letter: Letter, step: str, found: Verdict, answer: Reply | Lost | str, reason: str
-    ) -> Outcome:
-        """What the ledger enters of an attempt that ended so. It is counted too.
-
-        Args:
-            answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
-            reason: in words, where there is no reply.
-        """
-        claim, config = letter.claim, self._config
-        now = self._wall()
-        later = None
-        if found.delivery is not OnDelivery.SENT:
-            later = config.retry.next_attempt(
-                claim.attempts + 1, claim.first_attempt_at, now, self._random
-            )
-        code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
-        outcome = concluded(
-            claim, found, step, code, text, now=now, later=later, resend=config.resend
-        )
-        why = tally.reason(answer) if isinstance(answer, Reply | Lost) else answer
-        self._pulse.counting.note(outcome.status, why)
-        return outcome
 
     # The relay as a whole.
 
@@ -307,6 +266,8 @@ class Sender:
 
     def _begin(self) -> None:
         now = self._monotonic()
+        if self._stock.is_stuck:
+            return
         if not self._restraint.may_begin(now):
             self._stock.give_back()
             return
@@ -341,7 +302,9 @@ class Sender:
                 conversation.begin(*made, dotless=True)
                 return letter
             self._stock.conclude(
-                self._outcome(letter, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason)
+                self._attempts.conclude(
+                    letter.claim, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason
+                )
             )
         return None
 
@@ -395,8 +358,8 @@ class Sender:
         # The row may say `sending`: our own commit went through although its answer was lost, or
         # the lease ran out since. No dot was sent, so it is not in doubt.
         self._stock.conclude(
-            self._outcome(
-                lane.letter,
+            self._attempts.conclude(
+                lane.letter.claim,
                 Step.BLOCK,
                 Verdict(OnDelivery.RELEASE),
                 tally.STOPPED,

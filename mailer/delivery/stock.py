@@ -82,6 +82,11 @@ class Stock:
         return len(self._letters)
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether the ledger could not be told the last time: nothing begins before it can."""
+        return self._fails
+
+    @property
     def unsettled(self) -> bool:
         """Whether the ledger has yet to be told something."""
         return bool(self._outcomes or self._given_back or self._restraint.pauses)
@@ -153,7 +158,10 @@ class Stock:
 
         Returns:
             Which of `starts` are granted: they are in the ledger now. None where nothing was done.
+            Where something is to be paused none is: it may be of that.
         """
+        if self._restraint.pauses:
+            starts = ()
         monotonic = self._monotonic()
         may_claim = claiming and monotonic >= self._claim_after and not self._restraint.pauses
         wanted = self._wanted if may_claim else 0

@@ -120,7 +120,9 @@ def test_the_smaller_encoding_is_taken(text: str, encoding: str) -> None:
     data = body_text(text).encode()
     body = encode_body([data])
     assert body.encoding == encoding
-    assert len(b"".join(body.pieces([]))) == min(len(quoted_printable(data)), len(base64_lines(data)))
+    assert len(b"".join(body.pieces([]))) == min(
+        len(quoted_printable(data)), len(base64_lines(data))
+    )
 
 
 @pytest.mark.parametrize(
