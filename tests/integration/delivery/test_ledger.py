@@ -612,3 +612,47 @@ def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(
         assert not heartbeat.beat(session, mine, LATER)
         row = session.get_one(Worker, mine)
         assert (row.started_at, row.heartbeat_at, row.stopped_at) == (NOW, LATER, LATER)
+
+
+# Mails that workers may have died of.
+
+
+def test_a_mail_of_which_three_workers_have_died_has_failed(house: House) -> None:
+    row, innocent = house.delivery(), house.delivery()
+    for deaths in (1, 2, 3):
+        [claim, *_], _ = ledger.claim(house.session, house.worker, 10, NOW)
+        assert (house.now(row).status, claim.crashes) == (S.CLAIMED, deaths - 1)
+        if claim.crashes:
+            # The sender tries it out alone, and dies.
+            ledger.suspect(house.session, claim, claim.crashes + 1)
+        ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+        assert (house.now(row).crashes, house.now(innocent).crashes) == (deaths, 1)
+    row = house.now(row)
+    assert (row.status, row.step) == (S.FAILED, "compose")
+    assert house.now(innocent).status is S.QUEUED
+
+
+# Digests take turns.
+
+
+def test_a_small_digest_does_not_wait_for_a_large_one(house: House) -> None:
+    for _ in range(10):
+        house.delivery()
+    large = house.digest.id
+    house.digest = factories.digest(house.session, house.schedule, due_at=LATER)
+    house.edition = factories.edition(house.session, house.digest)
+    small = house.delivery()
+    first, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=0)
+    second, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=1)
+    assert [claim.digest_id for claim in first] == [large, large]
+    assert second[0].row == row_of(small)
+
+
+def test_a_paused_digest_stands_in_nobody_s_way(house: House) -> None:
+    for _ in range(10):
+        house.delivery()
+    running.pause_digest(house.session, house.digest.id, "too many refusals")
+    house.digest = factories.digest(house.session, house.schedule, due_at=LATER)
+    house.edition = factories.edition(house.session, house.digest)
+    row = house.delivery()
+    assert house.claim(2) == [row_of(row)]
