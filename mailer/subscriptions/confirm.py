@@ -27,7 +27,7 @@ from mailer.models import (
 from mailer.permission.consent import Event, record
 from mailer.permission.suppress import lift, suppress
 from mailer.subscriptions.client import Client
-from mailer.subscriptions.offer import Publisher
+from mailer.subscriptions.offer import Publisher, hold_schedules
 from mailer.subscriptions.signup import new_public_id
 
 SUBSCRIBERS_TURNS = 0x6D61_696C_0003
@@ -83,6 +83,8 @@ def confirm(
     if signup is None:
         return None
     if _view(session, signup, publisher, now).state is SignupState.WAITING:
+        # Whoever removes a schedule moves its sign-ups: before this line, or after the reader is on it.
+        hold_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
         subscriber_id = _subscriber(session, signup, random, now)
         # Whoever presses the button has got our mail: the address works again.
         lift(session, signup.key_hash, only=SuppressionReason.BOUNCED)
@@ -177,6 +179,7 @@ def _choices(session: Session, signup: Signup) -> Sequence[SignupChoice]:
         select(SignupChoice)
         .where(SignupChoice.signup_id == signup.id)
         .order_by(SignupChoice.newsletter_id)
+        .execution_options(populate_existing=True)
     ).all()
 
 

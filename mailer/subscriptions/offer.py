@@ -1,9 +1,10 @@
 """What readers may choose from: newsletters and their schedules, and the consent sentence for each.
 
-Only reads. A one-off is no schedule that anybody could choose.
+Changes nothing, but can keep schedules from being removed. A one-off is no schedule that anybody could
+choose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select, true
@@ -97,6 +98,23 @@ def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
             f"there is no schedule {wanted!r} of {slug}; `mailer schedule list` shows them"
         )
     return found
+
+
+def hold_schedules(session: Session, newsletter_ids: Collection[int]) -> frozenset[int]:
+    """The schedules of these newsletters. Until the caller's transaction ends, none of them is removed.
+
+    Whoever puts somebody on a schedule asks for this first: what was on offer a moment ago may be removed,
+    and nobody moves those who are put on it afterwards.
+    """
+    return frozenset(
+        session.scalars(
+            select(Schedule.id)
+            .where(Schedule.newsletter_id.in_(newsletter_ids), Schedule.removed_at.is_(None))
+            # In one order for everybody, so that no two wait for each other.
+            .order_by(Schedule.id)
+            .with_for_update(read=True)
+        )
+    )
 
 
 def consent_sentence(translate: Callable[..., str], look: Look) -> str:

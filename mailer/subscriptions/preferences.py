@@ -17,8 +17,9 @@ from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscri
 from mailer.permission.consent import Event, record
 from mailer.permission.leave import leave
 from mailer.subscriptions.client import Client
+from mailer.subscriptions.confirm import newest_article
 from mailer.subscriptions.limits import Limits, decide, history, network_of
-from mailer.subscriptions.offer import Offer, Option, Publisher, offers
+from mailer.subscriptions.offer import Offer, Option, Publisher, hold_schedules, offers
 from mailer.subscriptions.signup import NOT_TO_BE_SENT, Desk
 
 
@@ -37,6 +38,11 @@ class Place:
     def left(self) -> bool:
         """Whether the reader has left this newsletter."""
         return self.subscription.left_at is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the reader wants no digests for now."""
+        return self.subscription.paused_at is not None
 
     @property
     def others(self) -> tuple[Option, ...]:
@@ -59,28 +65,44 @@ def places(session: Session, publisher: Publisher, public_id: int) -> list[Place
 def change(
     session: Session, place: Place, option: Option, client: Client, *, now: datetime
 ) -> Place:
-    """Let the reader get the newsletter by another of its schedules; one who has left stays away."""
+    """Let the reader get the newsletter by another of its schedules; one who has left stays away.
+
+    So does the reader's schedule where the other one has just been removed.
+    """
     if place.left or option.name == place.schedule:
         return place
-    subscription = place.subscription
-    session.execute(
-        update(Subscription)
-        .where(Subscription.id == subscription.id, Subscription.left_at.is_(None))
-        .values(schedule_id=option.id)
-    )
-    subscriber = _subscriber(session, subscription)
-    event = Event(
-        kind=ConsentKind.CHANGED,
-        address=subscriber.address,
-        key_hash=subscriber.key_hash,
-        source=client.source,
-        newsletter_id=subscription.newsletter_id,
-        schedule_id=option.id,
-        ip=client.ip,
-        user_agent=client.user_agent,
-    )
-    record(session, [event], now=now)
+    if option.id not in hold_schedules(session, [place.offer.id]):
+        return place
+    if _update(session, place, schedule_id=option.id) is None:
+        return place
+    _record_change(session, place, option.id, client, client.source, now)
     return replace(place, schedule=option.name)
+
+
+def pause(session: Session, place: Place, client: Client, *, now: datetime) -> None:
+    """Let the reader get nothing of this newsletter until they resume, nor what is queued for them.
+
+    One who has left, or paused before, stays as they are.
+    """
+    schedule_id = _update(session, place, Subscription.paused_at.is_(None), paused_at=now)
+    if schedule_id is not None:
+        _record_change(session, place, schedule_id, client, f"{client.source}: pause", now)
+
+
+def resume(session: Session, place: Place, client: Client, *, now: datetime) -> None:
+    """Let the reader get this newsletter again, and nothing that came in before this moment.
+
+    One who has left, or had not paused, stays as they are.
+    """
+    schedule_id = _update(
+        session,
+        place,
+        Subscription.paused_at.is_not(None),
+        paused_at=None,
+        start_article=newest_article(session),
+    )
+    if schedule_id is not None:
+        _record_change(session, place, schedule_id, client, f"{client.source}: resume", now)
 
 
 def leave_places(
@@ -166,6 +188,40 @@ def _places(session: Session, publisher: Publisher, which: ColumnElement[bool]) 
     )
     found = [Place(row, by_id[row.newsletter_id], name) for row, name in rows]
     return sorted(found, key=lambda place: (place.offer.look.title, place.offer.id))
+
+
+def _update(
+    session: Session, place: Place, *where: ColumnElement[bool], **values: object
+) -> int | None:
+    """Change the reader's row if they have not left; their schedule, or None where nothing changed."""
+    return session.scalar(
+        update(Subscription)
+        .where(Subscription.id == place.subscription.id, Subscription.left_at.is_(None), *where)
+        .values(values)
+        .returning(Subscription.schedule_id)
+    )
+
+
+def _record_change(
+    session: Session,
+    place: Place,
+    schedule_id: int,
+    client: Client,
+    source: str,
+    now: datetime,
+) -> None:
+    subscriber = _subscriber(session, place.subscription)
+    event = Event(
+        kind=ConsentKind.CHANGED,
+        address=subscriber.address,
+        key_hash=subscriber.key_hash,
+        source=source,
+        newsletter_id=place.subscription.newsletter_id,
+        schedule_id=schedule_id,
+        ip=client.ip,
+        user_agent=client.user_agent,
+    )
+    record(session, [event], now=now)
 
 
 def _subscriber(session: Session, subscription: Subscription) -> Subscriber:

@@ -6,7 +6,7 @@ ask the form who reads the paper. Confirming is done next door.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from mailer.address import Address, rate_key
 from mailer.clock import zone
 from mailer.delivery.notice import queue_notice, render_notice
+from mailer.errors import Refused
 from mailer.models import (
     PENDING,
     ConsentEvent,
@@ -29,7 +30,14 @@ from mailer.models import (
 from mailer.permission.consent import Event, record, wording
 from mailer.subscriptions.client import Client
 from mailer.subscriptions.limits import Limits, decide, history, network_of
-from mailer.subscriptions.offer import Offer, Option, consent_sentence
+from mailer.subscriptions.offer import (
+    Offer,
+    Option,
+    Publisher,
+    consent_sentence,
+    hold_schedules,
+    offer,
+)
 from mailer.templating import Templates
 from mailer.tokens import Keys
 
@@ -90,6 +98,7 @@ def request(
 
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
+        Refused: the newsletter's last schedule has just been removed.
     """
     network = network_of(client.ip)
     folded = rate_key(wish.address)
@@ -105,6 +114,8 @@ def request(
             terms.limits.total.span,
             allowed.not_before.isoformat(timespec="seconds"),
         )
+    there = hold_schedules(session, [choice.offer.id for choice in wish.choices])
+    wish = replace(wish, choices=[_standing(session, choice, there) for choice in wish.choices])
     has = _current(session, wish)
     kind = NoticeKind.ALREADY if _has_all(has, wish.choices) else NoticeKind.CONFIRMATION
     expires_at = allowed.not_before + terms.expiry
@@ -197,6 +208,20 @@ def _schedule_id(choice: Choice, has: Mapping[int, int]) -> int:
     if choice.option is not None:
         return choice.option.id
     return has.get(choice.offer.id, _default(choice.offer).id)
+
+
+def _standing(session: Session, choice: Choice, there: frozenset[int]) -> Choice:
+    """The same choice, where none of its schedules was removed since it was read; else the default."""
+    if {option.id for option in choice.offer.options} <= there:
+        return choice
+    slug = choice.offer.look.slug
+    now_on_offer = offer(session, Publisher(), slug)
+    if now_on_offer.default is None:
+        raise Refused(f"the newsletter {slug} has no schedule any more; nobody can subscribe to it")
+    kept = choice.option is not None and choice.option.id in there
+    return Choice(
+        replace(choice.offer, options=now_on_offer.options), choice.option if kept else None
+    )
 
 
 def _default(offer: Offer) -> Option:
