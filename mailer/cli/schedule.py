@@ -365,6 +365,8 @@ def _slot_as_data(slot: Slot, found: Schedule) -> dict[str, str]:
 
 
 def _in_words(found: Schedule) -> str:
+    if found.once:
+        return f"once, {found.once}"
     if found.cron:
         return f"cron {found.cron}"
     if found.monthday:

@@ -27,6 +27,7 @@ from mailer.models import (
     Digest,
     Edition,
     FrozenContent,
+    Holds,
     Newsletter,
     Notice,
     Schedule,
@@ -200,20 +201,22 @@ class Composer:
     def _load_editions(self, session: Session, ids: Collection[int]) -> None:
         missing = [edition_id for edition_id in ids if edition_id not in self._editions]
         for edition_id in missing:
-            edition, newsletter = session.execute(
-                select(Edition, Newsletter)
+            edition, newsletter, holds = session.execute(
+                select(Edition, Newsletter, Schedule.holds)
                 .join(Digest, Digest.id == Edition.digest_id)
                 .join(Schedule, Schedule.id == Digest.schedule_id)
                 .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
                 .where(Edition.id == edition_id)
             ).one()
-            self._editions[edition_id] = self._edition(edition, newsletter)
+            self._editions[edition_id] = self._edition(
+                edition, newsletter, automatic=holds is not Holds.NONE
+            )
         for edition_id in ids:
             self._editions.move_to_end(edition_id)
         while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
             self._editions.popitem(last=False)
 
-    def _edition(self, edition: Edition, newsletter: Newsletter) -> Frozen:
+    def _edition(self, edition: Edition, newsletter: Newsletter, *, automatic: bool) -> Frozen:
         return _frozen(
             edition,
             lambda: digest_headers(
@@ -223,6 +226,7 @@ class Composer:
                 list_id=newsletter.list_id,
                 from_address=edition.from_address,
                 help_url=f"{self._base_url}/preferences",
+                automatic=automatic,
             ),
         )
 

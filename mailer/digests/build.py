@@ -19,17 +19,18 @@ from sqlalchemy.orm import Session
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import heartbeat
-from mailer.digests import candidates, record, timetable
+from mailer.digests import candidates, deliveries, record, timetable
 from mailer.digests.calendar import Slot
 from mailer.digests.plan import articles_of, plan_from
 from mailer.failpoint import reach
 from mailer.message.content import Content
-from mailer.models import Article, Digest, Newsletter, Schedule, WorkerRole
+from mailer.models import Article, Digest, Edits, Newsletter, Schedule, WorkerRole
 
 log = logging.getLogger(__name__)
 
-Render = Callable[[Newsletter, Slot, Sequence[Article], int], Content]
-"""Renders an edition: its newsletter, the slot, its articles as they are printed, how many more there are."""
+Render = Callable[[Newsletter, Slot, Sequence[Article], int, Edits | None], Content]
+"""Renders an edition: its newsletter, the slot, its articles as they are printed, how many more there are,
+and what staff changed in the digest."""
 
 _POLL_SECONDS = 0.2
 
@@ -142,11 +143,16 @@ class Builder:
                 source = candidates.frozen(digest_id)
                 plan = plan_from(session, schedule, slot, source, digest_id)
             rendered = [
-                (cohort, self._render(newsletter, slot, articles_of(plan, cohort), cohort.more))
+                (
+                    cohort,
+                    self._render(
+                        newsletter, slot, articles_of(plan, cohort), cohort.more, plan.edits
+                    ),
+                )
                 for cohort in plan.choice.cohorts
             ]
             with self._database.write() as session:
-                written = record.write(
+                written = deliveries.write(
                     session,
                     digest_id,
                     plan,

@@ -14,12 +14,15 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
+    and_,
     bindparam,
     case,
     cast,
     exists,
+    false,
     func,
     literal,
+    not_,
     or_,
     select,
 )
@@ -30,12 +33,17 @@ from mailer.models import (
     HAD,
     Article,
     Candidate,
+    ChosenArticle,
     Delivery,
     DeliveryStatus,
     Digest,
+    DroppedArticle,
     EditionArticle,
+    Edits,
+    Holds,
     NewsletterArticle,
     Schedule,
+    ScheduleKind,
     Subscriber,
     Subscription,
 )
@@ -88,6 +96,35 @@ def usable(newsletter_id: int, due_at: datetime, max_age: timedelta) -> Source:
             Article.withdrawn_at.is_(None),
             Article.published_at <= due_at,
             Article.published_at > due_at - max_age,
+            not_(is_dropped()),
+        )
+    )
+
+
+def is_dropped() -> ColumnElement[bool]:
+    """True for a place in a newsletter whose article staff dropped from its digests."""
+    return exists(
+        select(DroppedArticle.article_id).where(
+            DroppedArticle.newsletter_id == NewsletterArticle.newsletter_id,
+            DroppedArticle.article_id == NewsletterArticle.article_id,
+        )
+    )
+
+
+def chosen(schedule: Schedule) -> Source:
+    """The articles that staff chose for this one-off, whatever their age; backlog as little as others.
+
+    One that was withdrawn or dropped meanwhile is none of them.
+    """
+    return (
+        select(NewsletterArticle.article_id, false().label("backlog"))
+        .join(Article, Article.id == NewsletterArticle.article_id)
+        .join(ChosenArticle, ChosenArticle.article_id == NewsletterArticle.article_id)
+        .where(
+            NewsletterArticle.newsletter_id == schedule.newsletter_id,
+            ChosenArticle.schedule_id == schedule.id,
+            Article.withdrawn_at.is_(None),
+            not_(is_dropped()),
         )
     )
 
@@ -129,6 +166,16 @@ def load_candidates(
     return [CandidateArticle(*row) for row in rows]
 
 
+def load_edits(session: Session, schedule_id: int, digest_id: int | None) -> Edits | None:
+    """Staff's edits of this digest, or of the schedule's coming one where there is none yet."""
+    which = (
+        and_(Edits.schedule_id == schedule_id, Edits.digest_id.is_(None))
+        if digest_id is None
+        else Edits.digest_id == digest_id
+    )
+    return session.scalar(select(Edits).where(which))
+
+
 def load_editions(session: Session, source: Source) -> dict[int, frozenset[int]]:
     """Every edition that holds a candidate, of whichever newsletter, with the candidates in it."""
     chosen = source.subquery()
@@ -142,13 +189,16 @@ def load_editions(session: Session, source: Source) -> dict[int, frozenset[int]]
     return {edition_id: frozenset(articles) for edition_id, articles in found.items()}
 
 
-def grouped_readers(schedule_id: int, frame: Frame) -> Readers:
-    """A statement with one row for each reader of the schedule who may be mailed.
+def grouped_readers(schedule: Schedule, frame: Frame) -> Readers:
+    """A statement with one row for each reader of the schedule who may be mailed; a one-off's readers
+    are those of all schedules of its newsletter.
 
     Columns: subscription_id, subscriber_id, and the group: start, newcomer, had. A build runs it twice,
     to choose and to write: a reader whose group is the same both times gets what was chosen for it.
     """
-    start = case(
+    # What staff chose, or wrote, is for everybody, and is nobody's first digest.
+    by_hand = schedule.holds is not Holds.DUE
+    start: ColumnElement[int] = case(
         (Subscription.start_article < frame.first_article, literal(0)),
         (Subscription.start_article >= frame.last_article, literal(frame.last_article)),
         else_=Subscription.start_article,
@@ -157,12 +207,12 @@ def grouped_readers(schedule_id: int, frame: Frame) -> Readers:
         select(
             Subscription.id.label("subscription_id"),
             Subscription.subscriber_id.label("subscriber_id"),
-            start.label("start"),
-            _is_newcomer().label("newcomer"),
+            (literal(0) if by_hand else start).label("start"),
+            (false() if by_hand else _is_newcomer()).label("newcomer"),
             _had(frame).label("had"),
         )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscription.schedule_id == schedule_id, may_mail())
+        .where(_is_reader_of(schedule), may_mail())
     )
 
 
@@ -186,7 +236,7 @@ def load_reader(
         None where no subscription to the newsletter is theirs.
     """
     reason = session.execute(
-        select(_why_not_here(schedule.id))
+        select(_why_not_here(schedule))
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(
             Subscriber.address_key == address_key,
@@ -204,15 +254,15 @@ def had_text(group: Group) -> str:
     return ",".join(str(edition) for edition in group.editions)
 
 
-def load_excluded(session: Session, newsletter_id: int, schedule_id: int) -> dict[str, int]:
-    """Those of the newsletter's subscriptions that no build of this schedule looks at, by reason.
+def load_excluded(session: Session, schedule: Schedule) -> dict[str, int]:
+    """Those of its newsletter's subscriptions that no build of this schedule looks at, by reason.
 
     Readers who left are in none of the numbers.
     """
     each = (
-        select(_why_not_here(schedule_id).label("reason"))
+        select(_why_not_here(schedule).label("reason"))
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscription.newsletter_id == newsletter_id, Subscription.left_at.is_(None))
+        .where(Subscription.newsletter_id == schedule.newsletter_id, Subscription.left_at.is_(None))
         .subquery()
     )
     rows = session.execute(
@@ -224,11 +274,17 @@ def load_excluded(session: Session, newsletter_id: int, schedule_id: int) -> dic
     return {reason: count for reason, count in rows}  # noqa: C416
 
 
-def _why_not_here(schedule_id: int) -> ColumnElement[str | None]:
+def _is_reader_of(schedule: Schedule) -> ColumnElement[bool]:
+    if schedule.kind is ScheduleKind.ONCE:
+        return Subscription.newsletter_id == schedule.newsletter_id
+    return Subscription.schedule_id == schedule.id
+
+
+def _why_not_here(schedule: Schedule) -> ColumnElement[str | None]:
     """Why a subscription is none that this schedule's builds look at, or NULL."""
     return case(
         (Subscription.left_at.is_not(None), literal("left")),
-        (Subscription.schedule_id != schedule_id, literal(OTHER_SCHEDULE)),
+        (not_(_is_reader_of(schedule)), literal(OTHER_SCHEDULE)),
         else_=why_not(),
     )
 

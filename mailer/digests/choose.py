@@ -21,12 +21,14 @@ class CandidateArticle:
     Attributes:
         backlog: only a newcomer's first digest may take it.
         waited: it was a candidate already when the schedule's last digest was built.
+        leads: staff want it first, for everybody to whom it is due.
     """
 
     id: int
     published_at: datetime
     backlog: bool
     waited: bool
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Cohort:
     """Readers who get the same list.
 
     Attributes:
-        articles: newest first.
+        articles: the one that staff want first, then newest first; none in a letter.
         more: how many articles are due to each of these readers beside them, at least.
     """
 
@@ -114,7 +116,8 @@ def choose(
 
     A reader is due the candidates that came in after their start, no backlog, and that no live edition
     of theirs holds; a newcomer also the newest ones up to their start, backlog or not. Where more are
-    due than a digest may hold, those that waited already go first, then the newest.
+    due than a digest may hold, the one that staff want first has a place, then those that waited
+    already, then the newest.
 
     Args:
         editions: the candidates in each edition that holds some.
@@ -139,6 +142,12 @@ def choose(
         too_few=tuple(group for share in waiting if share.due for group in share.groups),
         carried_over=frozenset().union(*(_carried_over(share) for share in shares)),
     )
+
+
+def letter_to(groups: Sequence[Group]) -> Choice:
+    """The choice of a digest without articles: everybody gets it."""
+    everybody = Cohort(articles=(), more=0, groups=tuple(groups))
+    return Choice((everybody,) if groups else (), (), (), frozenset())
 
 
 def _carried_over(share: _Share) -> frozenset[int]:
@@ -174,9 +183,9 @@ def _share(
     if due and len(due) >= limits.min_articles:
         mine = [one for one in newest_first if one.id in due]
         # What came in before a newcomer's start did not wait for that reader.
-        urgent = sorted(mine, key=lambda one: not (one.waited and one.id > start))
+        urgent = sorted(mine, key=lambda one: (not one.leads, not (one.waited and one.id > start)))
         kept = {one.id for one in urgent[: limits.max_articles]}
-        articles = [one for one in mine if one.id in kept]
+        articles = sorted((one for one in mine if one.id in kept), key=lambda one: not one.leads)
     return _Share(start, due, tuple(one.id for one in articles), tuple(groups))
 
 

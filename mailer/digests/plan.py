@@ -16,7 +16,7 @@ one of these reasons:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -25,9 +25,17 @@ from sqlalchemy.orm import Session
 from mailer.digests import candidates as read
 from mailer.digests.calendar import Rule, Slot, longest_gap, longest_gap_by_the_clock, slots
 from mailer.digests.candidates import Frame, Readers, Source
-from mailer.digests.choose import CandidateArticle, Choice, Cohort, Group, Limits, choose
+from mailer.digests.choose import (
+    CandidateArticle,
+    Choice,
+    Cohort,
+    Group,
+    Limits,
+    choose,
+    letter_to,
+)
 from mailer.errors import NotFound
-from mailer.models import Article, Schedule
+from mailer.models import Article, Edits, Holds, Schedule
 
 NOTHING_NEW = "nothing_new"
 TOO_FEW = "too_few"
@@ -43,6 +51,7 @@ class Plan:
         readers: the statement that put the readers into groups.
         groups: all of them, also those who get nothing.
         articles: what the cohorts' lists hold, by id.
+        edits: what staff changed in it.
     """
 
     slot: Slot
@@ -51,6 +60,7 @@ class Plan:
     groups: tuple[Group, ...]
     choice: Choice
     articles: Mapping[int, Article]
+    edits: Edits | None
 
     @property
     def due(self) -> int:
@@ -87,24 +97,35 @@ def max_age(schedule: Schedule) -> timedelta:
 
 def plan_digest(session: Session, schedule: Schedule, slot: Slot) -> Plan:
     """What would be sent if the digest of that slot were built now."""
-    source = read.usable(schedule.newsletter_id, slot.due_at, max_age(schedule))
-    return plan_from(session, schedule, slot, source, digest_id=None)
+    return plan_from(session, schedule, slot, source_at(schedule, slot), digest_id=None)
+
+
+def source_at(schedule: Schedule, slot: Slot) -> Source:
+    """The articles that the schedule's digest of that slot may use; none where it is a letter."""
+    if schedule.holds is not Holds.DUE:
+        return read.chosen(schedule)
+    return read.usable(schedule.newsletter_id, slot.due_at, max_age(schedule))
 
 
 def plan_from(
     session: Session, schedule: Schedule, slot: Slot, source: Source, digest_id: int | None
 ) -> Plan:
     """The plan on these candidates, as they are or as they were frozen for `digest_id`."""
-    candidates = read.load_candidates(session, source, schedule.id, digest_id)
+    edits = read.load_edits(session, schedule.id, digest_id)
+    lead = None if edits is None else edits.lead_id
+    candidates = [
+        replace(one, leads=one.id == lead)
+        for one in read.load_candidates(session, source, schedule.id, digest_id)
+    ]
     editions = read.load_editions(session, source)
     frame = Frame.around([one.id for one in candidates], editions)
-    readers = read.grouped_readers(schedule.id, frame)
+    readers = read.grouped_readers(schedule, frame)
     groups = read.load_groups(session, readers)
-    choice = choose(
-        candidates,
-        editions,
-        groups,
-        Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers),
+    limits = Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
+    choice = (
+        letter_to(groups)
+        if schedule.holds is Holds.NONE
+        else choose(candidates, editions, groups, limits)
     )
     return Plan(
         slot=slot,
@@ -113,12 +134,13 @@ def plan_from(
         groups=tuple(groups),
         choice=choice,
         articles=_load_articles(session, choice),
+        edits=edits,
     )
 
 
 def excluded(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
     """How many of the newsletter's readers get nothing, by reason; see the module's table."""
-    found = read.load_excluded(session, schedule.newsletter_id, schedule.id)
+    found = read.load_excluded(session, schedule)
     found[NOTHING_NEW] = _readers(plan.choice.nothing_new)
     found[TOO_FEW] = _readers(plan.choice.too_few)
     return {reason: number for reason, number in found.items() if number}
@@ -144,18 +166,20 @@ def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: st
     return Outcome(None, NOTHING_NEW if found in plan.choice.nothing_new else TOO_FEW)
 
 
-def sample(session: Session, schedule: Schedule, plan: Plan) -> tuple[list[Article], int]:
+def sample(session: Session, schedule: Schedule, plan: Plan) -> tuple[list[Article], int] | None:
     """What most readers get, and how many articles more; where nobody is due, what somebody would
-    get who has had nothing yet. No articles where there are none to show.
+    get who has had nothing yet. None where there is nothing to show.
     """
     if plan.choice.cohorts:
         cohort = plan.choice.cohorts[0]
         return articles_of(plan, cohort), cohort.more
+    if schedule.holds is Holds.NONE:
+        return [], 0
     nobody = Group(start=0, newcomer=False, editions=(), readers=0)
     limits = Limits(1, schedule.max_articles, 0)
     choice = choose(plan.candidates, {}, [nobody], limits)
     if not choice.cohorts:
-        return [], 0
+        return None
     articles = _load_articles(session, choice)
     [cohort] = choice.cohorts
     return [articles[one] for one in cohort.articles], cohort.more
@@ -173,7 +197,7 @@ def expiring(schedule: Schedule, plan: Plan) -> int:
 
 
 def articles_of(plan: Plan, cohort: Cohort) -> list[Article]:
-    """The articles of this cohort's list, newest first."""
+    """The articles of this cohort's list, as they are printed."""
     return [plan.articles[article_id] for article_id in cohort.articles]
 
 

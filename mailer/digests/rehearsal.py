@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from mailer.delivery.notice import render_notice
+from mailer.digests.intro import Intro
 from mailer.digests.render import Piece, render_edition
 from mailer.message.look import Look
 from mailer.models import NoticeKind
@@ -85,7 +86,13 @@ def rehearse(templates: Templates) -> None:
         _piece(3, author=None, image_url=None),
     ]
     bare = [_piece(1, author=None, image_url=None)]
-    for look, pieces, more in ((_RICH, rich, 2), (_BARE, bare, 0)):
+    intro = Intro("<p>Good morning.</p>", "Good morning.")
+    for look, pieces, more, words in (
+        (_RICH, rich, 2, intro),
+        (_BARE, bare, 0, None),
+        # A letter.
+        (_BARE, [], 0, intro),
+    ):
         render_edition(
             templates,
             look=look,
@@ -95,6 +102,7 @@ def rehearse(templates: Templates) -> None:
             zone=UTC,
             base_url=_SITE,
             random=bytes,
+            intro=words,
         )
         for kind, context in _TOLD:
             render_notice(templates, kind, look, SOURCE_LANGUAGE, context, bytes)

@@ -10,16 +10,18 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 import css_inline
+from markupsafe import Markup
 
 from mailer.digests.calendar import Slot
 from mailer.digests.excerpt import excerpt, paragraphs, shorten
+from mailer.digests.intro import Intro
 from mailer.errors import BadTemplate
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.field import printable
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word, new_marker
-from mailer.models import Article, Newsletter
+from mailer.models import Article, Edits, Newsletter
 from mailer.templating import AtSending, Templates
 
 _SUBJECT_LENGTH: Final = 120
@@ -89,7 +91,7 @@ def edition_renderer(
     publisher: str | None,
     privacy_url: str | None,
     random: Callable[[int], bytes],
-) -> Callable[[Newsletter, Slot, Sequence[Article], int], Content]:
+) -> Callable[[Newsletter, Slot, Sequence[Article], int, Edits | None], Content]:
     """What a build renders its editions with, made from what an installation decides once.
 
     Args:
@@ -98,7 +100,11 @@ def edition_renderer(
     """
 
     def render(
-        newsletter: Newsletter, slot: Slot, articles: Sequence[Article], more: int
+        newsletter: Newsletter,
+        slot: Slot,
+        articles: Sequence[Article],
+        more: int,
+        edits: Edits | None = None,
     ) -> Content:
         return render_edition(
             templates,
@@ -109,9 +115,18 @@ def edition_renderer(
             zone=slot.local.tzinfo,
             base_url=base_url,
             random=random,
+            subject=None if edits is None else edits.subject,
+            intro=intro_of(edits),
         )
 
     return render
+
+
+def intro_of(edits: Edits | None) -> Intro | None:
+    """The introduction that staff wrote, if they wrote one."""
+    if edits is None or edits.intro_html is None:
+        return None
+    return Intro(edits.intro_html, edits.intro_text or "")
 
 
 def render_edition(
@@ -124,14 +139,18 @@ def render_edition(
     zone: tzinfo | None,
     base_url: str,
     random: Callable[[int], bytes],
+    subject: str | None = None,
+    intro: Intro | None = None,
 ) -> Content:
     """The content of an edition.
 
     Args:
-        pieces: the lead first; at least one.
+        pieces: the lead first; none in a letter, which has an introduction instead.
         more_count: how many more there would have been, which readers find on the site.
         slot_date: the slot's date in the schedule's zone.
         zone: the schedule's zone, in which days of publication are told.
+        subject: what staff wrote in place of the one that the template makes.
+        intro: what staff wrote above the articles.
 
     Raises:
         BadMessage: no mail can be made of it, such as when the HTML is too long for mail programs.
@@ -140,9 +159,14 @@ def render_edition(
     marker = new_marker(random)
     context: dict[str, object] = {
         "look": look,
-        "preheader": _preheader(pieces),
+        "preheader": _preheader(pieces, intro),
         "date": slot_date,
-        "lead": _story(pieces[0], zone, _LEAD_SUMMARY, pictures=look.pictures),
+        # Sanitised when staff typed it in.
+        "intro_html": Markup(intro.html) if intro else None,  # noqa: S704
+        "intro_text": intro.text if intro else None,
+        "lead": (
+            _story(pieces[0], zone, _LEAD_SUMMARY, pictures=look.pictures) if pieces else None
+        ),
         "stories": [
             _story(piece, zone, _STORY_SUMMARY, pictures=look.pictures) for piece in pieces[1:]
         ],
@@ -153,7 +177,9 @@ def render_edition(
         "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
         "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
     }
-    subject = _subject(templates.render("mail/digest.subject.txt", look.language, context))
+    subject = _subject(
+        subject or templates.render("mail/digest.subject.txt", look.language, context)
+    )
     context["subject"] = subject
     html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
     content = Content(
@@ -179,8 +205,10 @@ def _subject(rendered: str) -> str:
     return subject
 
 
-def _preheader(pieces: Sequence[Piece]) -> str:
+def _preheader(pieces: Sequence[Piece], intro: Intro | None) -> str:
     """What mail programs show beside the subject: what else is in the mail."""
+    if not pieces:
+        return shorten(intro.text if intro else "", _PREHEADER_LENGTH)
     others = [" ".join(piece.title.split()) for piece in pieces[1:]]
     text = " · ".join(others) or " ".join(paragraphs(pieces[0].summary_html))
     return shorten(text, _PREHEADER_LENGTH)

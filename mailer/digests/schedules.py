@@ -57,11 +57,21 @@ def add(
             f"{name!r} is no name for a schedule; use up to 48 of a-z, 0-9 and -, such as daily"
         )
     check_terms(rule, terms)
-    if _named(session, newsletter.id, name) is not None:
+    if named(session, newsletter.id, name) is not None:
         raise AlreadyExists(
             f"{newsletter.slug} has a schedule {name}; "
             f"change it with `mailer schedule edit {newsletter.slug}/{name}`"
         )
+    schedule = put(session, newsletter, name, rule, terms, now)
+    if default or default_of(session, newsletter.id) is None:
+        make_default(session, schedule)
+    return schedule
+
+
+def put(
+    session: Session, newsletter: Newsletter, name: str, rule: Rule, terms: Terms, now: datetime
+) -> Schedule:
+    """The row of a schedule whose first slot is the first after `now`. Nothing is checked."""
     schedule = Schedule(
         newsletter_id=newsletter.id,
         name=name,
@@ -71,8 +81,6 @@ def add(
     )
     session.add(schedule)
     session.flush()
-    if default or default_of(session, newsletter.id) is None:
-        make_default(session, schedule)
     return schedule
 
 
@@ -111,7 +119,13 @@ def resume(session: Session, schedule: Schedule, *, now: datetime) -> None:
 
 
 def make_default(session: Session, schedule: Schedule) -> None:
-    """Make this the schedule of those who choose none."""
+    """Make this the schedule of those who choose none.
+
+    Raises:
+        Refused: it is a one-off.
+    """
+    if schedule.kind is ScheduleKind.ONCE:
+        raise Refused("a one-off cannot be the default; nobody can be on it")
     session.execute(
         update(Schedule)
         .where(Schedule.newsletter_id == schedule.newsletter_id, Schedule.is_default)
@@ -134,6 +148,8 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     """
     if target is not None and target.newsletter_id != schedule.newsletter_id:
         raise Refused("readers cannot move to another newsletter; name one of its own schedules")
+    if target is not None and target.kind is ScheduleKind.ONCE:
+        raise Refused("nobody can be on a one-off; name another schedule")
     if target is not None and target.id == schedule.id:
         raise Refused("readers cannot move to the schedule that is removed; name another one")
     # Whoever is being put on it just now comes first, and is counted: nobody stays on it unnoticed.
@@ -244,6 +260,7 @@ def _columns(rule: Rule, terms: Terms) -> Mapping[str, Any]:
         "days": rule.days,
         "monthday": rule.monthday,
         "cron": rule.cron,
+        "once": rule.once,
         "min_articles": terms.min_articles,
         "max_articles": terms.max_articles,
         "max_age": terms.max_age,
@@ -262,7 +279,8 @@ def _end_of_today(session: Session, schedule: Schedule, now: datetime) -> dateti
     return midnight - timedelta(seconds=1)
 
 
-def _named(session: Session, newsletter_id: int, name: str) -> Schedule | None:
+def named(session: Session, newsletter_id: int, name: str) -> Schedule | None:
+    """The newsletter's schedule of that name, if it has one."""
     return session.scalar(
         select(Schedule).where(
             Schedule.newsletter_id == newsletter_id,

@@ -57,6 +57,13 @@ def rule_from(when: When, before: Rule | None = None) -> Rule:
     """
     if when.cron is not None and (when.at, when.days, when.monthday) != _UNSAID:
         raise Refused("a cron line says everything; leave out --at, --days and --monthday")
+    if before is not None and before.kind is ScheduleKind.ONCE:
+        if (when.at, when.days, when.monthday, when.cron, when.zone) != (*_UNSAID, None, None):
+            raise Refused(
+                "a one-off cannot be moved; take it back with `mailer schedule remove`, and make "
+                "another with `mailer digest once`"
+            )
+        return before
     if when.days is not None and when.monthday is not None:
         raise Refused("--days and --monthday exclude each other; give one of them")
     zone = when.zone or (before.zone if before else "")

@@ -16,6 +16,7 @@ from mailer.models import (
     Article,
     ArticleCategory,
     Delivery,
+    DroppedArticle,
     EditionArticle,
     Newsletter,
     NewsletterArticle,
@@ -54,7 +55,7 @@ def add_article(
     """Put an article into a newsletter, so that it is due to its readers.
 
     One that is known by its address keeps its text, and goes to readers who started before it came in.
-    One that was withdrawn is due again.
+    One that was withdrawn, or dropped from this newsletter, is due again.
 
     Args:
         summary: plain text or HTML; it is sanitised.
@@ -90,9 +91,13 @@ def add_article(
         session.add(article)
         session.flush()
     place = session.get(NewsletterArticle, (newsletter.id, article.id))
-    if place is not None and not place.backlog and article.withdrawn_at is None:
+    dropped = session.get(DroppedArticle, (newsletter.id, article.id))
+    due = article.withdrawn_at is None and dropped is None
+    if place is not None and not place.backlog and due:
         raise AlreadyExists(f"article {article.id} is in {newsletter.slug} already, and is due")
     article.withdrawn_at = None
+    if dropped is not None:
+        session.delete(dropped)
     if place is not None:
         place.backlog, place.by_staff = False, True
     else:

@@ -18,6 +18,7 @@ from mailer.models.digest import (
     EditionArticle,
     FrozenContent,
 )
+from mailer.models.edits import ChosenArticle, DroppedArticle, Edits
 from mailer.models.feed import (
     Article,
     ArticleCategory,
@@ -33,7 +34,7 @@ from mailer.models.newsletter import (
     NewsletterFeed,
     NewsletterFeedCategory,
 )
-from mailer.models.schedule import Schedule, ScheduleKind
+from mailer.models.schedule import Holds, Schedule, ScheduleKind
 from mailer.models.subscriber import Signup, SignupChoice, Subscriber, Subscription
 from mailer.models.suppression import Suppression, SuppressionReason
 
@@ -44,18 +45,22 @@ __all__ = [
     "Article",
     "ArticleCategory",
     "Candidate",
+    "ChosenArticle",
     "ConsentEvent",
     "ConsentKind",
     "Delivery",
     "DeliveryStatus",
     "Digest",
     "DigestStatus",
+    "DroppedArticle",
     "Edition",
     "EditionArticle",
+    "Edits",
     "Feed",
     "FeedEntry",
     "FrozenContent",
     "HeldPiece",
+    "Holds",
     "ImageSource",
     "Installation",
     "Newsletter",

@@ -18,6 +18,16 @@ class ScheduleKind(StrEnum):
     ONCE = "once"
 
 
+class Holds(StrEnum):
+    """Which articles a schedule's digests hold."""
+
+    DUE = "due"
+    CHOSEN = "chosen"
+    """Those that staff chose for a one-off."""
+    NONE = "none"
+    """A letter: nothing but its introduction."""
+
+
 class Schedule(Base):
     """When a newsletter goes out.
 
@@ -25,6 +35,8 @@ class Schedule(Base):
     local date and time; which of them counts is told by `kind`. Slots up to `active_from` do not exist.
     `max_age` empty means 30 days, or twice the longest gap between slots if that is more.
     `newcomers` is the number of earlier articles in a reader's first digest; 0 means none.
+    A one-off is of the kind `once`, goes to the readers of all schedules of its newsletter, and may hold
+    something else than what is due.
     """
 
     __tablename__ = "schedule"
@@ -55,6 +67,7 @@ class Schedule(Base):
     monthday: Mapped[int | None]
     cron: Mapped[str | None]
     once: Mapped[str | None]
+    holds: Mapped[Holds] = mapped_column(default=Holds.DUE, server_default=Holds.DUE.value)
     zone: Mapped[str]
     min_articles: Mapped[int] = mapped_column(default=1)
     max_articles: Mapped[int] = mapped_column(default=20)

@@ -21,6 +21,9 @@ from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import (
     ArticleCategory,
     Candidate,
+    ChosenArticle,
+    DroppedArticle,
+    Edits,
     FeedEntry,
     HeldPiece,
     Installation,
@@ -65,6 +68,9 @@ def fill(database: Database, keys: Keys) -> None:
         factories.consent_event(session, keys)
         factories.suppression(session, keys)
         subscription.first_digest_id = digest.id
+        edits = Edits(schedule_id=schedule.id, lead_id=article.id, updated_at=NOW)
+        session.add(edits)
+        session.flush()
         sender = factories.worker(session)
         session.add_all(
             [
@@ -72,6 +78,13 @@ def fill(database: Database, keys: Keys) -> None:
                 Tally(worker_id=sender.id, outcome="failed", reason="policy", number=1),
                 ArticleCategory(article_id=article.id, category="sport"),
                 Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
+                ChosenArticle(schedule_id=schedule.id, article_id=article.id),
+                DroppedArticle(
+                    newsletter_id=newsletter.id,
+                    article_id=article.id,
+                    edits_id=edits.id,
+                    dropped_at=NOW,
+                ),
                 FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
                 HeldPiece(
                     feed_id=feed.id,

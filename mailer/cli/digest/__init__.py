@@ -3,6 +3,7 @@
 import click
 
 from mailer.cli.digest.control import cancel, pause, resume
+from mailer.cli.digest.edit import edit, once
 from mailer.cli.digest.look import list_, show
 from mailer.cli.digest.plan import plan
 from mailer.cli.digest.preview import preview, test
@@ -11,8 +12,8 @@ from mailer.cli.digest.send import send
 
 @click.group
 def digest() -> None:
-    """What goes out: plan, preview, test, send, pause and cancel."""
+    """What goes out: plan, preview, test, edit, send, pause and cancel."""
 
 
-for _verb in (plan, preview, test, send, list_, show, pause, resume, cancel):
+for _verb in (plan, preview, test, edit, once, send, list_, show, pause, resume, cancel):
     digest.add_command(_verb)

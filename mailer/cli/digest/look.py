@@ -92,7 +92,12 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
 
 def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
     """Print who gets which articles, a line for each; nothing where there is no edition."""
-    rows = [
+    rows: list[tuple[object, ...]] = [
+        (number, edition["readers"], "(a letter, without articles)")
+        for number, edition in enumerate(editions, 1)
+        if not edition["articles"]
+    ]
+    rows += [
         # Number and readers stand in an edition's first line only.
         ((number, edition["readers"]) if place == 0 else ("", "")) + (article["title"],)
         for number, edition in enumerate(editions, 1)

@@ -22,10 +22,13 @@ from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.marker import ReaderField, cut
-from mailer.models import NoticeKind
+from mailer.models import Holds, NoticeKind
 
 if TYPE_CHECKING:
     from mailer.app import App
+
+LONG_SUBJECT = 70
+"""Characters of a subject that mail programs show, more or less."""
 
 _SOMEBODY = "reader@example.com"
 
@@ -57,6 +60,7 @@ def preview(
         with app.database.read() as session:
             about = asked(session, reference, slot, now=app.times.wall())
             content = _content(app, session, about, address.key if address else None)
+        _warn_of(content)
         base_url = app.settings.base_url
         fields = {
             ReaderField.GREETING: greeting(app.templates, content.language, None),
@@ -94,6 +98,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
         with app.database.read() as session:
             about = asked(session, reference, slot, now=now)
             content = _content(app, session, about, None)
+        _warn_of(content)
         marked = replace(content, subject=f"[Test] {content.subject}")
         with app.database.write() as session:
             for address in parsed:
@@ -110,20 +115,31 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
 
 
 def _content(app: "App", session: Session, about: Asked, address_key: str | None) -> Content:
-    """The edition that most readers, or this one, would get.
+    content = shown_content(app, session, about, address_key)
+    if content is None:
+        raise Refused(
+            f"there are no articles for slot {about.slot.name}; "
+            "`mailer feed refresh` fetches what is new"
+        )
+    return content
+
+
+def shown_content(
+    app: "App", session: Session, about: Asked, address_key: str | None
+) -> Content | None:
+    """The edition that most readers, or this one, would get; None where there is nothing to show.
 
     Raises:
         NotFound: that reader does not subscribe to the newsletter.
-        Refused: there is nothing to show.
+        Refused: this reader would get nothing.
+        BadMessage, BadTemplate: no mail can be made of it.
     """
     found = planning.plan_digest(session, about.schedule, about.slot)
     if address_key is None:
-        articles, more = planning.sample(session, about.schedule, found)
-        if not articles:
-            raise Refused(
-                f"there are no articles for slot {about.slot.name}; "
-                "`mailer feed refresh` fetches what is new"
-            )
+        shown = planning.sample(session, about.schedule, found)
+        if shown is None:
+            return None
+        articles, more = shown
     else:
         outcome = planning.for_reader(session, about.schedule, found, address_key)
         if outcome.cohort is None:
@@ -139,7 +155,17 @@ def _content(app: "App", session: Session, about: Asked, address_key: str | None
         privacy_url=app.settings.privacy_url,
         random=secrets.token_bytes,
     )
-    return render(about.newsletter, about.slot, articles, more)
+    return render(about.newsletter, about.slot, articles, more, found.edits)
+
+
+def _warn_of(content: Content) -> None:
+    """Tell where a subject is longer than mail programs show."""
+    length = len(content.subject)
+    if length > LONG_SUBJECT:
+        message(
+            f"warning: the subject has {length} characters, and mail programs show about "
+            f"{LONG_SUBJECT}; give another with `mailer digest edit --subject`"
+        )
 
 
 def _bytes(
@@ -154,6 +180,7 @@ def _bytes(
         list_id=newsletter.list_id,
         from_address=content.from_address,
         help_url=f"{app.settings.base_url}/preferences",
+        automatic=about.schedule.holds is not Holds.NONE,
     )
     domain = addresses.parse(content.from_address).key.rpartition("@")[2]
     return compile_mail(content, headers).render(

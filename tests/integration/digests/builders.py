@@ -8,11 +8,15 @@ from mailer.db import Database
 from mailer.digests.build import Builder
 from mailer.digests.calendar import Slot
 from mailer.message.content import Content
-from mailer.models import Article, Newsletter
+from mailer.models import Article, Edits, Newsletter
 
 
 def render_plainly(
-    newsletter: Newsletter, slot: Slot, articles: Sequence[Article], more: int
+    newsletter: Newsletter,
+    slot: Slot,
+    articles: Sequence[Article],
+    more: int,
+    edits: Edits | None = None,
 ) -> Content:
     text = "\n".join(article.title for article in articles)
     return Content(
@@ -20,7 +24,7 @@ def render_plainly(
         from_name=newsletter.from_name,
         from_address=newsletter.from_address,
         reply_to=newsletter.reply_to,
-        subject=f"{newsletter.title} {slot.name}",
+        subject=(edits and edits.subject) or f"{newsletter.title} {slot.name}",
         html=f"<p>{text}</p>",
         text=f"{text}\nand {more} more",
         marker="XKTEST",

@@ -1,0 +1,63 @@
+"""What staff decide by hand: edits of a coming digest, articles dropped for good, articles of a one-off."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, LongText, PrimaryKey
+
+
+class Edits(Base):
+    """Staff's changes to a schedule's coming digest, whichever slot it is.
+
+    `digest_id` is empty until a build uses them up; then they are frozen, and the schedule's next ones are
+    another row. `intro_html` is sanitised, `intro_text` says the same as plain text.
+    """
+
+    __tablename__ = "edits"
+    __table_args__ = (
+        Index(
+            "uq_edits_schedule_id_coming",
+            "schedule_id",
+            unique=True,
+            sqlite_where=text("digest_id IS NULL"),
+            postgresql_where=text("digest_id IS NULL"),
+        ),
+    )
+
+    id: Mapped[PrimaryKey]
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
+    digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"), unique=True)
+    subject: Mapped[LongText | None]
+    intro_html: Mapped[LongText | None]
+    intro_text: Mapped[LongText | None]
+    lead_id: Mapped[int | None] = mapped_column(ForeignKey("article.id"))
+    updated_at: Mapped[datetime]
+
+
+class DroppedArticle(Base):
+    """An article that staff withhold from a newsletter's digests.
+
+    `edits_id` says with which edits: until these are used up, clearing them takes it back.
+    """
+
+    __tablename__ = "dropped_article"
+    __table_args__ = (PrimaryKeyConstraint("newsletter_id", "article_id"),)
+
+    newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id", ondelete="CASCADE"))
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
+    edits_id: Mapped[int | None] = mapped_column(
+        ForeignKey("edits.id", ondelete="SET NULL"), index=True
+    )
+    dropped_at: Mapped[datetime]
+
+
+class ChosenArticle(Base):
+    """An article that staff chose for a one-off, which holds these and no others."""
+
+    __tablename__ = "chosen_article"
+    __table_args__ = (PrimaryKeyConstraint("schedule_id", "article_id"),)
+
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id", ondelete="CASCADE"))
+    article_id: Mapped[int] = mapped_column(ForeignKey("article.id", ondelete="CASCADE"))
