@@ -1,8 +1,9 @@
 # Every task of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench mutants faults docs looks packages node
+.PHONY: help setup demo test check bench property mutants faults docs looks packages node
 
 PYTHON := .venv/bin/python
+MINUTES ?= 60
 PYTEST ?= -n auto --dist worksteal
 ENVIRONMENT := .venv/installed
 
@@ -29,6 +30,9 @@ check: setup ## Run ruff, mypy and import-linter
 
 bench: packages setup ## Measure speed and memory, side by side with a yardstick
 	@for benchmark in benchmarks/*.py; do $(PYTHON) $$benchmark || exit 1; done
+
+property: packages setup ## Live random lives with new seeds for MINUTES=60, against a model in plain Python
+	$(PYTHON) tests/long_life.py --minutes $(MINUTES)
 
 mutants: packages setup ## Break each promise by one line; its test has to notice
 	$(PYTHON) tests/mutants.py
