@@ -87,7 +87,9 @@ def take_slot(
     # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
     if known is not None or _is_building(session):
         return Turn(None, build=False)
-    # A builder may have waited for others since it found the slot due.
+    # A builder may have waited for others since it found the slot due. Until the commit nobody can change
+    # the schedule, and whoever does it afterwards finds this digest.
+    session.refresh(schedule, with_for_update={"read": True})
     if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
         raise Refused(f"slot {slot.name} does not count any more; see `mailer schedule list`")
     digest = Digest(

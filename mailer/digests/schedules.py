@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import and_, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
 from mailer.digests import timetable
-from mailer.digests.calendar import Rule, Slot
+from mailer.digests.calendar import Rule, Slot, slots
 from mailer.digests.terms import Terms, check_terms
 from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.models import (
@@ -31,6 +31,7 @@ from mailer.models import (
 )
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
+_DAY: Final = timedelta(days=1)
 _WENT_OUT: Final = (DigestStatus.SENDING, DigestStatus.PAUSED, DigestStatus.SENT)
 
 
@@ -88,17 +89,19 @@ def edit(session: Session, schedule: Schedule, rule: Rule, terms: Terms, *, now:
     """Change a schedule.
 
     Where that moves its slots, only those after `now` count from here on, so that none in the past
-    fires; and where today's went out already, only those after today.
+    fires; and as many of the new rule's slots of today as went out today already count no more.
 
     Raises:
         Refused: the terms are not valid.
     """
     check_terms(rule, terms)
+    # A builder that has just taken today's comes first, and is seen.
+    session.refresh(schedule, with_for_update=True)
     moved = rule != Rule.of(schedule)
     for name, value in _columns(rule, terms).items():
         setattr(schedule, name, value)
     if moved:
-        schedule.active_from = _end_of_today(session, schedule, now)
+        schedule.active_from = _not_before(session, schedule, now)
     session.flush()
 
 
@@ -152,8 +155,15 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
         raise Refused("nobody can be on a one-off; name another schedule")
     if target is not None and target.id == schedule.id:
         raise Refused("readers cannot move to the schedule that is removed; name another one")
-    # Whoever is being put on it just now comes first, and is counted: nobody stays on it unnoticed.
-    session.refresh(schedule, with_for_update=True)
+    # Whoever is being put on it just now comes first, and is counted; whoever comes later waits, and
+    # finds it removed. All of the newsletter's are taken, in the order in which others take them.
+    session.execute(
+        select(Schedule.id)
+        .where(Schedule.newsletter_id == schedule.newsletter_id)
+        .order_by(Schedule.id)
+        .with_for_update()
+    )
+    session.refresh(schedule)
     readers = _count_readers(session, schedule)
     waiting = session.scalar(
         select(func.count())
@@ -269,14 +279,32 @@ def _columns(rule: Rule, terms: Terms) -> Mapping[str, Any]:
     }
 
 
-def _end_of_today(session: Session, schedule: Schedule, now: datetime) -> datetime:
-    """`now`, or the end of the local day where a schedule of one slot a day went out today."""
-    if schedule.kind == ScheduleKind.CRON or todays(session, schedule, now=now) is None:
-        return now
+def _not_before(session: Session, schedule: Schedule, now: datetime) -> datetime:
+    """`now`, or the last of those slots of today that would repeat what went out today.
+
+    A schedule of one slot a day sends nothing more today. Of one with several, the first slots of today
+    stand for what went out, however they are moved.
+    """
     zone = zone_named(schedule.zone)
-    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
-    midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
-    return midnight - timedelta(seconds=1)
+    today = now.astimezone(zone).date()
+    midnight = datetime.combine(today, time(), zone).astimezone(UTC)
+    taken = session.scalar(
+        select(func.count())
+        .select_from(Digest)
+        .where(
+            Digest.schedule_id == schedule.id,
+            Digest.status.in_((*_WENT_OUT, DigestStatus.BUILDING)),
+            or_(
+                Digest.slot.startswith(today.isoformat()),
+                # Where the zone was changed too, it is today's by the new one.
+                and_(Digest.due_at >= midnight, Digest.due_at < midnight + _DAY),
+            ),
+        )
+    )
+    # In a gap around midnight a slot may fall on the date before its name or after it.
+    around = slots(Rule.of(schedule), midnight - _DAY, midnight + 2 * _DAY)
+    todays = [slot for slot in around if slot.name.startswith(today.isoformat())]
+    return max([now, *(slot.due_at for slot in todays[: taken or 0])])
 
 
 def named(session: Session, newsletter_id: int, name: str) -> Schedule | None:

@@ -1,13 +1,14 @@
 """Schedules as rows: defaults, edits that fire nothing past, removal that forgets nobody."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests import schedules, timetable
-from mailer.digests.calendar import Rule
+from mailer.digests import record, schedules, timetable
+from mailer.digests.calendar import Rule, slot_named
 from mailer.digests.slots import LATE, SUPERSEDED
 from mailer.digests.terms import Terms
 from mailer.errors import AlreadyExists, NotFound, Refused
@@ -15,6 +16,7 @@ from mailer.models import (
     ConsentEvent,
     ConsentKind,
     DigestStatus,
+    Schedule,
     ScheduleKind,
     SignupChoice,
     Subscription,
@@ -24,6 +26,7 @@ from tests import factories as make
 from tests.factories import NOW
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 DAILY = Rule(ScheduleKind.DAYS, "UTC", at="07:00")
 WEEKLY = Rule(ScheduleKind.DAYS, "UTC", at="07:00", days="sat")
 
@@ -105,12 +108,100 @@ def test_moving_the_time_does_not_repeat_todays(database: Database) -> None:
         assert coming is not None
         assert coming.name == "2026-11-25T09:00"
         assert schedules.todays(session, schedule, now=eight) is went_out
-        # A rule of several slots a day goes on today.
-        hourly = Rule(ScheduleKind.CRON, "UTC", cron="0 * * * *")
-        schedules.edit(session, schedule, hourly, Terms(), now=eight)
-        coming = schedules.coming(schedule, now=eight)
-        assert coming is not None
-        assert coming.name == "2026-11-24T09:00"
+
+
+CRON_CASES = [
+    # What went out today by the old rule, the new rule, and what comes next.
+    (["07:00"], "0 9 * * *", "2026-11-25T09:00"),
+    (["07:00"], "30 9 * * tue", "2026-12-01T09:30"),
+    (["07:00"], "0 9,18 * * *", "2026-11-24T18:00"),
+    (["07:00"], "0 6,18 * * *", "2026-11-24T18:00"),
+    (["06:00", "07:00"], "0 9,18 * * *", "2026-11-25T09:00"),
+    (["06:00", "07:00"], "0 9,10,18 * * *", "2026-11-24T18:00"),
+    ([], "0 9 * * *", "2026-11-24T09:00"),
+    (["07:00"], "0 * * * *", "2026-11-24T09:00"),
+]
+
+
+@pytest.mark.parametrize(("went_out", "line", "coming"), CRON_CASES)
+def test_a_cron_rule_repeats_nothing_of_today(
+    sqlite_database: Database, went_out: list[str], line: str, coming: str
+) -> None:
+    eight = NOW + timedelta(hours=2)
+    with sqlite_database.write() as session:
+        schedule = make.schedule(
+            session, make.newsletter(session), kind=ScheduleKind.CRON, cron="0 6,7 * * *", at=None
+        )
+        for at in went_out:
+            due_at = NOW + timedelta(hours=int(at[:2]) - 6)
+            make.digest(session, schedule, due_at=due_at, status=DigestStatus.SENT)
+        # Neither does what was cancelled or skipped count, nor what went out on another day.
+        make.digest(session, schedule, due_at=NOW - 2 * HOUR, status=DigestStatus.CANCELLED)
+        make.digest(session, schedule, due_at=NOW - 3 * HOUR, status=DigestStatus.SKIPPED)
+        make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
+        rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
+        schedules.edit(session, schedule, rule, Terms(), now=eight)
+        found = schedules.coming(schedule, now=eight)
+        assert found is not None
+        assert found.name == coming
+
+
+def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
+    seven = NOW + HOUR
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), at="06:00", zone="Asia/Yerevan")
+        # 06:00 in Yerevan is 02:00 UTC, and the same date in Rome.
+        make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
+        rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
+        schedules.edit(session, schedule, rome, Terms(), now=seven)
+        found = schedules.coming(schedule, now=seven)
+        assert found is not None
+        assert found.name == "2026-11-25T09:00"
+
+
+def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Database) -> None:
+    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+    edited = threading.Event()
+
+    def edit() -> None:
+        with database.write() as session:
+            mine = session.get_one(Schedule, schedule.id)
+            schedules.edit(session, mine, later, Terms(), now=NOW + 2 * HOUR)
+        edited.set()
+
+    with database.write() as session:
+        make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.BUILDING)
+        thread = threading.Thread(target=edit)
+        thread.start()
+        # It waits for the builder, whose transaction is not over.
+        assert not edited.wait(0.3)
+    thread.join(30)
+    with database.read() as session:
+        found = schedules.coming(session.get_one(Schedule, schedule.id), now=NOW + 2 * HOUR)
+        assert found is not None
+        assert found.name == "2026-11-25T09:00"
+
+
+def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
+    postgresql_database: Database,
+) -> None:
+    """A builder that has read the schedule before staff changed it asks again, and then takes nothing."""
+    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
+    with postgresql_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+    slot = slot_named(DAILY, "2026-11-24T07:00")
+    assert slot is not None
+    with postgresql_database.write() as builder:
+        stale = builder.get_one(Schedule, schedule.id)
+        with postgresql_database.write() as staff:
+            mine = staff.get_one(Schedule, schedule.id)
+            schedules.edit(staff, mine, later, Terms(), now=NOW + 2 * HOUR)
+        with pytest.raises(Refused, match="does not count"):
+            record.take_slot(
+                builder, stale, slot, builder_id=1, alive=lambda _: [1], now=NOW + 2 * HOUR
+            )
 
 
 def test_changing_limits_leaves_a_due_slot_due(database: Database) -> None:
