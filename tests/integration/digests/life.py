@@ -310,8 +310,8 @@ class Life:
         for mail, person in waiting.values():
             allowed = places[person.id, mail.newsletter].may_be_mailed
             assert allowed == (mail.id in claimed), f"mail {mail.id} of person {person.id}"
-            if not allowed:
-                mail.status = S.SKIPPED
+            # What was claimed and is not tried is given back, and waits as if it had never been tried.
+            mail.status = S.QUEUED if allowed else S.SKIPPED
         assert len(waiting) == len(claims) + skipped
         tried = [one for one in claims if self.random.random() < 0.8]
         with self.database.write() as session:
@@ -514,7 +514,9 @@ class Life:
             ).all()
             digests = session.execute(select(Digest.schedule_id, Digest.slot, Digest.reason)).all()
         lived = {mail.id: mail.status for person in self.model.people for mail in person.mails}
-        assert statuses == lived
+        other = {one: status for one, status in statuses.items() if lived.get(one) is not status}
+        assert other == {}, {one: lived.get(one) for one in other}
+        assert len(statuses) == len(lived)
         assert twice == []
         let_go = {(one, slot) for one, slot, reason in digests if reason == SUPERSEDED}
         assert {(one, slot) for one, slot, _ in digests} == self.built | let_go
