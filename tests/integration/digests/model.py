@@ -18,7 +18,7 @@ COUNTS_AS_HAD = {S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED, S.SENT, S.UNKNOWN}
 
 @dataclass
 class Terms:
-    """A schedule, as far as it matters to readers."""
+    """A schedule, as far as it matters to readers. A one-off may be a letter, or hold `chosen` articles."""
 
     id: int
     newsletter: int
@@ -26,6 +26,14 @@ class Terms:
     min_articles: int
     max_articles: int
     newcomers: int
+    is_once: bool = False
+    is_letter: bool = False
+    chosen: tuple[int, ...] = ()
+
+    @property
+    def is_by_hand(self) -> bool:
+        """A person decided what is in it: it is for everybody, and nobody's first digest."""
+        return self.is_letter or bool(self.chosen)
 
 
 @dataclass
@@ -99,23 +107,37 @@ class Model:
     people: list[Person] = field(default_factory=list)
     readers: list[Reader] = field(default_factory=list)
     candidates_before: dict[int, set[int]] = field(default_factory=dict)
+    dropped: set[tuple[int, int]] = field(default_factory=set)
+    leads: dict[int, int] = field(default_factory=dict)
 
     @property
     def newest(self) -> int:
         return max(self.pieces, default=0)
 
+    def may_be_sent(self, piece: Piece, newsletter: int) -> bool:
+        """Staff neither withdrew it nor dropped it from this newsletter."""
+        return not piece.withdrawn and (newsletter, piece.id) not in self.dropped
+
     def candidates(self, terms: Terms, slot: datetime) -> list[Piece]:
-        """Published up to the slot, younger than max_age, and not withdrawn; by now arrived."""
+        """Published up to the slot and younger than max_age, or chosen; by now arrived."""
+        if terms.is_letter:
+            return []
         return [
             piece
             for piece in self.pieces.values()
             if terms.newsletter in piece.backlog
-            and not piece.withdrawn
-            and slot - terms.max_age < piece.published <= slot
+            and self.may_be_sent(piece, terms.newsletter)
+            and (
+                piece.id in terms.chosen
+                if terms.chosen
+                else slot - terms.max_age < piece.published <= slot
+            )
         ]
 
     def due(self, reader: Reader, terms: Terms, candidates: Iterable[Piece]) -> set[int]:
         candidates = list(candidates)
+        if terms.is_by_hand:
+            return {piece.id for piece in candidates} - reader.person.had
         due = {
             piece.id
             for piece in candidates
@@ -128,20 +150,27 @@ class Model:
             due |= {piece.id for piece in before[: terms.newcomers]}
         return due - reader.person.had
 
-    def contents(self, reader: Reader, terms: Terms, due: set[int]) -> tuple[int, ...]:
-        """What the reader gets of what is due, newest first; nothing where they wait."""
-        if len(due) < terms.min_articles:
+    def contents(self, reader: Reader, terms: Terms, due: set[int]) -> tuple[int, ...] | None:
+        """What the reader gets of what is due, the lead first, then newest first; None where they wait."""
+        if terms.is_letter:
             return ()
+        if len(due) < terms.min_articles:
+            return None
         before = self.candidates_before.get(terms.id, set())
         pieces = sorted((self.pieces[one] for one in due), key=_age, reverse=True)
+        lead = [one for one in pieces if one.id == self.leads.get(terms.id)]
         carried_over = [one for one in pieces if one.id in before and one.id > reader.start]
-        others = [one for one in pieces if one not in carried_over]
-        kept = (carried_over + others)[: terms.max_articles]
-        return tuple(one.id for one in sorted(kept, key=_age, reverse=True))
+        kept: list[Piece] = []
+        for piece in [*lead, *carried_over, *pieces]:
+            if piece not in kept and len(kept) < terms.max_articles:
+                kept.append(piece)
+        kept.sort(key=_age, reverse=True)
+        printed = lead + [one for one in kept if one not in lead]
+        return tuple(one.id for one in printed)
 
     def on(self, terms: Terms) -> list[Reader]:
-        """The readers of a schedule who may be mailed."""
-        return [one for one in self.readers if one.schedule == terms.id and one.may_be_mailed]
+        """The readers of a schedule who may be mailed; of a one-off those of the whole newsletter."""
+        return [one for one in self.readers if _reads(one, terms) and one.may_be_mailed]
 
     def excluded(self, terms: Terms, slot: datetime) -> Counter[str]:
         """Why readers of the newsletter get nothing."""
@@ -150,17 +179,25 @@ class Model:
         for reader in self.readers:
             if reader.newsletter != terms.newsletter or reader.left:
                 continue
-            if reader.schedule != terms.id:
+            if not _reads(reader, terms):
                 found["other_schedule"] += 1
             elif reader.person.refused:
                 found["suppressed"] += 1
             elif reader.paused:
                 found["paused"] += 1
+            elif terms.is_letter:
+                continue
             elif not (due := self.due(reader, terms, candidates)):
                 found["nothing_new"] += 1
             elif len(due) < terms.min_articles:
                 found["too_few"] += 1
         return found
+
+
+def _reads(reader: Reader, terms: Terms) -> bool:
+    if terms.is_once:
+        return reader.newsletter == terms.newsletter
+    return reader.schedule == terms.id
 
 
 def _age(piece: Piece) -> tuple[datetime, int]:
