@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from mailer.app import App
 from mailer.clock import utc_now
 from mailer.delivery import running
-from mailer.digests import timetable
-from mailer.digests.build import Builder
+from mailer.digests import report, review, timetable
+from mailer.digests.build import Builder, Render
 from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
 from mailer.feeds import attach, ingest
@@ -39,26 +39,39 @@ BEFORE_A_SLOT: Final = (timedelta(minutes=5), timedelta(seconds=30))
 """How long before a slot its newsletter's feeds are fetched: early, for slow ones, and once more."""
 WAIT_FOR_FEEDS: Final = timedelta(minutes=5)
 """How long a slot waits for a fetch that is under way."""
+REVIEW_AGAIN: Final = timedelta(minutes=1)
+"""How soon it is looked again whether there is something to show staff."""
 JUMP: Final = timedelta(seconds=5)
 """By how much the wall clock must have been set for all alarms to be set anew."""
 
 _WATCH_SECONDS: Final = 1.0
 
 
+def make_renderer(app: App) -> Render:
+    """What renders editions as the settings want it."""
+    return edition_renderer(
+        app.templates,
+        base_url=app.settings.base_url,
+        publisher=app.settings.publisher,
+        privacy_url=app.settings.privacy_url,
+        random=secrets.token_bytes,
+    )
+
+
 def make_builder(app: App) -> Builder:
     """A builder as the settings want it."""
-    return Builder(
-        app.database,
-        app.times,
-        render=edition_renderer(
-            app.templates,
-            base_url=app.settings.base_url,
-            publisher=app.settings.publisher,
-            privacy_url=app.settings.privacy_url,
-            random=secrets.token_bytes,
-        ),
-        lease=app.settings.lease,
-    )
+    return Builder(app.database, app.times, render=make_renderer(app), lease=app.settings.lease)
+
+
+def report_digest(app: App, digest_id: int) -> bool:
+    """Tell staff how this digest went, if it is sent and nobody told them; False where not."""
+    content = None
+    if app.settings.staff_address is not None:
+        with app.database.read() as session:
+            found = report.read_report(session, digest_id)
+            content = report.report_content(session, app.alerts, found)
+    with app.database.write() as session:
+        return report.queue_report(session, app.alerts, digest_id, content, now=app.times.wall())
 
 
 class Scheduler:
@@ -67,6 +80,8 @@ class Scheduler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._builder = make_builder(app)
+        self._render = make_renderer(app)
+        self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
         self._sweeping = threading.Lock()
@@ -127,9 +142,12 @@ class Scheduler:
             return
         try:
             self._carefully("left builds", self._take_over)
+            self._carefully("digests that staff want now", self._build_asked_for)
             for schedule_id in self._set_alarms():
                 self._build_due(schedule_id)
+            self._carefully("reviews", self._review)
             self._carefully("finished digests", self._finish_digests)
+            self._carefully("reports", self._report)
         finally:
             self._sweeping.release()
 
@@ -223,6 +241,40 @@ class Scheduler:
     def _take_over(self) -> None:
         while not self._stopping.is_set() and self._builder.take_over() is not None:
             pass
+
+    def _build_asked_for(self) -> None:
+        """Build what staff asked for in a review, before its slot."""
+        with self._app.database.read() as session:
+            wanted = review.asked_for(session, now=self._app.times.wall())
+        for schedule_id, slot in wanted:
+            self._builder.build(schedule_id, slot)
+
+    def _review(self) -> None:
+        """Show staff the digests whose slots are near."""
+        times, alerts = self._app.times, self._app.alerts
+        if alerts.staff_address is None:
+            return
+        with self._app.database.read() as session:
+            wanted = review.due(session, now=times.wall())
+        for schedule_id, slot in wanted:
+            if self._review_after.get(schedule_id, 0.0) > times.monotonic():
+                continue
+            # Where there is nothing to show yet, to ask again costs a plan.
+            self._review_after[schedule_id] = times.monotonic() + REVIEW_AGAIN.total_seconds()
+            with self._app.database.read() as session:
+                content = review.review_content(session, alerts, self._render, schedule_id, slot)
+            if content is not None:
+                with self._app.database.write() as session:
+                    review.queue_review(
+                        session, alerts, content, schedule_id, slot, now=times.wall()
+                    )
+
+    def _report(self) -> None:
+        """Tell staff how the digests went that are sent."""
+        with self._app.database.read() as session:
+            wanted = report.unreported(session)
+        for digest_id in wanted:
+            report_digest(self._app, digest_id)
 
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:

@@ -28,6 +28,7 @@ from mailer.models import (
     NewsletterFeed,
     Notice,
     NoticeKind,
+    Review,
     Schedule,
     ScheduleKind,
     Signup,
@@ -397,6 +398,18 @@ def suppression(
         "created_at": NOW,
     }
     return _add(session, Suppression(**(defaults | values)))
+
+
+def review(session: Session, schedule: Schedule, days: int = 0, **values: Any) -> Review:
+    """A review of the digest at 07:00, on NOW's day or so many days later."""
+    due = NOW.replace(hour=7) + timedelta(days=days)
+    defaults: dict[str, Any] = {
+        "slot": due.strftime("%Y-%m-%dT%H:%M"),
+        "due_at": due,
+        "expires_at": due + timedelta(hours=6),
+        "created_at": NOW,
+    }
+    return _add(session, Review(schedule_id=schedule.id, **(defaults | values)))
 
 
 def worker(session: Session, role: WorkerRole = WorkerRole.SENDER, **values: Any) -> Worker:

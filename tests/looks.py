@@ -33,6 +33,8 @@ FIELDS = {
     ReaderField.CONFIRM: "https://mail.gazette.example/confirm/token",
     ReaderField.NOTME: "https://mail.gazette.example/not-me/token",
     ReaderField.PREFERENCES: "https://mail.gazette.example/preferences/token",
+    ReaderField.STOP: "https://mail.gazette.example/review/token-to-stop",
+    ReaderField.SEND: "https://mail.gazette.example/review/token-to-send",
 }
 BASE_URL = "https://mail.gazette.example"
 TITLES = ("The Harbour Gazette", "Вечер {{7*7}} <b>")
@@ -57,6 +59,21 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
             "resume": "mailer digest resume 12",
             "cancel": "mailer digest cancel 12",
         },
+    },
+    NoticeKind.REPORT: {
+        "digest": {
+            "id": 12,
+            "schedule": "gazette/morning",
+            "slot": "2026-11-24T07:00",
+            "subject": "<b>Fair</b> & {{7*7}}",
+            "status": "sent",
+            **dict.fromkeys(("total", "pending", "sent", "failed"), 3000),
+            **dict.fromkeys(("skipped", "unknown", "cancelled", "in_doubt"), 1),
+        },
+        "failures": [("bad_mailbox", 5), ("mailbox_full", 4), ("policy", 3), ("unsendable", 2)],
+        "domains": [("reader.example", 9), ("xn--h1aan.example", 2)],
+        "left": 2,
+        "command": "mailer digest show 12",
     },
 }
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.models import Newsletter, Schedule, Signup, Subscriber
+from mailer.models import Newsletter, ReviewAct, Schedule, Signup, Subscriber
 from mailer.tokens import Keys, Purpose
 from tests import factories
 from tests.factories import NOW
@@ -84,6 +84,7 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "leave", website.get(leave)
     yield "changed", website.post(leave, {"schedule": "daily/44"})
     yield "left", website.post(leave, {"List-Unsubscribe": "One-Click"})
+    yield from _reviews(website, keys)
     with database.write() as session:
         session.scalars(select(Newsletter)).one().closed = True
     yield "closed", website.get("/subscribe/daily")
@@ -93,10 +94,34 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     )
 
 
+def _reviews(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
+    """The pages of reviews: to decide, decided, on its way, and too late to decide."""
+    with website.app.database.write() as session:
+        schedule = session.scalars(select(Schedule).where(Schedule.is_default)).one()
+        reviews = [factories.review(session, schedule, days) for days in range(4)]
+        factories.digest(session, schedule, due_at=reviews[2].due_at)
+        reviews[3].due_at += LATER
+    links = {
+        (number, act): f"/review/{keys.make(Purpose.REVIEW, one.link_id(act), NOW + LATER)}"
+        for number, one in enumerate(reviews)
+        for act in ReviewAct
+    }
+    yield "stop?", website.get(links[0, ReviewAct.STOP])
+    yield "send?", website.get(links[0, ReviewAct.SEND])
+    yield "send", website.post(links[1, ReviewAct.SEND])
+    yield "stop one that is asked for?", website.get(links[1, ReviewAct.STOP])
+    yield "stop", website.post(links[0, ReviewAct.STOP])
+    yield "on its way", website.get(links[2, ReviewAct.SEND])
+    yield "stop one that is on its way?", website.get(links[2, ReviewAct.STOP])
+    yield "nothing to decide", website.get(links[3, ReviewAct.STOP])
+
+
 def pages_of_none(website: Website, keys: Keys, language: str) -> Iterator[tuple[str, Answer]]:
     """Every page that belongs to no newsletter, asked for in a language."""
     late = keys.make(Purpose.CONFIRM, 1, NOW - LATER), keys.make(Purpose.NOT_ME, 1, NOW - LATER)
+    review = keys.make(Purpose.REVIEW, 1, NOW - LATER)
     for name, method, path in (
+        ("review late", "POST", f"/review/{review}"),
         ("nothing on offer", "GET", "/"),
         ("confirm late", "GET", f"/confirm/{late[0]}"),
         ("not me late", "POST", f"/not-me/{late[1]}"),

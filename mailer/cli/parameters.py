@@ -22,6 +22,13 @@ class Duration(click.ParamType[timedelta]):
             raise click.BadParameter(f"{value!r} {error}") from error
 
 
+class DurationOrNever(Duration):
+    """A duration, or the word never, which is none."""
+
+    def convert(self, value: Any, param: object, ctx: object) -> timedelta:
+        return timedelta() if value == "never" else super().convert(value, param, ctx)
+
+
 class Newcomers(click.ParamType[int]):
     """How many earlier articles newcomers get: next is none, latest:N that many."""
 

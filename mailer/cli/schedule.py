@@ -10,7 +10,7 @@ import click
 from sqlalchemy.orm import Session
 
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.parameters import Duration, Newcomers
+from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
 from mailer.cli.verb import confirmed, json_option, opened, yes_option
 from mailer.clock import format_instant, parse_instant, zone
 from mailer.digests import schedules
@@ -66,6 +66,12 @@ def _schedule_options(command: Command) -> Command:
             metavar="latest:N|next",
             help="What a reader's first digest may hold from before; latest:5.",
         ),
+        click.option(
+            "--review",
+            type=DurationOrNever(),
+            metavar="D|never",
+            help="That long before a slot, staff_address gets the digest to look at; never.",
+        ),
         click.option("--default", is_flag=True, help="For readers who choose none."),
     ]
     for option in reversed(options):
@@ -91,6 +97,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> No
     """
     rule = rule_from(_when(wishes))
     with opened() as app:
+        _check_staff(app, wishes)
         now = app.times.wall()
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)
@@ -124,6 +131,7 @@ def edit(reference: str, default: bool, as_json: bool, **wishes: Any) -> None:
     if not default and all(value is None for value in wishes.values()):
         raise click.UsageError("nothing to change; give one of the options")
     with opened() as app:
+        _check_staff(app, wishes)
         with app.database.write() as session:
             _, found = schedules.find(session, reference)
             rule = rule_from(_when(wishes), Rule.of(found))
@@ -293,12 +301,18 @@ def _named(session: Session, reference: str) -> list[tuple[str, Schedule]]:
     ]
 
 
+def _check_staff(app: "App", wishes: dict[str, Any]) -> None:
+    """Raise where a review is wanted and nobody would get it."""
+    if wishes["review"] and app.settings.staff_address is None:
+        raise Refused("a review goes to staff, and `staff_address` is not set; set it first")
+
+
 def _when(wishes: dict[str, Any]) -> When:
     return When(**{name: wishes[name] for name in ("at", "days", "monthday", "cron", "zone")})
 
 
 def _terms(wishes: dict[str, Any], before: Terms) -> Terms:
-    names = ("min_articles", "max_articles", "max_age", "max_lateness", "newcomers")
+    names = ("min_articles", "max_articles", "max_age", "max_lateness", "newcomers", "review")
     return replace(before, **{n: wishes[n] for n in names if wishes[n] is not None})
 
 
@@ -347,6 +361,7 @@ def _as_data(
         "max_age": _span(max_age(found)),
         "max_lateness": _span(found.max_lateness),
         "newcomers": f"latest:{found.newcomers}" if found.newcomers else "next",
+        "review": _span(found.review) if found.review else None,
         "default": found.is_default,
         "paused": found.paused_at is not None,
         "active_from": found.active_from,

@@ -30,6 +30,8 @@ from mailer.models import (
     Holds,
     Newsletter,
     Notice,
+    Review,
+    ReviewAct,
     Schedule,
     Signup,
     Subscriber,
@@ -62,6 +64,7 @@ class Letter:
 
     Attributes:
         links: the public ids that the reader's links carry, and when each link expires.
+        review: what the two links of a review are about.
     """
 
     claim: Claim
@@ -70,6 +73,7 @@ class Letter:
     created_at: datetime
     name: str | None = None
     links: Mapping[Purpose, tuple[int, datetime | None]] = field(default_factory=dict)
+    review: Review | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,17 @@ class Composer:
                 return self._link(letter, Purpose.NOT_ME)
             case ReaderField.PREFERENCES:
                 return self._link(letter, Purpose.PREFERENCES)
+            case ReaderField.STOP:
+                return self._review_link(letter, ReviewAct.STOP)
+            case ReaderField.SEND:
+                return self._review_link(letter, ReviewAct.SEND)
+
+    def _review_link(self, letter: Letter, act: ReviewAct) -> str:
+        if letter.review is None:
+            raise BadMessage("the review that this mail is about is gone; wait for the next")
+        expires = letter.review.expires_at
+        token = self._keys.make(Purpose.REVIEW, letter.review.link_id(act), expires)
+        return f"{self._base_url}/review/{token}"
 
     def _link(self, letter: Letter, purpose: Purpose) -> str:
         path = _PATHS[purpose]
@@ -232,7 +247,7 @@ class Composer:
 
     def _load_notices(self, session: Session, claims: Mapping[int, Claim]) -> dict[Claim, Letter]:
         rows = session.execute(
-            select(Notice, Newsletter, Signup, Subscriber, Subscription)
+            select(Notice, Newsletter, Signup, Subscriber, Subscription, Review)
             .outerjoin(Newsletter, Newsletter.id == Notice.newsletter_id)
             .outerjoin(Signup, Signup.id == Notice.signup_id)
             .outerjoin(Subscriber, Subscriber.id == Notice.subscriber_id)
@@ -243,6 +258,7 @@ class Composer:
                     Subscription.newsletter_id == Notice.newsletter_id,
                 ),
             )
+            .outerjoin(Review, Review.notice_id == Notice.id)
             .where(Notice.id.in_(claims))
         )
         return {claims[row[0].id]: self._notice(claims[row[0].id], row) for row in rows}
@@ -250,9 +266,16 @@ class Composer:
     def _notice(
         self,
         claim: Claim,
-        row: Row[Notice, Newsletter | None, Signup | None, Subscriber | None, Subscription | None],
+        row: Row[
+            Notice,
+            Newsletter | None,
+            Signup | None,
+            Subscriber | None,
+            Subscription | None,
+            Review | None,
+        ],
     ) -> Letter:
-        notice, newsletter, signup, subscriber, subscription = row
+        notice, newsletter, signup, subscriber, subscription, review = row
         links: dict[Purpose, tuple[int, datetime | None]] = {}
         if signup is not None:
             links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
@@ -271,7 +294,7 @@ class Composer:
             ),
         )
         # No name: whoever signed up may have typed anything there, and this goes to that address.
-        return Letter(claim, frozen, notice.address, notice.created_at, None, links)
+        return Letter(claim, frozen, notice.address, notice.created_at, None, links, review)
 
 
 _PATHS = {

@@ -23,8 +23,10 @@ _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     NoticeKind.ALREADY: {},
     NoticeKind.PREFERENCES: {"preferences_url": ReaderField.PREFERENCES},
     NoticeKind.ALERT: {},
+    NoticeKind.REPORT: {},
 }
-"""The links that each kind may hold. A test copy has no template of its own: it is a digest."""
+"""The links that each kind may hold. A test copy and a review have no template of their own alone: they are
+digests."""
 
 
 def render_notice(
@@ -41,7 +43,7 @@ def render_notice(
         context: what this kind tells, beside its links. For a confirmation `titles`, those of the
             newsletters that were asked for, and `expires_on`, the last day on which it can be
             confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing; for an
-            alert what `mailer.delivery.alert` found.
+            alert what `mailer.delivery.alert` found, for a report what `mailer.digests.report` did.
         random: gives that many random bytes.
 
     Raises:

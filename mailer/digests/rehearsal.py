@@ -11,6 +11,8 @@ from typing import Final
 from mailer.delivery.notice import render_notice
 from mailer.digests.intro import Intro
 from mailer.digests.render import Piece, render_edition
+from mailer.digests.review import above
+from mailer.message.compose import compile_mail
 from mailer.message.look import Look
 from mailer.models import NoticeKind
 from mailer.templating import SOURCE_LANGUAGE, Templates
@@ -55,6 +57,23 @@ _DIGEST: Final[Mapping[str, object]] = {
     "slot": "2026-11-24T07:00",
     **dict.fromkeys(("sent", "pending", "failed", "in_doubt"), 1),
 }
+_NUMBERS: Final[Mapping[str, object]] = {
+    "schedule": "gazette/morning",
+    "at": "07:00",
+    "date": _DAY,
+    "zone": "Europe/Paris",
+    **dict.fromkeys(("readers", "editions", "excluded", "carried_over", "expiring"), 2),
+}
+_REPORT: Final[Mapping[str, object]] = {
+    "digest": {
+        **_DIGEST,
+        "subject": "Story 1",
+        "status": "sent",
+        **dict.fromkeys(("total", "skipped", "unknown", "cancelled"), 1),
+    },
+    "left": 1,
+    "command": "mailer digest show 1",
+}
 _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.CONFIRMATION, {**_TITLES, "expires_on": _DAY}),
     (NoticeKind.ALREADY, {**_TITLES, "preferences_url": f"{_SITE}/preferences"}),
@@ -70,6 +89,8 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
             "commands": [f"mailer feed accept {_SITE}/feed"],
         },
     ),
+    (NoticeKind.REPORT, {**_REPORT, "failures": [("policy", 1)], "domains": [("a.example", 1)]}),
+    (NoticeKind.REPORT, {**_REPORT, "failures": [], "domains": []}),
 )
 
 
@@ -93,7 +114,7 @@ def rehearse(templates: Templates) -> None:
         # A letter.
         (_BARE, [], 0, intro),
     ):
-        render_edition(
+        content = render_edition(
             templates,
             look=look,
             pieces=pieces,
@@ -104,6 +125,7 @@ def rehearse(templates: Templates) -> None:
             random=bytes,
             intro=words,
         )
+        compile_mail(above(content, templates, look, _NUMBERS))
         for kind, context in _TOLD:
             render_notice(templates, kind, look, SOURCE_LANGUAGE, context, bytes)
 

@@ -276,6 +276,7 @@ def _columns(rule: Rule, terms: Terms) -> Mapping[str, Any]:
         "max_age": terms.max_age,
         "max_lateness": terms.max_lateness,
         "newcomers": terms.newcomers,
+        "review": terms.review or None,
     }
 
 

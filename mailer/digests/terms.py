@@ -24,6 +24,7 @@ class Terms:
     max_age: timedelta | None = None
     max_lateness: timedelta = timedelta(hours=6)
     newcomers: int = 5
+    review: timedelta | None = None
 
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
@@ -34,6 +35,7 @@ class Terms:
             max_age=schedule.max_age,
             max_lateness=schedule.max_lateness,
             newcomers=schedule.newcomers,
+            review=schedule.review,
         )
 
 

@@ -24,6 +24,8 @@ class ReaderField(StrEnum):
     CONFIRM = "CONFIRM"
     NOTME = "NOTME"
     PREFERENCES = "PREFERENCES"
+    STOP = "STOP"
+    SEND = "SEND"
 
 
 _FIELD_NAMES = "|".join(ReaderField)

@@ -34,6 +34,7 @@ from mailer.models.newsletter import (
     NewsletterFeed,
     NewsletterFeedCategory,
 )
+from mailer.models.review import Review, ReviewAct
 from mailer.models.schedule import Holds, Schedule, ScheduleKind
 from mailer.models.subscriber import Signup, SignupChoice, Subscriber, Subscription
 from mailer.models.suppression import Suppression, SuppressionReason
@@ -70,6 +71,8 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "Pace",
+    "Review",
+    "ReviewAct",
     "Schedule",
     "ScheduleKind",
     "Signup",

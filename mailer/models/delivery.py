@@ -132,6 +132,8 @@ class NoticeKind(StrEnum):
     PREFERENCES = "preferences"
     TEST = "test"
     ALERT = "alert"
+    REVIEW = "review"
+    REPORT = "report"
 
 
 class Notice(FrozenContent, LedgerColumns, Base):

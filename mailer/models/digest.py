@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey
@@ -37,10 +37,14 @@ class FrozenContent:
     marker: Mapped[str]
 
 
+_UNREPORTED = text("status = 'sent' AND reported_at IS NULL")
+
+
 class Digest(Base):
     """What one schedule sends at one slot: one row for each, whoever builds it.
 
-    `slot` is the local date and time that names the slot, `due_at` the instant it falls on.
+    `slot` is the local date and time that names the slot, `due_at` the instant it falls on. `reported_at` is
+    when staff was told how it went.
     """
 
     __tablename__ = "digest"
@@ -48,6 +52,12 @@ class Digest(Base):
         UniqueConstraint("schedule_id", "slot"),
         UniqueConstraint("schedule_id", "due_at"),
         Index(None, "status"),
+        Index(
+            "ix_digest_unreported",
+            "id",
+            sqlite_where=_UNREPORTED,
+            postgresql_where=_UNREPORTED,
+        ),
     )
 
     id: Mapped[PrimaryKey]
@@ -61,6 +71,7 @@ class Digest(Base):
     created_at: Mapped[datetime]
     built_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
 
 
 class Candidate(Base):

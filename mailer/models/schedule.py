@@ -34,6 +34,7 @@ class Schedule(Base):
     `at` is a wall time "HH:MM", `days` a comma-separated list of mon … sun, `cron` five fields, `once` a
     local date and time; which of them counts is told by `kind`. Slots up to `active_from` do not exist.
     `max_age` empty means 30 days, or twice the longest gap between slots if that is more.
+    That long before a slot staff get a `review`; empty is never.
     `newcomers` is the number of earlier articles in a reader's first digest; 0 means none.
     A one-off is of the kind `once`, goes to the readers of all schedules of its newsletter, and may hold
     something else than what is due.
@@ -74,6 +75,7 @@ class Schedule(Base):
     max_age: Mapped[timedelta | None]
     max_lateness: Mapped[timedelta] = mapped_column(default=timedelta(hours=6))
     newcomers: Mapped[int] = mapped_column(default=5)
+    review: Mapped[timedelta | None]
     is_default: Mapped[bool] = mapped_column(default=False)
     active_from: Mapped[datetime]
     paused_at: Mapped[datetime | None]

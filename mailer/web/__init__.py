@@ -1,4 +1,4 @@
-"""The web role: pages for readers and a small API for sign-ups. One file per page action.
+"""The web role: pages for readers, one for staff, and a small API for sign-ups. One file per page action.
 
 A GET reads and never changes anything; a POST is one write transaction, and sends no mail itself.
 """
@@ -17,6 +17,7 @@ from mailer.web import (
     newsletters,
     not_me,
     preferences,
+    review,
     style,
     subscribe,
     unsubscribe,
@@ -44,6 +45,8 @@ ROUTES: Final = [
     Route("/preferences", preferences.send_link, methods=["POST"]),
     Route("/preferences/{token}", preferences.show),
     Route("/preferences/{token}", preferences.act, methods=["POST"]),
+    Route("/review/{token}", review.show),
+    Route("/review/{token}", review.act, methods=["POST"]),
     Route("/style.css", style.sheet),
     Route("/style/{slug}.css", style.colors),
     Route("/healthz", health.alive),

@@ -13,7 +13,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors {ancestors}"
 )
-_BEHIND_A_LINK: Final = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/")
+_BEHIND_A_LINK: Final = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
 """Pages whose address is a token: nobody may store or index them."""
 
 

@@ -67,6 +67,7 @@ def fill(database: Database, keys: Keys) -> None:
         factories.notice(session, keys, signup_id=signup.id, newsletter_id=newsletter.id)
         factories.consent_event(session, keys)
         factories.suppression(session, keys)
+        factories.review(session, schedule)
         subscription.first_digest_id = digest.id
         edits = Edits(schedule_id=schedule.id, lead_id=article.id, updated_at=NOW)
         session.add(edits)

@@ -71,6 +71,10 @@ def test_every_word_of_a_notice_is_translated(templates: Templates, kind: Notice
     if kind is NoticeKind.ALERT:
         context |= {"reason": "6666"}
         data = [*context["commands"].values(), context["digest"]["schedule"]]
+    if kind is NoticeKind.REPORT:
+        domains = [name for name, _ in context["domains"]]
+        digest = context["digest"]
+        data = [context["command"], digest["subject"], digest["schedule"], *domains]
     content = render_notice(templates, kind, LOOK, LANGUAGE, context, always("n"))
     assert "⟦" in content.subject
     assert untranslated(content, "2026-Decembro-01", "Decembro", *data) == []

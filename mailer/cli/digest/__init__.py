@@ -7,6 +7,7 @@ from mailer.cli.digest.edit import edit, once
 from mailer.cli.digest.look import list_, show
 from mailer.cli.digest.plan import plan
 from mailer.cli.digest.preview import preview, test
+from mailer.cli.digest.report import report
 from mailer.cli.digest.send import send
 
 
@@ -15,5 +16,5 @@ def digest() -> None:
     """What goes out: plan, preview, test, edit, send, pause and cancel."""
 
 
-for _verb in (plan, preview, test, edit, once, send, list_, show, pause, resume, cancel):
+for _verb in (plan, preview, test, edit, once, send, list_, show, pause, resume, cancel, report):
     digest.add_command(_verb)

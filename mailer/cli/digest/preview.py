@@ -1,7 +1,6 @@
 """`mailer digest preview` and `test`: the digest as its readers would see it."""
 
 import html as markup
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from mailer.cli.verb import opened
 from mailer.delivery.mail import greeting
 from mailer.delivery.notice import queue_notice
 from mailer.digests import plan as planning
-from mailer.digests.render import edition_renderer
 from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
@@ -148,13 +146,9 @@ def shown_content(
                 f"`mailer digest plan {about.reference}` tells more"
             )
         articles, more = planning.articles_of(found, outcome.cohort), outcome.cohort.more
-    render = edition_renderer(
-        app.templates,
-        base_url=app.settings.base_url,
-        publisher=app.settings.publisher,
-        privacy_url=app.settings.privacy_url,
-        random=secrets.token_bytes,
-    )
+    from mailer.scheduler import make_renderer
+
+    render = make_renderer(app)
     return render(about.newsletter, about.slot, articles, more, found.edits)
 
 

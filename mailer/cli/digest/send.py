@@ -86,6 +86,7 @@ def _wait(app: "App", digest_id: int) -> None:
         MailerError: it is not, and why, and what continues it.
     """
     from mailer.delivery.progress import why_not_sent
+    from mailer.scheduler import report_digest
     from mailer.worker import send_until
 
     with stop_signals() as interrupted, showing() as show:
@@ -93,6 +94,8 @@ def _wait(app: "App", digest_id: int) -> None:
     told = why_not_sent(standing, digest_id)
     if told is not None:
         raise MailerError(told)
+    # Where no scheduler runs, nobody else would tell staff.
+    report_digest(app, digest_id)
     counts = standing.counts
     doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
     message(f"{counts.sent} sent, {counts.failed} failed, {counts.pending} pending{doubt}")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from mailer.db import Database
 from mailer.logs import Masking
+from mailer.models import ReviewAct
 from mailer.tokens import Keys, Purpose
 from mailer.web import ROUTES, server
 from tests import factories
@@ -32,11 +33,13 @@ def paths(database: Database, keys: Keys, paper: Paper) -> list[str]:
         signup = factories.signup(session, keys, paper.morning)
         subscriber = factories.subscriber(session, keys, "s@example.com")
         factories.subscription(session, subscriber, paper.sport_daily)
+        review = factories.review(session, paper.morning)
     later = NOW + timedelta(hours=1)
     tokens = {
         "/confirm/{token}": keys.make(Purpose.CONFIRM, signup.public_id, later),
         "/not-me/{token}": keys.make(Purpose.NOT_ME, signup.public_id, later),
         "/unsubscribe/{token}": keys.make(Purpose.UNSUBSCRIBE, subscription.public_id),
+        "/review/{token}": keys.make(Purpose.REVIEW, review.link_id(ReviewAct.STOP), later),
         "/preferences/{token}": keys.make(Purpose.PREFERENCES, subscriber.public_id, later),
     }
     return sorted(
@@ -75,7 +78,9 @@ def test_every_html_answer_has_the_headers(website: Website, paths: list[str]) -
         assert answer.headers["referrer-policy"] == "no-referrer", path
         assert "set-cookie" not in answer.headers
         assert "server" not in answer.headers
-        behind_a_link = path.startswith(("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/"))
+        behind_a_link = path.startswith(
+            ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
+        )
         unstored = behind_a_link or path == "/metrics"
         assert (answer.headers.get("cache-control") == "no-store") == unstored, path
         assert (answer.headers.get("x-robots-tag") == "noindex") == behind_a_link, path

@@ -1,0 +1,45 @@
+"""Reviews: what staff are shown before a digest, and what they answered."""
+
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mailer.db import Base, PrimaryKey
+
+
+class ReviewAct(Enum):
+    """What a link of a review does; the value is the last bit of its public id."""
+
+    STOP = 0
+    SEND = 1
+
+
+class Review(Base):
+    """The mail that shows staff the coming digest of a slot: one for each, whoever writes it.
+
+    `notice_id` is that mail. Its links live until `expires_at`. `send_asked_at` is when staff asked for the
+    digest before its time; a digest that they stopped has a row of its own.
+    """
+
+    __tablename__ = "review"
+    __table_args__ = (UniqueConstraint("schedule_id", "slot"),)
+
+    id: Mapped[PrimaryKey]
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
+    slot: Mapped[str]
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    notice_id: Mapped[int | None] = mapped_column(ForeignKey("notice.id"), unique=True)
+    send_asked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    def link_id(self, act: ReviewAct) -> int:
+        """The public id in the link that does this. Links are signed: it need not be a secret."""
+        return self.id * 2 + act.value
+
+    @staticmethod
+    def behind(link_id: int) -> tuple[int, ReviewAct]:
+        """The id of the review that a link belongs to, and what the link does."""
+        return link_id // 2, ReviewAct(link_id % 2)
