@@ -182,9 +182,15 @@ class Scheduler:
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
             if not self._fetch(
-                lambda session: _stale(session, schedule_id, since, now), unconditional=True
+                lambda session: _stale(session, schedule_id, since, now),
+                unconditional=True,
+                within=WAIT_FOR_FEEDS,
             ):
-                log.warning("schedule %s: built without the feeds under way", schedule_id)
+                log.warning(
+                    "schedule %s: slot %s is built without feeds that are still being fetched",
+                    schedule_id,
+                    due.build.name,
+                )
 
     def _fetch_round(self) -> None:
         """Fetch the feeds whose turn it is, and those of slots that come soon."""
@@ -217,10 +223,30 @@ class Scheduler:
                 wanted += _stale(session, schedule.id, max(passed), now)
         return list(dict.fromkeys(wanted))
 
-    def _fetch(self, wanted: Callable[[Session], list[int]], *, unconditional: bool) -> bool:
-        """Fetch the feeds that are wanted once no other thread fetches; False where that takes long."""
-        if not self._fetching.acquire(timeout=WAIT_FOR_FEEDS.total_seconds()):
+    def _fetch(
+        self,
+        wanted: Callable[[Session], list[int]],
+        *,
+        unconditional: bool,
+        within: timedelta | None = None,
+    ) -> bool:
+        """Fetch the feeds that are wanted, once no other thread fetches.
+
+        Args:
+            within: begin no fetch later than this from now; None waits for as long as it takes.
+
+        Returns:
+            False where the time was too short, or the scheduler was stopped.
+        """
+        monotonic = self._app.times.monotonic
+        until = None if within is None else monotonic() + within.total_seconds()
+        if not self._fetching.acquire(timeout=-1 if within is None else within.total_seconds()):
             return False
+
+        def is_over() -> bool:
+            # Stopping must not wait for all of them.
+            return self._stopping.is_set() or (until is not None and monotonic() >= until)
+
         try:
             with self._app.database.read() as session:
                 feeds = wanted(session)
@@ -231,10 +257,9 @@ class Scheduler:
                 clock=self._app.times.wall,
                 interval=self._app.settings.feed_interval,
                 alerts=self._app.alerts,
-                # Stopping must not wait for all of them.
-                is_stopping=self._stopping.is_set,
+                is_stopping=is_over,
             )
-            return True
+            return not is_over()
         finally:
             self._fetching.release()
 

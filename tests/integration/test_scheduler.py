@@ -12,7 +12,17 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.models import ConsentEvent, Digest, DigestStatus, Feed, Newsletter, Signup, WorkerRole
+from mailer.models import (
+    ConsentEvent,
+    Delivery,
+    Digest,
+    DigestStatus,
+    EditionArticle,
+    Feed,
+    Newsletter,
+    Signup,
+    WorkerRole,
+)
 from mailer.scheduler import Scheduler
 from mailer.settings import load
 from mailer.templating import Templates
@@ -275,3 +285,70 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
         make.reader(session, keys, schedule)
     started(app_at(database, keys, Wall(NOW + timedelta(hours=2))))
     wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
+
+
+@pytest.mark.parametrize("under_way", [True, False])
+def test_a_slot_does_not_wait_for_ever_for_its_feeds(
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, under_way: bool,
+) -> None:  # fmt: skip
+    """Neither for a fetch that another thread has begun, nor for its own, one slow feed after the other."""
+    monkeypatch.setattr("mailer.scheduler.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
+    begun: list[int] = []
+
+    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+        begun.extend(feed_ids)
+        wait_until(given["is_stopping"])
+        return []
+
+    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    with sqlite_database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW)
+        feed = make.feed(session, newsletter)
+        make.article(session, newsletter)
+        make.reader(session, keys, schedule)
+    scheduler = Scheduler(app_at(sqlite_database, keys, Wall(NOW + timedelta(hours=1, minutes=1))))
+    if under_way:
+        scheduler._fetching.acquire()
+    with scheduler._builder:
+        scheduler._build_due(schedule.id)
+    assert statuses(sqlite_database) == [("2026-11-24T07:00", DigestStatus.SENDING)]
+    assert begun == ([] if under_way else [feed.id])
+    assert "slot 2026-11-24T07:00 is built without feeds" in caplog.text
+
+
+@pytest.mark.parametrize("hours", [1, -1, 24, -24])
+def test_a_clock_that_is_set_and_set_right_again_makes_one_digest_a_slot(
+    sqlite_database: Database, keys: Keys, hours: int
+) -> None:
+    """A scheduler lives through four days; on two of them the clock is wrong around the slot."""
+    with sqlite_database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW)
+        reader = make.reader(session, keys, schedule)
+    moment = [NOW]
+    scheduler = Scheduler(app_at(sqlite_database, keys, lambda: moment[0]))
+    days = [NOW + timedelta(days=day) for day in range(4)]
+    articles = []
+    with scheduler._builder:
+        for day, morning in enumerate(days):
+            for hour in (0, 1, 2, 5):
+                with sqlite_database.write() as session:
+                    published = morning - timedelta(days=2)
+                    articles.append(make.article(session, newsletter, published_at=published).id)
+                wrong = day % 2 == 0 and hour in (0, 1)
+                moment[0] = morning + timedelta(hours=hour + (hours if wrong else 0), minutes=30)
+                scheduler._sweep()
+        moment[0] = days[-1] + timedelta(days=1, hours=1)
+        scheduler._sweep()
+    with sqlite_database.read() as session:
+        slots = session.scalars(select(Digest.slot)).all()
+        had = session.scalars(
+            select(EditionArticle.article_id)
+            .join(Delivery, Delivery.edition_id == EditionArticle.edition_id)
+            .where(Delivery.subscription_id == reader.id)
+        ).all()
+    assert sorted(slots) == sorted(set(slots))
+    assert {f"{day:%Y-%m-%d}T07:00" for day in days} <= set(slots)
+    assert sorted(had) == articles
