@@ -50,6 +50,7 @@ class Plan:
     Attributes:
         readers: the statement that put the readers into groups.
         groups: all of them, also those who get nothing.
+        editions: every edition that holds a candidate, with the candidates in it.
         articles: what the cohorts' lists hold, by id.
         edits: what staff changed in it.
     """
@@ -59,6 +60,7 @@ class Plan:
     candidates: tuple[CandidateArticle, ...]
     groups: tuple[Group, ...]
     choice: Choice
+    editions: Mapping[int, frozenset[int]]
     articles: Mapping[int, Article]
     edits: Edits | None
 
@@ -133,6 +135,7 @@ def plan_from(
         candidates=tuple(candidates),
         groups=tuple(groups),
         choice=choice,
+        editions=editions,
         articles=_load_articles(session, choice),
         edits=edits,
     )

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 from mailer import address as addresses
 from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.digest.look import print_editions
+from mailer.cli.digest.preview import shown_content, warn_of_subject
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import json_option, opened
+from mailer.digests import edits, explain, timetable
 from mailer.digests import plan as planning
-from mailer.digests import timetable
 from mailer.digests.plan import Plan
 from mailer.models import Article
 
@@ -45,6 +46,7 @@ def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> d
         about = asked(session, reference, slot, now=app.times.wall())
         found = planning.plan_digest(session, about.schedule, about.slot)
         reason = _why_not(session, about, found)
+        content = shown_content(app, session, about, None) if found.choice.cohorts else None
         data: dict[str, Any] = {
             "newsletter": about.newsletter.slug,
             "schedule": about.schedule.name,
@@ -63,6 +65,9 @@ def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> d
             "carried_over": len(found.choice.carried_over),
             "expiring": planning.expiring(about.schedule, found),
             "excluded": planning.excluded(session, about.schedule, found),
+            "articles": explain.ends(session, about.schedule, found),
+            "subject": content.subject if content else None,
+            "edits": _edits(session, found),
         }
         if key is not None:
             outcome = planning.for_reader(session, about.schedule, found, key)
@@ -74,8 +79,25 @@ def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> d
                     )
                 ],
                 "reason": outcome.reason,
+                "others": [
+                    _article(one) | {"why": why}
+                    for one, why in explain.of_reader(session, about.schedule, found, key)
+                    if why != explain.DUE
+                ],
             }
     return data
+
+
+def _edits(session: Session, found: Plan) -> dict[str, Any] | None:
+    """What staff changed in the digest, or None."""
+    if found.edits is None:
+        return None
+    return {
+        "subject": found.edits.subject,
+        "intro": found.edits.intro_text,
+        "lead": found.edits.lead_id,
+        "dropped": list(edits.dropped(session, found.edits)),
+    }
 
 
 def _why_not(session: Session, about: Asked, found: Plan) -> str | None:
@@ -96,7 +118,17 @@ def _print(data: dict[str, Any]) -> None:
     print_editions(data["editions"])
     if data["excluded"]:
         print_table(("no mail because", "readers"), list(data["excluded"].items()))
+    ends = {word: number for word, number in data["articles"].items() if number}
+    if ends:
+        print_table(("articles", "number"), list(ends.items()))
     message(f"slot {data['slot']} of {data['newsletter']}/{data['schedule']}")
+    if data["subject"]:
+        message(f"subject: {data['subject']}")
+        warn_of_subject(data["subject"])
+    if data["edits"]:
+        message(
+            f"edited by staff; `mailer digest edit {data['newsletter']}/{data['schedule']}` shows how"
+        )
     if data["reason"]:
         message(f"nothing would be sent: {data['reason']}")
     if data["carried_over"]:
@@ -108,4 +140,9 @@ def _print(data: dict[str, Any]) -> None:
         )
     if "reader" in data:
         titles = "; ".join(article["title"] for article in data["reader"]["articles"])
-        message(f"this reader: {titles or data['reader']['reason']}")
+        message(f"this reader: {titles or data['reader']['reason'] or 'a letter'}")
+        if data["reader"]["others"]:
+            print_table(
+                ("not in it", "article", "title"),
+                [(one["why"], one["id"], one["title"]) for one in data["reader"]["others"]],
+            )

@@ -58,7 +58,7 @@ def preview(
         with app.database.read() as session:
             about = asked(session, reference, slot, now=app.times.wall())
             content = _content(app, session, about, address.key if address else None)
-        _warn_of(content)
+        warn_of_subject(content.subject)
         base_url = app.settings.base_url
         fields = {
             ReaderField.GREETING: greeting(app.templates, content.language, None),
@@ -96,7 +96,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
         with app.database.read() as session:
             about = asked(session, reference, slot, now=now)
             content = _content(app, session, about, None)
-        _warn_of(content)
+        warn_of_subject(content.subject)
         marked = replace(content, subject=f"[Test] {content.subject}")
         with app.database.write() as session:
             for address in parsed:
@@ -152,9 +152,9 @@ def shown_content(
     return render(about.newsletter, about.slot, articles, more, found.edits)
 
 
-def _warn_of(content: Content) -> None:
+def warn_of_subject(subject: str) -> None:
     """Tell where a subject is longer than mail programs show."""
-    length = len(content.subject)
+    length = len(subject)
     if length > LONG_SUBJECT:
         message(
             f"warning: the subject has {length} characters, and mail programs show about "
