@@ -14,7 +14,10 @@ from mailer.message.status import Meaning, meaning
 LONGEST_REPLY_KEPT = 500
 """Characters of a reply that the ledger keeps."""
 
-_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
+_PART = r"[^\s<>()\[\]\"',;:@]"
+# It begins where a word begins: looked for from every letter on, a long word would take minutes.
+_ADDRESS = re.compile(rf"(?<!{_PART}){_PART}+@(?:{_PART}|@)+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 class Lost(StrEnum):
@@ -130,5 +133,8 @@ def _for_good(step: Step, reply: Reply, about: Meaning) -> Verdict:
 
 
 def kept(text: str) -> str:
-    """`text` as the ledger keeps it: without anybody's address, and not too long."""
-    return _ADDRESS.sub("***", text)[:LONGEST_REPLY_KEPT]
+    """`text` as the ledger keeps it: without anybody's address, and not too long.
+
+    Nor with anything but letters, because PostgreSQL holds no NUL, and a terminal would obey the rest.
+    """
+    return _ADDRESS.sub("***", _CONTROL.sub(" ", text)).strip()[:LONGEST_REPLY_KEPT]

@@ -1,5 +1,7 @@
 """The table of what an answer means, row by row."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,6 +203,8 @@ def test_a_reader_is_blamed_only_after_the_relay_heard_of_them(step: Step, reply
         ("user Ani+x@EXAMPLE.org unknown", "user *** unknown"),
         ("արամ@example.org", "***"),
         ("no address here", "no address here"),
+        ("@ani@example.org@", "@***"),
+        ("ok\0\x1b[2J\r\x07 queued\x9b", "ok [2J  queued"),
     ],
 )
 def test_no_address_is_kept(text: str, left: str) -> None:
@@ -209,3 +213,9 @@ def test_no_address_is_kept(text: str, left: str) -> None:
 
 def test_a_long_reply_is_cut() -> None:
     assert len(kept("x" * 10_000)) == LONGEST_REPLY_KEPT
+
+
+def test_a_word_without_end_is_read_once() -> None:
+    begin = time.thread_time()
+    kept("x" * 60_000)
+    assert time.thread_time() - begin < 1
