@@ -73,6 +73,7 @@ class Stock:
         self._given_back: list[RowId] = []
         self._settle_after = 0.0
         self._claim_after = 0.0
+        self._close_after = 0.0
         self._look_after = 0.0
         self._claims = 0
         self._fails = False
@@ -248,7 +249,10 @@ class Stock:
         if self._rate is not None and len(claims) < wanted:
             bucket.refund(session, self._rate, wanted - len(claims))
         self.hungry = len(claims) + skipped >= wanted
-        if not claims and not skipped:
+        monotonic = self._monotonic()
+        if not (claims or skipped) or monotonic >= self._close_after:
+            # Whoever waits for a small digest does not wait for a large one beside it.
+            self._close_after = monotonic + LOOK_SECONDS
             running.finish_digests(session, now)
         return self._composer.load(session, claims)
 
