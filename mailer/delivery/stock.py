@@ -216,8 +216,7 @@ class Stock:
     ) -> Collection[RowId]:
         """Enter all that happened, and the starts."""
         worker_id = self._pulse.worker_id
-        if self._rate is not None and self._given_back:
-            bucket.refund(session, self._rate, len(self._given_back))
+        self._refund(session, len(self._given_back))
         if self._fails:
             # A commit whose answer was lost may have claimed rows that we know nothing of.
             ledger.release(session, worker_id, but=self._in_hand())
@@ -246,8 +245,7 @@ class Stock:
         claims, skipped = ledger.claim(
             session, self._pulse.worker_id, wanted, now, turn=self._claims
         )
-        if self._rate is not None and len(claims) < wanted:
-            bucket.refund(session, self._rate, wanted - len(claims))
+        self._refund(session, wanted - len(claims))
         self.hungry = len(claims) + skipped >= wanted
         monotonic = self._monotonic()
         if not (claims or skipped) or monotonic >= self._close_after:
@@ -255,6 +253,12 @@ class Stock:
             self._close_after = monotonic + LOOK_SECONDS
             running.finish_digests(session, now)
         return self._composer.load(session, claims)
+
+    def _refund(self, session: Session, number: int) -> None:
+        """Pay back what was not begun; it buys the next mail at once, and not only when another comes in."""
+        if self._rate is not None and number:
+            bucket.refund(session, self._rate, number)
+            self._claim_after = 0.0
 
     def _try_out(self, letters: Collection[Letter]) -> None:
         """Compose those that a worker died of, maybe: each is known to be the culprit if this one dies."""

@@ -78,3 +78,29 @@ def test_a_digest_that_is_done_is_closed_while_another_goes_on(
         assert not is_sent(database, large)
         go_on.set()
         wait_until(lambda: is_sent(database, large))
+
+
+def test_a_token_that_bought_nothing_is_there_for_what_comes_next(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with receiver() as relay, sending(make_sender(relay.port, rate=DAILY)) as sender:
+        wait_until(lambda: not sender._stock.hungry)
+        with database.write() as session:
+            factories.notice(session, keys)
+        wait_until(lambda: relay.mails, 20)
+
+
+def test_a_token_of_a_mail_that_was_not_begun_is_there_when_the_relay_is_back(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with database.write() as session:
+        factories.notice(session, keys)
+    away = [True]
+
+    def greet(verb: str, argument: str) -> str | None:
+        return None if verb == "CONNECT" and away[0] else fine(verb, argument)
+
+    with receiver(greet) as relay, sending(make_sender(relay.port, rate=DAILY)):
+        wait_until(lambda: relay.connections)
+        away[0] = False
+        wait_until(lambda: relay.mails, 20)
