@@ -76,8 +76,8 @@ _ABOUT_THE_WAY = frozenset({Step.CONNECT, Step.STARTTLS})
 _BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
 _STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
 SENT = Verdict(OnDelivery.SENT)
-UNSENDABLE = Verdict(OnDelivery.FAIL)
-"""For a mail that we cannot make or that the relay has said it cannot take: only this one fails."""
+UNSENDABLE = Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+"""For a mail that we cannot make or that the relay has said it cannot take, as it would say to MAIL."""
 
 
 def verdict(step: Step, what: Reply | Lost) -> Verdict:

@@ -53,19 +53,22 @@ class Restraint:
         """Whether a connection may be opened."""
         return self._rest.may_open(now) and self._throttle.may_begin(now)
 
-    def heed(self, found: Verdict, digest_id: int | None, answer: str, now: float) -> None:
-        """An attempt has ended.
-
-        Args:
-            digest_id: of the mail; None for a notice.
-            answer: what the relay said, or how it was lost.
-        """
+    def heed(self, found: Verdict, answer: str, now: float) -> None:
+        """The relay has answered, or was lost: `answer` is what it said, or how."""
         if found.run in (OnRun.BACK_OFF, OnRun.STOP):
             self.fails(answer, now, stop=found.run is OnRun.STOP)
         elif found.run is OnRun.SLOW_DOWN:
             self._slow_down(answer, now)
         elif found.delivery is not OnDelivery.DOUBT:
             self._is_well(found.delivery is OnDelivery.SENT, now)
+
+    def count(self, found: Verdict, digest_id: int | None, answer: str, now: float) -> None:
+        """An attempt for this digest has ended, with the relay or before it was asked.
+
+        Args:
+            digest_id: None for a notice.
+            answer: what the relay said, how it was lost, or why the mail cannot be sent.
+        """
         if digest_id is not None:
             reason = self._breaker.note(digest_id, found, answer, now)
             if reason is not None:

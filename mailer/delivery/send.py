@@ -231,7 +231,12 @@ class Sender:
         if letter is None:
             return
         said = str(answer) if isinstance(answer, Reply) else reason or answer
-        self._restraint.heed(found, letter.claim.digest_id, said, self._monotonic())
+        self._restraint.heed(found, said, self._monotonic())
+        self._count(letter, found, said)
+
+    def _count(self, letter: Letter, found: Verdict, said: str) -> None:
+        """Have this attempt counted for its digest, which may be one too many."""
+        self._restraint.count(found, letter.claim.digest_id, said, self._monotonic())
         if self._restraint.pauses:
             # What is claimed may be of what is to be paused, and the next claim knows.
             self._stock.give_back()
@@ -306,6 +311,7 @@ class Sender:
                     letter.claim, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason
                 )
             )
+            self._count(letter, UNSENDABLE, made.reason)
         return None
 
     # The ledger.

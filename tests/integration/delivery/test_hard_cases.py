@@ -8,11 +8,11 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.delivery.pace import Rate
 from mailer.delivery.send import Sender
-from mailer.models import Delivery, DeliveryStatus
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.tokens import Keys
 from tests import factories
 from tests.receiver import Answer, fine, receiver
-from tests.sending import build, is_sent, sending
+from tests.sending import build, counts, is_sent, sending
 from tests.waiting import wait_until
 
 MakeSender = Callable[..., Sender]
@@ -104,3 +104,25 @@ def test_a_token_of_a_mail_that_was_not_begun_is_there_when_the_relay_is_back(
         wait_until(lambda: relay.connections)
         away[0] = False
         wait_until(lambda: relay.mails, 20)
+
+
+def test_a_relay_for_which_every_mail_is_too_large_stops_the_digest(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digest_id = build(database, keys, 100)
+
+    def small(verb: str, argument: str) -> str | None:
+        return "250-relay\r\n250 SIZE 100" if verb == "EHLO" else fine(verb, argument)
+
+    def is_over() -> bool:
+        with database.read() as session:
+            found = session.get_one(Digest, digest_id).status
+            return found is not DigestStatus.SENDING
+
+    with receiver(small) as relay, sending(make_sender(relay.port)):
+        wait_until(is_over)
+    with database.read() as session:
+        digest = session.get_one(Digest, digest_id)
+    assert digest.status is DigestStatus.PAUSED
+    assert "100" in (digest.reason or "")
+    assert counts(database, digest_id).failed <= 10
