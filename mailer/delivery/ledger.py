@@ -177,14 +177,21 @@ def release(
     rows: Collection[RowId] | None = None,
     *,
     but: Collection[RowId] = (),
+    again_at: datetime | None = None,
 ) -> None:
-    """Give back rows that this worker claimed and did not start: `rows`, or all of them `but` some."""
+    """Give back rows that this worker claimed and did not start: `rows`, or all of them `but` some.
+
+    Args:
+        again_at: when they are due; None: as before.
+    """
     mine: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
     kept = _by_table(but)
     for table, ids in mine.items() if rows is None else _by_table(rows).items():
         statement = releasing(table).where(
             is_in(table, HELD), table.worker_id == worker_id, table.id.not_in(kept.get(table, []))
         )
+        if again_at is not None:
+            statement = statement.values(next_attempt_at=again_at)
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 

@@ -5,13 +5,22 @@ Keeps count and logs, one line for each turn of events; it never pauses anything
 """
 
 import logging
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Final, NamedTuple
 
+from mailer.delivery.change import RowId
+from mailer.delivery.conversation import Step
 from mailer.delivery.outcome import OnDelivery, OnRun, Verdict, kept
 from mailer.delivery.pace import Breaker, Throttle, why_pause_all
-from mailer.delivery.retry import Random, Rest
+from mailer.delivery.retry import Random, Rest, postponed_seconds
 
 log = logging.getLogger(__name__)
+
+MOST_FAILURES: Final = 3
+"""A mail at which the relay failed so often, and was well before each time, is one that it turns away."""
+
+_KNOWING_WHOM: Final = frozenset({Step.RCPT, Step.DATA, Step.BLOCK})
+_SUSPECTS_KEPT: Final = 100
 
 
 class Pause(NamedTuple):
@@ -36,6 +45,8 @@ class Restraint:
         self._rest = Rest(random)
         self._throttle = Throttle(connections, random)
         self._breaker = Breaker(connections)
+        self._random = random
+        self._suspects: dict[RowId, int] = {}
         self._why = ""
         self._resting_until = 0.0
         self.pauses: list[Pause] = []
@@ -89,6 +100,31 @@ class Restraint:
         self._rests(f"the relay {'refuses us' if stop else 'failed'}: {kept(reason)}", seconds, now)
         if stop and (why := why_pause_all(self._rest.refusals, reason)) is not None:
             self.pauses.append(Pause(None, why))
+
+    def may_be_at_fault(self, step: Step, found: Verdict) -> bool:
+        """Whether the relay may have failed because of the mail in hand: others had better go first."""
+        return step in _KNOWING_WHOM and found.run is OnRun.BACK_OFF
+
+    def suspect(self, row: RowId, step: Step, found: Verdict) -> Verdict:
+        """What becomes of a mail in hand: what the relay has against one, all others must not wait for.
+
+        To be asked before `heed`, which notes that the relay is not well any more.
+        """
+        if self._rest.failures or not self.may_be_at_fault(step, found):
+            return found
+        times = self._suspects.pop(row, 0) + 1
+        if times >= MOST_FAILURES:
+            return replace(found, delivery=OnDelivery.DEFER)
+        # The one noted last is the last to be dropped: nobody tells us that a mail is done with.
+        self._suspects[row] = times
+        if len(self._suspects) > _SUSPECTS_KEPT:
+            del self._suspects[next(iter(self._suspects))]
+        return found
+
+    def postponed(self, row: RowId, now: float) -> float:
+        """For how many seconds this mail waits, at which the relay failed."""
+        rest = max(0.0, self._resting_until - now)
+        return postponed_seconds(self._suspects.get(row, 0), rest, self._random)
 
     def why(self, now: float) -> str | None:
         """Why nothing is sent now, or less than could be, for people to read."""

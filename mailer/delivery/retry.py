@@ -90,5 +90,13 @@ def pause_seconds(failures: int, random: Random) -> float:
     return _jittered(wait, random).total_seconds()
 
 
+def postponed_seconds(failures: int, rest_seconds: float, random: Random) -> float:
+    """How long a mail waits at which a relay that was well has failed so many times.
+
+    Longer than the relay rests: so another mail shows whether it is the relay.
+    """
+    return max(rest_seconds, pause_seconds(failures, random)) + FIRST_PAUSE_SECONDS
+
+
 def _jittered(seconds: float, random: Random) -> timedelta:
     return timedelta(seconds=seconds * (1 - JITTER + 2 * JITTER * random()))

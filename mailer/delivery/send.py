@@ -227,6 +227,8 @@ class Sender:
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
     ) -> None:
+        if lane.letter is not None and not lane.started:
+            found = self._restraint.suspect(lane.letter.claim.row, step, found)
         letter = self._enter(lane, step, found, answer, reason)
         if letter is None:
             return
@@ -251,7 +253,10 @@ class Sender:
         if letter is None:
             return None
         if found.delivery is OnDelivery.RELEASE and not started:
-            self._stock.put_back(letter)
+            if self._restraint.may_be_at_fault(step, found):
+                self._stock.postpone(letter.claim.row)
+            else:
+                self._stock.put_back(letter)
         else:
             self._stock.conclude(self._attempts.conclude(letter.claim, step, found, answer, reason))
         return letter

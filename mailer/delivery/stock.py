@@ -7,7 +7,7 @@ until it is committed nothing starts.
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -71,6 +71,7 @@ class Stock:
         self._letters: deque[Letter] = deque()
         self._outcomes: list[Outcome] = []
         self._given_back: list[RowId] = []
+        self._postponed: list[RowId] = []
         self._settle_after = 0.0
         self._claim_after = 0.0
         self._close_after = 0.0
@@ -90,7 +91,8 @@ class Stock:
     @property
     def unsettled(self) -> bool:
         """Whether the ledger has yet to be told something."""
-        return bool(self._outcomes or self._given_back or self._restraint.pauses)
+        told = self._outcomes or self._given_back or self._postponed
+        return bool(told or self._restraint.pauses)
 
     def take(self) -> Letter:
         """The next mail, which the caller begins or concludes."""
@@ -109,6 +111,10 @@ class Stock:
         self._given_back += rows
         self._given_back += [letter.claim.row for letter in self._letters]
         self._letters.clear()
+
+    def postpone(self, row: RowId) -> None:
+        """Release a mail at which the relay failed, so that others go first."""
+        self._postponed.append(row)
 
     def look_soon(self) -> None:
         """Look for work at the next turn; from any thread."""
@@ -189,6 +195,7 @@ class Stock:
             self.look_soon()
         self._outcomes.clear()
         self._given_back.clear()
+        self._postponed.clear()
         self._restraint.pauses.clear()
         self._take_in(letters)
         return frozenset(granted)
@@ -200,6 +207,7 @@ class Stock:
             self._database.is_sqlite
             or self._fails
             or self._given_back
+            or self._postponed
             or self._restraint.pauses
             or any(outcome.status is DeliveryStatus.UNKNOWN for outcome in self._outcomes)
         )
@@ -216,7 +224,11 @@ class Stock:
     ) -> Collection[RowId]:
         """Enter all that happened, and the starts."""
         worker_id = self._pulse.worker_id
-        self._refund(session, len(self._given_back))
+        self._refund(session, len(self._given_back) + len(self._postponed))
+        monotonic = self._monotonic()
+        for row in self._postponed:
+            wait = timedelta(seconds=self._restraint.postponed(row, monotonic))
+            ledger.release(session, worker_id, [row], again_at=now + wait)
         if self._fails:
             # A commit whose answer was lost may have claimed rows that we know nothing of.
             ledger.release(session, worker_id, but=self._in_hand())

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
@@ -11,7 +12,7 @@ from mailer.delivery.send import Sender
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.tokens import Keys
 from tests import factories
-from tests.receiver import Answer, fine, receiver
+from tests.receiver import Answer, fine, pipelining, receiver
 from tests.sending import build, counts, is_sent, sending
 from tests.waiting import wait_until
 
@@ -48,6 +49,52 @@ def test_a_reply_that_no_database_can_hold_is_recorded_all_the_same(
     with database.read() as session:
         for reply in session.scalars(select(Delivery.reply)):
             assert reply == "ok [2J  queued"
+
+
+@pytest.mark.parametrize("said", ["421 4.7.0 not you", None])
+@pytest.mark.parametrize("offering", [lambda answer: answer, pipelining])
+def test_one_reader_at_whom_the_relay_hangs_up_holds_up_nobody_else(
+    database: Database, keys: Keys, make_sender: MakeSender, said: str | None, offering: Offering
+) -> None:
+    digest_id = build(database, keys, 30)
+    with (
+        receiver(offering(to("reader1@", "RCPT", said))) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: counts(database, digest_id).sent == 29)
+
+
+def test_a_mail_at_which_the_relay_hangs_up_again_and_again_is_turned_away(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    build(database, keys, 1)
+    newcomers = iter(range(1000))
+
+    def others_come() -> bool:
+        """As long as others are taken it is this mail, and not the relay."""
+        with database.write() as session:
+            factories.notice(session, keys, address=f"newcomer{next(newcomers)}@example.com")
+        return statuses(database) == {DeliveryStatus.DEFERRED}
+
+    with (
+        receiver(to("reader1@", "RCPT", "421 4.7.0 not you")) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(others_come, every=0.1)
+    assert relay.mails
+
+
+def test_one_confirmation_at_which_the_relay_hangs_up_holds_up_nobody_else(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    with database.write() as session:
+        factories.notice(session, keys, address="odd@example.com")
+    digest_id = build(database, keys, 10)
+    with (
+        receiver(to("odd@", "RCPT", "421 4.7.0 not you")) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: is_sent(database, digest_id))
 
 
 def test_a_digest_that_is_done_is_closed_while_another_goes_on(
