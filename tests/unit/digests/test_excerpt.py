@@ -45,6 +45,41 @@ def test_shorten(text: str, longest: int, short: str) -> None:
     assert shorten(text, longest) == short
 
 
+SITE = "https://gazette.example/news/"
+POST = f'<a href="{SITE}2026/11/24/mill/">The tide mill</a>'
+HOME = f'<a href="{SITE}">The Gazette</a>'
+
+
+@pytest.mark.parametrize(
+    ("last", "is_left_out"),
+    [
+        (f"<p>The post {POST} appeared first on {HOME}.</p>", True),
+        (f"<p>Сообщение {POST} появились сначала на {HOME}.</p>", True),
+        (f"<p>The post {POST} appeared first on {HOME}.</p>\n", True),
+        (f"<p>{HOME} wrote about it in {POST}.</p>", False),
+        (f"<p>{POST} and {POST}</p>", False),
+        (f"<p>{POST} is in {HOME} and in {HOME}</p>", False),
+        (f"<p>It says so in {POST}.</p>", False),
+        (
+            f"<p>{POST} is a story that took us a year to find out, says {HOME} in its weekend.</p>",
+            False,
+        ),
+        (
+            f'<p>{POST} is not of <a href="https://gazette.example/new">the same site</a>.</p>',
+            False,
+        ),
+    ],
+)
+def test_where_an_article_appeared_first_is_no_news(last: str, is_left_out: bool) -> None:
+    assert len(paragraphs(f"<p>It was saved. [&#8230;]</p>\n{last}")) == 2 - is_left_out
+
+
+def test_a_text_that_is_nothing_else_is_kept() -> None:
+    assert paragraphs(f"<p>The post {POST} appeared first on {HOME}.</p>") == (
+        "The post The tide mill appeared first on The Gazette.",
+    )
+
+
 @given(st.text(), st.integers(min_value=2, max_value=50))
 def test_shortened_is_never_longer_and_on_one_line(text: str, longest: int) -> None:
     short = shorten(text, longest)
