@@ -86,6 +86,9 @@ def notices(tree: Path, mutant: Mutant) -> bool:
 def main(wanted: list[str]) -> int:
     """Try the mutants; the exit code is 1 where a test did not notice its own."""
     chosen = [one for one in read() if not wanted or any(word in one.test for word in wanted)]
+    for mutant in chosen:
+        # One that does not fit is told now, and not after minutes.
+        changed((ROOT / mutant.file).read_text(), mutant)
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
@@ -104,7 +107,8 @@ def main(wanted: list[str]) -> int:
             survived += not noticed
             word = "noticed " if noticed else "SURVIVED"
             print(
-                f"{word} promise {mutant.promise}: {mutant.file}: {mutant.new.strip()} ({mutant.test})"
+                f"{word} promise {mutant.promise}: {mutant.file}: {mutant.new.strip()} ({mutant.test})",
+                flush=True,
             )
     print(f"{len(chosen)} mutants, {survived} survived")
     return 1 if survived or not chosen else 0
