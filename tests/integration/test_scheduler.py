@@ -20,6 +20,9 @@ from mailer.models import (
     EditionArticle,
     Feed,
     Newsletter,
+    Notice,
+    NoticeKind,
+    Review,
     Signup,
     WorkerRole,
 )
@@ -45,13 +48,14 @@ class Wall:
         return utc_now() + self._ahead
 
 
-def app_at(database: Database, keys: Keys, wall: Callable[[], datetime]) -> App:
+def app_at(database: Database, keys: Keys, wall: Callable[[], datetime], **more: str) -> App:
     settings = load(
         {
             "MAILER_SECRET_KEY": "s" * 40,
             "MAILER_IDENTITY_KEY": "i" * 40,
             "MAILER_DATABASE_URL": database.url.render_as_string(hide_password=False),
             "MAILER_LEASE": "2s",
+            **{f"MAILER_{name.upper()}": value for name, value in more.items()},
         },
         None,
     )
@@ -352,3 +356,52 @@ def test_a_clock_that_is_set_and_set_right_again_makes_one_digest_a_slot(
     assert sorted(slots) == sorted(set(slots))
     assert {f"{day:%Y-%m-%d}T07:00" for day in days} <= set(slots)
     assert sorted(had) == articles
+
+
+def test_however_many_schedulers_run_staff_gets_one_review_and_one_report(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW, review=timedelta(minutes=30))
+        weekly = make.schedule(session, newsletter, "weekly", days="sat", active_from=NOW)
+        make.article(session, newsletter)
+        make.readers(session, keys, schedule, 2)
+        # Its last mail was sent, and whoever sent it was killed before the digest was closed.
+        old = make.digest(session, weekly, due_at=NOW - timedelta(days=1))
+        edition = make.edition(session, old)
+        reader = make.reader(session, keys, weekly, "weekly@example.com")
+        make.delivery(session, edition, reader, status="sent")
+    wall = Wall(NOW + timedelta(minutes=40))
+    for _ in range(3):
+        started(app_at(database, keys, wall, staff_address="desk@news.example"))
+
+    def told() -> list[str]:
+        with database.read() as session:
+            return sorted(
+                session.scalars(select(Notice.kind).where(Notice.address == "desk@news.example"))
+            )
+
+    wait_until(lambda: told() == [NoticeKind.REPORT, NoticeKind.REVIEW])
+    with database.write() as session:
+        session.scalars(select(Review)).one().send_asked_at = NOW
+    wait_until(lambda: ("2026-11-24T07:00", DigestStatus.SENDING) in statuses(database))
+    assert told() == [NoticeKind.REPORT, NoticeKind.REVIEW]
+    assert len(statuses(database)) == 2
+
+
+def test_without_staff_nothing_is_told_and_nothing_waits_to_be(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
+        make.digest(session, schedule, status=DigestStatus.SENT, finished_at=NOW)
+    started(app_at(database, keys, Wall(NOW)))
+
+    def reported() -> bool:
+        with database.read() as session:
+            return session.scalars(select(Digest.reported_at)).one() is not None
+
+    wait_until(reported)
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Notice)) == 0
