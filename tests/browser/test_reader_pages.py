@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.models import Signup, Subscriber, Subscription
+from mailer.models import Digest, Review, ReviewAct, Signup, Subscriber, Subscription
 from mailer.tokens import Keys, Purpose
 from tests import factories
 from tests.factories import NOW
@@ -72,9 +72,16 @@ def open_pages(website: Website, keys: Keys) -> dict[str, str]:
         left = factories.reader(
             session, keys, session.get_one(factories.Schedule, 1), "l@example.com", left_at=NOW
         )
+        review = factories.review(session, session.get_one(factories.Schedule, 1))
     tokens = {
         "confirm": keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at),
         "not-me": keys.make(Purpose.NOT_ME, signup.public_id, signup.expires_at),
+        **{
+            f"review-{act.name.lower()}": keys.make(
+                Purpose.REVIEW, review.link_id(act), review.expires_at
+            )
+            for act in ReviewAct
+        },
         "unsubscribe": keys.make(Purpose.UNSUBSCRIBE, rows[0].public_id),
         "unsubscribed": keys.make(Purpose.UNSUBSCRIBE, left.public_id),
         "preferences": keys.make(
@@ -91,6 +98,8 @@ def open_pages(website: Website, keys: Keys) -> dict[str, str]:
         "not-me": f"/not-me/{tokens['not-me']}",
         "unsubscribe": f"/unsubscribe/{tokens['unsubscribe']}",
         "unsubscribed": f"/unsubscribe/{tokens['unsubscribed']}",
+        "review-stop": f"/review/{tokens['review-stop']}",
+        "review-send": f"/review/{tokens['review-send']}",
         "ask": "/preferences",
         "preferences": f"/preferences/{tokens['preferences']}",
         "not-found": "/nowhere",
@@ -242,3 +251,37 @@ def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
     with sqlite_database.read() as session:
         sources = session.scalars(select(Signup.source)).all()
     assert sources == (["/embed"] if allowed else [])
+
+
+def test_staff_stop_a_digest_with_one_press(website: Website, browser: Browser, keys: Keys) -> None:
+    paths = open_pages(website, keys)
+    database = website.app.database
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(website.url + paths["review-send"])
+    assert page.get_by_role("button").all_inner_texts() == ["Send it now"]
+    page.goto(website.url + paths["review-stop"])
+    with database.read() as session:
+        assert session.scalars(select(Digest)).all() == []
+        assert session.scalars(select(Review.send_asked_at)).all() == [None]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="The digest is stopped").wait_for()
+    assert page.get_by_role("button").count() == 0
+    with database.read() as session:
+        digest = session.scalars(select(Digest)).one()
+        assert (digest.slot, digest.status) == ("2026-11-24T07:00", "cancelled")
+    page.goto(website.url + paths["review-send"])
+    page.get_by_role("heading", name="The digest is stopped").wait_for()
+    context.close()
+
+
+def test_staff_ask_for_a_digest_at_once(website: Website, browser: Browser, keys: Keys) -> None:
+    paths = open_pages(website, keys)
+    page = browser.new_page()
+    page.goto(website.url + paths["review-send"])
+    page.get_by_role("button", name="Send it now").click()
+    page.get_by_role("heading", name="It goes out in a moment").wait_for()
+    with website.app.database.read() as session:
+        assert session.scalars(select(Review.send_asked_at)).one() == website.clock[0]
+    page.close()
