@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mailer.delivery.notice import render_notice
+from mailer.digests.intro import Written, read_intro
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import field_word
@@ -81,6 +82,12 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     yield "digest", edition(*usual, more_count=3, look=rich)
     bare = piece(1, title=title, summary_html="", author=None)
     yield "bare digest", edition(bare, look=paper(language))
+    words = read_intro(
+        f"# {title}\n\n{text} **{text}** [{text}]({SITE}/fair)\n\n- {text}\n\n> {text}\n",
+        Written.MARKDOWN,
+    )
+    yield "digest with an introduction", edition(*usual, intro=words, look=rich)
+    yield "letter", edition(intro=words, look=paper(language))
     long = [
         piece(
             number,

@@ -106,7 +106,7 @@ def test_no_style_is_longer_than_gmail_reads() -> None:
         for _, content in digests("ar")
         for style in re.findall(r"<style>(.*?)</style>", html_of(content), re.DOTALL)
     ]
-    assert len(styles) == 9
+    assert len(styles) == 15
     assert max(map(len, styles)) <= 8192
 
 
