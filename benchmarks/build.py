@@ -1,25 +1,35 @@
 """A build for 10,000 and for 100,000 readers with a month of digests behind them: time and memory.
 
-Run as `python benchmarks/build.py`; prints a table. Each build runs in a process of its own, so that its
-peak memory is its own. PostgreSQL is a throw-away cluster, or the one that TEST_POSTGRESQL_URL names.
+Run as `python benchmarks/build.py`; prints a table. `--million` takes 100,000 and 1,000,000 readers instead,
+with three digests behind them, which needs some minutes and 2 GB of disk. `locked` is how long the build's
+write transaction lasts, which on SQLite keeps everybody else from writing; `plan` is how long a plan of the
+same digest takes. Last come ratios, which mean more than seconds where the machine is busy.
+
+Each build runs in a process of its own, so that its peak memory is its own. PostgreSQL is a throw-away
+cluster, or the one that TEST_POSTGRESQL_URL names.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import event, func, select, text, update
+from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Base, Database
 from mailer.digests.build import Builder
+from mailer.digests.plan import plan_digest
 from mailer.digests.render import edition_renderer
 from mailer.digests.timetable import next_slot
 from mailer.models import (
@@ -37,22 +47,30 @@ from tests import postgresql
 from tests.factories import NOW
 
 READERS = (10_000, 100_000)
+MILLION = (100_000, 1_000_000)
 DIGESTS = 30
+FEW_DIGESTS = 3
+LONG_AGO = 60
+"""After so many digests a build is compared with the first one."""
 ARTICLES = 10
+PORTION = 50_000
 FAILED_PERCENT = 1
 KEYS = Keys((b"s" * 40,), b"i" * 40)
 
 
-def fill(database: Database, readers: int) -> None:
-    """A newsletter whose readers had a digest on each of the last thirty days, some of which failed."""
+def fill(database: Database, readers: int, digests: int) -> None:
+    """A newsletter whose readers had a digest on each of the days before, some of which failed."""
     Base.metadata.create_all(database.engine)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter)
-        make.many_readers(session, KEYS, schedule, readers)
+        # In portions, so that the benchmark itself fits into memory.
+        for number in range(0, readers, PORTION):
+            domain = f"{number}.example.com"
+            make.many_readers(session, KEYS, schedule, min(PORTION, readers - number), domain)
         first = None
-        for day in range(DIGESTS):
-            at = NOW - timedelta(days=DIGESTS - day)
+        for day in range(digests):
+            at = NOW - timedelta(days=digests - day)
             articles = make.articles(
                 session, ARTICLES, newsletter, published_at=at - timedelta(hours=2)
             )
@@ -69,7 +87,8 @@ def fill(database: Database, readers: int) -> None:
                 .execution_options(synchronize_session=False)
             )
             first = first or digest.id
-        session.execute(update(Subscription).values(first_digest_id=first))
+        if first is not None:
+            session.execute(update(Subscription).values(first_digest_id=first))
         make.articles(session, ARTICLES, newsletter)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # What PostgreSQL does by itself in a database that is older than a minute.
@@ -82,19 +101,41 @@ def peak_mib() -> float:
     return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024
 
 
+class Locked:
+    """Notes how long the longest write transaction of a database lasts."""
+
+    def __init__(self, database: Database) -> None:
+        self.seconds = 0.0
+        self._write = database.write
+        database.write = self.write  # type: ignore[method-assign]
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """As `Database.write`."""
+        with self._write() as session:
+            # A transaction begins with its first statement.
+            session.connection()
+            start = time.perf_counter()
+            yield session
+        self.seconds = max(self.seconds, time.perf_counter() - start)
+
+
 def build(url: str) -> None:
-    """Build the next slot and print what it took."""
+    """Plan and build the next slot, and print what it took; the last line is for the parent."""
     database = Database(url)
     statements = 0
 
-    def count(*_: object) -> None:
+    def note(*_: object) -> None:
         nonlocal statements
         statements += 1
 
     with database.read() as session:
         schedule = session.scalars(select(Schedule)).one()
-    slot = next_slot(schedule, now=NOW)
-    assert slot is not None
+        slot = next_slot(schedule, now=NOW)
+        assert slot is not None
+        start = time.perf_counter()
+        plan_digest(session, schedule, slot)
+        planned = time.perf_counter() - start
     render = edition_renderer(
         Templates(None),
         base_url="https://news.example",
@@ -102,15 +143,16 @@ def build(url: str) -> None:
         privacy_url=None,
         random=os.urandom,
     )
+    locked = Locked(database)
     with Builder(
         database, Times(wall=lambda: NOW), render=render, lease=timedelta(minutes=1)
     ) as one:
-        event.listen(database.engine, "before_cursor_execute", count)
+        event.listen(database.engine, "before_cursor_execute", note)
         before = peak_mib()
         start = time.perf_counter()
         digest_id = one.build(schedule.id, slot)
         took = time.perf_counter() - start
-        event.remove(database.engine, "before_cursor_execute", count)
+        event.remove(database.engine, "before_cursor_execute", note)
     peak = peak_mib()
     with database.read() as session:
         deliveries = session.scalar(
@@ -121,38 +163,55 @@ def build(url: str) -> None:
         )
     assert deliveries
     print(
-        f"{took:8.2f} {deliveries / took:12,.0f} {editions:9} {statements:11} "
-        f"{peak:9.0f} {peak - before:10.0f}",
-        flush=True,
+        f"{took:8.2f} {deliveries / took:12,.0f} {locked.seconds:7.2f} {planned:6.2f} {editions:9} "
+        f"{statements:11} {peak:9.0f} {peak - before:10.0f}"
     )
+    print(took)
     database.dispose()
 
 
-def measure(name: str, make_url: Callable[[], str]) -> None:
-    """Fill a database for each number of readers, and build in another process."""
-    for readers in READERS:
-        url = make_url()
-        database = Database(url)
-        fill(database, readers)
-        database.dispose()
-        print(f"{name:10} {readers:9,}", end=" ", flush=True)
-        subprocess.run([sys.executable, __file__, url], check=True)
+def measure(name: str, url: str, readers: int, digests: int) -> float:
+    """Fill a database, and build in another process; how many seconds that took."""
+    database = Database(url)
+    fill(database, readers, digests)
+    database.dispose()
+    done = subprocess.run(
+        [sys.executable, __file__, "--build", url], check=True, capture_output=True, text=True
+    )
+    row, seconds = done.stdout.splitlines()
+    print(f"{name:10} {readers:9,} {digests:7} {row}", flush=True)
+    return float(seconds)
+
+
+def compare(name: str, make_url: Callable[[], str], sizes: tuple[int, int], digests: int) -> None:
+    """Print a row for each number of readers, one for a first build and one after many, and ratios."""
+    few, many = (measure(name, make_url(), readers, digests) for readers in sizes)
+    first = measure(name, make_url(), sizes[0], 0)
+    later = measure(name, make_url(), sizes[0], LONG_AGO if digests == DIGESTS else digests)
+    print(f"{name}: {sizes[1]:,} readers take {many / few:.1f} times as long as {sizes[0]:,}")
+    print(f"{name}: the last of these takes {later / first:.1f} times as long as the first digest")
 
 
 def main() -> None:
-    """Print the table, or with a database's URL its one build."""
-    if len(sys.argv) > 1:
-        build(sys.argv[1])
+    """Print the table, or make one build."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--million", action="store_true")
+    parser.add_argument("--build", metavar="URL", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.build:
+        build(asked.build)
         return
+    sizes, digests = (MILLION, FEW_DIGESTS) if asked.million else (READERS, DIGESTS)
     print(
-        "engine       readers  seconds deliveries/s  editions  statements  peak MiB  grown MiB",
+        "engine       readers digests  seconds deliveries/s  locked   plan  editions  statements  "
+        "peak MiB  grown MiB",
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        files = iter(Path(folder, f"{number}.db") for number in range(len(READERS)))
-        measure("SQLite", lambda: f"sqlite:///{next(files)}")
+        numbers = count(1)
+        compare("SQLite", lambda: f"sqlite:///{folder}/{next(numbers)}.db", sizes, digests)
     with postgresql.server() as server:
-        measure("PostgreSQL", server.create)
+        compare("PostgreSQL", server.create, sizes, digests)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,51 @@ class Model:
                 found["too_few"] += 1
         return found
 
+    def ends(
+        self,
+        terms: Terms,
+        slot: datetime,
+        due: dict[int, set[int]],
+        contents: dict[int, tuple[int, ...]],
+    ) -> Counter[str]:
+        """What becomes of each of the newsletter's articles, each counted once.
+
+        Args:
+            due: what is due to whom; contents: who gets what of it.
+        """
+        found: Counter[str] = Counter()
+        if terms.is_by_hand:
+            return found
+        ever = {one for person in self.people for mail in person.mails for one in mail.articles}
+        candidates = {one.id for one in self.candidates(terms, slot)}
+        readers = self.on(terms)
+        had = set[int]().union(*(one.person.had for one in readers))
+        for piece in self.pieces.values():
+            if terms.newsletter not in piece.backlog:
+                continue
+            if (terms.newsletter, piece.id) in self.dropped:
+                found["dropped"] += 1
+            elif piece.withdrawn:
+                found["withdrawn"] += 1
+            elif piece.published > slot:
+                found["later"] += 1
+            elif piece.id not in candidates:
+                found["expired"] += piece.id not in ever
+            elif any(piece.id in articles for articles in contents.values()):
+                found["due"] += 1
+            elif any(
+                # What came in before a newcomer's start is for the first digest alone.
+                piece.id in due[one.person.id]
+                and (piece.id > one.start or one.person.id not in contents)
+                for one in readers
+            ):
+                found["carried_over"] += 1
+            elif piece.id in had:
+                found["had"] += 1
+            else:
+                found["before_start"] += 1
+        return found
+
 
 def _reads(reader: Reader, terms: Terms) -> bool:
     if terms.is_once:
