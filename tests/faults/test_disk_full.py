@@ -64,7 +64,7 @@ def test_a_full_disk_stops_everything_and_breaks_nothing(
                 database, keys, there.port, log, "web", "worker", port=str(free_port)
             )
             with killed_in_the_end(process):
-                starts_nothing_more(there, log, outage, CONNECTIONS, 2)
+                starts_nothing_more(there, log, outage, CONNECTIONS, 2, at_once=False)
                 wait_until(lambda: is_up(free_port))
                 before = rows_of(database)
                 status, retry_after = sign_up(free_port, "newcomer@example.com")
