@@ -27,6 +27,7 @@ class _Coming:
     slot: str | None
     due_at: datetime | None
     zone: str
+    paused: bool
 
 
 @click.command
@@ -68,6 +69,7 @@ def _coming(session: Session, now: datetime) -> list[_Coming]:
                 slot=slot.name if slot else None,
                 due_at=slot.due_at if slot else None,
                 zone=schedule.zone,
+                paused=schedule.paused_at is not None,
             )
         )
     return found
@@ -129,7 +131,15 @@ def _print(status: Status, coming: list[_Coming]) -> None:
         print_text("")
         print_table(
             ("schedule", "next slot", "UTC", "zone"),
-            [(one.schedule, one.slot or "none", one.due_at, one.zone) for one in coming],
+            [
+                (
+                    one.schedule,
+                    "paused" if one.paused else one.slot or "none",
+                    one.due_at,
+                    one.zone,
+                )
+                for one in coming
+            ],
         )
 
 

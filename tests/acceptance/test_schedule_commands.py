@@ -112,6 +112,10 @@ def test_pause_resume_and_remove(staffed: Any) -> None:
                  "--consent-source", "paper")  # fmt: skip
     paused = staffed.ask("schedule", "pause", "daily/one")
     assert (paused["paused"], paused["next"], paused["readers"]) == (True, None, 1)
+    (told,) = (
+        line for line in staffed.type("status").splitlines() if line.startswith("daily/one ")
+    )
+    assert told.split()[1] == "paused"
     resumed = staffed.ask("schedule", "resume", "daily/one")
     assert resumed["paused"] is False
     assert resumed["next"] is not None
