@@ -61,6 +61,8 @@ def _built(app: "App", reference: str, slot: str | None) -> int:
         known = timetable.digest_at(session, schedule, meant)
         if known is None:
             _check(schedule, reference, meant, app)
+            # For many readers it takes a while.
+            message(f"building the digest of {reference} for {meant.name}")
     with make_builder(app) as builder:
         digest_id = builder.build(schedule.id, meant)
     if digest_id is None:
