@@ -53,6 +53,12 @@ def test_a_digest_from_plan_to_the_receiver(staffed: Any, inbox: Any) -> None:
     [edition] = plan["editions"]
     assert (titles(edition), edition["readers"]) == (["Story 3", "Story 2"], 2)
     assert (plan["carried_over"], plan["excluded"]) == (1, {})
+    # `digest edit` wants the number of an article, so staff read it here.
+    shown = staffed.type(*DIGEST)
+    assert all(
+        re.search(rf"\b{article['id']}\s+{article['title']}$", shown, re.MULTILINE)
+        for article in edition["articles"]
+    )
     assert staffed.ask("schedule", "next", "daily/morning")[0]["slot"] == plan["slot"]
 
     staffed.type("digest", "test", "daily/morning", "--to", "editor@news.example")

@@ -93,18 +93,20 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
 def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
     """Print who gets which articles, a line for each; nothing where there is no edition."""
     rows: list[tuple[object, ...]] = [
-        (number, edition["readers"], "(a letter, without articles)")
+        (number, edition["readers"], "", "(a letter, without articles)")
         for number, edition in enumerate(editions, 1)
         if not edition["articles"]
     ]
     rows += [
         # Number and readers stand in an edition's first line only.
-        ((number, edition["readers"]) if place == 0 else ("", "")) + (article["title"],)
+        ((number, edition["readers"]) if place == 0 else ("", ""))
+        + (article["id"], article["title"])
         for number, edition in enumerate(editions, 1)
         for place, article in enumerate(edition["articles"])
     ]
     if rows:
-        print_table(("edition", "readers", "article"), rows)
+        # An article is named by its number where it is edited, led with or dropped.
+        print_table(("edition", "readers", "article", "title"), rows)
 
 
 def digest_data(app: "App", digest_id: int) -> dict[str, Any]:
