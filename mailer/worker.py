@@ -44,10 +44,6 @@ class Worker:
         """Send from now on."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look for work at once, because something was queued in this process."""
-        self._sender.wake()
-
     def stop(self) -> None:
         """Begin nothing more, and wait until what is under way is finished: at most 30 s."""
         self._stop.set()
