@@ -123,6 +123,7 @@ class Scheduler:
     def _wake_everything(self) -> None:
         """Let the jobs that come round run now; the sweep sets the alarms of slots."""
         self._planned.clear()
+        self._review_after.clear()
         # APScheduler goes by the real clock, whatever clock this process was given.
         now = utc_now()
         fetch_every = min(SWEEP, self._app.settings.feed_interval)

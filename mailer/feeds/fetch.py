@@ -299,7 +299,12 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
             f"{host} answered {status}; it is asked again when it wants to be", retry_after
         )
     if status not in {200, 203} and not (status == 304 and asked):
-        raise FeedError(f"{host} answered {status}; check the address, then try again later")
+        hint = (
+            "its server is in trouble: try again later"
+            if status >= 500
+            else "check the address, then try again later"
+        )
+        raise FeedError(f"{host} answered {status}; {hint}")
     return Fetched(
         url=urlunsplit(request.url),
         body=None if status == 304 else _body(response, request.limits.size, host or ""),
