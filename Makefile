@@ -4,7 +4,8 @@
 
 PYTHON := .venv/bin/python
 MINUTES ?= 60
-PYTEST ?= -n auto --dist worksteal
+# Many tests wait for processes and leases, so there are more workers than cores.
+PYTEST ?= -n 4 --dist worksteal
 ENVIRONMENT := .venv/installed
 
 help: ## List the targets
