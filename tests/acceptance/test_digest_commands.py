@@ -326,7 +326,8 @@ def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> No
     assert process.returncode == 1
     assert out == ""
     lines = err.splitlines()
-    assert lines[0] == "0 of 42 mails done"
+    assert lines[0].startswith("building the digest of daily/morning for ")
+    assert lines[1] == "0 of 42 mails done"
     assert "finishing what is under way: at most 30 seconds" in lines
     assert lines[-1].startswith("error: stopped before the end: ")
     assert lines[-1].endswith("repeating the command continues")

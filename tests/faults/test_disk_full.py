@@ -26,11 +26,18 @@ CONNECTIONS = 4
 READERS = size(150, 1000)
 
 
-def fill(disk: Disk, path: Path) -> None:
-    """Have SQLite cut its log, whose old length would serve it for long, and fill the disk."""
-    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
-        wait_until(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+def fill(disk: Disk, path: Path) -> sqlite3.Connection:
+    """Have SQLite cut its log, whose old length would serve it for long, and fill the disk.
+
+    Returns:
+        A reader of the database as it is: while it is open, SQLite cannot begin its log anew either.
+    """
+    connection = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+    wait_until(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM delivery").fetchone()
     disk.fill()
+    return connection
 
 
 def sign_up(port: int, address: str) -> tuple[int, str | None]:
@@ -58,7 +65,8 @@ def test_a_full_disk_stops_everything_and_breaks_nothing(
         path = disk.folder / "mailer.db"
         path.write_bytes(Path(str(sqlite_database.url.database)).read_bytes())
         database = Database(f"sqlite:///{path}")
-        outage = Outage(READERS // 3, lambda: fill(disk, path))
+        readers: list[sqlite3.Connection] = []
+        outage = Outage(READERS // 3, lambda: readers.append(fill(disk, path)))
         with relay(file, outage.says) as there:
             process = start_mailer(
                 database, keys, there.port, log, "web", "worker", port=str(free_port)
@@ -72,6 +80,7 @@ def test_a_full_disk_stops_everything_and_breaks_nothing(
                 assert {"signup", "notice", "consent_event"} <= before.keys()
                 assert rows_of(database) == before
                 disk.free()
+                readers[0].close()
                 wait_until(lambda: is_sent(database, digest_id), size(40, 120))
                 assert sign_up(free_port, "newcomer@example.com") == (202, None)
                 # Its confirmation is a mail too.
