@@ -150,7 +150,8 @@ def turn(
 
     On PostgreSQL, where each statement is a journey, in one; unless some are in doubt.
     """
-    if not is_one_statement(session, outcomes):
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    if not (is_postgresql and none_is_in_doubt(outcomes)):
         record(session, outcomes, now)
         return start(session, worker_id, starts, now)
     recorded, started = _by_kind(outcomes), _by_table(starts)
@@ -164,11 +165,9 @@ def turn(
     return {RowId(tables[number], row_id) for number, row_id in found if row_id is not None}
 
 
-def is_one_statement(session: Session, outcomes: Iterable[Outcome]) -> bool:
-    """Whether `turn` is one statement, and so may do without a transaction around it."""
-    return session.get_bind().dialect.name == "postgresql" and not any(
-        outcome.status is DeliveryStatus.UNKNOWN for outcome in outcomes
-    )
+def none_is_in_doubt(outcomes: Iterable[Outcome]) -> bool:
+    """Whether `turn` is one statement on PostgreSQL, and so may do without a transaction around it."""
+    return not any(outcome.status is DeliveryStatus.UNKNOWN for outcome in outcomes)
 
 
 def release(

@@ -23,7 +23,7 @@ from mailer.delivery.outcome import kept
 from mailer.delivery.pace import Rate, most_to_claim
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.restraint import Restraint
-from mailer.models import DeliveryStatus, Notice
+from mailer.models import Notice
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ class Stock:
             or self._given_back
             or self._postponed
             or self._restraint.pauses
-            or any(outcome.status is DeliveryStatus.UNKNOWN for outcome in self._outcomes)
+            or not ledger.none_is_in_doubt(self._outcomes)
         )
 
     def _turn(
