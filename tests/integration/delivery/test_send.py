@@ -828,20 +828,26 @@ def test_a_worker_that_was_held_for_dead_goes_on_under_another_id(
     database: Database, keys: Keys, make_sender: MakeSender
 ) -> None:
     digest_id = build(database, keys, 10)
+    ids: list[int] = []
 
     def declare_dead() -> None:
         with database.write() as session:
-            workers = session.scalars(select(Worker.id)).all()
-            ledger.recover(session, workers, resend=True, now=NOW)
+            ids.extend(session.scalars(select(Worker.id)))
+            ledger.recover(session, ids, resend=True, now=NOW)
             session.execute(update(Worker).values(stopped_at=NOW))
+        # Until its next beat it does not know, and may go on under the old id.
+        wait_until(lambda: sender._pulse.worker_id not in ids)
+        ids.append(sender._pulse.worker_id)
 
-    with (
-        receiver(when("RCPT", address(3), declare_dead)) as relay,
-        sending(make_sender(relay.port, connections=1, lease_seconds=2)),
-    ):
-        wait_until(lambda: is_sent(database, digest_id))
-    assert len(relay.mails) == 10
+    with receiver(when("RCPT", address(3), declare_dead)) as relay:
+        sender = make_sender(relay.port, connections=1, lease_seconds=2)
+        with sending(sender):
+            wait_until(lambda: is_sent(database, digest_id))
+    first, second = ids
+    assert relay.recipients == sorted(address(number) for number in range(1, 11))
     assert counts(database, digest_id).in_doubt == 0
+    assert [row(database, number).worker_id for number in (1, 2)] == [first, first]
+    assert {row(database, number).worker_id for number in range(3, 11)} == {second}
 
 
 # The end.
