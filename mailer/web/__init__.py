@@ -22,7 +22,7 @@ from mailer.web import (
     subscribe,
     unsubscribe,
 )
-from mailer.web.faults import handlers
+from mailer.web.faults import SmallBodies, handlers
 from mailer.web.headers import SecureHeaders
 from mailer.web.site import Site
 
@@ -61,4 +61,4 @@ def make_app(app: App) -> ASGIApp:
     pages.router.redirect_slashes = False
     pages.state.site = Site(app)
     pages.state.metrics = metrics.Latest(app)
-    return SecureHeaders(pages, app.settings.embed_origins)
+    return SecureHeaders(SmallBodies(pages, MAX_BODY_BYTES), app.settings.embed_origins)

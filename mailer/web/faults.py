@@ -1,4 +1,4 @@
-"""Answers where something is wrong: bad links, too many requests, no database, or a defect of ours.
+"""Answers where something is wrong: bad links, too much at once, no database, or a defect of ours.
 
 They are the same whatever was asked for, and say nothing of what is behind them; that goes to the log.
 """
@@ -9,10 +9,14 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailer.db import explain
 from mailer.errors import BadToken
@@ -36,6 +40,27 @@ def handlers() -> dict[type[Exception], Callable[[Request, Exception], Response]
         ClientDisconnect: lambda *_: Response(status_code=400),
         Exception: lambda request, _: _fault(request, 500),
     }
+
+
+class SmallBodies:
+    """The application `app`, which never sees a request that announces a body above `limit` bytes.
+
+    Starlette would answer such a one in plain words of its own, whatever the page says.
+    """
+
+    def __init__(self, app: Starlette, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the application does, or 413."""
+        answer: ASGIApp = self._app
+        if scope["type"] == "http":
+            announced = Headers(scope=scope).get("content-length", "")
+            if announced.isdecimal() and int(announced) > self._limit:
+                scope["app"] = self._app
+                answer = await run_in_threadpool(_fault, Request(scope), 413)
+        await answer(scope, receive, send)
 
 
 def _by_status(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """All pages alike: reading changes nothing, HTML has its headers, and faults are answered calmly."""
 
+import json
 import logging
 import socket
 from datetime import timedelta
@@ -125,6 +126,17 @@ def test_pages_go_by_base_url_and_never_by_the_host_that_is_asked_for(
     assert answer.status == 200
     assert 'action="/letters/subscribe"' in evil.body
     assert "evil" not in evil.body + repr(rows_of(database))
+
+
+def test_a_body_that_is_too_large_is_answered_like_any_other_fault(website: Website) -> None:
+    fields = {"email": "x" * 70_000}
+    page = website.post("/subscribe", fields, {"Accept-Language": "fr"})
+    program = website.post("/api/subscribe", fields)
+    assert (page.status, program.status) == (413, 413)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"] == POLICY
+    assert '<html lang="fr" dir="ltr">' in page.body
+    assert json.loads(program.body) == {"error": "the body is too large"}
 
 
 def test_a_chunked_body_that_is_too_large_is_refused(website: Website) -> None:
