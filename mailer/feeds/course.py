@@ -121,6 +121,12 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
     ):
         feed.alerted_at = now
         reason = f"it cannot be fetched since {format_instant(feed.failing_since)}: {feed.error}"
+        if feed.gone_at is None:
+            reason += (
+                ". It is still tried by itself; see whether its address opens in a browser, and "
+                "remove it only when it will not come back"
+            )
+            commands.insert(1, "mailer feed list")
     if reason:
         on_feed(
             session,

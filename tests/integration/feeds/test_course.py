@@ -144,7 +144,13 @@ def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(
         told.append(len(notices(database)))
     assert told == [0, 0, 1, 1, 1]
     (notice,) = notices(database)
-    assert "since 2026-11-24T10:00:00Z: news.example answered 500" in " ".join(notice.text.split())
+    words = " ".join(notice.text.split())
+    assert "since 2026-11-24T10:00:00Z: news.example answered 500. It is still tried" in words
+    assert "see whether its address opens in a browser" in words
+    # What mends comes before what gives up.
+    for part in (words, notice.html):
+        steps = [f"feed refresh {URL}", "feed list", f"feed remove {URL}"]
+        assert sorted(steps, key=part.index) == steps
     web.publish(item("one"))
     web.refresh(database, alerts=alerts)
     web.pages[URL] = FeedError("news.example answered 500")
