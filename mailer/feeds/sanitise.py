@@ -73,6 +73,11 @@ _DROPPED_WHOLE: Final = frozenset(
     ]
 )
 
+# An object or a form that is never closed would take the rest of a headline with it.
+_NO_TEXT: Final = _DROPPED_WHOLE - {"object", "embed", "form", "button", "audio", "video", "canvas"}
+_NO_ATTRIBUTES: Final[dict[str, set[str]]] = {"*": set()}
+"""Without this the sanitiser lets `title` and `lang` through on every element."""
+
 # The sanitiser's own output is matched, in which attributes are always quoted.
 _ATTRIBUTES = r'(?:\s[\w-]+="[^"]*")*'
 _RENAMED_TAG = re.compile(rf"<(/?)({'|'.join(_RENAMED)})(?={_ATTRIBUTES}>){_ATTRIBUTES}>")
@@ -88,10 +93,11 @@ _PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _INLINE_DATA = re.compile(r"data:[\w/+.;=-]{0,100},[\w+/=%]{200,}")
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,32});")
+# A decimal reference ends without its semicolon, too: `70&#39s` is often met, and browsers read it.
+_ENTITY = re.compile(r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};|\w{2,32};)")
 _ANY_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _CLEARLY_TAG = re.compile(
-    r"</(?:a|abbr|b|big|cite|code|div|em|font|h[1-6]|i|li|p|s|script|small|span|strong|style|sub|sup"
+    r"</(?:a|abbr|b|big|br|cite|code|div|em|font|h[1-6]|i|li|p|s|script|small|span|strong|style|sub|sup"
     r"|svg|tt|u|ul)\s*>"
     r"|<(?:br|hr|wbr)\s*/>|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
     re.IGNORECASE,
@@ -123,8 +129,8 @@ def without_markup(markup: str) -> str:
     kept = nh3.clean(
         _readable(markup),
         tags={"br", "p", "div", "li", "td", "h1", "h2", "h3", "wbr"},
-        clean_content_tags=set(_DROPPED_WHOLE),
-        attributes={},
+        clean_content_tags=set(_NO_TEXT),
+        attributes=_NO_ATTRIBUTES,
         link_rel=None,
     )
     parted = _ANY_TAG.sub(lambda tag: "" if tag[1] == "wbr" else " ", kept)
@@ -187,12 +193,15 @@ def _summary(markup: str, base: str | None) -> tuple[str, bool]:
         markup,
         tags=set(_KEPT | _RENAMED.keys() | {"img", "td", "th"}),
         clean_content_tags=set(_DROPPED_WHOLE),
-        attributes={"a": {"href"}, "img": {"alt", "class"}},
+        attributes=_NO_ATTRIBUTES | {"a": {"href"}, "img": {"alt", "class"}},
         attribute_filter=resolved,
         url_schemes={"http", "https", "mailto"},
         url_relative="pass_through",
         link_rel=None,
     )
+    if "&#" in markup:
+        # References are letters now, control characters among them.
+        first = clean_text(first)
     without_images = _IMAGE.sub(_emoji, first)
     renamed = _RENAMED_TAG.sub(lambda tag: f"<{tag[1]}{_RENAMED[tag[2]]}>", without_images)
     return _shortened(_kept(_CELL_END.sub(" ", renamed)))
@@ -203,7 +212,7 @@ def _kept(markup: str) -> str:
     kept = nh3.clean(
         markup,
         tags=set(_KEPT),
-        attributes={"a": {"href"}},
+        attributes=_NO_ATTRIBUTES | {"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
         url_relative="deny",
         link_rel=None,

@@ -39,9 +39,13 @@ BASE = "https://news.example/feed"
         ("excerpt [&#8230;]", "excerpt […]"),
         ('<img src="data:image/png;base64,' + "A" * 99_000 + '">text', "text"),
         ("5 < 6 & 7", "5 &lt; 6 &amp; 7"),
+        ('<p title="onload=x" lang="en">a <a title="b" href="/c">d</a></p>',
+         '<p>a <a href="https://news.example/c">d</a></p>'),
+        ("a&#1;b&#x7f;c <a href='mailto:desk&#27;@news.example'>m</a>",
+         'abc <a href="mailto:desk@news.example">m</a>'),
         ("", ""),
     ],
-)
+)  # fmt: skip
 def test_summary(markup: str, expected: str) -> None:
     assert summarise(markup, BASE) == expected
 
@@ -124,6 +128,10 @@ def test_a_long_summary_is_cut_and_closed(word: str) -> None:
         ("The &lt;br&gt; tag", "The &lt;br&gt; tag"),
         ("&nonsense; &#0;", "&nonsense; \ufffd"),
         ("bell\x07\x00", "bell"),
+        ("The roaring 20&#39s", "The roaring 20's"),
+        ("News<br></br>", "News"),
+        ('Safe <object data="x">words', "Safe words"),
+        ('<p title="a > b">Bold</p> words', "Bold words"),
     ],
 )
 def test_title(title: str, expected: str) -> None:
