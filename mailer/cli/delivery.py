@@ -11,6 +11,7 @@ from mailer.delivery import doubt
 from mailer.digests import summary
 from mailer.errors import Refused
 from mailer.models import DeliveryStatus
+from mailer.words import counted
 
 
 @click.group
@@ -96,13 +97,18 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
     if not settled:
         message(f"no mail of digest {digest_id} is in doubt")
     elif resend:
-        message(f"{settled} mails of digest {digest_id} wait to be sent again")
+        what = (f"mail of digest {digest_id} waits", f"mails of digest {digest_id} wait")
+        message(f"{counted(settled, *what)} to be sent again")
     else:
-        message(f"{settled} mails of digest {digest_id} are left as they are, and count as had")
+        what = (
+            f"mail of digest {digest_id} is left as it is, and counts as had",
+            f"mails of digest {digest_id} are left as they are, and count as had",
+        )
+        message(counted(settled, *what))
 
 
 def _question(number: int, digest_id: int, subject: str | None, resend: bool) -> str:
-    which = f"{number} mails in doubt of digest {digest_id}, {subject!r}"
+    which = f"{counted(number, 'mail')} in doubt of digest {digest_id}, {subject!r}"
     if resend:
-        return f"Send {which}, once more? Their readers may get it twice."
-    return f"Leave {which}, as they are? Who did not get it will not get it any more."
+        return f"Send {which}, once more? Readers may get it twice."
+    return f"Leave {which}, as before? Who did not get it will not get it any more."

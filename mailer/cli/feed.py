@@ -17,8 +17,10 @@ from mailer.feeds.ingest import Refreshed
 from mailer.feeds.parse import parse as parse_feed
 from mailer.models import ImageSource
 from mailer.operations import newsletters
+from mailer.words import counted
 
 _WARNINGS_SHOWN = 10
+_HELD = ("entry is held", "entries are held")
 
 
 @click.group
@@ -87,7 +89,8 @@ def add(
     if as_json:
         print_json(_as_data(found) | {"articles": added.articles, "warnings": list(added.warnings)})
     elif added.fetched:
-        message(f"added {added.url}: {added.articles} articles, as backlog of {slug}")
+        number = counted(added.articles, "article")
+        message(f"added {added.url}: {number}, as backlog of {slug}")
     else:
         message(f"{slug} takes from {added.url} as well")
 
@@ -157,7 +160,7 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         _warn(result.url, result.warnings)
         if result.held:
             message(
-                f"{result.url}: {result.held} entries are held, because the site seems to have moved; "
+                f"{result.url}: {counted(result.held, *_HELD)}, because the site seems to have moved; "
                 f"`mailer feed accept {result.url}` or `mailer feed discard {result.url}`"
             )
         elif result.error is None and not as_json:
@@ -170,7 +173,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         message(f"{result.url}: {result.error}")
     if failed:
         raise FeedError(
-            f"{len(failed)} of {len(results)} feeds could not be refreshed and keep what they had; "
+            f"{len(failed)} of {counted(len(results), 'feed')} could not be refreshed, and what was "
+            "there stays; "
             "`mailer feed refresh` again tries them anew"
         )
 
@@ -227,7 +231,8 @@ def accept(url: str, as_json: bool) -> None:
     if as_json:
         print_json({"url": address, "new": arrived.new, "known": same})
     else:
-        message(f"{address}: {same} entries are known articles, {arrived.new} are new")
+        known = counted(same, "entry is a known article", "entries are known articles")
+        message(f"{address}: {known}, {counted(arrived.new, 'is', 'are')} new")
 
 
 @feed.command
@@ -249,7 +254,8 @@ def discard(url: str, as_json: bool) -> None:
     if as_json:
         print_json({"url": address, "discarded": number})
     else:
-        message(f"{address}: {number} entries are ignored for good")
+        ignored = counted(number, "entry is ignored", "entries are ignored")
+        message(f"{address}: {ignored} for good")
 
 
 @feed.command
@@ -300,7 +306,8 @@ def _show(path: Path, data: dict[str, Any]) -> None:
     if "error" in data:
         message(f"{path}: {data['error']}")
         return
-    message(f"{path}: {data['title'] or 'no title'}, {len(data['entries'])} entries")
+    number = counted(len(data["entries"]), "entry", "entries")
+    message(f"{path}: {data['title'] or 'no title'}, {number}")
     _warn(str(path), data["warnings"])
     print_table(
         ("published", "title", "url"),
@@ -312,7 +319,8 @@ def _warn(where: str, warnings: Any) -> None:
     for warning in warnings[:_WARNINGS_SHOWN]:
         message(f"warning: {where}: {warning}")
     if len(warnings) > _WARNINGS_SHOWN:
-        message(f"warning: {where}: and {len(warnings) - _WARNINGS_SHOWN} more oddities")
+        more = counted(len(warnings) - _WARNINGS_SHOWN, "more oddity", "more oddities")
+        message(f"warning: {where}: and {more}")
 
 
 def _takers(found: Listed) -> list[dict[str, Any]]:
@@ -330,7 +338,7 @@ def _as_data(found: Listed) -> dict[str, Any]:
 
 def _matter(found: Listed) -> str | None:
     if found.held_at is not None:
-        return f"{found.held} entries are held: `mailer feed accept` or `discard` {found.url}"
+        return f"{counted(found.held, *_HELD)}: `mailer feed accept` or `discard` {found.url}"
     return found.error
 
 

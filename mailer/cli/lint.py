@@ -8,6 +8,7 @@ from mailer.cli.output import print_json, print_table
 from mailer.cli.verb import json_option
 from mailer.errors import Refused
 from mailer.message.lint import Problem, judge
+from mailer.words import counted
 
 
 @click.command()
@@ -37,7 +38,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
     bad = sum(found != () for _, found in judged)
     if bad:
         raise Refused(
-            f"{bad} of {len(files)} mails are not as they should be;"
+            f"{bad} of {counted(len(files), 'mail')} must be better;"
             " mend what is listed, then check again"
         )
 

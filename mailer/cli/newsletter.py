@@ -12,6 +12,7 @@ from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
 from mailer.subscriptions.offer import consent_sentence, offer
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -201,7 +202,8 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
                 interval=app.settings.feed_interval,
             )
             added.append(feed.url)
-            message(f"added {feed.url}: {feed.articles} articles, as backlog of {slug}")
+            number = counted(feed.articles, "article")
+            message(f"added {feed.url}: {number}, as backlog of {slug}")
     except BaseException:
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)

@@ -14,6 +14,7 @@ from mailer.clock import format_instant
 from mailer.digests.timetable import next_slot
 from mailer.models import Newsletter, Schedule
 from mailer.operations.status import Status, read_status, warnings
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.settings import Settings
@@ -145,7 +146,8 @@ def _print(status: Status, coming: list[_Coming]) -> None:
 
 def _waiting(status: Status) -> str:
     told = (
-        f"waiting: {status.deliveries_waiting} mails of digests, {status.notices_waiting} notices"
+        f"waiting: {counted(status.deliveries_waiting, 'mail')} of digests, "
+        f"{counted(status.notices_waiting, 'notice')}"
     )
     if status.waiting_since is not None:
         told += f"; the oldest since {format_instant(status.waiting_since)}"

@@ -25,6 +25,7 @@ from mailer.subscriptions.entry import Fate, enter, entry, fate, known
 from mailer.subscriptions.offer import need_schedule, offer
 from mailer.subscriptions.signup import Choice, Wish, request
 from mailer.subscriptions.transfer import Tally, import_readers, parse_columns
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -215,7 +216,7 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
         print_json({"address": parsed.typed, "unsubscribed": left})
     before = len(found) - left
     message(
-        f"{parsed.typed} is off {left} newsletter{'' if left == 1 else 's'}"
+        f"{parsed.typed} is off {counted(left, 'newsletter')}"
         + (f"; {before} had been left before" if before else "")
     )
 

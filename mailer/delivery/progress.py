@@ -12,6 +12,7 @@ from mailer.delivery.change import WAITING, is_in
 from mailer.delivery.doubt import in_doubt_of
 from mailer.delivery.running import Counts
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Installation
+from mailer.words import counted
 
 SOON: Final = timedelta(seconds=60)
 """Whoever waits for a digest waits this long for a mail that must be tried again, and no longer."""
@@ -129,7 +130,7 @@ def why_not_sent(standing: Standing, digest_id: int) -> str | None:
     counts = standing.counts
     doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
     told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
-    told += f", {counts.pending} wait"
+    told += f", {counted(counts.pending, 'waits', 'wait')}"
     if standing.status in _OVER:
         return None
     if standing.status is DigestStatus.CANCELLED:

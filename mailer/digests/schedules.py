@@ -29,6 +29,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
+from mailer.words import counted
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _DAY: Final = timedelta(days=1)
@@ -178,7 +179,7 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     )
     if target is None and (readers or waiting):
         raise Refused(
-            f"{readers} readers and {waiting} sign-ups are on it; "
+            f"{counted(readers, 'reader')} and {counted(waiting or 0, 'sign-up')} are on it; "
             "say with --move-to SLUG/OTHER where they go"
         )
     was_default = schedule.is_default

@@ -13,6 +13,7 @@ from typing import Final
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.pictures import first_image
 from mailer.feeds.sanitise import one_line, summarise
+from mailer.words import counted
 
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
@@ -137,7 +138,11 @@ class Warn:
 
     def every(self) -> tuple[str, ...]:
         """What was said, and how much more was not kept."""
-        more = (f"and {self._unsaid} more oddities",) if self._unsaid else ()
+        more = (
+            (f"and {counted(self._unsaid, 'more oddity', 'more oddities')}",)
+            if self._unsaid
+            else ()
+        )
         return (*self.said, *more)
 
 

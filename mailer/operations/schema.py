@@ -17,11 +17,13 @@ from mailer.db import Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import Installation
 from mailer.shipped import shipped_folder
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 _LOCK_TIMEOUT: Final = "10s"
+_ORPHANS: Final = ("row that refers to nothing", "rows that refer to nothing")
 """How long a migration waits for a table on PostgreSQL, where whoever comes after it waits too."""
 
 _UPGRADE_LOCK: Final = 0x6D61696C
@@ -154,7 +156,7 @@ def _on_sqlite(connection: Connection) -> Iterator[Connection]:
             yield writer
             if broken := writer.execute(text("PRAGMA foreign_key_check")).all():
                 raise SchemaError(
-                    f"the migration would leave {len(broken)} rows without what they refer to, "
+                    f"the migration would leave {counted(len(broken), *_ORPHANS)}, "
                     f"the first in {broken[0][0]}; nothing was changed: report this"
                 )
     finally:

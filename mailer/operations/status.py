@@ -23,7 +23,9 @@ from mailer.models import (
     Schedule,
     Worker,
 )
+from mailer.words import counted
 
+_WAIT = ("mail waits", "mails wait")
 _DOUBTFUL_NAMED = 5
 """So many digests with mails in doubt are named, the latest; there may be years of them."""
 
@@ -164,14 +166,15 @@ def warnings(status: Status) -> list[str]:
     paused = [one for one in status.digests if one.status == DigestStatus.PAUSED]
     found += [
         f"digest {one.id} of {one.newsletter}/{one.schedule} is paused ({one.reason}), "
-        f"{one.pending} mails wait; `mailer digest resume {one.id}` goes on, "
+        f"{counted(one.pending, *_WAIT)}; `mailer digest resume {one.id}` goes on, "
         f"`mailer digest cancel {one.id}` ends it"
         for one in paused
     ]
     waiting = status.notices_waiting + status.deliveries_waiting
     waiting -= sum(one.pending for one in paused)
     if waiting and status.paused_at is None and not status.sends:
-        found.append(f"{waiting} mails wait and nothing sends them; start `mailer run`")
+        what = ("mail waits and nothing sends it", "mails wait and nothing sends them")
+        found.append(f"{counted(waiting, *what)}; start `mailer run`")
     found += [
         f"the {one.role} {one.pid} on {one.host} sends nothing now: {one.note}"
         for one in status.processes
@@ -183,9 +186,9 @@ def warnings(status: Status) -> list[str]:
         )
         more = ", …" if len(status.doubtful) > _DOUBTFUL_NAMED else ""
         found.append(
-            f"{status.in_doubt} mails are in doubt ({which}{more}); "
-            "`mailer delivery list --status unknown` shows them, "
-            "`mailer delivery resolve --digest ID` with --resend or --drop settles them"
+            f"{counted(status.in_doubt, 'mail is', 'mails are')} in doubt ({which}{more}); "
+            "`mailer delivery list --status unknown` shows which, "
+            "`mailer delivery resolve --digest ID` with --resend or --drop settles it"
         )
     found += [
         f"feed {feed.url} fails since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "

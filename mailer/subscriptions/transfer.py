@@ -22,6 +22,7 @@ from mailer.failpoint import reach
 from mailer.subscriptions.entry import Entry, Fate, enter, entry, fate, known
 from mailer.subscriptions.signup import Choice, Desk
 from mailer.subscriptions.table import Line, read_table
+from mailer.words import counted
 
 CHUNK: Final = 500
 LONGEST_NAME: Final = 100
@@ -111,7 +112,8 @@ def _telling(tally: Tally, *, dry_run: bool) -> Iterator[None]:
         if told is None or dry_run or not tally.rows:
             raise
         raise Refused(
-            f"{told}; the first {tally.rows} rows are done, and repeating the command continues"
+            f"{told}; the first {counted(tally.rows, 'row is', 'rows are')} done, "
+            "and repeating the command continues"
         ) from error
 
 

@@ -280,7 +280,7 @@ def test_waiting_ends_where_all_that_is_left_must_be_tried_again_later(
     assert ended.stdout == ""
     [*_, last] = ended.stderr.splitlines()
     assert re.fullmatch(
-        r"error: 0 of 2 sent, 0 failed, 1 in doubt, 1 wait for another try, the next at "
+        r"error: 0 of 2 sent, 0 failed, 1 in doubt, 1 waits for another try, the next at "
         r"20\d\d-\d\d-\d\d \d\d:\d\d UTC; run workers \(`mailer run`\), or repeat this command then",
         last,
     )

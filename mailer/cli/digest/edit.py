@@ -18,6 +18,7 @@ from mailer.digests.once import add_once, rule_at
 from mailer.errors import Refused
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.operations import newsletters
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -185,7 +186,7 @@ def _tell(data: dict[str, Any]) -> None:
         if data[name] is not None:
             message(f"{name}: {data[name]}")
     if data["intro"]:
-        message(f"introduction: {len(data['intro'])} characters")
+        message(f"introduction: {counted(len(data['intro']), 'character')}")
     if data["dropped"]:
         message(f"dropped: {', '.join(map(str, data['dropped']))}")
     if not (data["subject"] or data["lead"] or data["intro"] or data["dropped"]):

@@ -21,6 +21,7 @@ from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Holds, NoticeKind
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -109,7 +110,8 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
                     now=now,
                     newsletter_id=about.newsletter.id,
                 )
-    message(f"queued {len(parsed)} test copies of slot {about.slot.name} of {about.reference}")
+    copies = counted(len(parsed), "test copy", "test copies")
+    message(f"queued {copies} of slot {about.slot.name} of {about.reference}")
 
 
 def _content(app: "App", session: Session, about: Asked, address_key: str | None) -> Content:

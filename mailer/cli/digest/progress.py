@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from mailer.cli.output import message
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.delivery.running import Counts
@@ -38,7 +39,7 @@ class Speed:
 
 def in_words(counts: "Counts", speed: float) -> str:
     """Progress in one line."""
-    done = f"{counts.total - counts.pending} of {counts.total} mails done"
+    done = f"{counts.total - counts.pending} of {counted(counts.total, 'mail')} done"
     if not speed or not counts.pending:
         return done
     rate = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from mailer.message.lint.lists import is_safe_url
 from mailer.message.lint.reading import Part
 from mailer.message.lint.rules import Problem
+from mailer.words import counted
 
 _LONGEST = 100_000
 _LONGEST_HIDDEN = 150
@@ -119,7 +120,9 @@ def judge_page(mail: Part) -> Iterator[Problem]:
             yield from _links(page)
             hidden = len(_NO_LETTERS.sub("", page.hidden))
             if hidden > _LONGEST_HIDDEN:
-                yield Problem("hidden-text", f"{hidden} characters are hidden")
+                yield Problem(
+                    "hidden-text", f"{counted(hidden, 'character is', 'characters are')} hidden"
+                )
 
 
 def visible_text(html: str) -> str:
@@ -177,7 +180,9 @@ def _images(page: _Page) -> Iterator[Problem]:
         if {attributes.get("width", ""), attributes.get("height", "")} & {"0", "1"}:
             yield Problem("tracking-pixel", f"{url[:60]!r}")
     if images and len(_NO_LETTERS.sub("", page.visible)) < _FEWEST_LETTERS:
-        yield Problem("image-only", f"there are {len(images)} images, and next to no text")
+        yield Problem(
+            "image-only", f"it holds {counted(len(images), 'image')}, and next to no text"
+        )
 
 
 def _links(page: _Page) -> Iterator[Problem]:

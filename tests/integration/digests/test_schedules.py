@@ -258,7 +258,7 @@ def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> N
         reader = make.reader(session, keys, daily, "in@example.com")
         left = make.reader(session, keys, daily, "left@example.com", left_at=NOW)
         make.signup(session, keys, daily)
-        with pytest.raises(Refused, match="1 readers and 1 sign-ups"):
+        with pytest.raises(Refused, match="1 reader and 1 sign-up are on it"):
             schedules.remove(session, daily, None, now=NOW)
         assert schedules.remove(session, daily, weekly, now=NOW) == 1
         assert weekly.is_default

@@ -38,6 +38,10 @@ def test_progress_in_words(pending: int, speed: float, words: str) -> None:
     assert in_words(counts(200, pending), speed) == words
 
 
+def test_the_progress_of_one_mail_in_words() -> None:
+    assert in_words(counts(1, 0), 0) == "1 of 1 mail done"
+
+
 def test_a_log_gets_a_line_at_once_and_then_every_ten_seconds() -> None:
     told: list[str] = []
     now = 100.0
