@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests import edits
+from mailer.digests import edits, record
 from mailer.digests.candidates import load_edits
 from mailer.digests.edits import Changes, clear, dropped, edit
 from mailer.digests.intro import Intro
 from mailer.digests.plan import articles_of, plan_digest
 from mailer.errors import BadTemplate, NotFound, Refused
+from mailer.feeds.articles import withdraw_article
 from mailer.message.content import Content
 from mailer.models import (
     Article,
@@ -21,6 +22,7 @@ from mailer.models import (
     Edits,
     Newsletter,
     Schedule,
+    WorkerRole,
 )
 from mailer.tokens import Keys
 from tests import factories as make
@@ -91,6 +93,39 @@ def test_the_next_build_uses_them_up(database: Database, newsroom: Newsroom) -> 
     # The dropped one is withheld for good, and from every schedule of the newsletter.
     assert planned(database, schedule) == []
     assert build(database, schedule, "2026-11-25T07:00").status is DigestStatus.SKIPPED
+
+
+def test_another_schedule_s_digest_leaves_them_alone(
+    database: Database, keys: Keys, newsroom: Newsroom
+) -> None:
+    newsletter, schedule, (oldest, middle, newest) = newsroom
+    with database.write() as session:
+        other = make.schedule(session, newsletter, "weekly", max_articles=2)
+        reader = make.reader(session, keys, other, "other@example.com")
+    change(database, newsroom, subject="The fair opens", intro=WORDS, lead=oldest.id)
+    digest = build(database, other)
+    assert got(database, digest) == {reader.subscriber_id: [newest.id, middle.id]}
+    assert digest.subject == "The Daily 2026-11-24T07:00"
+    assert build(database, schedule).subject == "The fair opens"
+    assert build(database, schedule, "2026-11-25T07:00").subject != "The fair opens"
+
+
+def test_what_is_withdrawn_while_a_digest_is_built_is_not_in_it(
+    database: Database, newsroom: Newsroom
+) -> None:
+    _, schedule, (oldest, middle, newest) = newsroom
+    with database.write() as session:
+        dead = make.worker(session, WorkerRole.BUILDER, stopped_at=NOW)
+        record.take_slot(
+            session, session.get_one(Schedule, schedule.id), slot_of(schedule),
+            builder_id=dead.id, alive=lambda _: (), now=NOW,
+        )  # fmt: skip
+        withdraw_article(session, newest.id, now=NOW)
+    with builder(database, NOW) as one:
+        digest_id = one.take_over()
+    with database.read() as session:
+        digest = session.get_one(Digest, digest_id)
+    assert list(got(database, digest).values()) == [[middle.id, oldest.id]]
 
 
 def test_what_is_typed_later_adds_to_what_was_typed(database: Database, newsroom: Newsroom) -> None:

@@ -28,7 +28,7 @@ from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import render_plainly
-from tests.integration.digests.test_build import build, slot_of
+from tests.integration.digests.test_build import build, got, slot_of
 from tests.looks import edition, notice_mail, piece
 from tests.sending import alerts
 
@@ -215,6 +215,52 @@ def test_one_that_is_on_its_way_is_ended(
     with database.read() as session:
         assert set(session.scalars(select(Delivery.status))) == {DeliveryStatus.CANCELLED}
         assert session.get_one(Digest, digest.id).status is DigestStatus.CANCELLED
+
+
+def test_who_was_to_get_one_that_was_ended_gets_its_articles_at_the_next_slot(
+    database: Database, keys: Keys, schedule: Schedule
+) -> None:
+    write(database, keys, schedule)
+    digest = build(database, schedule)
+    with database.write() as session:
+        first, second = session.scalars(select(Delivery).order_by(Delivery.id))
+        first.status = DeliveryStatus.SENT
+    for _ in range(2):
+        assert press(database, ReviewAct.STOP) is ReviewState.STOPPED
+    following = build(database, schedule, "2026-11-25T07:00")
+    assert following.status is DigestStatus.SENDING
+    # Whoever has had it stays away, and the slot that was stopped has no other digest.
+    assert list(got(database, following)) == [second.subscriber_id]
+    assert set(got(database, digest)) == {first.subscriber_id, second.subscriber_id}
+    assert build(database, schedule).id == digest.id
+
+
+@pytest.mark.parametrize("act", ReviewAct)
+def test_pressed_by_many_at_once_it_is_one_answer(
+    database: Database, keys: Keys, schedule: Schedule, act: ReviewAct
+) -> None:
+    write(database, keys, schedule)
+    ready = threading.Barrier(8)
+    found: list[ReviewState] = []
+
+    def desk() -> None:
+        ready.wait(30)
+        found.append(press(database, act))
+
+    threads = [threading.Thread(target=desk) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    wanted = ReviewState.STOPPED if act is ReviewAct.STOP else ReviewState.ASKED
+    assert found == [wanted] * 8
+    with database.read() as session:
+        slots = session.scalars(select(Digest.slot)).all()
+    assert slots == (["2026-11-24T07:00"] if act is ReviewAct.STOP else [])
+    build(database, schedule)
+    assert build(database, schedule, "2026-11-25T07:00").status is (
+        DigestStatus.SENDING if act is ReviewAct.STOP else DigestStatus.SKIPPED
+    )
 
 
 @pytest.mark.parametrize(
