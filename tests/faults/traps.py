@@ -47,9 +47,25 @@ def after_delivery(number: int) -> Trap:
 AT_THE_END = Trap("UPDATE ON {}digest", "NEW.status = 'sent'", "NEW.status = 'sent'")
 """A digest is being closed."""
 
+REPORT_QUEUED = Trap("INSERT ON {}notice", "NEW.kind = 'report'", "NEW.kind = 'report'")
+"""The report of a digest is being queued; that staff are told was written before, in the same transaction."""
 
-def die_in(trap: Trap, database: Database, keys: Keys, port: int, log: Path, *roles: str) -> None:
-    """Run these roles until they are in the trap and dead."""
+REPORT_STARTED = Trap("UPDATE ON {}notice", "NEW.status = 'sending'", "NEW.status = 'sending'")
+"""The report, which is the only notice, is about to be the relay's."""
+
+
+def die_in(
+    trap: Trap,
+    database: Database,
+    keys: Keys,
+    port: int,
+    log: Path,
+    /,
+    *roles: str,
+    **settings: str,
+) -> None:
+    """Run these roles, with these settings, until they are in the trap and dead."""
+    settings = {"lease": "2s"} | settings
     if database.is_sqlite:
         statement = (
             f"CREATE TEMP TRIGGER trap AFTER {trap.change.format('main.')} "
@@ -58,13 +74,13 @@ def die_in(trap: Trap, database: Database, keys: Keys, port: int, log: Path, *ro
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(os.environ, "TRAP", statement)
             process = start_mailer(
-                database, keys, port, log, *roles, program=[str(_PROGRAM)], lease="2s"
+                database, keys, port, log, *roles, program=[str(_PROGRAM)], **settings
             )
         with killed_in_the_end(process):
             assert process.wait(60) == -signal.SIGKILL, log.read_text()
         return
     with _lock_held(database, trap):
-        process = start_mailer(database, keys, port, log, *roles, lease="2s")
+        process = start_mailer(database, keys, port, log, *roles, **settings)
         with killed_in_the_end(process):
             wait_until(lambda: _somebody_waits(database, process), 60)
 
