@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(true: Callable[[], object], seconds: float = 20, every: float = 0.02) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 60, every: float = 0.02) -> None:
     """Return as soon as `true()` is; fail when it is not within `seconds`."""
     end = time.monotonic() + seconds
     while not true():
