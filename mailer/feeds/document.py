@@ -1,10 +1,9 @@
-"""The bytes of a feed as text: which letters they are, and where the feed begins. Pure.
+"""The text of a feed: where the feed begins in it, and what keeps it from being well-formed. Pure.
 
 What comes before the root element is cut off, the document type too. So no entity that a document
 defines ever reaches the XML parser, whichever version of Expat that is.
 """
 
-import codecs
 import html
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.letters import decoded
 from mailer.feeds.sanitise import clean_text
 
 
@@ -33,45 +33,6 @@ class Text:
     warnings: tuple[str, ...]
 
 
-_BOMS: Final = (
-    # UTF-32 first: its little-endian mark begins like the one of UTF-16.
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# A document without a mark begins with "<?" or "<r" in one of these (XML 1.0 appendix F).
-_WIDE: Final = ((b"<\x00?\x00", "utf-16-le"), (b"\x00<\x00?", "utf-16-be"))
-_SEVEN_BIT: Final = ("iso-2022", "utf-7", "hz", "iso2022")
-# Python's names for ways of writing that are no encodings of documents, some of them slow.
-_NO_ENCODINGS: Final = ("idna", "punycode", "unicode", "raw", "undefined")
-_FALLBACK: Final = "windows-1252"
-# What documents say, and the larger set of letters that they mean: so read browsers (WHATWG Encoding).
-_MEANT: Final = {
-    "ascii": "windows-1252",
-    "us-ascii": "windows-1252",
-    "iso-8859-1": "windows-1252",
-    "iso8859-1": "windows-1252",
-    "latin1": "windows-1252",
-    "latin-1": "windows-1252",
-    "iso-8859-9": "windows-1254",
-    "iso-8859-11": "cp874",
-    "tis-620": "cp874",
-    "windows-874": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "euc-kr": "cp949",
-    "ks-c-5601-1987": "cp949",
-    "windows-31j": "cp932",
-    "big5": "big5hkscs",
-}
-_REPLACED: Final = "\ufffd"
-
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)["']""")
 # A comment may speak of a root element, so it is stepped over where it ends.
 _ROOT = re.compile(
     r"<(?P<root>(?:[A-Za-z][\w.-]*:)?(?:rss|RDF|feed|channel|entry))(?=[\s/>])|<!--", re.IGNORECASE
@@ -103,9 +64,9 @@ def read_text(body: bytes, content_type: str, base_url: str | None) -> Text:
     if not body.strip(b" \t\r\n\x00"):
         raise FeedUnreadable("the document is empty; give the address of the feed itself")
     warnings: list[str] = []
-    decoded = _decoded(body, content_type, warnings)
-    text = clean_text(decoded)
-    if len(text) != len(decoded):
+    read = decoded(body, content_type, warnings)
+    text = clean_text(read)
+    if len(text) != len(read):
         warnings.append("control characters were left out")
     if text.lstrip()[:1] in {"{", "["}:
         return Text(Format.JSON, text, tuple(warnings))
@@ -131,48 +92,6 @@ def _root_start(text: str) -> int | None:
         end = text.find("-->", found.end())
         at = found.end() if end < 0 else end
     return None
-
-
-def _decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
-    # What blanks a template leaves before the feed stand before its mark, too.
-    begun = body.lstrip(b" \t\r\n")
-    for mark, encoding in (*_BOMS, *_WIDE):
-        if begun.startswith(mark):
-            text = begun.decode(encoding, "replace").removeprefix("\ufeff")
-            if _REPLACED in text:
-                warnings.append("some characters could not be read")
-            return text
-    in_header = _CHARSET.search(content_type)
-    in_document = _DECLARED.search(body[:1000])
-    declared = [
-        name.lower().replace("_", "-")
-        for name in (
-            in_header[1] if in_header else "",
-            in_document[1].decode("ascii", "replace") if in_document else "",
-        )
-        if name and not name.startswith(_NO_ENCODINGS)
-    ]
-    # Bytes beyond ASCII that are valid UTF-8 are UTF-8, whatever a server says: no other encoding
-    # makes such bytes by chance. Encodings that write everything in seven bits must be believed.
-    if not any(name.startswith(_SEVEN_BIT) for name in declared):
-        try:
-            return body.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-    first = (declared or ["utf-8"])[0]
-    for name in [*declared, _FALLBACK]:
-        for encoding in dict.fromkeys((_MEANT.get(name, name), name)):
-            try:
-                text = body.decode(encoding)
-            except (LookupError, ValueError):
-                continue
-            if name != first:
-                warnings.append(f"not {first}; read as {name}")
-            return text
-    warnings.append("some characters could not be read")
-    # A feed that says it is UTF-8, with a few broken bytes in it.
-    likely = "utf-8" if "utf-8" in declared or not declared else _FALLBACK
-    return body.decode(likely, "replace")
 
 
 def _mended(text: str, warnings: list[str]) -> str:
