@@ -4,11 +4,11 @@ import click
 
 from mailer.address import parse
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import json_option
+from mailer.cli.verb import Noun, json_option
 from mailer.errors import BadAddress
 
 
-@click.group
+@click.group(cls=Noun)
 def address() -> None:
     """Mail addresses."""
 

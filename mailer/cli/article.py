@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Noun, json_option, opened
 from mailer.clock import parse_instant
 from mailer.feeds import articles
 from mailer.feeds.articles import ListedArticle
 from mailer.operations import newsletters
 
 
-@click.group
+@click.group(cls=Noun)
 def article() -> None:
     """The articles that came in."""
 
@@ -80,7 +81,7 @@ def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
 
 
 @article.command
-@click.argument("article_id", metavar="ID", type=int)
+@click.argument("article_id", metavar="ID", type=ROW_ID)
 @click.option("--title", metavar="T", help="Its headline.")
 @click.option("--summary", metavar="S", help="A few words about it, text or HTML.")
 @click.option("--url", metavar="U", help="Where its readers are sent.")
@@ -107,7 +108,7 @@ def edit(article_id: int, as_json: bool, **wishes: str | None) -> None:
 
 
 @article.command
-@click.argument("article_id", metavar="ID", type=int)
+@click.argument("article_id", metavar="ID", type=ROW_ID)
 @json_option
 def withdraw(article_id: int, as_json: bool) -> None:
     """Send an article to nobody any more, in any newsletter. `mailer article add` takes it back.

@@ -3,10 +3,10 @@
 import click
 
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import json_option, settings
+from mailer.cli.verb import Noun, json_option, settings
 
 
-@click.group
+@click.group(cls=Noun)
 def config() -> None:
     """The settings."""
 

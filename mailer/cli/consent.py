@@ -6,12 +6,12 @@ import click
 
 from mailer.address import parse
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import NotFound
 from mailer.subscriptions.readers import consent_of
 
 
-@click.group
+@click.group(cls=Noun)
 def consent() -> None:
     """What a reader agreed to, and when."""
 

@@ -4,11 +4,11 @@ import click
 
 from mailer.app import open_app
 from mailer.cli.output import message, print_json
-from mailer.cli.verb import json_option, opened, settings
+from mailer.cli.verb import Noun, json_option, opened, settings
 from mailer.operations import schema
 
 
-@click.group
+@click.group(cls=Noun)
 def db() -> None:
     """The database."""
 

@@ -6,7 +6,8 @@ import click
 
 from mailer import address as addresses
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import confirmed, json_option, opened, yes_option
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Noun, confirmed, json_option, opened, yes_option
 from mailer.delivery import doubt
 from mailer.digests import summary
 from mailer.errors import Refused
@@ -14,13 +15,13 @@ from mailer.models import DeliveryStatus
 from mailer.words import counted
 
 
-@click.group
+@click.group(cls=Noun)
 def delivery() -> None:
     """Who was sent what."""
 
 
 @delivery.command("list")
-@click.option("--digest", "digest_id", type=int, metavar="ID", help="Of this digest only.")
+@click.option("--digest", "digest_id", type=ROW_ID, metavar="ID", help="Of this digest only.")
 @click.option("--to", metavar="ADDRESS", help="To this address only.")
 @click.option(
     "--status",
@@ -57,7 +58,7 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
 
 @delivery.command
 @click.option(
-    "--digest", "digest_id", type=int, metavar="ID", required=True, help="Of this digest."
+    "--digest", "digest_id", type=ROW_ID, metavar="ID", required=True, help="Of this digest."
 )
 @click.option("--resend", is_flag=True, help="Send them once more: some readers may get two.")
 @click.option("--drop", is_flag=True, help="Leave them: they count as had, and are not sent again.")

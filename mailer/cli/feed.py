@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Noun, json_option, opened
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable
 from mailer.feeds import attach, decide, ingest
@@ -23,7 +23,7 @@ _WARNINGS_SHOWN = 10
 _HELD = ("entry is held", "entries are held")
 
 
-@click.group
+@click.group(cls=Noun)
 def feed() -> None:
     """Where articles come from: RSS, Atom or JSON Feed."""
 

@@ -11,6 +11,7 @@ import click
 
 from mailer.app import open_app
 from mailer.cli.output import message
+from mailer.cli.verb import Verb
 from mailer.errors import AlreadyExists, Refused
 from mailer.operations import schema
 from mailer.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, load
@@ -33,7 +34,7 @@ _TAIL: Final = """
 """
 
 
-@click.command
+@click.command(cls=Verb)
 def init() -> None:
     """Write mailer.toml with fresh keys, and make the database with the current schema.
 

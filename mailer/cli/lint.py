@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import json_option
+from mailer.cli.verb import Verb, json_option
 from mailer.errors import Refused
 from mailer.message.lint import Problem, judge
 from mailer.words import counted
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )

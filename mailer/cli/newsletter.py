@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mailer.cli.output import message, print_json, print_table, print_text
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
 from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.group
+@click.group(cls=Noun)
 def newsletter() -> None:
     """The publication lines that readers subscribe to."""
 

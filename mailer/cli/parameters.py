@@ -1,11 +1,14 @@
-"""Values that options take besides text and numbers."""
+"""Values that options and arguments take besides text."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from mailer.settings.forms import duration
+
+ROW_ID: Final = click.IntRange(0, 2**63 - 1)
+"""The number of a digest or an article. No database compares larger ones."""
 
 
 class Duration(click.ParamType[timedelta]):

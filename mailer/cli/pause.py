@@ -3,11 +3,11 @@
 import click
 
 from mailer.cli.output import message
-from mailer.cli.verb import opened
+from mailer.cli.verb import Verb, opened
 from mailer.operations.pause import pause as pause_sending
 
 
-@click.command
+@click.command(cls=Verb)
 @click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
 def pause(reason: str | None) -> None:
     """Stop all sending until `mailer resume`, also of confirmations.

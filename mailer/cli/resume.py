@@ -3,11 +3,11 @@
 import click
 
 from mailer.cli.output import message
-from mailer.cli.verb import opened
+from mailer.cli.verb import Verb, opened
 from mailer.operations.pause import resume as resume_sending
 
 
-@click.command
+@click.command(cls=Verb)
 def resume() -> None:
     """Send again after `mailer pause`.
 

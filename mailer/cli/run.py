@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mailer.cli.output import message
-from mailer.cli.verb import opened
+from mailer.cli.verb import Verb, opened
 from mailer.digests.rehearsal import rehearse
 from mailer.errors import MailerError, Refused
+from mailer.operations import newsletters
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -26,7 +27,7 @@ ROLES: Final = ("web", "scheduler", "worker")
 _BACKLOG: Final = 512
 
 
-@click.command
+@click.command(cls=Verb)
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[web] [scheduler] [worker]")
 def run(roles: tuple[str, ...]) -> None:
     """Run the roles that are named, or all three, until SIGTERM or Ctrl-C.
@@ -42,7 +43,9 @@ def run(roles: tuple[str, ...]) -> None:
     with opened(role=True) as app:
         # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
-        rehearse(app.templates)
+        with app.database.read() as session:
+            languages = newsletters.languages(session)
+        rehearse(app.templates, languages)
         _run(app, frozenset(roles or ROLES))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
-from mailer.cli.verb import confirmed, json_option, opened, yes_option
+from mailer.cli.verb import Noun, confirmed, json_option, opened, yes_option
 from mailer.clock import format_instant, parse_instant, zone
 from mailer.digests import schedules
 from mailer.digests.calendar import Rule, Slot, slots
@@ -29,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _REFERENCE = "SLUG/NAME"
 
 
-@click.group
+@click.group(cls=Noun)
 def schedule() -> None:
     """When newsletters go out."""
 

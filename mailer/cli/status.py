@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.cli.output import message, print_json, print_table, print_text
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant
 from mailer.digests.timetable import next_slot
 from mailer.models import Newsletter, Schedule
@@ -31,7 +31,7 @@ class _Coming:
     paused: bool
 
 
-@click.command
+@click.command(cls=Verb)
 @json_option
 def status(as_json: bool) -> None:
     """Show what runs, what waits, the next slots, and what needs somebody.

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.address import Address, parse
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Noun, json_option, opened
 from mailer.clock import format_instant
 from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind, Subscriber, Subscription
@@ -38,7 +38,7 @@ _schedule_option = click.option(
 )
 
 
-@click.group
+@click.group(cls=Noun)
 def subscriber() -> None:
     """The readers."""
 

@@ -1,7 +1,8 @@
-"""What every command needs: the opened program, and the options that all share."""
+"""What every command needs: how it is parsed, the opened program, and the options that all share."""
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,33 @@ json_option = click.option(
 
 yes_option = click.option("--yes", is_flag=True, help="Ask nothing.")
 """Gives a command the parameter `yes`, for `confirmed`."""
+
+
+class Verb(click.Command):
+    """A command that refuses an option which is given twice and can hold one value only.
+
+    Of two values Click keeps the last without a word, so that `--days mon --days thu` would mean Thursday.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter, times in Counter(given).items():
+            if times > 1 and isinstance(parameter, click.Option) and _holds_one(parameter):
+                name = max(parameter.opts, key=len)
+                raise click.UsageError(
+                    f"Option '{name}' was given {times} times; give it once.", ctx
+                )
+        return super().parse_args(ctx, args)
+
+
+class Noun(click.Group):
+    """A group of such commands."""
+
+    command_class = Verb
+
+
+def _holds_one(option: click.Option) -> bool:
+    return not (option.multiple or option.is_flag or option.count)
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

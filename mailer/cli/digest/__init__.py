@@ -9,9 +9,10 @@ from mailer.cli.digest.plan import plan
 from mailer.cli.digest.preview import preview, test
 from mailer.cli.digest.report import report
 from mailer.cli.digest.send import send
+from mailer.cli.verb import Noun
 
 
-@click.group
+@click.group(cls=Noun)
 def digest() -> None:
     """What goes out: plan, preview, test, edit, send, pause and cancel."""
 

@@ -4,7 +4,8 @@ import click
 
 from mailer.cli.digest.look import print_digest
 from mailer.cli.output import message
-from mailer.cli.verb import confirmed, json_option, opened, yes_option
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
 from mailer.delivery import running
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
@@ -14,8 +15,8 @@ from mailer.models import DigestStatus
 _STAFF = "by staff"
 
 
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
+@click.command(cls=Verb)
+@click.argument("digest_id", metavar="ID", type=ROW_ID)
 @click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
 @json_option
 def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
@@ -52,8 +53,8 @@ def _why_not_paused(found: DigestSummary) -> str:
     return f"digest {number} is over ({found.status}); `mailer digest list` shows which are not"
 
 
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
+@click.command(cls=Verb)
+@click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def resume(digest_id: int, as_json: bool) -> None:
     """Go on with a digest that was paused, by staff or by itself.
@@ -79,8 +80,8 @@ def resume(digest_id: int, as_json: bool) -> None:
         message("all sending is paused; `mailer resume` starts it again")
 
 
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
+@click.command(cls=Verb)
+@click.argument("digest_id", metavar="ID", type=ROW_ID)
 @yes_option
 @json_option
 def cancel(digest_id: int, yes: bool, as_json: bool) -> None:

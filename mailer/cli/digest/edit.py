@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from mailer.cli.digest.asked import Asked
 from mailer.cli.digest.preview import shown_content
 from mailer.cli.output import message, print_json
-from mailer.cli.verb import json_option, opened
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant
 from mailer.digests import candidates, edits, schedules, timetable
 from mailer.digests.edits import Changes
@@ -35,13 +36,13 @@ intro_option = click.option(
 )
 
 
-@click.command
+@click.command(cls=Verb)
 @click.argument("reference", metavar="SLUG/NAME")
 @click.option("--subject", metavar="S", help="Instead of the lead's title.")
 @intro_option
-@click.option("--lead", type=int, metavar="ARTICLE", help="The article that comes first.")
+@click.option("--lead", type=ROW_ID, metavar="ARTICLE", help="The article that comes first.")
 @click.option(
-    "--drop", type=int, multiple=True, metavar="ARTICLE", help="Never send this one. Repeatable."
+    "--drop", type=ROW_ID, multiple=True, metavar="ARTICLE", help="Never send this one. Repeatable."
 )
 @click.option("--clear", is_flag=True, help="Forget all edits of the coming digest.")
 @json_option
@@ -84,7 +85,7 @@ def edit(
     _tell(data)
 
 
-@click.command
+@click.command(cls=Verb)
 @click.argument("slug")
 @click.option("--at", metavar='"YYYY-MM-DD HH:MM"', required=True, help="The wall time.")
 @click.option("--zone", metavar="IANA", required=True, help="Such as Europe/Paris.")
@@ -93,7 +94,7 @@ def edit(
 @click.option(
     "--article",
     "articles",
-    type=int,
+    type=ROW_ID,
     multiple=True,
     metavar="ID",
     help="Holds this one; the first leads. Repeatable.",

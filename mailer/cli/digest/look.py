@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.delivery.progress import read_progress
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 
-@click.command("list")
+@click.command("list", cls=Verb)
 @click.argument("slug", required=False)
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
@@ -49,8 +50,8 @@ def list_(slug: str | None, as_json: bool) -> None:
     )
 
 
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
+@click.command(cls=Verb)
+@click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def show(digest_id: int, as_json: bool) -> None:
     """Show a digest: its editions, where its deliveries stand, and how fast it goes.

@@ -10,7 +10,7 @@ from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.digest.look import print_editions
 from mailer.cli.digest.preview import shown_content, warn_of_subject
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests import edits, explain, timetable
 from mailer.digests import plan as planning
 from mailer.digests.plan import Plan
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 
-@click.command
+@click.command(cls=Verb)
 @slot_options
 @click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get, or why not.")
 @json_option

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer import address as addresses
 from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.output import message, print_text
-from mailer.cli.verb import opened
+from mailer.cli.verb import Verb, opened
 from mailer.delivery.mail import greeting
 from mailer.delivery.notice import queue_notice
 from mailer.digests import plan as planning
@@ -32,7 +32,7 @@ LONG_SUBJECT = 70
 _SOMEBODY = "reader@example.com"
 
 
-@click.command
+@click.command(cls=Verb)
 @slot_options
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML here.")
 @click.option("--text", "text_file", type=click.Path(path_type=Path), help="Write the text here.")
@@ -79,7 +79,7 @@ def preview(
         print_text(text)
 
 
-@click.command
+@click.command(cls=Verb)
 @slot_options
 @click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Repeatable.")
 def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:

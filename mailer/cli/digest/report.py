@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from mailer.cli.output import message, print_json, print_text
-from mailer.cli.verb import json_option, opened
+from mailer.cli.parameters import ROW_ID
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests.report import read_report, report_content
 from mailer.errors import Refused
 
 
-@click.command
-@click.argument("digest_id", metavar="ID", type=int)
+@click.command(cls=Verb)
+@click.argument("digest_id", metavar="ID", type=ROW_ID)
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page here.")
 @json_option
 def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:

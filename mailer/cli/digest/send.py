@@ -7,7 +7,7 @@ import click
 from mailer.cli.digest.look import print_digest
 from mailer.cli.digest.progress import showing, stop_signals
 from mailer.cli.output import message
-from mailer.cli.verb import json_option, opened
+from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError, Refused
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 
-@click.command
+@click.command(cls=Verb)
 @click.argument("reference", metavar="SLUG/NAME")
 @click.option(
     "--slot", metavar="ISO", help="As `mailer schedule next` prints it; else the next one."

@@ -41,6 +41,16 @@ def test_every_noun_loads_and_says_what_it_is_for(noun: str) -> None:
         (["db", "check", "extra"], "extra"),
         (["address", "check"], "Missing argument"),
         (["run", "wb"], "'web'"),
+        (["schedule", "edit", "daily/x"], "give one of the options. See"),
+        (
+            ["schedule", "edit", "x/y", "--days", "mon", "--days", "thu"],
+            "'--days' was given 2 times",
+        ),
+        (["digest", "plan", "x/y", "--slot", "1", "--slot=2"], "'--slot' was given 2 times"),
+        (["feed", "add", "u", "--newsletter", "a", "--newsletter", "b"], "given 2 times"),
+        (["digest", "show", "9" * 20], "is not in the range"),
+        (["digest", "edit", "x/y", "--lead", "9" * 20], "is not in the range"),
+        (["article", "withdraw", "9" * 20], "is not in the range"),
         (["xyzzy"], "See `mailer --help`"),
     ],
 )
