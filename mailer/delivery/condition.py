@@ -37,6 +37,15 @@ def digest_is_sending() -> ColumnElement[bool]:
     )
 
 
+def digest_is_cancelled() -> ColumnElement[bool]:
+    """True for a delivery whose digest was cancelled."""
+    return (
+        select(Digest.id)
+        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.CANCELLED)
+        .exists()
+    )
+
+
 def reader_may_be_mailed() -> ColumnElement[bool]:
     """True for a delivery whose reader we may mail."""
     return (

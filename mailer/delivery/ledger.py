@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     and_,
     case,
+    not_,
     or_,
     select,
     update,
@@ -33,6 +34,7 @@ from mailer.delivery.change import (
     is_in,
 )
 from mailer.delivery.condition import (
+    digest_is_cancelled,
     has_left_overs,
     is_finished,
     sending_is_on,
@@ -127,7 +129,8 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
 def record(session: Session, outcomes: Sequence[Outcome], now: datetime) -> None:
     """Enter what became of attempts. Doing it again changes nothing.
 
-    A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more.
+    A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more, unless its
+    digest was cancelled: then it stays in doubt, as the relay may have it.
     """
     for (table, status), group in _by_kind(outcomes).items():
         recording(table, status).execute_many(
@@ -214,7 +217,7 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
 
     What they had only claimed waits again, unless three workers have died while they made it: then it
     has failed. What they were sending is in doubt: with `resend` it is queued once more, but only the
-    first time.
+    first time, and not where its digest was cancelled.
 
     Returns:
         How many rows are in doubt because of this.
@@ -299,11 +302,11 @@ def _take(
 
 
 def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:
-    session.execute(
-        changing(RESEND, table)
-        .where(table.id.in_(ids), table.in_doubt == 1)
-        .values(worker_id=None, next_attempt_at=at)
-    )
+    statement = changing(RESEND, table).where(table.id.in_(ids), table.in_doubt == 1)
+    if table is Delivery:
+        # Queued, it would be cancelled, and its articles would be due to the reader again.
+        statement = statement.where(not_(digest_is_cancelled()))
+    session.execute(statement.values(worker_id=None, next_attempt_at=at))
 
 
 def _by_kind(

@@ -506,17 +506,34 @@ def test_cancelling_stops_what_has_not_started(house: House) -> None:
     assert not running.cancel_digest(house.session, house.digest.id, NOW)
 
 
-@pytest.mark.parametrize("status", [S.DEFERRED, S.UNKNOWN])
-def test_what_was_on_its_way_when_its_digest_was_cancelled_is_not_tried_again(
-    house: House, status: S
+def test_what_was_turned_away_when_its_digest_was_cancelled_is_not_tried_again(
+    house: House,
 ) -> None:
     row = house.started()
     running.cancel_digest(house.session, house.digest.id, NOW)
-    house.record(row, status, next_attempt_at=LATER)
+    house.record(row, S.DEFERRED, next_attempt_at=LATER)
     assert ledger.work_waits(house.session, NOW)
     assert running.finish_digests(house.session, NOW) == []
     assert house.now(row).status is S.CANCELLED
     assert house.counts().pending == 0
+
+
+@pytest.mark.parametrize("by", ["its worker", "another one"])
+def test_what_the_relay_may_have_of_a_cancelled_digest_stays_in_doubt_until_it_has_answered(
+    house: House, by: str
+) -> None:
+    row = house.started()
+    running.cancel_digest(house.session, house.digest.id, NOW)
+    if by == "its worker":
+        house.record(row, S.UNKNOWN, next_attempt_at=LATER)
+    else:
+        assert ledger.recover(house.session, [house.worker], resend=True, now=NOW) == 1
+    assert running.finish_digests(house.session, NOW) == []
+    # Cancelled it would be given back to the reader, who may have had it.
+    assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
+    assert (house.counts().pending, house.counts().unknown) == (0, 1)
+    house.record(row, S.SENT)
+    assert house.now(row).status is S.SENT
 
 
 @pytest.mark.parametrize("status", [DigestStatus.SENT, DigestStatus.SKIPPED])
