@@ -12,38 +12,53 @@ from typing import Final
 
 _ISO = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)"
-    r"(?:[Tt ]\s*(\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)?"
+    r"(?:[Tt ]\s*(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)?)?"
     r"\s*(?:([Zz]|UTC|GMT)|([+-])(\d\d):?(\d\d)?)?"
 )
-_UNIX_SECONDS = re.compile(r"\d{9,10}")
+_UNIX_SECONDS = re.compile(r"(\d{9,10})(?:\.\d+)?")
 _UNIX_MILLISECONDS = re.compile(r"\d{12,13}")
+_DIGITS_ONLY = re.compile(r"(\d{8})(\d{6})")
 _LETTERS_ZONE = re.compile(r"\s([A-Za-z]{2,5})$")
-_CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:h](\d\d)(?::(\d\d))?\s*([ap])?\.?m?\b\.?(.*)", re.I | re.S)
+_CLOCK = re.compile(
+    r"(?<!\d)(\d{1,2})[:h](\d\d)(?::(\d\d))?(?:\s*([ap])\.?m?\b\.?)?(.*)", re.I | re.S
+)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)(?!\d)")
 _DAY = re.compile(r"(?<!\d)(\d{1,2})(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _DOTTED = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
+_SLASHED = re.compile(r"(?<!\d)(\d{1,2})([/-])(\d{1,2})\2(\d{4})(?!\d)")
+_YEAR_FIRST = re.compile(r"(\d{4})\s?[-/.년年]\s?(\d{1,2})\s?[-/.월月]\s?(\d{1,2})(?!\d)")
+_AFTERNOON = re.compile(r"오후|下午|午後|\b[Pp]\.?[Mm]\b")
+_HALF_OF_DAY = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
+# An offset as RFC 822 does not write it: `GMT+0100`, `+01:00`, `+1`.
+_ODD_OFFSET = re.compile(
+    r"(:\d\d)\s*(?:[A-Za-z]{2,4})?\s*([+-])(\d{1,2})(?::?(\d\d))?(?=[\s(]|$).*", re.S
+)
+# A year, a month, or a day of a year: what is read of them has another day than they name.
+_SHORT = re.compile(r"\d{4}(?:-\d\d|-?\d{3}(?:T.*)?)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_NO_YEAR: Final = "-0001"
+"""What WordPress gives as the year of a piece that has no date."""
 _LONGEST: Final = 60
 
 # How the names of the months begin in English, French, German, Spanish, Italian, Portuguese, Dutch,
-# Swedish, Danish, Norwegian, Polish, Turkish, Russian, Ukrainian and Armenian; the longest counts.
+# Swedish, Danish, Norwegian, Polish, Turkish, Russian, Ukrainian, Armenian and Arabic; the longest counts.
 _MONTHS: Final = {
     stem: month
     for month, stems in enumerate(
         [
-            "jan jän ene gen sty oca янв січ հունվար",
-            "feb fév fev fef lut şub фев лют փետրվար",
-            "mar mär maa mrt мар бер մարտ",
-            "apr avr abr kwi nis апр кві ապրիլ",
-            "may mai mag mei maj mayo май мая тра մայիս",
-            "jun juin giu cze haz июн чер հունիս",
-            "jul juil lug lip tem июл лип հուլիս",
-            "aug aoû aou ago sie ağu авг сер օգոստոս",
-            "sep set wrz eyl сен вер սեպտեմբեր",
-            "oct okt ott out paź paz eki окт жов հոկտեմբեր",
-            "nov lis kas ноя лис նոյեմբեր",
-            "dec déc dez dic des gru ara дек гру դեկտեմբեր",
+            "jan jän ene gen sty oca янв січ հունվար يناير",
+            "feb fév fev fef lut şub фев лют փետրվար فبراير شباط",
+            "mar mär maa mrt mrz мар бер մարտ مارس آذار",
+            "apr avr abr kwi nis апр кві ապրիլ أبريل ابريل نيسان",
+            "may mai mag mei maj mayo май мая тра մայիս مايو أيار",
+            "jun juin giu cze haz июн чер հունիս يونيو حزيران",
+            "jul juil lug lip tem июл лип հուլիս يوليو تموز",
+            "aug aoû aou ago sie ağu авг сер օգոստոս أغسطس اغسطس",
+            "sep set wrz eyl сен вер սեպտեմբեր سبتمبر أيلول",
+            "oct okt ott out paź paz eki окт жов հոկտեմբեր أكتوبر اكتوبر",
+            "nov lis kas ноя лис նոյեմբեր نوفمبر",
+            "dec déc dez dic des gru ara дек гру դեկտեմբեր ديسمبر",
         ],
         start=1,
     )
@@ -54,14 +69,21 @@ _MONTHS: Final = {
 _ZONES: Final = {
     "WET": "+0000",
     "WEST": "+0100",
+    "BST": "+0100",
     "CET": "+0100",
     "CEST": "+0200",
     "EET": "+0200",
     "EEST": "+0300",
     "MSK": "+0300",
+    "HKT": "+0800",
+    "SGT": "+0800",
+    "AWST": "+0800",
     "JST": "+0900",
+    "KST": "+0900",
     "AEST": "+1000",
     "AEDT": "+1100",
+    "NZST": "+1200",
+    "NZDT": "+1300",
     "EST": "-0500",
     "EDT": "-0400",
     "CST": "-0600",
@@ -70,6 +92,7 @@ _ZONES: Final = {
     "MDT": "-0600",
     "PST": "-0800",
     "PDT": "-0700",
+    "HST": "-1000",
 }
 
 
@@ -82,15 +105,18 @@ def read_instant(text: str, guess: struct_time | None = None) -> datetime | None
     Args:
         guess: how the feed library read it, in UTC; used for other forms.
     """
-    raw = text.strip()
+    # A minus sign of its own letter, as word processors set it.
+    raw = text.strip().replace("\N{MINUS SIGN}", "-")
+    if _NO_YEAR in raw:
+        return None
     try:
         if _UNIX_MILLISECONDS.fullmatch(raw):
             return datetime.fromtimestamp(int(raw) / 1000, UTC)
-        if _UNIX_SECONDS.fullmatch(raw):
-            return datetime.fromtimestamp(int(raw), UTC)
-        if iso := _ISO.fullmatch(raw):
+        if seconds := _UNIX_SECONDS.fullmatch(raw):
+            return datetime.fromtimestamp(int(seconds[1]), UTC)
+        if iso := _ISO.fullmatch(_DIGITS_ONLY.sub(r"\1T\2", raw)):
             return _from_iso(iso)
-        return _from_mail(raw) or _from_words(raw[:_LONGEST]) or _from_guess(guess)
+        return _from_mail(raw) or _from_words(raw[:_LONGEST]) or _from_guess(guess, raw)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -108,6 +134,9 @@ def _from_iso(match: re.Match[str]) -> datetime:
 
 
 def _from_mail(raw: str) -> datetime | None:
+    if _HALF_OF_DAY.search(raw):
+        return None
+    raw = _ODD_OFFSET.sub(_as_offset, raw)
     zone = _LETTERS_ZONE.search(raw)
     if zone and zone[1].upper() in _ZONES:
         raw = f"{raw[: zone.start()]} {_ZONES[zone[1].upper()]}"
@@ -122,11 +151,23 @@ def _from_mail(raw: str) -> datetime | None:
     return datetime.fromtimestamp(mktime_tz(parts), UTC)
 
 
+def _as_offset(match: re.Match[str]) -> str:
+    return f"{match[1]} {match[2]}{int(match[3]):02}{match[4] or '00'}"
+
+
 def _from_words(raw: str) -> datetime | None:
-    """Such as `24. November 2026 um 9:00`, `Nov 24, 2026 9:00 pm` or `24.11.2026`."""
+    """Such as `24. November 2026 um 9:00`, `Nov 24, 2026 9:00 pm`, `24.11.2026` or `2026/11/24 9:00`."""
     clock = _CLOCK.search(raw)
     date = raw[: clock.start()] if clock else raw
-    if dotted := _DOTTED.search(date):
+    if year_first := _YEAR_FIRST.search(date):
+        year, month, day = (int(part) for part in year_first.groups())
+    elif slashed := _SLASHED.search(date):
+        first, second_part, year = int(slashed[1]), int(slashed[3]), int(slashed[4])
+        if first <= 12 and second_part <= 12 and first != second_part:
+            # Nobody can tell whether this is the day or the month.
+            return None
+        day, month = (second_part, first) if second_part > 12 else (first, second_part)
+    elif dotted := _DOTTED.search(date):
         day, month, year = (int(part) for part in dotted.groups())
     else:
         months = [found for word in _LETTERS.findall(date.lower()) if (found := _month(word))]
@@ -136,6 +177,8 @@ def _from_words(raw: str) -> datetime | None:
         # A day of the week comes first, and some begin like a month.
         day, month, year = int(day_of[1]), months[-1], int(year_of[1])
     hour, minute, second, offset = _time(clock) if clock else (0, 0, 0, timedelta())
+    if hour < 12 and _AFTERNOON.search(date):
+        hour += 12
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC) - offset
 
 
@@ -155,5 +198,11 @@ def _month(word: str) -> int | None:
     return next((_MONTHS[word[:n]] for n in range(len(word), 2, -1) if word[:n] in _MONTHS), None)
 
 
-def _from_guess(guess: struct_time | None) -> datetime | None:
-    return None if guess is None else datetime.fromtimestamp(timegm(guess), UTC)
+def _from_guess(guess: struct_time | None, raw: str) -> datetime | None:
+    """The library's reading, where the day in it stands in the text: else it read but a part of it."""
+    if guess is None:
+        return None
+    numbers = {int(number) for number in re.findall(r"\d{1,2}", raw)}
+    if guess.tm_mday not in numbers and not _SHORT.fullmatch(raw):
+        return None
+    return datetime.fromtimestamp(timegm(guess), UTC)
