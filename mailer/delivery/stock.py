@@ -185,7 +185,6 @@ class Stock:
                 with self._writer.write() as session:
                     granted = self._tell(session, starts, now)
                     letters = self._claim(session, wanted, now) if wanted else []
-                self._try_out(letters)
         except SQLAlchemyError as error:
             self._on_database_fault(error)
             return None
@@ -197,7 +196,7 @@ class Stock:
         self._given_back.clear()
         self._postponed.clear()
         self._restraint.pauses.clear()
-        self._take_in(letters)
+        self._take_in(self._tried_out(letters))
         return frozenset(granted)
 
     @property
@@ -272,13 +271,23 @@ class Stock:
             bucket.refund(session, self._rate, number)
             self._claim_after = 0.0
 
-    def _try_out(self, letters: Collection[Letter]) -> None:
-        """Compose those that a worker died of, maybe: each is known to be the culprit if this one dies."""
-        for letter in letters:
-            if letter.claim.crashes:
-                self._enter_crashes(letter.claim, letter.claim.crashes + 1)
-                self._composer.try_out(letter)
-                self._enter_crashes(letter.claim, 0)
+    def _tried_out(self, letters: list[Letter]) -> list[Letter]:
+        """Compose those that a worker died of, maybe: each is known to be the culprit if this one dies.
+
+        What cannot be tried out, because the database is gone, is given back with all that came with it:
+        their claim is committed, and so is whatever else was told in its transaction.
+        """
+        try:
+            for letter in letters:
+                if letter.claim.crashes:
+                    self._enter_crashes(letter.claim, letter.claim.crashes + 1)
+                    self._composer.try_out(letter)
+                    self._enter_crashes(letter.claim, 0)
+        except SQLAlchemyError as error:
+            self._given_back += [letter.claim.row for letter in letters]
+            self._on_database_fault(error)
+            return []
+        return letters
 
     def _enter_crashes(self, claim: Claim, crashes: int) -> None:
         with self._writer.write() as session:

@@ -1,12 +1,20 @@
-"""The turn in which something is paused: nothing of it starts, and what is claimed stays as it is."""
+"""Turns of a sender's stock in which something goes wrong: what is paused, and what cannot be written."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.delivery import bucket, ledger, stock
 from mailer.delivery.mail import Composer
 from mailer.delivery.outcome import OnDelivery, Verdict
+from mailer.delivery.pace import Rate
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.restraint import Restraint
 from mailer.delivery.stock import Stock
@@ -18,12 +26,16 @@ CONNECTIONS = 2
 IN_DOUBT = Verdict(OnDelivery.DOUBT)
 
 
-@pytest.mark.timeout(60)
-def test_nothing_starts_in_the_turn_that_pauses_its_digest(
-    database: Database, keys: Keys, composer: Composer
-) -> None:
-    digest_id = build(database, keys, 3)
-    restraint = Restraint(CONNECTIONS, lambda: 0.5)
+@contextmanager
+def stocked(
+    database: Database,
+    keys: Keys,
+    composer: Composer,
+    restraint: Restraint,
+    *,
+    rate: Rate | None = None,
+) -> Iterator[Stock]:
+    """A stock from which nobody sends."""
     pulse = Pulse(
         database,
         Times(),
@@ -34,27 +46,106 @@ def test_nothing_starts_in_the_turn_that_pauses_its_digest(
         on_recovery=lambda: None,
     )
     pulse.start()
-    stock = Stock(
+    found = Stock(
         database,
         composer,
         pulse,
         Times(),
         restraint=restraint,
         begun=list,
-        rate=None,
+        rate=rate,
         alerts=alerts(keys),
     )
-    assert stock.settle((), claiming=True) == frozenset()
-    first, second = stock.take().claim.row, stock.take().claim.row
-    assert stock.settle([first], claiming=False) == frozenset({first})
-    for _ in range(2 * CONNECTIONS):
-        restraint.count(IN_DOUBT, digest_id, "the connection was lost", 0.0)
-    assert stock.settle([second], claiming=False) == frozenset()
-    with database.read() as session:
-        assert session.scalars(select(Digest.status)).one() is DigestStatus.PAUSED
-        assert session.get_one(Delivery, first.id).status is DeliveryStatus.SENDING
-        assert session.get_one(Delivery, second.id).status is DeliveryStatus.CLAIMED
-    # A turn later it is the digest's own state that holds it.
-    assert stock.settle([second], claiming=False) == frozenset()
-    stock.close()
-    pulse.stop(close=True)
+    with ExitStack() as stack:
+        stack.callback(pulse.stop, close=True)
+        stack.callback(found.close)
+        yield found
+
+
+@pytest.mark.timeout(60)
+def test_nothing_starts_in_the_turn_that_pauses_its_digest(
+    database: Database, keys: Keys, composer: Composer
+) -> None:
+    digest_id = build(database, keys, 3)
+    restraint = Restraint(CONNECTIONS, lambda: 0.5)
+    with stocked(database, keys, composer, restraint) as stock:
+        assert stock.settle((), claiming=True) == frozenset()
+        first, second = stock.take().claim.row, stock.take().claim.row
+        assert stock.settle([first], claiming=False) == frozenset({first})
+        for _ in range(2 * CONNECTIONS):
+            restraint.count(IN_DOUBT, digest_id, "the connection was lost", 0.0)
+        assert stock.settle([second], claiming=False) == frozenset()
+        with database.read() as session:
+            assert session.scalars(select(Digest.status)).one() is DigestStatus.PAUSED
+            assert session.get_one(Delivery, first.id).status is DeliveryStatus.SENDING
+            assert session.get_one(Delivery, second.id).status is DeliveryStatus.CLAIMED
+        # A turn later it is the digest's own state that holds it.
+        assert stock.settle([second], claiming=False) == frozenset()
+
+
+class Account:
+    """What was paid for mails, less what was paid back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paid = 0
+        spend, refund = bucket.spend, bucket.refund
+
+        def spending(*given: Any) -> bucket.Spent:
+            spent = spend(*given)
+            self.paid += spent.number
+            return spent
+
+        def refunding(session: Session, rate: Rate, number: int) -> None:
+            self.paid -= number
+            refund(session, rate, number)
+
+        monkeypatch.setattr(bucket, "spend", spending)
+        monkeypatch.setattr(bucket, "refund", refunding)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("fails_at", [1, 2], ids=["before-it-is-made", "after-it-was-made"])
+def test_what_cannot_be_tried_out_is_given_back_and_paid_back_once(
+    database: Database,
+    keys: Keys,
+    composer: Composer,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_at: int,
+) -> None:
+    build(database, keys, 6)
+    monkeypatch.setattr(stock, "DATABASE_PAUSE_SECONDS", 0.0)
+    account = Account(monkeypatch)
+    restraint = Restraint(CONNECTIONS, lambda: 0.5)
+    with stocked(database, keys, composer, restraint, rate=Rate(1000, 1)) as found:
+        settle_until(found, lambda: len(found) > 0)
+        with database.write() as session:
+            session.execute(update(Delivery).values(crashes=1))
+        found.give_back()
+        _fail_once(monkeypatch, fails_at)
+        settle_until(found, lambda: found.is_stuck)
+        assert len(found) == 0
+        settle_until(found, lambda: not found.is_stuck and len(found) > 0)
+        assert account.paid == len(found)
+        with database.read() as session:
+            claimed = select(Delivery.id).where(Delivery.status == DeliveryStatus.CLAIMED)
+            assert len(session.scalars(claimed).all()) == len(found)
+
+
+def settle_until(found: Stock, true: Callable[[], bool]) -> None:
+    """Settle again and again: tokens come in by the clock."""
+    while not true():
+        found.settle((), claiming=True)
+
+
+def _fail_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The database is gone when it is to be written down for the `number`th time what is tried out."""
+    suspect, calls = ledger.suspect, 0
+
+    def failing(*given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise OperationalError("UPDATE", {}, Exception("the disk is full"))
+        suspect(*given)
+
+    monkeypatch.setattr(ledger, "suspect", failing)
