@@ -84,6 +84,7 @@ class Scheduler:
         self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
+        self._setting_alarms = threading.Lock()
         self._sweeping = threading.Lock()
         self._fetching = threading.Lock()
         self._planned: dict[int, datetime] = {}
@@ -114,7 +115,10 @@ class Scheduler:
 
     def stop(self) -> None:
         """Begin nothing more, and wait for what is under way. Never call this from a job."""
-        self._stopping.set()
+        # APScheduler keeps others from its alarms while it waits for their jobs: of a job that would set
+        # another one meanwhile, both would wait for ever.
+        with self._setting_alarms:
+            self._stopping.set()
         self._builder.close_soon()
         self._clock.join()
         self._alarms.shutdown(wait=True)
@@ -160,14 +164,19 @@ class Scheduler:
         for schedule_id, slot in coming.items():
             if slot is not None and self._planned.get(schedule_id) != slot.due_at:
                 self._planned[schedule_id] = slot.due_at
+                self._set_alarm(schedule_id, slot.due_at)
+        return list(coming)
+
+    def _set_alarm(self, schedule_id: int, at: datetime) -> None:
+        with self._setting_alarms:
+            if not self._stopping.is_set():
                 self._alarms.add_job(
                     self._build_due,
-                    DateTrigger(slot.due_at),
+                    DateTrigger(at),
                     args=[schedule_id],
                     id=f"slot of schedule {schedule_id}",
                     replace_existing=True,
                 )
-        return list(coming)
 
     def _build_due(self, schedule_id: int) -> None:
         """Build the slot of this schedule that is due, if one is, on feeds that are fresh."""

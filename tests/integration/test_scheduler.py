@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
+from mailer.digests import timetable
 from mailer.errors import BadTemplate
 from mailer.models import (
     ConsentEvent,
@@ -169,29 +170,101 @@ def test_it_closes_digests_and_deletes_what_is_too_old(
     wait_until(tidied)
 
 
-def test_a_clock_that_is_set_back_does_not_stop_it(
-    sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+class SetClock(datetime):
+    """The real clock, as APScheduler reads it, set by so much."""
+
+    ahead = timedelta()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + cls.ahead
+
+    @classmethod
+    def utc(cls) -> datetime:
+        return cls.now(UTC)
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Sets the clock that this process and APScheduler go by; waits are measured as ever."""
+    for name in ("schedulers.base", "triggers.interval", "triggers.date"):
+        monkeypatch.setattr(f"apscheduler.{name}.datetime", SetClock)
+    monkeypatch.setattr("mailer.scheduler.utc_now", SetClock.utc)
     monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.05)
-    monkeypatch.setattr("mailer.scheduler.SWEEP", timedelta(hours=1))
-    woken = threading.Event()
-    wall = Wall(NOW)
-    scheduler = Scheduler(app_at(sqlite_database, keys, wall))
-    before = scheduler._wake_everything
+    monkeypatch.setattr(SetClock, "ahead", timedelta())
+    return lambda ahead: monkeypatch.setattr(SetClock, "ahead", ahead)
 
-    def wake() -> None:
-        before()
-        woken.set()
 
-    monkeypatch.setattr(scheduler, "_wake_everything", wake)
+@pytest.mark.parametrize("hours", [-1, -24])
+def test_a_clock_that_is_set_back_lets_no_slot_wait(
+    sqlite_database: Database, keys: Keys, set_clock: Callable[[timedelta], None], hours: int
+) -> None:
+    """By the clock alone, nothing would be looked at again before it is as late as it was."""
+    swept = threading.Event()
+    scheduler = Scheduler(app_at(sqlite_database, keys, SetClock.utc))
+    sweep = scheduler._finish_digests
+    scheduler._finish_digests = lambda: (sweep(), swept.set())  # type: ignore[assignment,func-returns-value]
     scheduler.start()
     try:
-        woken.clear()
-        wall.set(NOW - timedelta(hours=1))
-        assert woken.wait(10)
+        assert swept.wait(60)
+        set_clock(timedelta(hours=hours))
+        due_at = (SetClock.utc() - timedelta(minutes=2)).replace(second=0, microsecond=0)
+        with sqlite_database.write() as session:
+            make.schedule(
+                session, make.newsletter(session), at=f"{due_at:%H:%M}",
+                active_from=due_at - timedelta(hours=1),
+            )  # fmt: skip
+        built = [(f"{due_at:%Y-%m-%dT%H:%M}", DigestStatus.SKIPPED)]
+        wait_until(lambda: statuses(sqlite_database) == built)
     finally:
         scheduler.stop()
+
+
+def test_the_alarm_of_a_slot_builds_it(
+    sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler],
+    set_clock: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Without a look in between, which comes too late here."""
+    monkeypatch.setattr("mailer.scheduler.SWEEP", timedelta(hours=1))
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
+    seven = NOW + timedelta(hours=1)
+    set_clock(seven - timedelta(seconds=3) - utc_now())
+    started(app_at(sqlite_database, keys, SetClock.utc, lease="4h"))
+    wait_until(lambda: statuses(sqlite_database) == [("2026-11-24T07:00", DigestStatus.SKIPPED)])
+    with sqlite_database.read() as session:
+        digest = session.scalars(select(Digest).where(Digest.schedule_id == schedule.id)).one()
+        assert timedelta() <= digest.created_at - seven < timedelta(minutes=1)
+
+
+def test_a_sweep_that_is_under_way_when_it_is_stopped_sets_no_alarm(
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """APScheduler waits for the sweep then, and would let it wait for ever."""
+    with sqlite_database.write() as session:
+        make.schedule(session, make.newsletter(session), active_from=NOW)
+    scheduler = Scheduler(app_at(sqlite_database, keys, Wall(NOW)))
+    alarms = scheduler._alarms
+    add_job, next_slot = alarms.add_job, timetable.next_slot
+    looked, too_late = threading.Event(), []
+
+    def look(*given: Any, **more: Any) -> Any:
+        looked.set()
+        wait_until(lambda: not alarms.running)
+        return next_slot(*given, **more)
+
+    def set_alarm(*given: Any, **more: Any) -> None:
+        if alarms.running:
+            add_job(*given, **more)
+        else:
+            too_late.append(more)
+
+    monkeypatch.setattr("mailer.scheduler.timetable.next_slot", look)
+    monkeypatch.setattr(alarms, "add_job", set_alarm)
+    scheduler.start()
+    assert looked.wait(60)
+    scheduler.stop()
+    assert too_late == []
 
 
 def test_a_failure_is_told_once_and_tried_again(
