@@ -6,8 +6,9 @@ is never compiled.
 
 import re
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +17,10 @@ from types import TracebackType
 from typing import Final
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, get_datetime_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
+from babel.numbers import format_decimal
 from jinja2 import (
     Environment,
     FileSystemLoader,
@@ -40,6 +42,9 @@ MAX_OUTPUT: Final = 1_000_000
 
 LINE_WIDTH: Final = 72
 """How long lines of plain text are, so that a reply can still quote them in 78."""
+
+_FOREIGN: Final = 2 / 3
+"""The share of letters of the other direction above which a text is not in the language around it."""
 
 _COMPILED: Final = (".html", ".txt", ".xml")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -72,7 +77,7 @@ class Templates:
 
         Templates whose name ends in .html escape what they are given, all others do not. Control
         characters are left out. Beside `context` a template sees `language`, `dir` ("ltr" or "rtl"),
-        gettext, and the filters `date`, `day` and `wrap`.
+        gettext, and the filters `date`, `day`, `moment`, `number`, `direction` and `wrap`.
 
         Raises:
             BadTemplate: it is missing, broken, uses a field that it is not given, or makes too much.
@@ -157,6 +162,9 @@ class Templates:
         environment.filters |= {
             "date": _date_filter(locale),
             "day": _day_filter(locale),
+            "moment": _moment_filter(locale),
+            "number": _number_filter(locale),
+            "direction": _direction_filter(locale),
             "wrap": wrap,
         }
         return environment
@@ -234,6 +242,44 @@ def _day_filter(locale: Locale) -> Callable[[date], str]:
     def show(value: date) -> str:
         """Day and month of `value`, without the year."""
         return format_skeleton("MMMMd", value, locale=locale)
+
+    return show
+
+
+def _moment_filter(locale: Locale) -> Callable[[str], str]:
+    def show(value: str) -> str:
+        """Date and time of `value`, an instant or a slot's name as ISO 8601; UTC is said of an instant."""
+        moment = datetime.fromisoformat(value)
+        clock = format_skeleton("Hm", moment.replace(tzinfo=None), locale=locale)
+        # The pattern quotes words of its own, such as "at".
+        pattern = str(get_datetime_format("long", locale=locale)).replace("'", "")
+        shown = pattern.format(clock, format_date(moment, "long", locale=locale))
+        return shown if moment.tzinfo is None else f"{shown}\N{NO-BREAK SPACE}UTC"
+
+    return show
+
+
+def _number_filter(locale: Locale) -> Callable[[int], str]:
+    def show(value: int) -> str:
+        """`value` with its thousands apart, as the language writes it."""
+        return format_decimal(value, locale=locale)
+
+    return show
+
+
+def _direction_filter(locale: Locale) -> Callable[[str], str]:
+    own: str = locale.text_direction
+
+    def show(text: str) -> str:
+        """The direction that `text` is to be read in, "ltr" or "rtl".
+
+        It is that of the language, unless most letters go the other way. `dir="auto"` goes by the first
+        letter alone, so that an Arabic sentence that begins with a name in Latin letters falls apart.
+        """
+        letters = [unicodedata.bidirectional(one) for one in text]
+        left, right = letters.count("L"), letters.count("R") + letters.count("AL")
+        others, other = (right, "rtl") if own == "ltr" else (left, "ltr")
+        return other if others > _FOREIGN * (left + right) else own
 
     return show
 

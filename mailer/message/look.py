@@ -17,6 +17,9 @@ _WHITE: Final = "#ffffff"
 _INK: Final = "#1c1c1e"
 _BLACK: Final = "#000000"
 _NIGHT: Final = "#1c1c1e"
+_GREY: Final = "#8a8a92"
+_SEEN: Final = 1.25
+"""The least contrast at which a surface stands out from its ground."""
 _READABLE: Final = 4.5
 """The least contrast between text and its ground (WCAG 2, 1.4.3)."""
 _READABLE_AT_NIGHT: Final = 6.5
@@ -78,6 +81,12 @@ class Look:
         softer = max(_WHITE, _INK, key=lambda text: contrast(text, self.color))
         # On some middling colours only pure black can be read: where white fails, black never does.
         return softer if contrast(softer, self.color) >= _READABLE else _BLACK
+
+    @property
+    def edge(self) -> str:
+        """The colour of a line around or below `color`: a grey where a white or a dark ground swallows it."""
+        stands_out = all(contrast(self.color, ground) >= _SEEN for ground in (_WHITE, _NIGHT))
+        return self.color if stands_out else _GREY
 
     @property
     def accent(self) -> str:

@@ -8,7 +8,9 @@ import pytest
 from jinja2 import Environment, meta, nodes
 
 from mailer.digests.render import Story
+from mailer.errors import BadTemplate
 from mailer.message.look import Look
+from mailer.templating import Templates
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(
@@ -16,6 +18,9 @@ TEMPLATES = sorted(
 )
 DOC = (ROOT / "docs/templates.md").read_text(encoding="utf-8")
 GIVEN_TO_ALL = {"language", "dir", "_", "gettext", "ngettext"}
+
+
+FILTERS = ("date", "day", "moment", "number", "direction", "wrap")
 
 
 def named(text: str) -> set[str]:
@@ -32,15 +37,27 @@ def sections() -> list[str]:
 def test_every_template_and_its_fields_are_in_the_doc(name: str) -> None:
     assert f"`{name}`" in DOC
     environment = Environment(extensions=["jinja2.ext.i18n"])
-    environment.filters |= dict.fromkeys(("date", "day", "wrap"), str)
+    environment.filters |= dict.fromkeys(FILTERS, str)
     tree = environment.parse((ROOT / "templates" / name).read_text())
     own = {one for node in tree.find_all(nodes.FromImport) for one in node.names}
-    own |= {one.target.name for one in tree.find_all(nodes.Assign)}
+    own |= {one.target.name for one in tree.find_all((nodes.Assign, nodes.AssignBlock))}
     used = meta.find_undeclared_variables(tree) - GIVEN_TO_ALL - own
     mine = [text for text in sections() if f"`{name}`" in text.splitlines()[0]]
     every = [text for text in sections() if text.startswith("## What every mail sees")]
     known = {name.partition(".")[0] for text in mine + every for name in named(text)}
     assert used <= known
+
+
+def test_every_filter_is_in_the_doc(tmp_path: Path) -> None:
+    documented = set(re.findall(r"`…\\\|(\w+)`", DOC))
+    assert documented == set(FILTERS)
+    (tmp_path / "a.txt").write_text("{{ 1|no_such_filter }}")
+    with pytest.raises(BadTemplate, match="no_such_filter"):
+        Templates(tmp_path).render("a.txt", "en", {})
+    (tmp_path / "b.txt").write_text(
+        "{% if no %}" + "".join(f"{{{{ x|{name} }}}}" for name in FILTERS) + "{% endif %}"
+    )
+    assert Templates(tmp_path).render("b.txt", "en", {"no": False}) == ""
 
 
 def test_every_field_of_a_story_and_of_a_look_is_in_the_doc() -> None:

@@ -88,6 +88,69 @@ def test_dates_and_direction_are_of_the_language(
     assert re.sub("[\xa0\u202f]", " ", shown) == f"{language}|{direction}|{day}|{short}"
 
 
+@pytest.mark.parametrize(
+    ("language", "instant", "slot"),
+    [
+        ("en", "November 24, 2026, 16:05 UTC", "November 24, 2026, 07:00"),
+        ("hy", "24 նոյեմբերի, 2026 թ., 16:05 UTC", "24 նոյեմբերի, 2026 թ., 7:00"),
+        ("ru", "24 ноября 2026 г., 16:05 UTC", "24 ноября 2026 г., 07:00"),
+        ("fr", "24 novembre 2026, 16:05 UTC", "24 novembre 2026, 07:00"),
+        ("ar", "24 نوفمبر 2026، 16:05 UTC", "24 نوفمبر 2026، 07:00"),
+        # Its pattern has a word of its own, in quotes.
+        ("nn", "24. november 2026 kl. 16:05 UTC", "24. november 2026 kl. 07:00"),
+    ],
+)
+def test_a_moment_has_date_and_time_and_says_utc_of_an_instant(
+    tmp_path: Path, write: Write, language: str, instant: str, slot: str
+) -> None:
+    write("a.txt", "{{ at|moment }}|{{ slot|moment }}")
+    context = {"at": "2026-11-24T16:05:59Z", "slot": "2026-11-24T07:00"}
+    shown = Templates(tmp_path).render("a.txt", language, context)
+    assert shown.endswith("00")
+    assert "\xa0UTC|" in shown
+    assert re.sub("[\xa0\u202f]", " ", shown) == f"{instant}|{slot}"
+
+
+def test_what_is_no_moment_is_told_with_file_and_line(tmp_path: Path, write: Write) -> None:
+    write("a.txt", "\n{{ at|moment }}")
+    with pytest.raises(BadTemplate, match=r"a\.txt, line 2: Invalid isoformat string: 'soon'"):
+        Templates(tmp_path).render("a.txt", "en", {"at": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("en", "3,011,234"), ("ru", "3\xa0011\xa0234"), ("fr", "3\u202f011\u202f234")],
+)
+def test_thousands_stand_apart(tmp_path: Path, write: Write, language: str, shown: str) -> None:
+    write("a.txt", "{{ n|number }}")
+    assert Templates(tmp_path).render("a.txt", language, {"n": 3011234}) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "in_english", "in_arabic"),
+    [
+        ("The harbour", "ltr", "ltr"),
+        ("المنارة القديمة", "rtl", "rtl"),
+        # A name in other letters does not turn the sentence around, wherever it stands.
+        ("BBC تنشر تقريرًا عن الميناء", "rtl", "rtl"),
+        ("iPhone 15 أصبح متاحًا", "ltr", "rtl"),
+        ("القدس: a city of three faiths", "ltr", "ltr"),
+        ("القدس في Merrowhaven", "ltr", "rtl"),
+        ("שלום", "rtl", "rtl"),
+        ("Портовая газета", "ltr", "ltr"),
+        ("2026: 31!", "ltr", "rtl"),
+        ("", "ltr", "rtl"),
+    ],
+)
+def test_a_text_is_read_in_the_direction_of_its_letters(
+    tmp_path: Path, write: Write, text: str, in_english: str, in_arabic: str
+) -> None:
+    write("a.html", "{{ text|direction }}")
+    templates = Templates(tmp_path)
+    assert templates.render("a.html", "en", {"text": text}) == in_english
+    assert templates.render("a.html", "ar", {"text": text}) == in_arabic
+
+
 def test_one_file_adds_a_language(tmp_path: Path, write: Write) -> None:
     write("translations/eo.po", ESPERANTO)
     write(

@@ -34,9 +34,26 @@ def test_a_colour_that_can_be_read_stays_as_it_is() -> None:
     assert look(color="#f2c14e").night_accent == "#f2c14e"
 
 
+@pytest.mark.parametrize(
+    ("color", "is_seen"),
+    [
+        ("#14507a", True),
+        ("#e4002b", True),
+        ("#f2c14e", True),
+        ("#fefefe", False),
+        ("#ffff00", False),
+        ("#050505", False),
+        ("#1c1c1e", False),
+    ],
+)
+def test_a_line_is_grey_where_a_ground_would_swallow_the_colour(color: str, is_seen: bool) -> None:
+    assert (look(color=color).edge == color) is is_seen
+
+
 @given(COLORS)
 def test_whatever_the_colour_text_can_be_read(color: str) -> None:
     made = look(color=color)
     assert contrast(made.on_color, color) >= 4.5
     assert contrast(made.accent, "#ffffff") >= 4.5
     assert contrast(made.night_accent, "#1c1c1e") >= 4.5
+    assert min(contrast(made.edge, ground) for ground in ("#ffffff", "#1c1c1e")) >= 1.2
