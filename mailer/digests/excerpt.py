@@ -14,6 +14,9 @@ _ELLIPSIS: Final = "…"
 _LINE: Final = 70
 _TEASER_END: Final = re.compile(r"([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\.\.\.|…)\s*$")
 """How feeds say that a text goes on, such as [...], with the end of a sentence before it."""
+_NO_BREAK: Final = "[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]"
+_BLANKS: Final = re.compile(rf"(?!(?<=[«‹№§\d]){_NO_BREAK}\S|(?<=\S){_NO_BREAK}[»›:;?!%–—€$£°])\s+")
+"""A run of blanks, but a single no-break space beside such a sign or behind a figure."""
 _CREDIT_LENGTH: Final = 60
 """Characters outside its links of "The post … appeared first on …", in the languages it comes in."""
 
@@ -42,9 +45,19 @@ def paragraphs(summary_html: str) -> tuple[str, ...]:
     return reader.paragraphs()
 
 
+def on_one_line(text: str) -> str:
+    """`text` with a space for each run of blanks, and none around it.
+
+    A no-break space stays beside signs and behind figures, where French and Russian typography asks for
+    one. Elsewhere programs leave them by accident, and a text full of them could not be broken into lines.
+    """
+
+    return _BLANKS.sub(" ", text).strip()
+
+
 def shorten(text: str, longest: int) -> str:
     """`text` on one line, cut at a word to at most `longest` characters, with … where it was cut."""
-    text = " ".join(text.split())
+    text = on_one_line(text)
     if len(text) <= longest:
         return text
     head = text[:longest]
@@ -115,5 +128,5 @@ class _Reader(HTMLParser):
         telling = [block for block in self._blocks if block.text.replace("•", "").strip()]
         if len(telling) > 1 and telling[-1].is_credit():
             telling.pop()
-        texts = (" ".join(block.text.split()) for block in telling)
+        texts = (on_one_line(block.text) for block in telling)
         return tuple(_TEASER_END.sub(lambda end: end[1] or _ELLIPSIS, text) for text in texts)

@@ -13,7 +13,7 @@ import css_inline
 from markupsafe import Markup
 
 from mailer.digests.calendar import Slot
-from mailer.digests.excerpt import excerpt, paragraphs, shorten
+from mailer.digests.excerpt import excerpt, on_one_line, paragraphs, shorten
 from mailer.digests.intro import Intro
 from mailer.errors import BadTemplate
 from mailer.message.compose import compile_mail
@@ -209,7 +209,7 @@ def _preheader(pieces: Sequence[Piece], intro: Intro | None) -> str:
     """What mail programs show beside the subject: what else is in the mail."""
     if not pieces:
         return shorten(intro.text if intro else "", _PREHEADER_LENGTH)
-    others = [" ".join(piece.title.split()) for piece in pieces[1:]]
+    others = [on_one_line(piece.title) for piece in pieces[1:]]
     text = " · ".join(others) or " ".join(paragraphs(pieces[0].summary_html))
     return shorten(text, _PREHEADER_LENGTH)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.digests.excerpt import excerpt, paragraphs, shorten
+from mailer.digests.excerpt import excerpt, on_one_line, paragraphs, shorten
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,27 @@ def test_paragraphs(html: str, texts: tuple[str, ...]) -> None:
 )
 def test_shorten(text: str, longest: int, short: str) -> None:
     assert shorten(text, longest) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("  one \n\t two\u2028three ", "one two three"),
+        ("« Oui »\u202f!", "« Oui »\u202f!"),
+        ("«\xa0Oui\xa0»\xa0: non\xa0?", "«\xa0Oui\xa0»\xa0: non\xa0?"),
+        ("10\u202f000\xa0km, №\xa05", "10\u202f000\xa0km, №\xa05"),
+        ("Слово\xa0— дело", "Слово\xa0— дело"),
+        # Left behind by a program: nothing asks for it there.
+        ("one\xa0two\xa0three", "one two three"),
+        ("one\xa0 !", "one !"),
+        ("\xa0\xa0one\xa0", "one"),
+        ("5\xa0\xa0", "5"),
+    ],
+)
+def test_a_no_break_space_stays_where_typography_asks_for_it(text: str, line: str) -> None:
+    assert on_one_line(text) == line
+    assert paragraphs(f"<p>{text}</p>") == (line,)
+    assert shorten(text, 99) == line
 
 
 SITE = "https://gazette.example/news/"
