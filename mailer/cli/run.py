@@ -14,9 +14,8 @@ import click
 
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
-from mailer.digests.rehearsal import rehearse
+from mailer.digests.rehearsal import languages_in_use, rehearse
 from mailer.errors import MailerError, Refused
-from mailer.operations import newsletters
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -44,7 +43,7 @@ def run(roles: tuple[str, ...]) -> None:
         # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
         with app.database.read() as session:
-            languages = newsletters.languages(session)
+            languages = languages_in_use(session)
         rehearse(app.templates, languages)
         _run(app, frozenset(roles or ROLES))
 
@@ -60,10 +59,11 @@ def _run(app: "App", roles: frozenset[str]) -> None:
         web = _Web(app, stop) if "web" in roles else None
         if web is not None:
             stack.callback(web.join)
+        worker = None
         if "worker" in roles:
             from mailer.worker import Worker
 
-            worker = Worker(app)
+            worker = Worker(app, on_end=stop.set)
             worker.start()
             stack.callback(worker.stop)
         if "scheduler" in roles:
@@ -79,9 +79,13 @@ def _run(app: "App", roles: frozenset[str]) -> None:
         tell(f"running: {', '.join(role for role in ROLES if role in roles)}")
         stop.wait()
         tell("stopping")
-        failed = web is not None and web.has_ended
-    if failed:
-        raise MailerError("the web server ended by itself; see the log above")
+        ended = [
+            name
+            for name, part in (("web server", web), ("worker", worker))
+            if part is not None and part.has_ended
+        ]
+    if ended:
+        raise MailerError(f"the {' and the '.join(ended)} ended by itself; see the log above")
 
 
 class _Web:

@@ -1,12 +1,15 @@
 """A rehearsal: every mail is rendered once with invented news, so that a template of the operator's that
 fails, fails at the start and not at a slot. Nothing of it is kept or sent.
-
-It runs in the language of the templates: catalogues are checked when they are read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mailer.delivery.notice import render_notice
 from mailer.digests.intro import Intro
@@ -14,7 +17,7 @@ from mailer.digests.render import Piece, render_edition
 from mailer.digests.review import above
 from mailer.message.compose import compile_mail
 from mailer.message.look import Look
-from mailer.models import NoticeKind
+from mailer.models import Newsletter, NoticeKind
 from mailer.templating import SOURCE_LANGUAGE, Templates
 
 _SITE: Final = "https://gazette.example"
@@ -94,8 +97,16 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
 )
 
 
-def rehearse(templates: Templates) -> None:
-    """Render every mail, with as much in it as it may have, and with as little.
+def languages_in_use(session: Session) -> frozenset[str]:
+    """The languages that newsletters are in."""
+    return frozenset(session.scalars(select(Newsletter.language).distinct()))
+
+
+def rehearse(templates: Templates, languages: Iterable[str] = ()) -> None:
+    """Render every mail in English, with as much in it as it may have, and with as little.
+
+    Args:
+        languages: those of the newsletters, which are rehearsed too: a template may ask for one.
 
     Raises:
         BadTemplate: a template cannot be rendered.
@@ -108,12 +119,16 @@ def rehearse(templates: Templates) -> None:
     ]
     bare = [_piece(1, author=None, image_url=None)]
     intro = Intro("<p>Good morning.</p>", "Good morning.")
-    for look, pieces, more, words in (
+    scenes: Sequence[tuple[Look, Sequence[Piece], int, Intro | None]] = (
         (_RICH, rich, 2, intro),
         (_BARE, bare, 0, None),
         # A letter.
         (_BARE, [], 0, intro),
+    )
+    for language, (plain, pieces, more, words) in product(
+        sorted({SOURCE_LANGUAGE, *languages}), scenes
     ):
+        look = replace(plain, language=language)
         content = render_edition(
             templates,
             look=look,
@@ -127,7 +142,7 @@ def rehearse(templates: Templates) -> None:
         )
         compile_mail(above(content, templates, look, _NUMBERS))
         for kind, context in _TOLD:
-            render_notice(templates, kind, look, SOURCE_LANGUAGE, context, bytes)
+            render_notice(templates, kind, look, language, context, bytes)
 
 
 def _piece(number: int, *, author: str | None, image_url: str | None) -> Piece:

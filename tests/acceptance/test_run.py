@@ -60,9 +60,23 @@ def test_a_log_of_json_is_one_object_a_line(installation: Any, browse: Any) -> N
     assert "running: web, scheduler, worker" in {json.loads(line)["message"] for line in lines}
 
 
-@pytest.mark.parametrize("fault", ["{% if %}", "{{ no_such_field }}"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "{% if %}",
+        "{{ no_such_field }}",
+        # Only the language of a newsletter brings it to light.
+        "{% if dir == 'rtl' %}{{ no_such_field }}{% endif %}",
+    ],
+)
 def test_a_template_that_fails_stops_the_start(installation: Any, fault: str) -> None:
+    installation.type(
+        *("newsletter", "add", "port", "--title", "Port", "--language", "ar"),
+        *("--from", "Port <port@news.example>", "--postal-address", "1 Quay Street"),
+    )
     (installation.folder / "own" / "mail").mkdir(parents=True)
     (installation.folder / "own" / "mail" / "digest.html").write_text(fault)
     installation.settings.update(templates=str(installation.folder / "own"))
-    installation.type("run", status=1)
+    ended = installation.run("run")
+    assert ended.returncode == 1
+    assert "digest.html, line 1: " in ended.stderr

@@ -60,6 +60,19 @@ def test_a_fault_that_only_a_digest_of_one_story_has_is_found(tmp_path: Path) ->
         rehearse(templates)
 
 
+@pytest.mark.parametrize("name", ["mail/digest.html", "mail/alert.txt", "mail/review.subject.txt"])
+def test_a_fault_that_only_one_language_has_is_found(tmp_path: Path, name: str) -> None:
+    fault = "{% if language == 'ar' %}{{ no_such_field }}{% endif %}"
+    shipped = (SHIPPED / name).read_text(encoding="utf-8")
+    place = "{% block body %}\n" if "block body" in shipped else ""
+    text = shipped.replace(place, place + fault, 1) if place else fault + shipped
+    templates = override(tmp_path, name, text)
+    rehearse(templates)
+    rehearse(templates, {"en", "hy"})
+    with pytest.raises(BadTemplate, match=name):
+        rehearse(templates, {"ar"})
+
+
 def test_a_mail_that_is_too_long_is_found(tmp_path: Path) -> None:
     shipped = (SHIPPED / "mail/digest.html").read_text(encoding="utf-8")
     templates = override(
