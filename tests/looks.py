@@ -76,6 +76,33 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
         "command": "mailer digest show 12",
     },
 }
+_REASON = {"at": "2026-11-24T06:00:00Z", "reason": "554 5.7.1 <b>not</b> & never"}
+ALERTS: dict[str, dict[str, Any]] = {
+    "alert about all sending": {
+        **_REASON,
+        "digest": None,
+        "commands": {"show": "mailer status", "resume": "mailer resume"},
+    },
+    "alert about a feed": {
+        **_REASON,
+        "digest": None,
+        "feed": {"title": "Port & <b>sea</b>", "url": "https://gazette.example/feed?a=1&b=2"},
+        "commands": ["mailer feed accept gazette/port", "mailer feed discard gazette/port"],
+    },
+}
+"""The alerts that are about no digest."""
+NUMBERS: dict[str, Any] = {
+    "schedule": "gazette/morning",
+    "at": "07:00",
+    "date": date(2026, 11, 24),
+    "zone": "Asia/Yerevan",
+    "readers": 3011,
+    "editions": 2,
+    "excluded": 3,
+    "carried_over": 21,
+    "expiring": 1,
+}
+"""What a review tells beside the digest."""
 
 
 def look(**values: Any) -> Look:

@@ -12,13 +12,17 @@ import pytest
 
 from mailer.delivery.notice import render_notice
 from mailer.digests.intro import Written, read_intro
+from mailer.digests.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import field_word
+from mailer.models import NoticeKind
 from mailer.templating import Templates
 from tests.looks import (
+    ALERTS,
     FIELDS,
     NOTICES,
+    NUMBERS,
     always,
     digest_mail,
     edition,
@@ -58,11 +62,20 @@ def mails(language: str) -> Iterator[tuple[str, Content, bytes]]:
     for name, content in digests(language):
         yield f"{name} {language}", content, digest_mail(content)
     address = {"privacy_url": f"{SITE}/privacy"}
+    shown = paper(language, **address)
     for kind, context in NOTICES.items():
         own = context | ({"titles": [NAMES[language][0]]} if "titles" in context else {})
-        shown = paper(language, **address)
         content = render_notice(Templates(), kind, shown, language, own, always("n"))
         yield f"{kind} {language}", content, notice_mail(content)
+    for name, context in ALERTS.items():
+        content = render_notice(
+            Templates(), NoticeKind.ALERT, shown, language, context, always("n")
+        )
+        yield f"{name} {language}", content, notice_mail(content)
+    title, text = WORDS[language]
+    usual = edition(piece(1, title=title, summary_html=f"<p>{text}</p>"), look=shown)
+    content = above(usual, Templates(), shown, NUMBERS)
+    yield f"review {language}", content, notice_mail(content)
 
 
 def digests(language: str) -> Iterator[tuple[str, Content]]:

@@ -15,8 +15,15 @@ SOURCES = (
     ("templates", [("**.html", "jinja2"), ("**.txt", "jinja2"), ("**.xml", "jinja2")]),
     ("mailer", [("**.py", "python")]),
 )
-PLURALS = {"hy": "nplurals=2; plural=(n > 1);"}
-"""Where Babel's own table knows less than CLDR does: the forms of languages with a catalogue here."""
+PLURALS = {
+    "ar": (
+        "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 :"
+        " n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
+    ),
+    "hy": "nplurals=2; plural=(n > 1);",
+}
+"""Where Babel's own table knows less than CLDR does, or has the forms in another order than CLDR's: the
+forms of languages with a catalogue here."""
 KEYWORDS = DEFAULT_KEYWORDS | {"translate": None}
 # Without this the reader of templates passes over one that it cannot parse.
 OPTIONS = {"**.html": {"silent": "false"}, "**.txt": {"silent": "false"}}

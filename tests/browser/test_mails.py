@@ -99,6 +99,23 @@ def test_small_pictures_stand_at_the_end_of_the_line(
         page.close()
 
 
+def test_a_name_in_other_letters_turns_no_title_around(browser: Browser) -> None:
+    titles = ("BBC تنشر تقريرًا عن الميناء", "Port news", "أخبار الميناء")
+    pieces = [piece(n, title=title, summary_html="") for n, title in enumerate(titles)]
+    for language, directions in (("ar", ["rtl", "ltr", "rtl"]), ("en", ["rtl", "ltr", "rtl"])):
+        page = opened(browser, edition(*pieces, look=look(language=language)), 360, "light")
+        found = page.evaluate(
+            """[...document.querySelectorAll(".title")].map(one => {
+                const style = getComputedStyle(one);
+                return [style.direction, style.textAlign];
+            })"""
+        )
+        assert [direction for direction, _ in found] == directions
+        # All begin at the same edge: that of the language.
+        assert {align for _, align in found} == {"right" if language == "ar" else "left"}
+        page.close()
+
+
 def test_pictures_keep_their_shape_or_are_cut_and_are_never_stretched(browser: Browser) -> None:
     pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     for width in (320, 600):

@@ -98,6 +98,46 @@ def test_plural_forms_are_those_of_cldr(language: str) -> None:
 
 
 @EACH
+def test_plural_forms_stand_in_the_order_of_cldr(language: str) -> None:
+    """Whoever translates sees them in that order, and would write "many" where "other" is meant."""
+    of_cldr = Locale.parse(language).plural_form
+    plural = gettext.c2py(catalogue(language).plural_expr)
+    places_of = {plural(number): of_cldr(number) for number in range(1000)}
+    order = ("zero", "one", "two", "few", "many", "other")
+    names = [places_of[place] for place in sorted(places_of)]
+    assert names == sorted(names, key=order.index)
+
+
+def test_arabic_counts_as_arabic_does() -> None:
+    """Singular behind 11 to 99 is in the accusative, behind hundreds in the genitive."""
+    message = catalogue("ar").get(
+        ("And %(num)s more story on the site", "And %(num)s more stories on the site")
+    )
+    assert message is not None
+    plural = gettext.c2py(catalogue("ar").plural_expr)
+    said = {number: message.string[plural(number)] for number in (1, 2, 3, 11, 100, 111)}
+    assert said[1].startswith("ومقال ")
+    assert said[2].startswith("ومقالان ")
+    assert " مقالات " in f" {said[3].replace('و%(num)s', '')} "
+    assert "مقالًا" in said[11]
+    assert "مقالًا" in said[111]
+    assert "مقال آخر" in said[100]
+
+
+def test_no_french_sign_can_begin_or_end_a_line_alone() -> None:
+    """A no-break space stands before ; : ! ? and inside guillemets."""
+    wrong = re.compile(r" [;:?!»]|« |[^\s\xa0\u202f][;:?!»](?=\s|$)")
+    found = [
+        string
+        for message in catalogue("fr")
+        if message.id
+        for string in forms(message.string)
+        if wrong.search(string)
+    ]
+    assert found == []
+
+
+@EACH
 def test_the_header_says_whether_a_native_speaker_has_read_it(language: str) -> None:
     assert ("unreviewed" in catalogue(language).header_comment) is (language in UNREVIEWED)
 

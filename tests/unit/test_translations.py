@@ -1,6 +1,7 @@
 """No word that a reader sees is outside the catalogue: mails are read in a language made for that."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -8,12 +9,13 @@ from babel.messages.pofile import write_po
 
 from mailer.delivery.mail import greeting
 from mailer.delivery.notice import render_notice
+from mailer.digests.review import above
 from mailer.message.content import Content
 from mailer.message.lint.page import visible_text
 from mailer.models import NoticeKind
 from mailer.templating import Templates
 from tests import make_catalogue
-from tests.looks import BASE_URL, NOTICES, always, edition, look, piece
+from tests.looks import ALERTS, BASE_URL, NOTICES, NUMBERS, always, edition, look, piece
 
 LANGUAGE = "eo"
 LOOK = look(
@@ -56,7 +58,7 @@ def test_every_word_of_a_digest_is_translated(templates: Templates) -> None:
     pieces = [piece(n, title=f"{n}", summary_html=f"<p>{n}</p>", author=f"{n}") for n in (1, 2)]
     content = edition(*pieces, more_count=2, look=LOOK, templates=templates)
     assert "⟦Read the story⟧" in content.html
-    days = ("mardo", "24-a de Novembro 2026", "la", "24-a de Novembro", "Novembro")
+    days = ("Mardo", "mardo", "24-a de Novembro 2026", "la", "24-a de Novembro", "Novembro")
     assert untranslated(content, *days) == []
 
 
@@ -80,12 +82,28 @@ def test_every_word_of_a_notice_is_translated(templates: Templates, kind: Notice
     assert untranslated(content, "2026-Decembro-01", "Decembro", *data) == []
 
 
-def test_every_word_of_an_alert_about_all_sending_is_translated(templates: Templates) -> None:
-    context = NOTICES[NoticeKind.ALERT] | {"reason": "6666", "digest": None}
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_word_of_an_alert_about_no_digest_is_translated(
+    templates: Templates, name: str
+) -> None:
+    context = ALERTS[name] | {"reason": "6666"}
+    commands = context["commands"]
+    given = commands.values() if isinstance(commands, dict) else commands
+    if "feed" in context:
+        context["feed"] = {"title": "7777", "url": "https://8888.example"}
     content = render_notice(templates, NoticeKind.ALERT, LOOK, LANGUAGE, context, always("n"))
-    assert "⟦All sending is paused⟧" in content.subject
-    commands = NOTICES[NoticeKind.ALERT]["commands"].values()
-    assert untranslated(content, *commands) == []
+    assert content.subject.startswith("⟦")
+    assert untranslated(content, *given) == []
+
+
+def test_every_word_of_a_review_is_translated(templates: Templates) -> None:
+    digest = edition(
+        piece(1, title="1", summary_html="", author=""), look=LOOK, templates=templates
+    )
+    content = above(replace(digest, html="<body>", text=""), templates, LOOK, NUMBERS)
+    assert content.subject.startswith("⟦")
+    data = (NUMBERS["schedule"], NUMBERS["zone"], "2026-Novembro-24", "Novembro")
+    assert untranslated(content, *data) == []
 
 
 def test_readers_are_greeted_in_their_language(templates: Templates) -> None:

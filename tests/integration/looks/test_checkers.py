@@ -34,6 +34,7 @@ ALONE = {
     "overflow": "only the preheader's, which is hidden by display: none as well",
     "overflow-wrap": "with word-break beside it; a long word makes the mail wider",
     "word-break": "with overflow-wrap beside it; a long word makes the mail wider",
+    "white-space": "what does not know it breaks no word either: a number stays on its line",
     "display:none": "the preheader is read at the top of the mail",
     "role attribute": "a screen reader may call the tables tables",
 }
@@ -56,6 +57,19 @@ def test_the_html_of_every_page_is_valid(
         answers |= dict(all_pages(website, keys))
     shown = {name: answer.body for name, answer in answers.items()}
     assert node_says(validate=shown)["validate"] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_mail_keeps_its_language_and_direction_without_html_and_body(language: str) -> None:
+    """Gmail and others show what stands inside body, and drop the two elements themselves."""
+    direction = "rtl" if language == "ar" else "ltr"
+    for name, content, _ in mails(language):
+        inside = re.split(r"<body[^>]*>", html_of(content))[1]
+        without_preheader = re.sub(r'<div class="preheader".*?</div>', "", inside, flags=re.DOTALL)
+        first = re.search(r"<[a-z][^>]*>", without_preheader)
+        assert first is not None
+        assert f'lang="{language}"' in first[0], name
+        assert f'dir="{direction}"' in first[0], name
 
 
 def test_html_that_is_not_valid_is_found() -> None:
