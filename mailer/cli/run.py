@@ -7,8 +7,8 @@ import logging
 import signal
 import socket
 import threading
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 
@@ -49,13 +49,11 @@ def run(roles: tuple[str, ...]) -> None:
 
 
 def _run(app: "App", roles: frozenset[str]) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     # Who asked for JSON reads stderr by machine, words for people included.
     tell = log.info if app.settings.log_format == "json" else message
     # The stack unwinds from its end: no new requests, no new digests, no new mails, last answers.
     with ExitStack() as stack:
+        stop = stack.enter_context(_Stop())
         web = _Web(app, stop) if "web" in roles else None
         if web is not None:
             stack.callback(web.join)
@@ -88,6 +86,39 @@ def _run(app: "App", roles: frozenset[str]) -> None:
         raise MailerError(f"the {' and the '.join(ended)} ended by itself; see the log above")
 
 
+class _Stop:
+    """What the main thread waits for: a signal, or a role that ended by itself.
+
+    A `threading.Event` would not do. A signal that another thread takes, or that comes as the main thread
+    is about to wait, would be seen only after the wait, and that would be never.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._writing = socket.socketpair()
+        self._writing.setblocking(False)
+
+    def __enter__(self) -> Self:
+        # Python writes to the socket at once, in whichever thread the signal comes.
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        self._reading.close()
+        self._writing.close()
+
+    def set(self) -> None:
+        """End the wait, now or when it begins."""
+        # Where nothing more fits in, it ends anyway.
+        with suppress(BlockingIOError):
+            self._writing.send(b"\0")
+
+    def wait(self) -> None:
+        self._reading.recv(1)
+
+
 class _Web:
     """The web role's server, in a thread of its own, on a socket that is bound at once.
 
@@ -95,7 +126,7 @@ class _Web:
         Refused: nobody can listen there.
     """
 
-    def __init__(self, app: "App", stop: threading.Event) -> None:
+    def __init__(self, app: "App", stop: _Stop) -> None:
         from mailer.web import make_app
         from mailer.web.server import make_server
 

@@ -1,5 +1,6 @@
 """Row K6: SIGTERM in the middle of a run, as at a deployment, judged by the receiver's file."""
 
+import os
 import signal
 import time
 from functools import partial
@@ -15,7 +16,14 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import FULL, size
-from tests.processes import accepted, has_more, receiving, working
+from tests.processes import (
+    accepted,
+    has_more,
+    killed_in_the_end,
+    receiving,
+    start_mailer,
+    working,
+)
 from tests.sending import counts, is_sent
 from tests.waiting import wait_until
 
@@ -55,6 +63,21 @@ def test_deployments_in_the_middle_of_a_run_repeat_nothing(
     assert found.strangers == set()
     assert (found.doubles, found.counts.in_doubt) == (0, 0)
     assert found.counts.sent == readers
+
+
+def test_a_signal_that_another_thread_takes_is_not_lost(
+    sqlite_database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    """Any thread may be the one, and the main thread's wait must end all the same."""
+    log = fast_folder / "log"
+    roles = ("scheduler", "worker")
+    with killed_in_the_end(start_mailer(sqlite_database, keys, 1, log, *roles)) as process:
+        wait_until(lambda: "running: " in log.read_text())
+        threads = [int(one.name) for one in Path(f"/proc/{process.pid}/task").iterdir()]
+        # To the kernel a thread has a process id too, and gets what is sent there.
+        os.kill(max(threads), signal.SIGTERM)
+        assert process.wait(EXIT_SECONDS) == 0
+    assert log.read_text().endswith("stopping\n")
 
 
 @pytest.mark.timeout(150)
