@@ -93,10 +93,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        told = error.format_message()
-        end = "" if told.endswith((".", "?")) else "."
+        wrong = error.format_message()
+        end = "" if wrong.endswith((".", "?")) else "."
         see = f"{end} See `{context.command_path} --help`." if context else ""
-        return _fail(told + see, error.exit_code)
+        return _fail(wrong + see, error.exit_code)
     except click.Abort:
         return INTERRUPTED
     except BadAddress as error:

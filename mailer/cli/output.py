@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +88,20 @@ def _print_lines(rows: Sequence[Sequence[str]]) -> None:
 def message(text: str) -> None:
     """Tell a person something, on stderr."""
     click.echo(text, err=True)
+
+
+def wall_time(local: datetime) -> str:
+    """A time of somebody's clock, such as "Sat 2026-11-28 07:00"; its zone has to stand beside it."""
+    return f"{local:%a %Y-%m-%d %H:%M}"
+
+
+def moment(local: datetime, zone: str) -> str:
+    """A time of the clocks in `zone`, with UTC: "Sat 2026-11-28 07:00 Europe/Paris (06:00 UTC)"."""
+    utc = local.astimezone(UTC)
+    told = f"{wall_time(local)} {zone}"
+    if not local.utcoffset():
+        return told
+    return f"{told} ({utc:{'%H:%M' if utc.date() == local.date() else '%Y-%m-%d %H:%M'}} UTC)"
 
 
 def _cell(value: object) -> str:

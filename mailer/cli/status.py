@@ -1,18 +1,19 @@
 """`mailer status`: what runs, what waits, and what comes next."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.cli.output import message, print_json, print_table, print_text
+from mailer.cli.output import message, moment, print_json, print_table, print_text, wall_time
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant
-from mailer.digests.timetable import next_slot
-from mailer.models import Newsletter, Schedule
+from mailer.clock import zone as zone_named
+from mailer.digests import schedules, timetable
+from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.operations.status import Status, read_status, warnings
 from mailer.words import counted
 
@@ -20,15 +21,27 @@ if TYPE_CHECKING:
     from mailer.settings import Settings
 
 
+_BUILT_WITHIN: Final = timedelta(minutes=10)
+"""So long after its slot a digest may be on its way to being built: feeds are waited for."""
+
+
 @dataclass(frozen=True)
 class _Coming:
-    """The next slot of a schedule; None while it is paused, or has no more."""
+    """What comes next of a schedule.
+
+    Attributes:
+        slot, due_at: the slot that fires next; None while it is paused, or where there is none.
+        overdue: the slot whose time has passed and that nobody has begun to build; it still may be.
+        overdue_since: when that slot was; of several that nobody built, when the first was.
+    """
 
     schedule: str
     slot: str | None
     due_at: datetime | None
     zone: str
     paused: bool
+    overdue: str | None
+    overdue_since: datetime | None
 
 
 @click.command(cls=Verb)
@@ -44,7 +57,7 @@ def status(as_json: bool) -> None:
         now = app.times.wall()
         found = read_status(session, lease=app.settings.lease, now=now)
         coming = _coming(session, now)
-        told = warnings(found) + _of_settings(app.settings)
+        told = warnings(found) + _of_slots(found, coming, now) + _of_settings(app.settings)
     if as_json:
         data = asdict(found) | {"next": [asdict(one) for one in coming], "warnings": told}
         print_json(data)
@@ -63,7 +76,11 @@ def _coming(session: Session, now: datetime) -> list[_Coming]:
     )
     found = []
     for slug, schedule in rows:
-        slot = None if schedule.paused_at is not None else next_slot(schedule, now=now)
+        if timetable.is_over(session, schedule, now=now):
+            continue
+        slot = schedules.coming(session, schedule, now=now)
+        due = timetable.due(session, schedule, now=now)
+        missed = [one.slot for one in due.let_go] + ([due.build] if due.build else [])
         found.append(
             _Coming(
                 schedule=f"{slug}/{schedule.name}",
@@ -71,8 +88,33 @@ def _coming(session: Session, now: datetime) -> list[_Coming]:
                 due_at=slot.due_at if slot else None,
                 zone=schedule.zone,
                 paused=schedule.paused_at is not None,
+                overdue=due.build.name if due.build else None,
+                overdue_since=min((one.due_at for one in missed), default=None),
             )
         )
+    return found
+
+
+def _of_slots(status: Status, coming: list[_Coming], now: datetime) -> list[str]:
+    """Slots whose time has passed and that nobody built: the first thing that readers would miss."""
+    builds = any(one.alive and one.role == WorkerRole.BUILDER for one in status.processes)
+    found = []
+    for one in coming:
+        if one.overdue_since is None:
+            continue
+        since = moment(one.overdue_since.astimezone(zone_named(one.zone)), one.zone)
+        which = f"the digest of {one.schedule} for {since}"
+        if builds:
+            # What a scheduler lets go it writes down within seconds.
+            if one.overdue and now - one.overdue_since >= _BUILT_WITHIN:
+                found.append(f"{which} is not built yet; the log of `mailer run` says why")
+        elif one.overdue:
+            found.append(f"nobody has built {which}; start `mailer run`, and it still goes out")
+        else:
+            found.append(
+                f"nobody built {which}, and now it is too late for it; "
+                "start `mailer run`, or the next one is missed too"
+            )
     return found
 
 
@@ -135,13 +177,19 @@ def _print(status: Status, coming: list[_Coming]) -> None:
             [
                 (
                     one.schedule,
-                    "paused" if one.paused else one.slot or "none",
+                    _next(one),
                     one.due_at,
                     one.zone,
                 )
                 for one in coming
             ],
         )
+
+
+def _next(one: _Coming) -> str:
+    if one.paused:
+        return "paused"
+    return wall_time(one.due_at.astimezone(zone_named(one.zone))) if one.due_at else "none"
 
 
 def _waiting(status: Status) -> str:

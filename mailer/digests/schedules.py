@@ -258,9 +258,11 @@ def todays(session: Session, schedule: Schedule, *, now: datetime) -> Digest | N
     )
 
 
-def coming(schedule: Schedule, *, now: datetime) -> Slot | None:
-    """The slot that fires next, or None while the schedule is paused."""
-    return None if schedule.paused_at is not None else timetable.next_slot(schedule, now=now)
+def coming(session: Session, schedule: Schedule, *, now: datetime) -> Slot | None:
+    """The slot that fires next: the first without a digest, or None while the schedule is paused."""
+    if schedule.paused_at is not None:
+        return None
+    return timetable.next_free_slot(session, schedule, now=now)
 
 
 def _columns(rule: Rule, terms: Terms) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests.calendar import Rule, Slot, slot_named, slots
 from mailer.digests.slots import Due, Recorded, due_slots
 from mailer.errors import Refused
-from mailer.models import Digest, Schedule
+from mailer.models import Digest, Schedule, ScheduleKind
 
 
 def due(session: Session, schedule: Schedule, *, now: datetime) -> Due:
@@ -63,6 +63,15 @@ def next_free_slot(session: Session, schedule: Schedule, *, now: datetime) -> Sl
     recorded = _recorded(session, schedule, after)
     coming = slots(Rule.of(schedule), after)
     return next((slot for slot in coming if not recorded.holds(slot)), None)
+
+
+def is_over(session: Session, schedule: Schedule, *, now: datetime) -> bool:
+    """Whether it is a one-off whose digest is built, or that was let go: nothing is to be built any more."""
+    return (
+        schedule.kind is ScheduleKind.ONCE
+        and next_free_slot(session, schedule, now=now) is None
+        and due(session, schedule, now=now).build is None
+    )
 
 
 def slot_of(digest: Digest, schedule: Schedule) -> Slot:

@@ -17,7 +17,7 @@ from mailer.address import parse
 from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.message.field import mailbox_line
 from mailer.message.look import check_color
-from mailer.models import Feed, Newsletter, NewsletterFeed, Schedule, Subscription
+from mailer.models import Feed, Newsletter, NewsletterFeed, Schedule, ScheduleKind, Subscription
 
 DEFAULT_COLOR: Final = "#14507a"
 _LONGEST_SLUG: Final = 48
@@ -60,7 +60,11 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Overview:
-    """A newsletter with what belongs to it, for people to look at."""
+    """A newsletter with what belongs to it, for people to look at.
+
+    Attributes:
+        schedules: those that readers may be on.
+    """
 
     slug: str
     list_id: str
@@ -180,7 +184,12 @@ def _overview(session: Session, newsletter: Newsletter) -> Overview:
         (name, is_default)
         for name, is_default in session.execute(
             select(Schedule.name, Schedule.is_default)
-            .where(Schedule.newsletter_id == newsletter.id, Schedule.removed_at.is_(None))
+            .where(
+                Schedule.newsletter_id == newsletter.id,
+                Schedule.removed_at.is_(None),
+                # Nobody can be on a one-off, and over the years there are many.
+                Schedule.kind != ScheduleKind.ONCE,
+            )
             .order_by(Schedule.name)
         )
     ]

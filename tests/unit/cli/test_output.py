@@ -2,10 +2,11 @@
 
 import time
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailer.cli.output import print_table
+from mailer.cli.output import moment, print_table
 
 
 def test_each_row_is_a_line_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,3 +40,20 @@ def test_long_tables_take_no_longer_for_each_row(capsys: pytest.CaptureFixture[s
     # Half a second here; the table that wraps cells takes six.
     assert time.process_time() - began < 3
     assert capsys.readouterr().out.count("\n") == 20_001
+
+
+@pytest.mark.parametrize(
+    ("utc", "zone", "told"),
+    [
+        ("2026-11-28T06:00", "Europe/Paris", "Sat 2026-11-28 07:00 Europe/Paris (06:00 UTC)"),
+        ("2026-11-28T06:00", "UTC", "Sat 2026-11-28 06:00 UTC"),
+        (
+            "2026-11-27T21:30",
+            "Asia/Yerevan",
+            "Sat 2026-11-28 01:30 Asia/Yerevan (2026-11-27 21:30 UTC)",
+        ),
+    ],
+)
+def test_a_moment_is_told_by_the_clock_on_the_wall(utc: str, zone: str, told: str) -> None:
+    local = datetime.fromisoformat(f"{utc}Z").astimezone(ZoneInfo(zone))
+    assert moment(local, zone) == told

@@ -1,0 +1,84 @@
+"""`mailer schedule pause`, `resume` and `remove`."""
+
+import click
+
+from mailer.cli.output import message, print_json
+from mailer.cli.schedule.look import REFERENCE, show_schedule
+from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
+from mailer.digests import schedules
+from mailer.errors import Refused
+from mailer.models import ScheduleKind
+from mailer.words import counted
+
+
+@click.command(cls=Verb)
+@click.argument("reference", metavar=REFERENCE)
+@json_option
+def pause(reference: str, as_json: bool) -> None:
+    """Let no slot fire until the schedule is resumed.
+
+    \b
+    Example:
+      mailer schedule pause daily/morning
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            _, found = schedules.find(session, reference)
+            schedules.pause(session, found, now=app.times.wall())
+        show_schedule(app, reference, as_json, changed=True)
+
+
+@click.command(cls=Verb)
+@click.argument("reference", metavar=REFERENCE)
+@json_option
+def resume(reference: str, as_json: bool) -> None:
+    """Let slots fire again, from the next one on.
+
+    \b
+    Example:
+      mailer schedule resume daily/morning
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            _, found = schedules.find(session, reference)
+            schedules.resume(session, found, now=app.times.wall())
+        show_schedule(app, reference, as_json, changed=True)
+
+
+@click.command(cls=Verb)
+@click.argument("reference", metavar=REFERENCE)
+@click.option("--move-to", metavar="SLUG/OTHER", help="Where its readers go.")
+@yes_option
+@json_option
+def remove(reference: str, move_to: str | None, yes: bool, as_json: bool) -> None:
+    """End a schedule. Its readers, where it has some, move to another one.
+
+    \b
+    Example:
+      mailer schedule remove daily/weekly --move-to daily/morning
+    """
+    if not confirmed(f"Remove {reference}?", yes=yes):
+        raise Refused("nothing was removed")
+    with opened() as app, app.database.write() as session:
+        newsletter, found = schedules.find(session, reference)
+        once = found.kind is ScheduleKind.ONCE
+        target = schedules.find(session, move_to)[1] if move_to else None
+        moved = schedules.remove(session, found, target, now=app.times.wall())
+        default = schedules.default_of(session, newsletter.id)
+    if as_json:
+        print_json(
+            {
+                "schedule": reference,
+                "moved": moved,
+                "default_schedule": default.name if default else None,
+            }
+        )
+    else:
+        readers = counted(moved, "reader")
+        message(f"removed {reference}" + (f"; {readers} moved to {move_to}" if move_to else ""))
+    if default is None and not once:
+        message(
+            f"{newsletter.slug} has no default schedule, so nobody can sign up: "
+            f"mailer schedule add {newsletter.slug} NAME …, or "
+            f"mailer schedule edit {newsletter.slug}/NAME --default"
+        )

@@ -1,0 +1,106 @@
+"""What `mailer status` says of slots: which come next, and which nobody built."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from mailer.cli import status as command
+from mailer.db import Database
+from mailer.models import DigestStatus, ScheduleKind, WorkerRole
+from mailer.operations.status import read_status
+from tests import factories
+from tests.factories import NOW
+
+LEASE = timedelta(minutes=1)
+SLOT = NOW.replace(hour=7, minute=0, second=0, microsecond=0)
+MISSED = f"the digest of daily/morning for {SLOT:%a %Y-%m-%d} 07:00 UTC"
+
+STILL = f"nobody has built {MISSED}; start `mailer run`, and it still goes out"
+TOO_LATE = (
+    f"nobody built {MISSED}, and now it is too late for it; "
+    "start `mailer run`, or the next one is missed too"
+)
+
+
+def told(database: Database, now: datetime) -> list[str]:
+    with database.read() as session:
+        coming = command._coming(session, now)
+        return command._of_slots(read_status(session, lease=LEASE, now=now), coming, now)
+
+
+def coming(database: Database, now: datetime) -> dict[str, str | None]:
+    with database.read() as session:
+        return {one.schedule: one.slot for one in command._coming(session, now)}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "builds", "words"),
+    [
+        (-1, False, None),
+        (1, False, STILL),
+        (361, False, TOO_LATE),
+        (9, True, None),
+        (10, True, f"{MISSED} is not built yet; the log of `mailer run` says why"),
+        # A scheduler writes that down in a moment.
+        (361, True, None),
+    ],
+)
+def test_a_slot_that_nobody_built_is_told(
+    database: Database, minutes: int, builds: bool, words: str | None
+) -> None:
+    now = SLOT + timedelta(minutes=minutes)
+    with database.write() as session:
+        factories.schedule(
+            session, factories.newsletter(session), active_from=SLOT - timedelta(hours=1)
+        )
+        factories.worker(session, WorkerRole.SENDER, heartbeat_at=now)
+        if builds:
+            factories.worker(session, WorkerRole.BUILDER, heartbeat_at=now)
+    assert told(database, now) == ([] if words is None else [words])
+
+
+def test_a_slot_that_has_its_digest_or_is_paused_is_not_missed(database: Database) -> None:
+    now = SLOT + timedelta(hours=1)
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        since = SLOT - timedelta(hours=1)
+        built = factories.schedule(session, newsletter, active_from=since)
+        factories.digest(session, built, due_at=SLOT, slot=f"{SLOT:%Y-%m-%dT%H:%M}")
+        factories.schedule(session, newsletter, "evening", active_from=since, paused_at=now)
+    assert told(database, now) == []
+
+
+def test_what_comes_next_is_the_first_slot_without_a_digest(database: Database) -> None:
+    now = SLOT - timedelta(hours=1)
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session), active_from=now)
+        factories.digest(
+            session, schedule, due_at=SLOT, slot=f"{SLOT:%Y-%m-%dT%H:%M}",
+            status=DigestStatus.CANCELLED,
+        )  # fmt: skip
+    following = SLOT + timedelta(days=1)
+    assert coming(database, now) == {"daily/morning": f"{following:%Y-%m-%dT%H:%M}"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "has_digest", "shown"),
+    [
+        (-1, False, True),
+        (-1, True, False),  # sent before its time
+        (1, False, True),  # nobody built it, and somebody still may
+        (1, True, False),
+        (361, False, False),
+    ],
+)
+def test_a_one_off_is_shown_until_it_is_over(
+    database: Database, minutes: int, has_digest: bool, shown: bool
+) -> None:
+    slot = f"{SLOT:%Y-%m-%dT%H:%M}"
+    with database.write() as session:
+        once = factories.schedule(
+            session, factories.newsletter(session), "once", kind=ScheduleKind.ONCE, at=None,
+            once=slot, active_from=SLOT - timedelta(hours=1),
+        )  # fmt: skip
+        if has_digest:
+            factories.digest(session, once, due_at=SLOT, slot=slot, status=DigestStatus.SENT)
+    assert ("daily/once" in coming(database, SLOT + timedelta(minutes=minutes))) is shown
