@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.cut import without
 
 MOST_TAGS: Final = 400_000
 """Opening and closing tags of a whole document: some twenty thousand entries have as many."""
@@ -20,8 +21,6 @@ LONGEST_WORD: Final = 300
 """Letters without a space in the name of an author, which the library searches for an address."""
 
 _LONG_TAG: Final = 2000
-_CDATA = "<![CDATA["
-_CDATA_END = "]]>"
 
 _ENTRY = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)(?=[\s/>])", re.IGNORECASE)
 _TERM = re.compile(r"<(?:[\w.-]+:)?(category|subject|tags|keywords)(?=[\s/>])", re.IGNORECASE)
@@ -46,7 +45,7 @@ def refuse_burden(text: str) -> None:
     Raises:
         FeedUnreadable: it is made to be slow, or damaged beyond use.
     """
-    bare = _without_cdata(text)
+    bare = without(text, "<![CDATA[", "]]>")
     if bare.count("<") > MOST_TAGS:
         raise _refusal(f"more than {MOST_TAGS:,} tags")
     if any(_has_many_attributes(piece) for piece in bare.split("<") if len(piece) > _LONG_TAG):
@@ -60,17 +59,6 @@ def refuse_burden(text: str) -> None:
         _WORD.search(_TAG_INSIDE.sub("", name)) for name in _persons(text)
     ):
         raise _refusal(f"an author's name with a word of more than {LONGEST_WORD} letters")
-
-
-def _without_cdata(text: str) -> str:
-    kept, at = [], 0
-    while (begin := text.find(_CDATA, at)) >= 0:
-        kept.append(text[at:begin])
-        end = text.find(_CDATA_END, begin)
-        if end < 0:
-            return "".join(kept)
-        at = end + len(_CDATA_END)
-    return "".join([*kept, text[at:]])
 
 
 def _has_many_attributes(piece: str) -> bool:

@@ -60,8 +60,9 @@ _PLAIN = re.compile(
 )
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# What browsers take out of an address before they read it.
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f]")
+# What browsers take out of an address before they read it; a line that is broken inside an address
+# goes on after blanks.
+_INVISIBLE = re.compile(r"[ \t]*[\r\n]\s*|[\x00-\x1f\x7f]")
 
 
 def absolute_url(link: str, base: str | None = None) -> str | None:

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.cut import without
 from mailer.feeds.letters import decoded
 from mailer.feeds.sanitise import clean_text
 
@@ -40,6 +41,10 @@ _ROOT = re.compile(
 _PROLOGUE = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*)*", re.S
 )
+_CERTAIN_ROOT = re.compile(
+    r"<rss\s[^>]*?version\s*=|<[\w.-]+:RDF\s[^>]*?xmlns|<(?:[\w.-]+:)?feed\s[^>]*?xmlns",
+    re.IGNORECASE,
+)
 _PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
 _LINK = re.compile(r"<link\b[^<>]*>", re.IGNORECASE)
 _FEED_TYPE = re.compile(r"application/(?:rss\+xml|atom\+xml|feed\+json)", re.IGNORECASE)
@@ -47,6 +52,16 @@ _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGN
 _AMPERSAND = re.compile(
     r"&(?!(?:amp|lt|gt|quot|apos);)(?:([A-Za-z][A-Za-z0-9]{1,31});|#([xX]?[0-9A-Fa-f]{1,8});)?"
 )
+# An emoji written as the two halves of UTF-16, each as a reference.
+_HALVES = re.compile(
+    r"&#(?:(5[56]\d{3})|[xX]([dD][89abAB][0-9a-fA-F]{2}));&#(?:(5[67]\d{3})|[xX]([dD][c-fC-F][0-9a-fA-F]{2}));"
+)
+_LATE = re.compile("[\x80-\x9f]")
+_LATE_LETTERS: Final = {
+    code: bytes([code]).decode("windows-1252", "ignore") or None for code in range(0x80, 0xA0)
+}
+"""Control characters that nobody means: the letters of windows-1252, taken for those of ISO 8859-1."""
+_CDATA_END: Final = "]]>"
 _XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
@@ -65,6 +80,8 @@ def read_text(body: bytes, content_type: str, base_url: str | None) -> Text:
         raise FeedUnreadable("the document is empty; give the address of the feed itself")
     warnings: list[str] = []
     read = decoded(body, content_type, warnings)
+    if _LATE.search(read):
+        read = read.translate(_LATE_LETTERS)
     text = clean_text(read)
     if len(text) != len(read):
         warnings.append("control characters were left out")
@@ -72,8 +89,10 @@ def read_text(body: bytes, content_type: str, base_url: str | None) -> Text:
         return Text(Format.JSON, text, tuple(warnings))
     start = _root_start(text)
     before = text if start is None else text[:start]
-    if page := _PAGE.search(before):
-        raise FeedUnreadable(_page_refused(text[page.start() :], base_url))
+    # A feed inside a page counts only where it is beyond doubt: pages have elements of their own.
+    is_certain = start is not None and _CERTAIN_ROOT.match(text, start) is not None
+    if not is_certain and (page := _PAGE.search(without(before, "<!--", "-->"))):
+        raise FeedUnreadable(_page_refused(text[before.find(page[0]) :], base_url))
     if start is None:
         raise FeedUnreadable
     if "<!ENTITY" in before:
@@ -118,16 +137,28 @@ def _mended(text: str, warnings: list[str]) -> str:
     while at < len(text):
         begin = text.find("<![CDATA[", at)
         end = len(text) if begin < 0 else begin
-        mended.append(_AMPERSAND.sub(mend, text[at:end]))
+        part = text[at:end]
+        if _CDATA_END in part:
+            part = part.replace(_CDATA_END, "]]&gt;")
+            slips += 1
+        mended.append(_AMPERSAND.sub(mend, _HALVES.sub(_whole, part)))
         if begin < 0:
             break
-        close = text.find("]]>", begin)
+        close = text.find(_CDATA_END, begin)
         at = len(text) if close < 0 else close + 3
         # Entities in CDATA are markup's own, and decoding those of letters changes nothing.
         mended.append(text[begin:at])
     if slips:
         warnings.append("characters that XML does not allow as they stand were put right")
     return "".join(mended)
+
+
+def _whole(halves: re.Match[str]) -> str:
+    high = int(halves[1] or int(halves[2], 16))
+    low = int(halves[3] or int(halves[4], 16))
+    if 0xD800 <= high <= 0xDBFF and 0xDC00 <= low <= 0xDFFF:
+        return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+    return halves[0]
 
 
 def _code(reference: str) -> int | None:

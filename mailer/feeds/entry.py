@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from mailer.feeds.canonical import absolute_url
-from mailer.feeds.pictures import first_image
+from mailer.feeds.pictures import first_image, is_no_picture
 from mailer.feeds.sanitise import one_line, summarise
 from mailer.words import counted
 
@@ -71,7 +71,8 @@ class Pieces:
         dates: the raw text of each date, best first, and the instant it was read as.
         markup: HTML that may serve as a summary, best first.
         images: addresses of lead images, best first.
-        base: what `links` and `images` are resolved against.
+        thumbnails: addresses of small images, for where there is no other one.
+        base: what `links`, `images` and `thumbnails` are resolved against.
         markup_base: what the links in `markup` are.
     """
 
@@ -83,6 +84,7 @@ class Pieces:
     author: str
     categories: Iterable[str]
     images: Sequence[str]
+    thumbnails: Sequence[str]
     base: str | None
     markup_base: str | None
 
@@ -99,6 +101,7 @@ def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry:
     images = chain(
         (absolute_url(image, pieces.base) for image in pieces.images),
         (first_image(markup, pieces.markup_base) for markup in pieces.markup),
+        (absolute_url(image, pieces.base) for image in pieces.thumbnails),
     )
     title = one_line(pieces.title)[:_MAX_TITLE]
     if not title:
@@ -115,7 +118,7 @@ def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry:
                 name[:_MAX_NAME] for name in (one_line(raw) for raw in pieces.categories) if name
             )
         ),
-        image=next(filter(None, images), None),
+        image=next((image for image in images if image and not is_no_picture(image)), None),
     )
 
 

@@ -4,15 +4,20 @@ Members of a wrong type count as missing: a feed is never refused for one of the
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from mailer.errors import FeedUnreadable
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
 from mailer.feeds.instant import read_instant
 from mailer.feeds.sanitise import as_html, clean_text, title_text
+
+_ITEMS = re.compile(r'"items"\s*:\s*\[')
+_HEAD = re.compile(r'"(version|title|home_page_url|feed_url)"\s*:\s*("[^"\\]*")')
+_DECODER: Final = json.JSONDecoder(strict=False)
 
 
 def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Document:
@@ -21,12 +26,17 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Doc
     Raises:
         FeedUnreadable: it is no JSON, or no JSON Feed.
     """
+    whole = True
     try:
-        data = json.loads(text)
+        # Line ends and tabs stand in texts of many a feed as they are.
+        data = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        raise FeedUnreadable(
-            "the document is no valid JSON; try again later, or tell who runs the site"
-        ) from error
+        data, whole = _readable(text), False
+        if not data["items"]:
+            raise FeedUnreadable(
+                "the document is no valid JSON; try again later, or tell who runs the site"
+            ) from error
+        warn("not valid JSON; what can be read of it was read")
     if not isinstance(data, dict) or not isinstance(data.get("items"), list):
         raise FeedUnreadable("this is JSON but no JSON Feed; give the address of the feed itself")
     if not _text(data, "version").startswith("https://jsonfeed.org/version/"):
@@ -46,8 +56,27 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Doc
         title_text(_text(data, "title")),
         tuple(entries),
         warn.every(),
+        whole,
         next_url=absolute_url(_text(data, "next_url"), base),
     )
+
+
+def _readable(text: str) -> dict[str, Any]:
+    """What can be read of a feed that is cut off or no proper JSON: its head, and its whole items."""
+    begin = _ITEMS.search(text)
+    data: dict[str, Any] = {"items": []}
+    if begin is None:
+        return data
+    for name, value in _HEAD.findall(text, 0, begin.start()):
+        data.setdefault(name, _DECODER.decode(value))
+    at = begin.end()
+    while (item := text.find("{", at)) >= 0 and not text[at:item].strip(" \t\r\n,"):
+        try:
+            value, at = _DECODER.raw_decode(text, item)
+        except (ValueError, RecursionError):
+            break
+        data["items"].append(value)
+    return data
 
 
 def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pieces:
@@ -64,6 +93,7 @@ def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> Pie
         author=", ".join(_authors(item)) or ", ".join(_authors(feed)),
         categories=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else [],
         images=[_text(item, "image"), _text(item, "banner_image"), *_attached_images(item)],
+        thumbnails=(),
         base=base,
         markup_base=base,
     )

@@ -92,6 +92,7 @@ _USUAL: Final = (
     (("cp874",), re.compile("[\u0e30-\u0e4e]"), 0.36),
 )
 _LOOKED_AT: Final = 20_000
+_LOOKED_AT_FIRST: Final = 2_000
 _FEWEST: Final = 12
 """From fewer bytes no language can be told: `créée` has two side by side, too."""
 
@@ -122,8 +123,8 @@ def decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
     if not any(name.startswith(_SEVEN_BIT) for name in declared):
         try:
             text = body.decode("utf-8")
-        except UnicodeDecodeError:
-            if (mended := _nearly_utf_8(body)) is not None:
+        except UnicodeDecodeError as error:
+            if (mended := _nearly_utf_8(body, error.start)) is not None:
                 warnings.append(_UNREADABLE)
                 return mended
         else:
@@ -164,15 +165,26 @@ def _declared(body: bytes, content_type: str) -> list[str]:
     ]
 
 
-def _nearly_utf_8(body: bytes) -> str | None:
-    """UTF-8 into which a few bytes of something else were put, which are read as windows-1252."""
+def _nearly_utf_8(body: bytes, at: int) -> str | None:
+    """UTF-8 into which a few bytes of something else were put, which are read as windows-1252.
+
+    Args:
+        at: where the first of them is.
+    """
+    # What is no UTF-8 at all shows it soon, and to read all of it as such takes long.
+    if not _is_nearly(body[at : at + _LOOKED_AT_FIRST].decode("utf-8", "surrogateescape")):
+        return None
     text = body.decode("utf-8", "surrogateescape")
-    broken = sum(map(len, _BROKEN.findall(text)))
-    if _beyond_ascii(text) - broken <= 2 * broken:
+    if not _is_nearly(text, fewest=0):
         return None
     return _BROKEN.sub(
         lambda some: some[0].encode("utf-8", "surrogateescape").decode(_FALLBACK, "replace"), text
     )
+
+
+def _is_nearly(text: str, fewest: int = 100) -> bool:
+    broken = sum(map(len, _BROKEN.findall(text)))
+    return broken < fewest or _beyond_ascii(text) - broken > 2 * broken
 
 
 def _as_declared(body: bytes, declared: list[str], warnings: list[str]) -> str:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 from mailer.feeds.canonical import absolute_url
+from mailer.feeds.cut import without
 
 _MOST_LOOKED_AT: Final = 20
 _LONGEST_TAG: Final = 3000
@@ -23,6 +24,10 @@ _FIRST_SYMBOL: Final = 0x203C
 """The first letter that is drawn as an emoji, but for the signs of copyright and trade mark."""
 _TINY: Final = frozenset({"0", "1", "2", "3"})
 
+_NO_PICTURE = re.compile(
+    r"^https?://(?:[\w-]+\.)*(?:gravatar\.com/avatar/|pixel\.wp\.com/|stats\.wordpress\.com/"
+    r"|feeds\.wordpress\.com/|feeds\.feedburner\.com/~|(?:da\.)?feedsportal\.com/|medium\.com/_/stat)"
+)
 _IMAGE = re.compile(r"<img(?=[\s/>])", re.IGNORECASE)
 _PROPERTY = re.compile(r"<meta(?=[\s/>])", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\s*/?([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+)))?""")
@@ -41,9 +46,15 @@ def first_image(markup: str, base: str | None) -> str | None:
         ):
             continue
         for name in _SOURCES:
-            if found := absolute_url(attributes.get(name, ""), base):
+            found = absolute_url(attributes.get(name, ""), base)
+            if found and not is_no_picture(found):
                 return found
     return None
+
+
+def is_no_picture(address: str) -> bool:
+    """Whether an image is the portrait of an author, or there to count who looks at it."""
+    return _NO_PICTURE.search(address) is not None
 
 
 def page_image(page: str, base: str) -> str | None:
@@ -81,7 +92,7 @@ def _elements(
     markup: str, begin: re.Pattern[str], *, most: int = _MOST_LOOKED_AT
 ) -> Iterator[dict[str, str]]:
     """The attributes of the first elements that `begin` finds outside comments."""
-    shown = _without_comments(markup)
+    shown = without(markup, "<!--", "-->")
     for start in islice(begin.finditer(shown), most):
         attributes: dict[str, str] = {}
         at, end = start.end(), start.end() + _LONGEST_TAG
@@ -90,12 +101,3 @@ def _elements(
             attributes.setdefault(match[1].lower(), html.unescape(value).strip())
             at = match.end()
         yield attributes
-
-
-def _without_comments(markup: str) -> str:
-    kept, at = [], 0
-    while (begin := markup.find("<!--", at)) >= 0:
-        kept.append(markup[at:begin])
-        end = markup.find("-->", begin)
-        at = len(markup) if end < 0 else end + 3
-    return "".join([*kept, markup[at:]])

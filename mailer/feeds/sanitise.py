@@ -91,6 +91,12 @@ _SPACES = re.compile(r"(?:[^\S ]| (?=\s|&nbsp;)|&nbsp;)(?:\s|&nbsp;)*")
 _LOOSE_SPACE = re.compile(r"(<(?:p|br)>)\s+|\s+(?=<(?:/?(?:p|ul|ol|li|blockquote)|br)>)")
 _PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
 
+# Text that begins with an element was markup before it was escaped once too often.
+_ESCAPED_TWICE = re.compile(
+    r"\s*&lt;(?:p|div|a|img|span|table|h[1-6]|ul|ol|br|b|strong|em|i|figure|blockquote)(?:\s.*?|\s*/)?&gt;",
+    re.I | re.S,
+)
+_NEEDS_PARSING = re.compile("[<>&\xa0\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _INLINE_DATA = re.compile(r"data:[\w/+.;=-]{0,100},[\w+/=%]{200,}")
 # A decimal reference ends without its semicolon, too: `70&#39s` is often met, and browsers read it.
@@ -99,7 +105,7 @@ _ANY_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\b[^<>]*>")
 _CLEARLY_TAG = re.compile(
     r"</(?:a|abbr|b|big|br|cite|code|div|em|font|h[1-6]|i|li|p|s|script|small|span|strong|style|sub|sup"
     r"|svg|tt|u|ul)\s*>"
-    r"|<(?:br|hr|wbr)\s*/>|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
+    r"|<(?:br|hr|wbr)\s*/>|(?<=[\w.,;:!?…-])<br>|<br>(?=\w)|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
     re.IGNORECASE,
 )
 
@@ -174,6 +180,11 @@ def summarise(markup: str, base: str | None) -> str:
         base: what relative links are resolved against; without it they lose their target.
     """
     readable = _readable(markup)
+    if "&lt;" in readable and "<" not in readable and _ESCAPED_TWICE.match(readable):
+        readable = html.unescape(readable)
+    if len(readable) <= SUMMARY_LENGTH and not _NEEDS_PARSING.search(readable):
+        # Plain words, as many feeds give them, come out as they go in; a test holds that.
+        return " ".join(readable.split())
     summary, is_cut = _summary(readable[:_MARKUP_AT_FIRST], base)
     if not is_cut and len(readable) > _MARKUP_AT_FIRST:
         summary, _ = _summary(readable, base)

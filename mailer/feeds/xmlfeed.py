@@ -16,16 +16,23 @@ import feedparser
 from mailer.errors import FeedUnreadable
 from mailer.feeds.burden import refuse_burden
 from mailer.feeds.canonical import absolute_url
+from mailer.feeds.cut import without
 from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
 from mailer.feeds.instant import read_instant
+from mailer.feeds.media import pictures_of, thumbnails_of
 from mailer.feeds.sanitise import as_html, title_text, without_markup
 
 _HEADERS: Final = {"content-type": "application/xml; charset=utf-8"}
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
-_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)(?:\?|$)", re.IGNORECASE)
+_ALTERNATE: Final = frozenset(
+    {"alternate", "", "http://www.iana.org/assignments/relation/alternate"}
+)
+"""The relation of an entry to its page, also as an address (RFC 4287 section 4.2.7.2)."""
 _OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|/", re.IGNORECASE)
+_OBJECT: Final = "<activity:object>"
+_OBJECT_END: Final = "</activity:object>"
 _CAPTION: Final = "media:description"
 _OWN_TEXT = re.compile(r"<(?:description|summary|content)[\s>]")
 # A channel has a description of its own, an entry then another one.
@@ -56,7 +63,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     refuse_burden(text)
     try:
         found = feedparser.parse(
-            BytesIO(_without_captions(text).encode()),
+            BytesIO(_without_others(text).encode()),
             response_headers=_HEADERS,
             resolve_relative_uris=False,
             sanitize_html=False,
@@ -125,15 +132,22 @@ def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
             title_text(str(tag.get("label") or tag.get("term") or ""))
             for tag in item.get("tags", ())
         ],
-        images=list(_images(item)),
+        images=list(pictures_of(item)),
+        thumbnails=list(thumbnails_of(item)),
         # The library has resolved links already where an `xml:base` is around them.
         base=base,
         markup_base=_joined(base, _own_base(item.get("summary_detail"), *item.get("content", ()))),
     )
 
 
-def _without_captions(text: str) -> str:
-    """`text` in which captions of pictures are not taken for summaries of pieces that have their own."""
+def _without_others(text: str) -> str:
+    """`text` without what the library takes for an entry's own, but is about something else.
+
+    That is captions of pictures, where pieces have summaries of their own, and the things that somebody
+    does something to in a feed of activities.
+    """
+    if _OBJECT in text and _OBJECT_END in text:
+        text = without(text, _OBJECT, _OBJECT_END)
     if _CAPTION not in text or len(_OWN_TEXT.findall(text)) < _FEWEST_TEXTS:
         return text
     return text.replace(_CAPTION, "media:caption")
@@ -180,7 +194,7 @@ def _joined(base: str | None, inner: str) -> str | None:
 
 
 def _is_page(link: Any) -> bool:
-    return link.get("rel") == "alternate" and link.get("type") in _HTML_TYPES
+    return link.get("rel") in _ALTERNATE and link.get("type", "text/html") in _HTML_TYPES
 
 
 def _title(holder: Any, is_atom: bool) -> str:
@@ -192,9 +206,10 @@ def _title(holder: Any, is_atom: bool) -> str:
 
 
 def _markup(item: Any) -> Iterator[str]:
-    summary = item.get("summary")
-    if summary:
-        yield _as_html(str(summary), item.get("summary_detail") or {})
+    summary, detail = item.get("summary"), item.get("summary_detail")
+    # Without a word on what it is, it is a copy of the content that the library made.
+    if summary and (detail or not item.get("content")):
+        yield _as_html(str(summary), detail or {})
     for content in item.get("content", ()):
         yield _as_html(str(content.get("value") or ""), content)
 
@@ -209,23 +224,3 @@ def _author(item: Any) -> str:
     ]
     named = ", ".join(dict.fromkeys(filter(None, names)))
     return title_text(named or str(item.get("author") or ""))
-
-
-def _images(item: Any) -> Iterator[str]:
-    for media in item.get("media_content", ()):
-        address = str(media.get("url") or "")
-        kind = str(media.get("type") or "")
-        if (
-            media.get("medium") == "image"
-            or kind.startswith("image/")
-            or (not kind and not media.get("medium") and _IMAGE_FILE.search(address))
-        ):
-            yield address
-    for link in item.get("links", ()):
-        if link.get("rel") == "enclosure" and str(link.get("type") or "").startswith("image/"):
-            yield str(link.get("href") or "")
-    for media in item.get("media_thumbnail", ()):
-        yield str(media.get("url") or "")
-    picture = item.get("image")
-    if picture and hasattr(picture, "get"):
-        yield str(picture.get("href") or "")

@@ -60,6 +60,7 @@ def test_other_pieces_have_others(url: str) -> None:
         ("?p=7", "https://news.example/", "https://news.example/?p=7"),
         ("//cdn.example/a", "https://news.example/", "https://cdn.example/a"),
         (" https://news.example/a\n", None, "https://news.example/a"),
+        ("https://news.example/\n   a\r\n?b=1", None, "https://news.example/a?b=1"),
         ("https://news.example/a b", None, "https://news.example/a%20b"),
         ("https://news.example/50%", None, "https://news.example/50%25"),
         ("https://news.example/%D5%A1", None, "https://news.example/%D5%A1"),

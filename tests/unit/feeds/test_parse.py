@@ -431,3 +431,120 @@ def test_hostile_documents_end(piece: bytes) -> None:
     # The global time-out is the judge; a tenth of the largest document keeps the test quick.
     with contextlib.suppress(FeedUnreadable):
         parse(rss("").replace(b"</channel></rss>", piece * (500_000 // len(piece))), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("It&#146;s", "It’s"),
+        ("It\x92s", "It’s"),
+        ("&#55357;&#56832; and &#xD83D;&#xDE00;", "😀 and 😀"),
+        ("&#55357; alone", "alone"),
+        ("a ]]> b", "a ]]> b"),
+        ("How we use &lt;br&gt; in headlines", "How we use <br> in headlines"),
+        ("One line&lt;br&gt;and another", "One line and another"),
+    ],
+)
+def test_letters_that_were_written_in_odd_ways(raw: str, expected: str) -> None:
+    document = parse(rss(item(raw)), now=NOW)
+    assert [entry.title for entry in document.entries] == [expected]
+    assert document.whole
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<!--[if IE]><html><![endif]-->{}",
+        "<html><body>{}",
+        "<!DOCTYPE html><html><head></head><body>{}</body></html>",
+    ],
+)
+def test_a_feed_inside_a_page_is_read_where_it_is_beyond_doubt(around: str) -> None:
+    body = around.format(rss(item()).decode()).encode()
+    document = parse(body, now=NOW)
+    assert [entry.title for entry in document.entries] == ["Fair"]
+    assert "text before the feed was ignored" in document.warnings or "<!--" in around
+    for vague in ("<feed>", "<entry class='x'>", "<channel>", "<rss>"):
+        with pytest.raises(FeedUnreadable, match="web page"):
+            parse(f"<html><body>{vague}</body></html>".encode(), now=NOW)
+
+
+def test_what_an_activity_is_about_is_no_link_of_the_entry() -> None:
+    entry = (
+        "<entry><title>T</title><link href='/t'/><id>i</id>"
+        "<activity:object><title>O</title><link rel='alternate' href='/o'/></activity:object></entry>"
+    )
+    atom = (
+        "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:activity='http://activitystrea.ms/spec/1.0/'>"
+        f"{entry}</feed>"
+    )
+    assert only(atom.encode(), base_url="https://s.example/f").url == "https://s.example/t"
+
+
+JSON_FEED = json.dumps(
+    {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": "Sample",
+        "home_page_url": "https://j.example/",
+        "items": [{"id": str(n), "url": f"/{n}", "title": f"T{n}"} for n in range(3)],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (JSON_FEED[:-20], 2),
+        (JSON_FEED.replace("}]", "},]"), 3),
+        (JSON_FEED.replace('"T1"', "T1"), 1),
+        (JSON_FEED + "<!-- cached -->", 3),
+    ],
+)
+def test_what_is_whole_of_a_broken_json_feed_is_read(text: str, number: int) -> None:
+    document = parse(text.encode(), now=NOW)
+    assert [entry.url for entry in document.entries] == [
+        f"https://j.example/{n}" for n in range(number)
+    ]
+    assert document.title == "Sample"
+    assert not document.whole
+    assert "not valid JSON; what can be read of it was read" in document.warnings
+
+
+def test_control_characters_stand_in_json_as_they_are() -> None:
+    document = parse(JSON_FEED.replace("T1", "T\t1\n").encode(), now=NOW)
+    assert document.entries[1].title == "T 1"
+    assert document.whole
+
+
+def test_plain_content_is_no_markup() -> None:
+    entry = "<entry><title>T</title><link href='/t'/><content type='text'>1 &lt; 2 &lt;b&gt;\n\nx</content>"
+    atom = f"<feed xmlns='http://www.w3.org/2005/Atom'>{entry}</entry></feed>".encode()
+    assert only(atom).summary_html == "<p>1 &lt; 2 &lt;b&gt;</p><p>x</p>"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("&amp;lt;p&amp;gt;Hi &amp;amp;amp; bye&amp;lt;/p&amp;gt;", "<p>Hi &amp; bye</p>"),
+        ("&amp;lt;a href='/x'&amp;gt;Hi&amp;lt;/a&amp;gt;", '<a href="https://s.example/x">Hi</a>'),
+        ("Use &amp;lt;b&amp;gt; for bold", "Use &lt;b&gt; for bold"),
+        ("&amp;lt;main&amp;gt; is new", "&lt;main&gt; is new"),
+        (
+            "&amp;lt;p&amp;gt;&amp;lt;script&amp;gt;x&amp;lt;/script&amp;gt;y&amp;lt;/p&amp;gt;",
+            "<p>y</p>",
+        ),
+    ],
+)
+def test_markup_that_was_escaped_twice_is_markup(raw: str, expected: str) -> None:
+    assert only(rss(item(more=f"<description>{raw}</description>"))).summary_html == expected
+
+
+@pytest.mark.parametrize(
+    "relation",
+    ["", "rel=''", "rel='alternate'", "rel='http://www.iana.org/assignments/relation/alternate'"],
+)
+def test_the_page_of_an_entry_in_every_way_to_write_it(relation: str) -> None:
+    links = f"<link {relation} href='/t'/><link rel='self' href='/s'/>"
+    entry = f"<entry><title>T</title><id>i</id>{links}</entry>"
+    atom = f"<feed xmlns='http://www.w3.org/2005/Atom'>{entry}</feed>".encode()
+    assert only(atom, base_url="https://s.example/f").url == "https://s.example/t"

@@ -174,3 +174,9 @@ def test_hostile_markup_takes_no_time_to_speak_of(piece: str) -> None:
     summarise(piece * 500_000, BASE)
     title_text(piece * 500_000)
     without_markup(piece * 500_000)
+
+
+@given(st.text("ab \n\t\r\x85\u2003\u200bé\"'漢😀=;#-", max_size=60))
+def test_plain_words_come_out_as_parsing_would_bring_them(text: str) -> None:
+    # A comment has no text, but makes the markup be parsed.
+    assert summarise(text, None) == summarise(text + "<!-- -->", None)
