@@ -6,15 +6,18 @@ import click
 from sqlalchemy.orm import Session
 
 from mailer import address as addresses
+from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.digest.look import print_editions
 from mailer.cli.digest.preview import shown_content, warn_of_subject
+from mailer.cli.digest.reader import one_reader
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests import edits, explain, timetable
 from mailer.digests import plan as planning
 from mailer.digests.plan import Plan
 from mailer.models import Article
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -32,26 +35,30 @@ def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) ->
       mailer digest plan daily/morning
       mailer digest plan daily/morning --as reader@example.com
     """
-    key = addresses.parse(reader).key if reader else None
+    address = addresses.parse(reader) if reader else None
     with opened() as app:
-        data = _planned(app, reference, slot, key)
+        data = _planned(app, reference, slot, address)
     if as_json:
         print_json(data)
         return
     _print(data)
 
 
-def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> dict[str, Any]:
+def _planned(
+    app: "App", reference: str, slot: str | None, address: Address | None
+) -> dict[str, Any]:
+    now = app.times.wall()
     with app.database.read() as session:
-        about = asked(session, reference, slot, now=app.times.wall())
+        about = asked(session, reference, slot, now=now)
         found = planning.plan_digest(session, about.schedule, about.slot)
         reason = _why_not(session, about, found)
-        content = shown_content(app, session, about, None) if found.choice.cohorts else None
+        shown = shown_content(app, session, about, None) if found.choice.cohorts else None
         data: dict[str, Any] = {
             "newsletter": about.newsletter.slug,
             "schedule": about.schedule.name,
             "slot": about.slot.name,
             "due_at": about.slot.due_at,
+            "zone": about.schedule.zone,
             "would_send": reason is None,
             "reason": reason,
             "editions": [
@@ -66,22 +73,21 @@ def _planned(app: "App", reference: str, slot: str | None, key: str | None) -> d
             "expiring": planning.expiring(about.schedule, found),
             "excluded": planning.excluded(session, about.schedule, found),
             "articles": explain.ends(session, about.schedule, found),
-            "subject": content.subject if content else None,
+            "subject": shown.content.subject if shown else None,
             "edits": _edits(session, found),
         }
-        if key is not None:
-            outcome = planning.for_reader(session, about.schedule, found, key)
+        if address is not None:
+            outcome = one_reader(app, session, about, found, address, now=now)
+            articles = planning.articles_of(found, outcome.cohort) if outcome.cohort else []
             data["reader"] = {
-                "articles": [
-                    _article(one)
-                    for one in (
-                        planning.articles_of(found, outcome.cohort) if outcome.cohort else []
-                    )
-                ],
+                "address": address.typed,
+                "schedule": outcome.schedule,
+                "articles": [_article(one) for one in articles],
                 "reason": outcome.reason,
+                "told": outcome.told,
                 "others": [
                     _article(one) | {"why": why}
-                    for one, why in explain.of_reader(session, about.schedule, found, key)
+                    for one, why in explain.of_reader(session, about.schedule, found, address.key)
                     if why != explain.DUE
                 ],
             }
@@ -121,28 +127,35 @@ def _print(data: dict[str, Any]) -> None:
     ends = {word: number for word, number in data["articles"].items() if number}
     if ends:
         print_table(("articles", "number"), list(ends.items()))
-    message(f"slot {data['slot']} of {data['newsletter']}/{data['schedule']}")
+    reference = f"{data['newsletter']}/{data['schedule']}"
+    message(f"slot {data['slot']} of {reference} ({data['zone']})")
     if data["subject"]:
         message(f"subject: {data['subject']}")
         warn_of_subject(data["subject"])
     if data["edits"]:
-        message(
-            f"edited by staff; `mailer digest edit {data['newsletter']}/{data['schedule']}` shows how"
-        )
+        message(f"edited by staff; `mailer digest edit {reference}` shows how")
     if data["reason"]:
         message(f"nothing would be sent: {data['reason']}")
     if data["carried_over"]:
-        message(f"{data['carried_over']} articles would wait for a later digest")
+        message(
+            counted(data["carried_over"], "article waits", "articles wait") + " for a later digest"
+        )
     if data["expiring"]:
         message(
             f"warning: {data['expiring']} of them will be too old by the next slot; "
             "raise --max-articles or --max-age of the schedule"
         )
     if "reader" in data:
-        titles = "; ".join(article["title"] for article in data["reader"]["articles"])
-        message(f"this reader: {titles or data['reader']['reason'] or 'a letter'}")
-        if data["reader"]["others"]:
-            print_table(
-                ("not in it", "article", "title"),
-                [(one["why"], one["id"], one["title"]) for one in data["reader"]["others"]],
-            )
+        _print_reader(data["reader"])
+
+
+def _print_reader(reader: dict[str, Any]) -> None:
+    if reader["reason"] is not None:
+        message(f"no mail: {reader['address']} {reader['told']}")
+    else:
+        number = counted(len(reader["articles"]), "article")
+        message(f"{reader['address']} gets {number if reader['articles'] else 'a letter'}")
+    rows = [("in it", one["id"], one["title"]) for one in reader["articles"]]
+    rows += [(one["why"], one["id"], one["title"]) for one in reader["others"]]
+    if rows:
+        print_table(("for this reader", "article", "title"), rows)

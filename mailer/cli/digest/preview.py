@@ -1,7 +1,7 @@
 """`mailer digest preview` and `test`: the digest as its readers would see it."""
 
 import html as markup
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,9 @@ import click
 from sqlalchemy.orm import Session
 
 from mailer import address as addresses
+from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
+from mailer.cli.digest.reader import one_reader
 from mailer.cli.output import message, print_text
 from mailer.cli.verb import Verb, opened
 from mailer.delivery.mail import greeting
@@ -30,6 +32,18 @@ LONG_SUBJECT = 70
 """Characters of a subject that mail programs show, more or less."""
 
 _SOMEBODY = "reader@example.com"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A digest as somebody would see it.
+
+    Attributes:
+        nobody: why nobody at all would get it as things stand; None where somebody would.
+    """
+
+    content: Content
+    nobody: str | None
 
 
 @click.command(cls=Verb)
@@ -58,7 +72,7 @@ def preview(
     with opened() as app:
         with app.database.read() as session:
             about = asked(session, reference, slot, now=app.times.wall())
-            content = _content(app, session, about, address.key if address else None)
+            content = _content(app, session, about, address)
         warn_of_subject(content.subject)
         base_url = app.settings.base_url
         fields = {
@@ -114,44 +128,46 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
     message(f"queued {copies} of slot {about.slot.name} of {about.reference}")
 
 
-def _content(app: "App", session: Session, about: Asked, address_key: str | None) -> Content:
-    content = shown_content(app, session, about, address_key)
-    if content is None:
+def _content(app: "App", session: Session, about: Asked, address: Address | None) -> Content:
+    shown = shown_content(app, session, about, address)
+    if shown is None:
         raise Refused(
             f"there are no articles for slot {about.slot.name}; "
             "`mailer feed refresh` fetches what is new"
         )
-    return content
+    if shown.nobody is not None:
+        message(
+            f"this is what somebody would get who has had nothing yet: as things stand, {shown.nobody}; "
+            f"`mailer digest plan {about.reference}` tells more"
+        )
+    return shown.content
 
 
 def shown_content(
-    app: "App", session: Session, about: Asked, address_key: str | None
-) -> Content | None:
+    app: "App", session: Session, about: Asked, address: Address | None
+) -> Shown | None:
     """The edition that most readers, or this one, would get; None where there is nothing to show.
 
     Raises:
-        NotFound: that reader does not subscribe to the newsletter.
+        NotFound: nobody with that address has a place in the newsletter.
         Refused: this reader would get nothing.
         BadMessage, BadTemplate: no mail can be made of it.
     """
     found = planning.plan_digest(session, about.schedule, about.slot)
-    if address_key is None:
-        shown = planning.sample(session, about.schedule, found)
-        if shown is None:
+    if address is None:
+        sampled = planning.sample(session, about.schedule, found)
+        if sampled is None:
             return None
-        articles, more = shown
+        articles, more = sampled
     else:
-        outcome = planning.for_reader(session, about.schedule, found, address_key)
-        if outcome.cohort is None:
-            raise Refused(
-                f"this reader would get nothing ({outcome.reason}); "
-                f"`mailer digest plan {about.reference}` tells more"
-            )
-        articles, more = planning.articles_of(found, outcome.cohort), outcome.cohort.more
+        reader = one_reader(app, session, about, found, address, now=app.times.wall())
+        if reader.cohort is None:
+            raise Refused(f"this reader would get nothing: {address.typed} {reader.told}")
+        articles, more = planning.articles_of(found, reader.cohort), reader.cohort.more
     from mailer.scheduler import make_renderer
 
     render = make_renderer(app)
-    return render(about.newsletter, about.slot, articles, more, found.edits)
+    return Shown(render(about.newsletter, about.slot, articles, more, found.edits), found.reason)
 
 
 def warn_of_subject(subject: str) -> None:
