@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import Refused
-from mailer.models import Newsletter, Schedule
+from mailer.models import Digest, Newsletter, Schedule, ScheduleKind
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,9 +50,7 @@ def asked(session: Session, reference: str, slot: str | None, *, now: datetime) 
     if slot is None:
         found = timetable.next_free_slot(session, schedule, now=now)
         if found is None:
-            raise Refused(
-                f"{reference} has no slot to come; see `mailer schedule show {reference}`"
-            )
+            raise Refused(no_slot(session, reference, schedule))
         return Asked(newsletter, schedule, found)
     found = timetable.slot_meant(schedule, slot)
     if found.due_at <= max(now, schedule.active_from):
@@ -59,3 +58,19 @@ def asked(session: Session, reference: str, slot: str | None, *, now: datetime) 
             f"slot {found.name} is past; `mailer schedule next {reference}` lists those to come"
         )
     return Asked(newsletter, schedule, found)
+
+
+def no_slot(session: Session, reference: str, schedule: Schedule) -> str:
+    """What to tell of a schedule that has no slot to come: a one-off that is over, mostly."""
+    digest = session.scalars(
+        select(Digest)
+        .where(Digest.schedule_id == schedule.id)
+        .order_by(Digest.due_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if schedule.kind is ScheduleKind.ONCE and digest is not None:
+        return (
+            f"{reference} was for {digest.slot} only, and that is digest {digest.id} "
+            f"({digest.status}); see `mailer digest show {digest.id}`"
+        )
+    return f"{reference} has no slot to come; see `mailer schedule show {reference}`"

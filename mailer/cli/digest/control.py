@@ -2,7 +2,7 @@
 
 import click
 
-from mailer.cli.digest.look import print_digest
+from mailer.cli.digest.look import tell_digest
 from mailer.cli.output import message
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
@@ -34,7 +34,7 @@ def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
             told = f"{_STAFF}: {reason}" if reason else _STAFF
             if not running.pause_digest(session, digest_id, told):
                 raise Refused(_why_not_paused(found))
-        print_digest(app, digest_id, as_json)
+        tell_digest(app, digest_id, as_json)
 
 
 def _why_not_paused(found: DigestSummary) -> str:
@@ -73,7 +73,7 @@ def resume(digest_id: int, as_json: bool) -> None:
                     f"digest {digest_id} is not paused ({found.status}); "
                     "`mailer digest list` shows which are"
                 )
-        print_digest(app, digest_id, as_json)
+        tell_digest(app, digest_id, as_json)
         with app.database.read() as session:
             stopped = running.sending_is_paused(session)
     if stopped:
@@ -106,4 +106,4 @@ def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
                 f"digest {digest_id} is over ({found.status}); "
                 "`mailer digest list` shows which are not"
             )
-        print_digest(app, digest_id, as_json)
+        tell_digest(app, digest_id, as_json)

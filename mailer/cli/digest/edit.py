@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.cli.digest.asked import Asked
 from mailer.cli.digest.preview import shown_content
-from mailer.cli.output import message, print_json
+from mailer.cli.output import message, moment, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.clock import format_instant
+from mailer.clock import zone as zone_named
 from mailer.digests import candidates, edits, schedules, timetable
 from mailer.digests.edits import Changes
 from mailer.digests.intro import Intro, Written, read_intro
@@ -129,6 +130,12 @@ def once(
             if changes != Changes() or articles:
                 _try_out(app, session, newsletter, schedule)
             data = _as_data(session, newsletter, schedule, app)
+            twins = _at_the_same_time(session, newsletter, schedule)
+    for twin in twins:
+        message(
+            f"warning: {twin} is a one-off for the same time; `mailer schedule remove {twin}` takes it "
+            "back if this was typed twice"
+        )
     if as_json:
         print_json(data)
         return
@@ -137,6 +144,23 @@ def once(
         f"`mailer digest plan {data['schedule']}` shows who would get it, "
         f"`mailer schedule remove {data['schedule']}` takes it back"
     )
+
+
+def _at_the_same_time(session: Session, newsletter: Newsletter, schedule: Schedule) -> list[str]:
+    """The newsletter's other one-offs for that time: readers would get both."""
+    return [
+        f"{newsletter.slug}/{name}"
+        for name in session.scalars(
+            select(Schedule.name)
+            .where(
+                Schedule.newsletter_id == newsletter.id,
+                Schedule.id != schedule.id,
+                Schedule.once == schedule.once,
+                Schedule.removed_at.is_(None),
+            )
+            .order_by(Schedule.name)
+        )
+    ]
 
 
 def _read(file: Path | None) -> Intro | None:
@@ -148,7 +172,11 @@ def _read(file: Path | None) -> Intro | None:
     try:
         return read_intro(file.read_text(encoding="utf-8-sig"), how)
     except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+        told = (
+            f"{error.strerror}; check the path"
+            if isinstance(error, OSError)
+            else "it is not in UTF-8; save it as UTF-8"
+        )
         raise Refused(f"cannot read {file}: {told}") from error
 
 
@@ -172,6 +200,7 @@ def _as_data(
         "schedule": f"{newsletter.slug}/{schedule.name}",
         "slot": slot.name if slot else None,
         "due_at": slot.due_at if slot else None,
+        "zone": schedule.zone,
         "holds": schedule.holds,
         "subject": found.subject if found else None,
         "intro": found.intro_text if found else None,
@@ -181,8 +210,10 @@ def _as_data(
 
 
 def _tell(data: dict[str, Any]) -> None:
-    slot = f"{data['slot']} ({format_instant(data['due_at'])})" if data["slot"] else "none to come"
-    message(f"{data['schedule']}, slot {slot}")
+    when = "no slot to come"
+    if data["due_at"] is not None:
+        when = moment(data["due_at"].astimezone(zone_named(data["zone"])), data["zone"])
+    message(f"{data['schedule']}: {when}")
     for name in ("subject", "lead"):
         if data[name] is not None:
             message(f"{name}: {data[name]}")

@@ -14,6 +14,7 @@ from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.models import DigestStatus
 from mailer.operations import newsletters
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -76,19 +77,68 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
         return
     deliveries = data.pop("deliveries")
     editions = data.pop("editions")
-    print_table(("", ""), [*data.items(), *deliveries.items()])
+    known = [(name, value) for name, value in data.items() if value is not None]
+    print_table(("", ""), [*known, *deliveries.items()])
     print_editions(editions)
     if data["status"] == DigestStatus.PAUSED:
         message(
             f"paused ({data['reason']}): `mailer digest resume {digest_id}` goes on, "
             f"`mailer digest cancel {digest_id}` ends it"
         )
-    if deliveries["unknown"] > data["dropped"]:
+    _tell_of_doubt(digest_id, deliveries["unknown"] - data["dropped"])
+
+
+def tell_digest(app: "App", digest_id: int, as_json: bool) -> None:
+    """After a command did something to a digest: one line that says how it stands and what comes next.
+
+    With --json it is what `show` prints.
+    """
+    data = digest_data(app, digest_id)
+    if as_json:
+        print_json(data)
+        return
+    message(_standing(data))
+    _tell_of_doubt(digest_id, data["deliveries"]["unknown"] - data["dropped"])
+
+
+def _tell_of_doubt(digest_id: int, unsettled: int) -> None:
+    if unsettled:
         message(
             "unknown: nobody knows whether the relay took these mails, and they are not sent again; "
             f"`mailer delivery list --digest {digest_id} --status unknown` shows them, "
             f"`mailer delivery resolve --digest {digest_id}` with --resend or --drop settles them"
         )
+
+
+def _standing(data: Mapping[str, Any]) -> str:
+    number, deliveries = data["id"], data["deliveries"]
+    what = f"digest {number} of {data['newsletter']}/{data['schedule']}"
+    sums = f"{deliveries['sent']} of {counted(deliveries['total'], 'mail')} sent"
+    if deliveries["failed"]:
+        sums += f", {deliveries['failed']} failed"
+    if deliveries["unknown"]:
+        sums += f", {deliveries['unknown']} in doubt"
+    match data["status"]:
+        case DigestStatus.PAUSED:
+            return (
+                f"{what} is paused ({data['reason']}), {sums}; `mailer digest resume {number}` goes on, "
+                f"`mailer digest cancel {number}` ends it"
+            )
+        case DigestStatus.SENDING:
+            return f"{what} is being sent, {sums}; `mailer digest show {number}` tells how it goes"
+        case DigestStatus.SENT:
+            return f"{what} is sent, {sums}; `mailer digest report {number}` tells how it went"
+        case DigestStatus.CANCELLED:
+            return (
+                f"{what} is cancelled, {sums}; whoever did not get it is due its articles again, at the "
+                f"next slot: `mailer digest plan {data['newsletter']}/{data['schedule']}`"
+            )
+        case DigestStatus.SKIPPED:
+            return (
+                f"nothing is sent for slot {data['slot']} of {data['newsletter']}/{data['schedule']}: "
+                f"{data['reason']}; what comes in is due at the next slot"
+            )
+    return f"{what} is {data['status']}; `mailer digest show {number}` tells how it goes"
 
 
 def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
@@ -114,10 +164,10 @@ def digest_data(app: "App", digest_id: int) -> dict[str, Any]:
     """A digest as `show --json` prints it."""
     with app.database.read() as session:
         found: DigestSummary = summary.find(session, digest_id)
-        counted = summary.counts(session, digest_id)
-        progress = read_progress(session, digest_id, found.status, counted, now=app.times.wall())
+        sums = summary.counts(session, digest_id)
+        progress = read_progress(session, digest_id, found.status, sums, now=app.times.wall())
         editions = [asdict(one) for one in summary.editions(session, digest_id)]
-    counts = asdict(counted)
+    counts = asdict(sums)
     in_doubt = counts.pop("in_doubt")
     return {
         **asdict(found),

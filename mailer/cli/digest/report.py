@@ -10,6 +10,7 @@ from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests.report import read_report, report_content
 from mailer.errors import Refused
+from mailer.models import DigestStatus
 
 
 @click.command(cls=Verb)
@@ -28,6 +29,9 @@ def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
     with opened() as app, app.database.read() as session:
         found = read_report(session, digest_id)
         content = report_content(session, app.alerts, found)
+    if found.digest.status is not DigestStatus.SENT:
+        why = f" ({found.digest.reason})" if found.digest.reason else ""
+        message(f"digest {digest_id} is {found.digest.status}{why}; these are its numbers by now")
     if html_file is not None:
         try:
             html_file.write_text(content.html, encoding="utf-8")

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailer.cli.digest.look import print_digest
+from mailer.cli.digest.asked import no_slot
+from mailer.cli.digest.look import tell_digest
 from mailer.cli.digest.progress import showing, stop_signals
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, json_option, opened
@@ -41,7 +42,7 @@ def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
         digest_id = _built(app, reference, slot)
         if wait:
             _wait(app, digest_id)
-        print_digest(app, digest_id, as_json)
+        tell_digest(app, digest_id, as_json)
 
 
 def _built(app: "App", reference: str, slot: str | None) -> int:
@@ -55,9 +56,7 @@ def _built(app: "App", reference: str, slot: str | None) -> int:
         if slot is not None:
             meant = timetable.slot_meant(schedule, slot)
         if meant is None:
-            raise Refused(
-                f"{reference} has no slot to come; see `mailer schedule show {reference}`"
-            )
+            raise Refused(no_slot(session, reference, schedule))
         known = timetable.digest_at(session, schedule, meant)
         if known is None:
             _check(schedule, reference, meant, app)
@@ -98,6 +97,3 @@ def _wait(app: "App", digest_id: int) -> None:
         raise MailerError(told)
     # Where no scheduler runs, nobody else would tell staff.
     report_digest(app, digest_id)
-    counts = standing.counts
-    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
-    message(f"{counts.sent} sent, {counts.failed} failed, {counts.pending} pending{doubt}")

@@ -1,0 +1,102 @@
+"""What commands tell people of a digest after they did something to it: one line, with what comes next."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailer.cli import main
+
+NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
+              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
+Ask = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Types a command in an installation with a schedule, a reader and an article."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.md").write_text("Hello")
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(arguments)
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    for arguments in (
+        ("init",),
+        NEWSLETTER,
+        ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Asia/Yerevan"),
+        ("article", "add", "--newsletter", "daily", "--url", "https://a.example/1", "--title", "One"),
+        ("subscriber", "add", "anna@example.com", "--newsletter", "daily",
+         "--consent-source", "paper"),
+    ):  # fmt: skip
+        assert typed(*arguments)[0] == 0
+    return typed
+
+
+def last(told: tuple[int, str, str]) -> str:
+    """The one line on stderr, where nothing is on stdout."""
+    code, out, err = told
+    assert (code, out) == (0, "")
+    return err.splitlines()[-1]
+
+
+def test_a_digest_is_sent_paused_resumed_and_cancelled(ask: Ask) -> None:
+    sent = last(ask("digest", "send", "daily/morning"))
+    assert sent == (
+        "digest 1 of daily/morning is being sent, 0 of 1 mail sent; "
+        "`mailer digest show 1` tells how it goes"
+    )
+    assert last(ask("digest", "pause", "1", "--reason", "a wrong name")) == (
+        "digest 1 of daily/morning is paused (by staff: a wrong name), 0 of 1 mail sent; "
+        "`mailer digest resume 1` goes on, `mailer digest cancel 1` ends it"
+    )
+    assert last(ask("digest", "resume", "1")) == sent
+    assert ask("digest", "report", "1")[2].startswith("digest 1 is sending; ")
+    assert last(ask("digest", "cancel", "1")) == (
+        "digest 1 of daily/morning is cancelled, 0 of 1 mail sent; whoever did not get it is due its "
+        "articles again, at the next slot: `mailer digest plan daily/morning`"
+    )
+    code, out, err = ask("digest", "pause", "1", "--json")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_a_slot_for_which_nobody_is_due(ask: Ask) -> None:
+    ask("subscriber", "unsubscribe", "anna@example.com")
+    told = last(ask("digest", "send", "daily/morning"))
+    assert told.startswith("nothing is sent for slot 20")
+    assert told.endswith("nobody is due (no readers); what comes in is due at the next slot")
+    assert ask("digest", "report", "1")[2] == (
+        "digest 1 is skipped (nobody is due (no readers)); these are its numbers by now\n"
+    )
+    assert json.loads(ask("digest", "send", "daily/morning", "--json")[1])["status"] == "skipped"
+
+
+def test_a_one_off_that_is_over_names_its_digest(ask: Ask) -> None:
+    once = ("digest", "once", "daily", "--at", "2040-12-24 18:00", "--zone", "Asia/Yerevan",
+            "--intro", "words.md")  # fmt: skip
+    first, second = ask(*once)[2], ask(*once)[2]
+    assert first.startswith(
+        "daily/once-2040-12-24-1800: Mon 2040-12-24 18:00 Asia/Yerevan (14:00 UTC)\n"
+    )
+    # Typed twice by mistake, every reader would get the letter twice.
+    assert "warning" not in first
+    assert second.startswith("warning: daily/once-2040-12-24-1800 is a one-off for the same time; ")
+    assert ask("digest", "send", "daily/once-2040-12-24-1800")[0] == 0
+    code, _, err = ask("digest", "plan", "daily/once-2040-12-24-1800")
+    assert code == 1
+    assert err == (
+        "error: daily/once-2040-12-24-1800 was for 2040-12-24T18:00 only, and that is digest 1 "
+        "(sending); see `mailer digest show 1`\n"
+    )
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    for name, step in (("nothing.md", "check the path"), ("latin.txt", "save it as UTF-8")):
+        code, _, err = ask("digest", "edit", "daily/morning", "--intro", name)
+        assert code == 1
+        assert err.endswith(f"{step}\n")
