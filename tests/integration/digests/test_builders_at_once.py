@@ -1,9 +1,8 @@
 """Builders in several processes, and builders that die: one digest a slot, and no reader gets more."""
 
-import os
 import time
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -73,28 +72,6 @@ def test_any_number_of_builders_make_one_digest_a_slot(database: Database, keys:
     assert len({tuple(digests) for _, digests in results}) == 1
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Digest)) == len(names)
-    assert set(_articles_got(database).values()) == {1}
-
-
-def test_four_schedulers_live_through_many_slots(database: Database, keys: Keys) -> None:
-    """Each with a clock of its own that jumps back and forth by up to an hour, through a change of clocks."""
-    number = 1000 if os.environ.get("FAULTS") == "full" else 12
-    with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(
-            session, newsletter, zone="Europe/Paris", active_from=datetime(2027, 3, 1, tzinfo=UTC)
-        )
-        make.articles(session, 3, newsletter, published_at=datetime(2027, 2, 28, tzinfo=UTC))
-        make.readers(session, keys, schedule, 5)
-    processes = [Process(database, schedule.id, ["walk", str(number)]) for _ in range(4)]
-    with together(*processes):
-        assert [process.end()[0] for process in processes] == [0] * 4
-    with database.read() as session:
-        rows = session.execute(select(Digest.slot, Digest.reason).order_by(Digest.id)).all()
-    first = date(2027, 3, 1)
-    days = [f"{first + timedelta(days=day)}T07:00" for day in range(number)]
-    assert sorted(slot for slot, _ in rows) == days
-    assert {reason for _, reason in rows} == {None, "nobody is due (nothing_new: 5)"}
     assert set(_articles_got(database).values()) == {1}
 
 

@@ -1,0 +1,214 @@
+"""Rows T3 and T5: many schedulers at many slots, one of them killed, and all of them down across a slot.
+
+One digest for each slot, whoever builds it, and no reader gets an article twice.
+"""
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from contextlib import ExitStack
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.clock import utc_now
+from mailer.db import Database
+from mailer.models import Delivery, Digest, DigestStatus, EditionArticle, Schedule
+from mailer.tokens import Keys
+from tests import factories
+from tests.faults.conftest import Note
+from tests.faults.relays import size
+from tests.integration.digests.processes import Process, together
+from tests.processes import accepted, killed_in_the_end, receiving, start_mailer
+from tests.waiting import wait_until
+
+SLOTS = size(12, 1000)
+SCHEDULERS = 4
+READERS = 5
+SECONDS = size(100, 1500)
+DESK = "desk@news.example"
+
+pytestmark = pytest.mark.timeout(size(240, 3600))
+
+
+def digests_with(database: Database) -> list[tuple[str, DigestStatus, str | None]]:
+    """The name of each slot that has a digest, in order, and what became of it."""
+    with database.read() as session:
+        rows = session.execute(
+            select(Digest.slot, Digest.status, Digest.reason).order_by(Digest.due_at)
+        )
+        return [(slot, status, reason) for slot, status, reason in rows]
+
+
+def articles_got(database: Database) -> Counter[tuple[int, int]]:
+    """How often each reader was given each article."""
+    with database.read() as session:
+        rows = session.execute(
+            select(Delivery.subscriber_id, EditionArticle.article_id).join(
+                EditionArticle, EditionArticle.edition_id == Delivery.edition_id
+            )
+        )
+        return Counter((subscriber_id, article_id) for subscriber_id, article_id in rows)
+
+
+def builders(database: Database) -> int:
+    """How many processes built a digest."""
+    with database.read() as session:
+        return session.scalar(select(func.count(func.distinct(Digest.builder_id)))) or 0
+
+
+def test_four_schedulers_live_through_many_slots(
+    database: Database, keys: Keys, note: Note
+) -> None:
+    """Each with a clock of its own that jumps by up to an hour, at a time that one day lacks."""
+    first = date(2027, 3, 24)
+    days = [first + timedelta(days=number) for number in range(SLOTS)]
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        schedule = factories.schedule(
+            session, newsletter, at="02:30", zone="Europe/Paris",
+            active_from=datetime(2027, 3, 23, 12, tzinfo=UTC),
+        )  # fmt: skip
+        for day in days:
+            # One for each slot: published half a day before it.
+            published = datetime.combine(day, datetime.min.time(), UTC) - timedelta(hours=11)
+            factories.article(session, newsletter, published_at=published)
+        factories.readers(session, keys, schedule, READERS)
+    processes = [Process(database, schedule.id, ["walk", str(SLOTS)]) for _ in range(SCHEDULERS)]
+    with together(*processes):
+        assert [process.end()[0] for process in processes] == [0] * SCHEDULERS
+    found, got = digests_with(database), articles_got(database)
+    note("T3", database, readers=READERS * SLOTS, doubled=sum(got.values()) - len(got))
+    assert found == [(f"{day}T02:30", DigestStatus.SENDING, None) for day in days]
+    assert set(got.values()) == {1}
+    assert len(got) == READERS * SLOTS
+    with database.read() as session:
+        due = session.scalars(select(Digest.due_at)).all()
+        each = session.scalars(
+            select(func.count(Delivery.id)).group_by(Delivery.digest_id).distinct()
+        )
+        assert each.all() == [READERS]
+    assert len(set(due)) == SLOTS
+
+
+def test_four_schedulers_find_many_slots_due_and_two_are_killed(
+    database: Database, keys: Keys, fast_folder: Path, note: Note
+) -> None:
+    """As an operator runs them, by the real clock: as many schedules, all of the same minute."""
+    due_at = (utc_now() - timedelta(minutes=2)).replace(second=0, microsecond=0)
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        before = due_at - timedelta(hours=1)
+        factories.articles(session, 2, newsletter, published_at=before)
+        for number in range(SLOTS):
+            schedule = factories.schedule(
+                session, newsletter, f"s{number}", at=f"{due_at:%H:%M}", active_from=before
+            )
+            factories.reader(session, keys, schedule, f"reader{number}@example.com")
+    log = fast_folder / "log"
+
+    def built() -> int:
+        with database.read() as session:
+            return (
+                session.scalar(
+                    select(func.count())
+                    .select_from(Digest)
+                    .where(Digest.status == DigestStatus.SENDING)
+                )
+                or 0
+            )
+
+    with ExitStack() as stack:
+
+        def start() -> "subprocess.Popen[bytes]":
+            process = start_mailer(database, keys, 1, log, "scheduler")
+            return stack.enter_context(killed_in_the_end(process))
+
+        running = [start() for _ in range(SCHEDULERS)]
+        for victim, share in ((0, 3), (1, 2)):
+            wait_until(lambda: built() >= SLOTS // share, SECONDS, every=0.005)  # noqa: B023
+            os.killpg(running[victim].pid, signal.SIGKILL)
+            running[victim].wait()
+            running[victim] = start()
+        wait_until(lambda: built() == SLOTS, SECONDS)
+        # Whatever they find at their next look, it is nothing to build.
+        looks = log.read_text().count("running: ")
+        late = start()
+        wait_until(lambda: log.read_text().count("running: ") > looks)
+        for process in (*running[2:], late):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(40) == 0, log.read_text()
+    got = articles_got(database)
+    note("T3", database, readers=SLOTS, kills=2, doubled=sum(got.values()) - len(got))
+    with database.read() as session:
+        per_schedule = Counter(session.scalars(select(Digest.schedule_id)))
+        assert per_schedule == dict.fromkeys(session.scalars(select(Schedule.id)), 1)
+        assert set(session.scalars(select(Digest.due_at))) == {due_at}
+    assert set(got.values()) == {1}
+    assert len(got) == 2 * SLOTS
+    assert builders(database) > 1
+
+
+@pytest.mark.parametrize(("hours", "last"), [(3, "sent"), (7, "late")])
+def test_who_was_down_across_slots_sends_the_last_or_none(
+    database: Database, keys: Keys, fast_folder: Path, note: Note, hours: int, last: str
+) -> None:
+    """Two of them come back three hours or seven after the third slot in a row; six are not too late."""
+    due_at = (utc_now() - timedelta(hours=hours)).replace(second=0, microsecond=0)
+    slots = [due_at - timedelta(days=2), due_at - timedelta(days=1), due_at]
+    names = [f"{slot:%Y-%m-%dT%H:%M}" for slot in slots]
+    with database.write() as session:
+        newsletter = factories.newsletter(session)
+        schedule = factories.schedule(
+            session, newsletter, at=f"{due_at:%H:%M}", max_lateness=timedelta(hours=6),
+            active_from=slots[0] - timedelta(hours=1),
+        )  # fmt: skip
+        for slot in slots:
+            factories.article(session, newsletter, published_at=slot - timedelta(hours=2))
+        factories.readers(session, keys, schedule, READERS)
+    file, log = fast_folder / "received", fast_folder / "log"
+
+    def is_over() -> bool:
+        found = digests_with(database)
+        return len(found) == 3 and found[-1][1] in (DigestStatus.SENT, DigestStatus.SKIPPED)
+
+    with receiving(file, kind="pipelining") as port:
+        for _ in range(2):
+            with ExitStack() as stack:
+                both = [
+                    stack.enter_context(
+                        killed_in_the_end(
+                            start_mailer(database, keys, port, log, "scheduler", "worker")
+                        )
+                    )
+                    for _ in range(2)
+                ]
+                looks = log.read_text().count("running: ")
+                wait_until(is_over, SECONDS)
+                wait_until(lambda: log.read_text().count("running: ") >= looks + 2)  # noqa: B023
+                for process in both:
+                    process.send_signal(signal.SIGTERM)
+                assert [process.wait(40) for process in both] == [0, 0], log.read_text()
+    copies = Counter(line["to"] for line in accepted(file))
+    note(
+        "T5", database, readers=READERS, doubled=sum(copies.values()) - len(copies),
+        lost=READERS - len(copies) if last == "sent" else 0,
+    )  # fmt: skip
+    assert digests_with(database) == [
+        (names[0], DigestStatus.SKIPPED, "superseded"),
+        (names[1], DigestStatus.SKIPPED, "superseded"),
+        (names[2], DigestStatus.SENT, None)
+        if last == "sent"
+        else (names[2], DigestStatus.SKIPPED, "late"),
+    ]
+    got = articles_got(database)
+    if last == "late":
+        assert (copies, got) == (Counter(), Counter())
+        return
+    # The one digest holds what those before it would have held.
+    assert copies == {f"reader{number}@example.com": 1 for number in range(1, READERS + 1)}
+    assert set(got.values()) == {1}
+    assert len(got) == READERS * len(slots)
