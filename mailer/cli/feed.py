@@ -9,6 +9,7 @@ import click
 
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
+from mailer.cli.waiting import stop_signals
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable
 from mailer.feeds import attach, decide, ingest
@@ -146,14 +147,16 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 if urls
                 else [one.id for one in attach.listed(session)]
             )
-        results = ingest.refresh(
-            app.database,
-            ids,
-            unconditional=True,
-            clock=app.times.wall,
-            interval=app.settings.feed_interval,
-            alerts=app.alerts,
-        )
+        with stop_signals() as interrupted:
+            results = ingest.refresh(
+                app.database,
+                ids,
+                unconditional=True,
+                clock=app.times.wall,
+                interval=app.settings.feed_interval,
+                alerts=app.alerts,
+                is_stopping=interrupted,
+            )
     if as_json:
         print_json([_as_result(result) for result in results])
     for result in results:
@@ -177,6 +180,13 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
             "there stays; "
             "`mailer feed refresh` again tries them anew"
         )
+    if len(results) < len(ids):
+        raise FeedError(
+            f"stopped before the end: {len(results)} of {counted(len(ids), 'feed')} refreshed; "
+            "repeating the command goes on"
+        )
+    if not ids and not as_json:
+        message("there are no feeds; `mailer feed add URL --newsletter SLUG` makes one")
 
 
 @feed.command

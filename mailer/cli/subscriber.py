@@ -1,5 +1,6 @@
 """`mailer subscriber`: the readers."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.address import Address, parse
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
+from mailer.cli.waiting import rows_in_lines, stop_signals
 from mailer.clock import format_instant
 from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind, Subscriber, Subscription
@@ -253,7 +255,7 @@ def import_file(
     with opened() as app:
         with app.database.read() as session:
             choice = _choice(app, session, newsletter, schedule)
-        with _progress(file) as progress:
+        with _progress(file, dry_run=dry_run) as progress:
             tally = import_readers(
                 app.database,
                 file,
@@ -274,14 +276,32 @@ def import_file(
 
 
 @contextmanager
-def _progress(file: Path) -> Iterator[Callable[[int], None]]:
-    """Shows on a terminal how many rows were read."""
+def _progress(file: Path, *, dry_run: bool) -> Iterator[Callable[[int], None]]:
+    """Shows how many rows are done: on a terminal all the time, elsewhere in a line now and then.
+
+    What it yields raises `Refused` after Ctrl-C or SIGTERM, between two chunks.
+    """
+    with stop_signals("finishing the rows under way") as interrupted, _rows(file) as show:
+
+        def told(rows: int) -> None:
+            show(rows)
+            if interrupted():
+                end = "; nothing was changed" if dry_run else ""
+                raise Refused(f"stopped before the end{end}")
+
+        yield told
+
+
+@contextmanager
+def _rows(file: Path) -> Iterator[Callable[[int], None]]:
+    if not sys.stderr.isatty():
+        yield rows_in_lines(message)
+        return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(str(file), total=None)
         yield lambda rows: bar.update(task, completed=rows)
 

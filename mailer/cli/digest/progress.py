@@ -1,6 +1,5 @@
-"""How `mailer digest send --wait` shows its progress, and how it is told to stop."""
+"""How `mailer digest send --wait` shows its progress."""
 
-import signal
 import sys
 import time
 from collections import deque
@@ -9,13 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from mailer.cli.output import message
+from mailer.cli.waiting import Seldom
 from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.delivery.running import Counts
-
-LINE_SECONDS: Final = 10.0
-"""Without a terminal there is a line of progress this often."""
 
 _WINDOW_SECONDS: Final = 60.0
 
@@ -65,14 +62,12 @@ def showing() -> Iterator[Show]:
 def lines(tell: Callable[[str], None], monotonic: Callable[[], float]) -> Show:
     """What tells progress in a line at once, and then every `LINE_SECONDS`."""
     speed = Speed()
-    told_at: float | None = None
+    seldom = Seldom(at_once=True, now=monotonic())
 
     def show(counts: "Counts") -> None:
-        nonlocal told_at
         now = monotonic()
         current = speed.at(now, counts.total - counts.pending)
-        if told_at is None or now - told_at >= LINE_SECONDS:
-            told_at = now
+        if seldom.is_due(now):
             tell(in_words(counts, current))
 
     return show
@@ -95,28 +90,3 @@ def _bar() -> Iterator[Show]:
             progress.update(task, description=told, total=counts.total, completed=done)
 
         yield show
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Takes SIGTERM and Ctrl-C as a wish to stop, and says whether there was one."""
-    asked: list[int] = []
-    told = False
-
-    def interrupted() -> bool:
-        nonlocal told
-        # Not in the handler: it may come in the middle of another line.
-        if asked and not told:
-            told = True
-            message("finishing what is under way: at most 30 seconds")
-        return bool(asked)
-
-    def note(number: int, _frame: object) -> None:
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

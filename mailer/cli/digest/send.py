@@ -6,9 +6,10 @@ import click
 
 from mailer.cli.digest.asked import no_slot
 from mailer.cli.digest.look import tell_digest
-from mailer.cli.digest.progress import showing, stop_signals
+from mailer.cli.digest.progress import showing
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, json_option, opened
+from mailer.cli.waiting import stop_signals
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError, Refused

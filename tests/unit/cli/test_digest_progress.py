@@ -1,11 +1,8 @@
 """The progress of `digest send --wait` in words, and how often it is told."""
 
-import os
-import signal
-
 import pytest
 
-from mailer.cli.digest.progress import Speed, in_words, lines, stop_signals
+from mailer.cli.digest.progress import Speed, in_words, lines
 from mailer.delivery.running import Counts
 
 
@@ -53,17 +50,3 @@ def test_a_log_gets_a_line_at_once_and_then_every_ten_seconds() -> None:
         "10 of 50 mails done, 1/s, 0:00:40 left",
         "21 of 50 mails done, 1/s, 0:00:29 left",
     ]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_a_wish_to_stop(
-    number: signal.Signals, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = signal.getsignal(number)
-    with stop_signals() as interrupted:
-        assert not interrupted()
-        os.kill(os.getpid(), number)
-        assert interrupted()
-        assert interrupted()
-    assert signal.getsignal(number) is before
-    assert capsys.readouterr().err == "finishing what is under way: at most 30 seconds\n"

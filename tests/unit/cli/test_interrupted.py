@@ -1,0 +1,115 @@
+"""Imports and refreshes that are stopped say how far they came, and go on when they are repeated."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mailer.cli import main, subscriber
+from mailer.feeds import ingest
+from mailer.feeds.fetch import Fetched, Wanted
+from mailer.subscriptions import transfer
+
+NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
+              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
+IMPORT = (
+    "subscriber",
+    "import",
+    "readers.csv",
+    "--newsletter",
+    "daily",
+    "--consent-source",
+    "fair",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation with a schedule, and a file of five readers that is read two at a time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(transfer, "CHUNK", 2)
+    for arguments in (
+        ("init",),
+        NEWSLETTER,
+        ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC"),
+    ):
+        assert main(arguments) == 0
+    (tmp_path / "readers.csv").write_text(
+        "email\n" + "".join(f"r{n}@example.com\n" for n in range(5))
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ((), "the first 2 rows are done, and repeating the command continues"),
+        (("--dry-run",), "nothing was changed"),
+    ],
+)
+def test_an_import_that_is_stopped_goes_on(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    more: tuple[str, ...],
+    told: str,
+) -> None:
+    @contextmanager
+    def stopping(file: Path) -> Iterator[Callable[[int], None]]:
+        yield lambda rows: os.kill(os.getpid(), number)
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(subscriber, "_rows", stopping)
+        assert main((*IMPORT, *more, "--json")) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"finishing the rows under way\nerror: stopped before the end; {told}\n"
+    assert main((*IMPORT, "--json")) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["rows"], data["added"]) == (5, 5 if more else 3)
+
+
+def test_a_refresh_that_is_stopped_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ingest, "_AT_ONCE", 1)
+    stops = False
+
+    def fetch(wanted: Wanted) -> Fetched:
+        if stops:
+            os.kill(os.getpid(), signal.SIGINT)
+        body = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example/</link>
+        <item><title>One</title><link>https://a.example/1</link></item></channel></rss>"""
+        return Fetched(
+            url=wanted.url,
+            body=body,
+            content_type="application/rss+xml",
+            etag=None,
+            last_modified=None,
+        )
+
+    monkeypatch.setattr(ingest, "add_feed", partial(ingest.add_feed, fetch=fetch))
+    monkeypatch.setattr(ingest, "refresh", partial(ingest.refresh, fetch=fetch))
+    assert main(("feed", "refresh")) == 0
+    assert "`mailer feed add URL --newsletter SLUG`" in capsys.readouterr().err
+    for name in ("one", "two", "three"):
+        url = f"https://a.example/{name}"
+        assert main(("feed", "add", url, "--newsletter", "daily")) == 0
+    capsys.readouterr()
+    stops = True
+    assert main(("feed", "refresh")) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "finishing what is under way: at most 30 seconds"
+    assert told[-1] == (
+        "error: stopped before the end: 1 of 3 feeds refreshed; repeating the command goes on"
+    )
+    stops = False
+    assert main(("feed", "refresh")) == 0
