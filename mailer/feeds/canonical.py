@@ -48,6 +48,18 @@ _TRACKING: Final = frozenset(
         "at_format",
         "srsltid",
         "wt_mc",
+        "xtor",
+        "cmpid",
+        "ocid",
+        "fb_action_ids",
+        "fb_action_types",
+        "fb_source",
+        "ns_campaign",
+        "ns_mchannel",
+        "ns_source",
+        "ns_linkname",
+        "phpsessid",
+        "jsessionid",
     ]
 )
 
@@ -58,6 +70,7 @@ _PLAIN = re.compile(
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*)?"
     r"(?:\?(?:[A-Za-z0-9._~!$&'()*+,=:@/?-]|%[0-9A-Fa-f]{2})+)?"
 )
+_SESSION_PATH = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What browsers take out of an address before they read it; a line that is broken inside an address
@@ -76,7 +89,8 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
     """
     if len(link) <= MAX_URL_LENGTH and _PLAIN.fullmatch(link):
         return link
-    bare = _INVISIBLE.sub("", link).strip()
+    # Escaped once too often: no address has such a parameter.
+    bare = _INVISIBLE.sub("", link).strip().replace("&amp;", "&")
     if not bare:
         return None
     try:
@@ -107,7 +121,8 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
 def canonical_url(url: str) -> str:
     """What identifies the piece at `url`: equal for all addresses under which it is linked.
 
-    Scheme, `www.`, default port, fragment, sign-in data and tracking parameters do not count. The
+    Scheme, `www.`, default port, fragment, sign-in data, a slash at the end of the path, and parameters
+    for tracking, sessions and phones do not count. The
     result is again an address, always with https, but it is made for comparing and not for linking.
 
     Args:
@@ -120,7 +135,8 @@ def canonical_url(url: str) -> str:
     query = "&".join(
         _normal_escapes(pair) for pair in parts.query.split("&") if pair and not _is_tracking(pair)
     )
-    return urlunsplit(("https", host, _normal_escapes(parts.path) or "/", query, ""))
+    path = _SESSION_PATH.sub("", _normal_escapes(parts.path)).rstrip("/") or "/"
+    return urlunsplit(("https", host, path, query, ""))
 
 
 def place(canonical: str) -> str:
@@ -155,5 +171,8 @@ def _normal_escapes(text: str) -> str:
 
 
 def _is_tracking(pair: str) -> bool:
-    name = pair.partition("=")[0].lower()
+    name, _, value = pair.lower().partition("=")
+    if name == "amp":
+        # The page for phones of the same piece.
+        return value in {"", "1", "true"}
     return name in _TRACKING or name.startswith(_TRACKING_PREFIXES)

@@ -4,7 +4,7 @@ A piece sent twice cannot be taken back, and one taken for another is never sent
 and dates are all heard, each of which changes by itself in some feeds.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,24 +67,28 @@ def identify(
     """Each piece with the article that it is, or None where it is new.
 
     It is the same piece when its address is known, or when its guid is and the title, the path or the
-    date agrees. An address that its article has left within this document is free for a new piece.
+    date agrees. An address that its article has left within this document is free for a new piece. A
+    feed may number its entries from the top: then a guid stands for another piece each time, and the
+    piece that it stood for is still there under its own address.
 
     Args:
         by_guid: the articles that this feed's guids stand for.
         by_url: articles by canonical address.
     """
     every = list(found)
-    # Both address and guid say so: no other piece can be this article.
+    times = Counter(piece.entry.published for piece in every)
+    # Both the address and something else say so: no other piece can be this article.
     settled = {
         known.article_id
         for piece in every
         if (known := by_url.get(piece.canonical_url)) is not None
-        and any(by_guid.get(guid) == known for guid in piece.guids)
+        and (any(by_guid.get(guid) == known for guid in piece.guids) or _reads_alike(piece, known))
     }
     moved: dict[str, Known] = {}
     for piece in every:
         if piece.canonical_url not in by_url:
-            known = _by_guid(piece, by_guid)
+            # Of the day alone, without a time, many pieces are.
+            known = _by_guid(piece, by_guid, is_only=times[piece.entry.published] == 1)
             if known is not None and known.article_id not in settled:
                 settled.add(known.article_id)
                 moved[piece.canonical_url] = known
@@ -137,18 +141,22 @@ def looks_moved(found: Sequence[Piece], alike: Mapping[str, Known]) -> bool:
     return len(alike) >= FEWEST_MOVED and 2 * len(alike) > len(found)
 
 
-def _by_guid(piece: Piece, by_guid: Mapping[str, Known]) -> Known | None:
+def _by_guid(piece: Piece, by_guid: Mapping[str, Known], *, is_only: bool) -> Known | None:
+    where = place(piece.canonical_url)
     for guid in piece.guids:
         known = by_guid.get(guid)
-        if known is not None and _agree(piece, known):
+        if known is not None and (
+            _has_title(piece, known)
+            or (bool(where) and where == place(known.canonical_url))
+            or (is_only and piece.entry.published == known.published_at)
+        ):
             return known
     return None
 
 
-def _agree(piece: Piece, known: Known) -> bool:
-    title, where = piece.entry.title, place(piece.canonical_url)
-    return (
-        (bool(title) and title == known.title)
-        or (bool(where) and where == place(known.canonical_url))
-        or piece.entry.published == known.published_at
-    )
+def _has_title(piece: Piece, known: Known) -> bool:
+    return bool(piece.entry.title) and piece.entry.title == known.title
+
+
+def _reads_alike(piece: Piece, known: Known) -> bool:
+    return _has_title(piece, known) or piece.entry.published == known.published_at

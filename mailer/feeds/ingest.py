@@ -23,7 +23,7 @@ from mailer.feeds.attach import attach, hand_out, with_url
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
-from mailer.feeds.older import MOST_PAGES, next_page, together
+from mailer.feeds.older import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.parse import parse
 from mailer.models import Feed, ImageSource, Newsletter
 
@@ -227,18 +227,23 @@ def _with_older(
 ) -> tuple[Document, tuple[str, ...]]:
     """The document, with the older pages that it takes to come to an entry that is known."""
     begun = monotonic()
+    is_linked = document.next_url is not None
     for number in range(2, MOST_PAGES + 2):
         with database.read() as session:
             if not known.is_all_new(session, row, document.entries):
                 return document, ()
-        if number > MOST_PAGES or monotonic() - begun > _PAGES_SECONDS:
+        is_end = is_linked and document.next_url is None
+        if number > MOST_PAGES or is_end or monotonic() - begun > _PAGES_SECONDS:
             break
         try:
-            page = fetch(Wanted(next_page(document, fetched.url, number), row.allow_private))
-            longer = together(document, _read(page, clock()))
+            answer = fetch(Wanted(next_page(document, fetched.url, number), row.allow_private))
+            page = _read(answer, clock())
         except FeedError as error:
             log.info("feed %d has no page %d: %s", row.id, number, error)
             break
+        with database.read() as session:
+            page = down_to_known(page, known.seen(session, row, page.entries))
+        longer = together(document, page)
         if len(longer.entries) == len(document.entries):
             break
         document = longer

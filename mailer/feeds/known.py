@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.feeds import hold
+from mailer.feeds.canonical import canonical_url
 from mailer.feeds.entry import Entry
 from mailer.feeds.identity import FEWEST_MOVED, Known, Piece, looks_moved, moved, pieces
 from mailer.models import Article, Feed, FeedEntry
@@ -84,6 +85,18 @@ def is_all_new(session: Session, feed: Feed, entries: Sequence[Entry]) -> bool:
     if by_guid(session, feed, guids) or by_url(session, [one.canonical_url for one in found]):
         return False
     return not looks_moved(found, alike(session, feed, [(piece, None) for piece in found]))
+
+
+def seen(session: Session, feed: Feed, entries: Sequence[Entry]) -> set[int]:
+    """Which of these entries the feed, or another one, has told of before, counted from 0."""
+    urls = [canonical_url(entry.url) if entry.url else "" for entry in entries]
+    guids_known = by_guid(session, feed, [entry.guid for entry in entries])
+    urls_known = by_url(session, urls)
+    return {
+        number
+        for number, (entry, url) in enumerate(zip(entries, urls, strict=True))
+        if entry.guid in guids_known or url in urls_known
+    }
 
 
 def portions(values: Iterable[_Value]) -> Iterator[list[_Value]]:

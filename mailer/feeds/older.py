@@ -3,6 +3,8 @@
 Archives are linked as in RFC 5005, or in JSON Feed by `next_url`; WordPress numbers its pages.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -26,6 +28,29 @@ def next_page(document: Document, url: str, number: int) -> str:
     return urlunsplit(
         parts._replace(query=urlencode([*query, ("paged", str(number))]), fragment="")
     )
+
+
+def down_to_known(page: Document, known: Collection[int]) -> Document:
+    """An older page without what was there long before the feed was: that is no news.
+
+    Archives go further back than to the entries that are known. What stands below all of these, and is no
+    younger, is left out.
+
+    Args:
+        known: which of its entries are known, counted from 0.
+    """
+    if not known:
+        return page
+    last = max(known)
+    dates = [date for number in known if (date := page.entries[number].published) is not None]
+    oldest = min(dates, default=None)
+    kept = tuple(
+        entry
+        for number, entry in enumerate(page.entries)
+        if number <= last
+        or (oldest is not None and entry.published is not None and entry.published > oldest)
+    )
+    return replace(page, entries=kept)
 
 
 def together(first: Document, second: Document) -> Document:

@@ -1,5 +1,7 @@
 """Pieces that fell out of a feed's first page between two fetches are looked for on its older pages."""
 
+from datetime import timedelta
+
 import pytest
 
 from mailer.db import Database
@@ -7,7 +9,7 @@ from mailer.errors import FeedError
 from mailer.feeds.entry import Document, Entry
 from mailer.feeds.older import next_page
 from mailer.models import Newsletter
-from tests.integration.feeds.web import URL, Web, due, item
+from tests.integration.feeds.web import NOW, URL, Web, due, item
 
 
 def page(number: int) -> str:
@@ -69,6 +71,68 @@ def test_where_there_are_no_pages_a_warning_tells(
     assert web.pages_asked() == [URL, page(2)]
     assert (result.new, result.error) == (1, None)
     assert "no entry is known from before; some between may be missing" in result.warnings
+
+
+def linked(next_url: str, *items: str) -> bytes:
+    return (
+        '<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"><channel><title>News</title>'
+        f'<atom:link rel="next" href="{next_url}"/>{"".join(items)}</channel></rss>'
+    ).encode()
+
+
+def test_links_are_followed_and_no_loop_is(database: Database, daily: Newsletter, web: Web) -> None:
+    web.publish(item("a"))
+    web.add(database, daily)
+    second, third = f"{URL}/2", f"{URL}/3"
+    web.pages |= {
+        URL: linked(second, item("d")),
+        second: linked(third, item("c")),
+        third: linked(URL, item("b")),
+    }
+    web.pages_asked()
+    (result,) = web.refresh(database)
+    assert web.pages_asked() == [URL, second, third, URL]
+    assert result.new == 3
+    assert any("may be missing" in text for text in result.warnings)
+
+
+def test_where_links_end_no_numbers_are_tried(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("a"))
+    web.add(database, daily)
+    web.pages[URL] = linked(f"{URL}/2", item("c"))
+    web.publish(item("b"), url=f"{URL}/2")
+    web.pages_asked()
+    web.refresh(database)
+    assert web.pages_asked() == [URL, f"{URL}/2"]
+
+
+@pytest.mark.parametrize("has_dates", [True, False])
+def test_what_an_archive_has_from_before_the_feed_is_no_news(
+    database: Database, daily: Newsletter, web: Web, has_dates: bool
+) -> None:
+    def on(name: str, day: int) -> str:
+        return item(name, at=NOW - timedelta(days=day) if has_dates else None)
+
+    web.publish(on("a", 3))
+    web.add(database, daily)
+    web.publish(on("d", 0))
+    web.publish(on("c", 1), on("b", 2), on("a", 3), on("old", 9), on("older", 10), url=page(2))
+    (result,) = web.refresh(database)
+    assert (result.new, result.unchanged) == (3, 1)
+    with database.read() as session:
+        assert sorted(due(session, daily)) == ["b", "c", "d"]
+
+
+def test_what_stands_below_the_known_but_is_younger_is_news(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("a", at=NOW - timedelta(days=3)))
+    web.add(database, daily)
+    web.publish(item("c"))
+    web.publish(item("a", at=NOW - timedelta(days=3)), item("b"), url=page(2))
+    assert web.refresh(database)[0].new == 2
 
 
 def test_a_feed_that_had_nothing_misses_nothing(

@@ -102,6 +102,29 @@ def test_a_new_piece_may_take_the_address_that_another_left() -> None:
         assert identified == {"g1": FAIR, "g2": None}
 
 
+def test_guids_that_count_from_the_top_stand_for_other_pieces_each_time() -> None:
+    # All have the day as their date, without a time.
+    first = {"title": "The fair", "url": "https://news.example/fair"}
+    second = {"title": "The storm", "url": "https://news.example/storm"}
+    third = {"title": "The vote", "url": "https://news.example/vote"}
+    fair, storm = (
+        Known(n, one["url"], one["title"], NOON) for n, one in enumerate([first, second], start=1)
+    )
+    now = pieces([entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)])
+    identified = identify(
+        now, {"1": fair, "2": storm}, {fair.canonical_url: fair, storm.canonical_url: storm}
+    )
+    assert [known for _, known in identified] == [None, fair, storm]
+
+
+def test_a_day_that_several_pieces_have_tells_nothing() -> None:
+    found = pieces(
+        [entry(**(OTHER | {"published": NOON})), entry(guid="g2", url="https://news.example/x")]
+    )
+    identified = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
+    assert [known for _, known in identified] == [None, None]
+
+
 def test_an_article_is_one_piece_of_a_document_only() -> None:
     both = {"g1": FAIR, "g2": FAIR}
     still = entry()

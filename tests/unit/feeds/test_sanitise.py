@@ -180,3 +180,9 @@ def test_hostile_markup_takes_no_time_to_speak_of(piece: str) -> None:
 def test_plain_words_come_out_as_parsing_would_bring_them(text: str) -> None:
     # A comment has no text, but makes the markup be parsed.
     assert summarise(text, None) == summarise(text + "<!-- -->", None)
+
+
+def test_an_address_of_a_mailbox_holds_no_blanks() -> None:
+    assert summarise('<a href=" mailto:a@b.example?subject=a \n b">x</a>', None) == (
+        '<a href="mailto:a@b.example?subject=a%20b">x</a>'
+    )
