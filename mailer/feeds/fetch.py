@@ -39,6 +39,8 @@ _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml, "
     "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 )
+_PACKED: Final = b"\x1f\x8b\x08"
+_LONGEST_VALIDATOR: Final = 1000
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
@@ -309,8 +311,8 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
         url=urlunsplit(request.url),
         body=None if status == 304 else _body(response, request.limits.size, host or ""),
         content_type=response.headers.get("Content-Type", ""),
-        etag=response.headers.get("ETag") or None,
-        last_modified=response.headers.get("Last-Modified") or None,
+        etag=_validator(response.headers.get("ETag")),
+        last_modified=_validator(response.headers.get("Last-Modified")),
     )
 
 
@@ -332,7 +334,28 @@ def _body(response: BaseHTTPResponse, size: int, host: str) -> bytes:
             raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
     if unpack is not None and not unpack.eof:
         raise FeedError(f"{host} broke off inside its answer; try again later")
+    if body.startswith(_PACKED):
+        return _unpacked(bytes(body), size, host)
     return bytes(body)
+
+
+def _unpacked(body: bytes, size: int, host: str) -> bytes:
+    """A document that was packed before the server knew of it, such as a file `feed.xml.gz`."""
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = unpack.decompress(body, size + 1)
+    except zlib.error as error:
+        raise FeedError(f"{host} sends broken gzip; try again later") from error
+    if len(plain) > size:
+        raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
+    if not unpack.eof:
+        raise FeedError(f"{host} broke off inside its answer; try again later")
+    return plain
+
+
+def _validator(value: str | None) -> str | None:
+    """A validator as it can be sent back; one that cannot be would make each request fail."""
+    return value if value and value.isprintable() and len(value) <= _LONGEST_VALIDATOR else None
 
 
 def _shut(sock: socket.socket | None, expired: threading.Event) -> None:

@@ -137,6 +137,18 @@ def test_gzip() -> None:
         assert fetch(local(port), limits=QUICK).body == FEED
 
 
+def test_a_packed_file_is_unpacked_though_the_server_does_not_know_of_it() -> None:
+    with serving(reply(gzip.compress(FEED), Content_Type="application/xml")) as port:
+        assert fetch(local(port), limits=QUICK).body == FEED
+
+
+@pytest.mark.parametrize("validator", ["x" * 2000, "\x7f"])
+def test_a_validator_that_cannot_be_sent_back_is_not_kept(validator: str) -> None:
+    with serving(reply(ETag=validator, Last_Modified=validator)) as port:
+        fetched = fetch(local(port), limits=QUICK)
+    assert (fetched.body, fetched.etag, fetched.last_modified) == (FEED, None, None)
+
+
 def test_a_chunked_answer() -> None:
     chunks = b"5\r\n<rss \r\n14\r\nversion='2.0'></rss>\r\n0\r\n\r\n"
 
@@ -155,6 +167,9 @@ def test_a_chunked_answer() -> None:
         (reply(Content_Encoding="br"), "'br', which was not asked for"),
         (reply(b"no gzip at all", Content_Encoding="gzip"), "broken gzip"),
         (reply(gzip.compress(FEED)[:-6], Content_Encoding="gzip"), "broke off"),
+        (reply(gzip.compress(FEED)[:-6]), "broke off"),
+        (reply(b"\x1f\x8b\x08 no gzip"), "broken gzip"),
+        (reply(gzip.compress(b"\0" * 50_000_000)), "larger than"),
         (reply(FEED, Content_Length="9000"), "broke off"),
         (reply(b"a" * 100_001), "larger than 100,000 bytes"),
         (reply(gzip.compress(b"\0" * 50_000_000), Content_Encoding="gzip"), "larger than"),
