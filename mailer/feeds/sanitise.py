@@ -195,8 +195,10 @@ def _summary(markup: str, base: str | None) -> tuple[str, bool]:
     """The summary, and whether there was more text than fits into one."""
 
     def resolved(_tag: str, attribute: str, value: str) -> str | None:
-        if attribute != "href" or value.strip().lower().startswith("mailto:"):
+        if attribute != "href":
             return value
+        if value.strip().lower().startswith("mailto:"):
+            return "%20".join(value.split())
         return absolute_url(value, base)
 
     # Relative links are let through to be resolved; the second pass denies what is left of them.
