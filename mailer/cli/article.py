@@ -37,6 +37,7 @@ def add(
     """
     instant = None if published is None else parse_instant(published)
     with opened() as app:
+        now = app.times.wall()
         with app.database.write() as session:
             article_id, is_new = articles.add_article(
                 session,
@@ -45,7 +46,7 @@ def add(
                 title=title,
                 summary=summary,
                 published=instant,
-                now=app.times.wall(),
+                now=now,
             )
         with app.database.read() as session:
             (found,) = articles.list_articles(session, ids=(article_id,))
@@ -54,7 +55,11 @@ def add(
     if as_json:
         print_json(_as_data(found))
     else:
-        message(f"article {article_id} is in {slug}; `mailer digest plan` shows who would get it")
+        # Most often the year was mistyped.
+        later = f", from {found.published:%Y-%m-%d %H:%M} UTC on" if found.published > now else ""
+        message(
+            f"article {article_id} is in {slug}{later}; `mailer digest plan` shows who would get it"
+        )
 
 
 @article.command("list")
@@ -75,8 +80,11 @@ def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
         print_json([_as_data(one) for one in found])
         return
     print_table(
-        ("id", "published", "title", "newsletters", "url"),
-        [(one.id, one.published, one.title, ", ".join(one.newsletters), one.url) for one in found],
+        ("id", "published", "title", "newsletters", "state", "url"),
+        [
+            (one.id, one.published, one.title, ", ".join(one.newsletters), _state(one), one.url)
+            for one in found
+        ],
     )
 
 
@@ -128,6 +136,17 @@ def withdraw(article_id: int, as_json: bool) -> None:
         message(f"article {article_id} is withdrawn; digests that are built already keep it")
     else:
         message(f"article {article_id} was withdrawn already")
+
+
+def _state(one: ListedArticle) -> str | None:
+    """What keeps an article from being like others, for people."""
+    told = ["withdrawn"] if one.withdrawn else []
+    if one.backlog:
+        everywhere = set(one.backlog) == set(one.newsletters)
+        told.append("backlog" if everywhere else f"backlog of {', '.join(one.backlog)}")
+    if one.edited:
+        told.append("edited")
+    return ", ".join(told) or None
 
 
 def _as_data(found: ListedArticle) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -22,6 +23,9 @@ from mailer.models import (
     NewsletterArticle,
 )
 from mailer.models.delivery import HAD
+
+_SHOWN: Final = 100
+"""Characters of an address that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def add_article(
     """
     address = absolute_url(url)
     if address is None:
-        raise Refused(f"{url!r} is no http or https address; give the article's own")
+        raise Refused(f"{_short(url)} is no http or https address; give the article's own")
     if not one_line(title):
         raise Refused("an article needs a title; give --title")
     take_turn(session)
@@ -94,7 +98,10 @@ def add_article(
     dropped = session.get(DroppedArticle, (newsletter.id, article.id))
     due = article.withdrawn_at is None and dropped is None
     if place is not None and not place.backlog and due:
-        raise AlreadyExists(f"article {article.id} is in {newsletter.slug} already, and is due")
+        raise AlreadyExists(
+            f"article {article.id} is in {newsletter.slug} already, and is due; "
+            f"`mailer article edit {article.id}` changes what it says"
+        )
     article.withdrawn_at = None
     if dropped is not None:
         session.delete(dropped)
@@ -146,7 +153,7 @@ def edit_article(
         raise Refused("an article needs a title; give --title")
     for address in (url, image or None):
         if address is not None and absolute_url(address) is None:
-            raise Refused(f"{address!r} is no http or https address; give a whole one")
+            raise Refused(f"{_short(address)} is no http or https address; give a whole one")
     if title is not None:
         article.title = one_line(title)
     if url is not None:
@@ -174,6 +181,13 @@ def withdraw_article(session: Session, article_id: int, *, now: datetime) -> boo
     article.withdrawn_at = article.withdrawn_at or now
     session.flush()
     return was_due
+
+
+def _short(address: str) -> str:
+    """An address as an error shows it, so that the next step behind it is seen."""
+    if len(address) <= _SHOWN:
+        return repr(address)
+    return f"{address[:_SHOWN]!r}… (of {len(address)} characters)"
 
 
 def _found(session: Session, article_id: int) -> Article:

@@ -149,7 +149,9 @@ def _take(
     if name not in _FIELDS:
         close = difflib.get_close_matches(name, _FIELDS, n=1)
         hint = (
-            f"did you mean {close[0]}?" if close else "`mailer config show` lists those there are"
+            f"did you mean {close[0]}?"
+            if close
+            else "take it out, and `mailer config show` lists those there are"
         )
         wrong.append(f"{name} in {origin} is no setting; {hint}")
         return
