@@ -73,8 +73,15 @@ def test_a_daily_slot_comes_once_for_each_local_date_in_ten_years(
         assert slot.local.tzinfo == ZoneInfo(zone)
         assert slot.local.astimezone(UTC) == slot.due_at
         shown = slot.local.strftime("%Y-%m-%dT%H:%M")
-        # The clock shows the wall time, or has just jumped over it.
+        # The clock shows the wall time, or has just jumped over it; and it shows it for the first time.
         assert shown == slot.name or _jumped_over(slot)
+        assert datetime.fromisoformat(slot.name) not in _shown_before(slot)
+
+
+def _shown_before(slot: Slot) -> set[datetime]:
+    """What the clock showed half an hour and a whole one earlier: by so much clocks are set back here."""
+    earlier = (slot.due_at - timedelta(minutes=minutes) for minutes in (30, 60))
+    return {at.astimezone(slot.local.tzinfo).replace(tzinfo=None) for at in earlier}
 
 
 def _jumped_over(slot: Slot) -> bool:
