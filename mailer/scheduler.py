@@ -157,15 +157,21 @@ class Scheduler:
             self._sweeping.release()
 
     def _set_alarms(self) -> list[int]:
-        """Set an alarm at each schedule's next slot; the schedules whose slots count."""
+        """Set an alarm at each schedule's next slot; the schedules whose slots count.
+
+        After a stop several are due at once: the one whose slot was first is first, as it would have been.
+        """
         with self._app.database.read() as session:
             now = self._app.times.wall()
-            coming = {one.id: timetable.next_slot(one, now=now) for one in _active(session)}
+            active = _active(session)
+            coming = {one.id: timetable.next_slot(one, now=now) for one in active}
+            due = {one.id: timetable.due(session, one, now=now).build for one in active}
         for schedule_id, slot in coming.items():
             if slot is not None and self._planned.get(schedule_id) != slot.due_at:
                 self._planned[schedule_id] = slot.due_at
                 self._set_alarm(schedule_id, slot.due_at)
-        return list(coming)
+        late = {schedule_id: slot.due_at for schedule_id, slot in due.items() if slot is not None}
+        return sorted(coming, key=lambda one: (late.get(one, now), one))
 
     def _set_alarm(self, schedule_id: int, at: datetime) -> None:
         with self._setting_alarms:

@@ -50,9 +50,10 @@ class ReviewState(StrEnum):
     ASKED = "asked"
     """Staff asked for it, and it is built in a moment."""
     SENT = "sent"
-    """It is on its way, or arrived."""
+    """It is on its way."""
     OVER = "over"
-    """Nothing is to be decided any more: the slot was moved or let go, or its time is over."""
+    """Nothing is to be decided any more: all of it has gone out, the slot was moved or let go, or its
+    time is over."""
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,7 @@ def _state(review: Review, schedule: Schedule, digest: Digest | None, now: datet
         match digest.status:
             case DigestStatus.CANCELLED:
                 return ReviewState.STOPPED
-            case DigestStatus.SKIPPED:
+            case DigestStatus.SENT | DigestStatus.SKIPPED:
                 return ReviewState.OVER
         return ReviewState.SENT
     named = slot_named(Rule.of(schedule), review.slot)

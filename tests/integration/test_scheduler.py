@@ -102,6 +102,21 @@ def test_it_builds_what_is_due_when_it_starts_and_when_time_passes(
     wait_until(lambda: ("2026-11-25T07:00", DigestStatus.SKIPPED) in statuses(database))
 
 
+def test_after_a_stop_the_slot_that_was_first_is_built_first(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        for name, at in (("late", "07:30"), ("early", "07:00"), ("between", "07:15")):
+            make.schedule(session, newsletter, name, at=at, active_from=NOW)
+        make.article(session, newsletter)
+    started(app_at(database, keys, Wall(NOW + timedelta(hours=2))))
+    wait_until(lambda: len(statuses(database)) == 3)
+    with database.read() as session:
+        built = session.scalars(select(Digest.slot).order_by(Digest.id)).all()
+    assert [slot[-5:] for slot in built] == ["07:00", "07:15", "07:30"]
+
+
 def test_it_is_woken_at_the_next_slot_of_each_schedule(
     sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler]
 ) -> None:

@@ -217,6 +217,20 @@ def test_one_that_is_on_its_way_is_ended(
         assert session.get_one(Digest, digest.id).status is DigestStatus.CANCELLED
 
 
+@pytest.mark.parametrize("act", ReviewAct)
+def test_of_one_that_has_gone_out_nothing_is_to_be_decided(
+    database: Database, keys: Keys, schedule: Schedule, act: ReviewAct
+) -> None:
+    write(database, keys, schedule)
+    digest = build(database, schedule)
+    with database.write() as session:
+        session.get_one(Digest, digest.id).status = DigestStatus.SENT
+    # Else its page would offer a button that does nothing, again and again.
+    assert press(database, act) is ReviewState.OVER
+    with database.read() as session:
+        assert session.get_one(Digest, digest.id).status is DigestStatus.SENT
+
+
 def test_who_was_to_get_one_that_was_ended_gets_its_articles_at_the_next_slot(
     database: Database, keys: Keys, schedule: Schedule
 ) -> None:
