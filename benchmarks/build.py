@@ -16,25 +16,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import ColumnElement, case, event, func, select, text, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Base, Database
+from mailer.db import Base, Database, Kept
 from mailer.digests.build import Builder
 from mailer.digests.plan import plan_digest
 from mailer.digests.render import edition_renderer
 from mailer.digests.timetable import next_slot
 from mailer.models import (
     Delivery,
-    DeliveryStatus,
     DigestStatus,
     Edition,
     Schedule,
@@ -58,6 +57,11 @@ FAILED_PERCENT = 1
 KEYS = Keys((b"s" * 40,), b"i" * 40)
 
 
+def failed(day: int) -> ColumnElement[bool]:
+    """True for a subscriber whose mail of that day failed: one in a hundred, others each day."""
+    return (Subscription.subscriber_id * 7919 + day * 31) % 100 < FAILED_PERCENT
+
+
 def fill(database: Database, readers: int, digests: int) -> None:
     """A newsletter whose readers had a digest on each of the days before, some of which failed."""
     Base.metadata.create_all(database.engine)
@@ -68,25 +72,24 @@ def fill(database: Database, readers: int, digests: int) -> None:
         for number in range(0, readers, PORTION):
             domain = f"{number}.example.com"
             make.many_readers(session, KEYS, schedule, min(PORTION, readers - number), domain)
-        first = None
+        first, before = None, []
         for day in range(digests):
             at = NOW - timedelta(days=digests - day)
             articles = make.articles(
                 session, ARTICLES, newsletter, published_at=at - timedelta(hours=2)
             )
             digest = make.digest(session, schedule, due_at=at, status=DigestStatus.SENT)
+            # Who got nothing the day before gets its articles with those of the day.
+            whole = make.edition(session, digest, [*articles, *before], number=2)
             edition = make.edition(session, digest, articles)
-            make.deliveries(session, edition, schedule)
-            session.execute(
-                update(Delivery)
-                .where(
-                    Delivery.edition_id == edition.id,
-                    (Delivery.subscriber_id * 7919 + day * 31) % 100 < FAILED_PERCENT,
-                )
-                .values(status=DeliveryStatus.FAILED)
-                .execution_options(synchronize_session=False)
+            make.deliveries(
+                session,
+                edition,
+                schedule,
+                edition_id=case((failed(day - 1), whole.id), else_=edition.id),
+                status=case((failed(day), "failed"), else_="sent"),
             )
-            first = first or digest.id
+            first, before = first or digest.id, articles
         if first is not None:
             session.execute(update(Subscription).values(first_digest_id=first))
         make.articles(session, ARTICLES, newsletter)
@@ -106,18 +109,30 @@ class Locked:
 
     def __init__(self, database: Database) -> None:
         self.seconds = 0.0
-        self._write = database.write
-        database.write = self.write  # type: ignore[method-assign]
+        self._kept = database.kept
+        database.write = self._timed(database.write)  # type: ignore[method-assign]
+        database.kept = self.kept  # type: ignore[method-assign]
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """As `Database.write`."""
-        with self._write() as session:
-            # A transaction begins with its first statement.
-            session.connection()
-            start = time.perf_counter()
-            yield session
-        self.seconds = max(self.seconds, time.perf_counter() - start)
+    def kept(self) -> Iterator[Kept]:
+        """As `Database.kept`."""
+        with self._kept() as kept:
+            kept.write = self._timed(kept.write)  # type: ignore[method-assign]
+            yield kept
+
+    def _timed(
+        self, write: Callable[[], AbstractContextManager[Session]]
+    ) -> Callable[[], AbstractContextManager[Session]]:
+        @contextmanager
+        def timed() -> Iterator[Session]:
+            with write() as session:
+                # A transaction begins with its first statement.
+                session.connection()
+                start = time.perf_counter()
+                yield session
+            self.seconds = max(self.seconds, time.perf_counter() - start)
+
+        return timed
 
 
 def build(url: str) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Enum,
+    ForeignKeyConstraint,
     Integer,
     MetaData,
     String,
@@ -110,6 +111,21 @@ class Base(DeclarativeBase):
     }
 
 
+SQLITE_ONLY = "sqlite_only"
+"""In the `info` of a foreign key that PostgreSQL does not have, see `checked_on_sqlite`."""
+
+
+def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
+    """A foreign key of a column that a build fills for each reader; only SQLite has it.
+
+    PostgreSQL calls a trigger for each row and key, which takes longer than to write the row. What a build
+    writes there it has read in the same transaction, and nothing deletes what is referred to;
+    `mailer.operations.schema.loose_ends` looks for what refers to nothing all the same.
+    """
+    key = ForeignKeyConstraint([column], [target], info={SQLITE_ONLY: True})
+    return key.ddl_if(dialect="sqlite")
+
+
 class FifoLock:
     """A lock that is granted in the order in which it was asked for.
 
@@ -171,7 +187,7 @@ class Database:
 
     def _open(self, pool_size: int) -> Engine:
         if not self.is_sqlite:
-            return create_engine(
+            engine = create_engine(
                 self.url,
                 pool_size=pool_size,
                 max_overflow=pool_size,
@@ -180,6 +196,8 @@ class Database:
                 hide_parameters=True,
                 connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
             )
+            event.listen(engine, "connect", _prepare_postgresql)
+            return engine
         engine = create_engine(
             self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )
@@ -213,6 +231,16 @@ class Database:
         ):
             yield session
 
+    @contextmanager
+    def kept(self) -> Iterator["Kept"]:
+        """Sessions that have one connection, on which temporary tables last from one to the next."""
+        with self.engine.connect() as connection:
+            try:
+                yield Kept(connection, self._turn if self.is_sqlite else nullcontext())
+            finally:
+                # Whoever would get it next is not to find what is left on it.
+                connection.invalidate()
+
     def writer(self) -> "Writer":
         """For a thread that writes all the time: it keeps its connection."""
         return Writer(self._writer, self._turn if self.is_sqlite else nullcontext())
@@ -220,6 +248,35 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+class Kept:
+    """The two kinds of session on one connection, see `Database.kept`; one at a time.
+
+    Args:
+        turn: held while a session writes.
+    """
+
+    def __init__(self, connection: Connection, turn: AbstractContextManager[None]) -> None:
+        self._connection = connection
+        self._turn = turn
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """As `Database.read`, but temporary tables may be written, and last."""
+        is_sqlite = self._connection.dialect.name == "sqlite"
+        connection = self._connection.execution_options(sqlite_begin="BEGIN")
+        with Session(connection, expire_on_commit=False) as session, session.begin():
+            if not is_sqlite:
+                session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """As `Database.write`."""
+        connection = self._connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with self._turn, Session(connection, expire_on_commit=False) as session, session.begin():
+            yield session
 
 
 class Writer:
@@ -296,6 +353,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # To compile one of our long statements takes longer than the compiled one saves.
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Any) -> None:

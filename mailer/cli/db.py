@@ -5,6 +5,7 @@ import click
 from mailer.app import open_app
 from mailer.cli.output import message, print_json
 from mailer.cli.verb import Noun, json_option, opened, settings
+from mailer.errors import SchemaError
 from mailer.operations import schema
 
 
@@ -37,15 +38,23 @@ def upgrade() -> None:
 @db.command
 @json_option
 def check(as_json: bool) -> None:
-    """Tell whether the database can be reached and has the current schema; exit 1 if not.
+    """Tell whether the database has the current schema, and no row that refers to nothing; exit 1 if not.
+
+    Reads the whole ledger, which takes a while when it is long.
 
     \b
     Example:
       mailer db check
     """
-    with opened():
+    with opened() as app:
         version = schema.head()
+        loose = schema.loose_ends(app.database)
     if as_json:
-        print_json({"ok": True, "schema": version})
-    else:
-        message(f"the schema is current ({version})")
+        print_json({"ok": not loose, "schema": version, "loose_ends": loose})
+    if loose:
+        told = ", ".join(f"{number} in {table}" for table, number in loose.items())
+        raise SchemaError(
+            f"the database has rows that refer to nothing ({told}); put a backup back, or report this"
+        )
+    if not as_json:
+        message(f"the schema is current ({version}), and every row refers to what is there")

@@ -22,6 +22,7 @@ from mailer.delivery import heartbeat
 from mailer.digests import candidates, deliveries, record, timetable
 from mailer.digests.calendar import Slot
 from mailer.digests.plan import articles_of, plan_from
+from mailer.digests.roll import take_roll
 from mailer.failpoint import reach
 from mailer.message.content import Content
 from mailer.models import Article, Digest, Edits, Newsletter, Schedule, WorkerRole
@@ -132,8 +133,12 @@ class Builder:
 
     def _finish(self, digest_id: int, builder_id: int) -> None:
         """Plan, render and write a digest that this builder has taken."""
-        with self._giving_back_on_failure(digest_id, builder_id):
-            with self._database.read() as session:
+        with (
+            self._giving_back_on_failure(digest_id, builder_id),
+            # The roll of readers lasts as long as this connection does.
+            self._database.kept() as kept,
+        ):
+            with kept.read() as session:
                 digest = session.get(Digest, digest_id)
                 if digest is None:
                     return
@@ -141,7 +146,7 @@ class Builder:
                 newsletter = session.get_one(Newsletter, schedule.newsletter_id)
                 slot = timetable.slot_of(digest, schedule)
                 source = candidates.frozen(digest_id)
-                plan = plan_from(session, schedule, slot, source, digest_id)
+                plan = plan_from(session, schedule, slot, source, digest_id, take_roll)
             rendered = [
                 (
                     cohort,
@@ -151,7 +156,7 @@ class Builder:
                 )
                 for cohort in plan.choice.cohorts
             ]
-            with self._database.write() as session:
+            with kept.write() as session:
                 written = deliveries.write(
                     session,
                     digest_id,

@@ -7,18 +7,18 @@ Who gets what was decided before.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
+    CursorResult,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     and_,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -26,11 +26,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from mailer.db import BigId
 from mailer.digests import edits
-from mailer.digests.candidates import had_text
 from mailer.digests.choose import Cohort
+from mailer.digests.groups import is_still
 from mailer.digests.plan import Plan
 from mailer.digests.record import is_mine
+from mailer.digests.roll import ROLL, note_size
 from mailer.message.content import Content
 from mailer.models import (
     Candidate,
@@ -40,31 +42,35 @@ from mailer.models import (
     DigestStatus,
     Edition,
     EditionArticle,
+    Schedule,
+    Subscriber,
     Subscription,
 )
+from mailer.words import counted
 
-_TEMPORARY = MetaData()
-_GROUP = Table(
+_GROUP: Final = Table(
     "build_group",
-    _TEMPORARY,
-    Column("start", BigInteger, nullable=False),
+    MetaData(),
+    Column("start", BigId, nullable=False),
     Column("newcomer", Boolean, nullable=False),
     Column("had", Text, nullable=False),
-    Column("edition_id", BigInteger),
+    Column("edition_id", BigId, nullable=False),
+    PrimaryKeyConstraint("had", "start", "newcomer"),
     prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
-_READER = Table(
-    "build_reader",
-    _TEMPORARY,
-    Column("subscription_id", BigInteger, nullable=False),
-    Column("subscriber_id", BigInteger, nullable=False),
+"""Which edition a group of readers gets."""
+
+_MAIL: Final = Table(
+    "build_mail",
+    MetaData(),
+    Column("edition_id", BigId, nullable=False),
+    Column("subscriber_id", BigId, nullable=False),
+    Column("subscription_id", BigId, nullable=False),
     Column("newcomer", Boolean, nullable=False),
-    Column("edition_id", BigInteger),
-    Column("known", Boolean, nullable=False),
     prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
 )
+"""Who gets which edition. A table of its own, because PostgreSQL reckons with what a table had at its last
+look, where a delivery was written a moment ago with a digest that it never saw."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Written:
     """What a build wrote.
 
     Attributes:
-        changed: readers who were due something else than when the build read them; they wait.
+        changed: readers who were due when the build read them, and left, paused or began anew meanwhile.
     """
 
     queued: int
@@ -88,7 +94,9 @@ def write(
     builder_id: int,
     now: datetime,
 ) -> Written | None:
-    """Write the editions, and a delivery for each reader whose group is as it was when it was chosen.
+    """Write the editions, and a delivery for each reader on the roll who is still there.
+
+    For a session on the connection on which the roll was taken.
 
     Returns:
         None where the digest is not this builder's any more; then nothing was written.
@@ -102,18 +110,22 @@ def write(
     )
     if schedule_id is None:
         return None
-    editions = _write_editions(session, digest_id, rendered)
-    queued, changed = _write_deliveries(session, digest_id, plan, editions, now)
+    schedule = session.get_one(Schedule, schedule_id)
+    with session.begin_nested() as mails:
+        editions = _write_editions(session, digest_id, rendered)
+        queued = _write_deliveries(session, digest_id, schedule, plan, editions, now)
+        if queued == 0:
+            # An edition that nobody gets is none.
+            mails.rollback()
+    changed = plan.due - queued
     reason = plan.reason
     if queued == 0:
         # Nobody is left of those who were due when the build read them.
-        session.execute(delete(Edition).where(Edition.digest_id == digest_id))
         reason = reason or "nobody is due any more"
         # What staff wrote for the coming digest is not lost when there is none.
         edits.give_back(session, digest_id)
-    if changed:
-        told = f"{changed} readers changed during the build and wait for the next digest"
-        reason = f"{reason}; {told}" if reason else told
+    elif changed:
+        reason = f"{counted(changed, 'reader', 'readers')} left or changed during the build"
     session.execute(
         update(Digest)
         .where(Digest.id == digest_id)
@@ -165,49 +177,55 @@ def _write_editions(
 def _write_deliveries(
     session: Session,
     digest_id: int,
+    schedule: Schedule,
     plan: Plan,
     editions: Sequence[tuple[Cohort, int]],
     now: datetime,
-) -> tuple[int, int]:
-    """Queue the deliveries; how many there are, and how many readers are in no known group any more."""
-    connection = session.connection()
-    _TEMPORARY.create_all(connection, checkfirst=False)
-    edition_of = {group: edition_id for cohort, edition_id in editions for group in cohort.groups}
+) -> int:
+    """Queue the deliveries; how many there are."""
     groups: list[dict[str, Any]] = [
         {
             "start": group.start,
             "newcomer": group.newcomer,
-            "had": had_text(group),
-            "edition_id": edition_of.get(group),
+            "had": plan.frame.told(group.editions),
+            "edition_id": edition_id,
         }
-        for group in plan.groups
+        for cohort, edition_id in editions
+        for group in cohort.groups
     ]
-    if groups:
-        session.execute(insert(_GROUP), groups)
-    reader = plan.readers.subquery()
+    if not groups:
+        return 0
+    for table in (_GROUP, _MAIL):
+        table.create(session.connection(), checkfirst=False)
+    session.execute(insert(_GROUP), groups)
+    note_size(session, _GROUP)
     session.execute(
-        insert(_READER).from_select(
-            ["subscription_id", "subscriber_id", "newcomer", "edition_id", "known"],
+        insert(_MAIL).from_select(
+            _MAIL.columns.keys(),
             select(
-                reader.c.subscription_id,
-                reader.c.subscriber_id,
-                reader.c.newcomer,
                 _GROUP.c.edition_id,
-                _GROUP.c.start.is_not(None),
-            ).join(
+                ROLL.c.subscriber_id,
+                ROLL.c.subscription_id,
+                ROLL.c.newcomer,
+            )
+            .select_from(ROLL)
+            .join(
                 _GROUP,
                 and_(
-                    _GROUP.c.start == reader.c.start,
-                    _GROUP.c.newcomer == reader.c.newcomer,
-                    _GROUP.c.had == reader.c.had,
+                    _GROUP.c.had == ROLL.c.had,
+                    _GROUP.c.start == ROLL.c.start,
+                    _GROUP.c.newcomer == ROLL.c.newcomer,
                 ),
-                isouter=True,
-            ),
+            )
+            .join(Subscription, Subscription.id == ROLL.c.subscription_id)
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+            .where(is_still(schedule, plan.frame, ROLL.c.start)),
         )
     )
+    note_size(session, _MAIL)
     at = literal(now, Delivery.created_at.type)
     zero = literal(0)
-    session.execute(
+    written = session.execute(
         insert(Delivery).from_select(
             [
                 "digest_id",
@@ -222,32 +240,23 @@ def _write_deliveries(
             ],
             select(
                 literal(digest_id),
-                _READER.c.edition_id,
-                _READER.c.subscriber_id,
-                _READER.c.subscription_id,
+                _MAIL.c.edition_id,
+                _MAIL.c.subscriber_id,
+                _MAIL.c.subscription_id,
                 literal(DeliveryStatus.QUEUED, Delivery.status.type),
                 zero,
                 zero,
                 at,
                 at,
-            ).where(_READER.c.edition_id.is_not(None)),
+            ),
+        ),
+        execution_options={"preserve_rowcount": True},
+    )
+    if any(group["newcomer"] for group in groups):
+        session.execute(
+            update(Subscription)
+            .where(Subscription.id.in_(select(_MAIL.c.subscription_id).where(_MAIL.c.newcomer)))
+            .values(first_digest_id=digest_id)
+            .execution_options(synchronize_session=False)
         )
-    )
-    first = select(_READER.c.subscription_id).where(
-        _READER.c.newcomer, _READER.c.edition_id.is_not(None)
-    )
-    session.execute(
-        update(Subscription)
-        .where(Subscription.id.in_(first))
-        .values(first_digest_id=digest_id)
-        .execution_options(synchronize_session=False)
-    )
-    queued, known, readers = session.execute(
-        select(
-            func.count(_READER.c.edition_id),
-            func.count().filter(_READER.c.known),
-            func.count(),
-        )
-    ).one()
-    _TEMPORARY.drop_all(connection, checkfirst=False)
-    return queued, readers - known
+    return cast(CursorResult[Any], written).rowcount

@@ -21,8 +21,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, case, exists, func, literal, not_, select
 from sqlalchemy.orm import Session
 
-from mailer.digests import candidates as read
+from mailer.digests.candidates import is_dropped
 from mailer.digests.choose import Cohort, Group
+from mailer.digests.groups import load_reader
 from mailer.digests.plan import Plan, max_age
 from mailer.models import Article, EditionArticle, Holds, NewsletterArticle, Schedule
 
@@ -68,7 +69,7 @@ def of_reader(
 
     Those that expired are left out. Nothing where the reader is none of this schedule.
     """
-    group = read.load_reader(session, plan.readers, schedule, address_key)
+    group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
     if not isinstance(group, Group) or schedule.holds is Holds.NONE:
         return []
     cohort: Cohort | None = next((one for one in plan.choice.cohorts if group in one.groups), None)
@@ -116,7 +117,7 @@ def _why_no_candidate(schedule: Schedule, plan: Plan) -> ColumnElement[str | Non
     """Why an article of the newsletter is none that this digest may use, or NULL."""
     oldest = plan.slot.due_at - max_age(schedule)
     return case(
-        (read.is_dropped(), literal(DROPPED)),
+        (is_dropped(), literal(DROPPED)),
         (Article.withdrawn_at.is_not(None), literal(WITHDRAWN)),
         (Article.published_at > plan.slot.due_at, literal(LATER)),
         (Article.published_at <= oldest, literal(EXPIRED)),

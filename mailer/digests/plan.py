@@ -15,7 +15,7 @@ one of these reasons:
 | `too_few` | fewer articles are due than the schedule's `min_articles`; they wait |
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from mailer.digests import candidates as read
 from mailer.digests.calendar import Rule, Slot, longest_gap, longest_gap_by_the_clock, slots
-from mailer.digests.candidates import Frame, Readers, Source
+from mailer.digests.candidates import Source
 from mailer.digests.choose import (
     CandidateArticle,
     Choice,
@@ -33,6 +33,14 @@ from mailer.digests.choose import (
     Limits,
     choose,
     letter_to,
+)
+from mailer.digests.groups import (
+    Frame,
+    Readers,
+    grouped_readers,
+    load_excluded,
+    load_groups,
+    load_reader,
 )
 from mailer.errors import NotFound
 from mailer.models import Article, Edits, Holds, Schedule
@@ -43,12 +51,17 @@ TOO_FEW = "too_few"
 _LEAST_MAX_AGE = timedelta(days=30)
 
 
+Grouping = Callable[[Session, Readers, Frame], list[Group]]
+"""Puts readers into groups: `mailer.digests.groups.load_groups`, or one that keeps more of what it read."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a schedule would send at a slot.
 
     Attributes:
-        readers: the statement that put the readers into groups.
+        frame: what readers were told apart by.
+        readers: the statement that put them into groups.
         groups: all of them, also those who get nothing.
         editions: every edition that holds a candidate, with the candidates in it.
         articles: what the cohorts' lists hold, by id.
@@ -56,6 +69,7 @@ class Plan:
     """
 
     slot: Slot
+    frame: Frame
     readers: Readers
     candidates: tuple[CandidateArticle, ...]
     groups: tuple[Group, ...]
@@ -110,7 +124,12 @@ def source_at(schedule: Schedule, slot: Slot) -> Source:
 
 
 def plan_from(
-    session: Session, schedule: Schedule, slot: Slot, source: Source, digest_id: int | None
+    session: Session,
+    schedule: Schedule,
+    slot: Slot,
+    source: Source,
+    digest_id: int | None,
+    grouping: Grouping = load_groups,
 ) -> Plan:
     """The plan on these candidates, as they are or as they were frozen for `digest_id`."""
     edits = read.load_edits(session, schedule.id, digest_id)
@@ -121,8 +140,8 @@ def plan_from(
     ]
     editions = read.load_editions(session, source)
     frame = Frame.around([one.id for one in candidates], editions)
-    readers = read.grouped_readers(schedule, frame)
-    groups = read.load_groups(session, readers)
+    readers = grouped_readers(schedule, frame)
+    groups = grouping(session, readers, frame)
     limits = Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
     choice = (
         letter_to(groups)
@@ -131,6 +150,7 @@ def plan_from(
     )
     return Plan(
         slot=slot,
+        frame=frame,
         readers=readers,
         candidates=tuple(candidates),
         groups=tuple(groups),
@@ -143,7 +163,7 @@ def plan_from(
 
 def excluded(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
     """How many of the newsletter's readers get nothing, by reason; see the module's table."""
-    found = read.load_excluded(session, schedule)
+    found = load_excluded(session, schedule)
     found[NOTHING_NEW] = _readers(plan.choice.nothing_new)
     found[TOO_FEW] = _readers(plan.choice.too_few)
     return {reason: number for reason, number in found.items() if number}
@@ -155,7 +175,7 @@ def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: st
     Raises:
         NotFound: nobody with that address subscribes to the newsletter.
     """
-    found = read.load_reader(session, plan.readers, schedule, address_key)
+    found = load_reader(session, plan.readers, plan.frame, schedule, address_key)
     if found is None:
         raise NotFound(
             "nobody with that address subscribes to this newsletter; "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import AlreadyExists, NotFound, Refused
@@ -18,6 +18,7 @@ from mailer.models import (
     ArticleCategory,
     Delivery,
     DroppedArticle,
+    Edition,
     EditionArticle,
     Newsletter,
     NewsletterArticle,
@@ -223,7 +224,12 @@ def list_articles(
     if unsent:
         query = query.where(
             ~select(EditionArticle.edition_id)
-            .join(Delivery, Delivery.edition_id == EditionArticle.edition_id)
+            .join(Edition, Edition.id == EditionArticle.edition_id)
+            # The digest's deliveries are found by an index, the edition's among them are not.
+            .join(
+                Delivery,
+                and_(Delivery.digest_id == Edition.digest_id, Delivery.edition_id == Edition.id),
+            )
             .where(EditionArticle.article_id == Article.id, Delivery.status.in_(HAD))
             .exists()
         )

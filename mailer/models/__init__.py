@@ -3,8 +3,10 @@
 from mailer.models.consent import ConsentEvent, ConsentKind, Wording
 from mailer.models.delivery import (
     ALLOWED,
+    GIVEN_BACK,
     HAD,
     PENDING,
+    WORD,
     Delivery,
     DeliveryStatus,
     Notice,
@@ -41,8 +43,10 @@ from mailer.models.suppression import Suppression, SuppressionReason
 
 __all__ = [
     "ALLOWED",
+    "GIVEN_BACK",
     "HAD",
     "PENDING",
+    "WORD",
     "Article",
     "ArticleCategory",
     "Candidate",

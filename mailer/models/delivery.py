@@ -7,10 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite
 from mailer.models.digest import FrozenContent
 
 
@@ -33,7 +33,10 @@ _S = DeliveryStatus
 PENDING: Final = frozenset({_S.QUEUED, _S.CLAIMED, _S.SENDING, _S.DEFERRED})
 """What may still be sent without anybody's doing."""
 
-HAD: Final = PENDING | {_S.SENT, _S.UNKNOWN}
+GIVEN_BACK: Final = (_S.FAILED, _S.SKIPPED, _S.CANCELLED)
+"""A delivery in one of these counts as not had: its articles are due to the reader again."""
+
+HAD: Final = frozenset(_S) - set(GIVEN_BACK)
 """A delivery in one of these counts as had: its articles are due to the reader no more."""
 
 ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
@@ -82,9 +85,17 @@ _WAITING = text("status IN ('queued', 'deferred')")
 _HELD = text("status IN ('claimed', 'sending')")
 _IN_DOUBT = text("status = 'unknown' AND dropped_at IS NULL")
 
+WORD: Final = 32
+"""How many editions a word is; at most 62, for which a number has bits on both databases. With fewer, a
+build asks for more words of each reader; with more, it enters what it writes among more that is old."""
+
+_IS_GIVEN_BACK = text("status IN ('failed', 'skipped', 'cancelled')")
+
 
 class Delivery(LedgerColumns, Base):
     """One edition to one subscriber: the ledger.
+
+    `edition_word` numbers the words of `WORD` editions each, by which a build asks what readers have had.
 
     `dropped_at` is when staff decided that a row in doubt is left as it is: it stays `unknown`, counts as
     had, and needs nobody any more.
@@ -92,9 +103,23 @@ class Delivery(LedgerColumns, Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
+        *(
+            checked_on_sqlite(f"{table}_id", f"{table}.id")
+            for table in ("digest", "edition", "subscriber", "subscription")
+        ),
         UniqueConstraint("digest_id", "subscriber_id"),
-        # Grouping readers by what they had walks this index in order.
-        Index(None, "subscriber_id", "edition_id", "status"),
+        # What readers have had, word by word, for grouping them. Beside its subscriber alone the edition
+        # would be entered anywhere in all of the past. The status is left out, or every mail that is
+        # sent would be entered anew; the few that were given back are in the second index.
+        Index("ix_delivery_word", "edition_word", "subscriber_id", "edition_id"),
+        Index(
+            "ix_delivery_given_back",
+            "subscriber_id",
+            "edition_word",
+            "edition_id",
+            sqlite_where=_IS_GIVEN_BACK,
+            postgresql_where=_IS_GIVEN_BACK,
+        ),
         Index(None, "digest_id", "status"),
         # By digest first: one that is paused must not stand in the way of the others' rows.
         Index(
@@ -117,10 +142,11 @@ class Delivery(LedgerColumns, Base):
     )
 
     id: Mapped[PrimaryKey]
-    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"))
-    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), index=True)
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id"))
-    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"))
+    digest_id: Mapped[int]
+    edition_id: Mapped[int]
+    subscriber_id: Mapped[int]
+    subscription_id: Mapped[int]
+    edition_word: Mapped[int] = mapped_column(Computed(f"edition_id / {WORD}", persisted=True))
     dropped_at: Mapped[datetime | None]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite
 
 
 class Subscriber(Base):
@@ -40,9 +40,13 @@ class Subscription(Base):
 
     __tablename__ = "subscription"
     __table_args__ = (
+        checked_on_sqlite("first_digest_id", "digest.id"),
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index(None, "schedule_id", "start_article"),
         Index(None, "newsletter_id"),
+        # Room for a second version of each row on its page, so that the first digest of many readers is
+        # noted without writing all indexes anew.
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
     id: Mapped[PrimaryKey]
@@ -51,7 +55,7 @@ class Subscription(Base):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id"))
     schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
     start_article: Mapped[int]
-    first_digest_id: Mapped[int | None] = mapped_column(ForeignKey("digest.id"))
+    first_digest_id: Mapped[int | None]
     confirmed_at: Mapped[datetime]
     paused_at: Mapped[datetime | None]
     left_at: Mapped[datetime | None]

@@ -5,15 +5,25 @@ and the numbers of the files in `migrations/versions`.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, func, insert, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    ForeignKeyConstraint,
+    Select,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
 
-from mailer.db import Database
+from mailer.db import SQLITE_ONLY, Base, Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import Installation
 from mailer.shipped import shipped_folder
@@ -71,6 +81,37 @@ def current(database: Database) -> str | None:
         )
     with database.read() as session:
         return _version(session.connection())
+
+
+def loose_ends(database: Database) -> dict[str, int]:
+    """How many references to rows that do not exist there are, by table; none where all is well.
+
+    Looks at every row: on SQLite for all foreign keys, on PostgreSQL for those that it does not check itself.
+    """
+    with database.read() as session:
+        connection = session.connection()
+        if database.is_sqlite:
+            broken = connection.execute(text("PRAGMA foreign_key_check"))
+            return dict(sorted(Counter(row[0] for row in broken).items()))
+        found: Counter[str] = Counter()
+        for table in Base.metadata.sorted_tables:
+            for key in table.foreign_key_constraints:
+                if key.info.get(SQLITE_ONLY):
+                    found[table.name] += connection.scalar(_count_loose(key)) or 0
+    return {name: number for name, number in sorted(found.items()) if number}
+
+
+def _count_loose(key: ForeignKeyConstraint) -> Select[int]:
+    [element] = key.elements
+    target = element.column.table.alias()
+    exists = select(target.c[element.column.name]).where(
+        target.c[element.column.name] == element.parent
+    )
+    return (
+        select(func.count())
+        .select_from(key.table)
+        .where(element.parent.is_not(None), ~exists.exists())
+    )
 
 
 def create(database: Database, fingerprint: str, now: datetime) -> None:

@@ -207,3 +207,42 @@ def test_a_writer_keeps_its_connection_until_it_is_lost(database: Database) -> N
     with database.read() as session:
         assert session.scalars(select(Newsletter.slug)).all() == ["after"]
     writer.close()
+
+
+def test_a_temporary_table_lasts_on_a_connection_that_is_kept_and_no_longer(
+    database: Database,
+) -> None:
+    count = text("SELECT count(*) FROM noted")
+    with database.kept() as kept:
+        with kept.read() as session:
+            session.execute(text("CREATE TEMPORARY TABLE noted (number INTEGER)"))
+            session.execute(text("INSERT INTO noted VALUES (7)"))
+        with database.read() as other, pytest.raises(SQLAlchemyError):
+            other.execute(count)
+        with kept.write() as session:
+            factories.newsletter(session)
+            assert session.scalar(count) == 1
+    with database.read() as session:
+        assert session.query(Newsletter).count() == 1
+    for _ in range(2):
+        with database.read() as session, pytest.raises(SQLAlchemyError):
+            session.execute(count)
+
+
+def test_a_session_on_a_kept_connection_changes_nothing_when_it_fails(database: Database) -> None:
+    with database.kept() as kept:
+        with pytest.raises(ZeroDivisionError), kept.write() as session:
+            factories.newsletter(session)
+            raise ZeroDivisionError
+        with kept.write() as session:
+            assert session.query(Newsletter).count() == 0
+    with database.write() as session:
+        factories.newsletter(session)
+
+
+def test_all_that_is_read_on_a_kept_connection_is_of_one_moment(database: Database) -> None:
+    with database.kept() as kept, kept.read() as session:
+        assert session.query(Newsletter).count() == 0
+        with database.write() as other:
+            factories.newsletter(other)
+        assert session.query(Newsletter).count() == 0

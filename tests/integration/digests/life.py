@@ -16,7 +16,6 @@ from mailer.db import Database
 from mailer.digests import explain, timetable
 from mailer.digests.build import Builder
 from mailer.digests.calendar import Rule, Slot, slots
-from mailer.digests.candidates import had_text
 from mailer.digests.plan import excluded, plan_digest
 from mailer.digests.slots import SUPERSEDED
 from mailer.models import Delivery, Digest, EditionArticle, Schedule
@@ -166,7 +165,7 @@ class Life(Readership):
                 told = explain.ends(session, mine, plan)
                 assert {word: number for word, number in told.items() if number} == +ends
             lists = {
-                (group.start, group.newcomer, had_text(group)): cohort.articles
+                (group.start, group.newcomer, plan.frame.told(group.editions)): cohort.articles
                 for cohort in plan.choice.cohorts
                 for group in cohort.groups
             }

@@ -300,31 +300,56 @@ def test_an_edition_that_cannot_be_rendered_leaves_the_slot_unbuilt(
     assert build(database, schedule).status == DigestStatus.SENDING
 
 
-def test_readers_who_change_during_the_build_are_counted_and_wait(
+def test_readers_who_leave_or_begin_anew_during_the_build_are_counted_and_get_nothing(
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter)
-        articles = make.articles(session, 2, newsletter)
-        stays, leaves, changes = make.readers(session, keys, schedule, 3)
-        earlier = make.digest(session, schedule, due_at=NOW - DAY)
-        half_had = make.delivery(session, make.edition(session, earlier, articles[:1]), changes)
-        first = make.digest(session, schedule, due_at=NOW - 2 * DAY)
-        changes.first_digest_id = first.id
+        first, *others = make.articles(session, 3, newsletter)
+        stays, leaves, resumes = make.readers(session, keys, schedule, 3, start_article=first.id)
 
     def meanwhile(*given: Any) -> Content:
         with database.write() as session:
             session.get_one(Subscription, leaves.id).left_at = NOW
-            session.get_one(Delivery, half_had.id).status = DeliveryStatus.FAILED
+            session.get_one(Subscription, resumes.id).start_article = others[0].id
         return render_plainly(*given)
 
     with builder(database, NOW, render=meanwhile) as one:
         digest_id = one.build(schedule.id, slot_of(schedule))
     with database.read() as session:
         digest = session.get_one(Digest, digest_id)
-        assert digest.reason == "1 readers changed during the build and wait for the next digest"
+        assert digest.reason == "2 readers left or changed during the build"
         assert set(got(database, digest)) == {stays.subscriber_id}
+        starts = session.scalars(select(Subscription.first_digest_id).order_by(Subscription.id))
+        assert starts.all() == [digest_id, None, None]
+
+
+def test_what_is_given_back_during_the_build_is_due_at_the_next(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter)
+        first, second = make.articles(session, 2, newsletter)
+        reader = make.reader(session, keys, schedule)
+        earlier = make.digest(session, schedule, due_at=NOW - DAY)
+        under_way = make.delivery(session, make.edition(session, earlier, [first]), reader)
+        reader.first_digest_id = earlier.id
+
+    def meanwhile(*given: Any) -> Content:
+        with database.write() as session:
+            session.get_one(Delivery, under_way.id).status = DeliveryStatus.FAILED
+        return render_plainly(*given)
+
+    with builder(database, NOW, render=meanwhile) as one:
+        digest_id = one.build(schedule.id, slot_of(schedule))
+    with database.read() as session:
+        digest = session.get_one(Digest, digest_id)
+        assert got(database, digest) == {reader.subscriber_id: [second.id]}
+        assert digest.reason is None
+    following = build(database, schedule, "2026-11-25T07:00")
+    assert got(database, following) == {reader.subscriber_id: [first.id]}
 
 
 def test_when_everybody_leaves_during_the_build_the_digest_is_skipped(

@@ -1,0 +1,40 @@
+"""The roll of a build: its readers with their groups, taken down once for choosing and for writing.
+
+To walk through what each reader has had is the dearest thing that a build does. The roll is a temporary
+table of the build's connection: nobody else sees it, and it is gone when the connection is closed.
+"""
+
+from typing import Final
+
+from sqlalchemy import Boolean, Column, MetaData, Table, Text, insert, text
+from sqlalchemy.orm import Session
+
+from mailer.db import BigId
+from mailer.digests.choose import Group
+from mailer.digests.groups import Frame, Readers, counted
+
+ROLL: Final = Table(
+    "build_reader",
+    MetaData(),
+    Column("subscription_id", BigId, nullable=False),
+    Column("subscriber_id", BigId, nullable=False),
+    Column("start", BigId, nullable=False),
+    Column("newcomer", Boolean, nullable=False),
+    Column("had", Text, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""A reader a row, with the columns of `mailer.digests.groups.grouped_readers`."""
+
+
+def take_roll(session: Session, readers: Readers, frame: Frame) -> list[Group]:
+    """Take down these readers; their groups, and how many are in each."""
+    ROLL.create(session.connection(), checkfirst=False)
+    session.execute(insert(ROLL).from_select(ROLL.columns.keys(), readers))
+    note_size(session, ROLL)
+    return counted(session, frame, ROLL.c.start, ROLL.c.newcomer, ROLL.c.had)
+
+
+def note_size(session: Session, table: Table) -> None:
+    """Let PostgreSQL know how many rows a temporary table has, which it finds out of others by itself."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"ANALYZE {table.name}"))
