@@ -101,6 +101,31 @@ def test_staff_see_it_once_for_each_slot(
     ]
 
 
+def test_who_chose_another_schedule_is_not_told_of_as_one_who_gets_nothing(
+    database: Database, keys: Keys, schedule: Schedule
+) -> None:
+    with database.write() as session:
+        weekly = session.scalars(select(Schedule).where(Schedule.name == "weekly")).one()
+        make.reader(session, keys, weekly, "weekly@example.com")
+    assert write(database, keys, schedule)
+    with database.read() as session:
+        text = session.scalars(select(Notice)).one().text
+    assert "2 readers get it" in text
+    assert "nothing" not in text.partition("==========")[0].replace("You need to do nothing.", "")
+
+
+def test_one_who_waits_is_told_of_as_one_who_gets_nothing(
+    database: Database, keys: Keys, schedule: Schedule
+) -> None:
+    with database.write() as session:
+        late = make.reader(session, keys, schedule, "late@example.com")
+        late.start_article, late.first_digest_id = 10_000, None
+        session.get_one(Schedule, schedule.id).newcomers = 0
+    assert write(database, keys, schedule)
+    with database.read() as session:
+        assert "1 reader gets nothing" in session.scalars(select(Notice)).one().text
+
+
 def test_it_is_a_good_mail_with_two_links(
     database: Database, keys: Keys, schedule: Schedule
 ) -> None:
