@@ -122,8 +122,9 @@ def canonical_url(url: str) -> str:
     """What identifies the piece at `url`: equal for all addresses under which it is linked.
 
     Scheme, `www.`, default port, fragment, sign-in data, a slash at the end of the path, and parameters
-    for tracking, sessions and phones do not count. The
-    result is again an address, always with https, but it is made for comparing and not for linking.
+    for tracking and sessions do not count. The result is again an address, always with https, but it is
+    made for comparing and not for linking. What is known was made by the same rule: whoever changes it
+    brings a migration that makes the known ones anew.
 
     Args:
         url: an absolute address as `absolute_url` gives it.
@@ -171,8 +172,5 @@ def _normal_escapes(text: str) -> str:
 
 
 def _is_tracking(pair: str) -> bool:
-    name, _, value = pair.lower().partition("=")
-    if name == "amp":
-        # The page for phones of the same piece.
-        return value in {"", "1", "true"}
+    name = pair.partition("=")[0].lower()
     return name in _TRACKING or name.startswith(_TRACKING_PREFIXES)

@@ -20,6 +20,7 @@ from mailer.db import SQLITE_ONLY, Base, Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import (
     WORD,
+    Article,
     ArticleCategory,
     Candidate,
     ChosenArticle,
@@ -27,6 +28,7 @@ from mailer.models import (
     DroppedArticle,
     Edition,
     Edits,
+    Feed,
     FeedEntry,
     HeldPiece,
     Installation,
@@ -372,3 +374,31 @@ def test_rows_that_refer_to_nothing_are_found(empty: Database, keys: Keys) -> No
         connection.commit()
         connection.invalidate()
     assert schema.loose_ends(empty) == {"delivery": 2, "subscription": 1}
+
+
+@BOTH
+def test_pieces_are_known_by_the_addresses_that_feeds_are_read_with(
+    empty: Database, keys: Keys
+) -> None:
+    schema.create(empty, keys.fingerprint(), NOW)
+    fill(empty, keys)
+    before = [
+        "https://news.example/fair/",
+        "https://news.example/twice",
+        "https://news.example/twice/",
+        "https://news.example/plain?id=7",
+    ]
+    with empty.write() as session:
+        session.execute(delete(HeldPiece))
+        feed = session.scalars(select(Feed)).one()
+        for url in before:
+            factories.article(session, url=url, canonical_url=url)
+            session.add(
+                HeldPiece(feed_id=feed.id, canonical_url=url, guids="[]", content="{}", held_at=NOW)
+            )
+    run(empty, command.downgrade, "0008")
+    run(empty, command.upgrade, "head")
+    wanted = {"https://news.example/fair", *before[1:]}
+    with empty.read() as session:
+        assert set(session.scalars(select(HeldPiece.canonical_url))) == wanted
+        assert wanted <= set(session.scalars(select(Article.canonical_url)))
