@@ -410,6 +410,11 @@ def explain(error: Exception) -> MailerError | None:
             f"the database cannot be written ({told}); "
             "check that its folder exists, and that this user may write there"
         )
+    if told == "database is locked":
+        return DatabaseUnavailable(
+            f"another process has been writing to the database for {BUSY_TIMEOUT_SECONDS} seconds, and "
+            "nothing was changed; `mailer status` shows what runs; try again when it is done"
+        )
     # SQLite says "operational" of every statement that it cannot read, with code 1.
     is_outside = isinstance(error, OperationalError) and (
         getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR

@@ -1,5 +1,6 @@
 """Sessions: what they commit, what they refuse, and that SQLite's writers wait in order."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,7 +8,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import (
+    DatabaseError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from mailer.db import Database, FifoLock, explain
 from mailer.errors import DatabaseUnavailable, SchemaError, SettingsError
@@ -166,6 +173,13 @@ def test_a_file_that_is_no_database_is_told(fast_folder: Path) -> None:
     told = explain(failure(database, "SELECT 1"))
     database.dispose()
     assert isinstance(told, DatabaseUnavailable)
+
+
+def test_a_database_that_somebody_else_writes_is_explained() -> None:
+    told = explain(OperationalError("x", None, sqlite3.OperationalError("database is locked")))
+    assert isinstance(told, DatabaseUnavailable)
+    assert "another process has been writing" in str(told)
+    assert "database_url" not in str(told)
 
 
 def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
