@@ -105,11 +105,12 @@ def read_text(body: bytes, content_type: str, base_url: str | None) -> Text:
 def _root_start(text: str) -> int | None:
     """Where the root element begins, or None where there is none."""
     at = 0
+    last_end = text.rfind("-->")
     while found := _ROOT.search(text, at):
         if found["root"]:
             return found.start()
-        end = text.find("-->", found.end())
-        at = found.end() if end < 0 else end
+        # A comment that is never closed is none; to look for its end each time would take for ever.
+        at = found.end() if found.end() > last_end else text.find("-->", found.end())
     return None
 
 

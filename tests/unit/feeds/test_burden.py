@@ -10,6 +10,7 @@ from mailer.feeds.burden import (
     MOST_TERMS,
     refuse_burden,
 )
+from mailer.feeds.document import read_text
 
 
 def rss(inner: str) -> str:
@@ -70,4 +71,14 @@ def test_the_search_itself_takes_no_time_to_speak_of(piece: str) -> None:
     text = rss(piece * (5_000_000 // len(piece)))
     with pytest.raises(FeedUnreadable):
         refuse_burden(text)
+        raise FeedUnreadable
+
+
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<!-- <rss ", "<html><!--", "<![CDATA[", "&#55357;", "<link", "]]>"]
+)
+def test_the_search_for_the_feed_takes_none_either(piece: str) -> None:
+    body = (piece * (5_000_000 // len(piece))).encode()
+    with pytest.raises(FeedUnreadable):
+        read_text(body, "", None)
         raise FeedUnreadable
