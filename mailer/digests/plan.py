@@ -34,6 +34,7 @@ from mailer.digests.choose import (
     choose,
     letter_to,
 )
+from mailer.digests.forecast import number_expiring
 from mailer.digests.groups import (
     Frame,
     Readers,
@@ -209,14 +210,22 @@ def sample(session: Session, schedule: Schedule, plan: Plan) -> tuple[list[Artic
 
 
 def expiring(schedule: Schedule, plan: Plan) -> int:
-    """How many of the articles that are carried over will be too old at the slot after this one."""
-    following = next(slots(Rule.of(schedule), plan.slot.due_at), None)
-    if following is None:
-        return len(plan.choice.carried_over)
-    oldest = following.due_at - max_age(schedule)
-    return sum(
-        one.published_at <= oldest for one in plan.candidates if one.id in plan.choice.carried_over
+    """How many of the articles that are carried over will be too old before their turn comes, if as many
+    come in for each slot as were published between the slot before this one and this one.
+    """
+    rule, age = Rule.of(schedule), max_age(schedule)
+    waiting = [one.published_at for one in plan.candidates if one.id in plan.choice.carried_over]
+    before = [
+        slot.due_at for slot in slots(rule, plan.slot.due_at - longest_gap(rule), plan.slot.due_at)
+    ]
+    since = next((due_at for due_at in reversed(before) if due_at < plan.slot.due_at), None)
+    intake = sum(
+        not one.backlog and since is not None and one.published_at > since
+        for one in plan.candidates
     )
+    coming = (slot.due_at for slot in slots(rule, plan.slot.due_at))
+    limits = Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
+    return number_expiring(waiting, intake, coming, age, limits)
 
 
 def articles_of(plan: Plan, cohort: Cohort) -> list[Article]:

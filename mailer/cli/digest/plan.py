@@ -142,7 +142,8 @@ def _print(data: dict[str, Any]) -> None:
         )
     if data["expiring"]:
         message(
-            f"warning: {data['expiring']} of them will be too old by the next slot; "
+            f"warning: {data['expiring']} of them will be too old before there is a place for them, "
+            "if as much comes in for each digest as for this one; "
             "raise --max-articles or --max-age of the schedule"
         )
     if "reader" in data:
