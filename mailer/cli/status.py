@@ -57,7 +57,8 @@ def status(as_json: bool) -> None:
         now = app.times.wall()
         found = read_status(session, lease=app.settings.lease, now=now)
         coming = _coming(session, now)
-        told = warnings(found) + _of_slots(found, coming, now) + _of_settings(app.settings)
+        told = warnings(found) + _of_slots(found, coming, now)
+        told += _of_reviews(session, app.settings) + _of_settings(app.settings)
     if as_json:
         data = asdict(found) | {"next": [asdict(one) for one in coming], "warnings": told}
         print_json(data)
@@ -116,6 +117,21 @@ def _of_slots(status: Status, coming: list[_Coming], now: datetime) -> list[str]
                 "start `mailer run`, or the next one is missed too"
             )
     return found
+
+
+def _of_reviews(session: Session, settings: "Settings") -> list[str]:
+    """Reviews that go to nobody, because the address was taken out of the settings later."""
+    if settings.staff_address is not None:
+        return []
+    wanted = [
+        f"{newsletter.slug}/{schedule.name}"
+        for newsletter, schedule, _ in schedules.of_newsletters(session)
+        if schedule.review is not None
+    ]
+    if not wanted:
+        return []
+    told = "nobody is shown {} before it goes out: --review is set there, and `staff_address` is not; set it"
+    return [told.format(", ".join(wanted))]
 
 
 def _of_settings(settings: "Settings") -> list[str]:

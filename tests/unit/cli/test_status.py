@@ -8,6 +8,7 @@ from mailer.cli import status as command
 from mailer.db import Database
 from mailer.models import DigestStatus, ScheduleKind, WorkerRole
 from mailer.operations.status import read_status
+from mailer.settings import load
 from tests import factories
 from tests.factories import NOW
 
@@ -104,3 +105,23 @@ def test_a_one_off_is_shown_until_it_is_over(
         if has_digest:
             factories.digest(session, once, due_at=SLOT, slot=slot, status=DigestStatus.SENT)
     assert ("daily/once" in coming(database, SLOT + timedelta(minutes=minutes))) is shown
+
+
+@pytest.mark.parametrize(
+    ("review", "address", "is_told"),
+    [
+        (timedelta(minutes=30), None, True),
+        (timedelta(minutes=30), "desk@news.example", False),
+        (None, None, False),
+    ],
+)
+def test_a_review_that_goes_to_nobody_is_told(
+    database: Database, review: timedelta | None, address: str | None, is_told: bool
+) -> None:
+    with database.write() as session:
+        factories.schedule(session, factories.newsletter(session), review=review)
+    keys = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
+    found = load(keys | ({"MAILER_STAFF_ADDRESS": address} if address else {}), None)
+    with database.read() as session:
+        told = command._of_reviews(session, found)
+    assert any("daily/morning" in one and "`staff_address`" in one for one in told) is is_told
