@@ -44,6 +44,11 @@ def after_delivery(number: int) -> Trap:
     return Trap("INSERT ON {}delivery", f"NEW.id = {number}", f"NEW.id = {number + 1}")
 
 
+def article_written(number: int) -> Trap:
+    """So many articles have been written, in a database that had none."""
+    return Trap("INSERT ON {}article", f"NEW.id = {number}", f"NEW.id = {number}")
+
+
 AT_THE_END = Trap("UPDATE ON {}digest", "NEW.status = 'sent'", "NEW.status = 'sent'")
 """A digest is being closed."""
 
