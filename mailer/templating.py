@@ -154,6 +154,8 @@ class Templates:
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
+            # What was found to be good at the start is what is used, until the next start.
+            auto_reload=False,
         )
         environment.install_gettext_translations(  # type: ignore[attr-defined]
             self._catalogue(locale), newstyle=True
