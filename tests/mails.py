@@ -32,7 +32,6 @@ from tests.looks import (
 )
 
 HERE = Path(__file__).parent
-LANGUAGES = ("en", "ar", "fr", "hy", "ru")
 SITE = "https://www.gazette.example"
 WORDS = {
     "en": ("The old lighthouse is lit again after 31 winters",
@@ -46,7 +45,8 @@ WORDS = {
     "ru": ("Старый маяк снова зажгут после 31 тёмной зимы",
      "Добровольцы своими руками восстановили фонарную комнату."),
 }  # fmt: skip
-"""A title and a sentence of news in each language."""
+"""A title and a sentence of news in each language, English first."""
+LANGUAGES = tuple(WORDS)
 NAMES = {
     "en": ("The Harbour Gazette", "1 Quay Street"),
     "ar": ("جريدة الميناء", "شارع الرصيف 1"),

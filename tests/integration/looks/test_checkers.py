@@ -11,7 +11,8 @@ import pytest
 from mailer.db import Database
 from mailer.message.lint import judge
 from mailer.tokens import Keys
-from tests.mails import LANGUAGES, digests, html_of, mails, node_says
+from tests.looks import edition, piece
+from tests.mails import LANGUAGES, digests, html_of, mails, node_says, paper
 from tests.pages import all_pages, newspaper, pages_of_none
 from tests.website import serving
 
@@ -70,6 +71,21 @@ def test_a_mail_keeps_its_language_and_direction_without_html_and_body(language:
         assert first is not None
         assert f'lang="{language}"' in first[0], name
         assert f'dir="{direction}"' in first[0], name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_reply_can_quote_each_line_of_plain_text(language: str) -> None:
+    for name, content, _ in mails(language):
+        long = [line for line in content.text.splitlines() if len(line) > 72 and " " in line]
+        assert long == [], name
+
+
+def test_plain_arabic_is_read_from_the_right_where_a_line_begins_in_latin_letters() -> None:
+    title = "BBC تنشر تقريرًا عن الميناء"
+    arabic = edition(piece(1, title=title), look=paper("ar")).text
+    assert f"\N{RIGHT-TO-LEFT MARK}1. {title}\n" in arabic
+    assert "\N{RIGHT-TO-LEFT MARK}Ines Calloway · " in arabic
+    assert "\N{RIGHT-TO-LEFT MARK}" not in edition(piece(1, title=title), look=paper("en")).text
 
 
 def test_html_that_is_not_valid_is_found() -> None:
