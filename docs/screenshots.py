@@ -1,8 +1,8 @@
 """Draw the pictures of README and docs: `.venv/bin/python docs/screenshots.py`.
 
-Renders the sample newsroom's articles, and some in Armenian and Arabic, as digests, and the notice that
-asks for confirmation; takes the form from a real server. Needs Debian's chromium; touches no network but
-loopback.
+Renders the sample newsroom's articles, and some in Armenian and Arabic, as digests, one as staff review it,
+and the notice that asks for confirmation; takes the form from a real server. Needs Debian's chromium;
+touches no network but loopback.
 """
 
 import os
@@ -21,11 +21,13 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Route, sync_playwright
 
+from mailer.delivery.mail import greeting
 from mailer.delivery.notice import render_notice
 from mailer.demo.pictures import draw
 from mailer.demo.servers import bind, port_of
 from mailer.demo.stories import PAPER, load_stories
 from mailer.digests.render import Piece, render_edition
+from mailer.digests.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word
@@ -94,13 +96,27 @@ NEWS = {
         ),
     ),
 }
-GREETINGS = {"en": "Hello Anna,", "hy": "Բարև, Աննա,", "ar": "مرحبًا آنا،"}
+READERS = {"en": "Anna", "hy": "Աննա", "ar": "آنا"}
 FIELDS = {
     ReaderField.UNSUBSCRIBE: f"{BASE_URL}/unsubscribe/token",
     ReaderField.CONFIRM: f"{BASE_URL}/confirm/token",
     ReaderField.NOTME: f"{BASE_URL}/not-me/token",
     ReaderField.PREFERENCES: f"{BASE_URL}/preferences/token",
+    ReaderField.STOP: f"{BASE_URL}/review/token",
+    ReaderField.SEND: f"{BASE_URL}/review/token",
 }
+NUMBERS = {
+    "schedule": "gazette/daily",
+    "at": "07:00",
+    "date": date(2026, 11, 24),
+    "zone": "Europe/Paris",
+    "readers": 12840,
+    "editions": 1,
+    "excluded": 17,
+    "carried_over": 4,
+    "expiring": 0,
+}
+"""What the plan of the reviewed digest says."""
 SATURDAYS = ("--at", "09:00", "--days", "sat")
 DESKTOP, PHONE = (680, 1120), (360, 1040)
 NOTICE = (680, 700)
@@ -151,7 +167,8 @@ def confirmation() -> Content:
 def page_of(content: Content) -> str:
     """The HTML of a mail as its reader gets it."""
     html = content.html
-    fields = FIELDS | {ReaderField.GREETING: GREETINGS[content.language]}
+    said = greeting(Templates(), content.language, READERS[content.language])
+    fields = FIELDS | {ReaderField.GREETING: said}
     for name, value in fields.items():
         html = html.replace(field_word(content.marker, name), value)
     return html
@@ -196,7 +213,7 @@ def server() -> Iterator[str]:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
@@ -242,6 +259,8 @@ def main() -> None:
         shoot(browser, "digest-armenian", armenian, PHONE, dark=False)
         shoot(browser, "digest-arabic", arabic, PHONE, dark=True)
         shoot(browser, "confirmation", page_of(confirmation()), NOTICE, dark=False)
+        review = above(digest(), Templates(), LOOK, NUMBERS)
+        shoot(browser, "review", page_of(review), NOTICE, dark=False)
         shoot(browser, "form", f"{url}/subscribe/gazette", NOTICE, dark=False)
         browser.close()
 
