@@ -318,6 +318,39 @@ def test_what_is_due_after_a_stop(database: Database) -> None:
         assert due.let_go[-1].reason == LATE
 
 
+def test_what_was_decided_about_a_day_is_not_decided_again(sqlite_database: Database) -> None:
+    """Of many slots missed in one day one is recorded, and the others stay let go."""
+    with sqlite_database.write() as session:
+        schedule = make.schedule(
+            session, make.newsletter(session), kind=ScheduleKind.CRON, cron="0 * * * *", at=None,
+            active_from=NOW - 5 * HOUR,
+        )  # fmt: skip
+        make.digest(session, schedule, due_at=NOW - 2 * HOUR)
+        assert timetable.due(session, schedule, now=NOW - HOUR - HOUR / 2) == timetable.Due(
+            None, ()
+        )
+
+
+def test_an_edit_after_a_digest_fires_no_slot_between(sqlite_database: Database) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW + 2 * HOUR)
+        make.digest(session, schedule, due_at=NOW - 23 * HOUR)
+        due = timetable.due(session, schedule, now=NOW + 2 * HOUR)
+        assert due == timetable.Due(None, ())
+
+
+def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Database) -> None:
+    with sqlite_database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
+        early = make.digest(session, schedule, due_at=NOW + DAY + HOUR)
+        early.created_at = NOW
+        due = timetable.due(session, schedule, now=NOW + DAY + 2 * HOUR)
+        assert due.build is None
+        assert [(one.slot.name, one.reason) for one in due.let_go] == [
+            ("2026-11-24T07:00", SUPERSEDED)
+        ]
+
+
 def test_a_digest_built_early_leaves_the_slots_before_it_due(database: Database) -> None:
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
