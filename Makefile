@@ -1,6 +1,6 @@
 # Every task of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench property mutants faults docs looks packages node
+.PHONY: help setup demo test check bench property week mutants faults docs looks packages node
 
 PYTHON := .venv/bin/python
 MINUTES ?= 60
@@ -34,6 +34,9 @@ bench: packages setup ## Measure speed and memory, side by side with a yardstick
 
 property: packages setup ## Live random lives with new seeds for MINUTES=60, against a model in plain Python
 	$(PYTHON) tests/long_life.py --minutes $(MINUTES)
+
+week: packages setup ## Play a week of two newspapers by commands; WEEK='--engine sqlite --keep FOLDER'
+	$(PYTHON) tests/week.py $(WEEK)
 
 mutants: packages setup ## Break each promise by one line; its test has to notice
 	$(PYTHON) tests/mutants.py

@@ -1,0 +1,53 @@
+"""The relay of the week: takes mails for the post, knows that one mailbox is gone, and can hold a breath.
+
+While it does, whoever sends can be killed or stopped: a mail is taken by then, and nobody was told so.
+"""
+
+import threading
+from collections.abc import Callable
+
+from tests.newspapers.post import Post
+from tests.receiver import Mail, fine
+
+Act = Callable[[str, Mail], None]
+"""Gets the name by which the sender of a mail called itself, and the mail."""
+
+
+class Relay:
+    """What the receiver says and does.
+
+    Attributes:
+        gone: addresses that have no mailbox.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self.gone: set[str] = set()
+        self._post = post
+        self._here = threading.local()
+        self._lock = threading.Lock()
+        self._left = 0
+        self._act: Act | None = None
+
+    def at_mail(self, number: int, act: Act) -> None:
+        """Act once when that many mails of digests have come from now on, before the last is answered."""
+        with self._lock:
+            self._left, self._act = number, act
+
+    def answer(self, verb: str, argument: str) -> str:
+        """What is said to a command. Each connection has a thread of its own."""
+        if verb == "EHLO":
+            self._here.name = argument
+        if verb == "RCPT" and argument.partition("<")[2].partition(">")[0] in self.gone:
+            return "550 5.1.1 there is no such mailbox"
+        return fine(verb, argument)
+
+    def accept(self, mail: Mail) -> None:
+        """Take a mail. Other connections wait meanwhile, so that nothing overtakes an act."""
+        with self._lock:
+            self._post.accept(mail)
+            if self._act is None or mail.header("X-Mailer-Digest") is None:
+                return
+            self._left -= 1
+            if self._left == 0:
+                act, self._act = self._act, None
+                act(self._here.name, mail)

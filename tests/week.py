@@ -1,0 +1,127 @@
+"""Plays a week of two newspapers through, from the command line and the readers' side, on a quick clock.
+
+`make week` runs it: on SQLite with one process, and on PostgreSQL with two web roles, two schedulers and two
+workers. The clock of commands and daemons is set from one moment of the week to the next. What readers got
+is judged from the files of the received mails, against a model in plain Python and against `digest plan`; a
+violation is printed when it is found, and the exit status is 1.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from socket import socket
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests import postgresql
+from tests.newspapers import audit
+from tests.newspapers.browser import NoSuchForm
+from tests.newspapers.daemons import Daemons
+from tests.newspapers.desk import CONNECTIONS
+from tests.newspapers.model import Model
+from tests.newspapers.office import Clock, Office, WeekStopped
+from tests.newspapers.opening import BEGINS, LANGUAGES, TAKES, ZONES, open_papers
+from tests.newspapers.people import STAFF
+from tests.newspapers.post import Post
+from tests.newspapers.relay import Relay
+from tests.newspapers.site import serving
+from tests.newspapers.story import Week
+from tests.receiver import receiver
+
+PROCESSES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "sqlite": ((),),
+    "postgresql": (("web", "scheduler"), ("web",), ("scheduler", "worker"), ("worker",)),
+}
+PORTS = range(20000, 32000)
+LOG_SHOWN = 4000
+"""Characters of the daemons' logs that are printed where something is wrong."""
+
+
+def live(engine: str, url: str, folder: Path, mails: Path) -> bool:
+    """Play the week on an empty database; whether nothing was wrong."""
+    begun = time.monotonic()
+    post = Post(mails)
+    relay = Relay(post)
+    roles = PROCESSES[engine]
+    ports = _free_ports(sum(not those or "web" in those for those in roles))
+    with receiver(relay.answer, relay.accept) as smtp, serving() as site:
+        settings = {
+            "database_url": url,
+            "smtp_url": f"smtp://127.0.0.1:{smtp.port}",
+            "smtp_connections": str(CONNECTIONS),
+            "base_url": f"http://127.0.0.1:{ports[0]}",
+            "staff_address": STAFF,
+            "lease": "8s",
+            "publisher": "The House of Two Papers",
+        }
+        office = Office(folder, settings, Clock(folder / "clock", BEGINS))
+        daemons = Daemons(office, roles, ports)
+        week = Week(office, daemons, relay, site, post, Model(site, TAKES, LANGUAGES), ZONES)
+        try:
+            open_papers(week)
+            with daemons:
+                week.play()
+                daemons.stop()
+            audit.close(week)
+        except (WeekStopped, NoSuchForm, ValueError) as stop:
+            week.demand(False, f"{type(stop).__name__}: {stop}")
+        finally:
+            office.shell.close()
+        audit.show(week, engine)
+        violations = week.model.violations
+        if violations:
+            print(daemons.log()[-LOG_SHOWN:])
+    word = f"{len(violations)} violations" if violations else "nothing found"
+    print(f"{engine}: {word}, in {time.monotonic() - begun:.0f} s; mails in {mails}", flush=True)
+    return not violations
+
+
+def _free_ports(number: int) -> list[int]:
+    """Ports that nobody has, and that nobody is given who asks the system for any."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == number:
+            break
+    return found
+
+
+@contextmanager
+def _databases(engines: list[str], folder: Path) -> Iterator[dict[str, str]]:
+    """An empty database for each engine, by its URL."""
+    with ExitStack() as stack:
+        urls = {"sqlite": f"sqlite:///{folder / 'sqlite' / 'mailer.db'}"}
+        if "postgresql" in engines:
+            urls["postgresql"] = stack.enter_context(postgresql.server()).create()
+        yield urls
+
+
+def main() -> int:
+    """Play the week on each engine that is asked for; 1 where anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the mails there")
+    asked = parser.parse_args()
+    engines = ["sqlite", "postgresql"] if asked.engine == "both" else [asked.engine]
+    fast = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="mailer-week-", dir=fast) as name:
+        folder = Path(name)
+        kept = folder / "mails" if asked.keep is None else asked.keep.resolve()
+        found = []
+        with _databases(engines, folder) as urls:
+            for engine in engines:
+                (folder / engine).mkdir()
+                found.append(live(engine, urls[engine], folder / engine, kept / engine))
+        return 0 if all(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
