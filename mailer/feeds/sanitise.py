@@ -108,6 +108,12 @@ _CLEARLY_TAG = re.compile(
     r"|<(?:br|hr|wbr)\s*/>|(?<=[\w.,;:!?…-])<br>|<br>(?=\w)|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
     re.IGNORECASE,
 )
+# Where a title says that it is text, one tag alone is what it is about.
+_TAG_PAIR = re.compile(
+    r"<(a|abbr|b|big|cite|code|em|font|h[1-6]|i|p|s|script|small|span|strong|style|sub|sup|svg|tt|u)"
+    r"(?:\s[^<>]*)?>.*</\1\s*>",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def clean_text(text: str) -> str:
@@ -151,10 +157,10 @@ def title_text(title: str, *, decode: bool = True) -> str:
     angle brackets: a second decoding must never make markup out of text.
 
     Args:
-        decode: False where the format says that what looks like an entity is meant literally.
+        decode: False where the format says that what looks like an entity or a tag is meant literally.
     """
     text = clean_text(title)[:_TITLE_LENGTH]
-    if "<" in text and _CLEARLY_TAG.search(text):
+    if "<" in text and (_CLEARLY_TAG if decode else _TAG_PAIR).search(text):
         return without_markup(text)
     return one_line(_ENTITY.sub(_letter, text) if decode and "&" in text else text)
 

@@ -112,7 +112,9 @@ def _pieces(item: Any, base: str | None, is_atom: bool) -> Pieces:
     link = str(item.get("link") or "")
     # The library takes a guid for a link where there is none, also one that is no address at all.
     links = [link] if link and (link != guid or _ADDRESS.match(link)) else []
-    links += [str(other.get("href") or "") for other in item.get("links", ()) if _is_page(other)]
+    pages = [str(other.get("href") or "") for other in item.get("links", ()) if _is_page(other)]
+    # It takes the text of a link for one, too, also of a link to something else.
+    links = pages + links if is_atom and pages and link not in pages else links + pages
     may_be_link = item.get("guidislink") is not False or ("link" in item and not link)
     if may_be_link and guid.startswith(("http://", "https://")):
         # RDF has the address of the piece only in rdf:about, some Atom only in the id.

@@ -516,6 +516,13 @@ def test_control_characters_stand_in_json_as_they_are() -> None:
     assert document.whole
 
 
+def test_the_text_of_a_link_to_something_else_is_no_page() -> None:
+    links = "<link rel='alternate' href='/t'/><link rel='enclosure'>/picture.jpg</link>"
+    entry = f"<entry><title>T</title><id>i</id>{links}</entry>"
+    atom = f"<feed xmlns='http://www.w3.org/2005/Atom'>{entry}</feed>".encode()
+    assert only(atom, base_url="https://s.example/f").url == "https://s.example/t"
+
+
 def test_plain_content_is_no_markup() -> None:
     entry = "<entry><title>T</title><link href='/t'/><content type='text'>1 &lt; 2 &lt;b&gt;\n\nx</content>"
     atom = f"<feed xmlns='http://www.w3.org/2005/Atom'>{entry}</entry></feed>".encode()

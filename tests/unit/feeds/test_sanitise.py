@@ -182,6 +182,23 @@ def test_plain_words_come_out_as_parsing_would_bring_them(text: str) -> None:
     assert summarise(text, None) == summarise(text + "<!-- -->", None)
 
 
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("What does </div> do?", "What does </div> do?"),
+        ("The <br/> tag, and <img src=x>", "The <br/> tag, and <img src=x>"),
+        ("Tom &amp; Jerry", "Tom &amp; Jerry"),
+        ("<b>Bold</b> move", "Bold move"),
+        ('<a href="/x">Linked</a>', "Linked"),
+        ("<i>Torn</b>", "<i>Torn</b>"),
+    ],
+)
+def test_a_title_that_says_it_is_text_keeps_what_is_no_pair_of_tags(
+    title: str, expected: str
+) -> None:
+    assert title_text(title, decode=False) == expected
+
+
 def test_an_address_of_a_mailbox_holds_no_blanks() -> None:
     assert summarise('<a href=" mailto:a@b.example?subject=a \n b">x</a>', None) == (
         '<a href="mailto:a@b.example?subject=a%20b">x</a>'
