@@ -137,9 +137,9 @@ def _print(data: dict[str, Any]) -> None:
     if data["reason"]:
         message(f"nothing would be sent: {data['reason']}")
     if data["carried_over"]:
-        message(
-            counted(data["carried_over"], "article waits", "articles wait") + " for a later digest"
-        )
+        # The table above counts only what is printed for nobody.
+        waiting = counted(data["carried_over"], "article waits", "articles wait")
+        message(f"{waiting} for a later digest of some readers")
     if data["expiring"]:
         message(
             f"warning: {data['expiring']} of them will be too old before there is a place for them, "

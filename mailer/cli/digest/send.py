@@ -1,6 +1,6 @@
 """`mailer digest send`: that slot, now."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,10 +13,12 @@ from mailer.cli.waiting import stop_signals
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError, Refused
-from mailer.models import Schedule
+from mailer.models import DigestStatus, Schedule
 
 if TYPE_CHECKING:
     from mailer.app import App
+
+_OVER: Final = (DigestStatus.SENT, DigestStatus.SKIPPED, DigestStatus.CANCELLED)
 
 
 @click.command(cls=Verb)
@@ -40,14 +42,16 @@ def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
       mailer digest send daily/morning --wait
     """
     with opened() as app:
-        digest_id = _built(app, reference, slot)
+        digest_id, was_over = _built(app, reference, slot)
         if wait:
             _wait(app, digest_id)
         tell_digest(app, digest_id, as_json)
+        if was_over and not as_json:
+            _tell_of_the_next(app, reference)
 
 
-def _built(app: "App", reference: str, slot: str | None) -> int:
-    """The digest of the slot that is meant, built now if nobody did."""
+def _built(app: "App", reference: str, slot: str | None) -> tuple[int, bool]:
+    """The digest of the slot that is meant, built now if nobody did; and whether it was over before."""
     from mailer.scheduler import make_builder
 
     now = app.times.wall()
@@ -67,7 +71,19 @@ def _built(app: "App", reference: str, slot: str | None) -> int:
         digest_id = builder.build(schedule.id, meant)
     if digest_id is None:
         raise MailerError("the build was interrupted; run this again")
-    return digest_id
+    return digest_id, known is not None and known.status in _OVER
+
+
+def _tell_of_the_next(app: "App", reference: str) -> None:
+    """Where the slot was done with: what `plan` shows by now is another one's, and did not go out."""
+    with app.database.read() as session:
+        _, schedule = schedules.find(session, reference)
+        following = timetable.next_free_slot(session, schedule, now=app.times.wall())
+    if following is not None:
+        message(
+            "it was so before this command, and nothing more is sent for that slot; "
+            f"`mailer digest send {reference} --slot {following.name}` sends the next one"
+        )
 
 
 def _check(schedule: Schedule, reference: str, slot: Slot, app: "App") -> None:

@@ -75,6 +75,20 @@ def test_a_slot_for_which_nobody_is_due(ask: Ask) -> None:
     assert json.loads(ask("digest", "send", "daily/morning", "--json")[1])["status"] == "skipped"
 
 
+def test_a_slot_that_was_done_with_names_the_next_one(ask: Ask) -> None:
+    ask("digest", "send", "daily/morning")
+    again = ask("digest", "send", "daily/morning")[2]
+    assert "before this command" not in again
+    ask("digest", "cancel", "1")
+    following = json.loads(ask("digest", "plan", "daily/morning", "--json")[1])["slot"]
+    # The plan is of another slot by now, and whoever typed this may think that it went out.
+    assert last(ask("digest", "send", "daily/morning")) == (
+        "it was so before this command, and nothing more is sent for that slot; "
+        f"`mailer digest send daily/morning --slot {following}` sends the next one"
+    )
+    assert ask("digest", "send", "daily/morning", "--json")[2] == ""
+
+
 def test_a_one_off_that_is_over_names_its_digest(ask: Ask) -> None:
     once = ("digest", "once", "daily", "--at", "2040-12-24 18:00", "--zone", "Asia/Yerevan",
             "--intro", "words.md")  # fmt: skip
