@@ -31,6 +31,10 @@ _ALTERNATE: Final = frozenset(
 _OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|/", re.IGNORECASE)
+_MADE_UP = re.compile(
+    r"<(/?(?:[\w.-]+:)?)(?:links|authors|contributors|enclosures|media_\w+|\w+_(?:detail|parsed))(?=[\s/>])",
+    re.IGNORECASE,
+)
 _OBJECT: Final = "<activity:object>"
 _OBJECT_END: Final = "</activity:object>"
 _CAPTION: Final = "media:description"
@@ -92,7 +96,11 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
         warn(f"only the first {MOST_ENTRIES:,} entries were read")
     for number, item in enumerate(raw[:MOST_ENTRIES], start=1):
         warn.entry = number
-        entries.append(finish(_pieces(item, base, is_atom), now, warn))
+        try:
+            entries.append(finish(_pieces(item, base, is_atom), now, warn))
+        except _FAULTS:
+            # What the library makes of a document that was made for it; the other entries are good.
+            warn("cannot be read: left out")
     warn.entry = 0
     title = _title(feed, is_atom)
     return Document(title, tuple(entries), warn.every(), whole, _older(feed, base))
@@ -146,8 +154,10 @@ def _without_others(text: str) -> str:
     """`text` without what the library takes for an entry's own, but is about something else.
 
     That is captions of pictures, where pieces have summaries of their own, and the things that somebody
-    does something to in a feed of activities.
+    does something to in a feed of activities. Elements that are named as what the library makes of others
+    get another name: it would fall over them.
     """
+    text = _MADE_UP.sub(r"<\1other", text)
     if _OBJECT in text and _OBJECT_END in text:
         text = without(text, _OBJECT, _OBJECT_END)
     if _CAPTION not in text or len(_OWN_TEXT.findall(text)) < _FEWEST_TEXTS:

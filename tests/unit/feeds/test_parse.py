@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import FeedUnreadable
-from mailer.feeds.entry import Document, Entry
+from mailer.feeds import xmlfeed
+from mailer.feeds.entry import Document, Entry, Pieces, Warn, finish
 from mailer.feeds.parse import parse
 
 DATA = Path(__file__).parents[2] / "data" / "feeds"
@@ -521,6 +522,60 @@ def test_the_text_of_a_link_to_something_else_is_no_page() -> None:
     entry = f"<entry><title>T</title><id>i</id>{links}</entry>"
     atom = f"<feed xmlns='http://www.w3.org/2005/Atom'>{entry}</feed>".encode()
     assert only(atom, base_url="https://s.example/f").url == "https://s.example/t"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "links",
+        "Authors",
+        "atom:links",
+        "contributors",
+        "enclosures",
+        "media_content",
+        "media_thumbnail",
+        "title_detail",
+        "summary_detail",
+        "author_detail",
+        "published_parsed",
+        "tags",
+        "image",
+        "id",
+        "link_detail",
+        "items",
+        "href",
+        "keys",
+        "get",
+        "source",
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ["<{0}>x</{0}>", "<{0}/>", "<{0} a='b'>x</{0}>", "<{0}><author>A</author></{0}>"]
+)
+def test_no_name_of_an_element_is_a_trap(name: str, form: str) -> None:
+    odd = form.format(name)
+    date = "<pubDate>Tue, 24 Nov 2026 06:00:00 GMT</pubDate>"
+    for items in (
+        item(more=f"{odd}<author>Ada</author>{date}<enclosure url='/e' type='a/b'/>"),
+        f"<item>{odd}{item(more=date).removeprefix('<item>')}",
+        odd + item(),
+    ):
+        entry = only(
+            rss(items).replace(b"<rss ", b"<rss xmlns:atom='http://www.w3.org/2005/Atom' ")
+        )
+        assert (entry.title, entry.url) == ("Fair", "https://s.example/fair")
+
+
+def test_an_entry_that_nobody_can_read_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trap(pieces: Pieces, now: datetime, warn: Warn) -> Entry:
+        if pieces.title == "Trap":
+            raise AttributeError("'str' object has no attribute 'get'")
+        return finish(pieces, now, warn)
+
+    monkeypatch.setattr(xmlfeed, "finish", trap)
+    document = parse(rss(item("Trap") + item()), now=NOW)
+    assert [entry.title for entry in document.entries] == ["Fair"]
+    assert "entry 1: cannot be read: left out" in document.warnings
 
 
 def test_plain_content_is_no_markup() -> None:
