@@ -146,6 +146,11 @@ class People(Desk):
         )
         return mail.link_after(language, phrases.STOP), mail.link_after(language, phrases.SEND)
 
+    def take_off(self, address: str, newsletter: str) -> None:
+        """Staff end somebody's subscription."""
+        self.office.type("subscriber", "unsubscribe", address, "--newsletter", newsletter)
+        self.model.reader(address, newsletter).until = self.office.clock.now()
+
     def is_told(self, words: str) -> None:
         """Staff got a mail with these words."""
         self.mail_to(STAFF, words)

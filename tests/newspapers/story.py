@@ -191,8 +191,7 @@ class Week(People):
         trouble.hold(self, self.plan(self.model.schedules[DAILY], at(24, "05:30")))
         self.office.type("suppression", "add", mail("eve"), "--reason", "she called us")
         self.model.refused.add(mail("eve"))
-        self.office.type("subscriber", "unsubscribe", mail("carol"))
-        self.model.reader(mail("carol"), "courier").until = self.office.clock.now()
+        self.take_off(mail("carol"), "courier")
         self.write("ru", 2, at(24, "09:00"))
         self.write("culture", 2, at(24, "09:00"))
         self.choice()
@@ -276,6 +275,8 @@ class Week(People):
         self.model.schedules[DAILY].max_articles = 60
         self.slot(HY, at(26, "04:00"))
         self.slot(DAILY, at(26, "06:30"))
+        # One mail failed each morning; staff do not wait for the mailbox any longer.
+        self.take_off(mail("frank"), "courier")
         self.review(WEEKLY, at(32, "10:00"))
         self.slot(WEEKLY, at(32, "10:00"))
         audit.wait_for_reports(self)
