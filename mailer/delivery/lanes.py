@@ -8,7 +8,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 
 from mailer import failpoint
@@ -92,6 +92,7 @@ class Lanes:
         self._monotonic = monotonic
         self._lanes: dict[Lane, None] = {}
         self._opened: SimpleQueue[Connection | Unopened] = SimpleQueue()
+        self._unopened: list[Unopened] = []
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -137,19 +138,24 @@ class Lanes:
 
     def open(self, number: int) -> None:
         """Begin to open up to so many more connections; `opened` hands them out."""
+        if self._unopened:
+            # What it means is not known yet.
+            return
         for _ in range(min(number, _OPENERS - self.opening)):
             self.opening += 1
             # A daemon: a relay that does not answer must not hold up the end of the process.
-            threading.Thread(target=self._open_one, name="connect", daemon=True).start()
+            threading.Thread(
+                target=self._open_one, args=(len(self._lanes),), name="connect", daemon=True
+            ).start()
 
-    def _open_one(self) -> None:
+    def _open_one(self, beside: int) -> None:
         try:
             found = self._connect()
         except Exception as error:
             # The edge of a thread: without an answer the loop would wait for it for ever.
             log.exception("a connection could not be opened")
             found = Unopened(Step.CONNECT, Lost.DROP, type(error).__name__)
-        self._opened.put(found)
+        self._opened.put(replace(found, beside=beside) if isinstance(found, Unopened) else found)
         self.wake()
         if self._over:
             self._close_opened()
@@ -164,20 +170,27 @@ class Lanes:
                 found.close()
 
     def opened(self) -> list[Unopened]:
-        """Take in what was opened; why others could not be."""
-        failures: list[Unopened] = []
+        """Take in what was opened; why others could not be.
+
+        To be refused takes fewer exchanges than to be let in. So where nothing is open, what could not
+        be opened is told only when that is known of all: the relay may allow just fewer connections.
+        """
         while True:
             try:
                 found = self._opened.get_nowait()
             except Empty:
-                return failures
+                break
             self.opening -= 1
             if isinstance(found, Unopened):
-                failures.append(found)
+                self._unopened.append(found)
                 continue
             lane = Lane(found, idle_since=self._monotonic())
             self._lanes[lane] = None
             self._selector.register(found, selectors.EVENT_READ, lane)
+        if not self._lanes and self.opening:
+            return []
+        failures, self._unopened = self._unopened, []
+        return failures
 
     def wait(self, seconds: float) -> list[tuple[Lane, Event]]:
         """What happened on the lanes, after at most so long; a timeout is a `Closed` too."""

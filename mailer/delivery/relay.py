@@ -71,11 +71,15 @@ class RelayConfig:
 
 @dataclass(frozen=True)
 class Unopened:
-    """Why no mail may begin on a connection: at which step, with what answer, in words."""
+    """Why no mail may begin on a connection: at which step, with what answer, in words.
+
+    `beside` is how many others were open when it was tried.
+    """
 
     step: Step
     answer: Reply | Lost
     reason: str
+    beside: int = 0
 
 
 class Connection:

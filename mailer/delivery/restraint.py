@@ -1,4 +1,4 @@
-"""What holds a sender back: the rest of a relay that failed, the throttle, and the breaker.
+"""What holds a sender back: the rest of a relay that failed, its ceiling, the throttle, and the breaker.
 
 The loop asks here before it begins a mail or opens a connection, and tells how every attempt ended.
 Keeps count and logs, one line for each turn of events; it never pauses anything itself.
@@ -12,7 +12,7 @@ from mailer.delivery.change import RowId
 from mailer.delivery.conversation import Step
 from mailer.delivery.outcome import OnDelivery, OnRun, Verdict, kept
 from mailer.delivery.pace import Breaker, Throttle, why_pause_all
-from mailer.delivery.retry import Random, Rest, postponed_seconds
+from mailer.delivery.retry import Ceiling, Random, Rest, postponed_seconds
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Restraint:
 
     def __init__(self, connections: int, random: Random) -> None:
         self._rest = Rest(random)
+        self._ceiling = Ceiling(connections, random)
         self._throttle = Throttle(connections, random)
         self._breaker = Breaker(connections)
         self._random = random
@@ -54,15 +55,22 @@ class Restraint:
     @property
     def allowed(self) -> int:
         """How many connections may be used now; after a failure one finds out if all is well again."""
-        return 1 if self._rest.failures else self._throttle.allowed
+        return 1 if self._rest.failures else min(self._throttle.allowed, self._ceiling.allowed)
 
     def may_begin(self, now: float) -> bool:
-        """Whether a mail may begin on a connection that is open."""
-        return self._rest.may_begin(now) and self._throttle.may_begin(now)
+        """Whether a mail may begin, and a connection be opened for one."""
+        return self._rest.is_over(now) and self._throttle.may_begin(now)
 
-    def may_open(self, now: float) -> bool:
-        """Whether a connection may be opened."""
-        return self._rest.may_open(now) and self._throttle.may_begin(now)
+    def room(self, now: float) -> int:
+        """How many connections may be open once the next ones are opened."""
+        if self._rest.failures:
+            return 1
+        return min(self._throttle.allowed, self._ceiling.room(now))
+
+    def are_open(self, number: int) -> None:
+        """So many connections are open now."""
+        if self._ceiling.reach(number):
+            log.info("the relay lets us have %d connections at once", number)
 
     def heed(self, found: Verdict, answer: str, now: float) -> None:
         """The relay has answered, or was lost: `answer` is what it said, or how."""
@@ -85,21 +93,30 @@ class Restraint:
             if reason is not None:
                 self.pauses.append(Pause(digest_id, reason))
 
-    def fails(
-        self, reason: str, now: float, *, stop: bool = False, only_opening: bool = False
-    ) -> None:
+    def fails(self, reason: str, now: float, *, stop: bool = False) -> None:
         """The relay failed; what fails while it rests is the same failure.
 
         Args:
             stop: it refuses us.
-            only_opening: other connections work, only no further one can be opened.
         """
-        seconds = self._rest.begin(now, stop=stop, only_opening=only_opening)
+        seconds = self._rest.begin(now, stop=stop)
         if seconds is None:
             return
         self._rests(f"the relay {'refuses us' if stop else 'failed'}: {kept(reason)}", seconds, now)
         if stop and (why := why_pause_all(self._rest.refusals, reason)) is not None:
             self.pauses.append(Pause(None, why))
+
+    def refuses_more(self, reason: str, others: int, now: float) -> None:
+        """The relay refused a connection while so many others were open or being opened."""
+        before = self._ceiling.allowed
+        seconds = self._ceiling.refuse(others, now)
+        if seconds is not None and self._ceiling.allowed < before:
+            log.warning(
+                "the relay lets us have no more than %d connections at once: %s; one more is tried in %.0f s",
+                self._ceiling.allowed,
+                kept(reason),
+                seconds,
+            )
 
     def may_be_at_fault(self, step: Step, found: Verdict) -> bool:
         """Whether the relay may have failed because of the mail in hand: others had better go first."""
@@ -128,7 +145,7 @@ class Restraint:
 
     def why(self, now: float) -> str | None:
         """Why nothing is sent now, or less than could be, for people to read."""
-        if not (self.may_begin(now) and self.may_open(now)):
+        if not self.may_begin(now):
             return f"{self._why}; next try in {max(0.0, self._resting_until - now):.0f} s"
         if self._throttle.is_slowed:
             return f"the relay has too much to do: {self.allowed} connections are used"
@@ -152,7 +169,7 @@ class Restraint:
 
     def _is_well(self, accepted: bool, now: float) -> None:
         # What was on its way when the relay failed says nothing of how it is since.
-        if self._rest.failures and self._rest.may_open(now):
+        if self._rest.failures and self._rest.is_over(now):
             log.info("the relay takes mail again")
             self._rest.end()
         if accepted and self._throttle.is_slowed:

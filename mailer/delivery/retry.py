@@ -1,4 +1,4 @@
-"""When a mail that was turned away for now is tried again, and when the relay is.
+"""When a mail that was turned away for now is tried again, when the relay is, and when a further connection.
 
 Pure: the clock and chance come in as arguments.
 """
@@ -44,44 +44,90 @@ class Rest:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._open_after = 0.0
-        self._begin_after = 0.0
+        self._over_at = 0.0
         self.failures = 0
         """In a row."""
         self.refusals = 0
         """In a row: failures by which the relay refuses us. `mailer.delivery.pace` says when to give up."""
 
-    def begin(self, now: float, *, stop: bool = False, only_opening: bool = False) -> float | None:
+    def begin(self, now: float, *, stop: bool = False) -> float | None:
         """The relay failed. What fails while it rests is the same failure.
 
         Args:
             stop: it refuses us, which it may do until staff mend that.
-            only_opening: other connections work, only no further one can be opened.
 
         Returns:
             For how many seconds it rests from now; None where it rests already.
         """
-        if now < (self._open_after if only_opening else self._begin_after):
+        if not self.is_over(now):
             return None
         self.failures += 1
         self.refusals += stop
         seconds = pause_seconds(self.failures, self._random)
-        self._open_after = now + seconds
-        if not only_opening:
-            self._begin_after = now + seconds
+        self._over_at = now + seconds
         return seconds
 
     def end(self) -> None:
         """The relay has answered as it should."""
         self.failures = self.refusals = 0
 
-    def may_open(self, now: float) -> bool:
-        """Whether a connection may be opened."""
-        return now >= self._open_after
+    def is_over(self, now: float) -> bool:
+        """Whether a mail may begin, and a connection be opened."""
+        return now >= self._over_at
 
-    def may_begin(self, now: float) -> bool:
-        """Whether a mail may begin on a connection that is open."""
-        return now >= self._begin_after
+
+class Ceiling:
+    """How many connections the relay lets us have at once, found out by what it refuses.
+
+    One that it refuses while others work is no sign that it is down: so many are what it allows, and
+    one that ends below that number is opened anew at once. One more is tried after a wait that doubles
+    up to five minutes, and where it is let in, the next one at once: the relay may allow more by now.
+
+    All times are seconds of one monotonic clock.
+
+    Args:
+        connections: how many there may be, at least one.
+        random: spreads the waits.
+
+    Attributes:
+        allowed: how many may be open; never more than `connections`.
+    """
+
+    def __init__(self, connections: int, random: Random) -> None:
+        self.allowed = connections
+        self._connections = connections
+        self._random = random
+        self._refusals = 0
+        self._try_after = 0.0
+
+    def refuse(self, others: int, now: float) -> float | None:
+        """A connection was refused while so many others were open or being opened, at least one.
+
+        Returns:
+            In how many seconds one more is tried; None where it is the same refusal as the last one,
+            since connections are opened several at a time.
+        """
+        if others >= self.allowed and now < self._try_after:
+            return None
+        # One that is refused below the number may have come too early: the relay may not have noticed yet
+        # that the one before it has ended. So that one is tried soon.
+        self._refusals = 1 if others < self.allowed else self._refusals + 1
+        self.allowed = min(others, self.allowed)
+        seconds = pause_seconds(self._refusals, self._random)
+        self._try_after = now + seconds
+        return seconds
+
+    def reach(self, number: int) -> bool:
+        """So many are open now; whether that is more than was known to be allowed."""
+        if number <= self.allowed:
+            return False
+        self.allowed = number
+        self._refusals, self._try_after = 0, 0.0
+        return True
+
+    def room(self, now: float) -> int:
+        """How many may be open once the next ones are opened."""
+        return min(self._connections, self.allowed + (now >= self._try_after))
 
 
 def pause_seconds(failures: int, random: Random) -> float:

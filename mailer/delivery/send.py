@@ -140,29 +140,24 @@ class Sender:
         return True
 
     def _turn(self, *, claiming: bool) -> None:
-        in_need = not self._stock and self._may_claim and not self._lanes.are_busy
+        may_begin = self._restraint.may_begin(self._monotonic())
+        in_need = not self._stock and may_begin and not self._lanes.are_busy
         happened = self._lanes.wait(self._stock.patience(in_need=in_need))
         while happened:
             self._take_in(happened)
             # A commit costs the same for one mail as for many: first read all that has come.
             happened = self._lanes.wait(0)
-        for failure in self._lanes.opened():
+        failures = self._lanes.opened()
+        self._restraint.are_open(len(self._lanes))
+        for failure in failures:
             self._on_unopened(failure)
         if claiming:
-            if self._may_claim:
+            if self._restraint.may_begin(self._monotonic()):
                 self._stock.look()
             self._begin()
         self._settle(claiming=claiming)
         if claiming:
             self._begin()
-
-    @property
-    def _may_claim(self) -> bool:
-        """Whether the relay would be given what is claimed now."""
-        now = self._monotonic()
-        return self._restraint.may_begin(now) and (
-            len(self._lanes) > 0 or self._restraint.may_open(now)
-        )
 
     def _figures(self) -> Figures:
         """What this sender shows of itself; for the heartbeat's thread."""
@@ -264,13 +259,14 @@ class Sender:
     # The relay as a whole.
 
     def _on_unopened(self, failure: Unopened) -> None:
+        now = self._monotonic()
         stop = verdict(failure.step, failure.answer).run is OnRun.STOP
-        self._restraint.fails(
-            failure.reason,
-            self._monotonic(),
-            stop=stop,
-            only_opening=len(self._lanes) > 0 and not stop,
-        )
+        # Those beside which it was tried may have ended since, as each does after its last mail.
+        others = max(failure.beside, len(self._lanes) + self._lanes.opening)
+        if others and not stop:
+            self._restraint.refuses_more(failure.reason, others, now)
+        else:
+            self._restraint.fails(failure.reason, now, stop=stop)
 
     # The next mails.
 
@@ -284,11 +280,8 @@ class Sender:
         if self._stock:
             self._begin_on_free_lanes()
         self._lanes.leave_idle(now - IDLE_SECONDS, self._restraint.allowed)
-        if self._restraint.may_open(now):
-            wanted = min(len(self._stock), self._restraint.allowed - len(self._lanes))
-            self._lanes.open(wanted - self._lanes.opening)
-        elif not len(self._lanes):
-            self._stock.give_back()
+        wanted = min(len(self._stock), self._restraint.room(now) - len(self._lanes))
+        self._lanes.open(wanted - self._lanes.opening)
 
     def _begin_on_free_lanes(self) -> None:
         free = deque(self._lanes.free)
@@ -327,7 +320,9 @@ class Sender:
         alive = self._pulse.alive
         starts = [lane for lane in self._written if alive and lane.awaits_dot]
         rows = [lane.letter.claim.row for lane in starts if lane.letter]
-        granted = self._stock.settle(rows, claiming=claiming and self._may_claim)
+        # Only where the relay would be given what is claimed now.
+        claiming_too = claiming and self._restraint.may_begin(self._monotonic())
+        granted = self._stock.settle(rows, claiming=claiming_too)
         if granted is None:
             return
         if granted:

@@ -77,12 +77,11 @@ def test_the_pause_doubles() -> None:
 
 def test_what_fails_while_the_relay_rests_is_the_same_failure() -> None:
     rest = Rest(middle)
-    assert rest.may_begin(10.0)
+    assert rest.is_over(10.0)
     assert rest.begin(10.0) == 1
     assert rest.begin(10.9) is None
-    assert not rest.may_begin(10.9)
-    assert not rest.may_open(10.9)
-    assert rest.may_begin(11.0)
+    assert not rest.is_over(10.9)
+    assert rest.is_over(11.0)
     assert rest.begin(11.0) == 2
     assert rest.failures == 2
 
@@ -93,16 +92,6 @@ def test_an_answer_ends_it() -> None:
     rest.begin(11.0)
     rest.end()
     assert rest.begin(13.0) == 1
-
-
-def test_a_relay_that_takes_no_further_connection_goes_on_with_those_it_has() -> None:
-    rest = Rest(middle)
-    assert rest.begin(10.0, only_opening=True) == 1
-    assert not rest.may_open(10.9)
-    assert rest.may_begin(10.9)
-    assert rest.begin(10.9, only_opening=True) is None
-    assert rest.begin(10.9) == 2
-    assert not rest.may_begin(12.8)
 
 
 def test_a_relay_that_refuses_us_rests_like_any_other_and_is_counted() -> None:
