@@ -14,6 +14,7 @@ from mailer.app import App
 from mailer.delivery.config import SendConfig
 from mailer.delivery.conversation import Credentials, Step
 from mailer.delivery.mail import Composer
+from mailer.delivery.outcome import kept
 from mailer.delivery.pace import Rate
 from mailer.delivery.progress import Standing, read_standing
 from mailer.delivery.relay import RelayConfig, Tls
@@ -28,17 +29,34 @@ DRAIN_SECONDS = 30.0
 """A stopped worker has ended after this, whatever the relay and the database do."""
 
 RESTART_SECONDS = 1.0
+"""How soon it is tried again to begin, when the database cannot be used."""
+
+FAULT_SECONDS = 30.0
+"""How soon another sender takes the place of one that failed by a fault of ours."""
+
 PROGRESS_SECONDS = 0.2
 
 
 class Worker:
-    """Sends what waits, in a thread of its own."""
+    """Sends what waits, in a thread of its own.
 
-    def __init__(self, app: App) -> None:
+    Args:
+        on_end: called in that thread when it ends by itself.
+    """
+
+    def __init__(self, app: App, on_end: Callable[[], None] = lambda: None) -> None:
+        self._app = app
+        self._on_end = on_end
         self._sender = make_sender(app)
+        self._has_ended = False
         self._stop = threading.Event()
         # A daemon: nothing that hangs may keep the process from ending in time.
         self._thread = threading.Thread(target=self._run, name="sending", daemon=True)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is sent any more: where that is so before `stop`, it ended by itself."""
+        return self._has_ended
 
     def start(self) -> None:
         """Send from now on."""
@@ -58,12 +76,35 @@ class Worker:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._sender.run(self._stop)
-            except SQLAlchemyError as error:
-                log.error("the worker cannot start: %s", type(error).__name__)
-                self._stop.wait(RESTART_SECONDS)
+        told = ""
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._sender.run(self._stop)
+                    continue
+                except SQLAlchemyError as error:
+                    pause, what = RESTART_SECONDS, f"the worker cannot start: {_first_line(error)}"
+                    if what != told:
+                        log.error("%s; it is tried again", what)
+                except Exception as error:
+                    pause, what = FAULT_SECONDS, f"the worker failed: {error!r}"
+                    if what != told:
+                        log.exception("the worker failed; another one takes its place")
+                told = what
+                self._stop.wait(pause)
+                # One that has run cannot run again, and what it got wrong must not be taken over.
+                self._sender = make_sender(self._app)
+        except BaseException:
+            log.critical("the worker ends", exc_info=True)
+            raise
+        finally:
+            self._has_ended = True
+            if not self._stop.is_set():
+                self._on_end()
+
+
+def _first_line(error: Exception) -> str:
+    return kept(str(error).partition("\n")[0])
 
 
 def make_sender(app: App) -> Sender:

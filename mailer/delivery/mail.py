@@ -161,6 +161,9 @@ class Composer:
             return Unsendable("unsupported_eai: the relay does not offer SMTPUTF8")
         except MailerError as error:
             return Unsendable(str(error))
+        except MemoryError:
+            # No fault of this letter's: it is not to be given up.
+            raise
         except Exception as error:
             # A fault of ours with one letter: the next reader's may well be good.
             log.exception("a mail could not be composed: row %d", letter.claim.row.id)

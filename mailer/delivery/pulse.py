@@ -86,8 +86,9 @@ class Pulse:
                 others take over what is held as soon as the lease is over.
         """
         self._over.set()
-        self._thread.join()
-        if not close:
+        if self._thread.ident is not None:
+            self._thread.join()
+        if not close or not self._worker_id:
             return
         try:
             with self._counted() as session:
@@ -109,10 +110,16 @@ class Pulse:
             try:
                 self._beat()
                 failing = False
-            except SQLAlchemyError as error:
-                # Without a beat nothing is started; the next turn tries again.
+            except Exception as error:
+                # Without a beat nothing is started; the next turn tries again. What is no fault of the
+                # database's is one of ours, and must not end the beats for ever, or nobody would send.
                 if not failing:
-                    log.warning("the heartbeat could not be renewed: %s", type(error).__name__)
+                    what = None if isinstance(error, SQLAlchemyError) else error
+                    log.warning(
+                        "the heartbeat could not be renewed: %s",
+                        type(error).__name__,
+                        exc_info=what,
+                    )
                 failing = True
 
     def _beat(self) -> None:

@@ -12,27 +12,28 @@ import random
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable
+from contextlib import ExitStack
 
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import tally
 from mailer.delivery.alert import Alerts
+from mailer.delivery.answers import Answers
 from mailer.delivery.attempt import Attempts
 from mailer.delivery.change import RowId
 from mailer.delivery.config import SendConfig
-from mailer.delivery.conversation import Answered, BodyWritten, Closed, Event, Step
+from mailer.delivery.conversation import Step
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.lanes import Lane, Lanes
 from mailer.delivery.mail import Composer, Letter, Unsendable
-from mailer.delivery.outcome import SENT, UNSENDABLE, Lost, OnDelivery, OnRun, Verdict, verdict
+from mailer.delivery.outcome import UNSENDABLE, OnDelivery, OnRun, Verdict, verdict
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import Unopened, connect
-from mailer.delivery.reply import Reply
 from mailer.delivery.restraint import Restraint
 from mailer.delivery.retry import Random
 from mailer.delivery.stock import Stock
+from mailer.errors import MailerError
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ LAST_RECORD_SECONDS = 3.0
 
 FAULT_PAUSE_SECONDS = 1.0
 """How long the loop rests after a fault of ours, which may be there again at the next turn."""
+
+MOST_FAULTS = 5
+"""After so many in a row whatever is amiss does not go away: a new sender must begin from the ledger."""
 
 
 class Sender:
@@ -94,7 +98,6 @@ class Sender:
             counting=self._pulse.counting,
         )
         self._restraint = Restraint(config.connections, random)
-        self._written: dict[Lane, None] = {}
         self._stock = Stock(
             database,
             composer,
@@ -105,6 +108,9 @@ class Sender:
             rate=config.rate,
             alerts=alerts,
         )
+        self._answers = Answers(
+            self._lanes, self._stock, self._attempts, self._restraint, times.monotonic
+        )
 
     def wake(self) -> None:
         """Look for work at once; from any thread."""
@@ -114,18 +120,31 @@ class Sender:
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set (then `wake` ends the wait), and drain: at most 30 s.
 
+        However it ends, nothing is held any more by somebody who beats; it cannot run again.
+
         Raises:
             SQLAlchemyError: the database cannot be used at the very start.
+            MailerError: a fault of ours, which the log has, does not go away.
         """
-        self._pulse.start()
-        try:
+        faults = 0
+        with ExitStack() as stack:
+            stack.callback(self._sign_off)
+            stack.callback(self._lanes.close)
+            self._pulse.start()
             while not stop.is_set():
-                if not self._turn_or_log(claiming=True):
+                faults = 0 if self._turn_or_log(claiming=True) else faults + 1
+                if faults == MOST_FAULTS:
+                    raise MailerError(f"the send loop failed {faults} times in a row")
+                if faults:
                     stop.wait(FAULT_PAUSE_SECONDS)
             self._drain()
+
+    def _sign_off(self) -> None:
+        is_told = False
+        try:
+            is_told = self._stock.close()
         finally:
-            self._lanes.close()
-            self._pulse.stop(close=self._stock.close())
+            self._pulse.stop(close=is_told)
 
     def _turn_or_log(self, *, claiming: bool) -> bool:
         """One turn of the loop; False where a fault of ours ended it."""
@@ -133,9 +152,14 @@ class Sender:
             self._turn(claiming=claiming)
         except Exception:
             # A fault of ours must not end the sending of everything else, nor lose an outcome.
-            log.exception("the send loop failed; its connections are closed and it goes on")
+            log.exception("the send loop failed; what it had begun is begun anew")
             for lane in self._lanes:
-                self._end(lane, "the send loop failed")
+                if lane.started and lane.step is Step.DOT:
+                    # The answer is still to come: without it the mail would be in doubt.
+                    self._lanes.flush(lane)
+                else:
+                    self._answers.end(lane, "the send loop failed")
+            self._stock.mistrust()
             return False
         return True
 
@@ -144,7 +168,7 @@ class Sender:
         in_need = not self._stock and may_begin and not self._lanes.are_busy
         happened = self._lanes.wait(self._stock.patience(in_need=in_need))
         while happened:
-            self._take_in(happened)
+            self._answers.take_in(happened)
             # A commit costs the same for one mail as for many: first read all that has come.
             happened = self._lanes.wait(0)
         failures = self._lanes.opened()
@@ -162,99 +186,6 @@ class Sender:
     def _figures(self) -> Figures:
         """What this sender shows of itself; for the heartbeat's thread."""
         return Figures(len(self._lanes), self._restraint.why(self._monotonic()))
-
-    # What the relay said.
-
-    def _take_in(self, happened: Iterable[tuple[Lane, Event]]) -> None:
-        now = self._monotonic()
-        for lane, event in happened:
-            lane.idle_since = now
-            if isinstance(event, Answered):
-                self._on_answer(lane, event)
-            elif isinstance(event, BodyWritten):
-                self._written[lane] = None
-            elif isinstance(event, Closed):
-                self._lose(lane, event)
-
-    def _on_answer(self, lane: Lane, event: Answered) -> None:
-        if event.step is Step.DOT and event.reply.accepted:
-            failpoint.reach("worker.before-record")
-            self._conclude(lane, event.step, SENT, event.reply)
-        else:
-            self._conclude(lane, event.step, verdict(event.step, event.reply), event.reply)
-
-    def _lose(self, lane: Lane, event: Closed) -> None:
-        self._drop(lane)
-        self._put_back_what_is_behind(lane)
-        if lane.letter is None:
-            # A relay may close an idle connection, but one that never takes a mail must rest.
-            if not lane.served and not lane.leaving:
-                self._restraint.fails(event.reason, self._monotonic())
-            return
-        lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
-        if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
-            # It had closed the idle connection, and we did not know yet.
-            self._stock.put_back(lane.letter)
-            lane.letter = None
-            return
-        step = Step.DOT if lane.started else event.step or Step.MAIL
-        answer = lost if lane.started else event.reply or lost
-        self._conclude(lane, step, verdict(step, answer), answer, event.reason)
-        self._restraint.fails(event.reason, self._monotonic())
-
-    def _end(self, lane: Lane, reason: str) -> None:
-        """Close a lane for a reason of ours, for which the relay is not to blame."""
-        self._drop(lane)
-        self._put_back_what_is_behind(lane)
-        step = Step.DOT if lane.started else lane.step or Step.MAIL
-        self._enter(lane, step, verdict(step, Lost.DROP), Lost.DROP, reason)
-
-    def _drop(self, lane: Lane) -> None:
-        self._lanes.drop(lane)
-        self._written.pop(lane, None)
-
-    def _put_back_what_is_behind(self, lane: Lane) -> None:
-        # The relay has been told whom it is for, and nothing of what it says.
-        if lane.behind is not None:
-            self._stock.put_back(lane.behind)
-            lane.behind = None
-
-    def _conclude(
-        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
-    ) -> None:
-        if lane.letter is not None and not lane.started:
-            found = self._restraint.suspect(lane.letter.claim.row, step, found)
-        letter = self._enter(lane, step, found, answer, reason)
-        if letter is None:
-            return
-        said = str(answer) if isinstance(answer, Reply) else reason or answer
-        self._restraint.heed(found, said, self._monotonic())
-        self._count(letter, found, said)
-
-    def _count(self, letter: Letter, found: Verdict, said: str) -> None:
-        """Have this attempt counted for its digest, which may be one too many."""
-        self._restraint.count(found, letter.claim.digest_id, said, self._monotonic())
-        if self._restraint.pauses:
-            # What is claimed may be of what is to be paused, and the next claim knows.
-            self._stock.give_back()
-
-    def _enter(
-        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str
-    ) -> Letter | None:
-        """Take the mail in hand off this lane, with what the ledger is to say of it."""
-        letter, started = lane.letter, lane.started
-        lane.letter, lane.behind, lane.started = lane.behind, None, False
-        lane.served += 1
-        if letter is None:
-            return None
-        if found.delivery is OnDelivery.RELEASE and not started:
-            if self._restraint.may_be_at_fault(step, found):
-                self._stock.postpone(letter.claim.row)
-            else:
-                self._stock.put_back(letter)
-        else:
-            self._stock.conclude(self._attempts.conclude(letter.claim, step, found, answer, reason))
-        return letter
 
     # The relay as a whole.
 
@@ -309,7 +240,7 @@ class Sender:
                     letter.claim, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason
                 )
             )
-            self._count(letter, UNSENDABLE, made.reason)
+            self._answers.count(letter, UNSENDABLE, made.reason)
         return None
 
     # The ledger.
@@ -318,7 +249,7 @@ class Sender:
         """Commit what happened and what starts, then let the granted final dots go."""
         # Whoever may be held for dead by others starts nothing.
         alive = self._pulse.alive
-        starts = [lane for lane in self._written if alive and lane.awaits_dot]
+        starts = [lane for lane in self._answers.written if alive and lane.awaits_dot]
         rows = [lane.letter.claim.row for lane in starts if lane.letter]
         # Only where the relay would be given what is claimed now.
         claiming_too = claiming and self._restraint.may_begin(self._monotonic())
@@ -333,7 +264,7 @@ class Sender:
         """Send the final dot of what was granted; what was not goes no further."""
         for lane in starts:
             if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
-                del self._written[lane]
+                del self._answers.written[lane]
                 lane.started = True
                 lane.connection.conversation.finish()
                 if claiming:
@@ -356,7 +287,7 @@ class Sender:
 
     def _abandon(self, lane: Lane) -> None:
         # The relay has all but the dot: only closing keeps it from taking the mail.
-        self._drop(lane)
+        self._answers.drop(lane)
         if lane.letter is None:
             return
         # Whatever stopped it may stop all that is claimed: the next claim asks again.
@@ -384,10 +315,11 @@ class Sender:
         for lane in self._lanes.busy:
             if lane.started and lane.letter:
                 log.warning("no answer before the end, in doubt: %s", lane.letter.claim.row)
-            self._end(lane, "the worker stopped before the relay answered")
+            self._answers.end(lane, "the worker stopped before the relay answered")
         for lane in self._lanes.free:
             self._lanes.leave(lane)
         self._stock.give_back()
         until = self._monotonic() + LAST_RECORD_SECONDS
         while self._stock.unsettled and self._monotonic() < until:
-            self._turn_or_log(claiming=False)
+            if not self._turn_or_log(claiming=False):
+                return

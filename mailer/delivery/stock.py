@@ -116,6 +116,10 @@ class Stock:
         """Release a mail at which the relay failed, so that others go first."""
         self._postponed.append(row)
 
+    def mistrust(self) -> None:
+        """Something went wrong half way: before anything begins, give back what nobody knows of."""
+        self._fails = True
+
     def look_soon(self) -> None:
         """Look for work at the next turn; from any thread."""
         self._look_after = 0.0
@@ -229,7 +233,7 @@ class Stock:
             wait = timedelta(seconds=self._restraint.postponed(row, monotonic))
             ledger.release(session, worker_id, [row], again_at=now + wait)
         if self._fails:
-            # A commit whose answer was lost may have claimed rows that we know nothing of.
+            # A commit whose answer was lost, or a fault of ours, may have left rows that we know nothing of.
             ledger.release(session, worker_id, but=self._in_hand())
         if self._given_back:
             ledger.release(session, worker_id, self._given_back)

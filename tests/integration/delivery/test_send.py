@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.delivery import ledger, running, send, stock
+from mailer.delivery.answers import Answers
 from mailer.delivery.mail import Composer, Letter
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.retry import RetryPlan
@@ -761,16 +762,16 @@ def test_a_fault_in_the_loop_loses_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     digest_id = build(database, keys, 10)
-    whole = Sender._take_in
+    whole = Answers.take_in
     failed: list[int] = []
 
-    def take_in(self: Sender, happened: Any) -> None:
+    def take_in(self: Answers, happened: Any) -> None:
         whole(self, happened)
         if len(relay.mails) >= 3 and not failed:
             failed.append(1)
             raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(Sender, "_take_in", take_in)
+    monkeypatch.setattr(Answers, "take_in", take_in)
     with (
         receiver() as relay,
         sending(make_sender(relay.port, connections=2, retry=AT_ONCE)),

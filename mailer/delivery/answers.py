@@ -1,0 +1,133 @@
+"""What the relay says of the mails that are in hand, or its silence: each goes to the stock with its outcome.
+
+Takes mails off the lanes and closes those that are lost. Begins nothing and commits nothing; verdicts, waits
+and the ledger's words come from elsewhere. Nothing may raise between a 250 and its outcome.
+"""
+
+from collections.abc import Callable, Iterable
+
+from mailer import failpoint
+from mailer.delivery.attempt import Attempts
+from mailer.delivery.conversation import Answered, BodyWritten, Closed, Event, Step
+from mailer.delivery.lanes import Lane, Lanes
+from mailer.delivery.mail import Letter
+from mailer.delivery.outcome import SENT, Lost, OnDelivery, Verdict, verdict
+from mailer.delivery.reply import Reply
+from mailer.delivery.restraint import Restraint
+from mailer.delivery.stock import Stock
+
+
+class Answers:
+    """Takes in what happens on the lanes of one sender.
+
+    Attributes:
+        written: the lanes of whose mails the relay has all but the final dot.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        stock: Stock,
+        attempts: Attempts,
+        restraint: Restraint,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._lanes = lanes
+        self._stock = stock
+        self._attempts = attempts
+        self._restraint = restraint
+        self._monotonic = monotonic
+        self.written: dict[Lane, None] = {}
+
+    def take_in(self, happened: Iterable[tuple[Lane, Event]]) -> None:
+        """Read what happened on the lanes, in this order."""
+        now = self._monotonic()
+        for lane, event in happened:
+            lane.idle_since = now
+            if isinstance(event, Answered):
+                self._on_answer(lane, event)
+            elif isinstance(event, BodyWritten):
+                self.written[lane] = None
+            elif isinstance(event, Closed):
+                self._lose(lane, event)
+
+    def _on_answer(self, lane: Lane, event: Answered) -> None:
+        if event.step is Step.DOT and event.reply.accepted:
+            failpoint.reach("worker.before-record")
+            self._conclude(lane, event.step, SENT, event.reply)
+        else:
+            self._conclude(lane, event.step, verdict(event.step, event.reply), event.reply)
+
+    def _lose(self, lane: Lane, event: Closed) -> None:
+        self.drop(lane)
+        self._put_back_what_is_behind(lane)
+        if lane.letter is None:
+            # A relay may close an idle connection, but one that never takes a mail must rest.
+            if not lane.served and not lane.leaving:
+                self._restraint.fails(event.reason, self._monotonic())
+            return
+        lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
+        if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
+            # It had closed the idle connection, and we did not know yet.
+            self._stock.put_back(lane.letter)
+            lane.letter = None
+            return
+        step = Step.DOT if lane.started else event.step or Step.MAIL
+        answer = lost if lane.started else event.reply or lost
+        self._conclude(lane, step, verdict(step, answer), answer, event.reason)
+        self._restraint.fails(event.reason, self._monotonic())
+
+    def end(self, lane: Lane, reason: str) -> None:
+        """Close a lane for a reason of ours, for which the relay is not to blame."""
+        self.drop(lane)
+        self._put_back_what_is_behind(lane)
+        step = Step.DOT if lane.started else lane.step or Step.MAIL
+        self._enter(lane, step, verdict(step, Lost.DROP), Lost.DROP, reason)
+
+    def drop(self, lane: Lane) -> None:
+        """Close a lane, and say nothing of the mails that it has in hand."""
+        self._lanes.drop(lane)
+        self.written.pop(lane, None)
+
+    def _put_back_what_is_behind(self, lane: Lane) -> None:
+        # The relay has been told whom it is for, and nothing of what it says.
+        if lane.behind is not None:
+            self._stock.put_back(lane.behind)
+            lane.behind = None
+
+    def _conclude(
+        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
+    ) -> None:
+        if lane.letter is not None and not lane.started:
+            found = self._restraint.suspect(lane.letter.claim.row, step, found)
+        letter = self._enter(lane, step, found, answer, reason)
+        if letter is None:
+            return
+        said = str(answer) if isinstance(answer, Reply) else reason or answer
+        self._restraint.heed(found, said, self._monotonic())
+        self.count(letter, found, said)
+
+    def count(self, letter: Letter, found: Verdict, said: str) -> None:
+        """Have this attempt counted for its digest, which may be one too many."""
+        self._restraint.count(found, letter.claim.digest_id, said, self._monotonic())
+        if self._restraint.pauses:
+            # What is claimed may be of what is to be paused, and the next claim knows.
+            self._stock.give_back()
+
+    def _enter(
+        self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str
+    ) -> Letter | None:
+        """Take the mail in hand off this lane, with what the ledger is to say of it."""
+        letter, started = lane.letter, lane.started
+        lane.letter, lane.behind, lane.started = lane.behind, None, False
+        lane.served += 1
+        if letter is None:
+            return None
+        if found.delivery is OnDelivery.RELEASE and not started:
+            if self._restraint.may_be_at_fault(step, found):
+                self._stock.postpone(letter.claim.row)
+            else:
+                self._stock.put_back(letter)
+        else:
+            self._stock.conclude(self._attempts.conclude(letter.claim, step, found, answer, reason))
+        return letter

@@ -1,0 +1,228 @@
+"""Faults of our own in the middle of sending: it goes on, or ends for all to see, and holds nothing."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from mailer import worker as worker_module
+from mailer.app import App
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.delivery import pulse, send
+from mailer.delivery.mail import Composer
+from mailer.delivery.send import Sender
+from mailer.delivery.stock import Stock
+from mailer.errors import MailerError
+from mailer.models import Delivery, DeliveryStatus, Worker
+from mailer.settings import load
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from mailer.worker import Worker as Sending
+from tests.processes import killed_in_the_end, start_mailer
+from tests.receiver import receiver
+from tests.sending import build, counts, is_sent, sending
+from tests.waiting import wait_until
+
+MakeSender = Callable[..., Sender]
+READERS = 20
+
+FAULTS = pytest.mark.parametrize("fault", [TypeError("a mistake"), MemoryError()], ids=repr)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(send, "FAULT_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(worker_module, "FAULT_SECONDS", 0.05)
+    monkeypatch.setattr(worker_module, "RESTART_SECONDS", 0.05)
+
+
+class Failing:
+    """Makes a method fail: the calls with these numbers, counted from 1, or each from one on."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        owner: type,
+        name: str,
+        fault: BaseException,
+        fails: Callable[[int], bool],
+    ) -> None:
+        self.calls = 0
+        whole = getattr(owner, name)
+
+        def method(this: Any, *given: Any, **more: Any) -> Any:
+            self.calls += 1
+            if fails(self.calls):
+                raise fault
+            return whole(this, *given, **more)
+
+        monkeypatch.setattr(owner, name, method)
+
+
+def held(database: Database) -> list[int]:
+    """The rows that somebody holds."""
+    statuses = (DeliveryStatus.CLAIMED, DeliveryStatus.SENDING)
+    with database.read() as session:
+        return list(session.scalars(select(Delivery.id).where(Delivery.status.in_(statuses))))
+
+
+def living(database: Database) -> list[int]:
+    """The workers that have not signed off."""
+    with database.read() as session:
+        return list(session.scalars(select(Worker.id).where(Worker.stopped_at.is_(None))))
+
+
+def sends(sender: Sender) -> None:
+    sender.run(threading.Event())
+
+
+@FAULTS
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [(Composer, "compose", 3), (Stock, "settle", 4), (Stock, "_tried_out", 1)],
+    ids=["compose", "settle", "claim"],
+)
+def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    owner: type,
+    name: str,
+    call: int,
+) -> None:
+    digest_id = build(database, keys, READERS)
+    failing = Failing(monkeypatch, owner, name, fault, lambda number: number == call)
+    with receiver() as relay, sending(make_sender(relay.port)):
+        if owner is Composer and not isinstance(fault, MemoryError):
+            # What is wrong with one letter fails that letter.
+            wait_until(lambda: counts(database, digest_id).failed == 1)
+            return
+        wait_until(lambda: is_sent(database, digest_id))
+        assert failing.calls > call
+    assert counts(database, digest_id).sent == READERS
+    assert len(set(relay.recipients)) == len(relay.mails) == READERS
+    assert counts(database, digest_id).in_doubt == 0
+
+
+@FAULTS
+def test_a_fault_that_does_not_go_away_ends_it_and_it_holds_nothing(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+) -> None:
+    digest_id = build(database, keys, READERS)
+    with receiver() as relay:
+        Failing(monkeypatch, Stock, "settle", fault, lambda number: number >= 4)
+        with pytest.raises(MailerError, match="5 times"):
+            sends(make_sender(relay.port))
+    assert held(database) == living(database) == []
+    assert counts(database, digest_id).pending + len(relay.mails) >= READERS
+
+
+def test_what_ends_even_the_loop_leaves_nobody_who_beats(
+    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(database, keys, READERS)
+    Failing(monkeypatch, Stock, "settle", SystemExit(3), lambda number: number == 3)
+    with receiver() as relay, pytest.raises(SystemExit):
+        sends(make_sender(relay.port))
+    assert living(database) == []
+    assert not [one for one in threading.enumerate() if one.name == "heartbeat"]
+
+
+def test_a_heart_that_stumbles_goes_on_beating(
+    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(monkeypatch, pulse.Pulse, "_beat", RuntimeError("a mistake"), lambda n: n < 3)
+    with receiver() as relay, sending(make_sender(relay.port, lease_seconds=0.3)):
+        wait_until(lambda: failing.calls > 4)
+
+
+def sending_app(database: Database, keys: Keys, port: int) -> App:
+    settings = load(
+        {
+            "MAILER_SECRET_KEY": "s" * 40,
+            "MAILER_IDENTITY_KEY": "i" * 40,
+            "MAILER_DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "MAILER_SMTP_URL": f"smtp://127.0.0.1:{port}",
+            "MAILER_EHLO_NAME": "news.example",
+        },
+        None,
+    )
+    return App(settings, database, keys, Templates(None), Times())
+
+
+DISK = OperationalError("INSERT", {}, Exception("disk I/O error"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "fault"),
+    [
+        (Stock, "settle", TypeError("a mistake")),
+        (pulse.Pulse, "start", DISK),
+        (pulse.Pulse, "start", MemoryError()),
+    ],
+    ids=["mistake", "disk", "memory"],
+)
+def test_another_sender_takes_the_place_of_one_that_failed(
+    database: Database,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    owner: type,
+    name: str,
+    fault: Exception,
+) -> None:
+    digest_id = build(database, keys, READERS)
+    Failing(monkeypatch, owner, name, fault, lambda number: number <= 7)
+    with receiver() as relay:
+        worker = Sending(sending_app(database, keys, relay.port))
+        worker.start()
+        try:
+            wait_until(lambda: is_sent(database, digest_id))
+            assert not worker.has_ended
+        finally:
+            worker.stop()
+    assert relay.recipients == sorted(set(relay.recipients))
+    assert len(relay.mails) == READERS
+    # What comes again and again is told once.
+    assert 1 <= caplog.text.count("the worker") <= 2
+    assert held(database) == living(database) == []
+
+
+_ENDS = """
+import sys
+
+from mailer.cli import main
+from mailer.delivery.stock import Stock
+
+def settle(*given, **more):
+    raise SystemExit(3)
+
+Stock.settle = settle
+sys.exit(main())
+"""
+
+
+def test_a_worker_that_ends_by_itself_ends_its_process_for_all_to_see(
+    sqlite_database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    program, log = fast_folder / "ends.py", fast_folder / "log"
+    program.write_text(_ENDS)
+    with receiver() as relay:
+        process = start_mailer(
+            sqlite_database, keys, relay.port, log, "worker", program=(str(program),)
+        )
+        with killed_in_the_end(process):
+            assert process.wait(30) == 1
+    assert "error: the worker ended by itself; see the log above" in log.read_text()
+    assert living(sqlite_database) == []
