@@ -5,9 +5,10 @@ Decides nothing: verdicts and waits come from elsewhere, and nothing here touche
 
 from datetime import datetime
 
-from mailer.clock import Clock
+from mailer.clock import Times
 from mailer.delivery import tally
 from mailer.delivery.change import Claim, Outcome
+from mailer.delivery.leap import Leaps
 from mailer.delivery.outcome import Lost, OnDelivery, Verdict, kept
 from mailer.delivery.reply import Reply
 from mailer.delivery.retry import Random, RetryPlan
@@ -19,6 +20,7 @@ class Attempts:
 
     Args:
         plan: when what was turned away is tried again.
+        times: a wall clock that is set is noticed by the other one.
         resend: whether a mail in doubt is sent once more.
         counting: where it is noted what they came to.
     """
@@ -28,13 +30,14 @@ class Attempts:
         plan: RetryPlan,
         *,
         resend: bool,
-        wall: Clock,
+        times: Times,
         random: Random,
         counting: tally.Counting,
     ) -> None:
         self._plan = plan
         self._resend = resend
-        self._wall = wall
+        self._times = times
+        self._leaps = Leaps()
         self._random = random
         self._counting = counting
 
@@ -47,12 +50,13 @@ class Attempts:
             answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
             reason: in words, where there is no reply.
         """
-        now = self._wall()
+        now = self._times.wall()
+        self._leaps.look(now, self._times.monotonic())
         later = None
         if found.delivery is not OnDelivery.SENT:
-            later = self._plan.next_attempt(
-                claim.attempts + 1, claim.first_attempt_at, now, self._random
-            )
+            # A clock that was set forward must not use up the time in which the mail is tried.
+            first = claim.first_attempt_at + self._leaps.since(claim.first_attempt_at)
+            later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)
         code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
         outcome = concluded(
             claim, found, step, code, text, now=now, later=later, resend=self._resend

@@ -5,12 +5,14 @@ What the relay's words mean is decided in `mailer.delivery.outcome`; nothing her
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from sqlalchemy import (
+    CursorResult,
     and_,
     case,
+    literal,
     not_,
     or_,
     select,
@@ -18,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from mailer.db import UTCDateTime
 from mailer.delivery.change import (
     DOUBT,
     HELD,
@@ -25,6 +28,7 @@ from mailer.delivery.change import (
     RESEND,
     SKIP,
     TABLES,
+    WAITING,
     Addressee,
     Claim,
     Outcome,
@@ -195,6 +199,43 @@ def release(
         if again_at is not None:
             statement = statement.values(next_attempt_at=again_at)
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
+
+
+def hasten(session: Session, longest_waits: Sequence[timedelta], now: datetime) -> int:
+    """Have nothing wait for longer than it may: a clock that was ahead may have put it off by hours.
+
+    Doing it again changes nothing. What the limits on sign-ups put off stays as it is.
+
+    Args:
+        longest_waits: of a row that was attempted 0, 1, 2, … times; the last one is of all after it.
+
+    Returns:
+        How many rows are due sooner than they were.
+    """
+    *some, last = (now + wait for wait in longest_waits)
+    number = 0
+    for table in TABLES:
+        latest = case(
+            {attempts: literal(at, UTCDateTime()) for attempts, at in enumerate(some)},
+            value=table.attempts,
+            else_=literal(last, UTCDateTime()),
+        )
+        statement = update(table).where(
+            is_in(table, WAITING), table.next_attempt_at > now, table.next_attempt_at > latest
+        )
+        if table is Notice:
+            statement = statement.where(or_(Notice.not_before.is_(None), Notice.attempts > 0))
+        else:
+            # By digest: so the index is of use.
+            open_ones = select(Digest.id).where(
+                Digest.status.in_((DigestStatus.SENDING, DigestStatus.PAUSED))
+            )
+            statement = statement.where(Delivery.digest_id.in_(open_ones))
+        hastened = session.execute(
+            statement.values(next_attempt_at=latest).execution_options(synchronize_session=False)
+        )
+        number += cast("CursorResult[Any]", hastened).rowcount
+    return number
 
 
 def suspect(session: Session, claim: Claim, crashes: int) -> None:

@@ -1,7 +1,7 @@
 """A sender's heartbeat, in a thread of its own, and its watch over the other senders.
 
-Takes over the rows of senders that are silent, and writes down what its own has counted. Never touches a
-row of the ledger of its own sender, and never sends.
+Takes over the rows of senders that are silent, hastens what waits where the clock was set, and writes down
+what its own has counted. Never touches a row that its own sender holds, and never sends.
 """
 
 import logging
@@ -16,6 +16,8 @@ from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import heartbeat, ledger, tally
 from mailer.delivery.heartbeat import Figures
+from mailer.delivery.leap import Leaps
+from mailer.delivery.retry import RetryPlan
 from mailer.models import DeliveryStatus, WorkerRole
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Pulse:
     Args:
         host, pid: of this process, for people to read.
         lease_seconds: how long a worker may be silent before others take its rows over.
+        plan: how long mails may wait.
         resend: whether a row in doubt is sent once more.
         on_recovery: called when rows of others were taken over: there may be work.
         figures: what the sender shows of itself now. Called at each beat in the heartbeat's thread: it
@@ -44,6 +47,7 @@ class Pulse:
         host: str,
         pid: int,
         lease_seconds: float,
+        plan: RetryPlan,
         resend: bool,
         on_recovery: Callable[[], None],
         figures: Callable[[], Figures] = Figures,
@@ -54,7 +58,10 @@ class Pulse:
         self._host = host
         self._pid = pid
         self._lease = lease_seconds
+        self._plan = plan
         self._resend = resend
+        self._leaps = Leaps()
+        self._clock_was_set = False
         self._on_recovery = on_recovery
         self._figures = figures
         self._watch = heartbeat.Watch(lease_seconds)
@@ -97,11 +104,14 @@ class Pulse:
             log.warning("the worker could not be signed off: %s", type(error).__name__)
 
     def _register(self) -> None:
-        renewed = self._times.monotonic()
+        renewed, now = self._times.monotonic(), self._times.wall()
         with self._database.write() as session:
             self._worker_id = heartbeat.register(
-                session, WorkerRole.SENDER, self._host, self._pid, self._times.wall()
+                session, WorkerRole.SENDER, self._host, self._pid, now
             )
+            # The clock may have been set while nobody looked.
+            ledger.hasten(session, self._plan.longest_waits(), now)
+        self._leaps.look(now, renewed)
         self._renewed = renewed
 
     def _run(self) -> None:
@@ -136,8 +146,19 @@ class Pulse:
             log.warning("worker %d was held for dead by others", self._worker_id)
             self._register()
         others.pop(self._worker_id, None)
+        self._clock_was_set |= self._leaps.look(self._times.wall(), self._times.monotonic())
+        if self._clock_was_set:
+            self._hasten()
         if silent := self._watch.observe(others, self._times.monotonic()) | orphaned:
             self._recover(silent)
+
+    def _hasten(self) -> None:
+        now = self._times.wall()
+        with self._database.write() as session:
+            number = ledger.hasten(session, self._plan.longest_waits(), now)
+        self._clock_was_set = False
+        log.warning("the clock was set: %d mails that waited for it are due sooner", number)
+        self._on_recovery()
 
     @contextmanager
     def _counted(self) -> Iterator[Session]:

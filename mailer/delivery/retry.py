@@ -35,6 +35,13 @@ class RetryPlan:
         at = now + _jittered(wait.total_seconds(), random)
         return None if at > first_attempt_at + self.give_up_after else at
 
+    def longest_waits(self) -> list[timedelta]:
+        """How long a mail waits at most that was attempted 0, 1, 2, … times; the last is of all after it.
+
+        One that was never attempted is due at once: what has the relay rest does not count.
+        """
+        return [timedelta(), *((1 + JITTER) * wait for wait in self.waits)]
+
 
 class Rest:
     """How long a relay that failed is left alone: twice as long each time, up to five minutes.

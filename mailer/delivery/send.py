@@ -86,6 +86,7 @@ class Sender:
             host=platform.node(),
             pid=os.getpid(),
             lease_seconds=config.lease_seconds,
+            plan=config.retry,
             resend=config.resend,
             on_recovery=self.wake,
             figures=self._figures,
@@ -93,7 +94,7 @@ class Sender:
         self._attempts = Attempts(
             config.retry,
             resend=config.resend,
-            wall=times.wall,
+            times=times,
             random=random,
             counting=self._pulse.counting,
         )

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from mailer.db import Database
 from mailer.delivery import heartbeat, tally
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.pulse import Pulse
+from mailer.delivery.retry import RetryPlan
 from mailer.models import DeliveryStatus, Tally, Worker
 from mailer.tokens import Keys
 from tests import factories
@@ -31,6 +33,7 @@ def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Ite
         Times(),
         host="host.example",
         pid=4321,
+        plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
         lease_seconds=60,
         resend=True,
         on_recovery=lambda: None,

@@ -484,6 +484,49 @@ def test_rows_of_a_worker_that_stopped_are_found(house: House) -> None:
     assert ledger.holders_that_stopped(house.session) == frozenset()
 
 
+# A clock that was ahead.
+
+WAITS = [timedelta(), timedelta(minutes=6), timedelta(minutes=18)]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "late", "found"),
+    [
+        (0, timedelta(hours=1), timedelta()),
+        (1, timedelta(hours=1), timedelta(minutes=6)),
+        (1, timedelta(minutes=5), timedelta(minutes=5)),
+        (1, -timedelta(minutes=5), -timedelta(minutes=5)),
+        (2, timedelta(hours=1), timedelta(minutes=18)),
+        (9, timedelta(days=1), timedelta(minutes=18)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["delivery", "notice"])
+def test_nothing_waits_longer_than_after_its_last_attempt(
+    house: House, kind: str, attempts: int, late: timedelta, found: timedelta
+) -> None:
+    row = getattr(house, kind)(
+        status=S.DEFERRED if attempts else S.QUEUED, attempts=attempts, next_attempt_at=NOW + late
+    )
+    assert ledger.hasten(house.session, WAITS, NOW) == (found != late)
+    assert house.now(row).next_attempt_at == NOW + found
+    assert ledger.hasten(house.session, WAITS, NOW) == 0
+
+
+def test_what_nobody_is_to_send_yet_is_not_hastened(house: House) -> None:
+    later = NOW + timedelta(hours=1)
+    held_up = house.notice(next_attempt_at=later, not_before=later)
+    sent = house.delivery(status=S.SENT, next_attempt_at=later)
+    assert ledger.hasten(house.session, WAITS, NOW) == 0
+    house.digest.status = DigestStatus.PAUSED
+    waiting = house.delivery(next_attempt_at=later)
+    assert ledger.hasten(house.session, WAITS, NOW) == 1
+    assert [house.now(row).next_attempt_at for row in (held_up, sent, waiting)] == [
+        later,
+        later,
+        NOW,
+    ]
+
+
 # Whole digests.
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from mailer.delivery.outcome import OnDelivery, Verdict
 from mailer.delivery.pace import Rate
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.restraint import Restraint
+from mailer.delivery.retry import RetryPlan
 from mailer.delivery.stock import Stock
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.tokens import Keys
@@ -41,6 +43,7 @@ def stocked(
         Times(),
         host="here",
         pid=1,
+        plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
         lease_seconds=60,
         resend=True,
         on_recovery=lambda: None,
