@@ -98,7 +98,7 @@ class Answers:
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
     ) -> None:
-        if lane.letter is not None and not lane.started:
+        if lane.letter is not None:
             found = self._restraint.suspect(lane.letter.claim.row, step, found)
         letter = self._enter(lane, step, found, answer, reason)
         if letter is None:
@@ -123,11 +123,15 @@ class Answers:
         lane.served += 1
         if letter is None:
             return None
+        row, may_be_at_fault = letter.claim.row, self._restraint.may_be_at_fault(step, found)
         if found.delivery is OnDelivery.RELEASE and not started:
-            if self._restraint.may_be_at_fault(step, found):
-                self._stock.postpone(letter.claim.row)
+            if may_be_at_fault:
+                self._stock.postpone(row)
             else:
                 self._stock.put_back(letter)
-        else:
-            self._stock.conclude(self._attempts.conclude(letter.claim, step, found, answer, reason))
+            return letter
+        wait = self._restraint.postponed(row, self._monotonic()) if may_be_at_fault else 0.0
+        self._stock.conclude(
+            self._attempts.conclude(letter.claim, step, found, answer, reason, wait_seconds=wait)
+        )
         return letter

@@ -3,7 +3,7 @@
 Decides nothing: verdicts and waits come from elsewhere, and nothing here touches the database.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mailer.clock import Times
 from mailer.delivery import tally
@@ -42,13 +42,21 @@ class Attempts:
         self._counting = counting
 
     def conclude(
-        self, claim: Claim, step: str, found: Verdict, answer: Reply | Lost | str, reason: str = ""
+        self,
+        claim: Claim,
+        step: str,
+        found: Verdict,
+        answer: Reply | Lost | str,
+        reason: str = "",
+        *,
+        wait_seconds: float = 0.0,
     ) -> Outcome:
         """What the ledger enters of an attempt that ended now.
 
         Args:
             answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
             reason: in words, where there is no reply.
+            wait_seconds: before it goes out again, where the fault may not be its own.
         """
         now = self._times.wall()
         self._leaps.look(now, self._times.monotonic())
@@ -59,7 +67,14 @@ class Attempts:
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)
         code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
         outcome = concluded(
-            claim, found, step, code, text, now=now, later=later, resend=self._resend
+            claim,
+            found,
+            step,
+            code,
+            text,
+            soon=now + timedelta(seconds=wait_seconds),
+            later=later,
+            resend=self._resend,
         )
         why = tally.reason(answer) if isinstance(answer, Reply | Lost) else answer
         self._counting.note(outcome.status, why)
@@ -73,7 +88,7 @@ def concluded(
     code: int | None,
     text: str,
     *,
-    now: datetime,
+    soon: datetime,
     later: datetime | None,
     resend: bool,
 ) -> Outcome:
@@ -81,6 +96,7 @@ def concluded(
 
     Args:
         text: the relay's words or ours; addresses are taken out of it.
+        soon: when it goes out again where the fault was not its own.
         later: when the plan has this row tried again; None: it is given up.
         resend: whether a mail in doubt is sent once more.
     """
@@ -89,7 +105,7 @@ def concluded(
         case OnDelivery.SENT:
             status = DeliveryStatus.SENT
         case OnDelivery.RELEASE:
-            status, again = DeliveryStatus.DEFERRED, now
+            status, again = DeliveryStatus.DEFERRED, soon
         case OnDelivery.DEFER if later is not None:
             status, again = DeliveryStatus.DEFERRED, later
         case OnDelivery.DOUBT:

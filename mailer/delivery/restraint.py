@@ -19,8 +19,18 @@ log = logging.getLogger(__name__)
 MOST_FAILURES: Final = 3
 """A mail at which the relay failed so often, and was well before each time, is one that it turns away."""
 
-_KNOWING_WHOM: Final = frozenset({Step.RCPT, Step.DATA, Step.BLOCK})
+MOST_FAILURES_IN_ALL: Final = 10
+"""The same where it was not well before: when no other mail waits, nothing shows that it is."""
+
+_KNOWING_THE_MAIL: Final = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT})
 _SUSPECTS_KEPT: Final = 100
+
+
+class _Failures(NamedTuple):
+    """How often the relay failed at one mail: when it was well before, and in all."""
+
+    well: int = 0
+    in_all: int = 0
 
 
 class Pause(NamedTuple):
@@ -47,7 +57,7 @@ class Restraint:
         self._throttle = Throttle(connections, random)
         self._breaker = Breaker(connections)
         self._random = random
-        self._suspects: dict[RowId, int] = {}
+        self._suspects: dict[RowId, _Failures] = {}
         self._why = ""
         self._resting_until = 0.0
         self.pauses: list[Pause] = []
@@ -120,20 +130,21 @@ class Restraint:
 
     def may_be_at_fault(self, step: Step, found: Verdict) -> bool:
         """Whether the relay may have failed because of the mail in hand: others had better go first."""
-        return step in _KNOWING_WHOM and found.run is OnRun.BACK_OFF
+        return step in _KNOWING_THE_MAIL and found.run is OnRun.BACK_OFF
 
     def suspect(self, row: RowId, step: Step, found: Verdict) -> Verdict:
         """What becomes of a mail in hand: what the relay has against one, all others must not wait for.
 
         To be asked before `heed`, which notes that the relay is not well any more.
         """
-        if self._rest.failures or not self.may_be_at_fault(step, found):
+        if not self.may_be_at_fault(step, found):
             return found
-        times = self._suspects.pop(row, 0) + 1
-        if times >= MOST_FAILURES:
+        well, in_all = self._suspects.pop(row, _Failures())
+        failures = _Failures(well + (not self._rest.failures), in_all + 1)
+        if failures.well >= MOST_FAILURES or failures.in_all >= MOST_FAILURES_IN_ALL:
             return replace(found, delivery=OnDelivery.DEFER)
         # The one noted last is the last to be dropped: nobody tells us that a mail is done with.
-        self._suspects[row] = times
+        self._suspects[row] = failures
         if len(self._suspects) > _SUSPECTS_KEPT:
             del self._suspects[next(iter(self._suspects))]
         return found
@@ -141,7 +152,8 @@ class Restraint:
     def postponed(self, row: RowId, now: float) -> float:
         """For how many seconds this mail waits, at which the relay failed."""
         rest = max(0.0, self._resting_until - now)
-        return postponed_seconds(self._suspects.get(row, 0), rest, self._random)
+        failures = self._suspects.get(row, _Failures())
+        return postponed_seconds(max(1, failures.in_all), rest, self._random)
 
     def why(self, now: float) -> str | None:
         """Why nothing is sent now, or less than could be, for people to read."""

@@ -37,7 +37,7 @@ def test_an_attempt_comes_to(
     again: datetime | None,
 ) -> None:
     found = concluded(
-        CLAIM, Verdict(delivery), "dot", 250, "ok", now=NOW, later=later, resend=resend
+        CLAIM, Verdict(delivery), "dot", 250, "ok", soon=NOW, later=later, resend=resend
     )
     assert found == (CLAIM.row, 7, CLAIM.attempts + 1, status, "dot", 250, "ok", again)
     assert found.status in OUTCOMES
@@ -45,5 +45,5 @@ def test_an_attempt_comes_to(
 
 def test_no_address_gets_into_the_ledger() -> None:
     text = "<ani@example.org>: no such user"
-    found = concluded(CLAIM, Verdict(D.FAIL), "rcpt", 550, text, now=NOW, later=None, resend=True)
+    found = concluded(CLAIM, Verdict(D.FAIL), "rcpt", 550, text, soon=NOW, later=None, resend=True)
     assert found.reply == "<***>: no such user"
