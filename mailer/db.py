@@ -41,6 +41,7 @@ from mailer.errors import DatabaseUnavailable, MailerError, SchemaError, Setting
 
 BUSY_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
+FROZEN_SECONDS = 10
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -322,6 +323,7 @@ class Writer:
         connection = engine.connect()
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            connection.exec_driver_sql(f"SET {_LET_GO}")
             connection.commit()
         return connection
 
@@ -341,6 +343,19 @@ class Writer:
                 connection.invalidate()
                 connection.close()
         self._connection = self._single = None
+
+
+_LET_GO = f"idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
+
+
+def let_go_when_frozen(session: Session) -> None:
+    """Have PostgreSQL undo this transaction when its process says nothing more for ten seconds.
+
+    One that was frozen in it, as with its machine, would hold up whoever takes over its rows. SQLite has
+    nothing of the kind: there all processes are on one machine.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(text(f"SET LOCAL {_LET_GO}"))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Database
+from mailer.db import Database, let_go_when_frozen
 from mailer.delivery import heartbeat, ledger, tally
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.leap import Leaps
@@ -105,7 +105,7 @@ class Pulse:
 
     def _register(self) -> None:
         renewed, now = self._times.monotonic(), self._times.wall()
-        with self._database.write() as session:
+        with self._write() as session:
             self._worker_id = heartbeat.register(
                 session, WorkerRole.SENDER, self._host, self._pid, now
             )
@@ -154,18 +154,24 @@ class Pulse:
 
     def _hasten(self) -> None:
         now = self._times.wall()
-        with self._database.write() as session:
+        with self._write() as session:
             number = ledger.hasten(session, self._plan.longest_waits(), now)
         self._clock_was_set = False
         log.warning("the clock was set: %d mails that waited for it are due sooner", number)
         self._on_recovery()
 
     @contextmanager
+    def _write(self) -> Iterator[Session]:
+        with self._database.write() as session:
+            let_go_when_frozen(session)
+            yield session
+
+    @contextmanager
     def _counted(self) -> Iterator[Session]:
         """A write transaction that also adds what was counted, or leaves it for the next one."""
         counts = self.counting.take()
         try:
-            with self._database.write() as session:
+            with self._write() as session:
                 tally.add(session, self._worker_id, counts)
                 yield session
         except BaseException:
@@ -175,7 +181,7 @@ class Pulse:
 
     def _recover(self, silent: frozenset[int]) -> None:
         now = self._times.wall()
-        with self._database.write() as session:
+        with self._write() as session:
             doubtful = ledger.recover(session, silent, resend=self._resend, now=now)
             if doubtful:
                 crashed = {(DeliveryStatus.UNKNOWN.value, tally.CRASHED): doubtful}

@@ -1,0 +1,101 @@
+"""A worker that is frozen for longer than its lease, as by a suspended machine, and goes on where it was.
+
+The others hold it for dead meanwhile and send what it had in hand. What it then still does must be nobody's
+second copy without a doubt that was counted.
+"""
+
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mailer import db
+from mailer.db import Database
+from mailer.models import Installation, Worker
+from mailer.tokens import Keys
+from tests.faults.conftest import Note
+from tests.faults.digests import queue_digest
+from tests.faults.judge import judge
+from tests.faults.relays import size
+from tests.processes import accepted, has_more, receiving, working
+from tests.sending import is_sent
+from tests.waiting import wait_until
+
+READERS = size(400, 5000)
+FREEZES = size(2, 10)
+CONNECTIONS = 4
+
+
+def held_for_dead(database: Database) -> int:
+    with database.read() as session:
+        return len(session.scalars(select(Worker.id).where(Worker.stopped_at.is_not(None))).all())
+
+
+@pytest.mark.timeout(size(180, 900))
+@pytest.mark.parametrize("on_unknown", ["resend", "hold"])
+def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
+    postgresql_database: Database, keys: Keys, fast_folder: Path, note: Note, on_unknown: str
+) -> None:
+    database = postgresql_database
+    digest_id = queue_digest(database, keys, READERS)
+    file = fast_folder / "received"
+    settings = {"on_unknown": on_unknown, "smtp_retry": "1s"}
+    with receiving(file, delay=0.05, kind="pipelining") as port, ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                working(database, keys, port, fast_folder / f"log{number}", **settings)
+            )
+            for number in range(2)
+        ]
+        for number in range(FREEZES):
+            frozen = workers[number % 2]
+            wait_until(partial(has_more, file, (number + 1) * READERS // (FREEZES + 6)))
+            frozen.send_signal(signal.SIGSTOP)
+            try:
+                # It is held for dead, and its lease is over once more, before it goes on.
+                wait_until(lambda dead=number: held_for_dead(database) > dead, 40)
+                wait_until(partial(has_more, file, len(accepted(file)) + 2 * CONNECTIONS), 30)
+            finally:
+                frozen.send_signal(signal.SIGCONT)
+            log = fast_folder / f"log{number % 2}"
+            wait_until(lambda log=log: "was held for dead by others" in log.read_text(), 30)
+        wait_until(lambda: is_sent(database, digest_id), size(60, 600))
+    found = judge(database, digest_id, file)
+    note("frozen", database, found, kills=FREEZES)
+    assert found.lost == set()
+    assert found.strangers == set()
+    assert found.doubled_without_doubt == set()
+    assert found.doubles <= (CONNECTIONS * FREEZES if on_unknown == "resend" else 0)
+    assert found.adds_up
+    # A late 250 has turned most of what was in doubt into what it is.
+    assert found.counts.sent + found.counts.unknown == READERS
+
+
+def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
+    postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_LET_GO", "idle_in_transaction_session_timeout = '1s'")
+    writer = postgresql_database.writer()
+
+    def write(session: Session, reason: str) -> None:
+        session.execute(update(Installation).values(paused_reason=reason))
+
+    def freeze_in(
+        writing: AbstractContextManager[Session], prepare: Callable[[Session], None]
+    ) -> None:
+        with pytest.raises(SQLAlchemyError), writing as frozen:
+            prepare(frozen)
+            write(frozen, "frozen")
+            with postgresql_database.write() as other:
+                write(other, "other")
+
+    freeze_in(writer.write(), lambda session: None)
+    freeze_in(postgresql_database.write(), db.let_go_when_frozen)
+    with postgresql_database.read() as session:
+        assert session.scalars(select(Installation.paused_reason)).one() == "other"
