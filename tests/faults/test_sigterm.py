@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from mailer.tokens import Keys
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
-from tests.faults.relays import FULL, size
+from tests.faults.relays import FULL, relay, size
 from tests.processes import (
     accepted,
     has_more,
@@ -24,6 +26,7 @@ from tests.processes import (
     start_mailer,
     working,
 )
+from tests.receiver import fine
 from tests.sending import counts, is_sent
 from tests.waiting import wait_until
 
@@ -78,6 +81,64 @@ def test_a_signal_that_another_thread_takes_is_not_lost(
         os.kill(max(threads), signal.SIGTERM)
         assert process.wait(EXIT_SECONDS) == 0
     assert log.read_text().endswith("stopping\n")
+
+
+@pytest.mark.timeout(120)
+def test_a_second_sigterm_does_not_cut_the_drain_short(
+    sqlite_database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    digest_id = queue_digest(sqlite_database, keys, 20)
+    file, log = fast_folder / "received", fast_folder / "log"
+    with (
+        receiving(file, delay=3) as port,
+        working(sqlite_database, keys, port, log) as worker,
+    ):
+        wait_until(lambda: len(accepted(file)) == CONNECTIONS)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            worker.send_signal(number)
+            # It is at its drain, and is not to be hurried.
+            with pytest.raises(subprocess.TimeoutExpired):
+                worker.wait(0.2)
+        assert worker.wait(EXIT_SECONDS) == 0
+    found = judge(sqlite_database, digest_id, file)
+    assert found.counts.sent == len(accepted(file)) == CONNECTIONS
+    assert (found.counts.in_doubt, found.counts.pending) == (0, 20 - CONNECTIONS)
+    assert (found.doubles, found.adds_up) == (0, True)
+    is_signed_off(sqlite_database)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "DATA"])
+def test_a_relay_that_says_nothing_before_the_dot_leaves_nothing_in_doubt(
+    sqlite_database: Database, keys: Keys, fast_folder: Path, verb: str
+) -> None:
+    digest_id = queue_digest(sqlite_database, keys, 20)
+    file, log = fast_folder / "received", fast_folder / "log"
+    go_on = threading.Event()
+
+    def says(asked: str, argument: str) -> str:
+        if asked == verb:
+            go_on.wait(60)
+        return fine(asked, argument)
+
+    with relay(file, says, pipelines=False) as there:
+        with working(sqlite_database, keys, there.port, log) as worker:
+            wait_until(lambda: there.count(verb) >= CONNECTIONS)
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(EXIT_SECONDS) == 0
+        go_on.set()
+    found = counts(sqlite_database, digest_id)
+    assert (found.pending, found.in_doubt) == (20, 0)
+    with sqlite_database.read() as session:
+        rows = session.scalars(select(Delivery)).all()
+        assert {(row.status, row.attempts) for row in rows} == {(DeliveryStatus.QUEUED, 0)}
+    is_signed_off(sqlite_database)
+
+
+def is_signed_off(database: Database) -> None:
+    """Nobody would have to wait for a lease."""
+    with database.read() as session:
+        assert None not in session.scalars(select(Worker.stopped_at)).all()
 
 
 @pytest.mark.timeout(150)
