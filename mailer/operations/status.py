@@ -14,6 +14,7 @@ from mailer.delivery.change import HELD, WAITING, is_in
 from mailer.delivery.doubt import in_doubt
 from mailer.models import (
     Delivery,
+    DeliveryStatus,
     Digest,
     DigestStatus,
     Feed,
@@ -28,6 +29,10 @@ from mailer.words import counted
 _WAIT = ("mail waits", "mails wait")
 _DOUBTFUL_NAMED = 5
 """So many digests with mails in doubt are named, the latest; there may be years of them."""
+
+_LATELY = timedelta(days=1)
+_NOTICES_LOOKED_AT = 1000
+"""The latest: no index leads to those in doubt, and nobody has to decide on one that is old."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Status:
         waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
         waiting_since: since when the mail waits that has been due the longest.
         in_doubt: how many mails are in doubt of which staff have not said what happens.
+        notices_in_doubt: of the latest notices, how many stayed in doubt within a day.
     """
 
     paused_at: datetime | None
@@ -105,6 +111,7 @@ class Status:
     next_try_at: datetime | None
     waiting_since: datetime | None
     in_doubt: int
+    notices_in_doubt: int
     doubtful: tuple[Doubtful, ...]
     digests: tuple[OpenDigest, ...]
     failing_feeds: tuple[Failing, ...]
@@ -132,6 +139,7 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
         next_try_at=_first(notices.next_at, *(one.next_try_at for one in digests)),
         waiting_since=_first(notices.since, *(one.waiting_since for one in digests)),
         in_doubt=sum(one.mails for one in doubtful),
+        notices_in_doubt=_notices_in_doubt(session, now - _LATELY),
         doubtful=doubtful,
         digests=digests,
         failing_feeds=tuple(
@@ -190,6 +198,12 @@ def warnings(status: Status) -> list[str]:
             "`mailer delivery list --status unknown` shows which, "
             "`mailer delivery resolve --digest ID` with --resend or --drop settles it"
         )
+    if status.notices_in_doubt:
+        what = ("confirmation or other notice", "confirmations or other notices")
+        found.append(
+            f"{counted(status.notices_in_doubt, *what)} of the last day stayed in doubt: the relay may have "
+            "lost them, and its log may tell; who misses one can ask for it again"
+        )
     found += [
         f"feed {feed.url} fails since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "
         "`mailer feed refresh` tries again"
@@ -242,6 +256,21 @@ def _waiting(
     ).one()
     held = session.scalar(select(func.count()).select_from(table).where(is_in(table, HELD), *which))
     return _Waiting(due + later + (held or 0), later, next_at, since)
+
+
+def _notices_in_doubt(session: Session, since: datetime) -> int:
+    latest = (
+        select(Notice.status, Notice.outcome_at)
+        .order_by(Notice.id.desc())
+        .limit(_NOTICES_LOOKED_AT)
+        .subquery()
+    )
+    found = session.scalar(
+        select(func.count())
+        .select_from(latest)
+        .where(latest.c.status == DeliveryStatus.UNKNOWN, latest.c.outcome_at > since)
+    )
+    return found or 0
 
 
 def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:

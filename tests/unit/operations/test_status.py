@@ -185,3 +185,24 @@ def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, k
     assert told.count("of digest") == 5
     assert "…" in told
     assert "`mailer delivery resolve --digest ID`" in told
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "told"),
+    [
+        (DeliveryStatus.UNKNOWN, 23, 1),
+        (DeliveryStatus.UNKNOWN, 25, 0),
+        (DeliveryStatus.SENT, 1, 0),
+    ],
+)
+def test_a_notice_that_stays_in_doubt_is_told_for_a_day(
+    database: Database, keys: Keys, state: DeliveryStatus, hours: int, told: int
+) -> None:
+    with database.write() as session:
+        ago = NOW - timedelta(hours=hours)
+        factories.notice(session, keys, status=state, in_doubt=1, outcome_at=ago)
+    found = status(database)
+    assert found.notices_in_doubt == told
+    assert found.in_doubt == 0
+    said = "1 confirmation or other notice of the last day stayed in doubt"
+    assert [said in one for one in warnings(found)] == [True] * told

@@ -1,0 +1,62 @@
+"""A notice whose final dot is never answered: it is sent once more, with the same Message-ID, and no more."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailer.db import Database
+from mailer.delivery.retry import RetryPlan
+from mailer.delivery.send import Sender
+from mailer.models import DeliveryStatus, Notice
+from mailer.tokens import Keys
+from tests import factories
+from tests.receiver import Answer, fine, pipelining, receiver
+from tests.sending import build, counts, is_sent, sending
+from tests.waiting import wait_until
+
+PLAN = RetryPlan((timedelta(seconds=0.05),), timedelta(hours=48))
+
+
+def drops(verb: str, argument: str) -> str | None:
+    """Takes what is for the odd address, and says nothing."""
+    return None if verb == "DOT" and argument == "odd@example.com" else fine(verb, argument)
+
+
+@pytest.mark.parametrize(("resend", "copies"), [(True, 2), (False, 1)], ids=["resend", "hold"])
+@pytest.mark.parametrize(
+    "offering", [lambda answer: answer, pipelining], ids=["plain", "pipelining"]
+)
+def test_a_notice_in_doubt_is_sent_once_more_and_then_stays(
+    database: Database,
+    keys: Keys,
+    make_sender: Callable[..., Sender],
+    offering: Callable[[Answer], Answer],
+    resend: bool,
+    copies: int,
+) -> None:
+    with database.write() as session:
+        factories.notice(session, keys, address="odd@example.com")
+
+    def notice() -> Notice:
+        with database.read() as session:
+            return session.scalars(select(Notice).order_by(Notice.id).limit(1)).one()
+
+    with (
+        receiver(offering(drops)) as relay,
+        sending(make_sender(relay.port, retry=PLAN, resend=resend)),
+    ):
+        wait_until(lambda: notice().in_doubt == copies)
+        # What comes in later is sent, and takes longer than a third copy would.
+        digest_id = build(database, keys, 20)
+        wait_until(lambda: is_sent(database, digest_id))
+    found = notice()
+    assert (found.status, found.in_doubt, found.attempts) == (
+        DeliveryStatus.UNKNOWN,
+        copies,
+        copies,
+    )
+    ids = [mail.header("Message-ID") for mail in relay.mails if mail.recipient == "odd@example.com"]
+    assert (len(ids), len(set(ids))) == (copies, 1)
+    assert counts(database, digest_id).in_doubt == 0
