@@ -38,6 +38,7 @@ class Attempts:
         self._resend = resend
         self._times = times
         self._leaps = Leaps()
+        self._leaps.look(times.wall(), times.monotonic())
         self._random = random
         self._counting = counting
 
@@ -59,9 +60,9 @@ class Attempts:
             wait_seconds: before it goes out again, where the fault may not be its own.
         """
         now = self._times.wall()
-        self._leaps.look(now, self._times.monotonic())
         later = None
         if found.delivery is not OnDelivery.SENT:
+            self._leaps.look(now, self._times.monotonic())
             # A clock that was set forward must not use up the time in which the mail is tried.
             first = claim.first_attempt_at + self._leaps.since(claim.first_attempt_at)
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)
