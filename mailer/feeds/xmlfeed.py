@@ -31,10 +31,13 @@ _ALTERNATE: Final = frozenset(
 _OPENED = re.compile(r"<(?:[\w.-]+:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _CLOSED = re.compile(r"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|/", re.IGNORECASE)
+# What the library makes of places fails where their numbers are none.
 _MADE_UP = re.compile(
-    r"<(/?(?:[\w.-]+:)?)(?:links|authors|contributors|enclosures|media_\w+|\w+_(?:detail|parsed))(?=[\s/>])",
+    r"<(/?)(?:(?:[\w.-]+:)?(?:links|authors|contributors|enclosures|media_\w+|\w+_(?:detail|parsed))"
+    r"|[\w.-]+:(?:pos|poslist|point|line|polygon|box))(?=[\s/>])",
     re.IGNORECASE,
 )
+_OTHER_TITLE: Final = "<dc:title"
 _OBJECT: Final = "<activity:object>"
 _OBJECT_END: Final = "</activity:object>"
 _CAPTION: Final = "media:description"
@@ -157,6 +160,9 @@ def _without_others(text: str) -> str:
     does something to in a feed of activities. Elements that are named as what the library makes of others
     get another name: it would fall over them.
     """
+    if _OTHER_TITLE in text and text.count("<title") > text.count(_OTHER_TITLE):
+        # One for catalogues; where it stands first, it is taken for the title.
+        text = text.replace("dc:title", "dc:other")
     text = _MADE_UP.sub(r"<\1other", text)
     if _OBJECT in text and _OBJECT_END in text:
         text = without(text, _OBJECT, _OBJECT_END)

@@ -215,6 +215,12 @@ def test_a_guid_that_is_no_address_is_no_link(guid: str) -> None:
     assert parse(atom, base_url="https://s.example/feed", now=NOW).entries[0].url is None
 
 
+def test_a_title_for_catalogues_is_one_only_where_there_is_no_other() -> None:
+    other = "<dc:title>Fair, The</dc:title>"
+    assert only(rss(f"<item>{other}{item().removeprefix('<item>')}")).title == "Fair"
+    assert only(rss(f"<item>{other}<link>https://s.example/1</link></item>")).title == "Fair, The"
+
+
 def test_a_caption_is_no_summary_unless_there_is_nothing_else() -> None:
     media = 'xmlns:media="http://search.yahoo.com/mrss/"'
     caption = (
@@ -528,6 +534,8 @@ def test_the_text_of_a_link_to_something_else_is_no_page() -> None:
     "name",
     [
         "links",
+        "dc:pos",
+        "dc:point",
         "Authors",
         "atom:links",
         "contributors",
