@@ -1,7 +1,7 @@
 """Row T1: the wall clock is set while mails are sent; nobody is held for dead, and nobody mailed twice.
 
-A clock that is set back may hold up what waits for its time, until it is set right; it loses nobody. What it
-does to slots is tested in `tests/integration/test_scheduler.py`.
+What it does to mails that wait for another try is tested in `tests/integration/delivery/test_clock_set.py`,
+what it does to slots in `tests/integration/test_scheduler.py`.
 """
 
 import threading
