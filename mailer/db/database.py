@@ -1,130 +1,24 @@
-"""The database: base class of the models, engines, and the two kinds of session.
+"""Engines, and the kinds of session on them.
 
 A read session never changes anything. A write session is one transaction, committed when its block
 ends well. Which statements run in them is not decided here.
 """
 
-import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    Enum,
-    ForeignKeyConstraint,
-    Integer,
-    MetaData,
-    String,
-    Text,
-    create_engine,
-    event,
-    func,
-    make_url,
-    select,
-    text,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import Session
 
-from mailer.errors import DatabaseUnavailable, MailerError, SchemaError, SettingsError
+from mailer.db.statements import LET_GO
+from mailer.errors import SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
-FROZEN_SECONDS = 10
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC instant: `timestamptz` on PostgreSQL, a naive UTC text on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime was given where an aware one is needed")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Seconds(TypeDecorator[timedelta]):
-    """A duration, kept as whole seconds so that both databases can reckon with it."""
-
-    impl = Integer
-    cache_ok = True
-
-    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
-        return None if value is None else int(value.total_seconds())
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
-        return None if value is None else timedelta(seconds=value)
-
-
-BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only where the key's type is exactly INTEGER."""
-
-PrimaryKey = Annotated[int, mapped_column(BigId, primary_key=True)]
-LongText = Annotated[str, mapped_column(Text)]
-
-
-class Base(DeclarativeBase):
-    """Base of all models: names every constraint and index, so that migrations can name them too."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        int: BigId,
-        datetime: UTCDateTime(),
-        timedelta: Seconds(),
-        str: String(),
-        # No CHECK and no native type: a new status needs no table rewritten.
-        StrEnum: Enum(
-            StrEnum,
-            native_enum=False,
-            create_constraint=False,
-            length=32,
-            values_callable=lambda kind: [member.value for member in kind],
-        ),
-    }
-
-
-SQLITE_ONLY = "sqlite_only"
-"""In the `info` of a foreign key that PostgreSQL does not have, see `checked_on_sqlite`."""
-
-
-def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
-    """A foreign key of a column that a build fills for each reader; only SQLite has it.
-
-    PostgreSQL calls a trigger for each row and key, which takes longer than to write the row. What a build
-    writes there it has read in the same transaction, and nothing deletes what is referred to;
-    `mailer.operations.schema.loose_ends` looks for what refers to nothing all the same.
-    """
-    key = ForeignKeyConstraint([column], [target], info={SQLITE_ONLY: True})
-    return key.ddl_if(dialect="sqlite")
 
 
 class FifoLock:
@@ -323,7 +217,7 @@ class Writer:
         connection = engine.connect()
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            connection.exec_driver_sql(f"SET {_LET_GO}")
+            connection.exec_driver_sql(f"SET {LET_GO}")
             connection.commit()
         return connection
 
@@ -343,19 +237,6 @@ class Writer:
                 connection.invalidate()
                 connection.close()
         self._connection = self._single = None
-
-
-_LET_GO = f"idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
-
-
-def let_go_when_frozen(session: Session) -> None:
-    """Have PostgreSQL undo this transaction when its process says nothing more for ten seconds.
-
-    One that was frozen in it, as with its machine, would hold up whoever takes over its rows. SQLite has
-    nothing of the kind: there all processes are on one machine.
-    """
-    if session.get_bind().dialect.name != "sqlite":
-        session.execute(text(f"SET LOCAL {_LET_GO}"))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -383,59 +264,3 @@ def _begin_sqlite(connection: Any) -> None:
     # A deferred transaction that reads and then writes fails at once when another wrote meanwhile,
     # without waiting: writers take the lock first.
     connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
-
-
-def insert_missing(
-    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]
-) -> None:
-    """Insert `rows`; one that a unique constraint forbids is there already and is left as it is.
-
-    Unlike asking first and inserting then, this holds against others who insert the same row now.
-    """
-    if not rows:
-        return
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(sqlite.insert(model).on_conflict_do_nothing(), rows)
-    else:
-        session.execute(postgresql.insert(model).on_conflict_do_nothing(), rows)
-
-
-def take_turns(session: Session, lock: int) -> None:
-    """Wait until no other transaction holds `lock`, and hold it until this one ends.
-
-    On SQLite writers follow one another anyway.
-    """
-    if session.get_bind().dialect.name != "sqlite":
-        session.execute(select(func.pg_advisory_xact_lock(lock)))
-
-
-def explain(error: Exception) -> MailerError | None:
-    """What an operator should be told of an error of the driver; None where it is a defect of ours."""
-    if not isinstance(error, DBAPIError):
-        return None
-    told = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
-    state = getattr(error.orig, "sqlstate", None)
-    # 42P01 and 42703: undefined table and undefined column.
-    if state in {"42P01", "42703"} or told.startswith(("no such table", "no such column")):
-        return SchemaError(
-            f"the database has not the current schema ({told}); run `mailer db upgrade`"
-        )
-    if "readonly" in told or "read-only" in told or "unable to open" in told:
-        return DatabaseUnavailable(
-            f"the database cannot be written ({told}); "
-            "check that its folder exists, and that this user may write there"
-        )
-    if told == "database is locked":
-        return DatabaseUnavailable(
-            f"another process has been writing to the database for {BUSY_TIMEOUT_SECONDS} seconds, and "
-            "nothing was changed; `mailer status` shows what runs; try again when it is done"
-        )
-    # SQLite says "operational" of every statement that it cannot read, with code 1.
-    is_outside = isinstance(error, OperationalError) and (
-        getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
-    )
-    if is_outside or error.connection_invalidated or "not a database" in told:
-        return DatabaseUnavailable(
-            f"the database cannot be used ({told}); check database_url, then try again"
-        )
-    return None

@@ -1,26 +1,19 @@
 """Sessions: what they commit, what they refuse, and that SQLite's writers wait in order."""
 
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.exc import (
     DatabaseError,
-    IntegrityError,
-    OperationalError,
     SQLAlchemyError,
-    StatementError,
 )
 
-from mailer.db import Database, FifoLock, explain
-from mailer.errors import DatabaseUnavailable, SchemaError, SettingsError
-from mailer.models import Installation, Newsletter, Subscription
+from mailer.db import Database, FifoLock
+from mailer.errors import SettingsError
+from mailer.models import Newsletter
 from tests import factories
-from tests.factories import NOW
 
 
 def test_a_write_session_commits(database: Database) -> None:
@@ -48,34 +41,6 @@ def test_a_read_session_keeps_nothing(sqlite_database: Database) -> None:
 def test_a_read_session_on_postgresql_refuses_to_write(postgresql_database: Database) -> None:
     with pytest.raises(DatabaseError), postgresql_database.read() as session:
         factories.newsletter(session)
-
-
-def test_instants_come_back_aware_and_in_utc(database: Database) -> None:
-    elsewhere = datetime(2026, 11, 24, 10, 0, tzinfo=timezone(timedelta(hours=4)))
-    with database.write() as session:
-        factories.newsletter(session, created_at=elsewhere)
-    with database.read() as session:
-        found = session.query(Newsletter).one().created_at
-    assert (found, found.tzinfo) == (NOW, UTC)
-
-
-def test_a_naive_time_is_refused(database: Database) -> None:
-    with pytest.raises(StatementError, match="naive"), database.write() as session:
-        factories.newsletter(session, created_at=datetime(2026, 11, 24))  # noqa: DTZ001
-
-
-def test_foreign_keys_hold(database: Database) -> None:
-    with pytest.raises(IntegrityError), database.write() as session:
-        session.add(
-            Subscription(
-                public_id=1,
-                subscriber_id=77,
-                newsletter_id=77,
-                schedule_id=77,
-                start_article=0,
-                confirmed_at=NOW,
-            )
-        )
 
 
 def test_a_read_modify_write_of_many_threads_loses_nothing(database: Database) -> None:
@@ -131,61 +96,10 @@ def test_a_url_that_is_no_database_is_refused(url: str) -> None:
         Database(url)
 
 
-def test_the_installation_has_one_row(database: Database) -> None:
-    with pytest.raises(IntegrityError), database.write() as session:
-        session.add(Installation(id=2, identity_fingerprint="x", created_at=NOW))
-    with database.write() as session:
-        assert session.scalars(update(Installation).values(id=1).returning(Installation.id)).all()
-
-
 def failure(database: Database, statement: str) -> Exception:
     with pytest.raises(DatabaseError) as caught, database.write() as session:
         session.execute(text(statement))
     return caught.value
-
-
-@pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELECT nowhere FROM installation"])
-def test_a_missing_table_or_column_names_the_upgrade(database: Database, statement: str) -> None:
-    told = explain(failure(database, statement))
-    assert isinstance(told, SchemaError)
-    assert "mailer db upgrade" in str(told)
-
-
-def test_a_database_that_may_only_be_read_is_told(sqlite_database: Database) -> None:
-    path = sqlite_database.url.database
-    read_only = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
-    told = explain(failure(read_only, "DELETE FROM installation"))
-    read_only.dispose()
-    assert isinstance(told, DatabaseUnavailable)
-    assert "may write there" in str(told)
-
-
-def test_a_server_that_is_not_there_is_told() -> None:
-    database = Database("postgresql://127.0.0.1:1/nothing")
-    told = explain(failure(database, "SELECT 1"))
-    assert isinstance(told, DatabaseUnavailable)
-    assert "database_url" in str(told)
-
-
-def test_a_file_that_is_no_database_is_told(fast_folder: Path) -> None:
-    (fast_folder / "notes").write_text("This is no database, and long enough to be read as one.")
-    database = Database(f"sqlite:///{fast_folder / 'notes'}")
-    told = explain(failure(database, "SELECT 1"))
-    database.dispose()
-    assert isinstance(told, DatabaseUnavailable)
-
-
-def test_a_database_that_somebody_else_writes_is_explained() -> None:
-    told = explain(OperationalError("x", None, sqlite3.OperationalError("database is locked")))
-    assert isinstance(told, DatabaseUnavailable)
-    assert "another process has been writing" in str(told)
-    assert "database_url" not in str(told)
-
-
-def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
-    assert explain(failure(database, "SELEKT 1")) is None
-    assert explain(failure(database, "INSERT INTO installation (id) VALUES (1)")) is None
-    assert explain(ValueError("x")) is None
 
 
 def test_an_error_shows_no_value_of_a_row(database: Database) -> None:

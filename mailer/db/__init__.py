@@ -1,0 +1,32 @@
+"""The database: base class of the models, engines and sessions. Which tables there are is not known here."""
+
+from mailer.db.base import (
+    SQLITE_ONLY,
+    Base,
+    BigId,
+    LongText,
+    PrimaryKey,
+    UTCDateTime,
+    checked_on_sqlite,
+)
+from mailer.db.database import Database, FifoLock, Kept, Writer
+from mailer.db.statements import insert_missing, let_go_when_frozen, take_turns
+from mailer.db.trouble import explain
+
+__all__ = [
+    "SQLITE_ONLY",
+    "Base",
+    "BigId",
+    "Database",
+    "FifoLock",
+    "Kept",
+    "LongText",
+    "PrimaryKey",
+    "UTCDateTime",
+    "Writer",
+    "checked_on_sqlite",
+    "explain",
+    "insert_missing",
+    "let_go_when_frozen",
+    "take_turns",
+]

@@ -1,0 +1,47 @@
+"""Statements for which the two databases have words of their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from mailer.db.base import Base
+
+FROZEN_SECONDS: Final = 10
+LET_GO: Final = f"idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
+
+
+def let_go_when_frozen(session: Session) -> None:
+    """Have PostgreSQL undo this transaction when its process says nothing more for ten seconds.
+
+    One that was frozen in it, as with its machine, would hold up whoever takes over its rows. SQLite has
+    nothing of the kind: there all processes are on one machine.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(text(f"SET LOCAL {LET_GO}"))
+
+
+def insert_missing(
+    session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Insert `rows`; one that a unique constraint forbids is there already and is left as it is.
+
+    Unlike asking first and inserting then, this holds against others who insert the same row now.
+    """
+    if not rows:
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(sqlite.insert(model).on_conflict_do_nothing(), rows)
+    else:
+        session.execute(postgresql.insert(model).on_conflict_do_nothing(), rows)
+
+
+def take_turns(session: Session, lock: int) -> None:
+    """Wait until no other transaction holds `lock`, and hold it until this one ends.
+
+    On SQLite writers follow one another anyway.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))

@@ -1,0 +1,56 @@
+"""What operators are told where a database cannot be used."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import (
+    OperationalError,
+)
+
+from mailer.db import Database, explain
+from mailer.errors import DatabaseUnavailable, SchemaError
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELECT nowhere FROM installation"])
+def test_a_missing_table_or_column_names_the_upgrade(database: Database, statement: str) -> None:
+    told = explain(failure(database, statement))
+    assert isinstance(told, SchemaError)
+    assert "mailer db upgrade" in str(told)
+
+
+def test_a_database_that_may_only_be_read_is_told(sqlite_database: Database) -> None:
+    path = sqlite_database.url.database
+    read_only = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+    told = explain(failure(read_only, "DELETE FROM installation"))
+    read_only.dispose()
+    assert isinstance(told, DatabaseUnavailable)
+    assert "may write there" in str(told)
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    database = Database("postgresql://127.0.0.1:1/nothing")
+    told = explain(failure(database, "SELECT 1"))
+    assert isinstance(told, DatabaseUnavailable)
+    assert "database_url" in str(told)
+
+
+def test_a_file_that_is_no_database_is_told(fast_folder: Path) -> None:
+    (fast_folder / "notes").write_text("This is no database, and long enough to be read as one.")
+    database = Database(f"sqlite:///{fast_folder / 'notes'}")
+    told = explain(failure(database, "SELECT 1"))
+    database.dispose()
+    assert isinstance(told, DatabaseUnavailable)
+
+
+def test_a_database_that_somebody_else_writes_is_explained() -> None:
+    told = explain(OperationalError("x", None, sqlite3.OperationalError("database is locked")))
+    assert isinstance(told, DatabaseUnavailable)
+    assert "another process has been writing" in str(told)
+    assert "database_url" not in str(told)
+
+
+def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
+    assert explain(failure(database, "SELEKT 1")) is None
+    assert explain(failure(database, "INSERT INTO installation (id) VALUES (1)")) is None
+    assert explain(ValueError("x")) is None
