@@ -36,7 +36,7 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
     Example:
       mailer delivery list --digest 12 --status failed
     """
-    key = addresses.parse(to).key if to else None
+    key = None if to is None else addresses.parse(to).key
     with opened() as app, app.database.read() as session:
         if digest_id is not None:
             summary.find(session, digest_id)

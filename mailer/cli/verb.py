@@ -31,7 +31,12 @@ class Verb(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        try:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        except click.UsageError as error:
+            # Click's parser does not always say of which command it speaks.
+            error.ctx = error.ctx or ctx
+            raise
         for parameter, times in Counter(given).items():
             if times > 1 and isinstance(parameter, click.Option) and _holds_one(parameter):
                 name = max(parameter.opts, key=len)

@@ -62,7 +62,9 @@ def add_once(
     """
     slot = next(slots(rule, now), None)
     if slot is None:
-        raise Refused(f"{rule.once} is past in {rule.zone}; give --at a time to come")
+        # The calendar ends with the year 9000.
+        why = "is past" if (rule.once or "") < now.isoformat() else "is too far off"
+        raise Refused(f"{rule.once} {why} in {rule.zone}; give --at a time to come")
     wanted = tuple(dict.fromkeys(articles))
     for article_id in wanted:
         edits.check_place(session, newsletter, article_id)

@@ -35,7 +35,7 @@ def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) ->
       mailer digest plan daily/morning
       mailer digest plan daily/morning --as reader@example.com
     """
-    address = addresses.parse(reader) if reader else None
+    address = None if reader is None else addresses.parse(reader)
     with opened() as app:
         data = _planned(app, reference, slot, address)
     if as_json:

@@ -68,7 +68,7 @@ def preview(
     Example:
       mailer digest preview daily/morning --html digest.html
     """
-    address = addresses.parse(reader) if reader else None
+    address = None if reader is None else addresses.parse(reader)
     with opened() as app:
         with app.database.read() as session:
             about = asked(session, reference, slot, now=app.times.wall())
@@ -81,15 +81,18 @@ def preview(
             ReaderField.PREFERENCES: f"{base_url}/preferences",
         }
         text = cut(content.text, content.marker).fill(fields)
+        files: list[tuple[Path, bytes]] = []
         if text_file:
-            _write(text_file, text.encode())
+            files.append((text_file, text.encode()))
         if html_file:
             escaped = {name: markup.escape(value) for name, value in fields.items()}
-            _write(html_file, cut(content.html, content.marker).fill(escaped).encode())
+            page = cut(content.html, content.marker).fill(escaped)
+            files.append((html_file, page.encode()))
         if eml_file:
             to = address.typed if address else _SOMEBODY
-            _write(eml_file, _bytes(app, about, content, to, fields))
-    if not (text_file or html_file or eml_file):
+            files.append((eml_file, _bytes(app, about, content, to, fields)))
+    _write(files)
+    if not files:
         print_text(text)
 
 
@@ -105,7 +108,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
     Example:
       mailer digest test daily/morning --to editor@news.example
     """
-    parsed = [addresses.parse(one) for one in to]
+    parsed = {address.key: address for address in map(addresses.parse, to)}.values()
     with opened() as app:
         now = app.times.wall()
         with app.database.read() as session:
@@ -205,9 +208,15 @@ def _bytes(
     )
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
-    message(f"wrote {path}")
+def _write(files: list[tuple[Path, bytes]]) -> None:
+    """Write all of them, or none where one has no place."""
+    for path, _ in files:
+        if path.is_dir() or not path.parent.is_dir():
+            what = "it is a folder" if path.is_dir() else "there is no such folder"
+            raise Refused(f"cannot write {path}: {what}; name another file")
+    for path, data in files:
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+        message(f"wrote {path}")

@@ -114,3 +114,39 @@ def test_a_file_that_cannot_be_read_says_what_to_do(ask: Ask, tmp_path: Path) ->
         code, _, err = ask("digest", "edit", "daily/morning", "--intro", name)
         assert code == 1
         assert err.endswith(f"{step}\n")
+
+
+def test_a_preview_writes_all_its_files_or_none(ask: Ask, tmp_path: Path) -> None:
+    for place, why in (("no/such.html", "there is no such folder"), (".", "it is a folder")):
+        code, out, err = ask(
+            "digest", "preview", "daily/morning", "--text", "d.txt", "--html", place
+        )
+        assert (code, out) == (1, "")
+        assert err.endswith(f": {why}; name another file\n")
+        assert not (tmp_path / "d.txt").exists()
+
+
+def test_a_test_copy_goes_to_an_address_once(ask: Ask) -> None:
+    told = ask("digest", "test", "daily/morning", "--to", "a@example.com", "--to", "A@Example.com")
+    assert told[2].startswith("queued 1 test copy ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("digest", "plan", "daily/morning", "--as", ""),
+        ("digest", "preview", "daily/morning", "--as", ""),
+        ("delivery", "list", "--to", ""),
+    ],
+)
+def test_an_empty_address_is_no_wish_for_everybody(ask: Ask, arguments: tuple[str, ...]) -> None:
+    code, out, err = ask(*arguments)
+    assert (code, out) == (1, "")
+    assert "Check how the address is written" in err
+
+
+def test_a_one_off_that_the_calendar_does_not_reach(ask: Ask) -> None:
+    for at, why in (("2020-01-01 10:00", "is past"), ("9999-12-31 10:00", "is too far off")):
+        code, _, err = ask("digest", "once", "daily", "--at", at, "--zone", "UTC")
+        assert code == 1
+        assert f" {why} in UTC; give --at a time to come" in err
