@@ -96,12 +96,6 @@ def test_a_url_that_is_no_database_is_refused(url: str) -> None:
         Database(url)
 
 
-def failure(database: Database, statement: str) -> Exception:
-    with pytest.raises(DatabaseError) as caught, database.write() as session:
-        session.execute(text(statement))
-    return caught.value
-
-
 def test_an_error_shows_no_value_of_a_row(database: Database) -> None:
     with pytest.raises(DatabaseError) as caught, database.write() as session:
         session.execute(text("INSERT INTO nothing VALUES (:name)"), {"name": "Anna Reader"})

@@ -4,12 +4,20 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import (
+    DatabaseError,
     OperationalError,
 )
 
 from mailer.db import Database, explain
 from mailer.errors import DatabaseUnavailable, SchemaError
+
+
+def failure(database: Database, statement: str) -> Exception:
+    with pytest.raises(DatabaseError) as caught, database.write() as session:
+        session.execute(text(statement))
+    return caught.value
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELECT nowhere FROM installation"])
