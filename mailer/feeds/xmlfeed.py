@@ -37,6 +37,11 @@ _MADE_UP = re.compile(
     r"|[\w.-]+:(?:pos|poslist|point|line|polygon|box))(?=[\s/>])",
     re.IGNORECASE,
 )
+# To look for these first costs a tenth; most feeds have none of them.
+_HINTS: Final = (
+    *("links", "authors", "contributors", "enclosures", "media_", "_detail", "_parsed"),
+    *(":pos", ":point", ":line", ":polygon", ":box"),
+)
 _OTHER_TITLE: Final = "<dc:title"
 _OBJECT: Final = "<activity:object>"
 _OBJECT_END: Final = "</activity:object>"
@@ -163,7 +168,9 @@ def _without_others(text: str) -> str:
     if _OTHER_TITLE in text and text.count("<title") > text.count(_OTHER_TITLE):
         # One for catalogues; where it stands first, it is taken for the title.
         text = text.replace("dc:title", "dc:other")
-    text = _MADE_UP.sub(r"<\1other", text)
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        text = _MADE_UP.sub(r"<\1other", text)
     if _OBJECT in text and _OBJECT_END in text:
         text = without(text, _OBJECT, _OBJECT_END)
     if _CAPTION not in text or len(_OWN_TEXT.findall(text)) < _FEWEST_TEXTS:
