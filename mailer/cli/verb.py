@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -23,11 +23,14 @@ json_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Ask nothing.")
 """Gives a command the parameter `yes`, for `confirmed`."""
 
+_LIKE_LISTS: Final = frozenset({"--at", "--cron", "--days", "--monthday", "--newsletter", "--slot"})
+
 
 class Verb(click.Command):
-    """A command that refuses an option which is given twice and can hold one value only.
+    """A command that refuses two of an option which people may take for a list, and which is none.
 
     Of two values Click keeps the last without a word, so that `--days mon --days thu` would mean Thursday.
+    Of other options the last counts, as in most programs: scripts put theirs behind what they began with.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -38,7 +41,7 @@ class Verb(click.Command):
             error.ctx = error.ctx or ctx
             raise
         for parameter, times in Counter(given).items():
-            if times > 1 and isinstance(parameter, click.Option) and _holds_one(parameter):
+            if times > 1 and isinstance(parameter, click.Option) and _looks_like_a_list(parameter):
                 name = max(parameter.opts, key=len)
                 raise click.UsageError(
                     f"Option '{name}' was given {times} times; give it once.", ctx
@@ -52,8 +55,8 @@ class Noun(click.Group):
     command_class = Verb
 
 
-def _holds_one(option: click.Option) -> bool:
-    return not (option.multiple or option.is_flag or option.count)
+def _looks_like_a_list(option: click.Option) -> bool:
+    return not option.multiple and not _LIKE_LISTS.isdisjoint(option.opts)
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

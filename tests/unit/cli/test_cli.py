@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -148,3 +149,15 @@ def test_output_that_cannot_be_written_is_one_line(form: list[str]) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: the output cannot be written (No space left on device)")
     assert ended.stderr.count("\n") == 1
+
+
+def test_of_an_option_that_is_no_list_the_last_counts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    add = ["newsletter", "add", "daily", "--title", "One", "--from", "D <d@news.example>",
+           "--postal-address", "1 Sample Street"]  # fmt: skip
+    capsys.readouterr()
+    assert main([*add, "--title", "Two", "--json"]) == 0
+    assert '"title": "Two"' in capsys.readouterr().out
