@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mailer import db
-from mailer.db import Database
+from mailer.db import Database, statements
+from mailer.db import database as database_module
 from mailer.models import Installation, Worker
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
@@ -80,7 +80,8 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
 def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
     postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "_LET_GO", "idle_in_transaction_session_timeout = '1s'")
+    for module in (database_module, statements):
+        monkeypatch.setattr(module, "LET_GO", "idle_in_transaction_session_timeout = '1s'")
     writer = postgresql_database.writer()
 
     def write(session: Session, reason: str) -> None:
@@ -96,6 +97,6 @@ def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
                 write(other, "other")
 
     freeze_in(writer.write(), lambda session: None)
-    freeze_in(postgresql_database.write(), db.let_go_when_frozen)
+    freeze_in(postgresql_database.write(), statements.let_go_when_frozen)
     with postgresql_database.read() as session:
         assert session.scalars(select(Installation.paused_reason)).one() == "other"
