@@ -95,6 +95,8 @@ DOUBT: Final = Change(frozenset({_S.SENDING}), _S.UNKNOWN)
 RESEND: Final = Change(frozenset({_S.UNKNOWN}), _S.QUEUED)
 QUARANTINE: Final = Change(frozenset({_S.CLAIMED}), _S.FAILED)
 CANCEL: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
+DOUBT_AGAIN: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.UNKNOWN)
+"""Of a row that was in doubt before: it was to be sent once more, and nothing came of that."""
 OUTCOMES: Final = {
     change.after: change
     for change in (
@@ -105,7 +107,17 @@ OUTCOMES: Final = {
         DOUBT,
     )
 }
-CHANGES: Final = (CLAIM, SKIP, START, RELEASE, RESEND, QUARANTINE, CANCEL, *OUTCOMES.values())
+CHANGES: Final = (
+    CLAIM,
+    SKIP,
+    START,
+    RELEASE,
+    RESEND,
+    QUARANTINE,
+    CANCEL,
+    DOUBT_AGAIN,
+    *OUTCOMES.values(),
+)
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
@@ -115,6 +127,18 @@ def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[b
     bound values neither database would see that they fit.
     """
     return table.status.in_([literal_column(f"'{status.value}'") for status in statuses])
+
+
+def ending(change: Change, table: Table) -> list[Update]:
+    """UPDATEs that end rows of `table` by this change, and what was ever in doubt as in doubt.
+
+    The relay may have that, whatever became of sending it once more: ended otherwise its articles would
+    be due to the reader again.
+    """
+    return [
+        changing(DOUBT_AGAIN, table).where(table.in_doubt > 0),
+        changing(change, table).where(table.in_doubt == 0),
+    ]
 
 
 def changing(change: Change, table: Table) -> Update:

@@ -35,6 +35,7 @@ from mailer.delivery.change import (
     RowId,
     Table,
     changing,
+    ending,
     is_in,
 )
 from mailer.delivery.condition import (
@@ -89,7 +90,8 @@ def claim(
 ) -> tuple[list[Claim], int]:
     """Take up to `limit` waiting rows for this worker, notices first.
 
-    A row whose reader may not be mailed becomes `skipped` instead, with the reason in `reply`.
+    A row whose reader may not be mailed becomes `skipped` instead, with the reason in `reply`; or it is in
+    doubt again, where it was before.
 
     Args:
         turn: which of the digests that are being sent comes first, counted round and round: a small
@@ -266,15 +268,18 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
     doubtful = 0
     for table in TABLES:
         theirs = and_(is_in(table, HELD), table.worker_id.in_(silent))
-        session.execute(
-            changing(QUARANTINE, table)
-            .where(theirs, table.crashes >= MOST_CRASHES)
-            .values(
-                outcome_at=now,
-                step="compose",
-                reply=f"{MOST_CRASHES} workers ended while they made this mail; it is not tried again",
+        for statement in ending(QUARANTINE, table):
+            session.execute(
+                statement.where(
+                    theirs,
+                    table.crashes >= MOST_CRASHES,
+                    table.status == DeliveryStatus.CLAIMED,
+                ).values(
+                    outcome_at=now,
+                    step="compose",
+                    reply=f"{MOST_CRASHES} workers ended while they made this mail; it is not tried again",
+                )
             )
-        )
         # Any of them may be the one that it died of. One that was tried out alone has been counted.
         once = case((table.crashes == 0, 1), else_=table.crashes)
         session.execute(releasing(table).where(theirs).values(crashes=once))
@@ -333,9 +338,8 @@ def _take(
             )
         )
     for reason, ids in stopped.items():
-        session.execute(
-            changing(SKIP, table).where(table.id.in_(ids)).values(reply=reason, outcome_at=now)
-        )
+        for statement in ending(SKIP, table):
+            session.execute(statement.where(table.id.in_(ids)).values(reply=reason, outcome_at=now))
     if claims:
         ids = [one.row.id for one in claims]
         claiming(table).execute(session, {"ids": ids, "holder": worker_id, "at": now})

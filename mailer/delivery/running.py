@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from mailer.delivery.change import CANCEL, changing
+from mailer.delivery.change import CANCEL, ending
 from mailer.delivery.condition import has_left_overs, is_finished
 from mailer.models import PENDING, Delivery, DeliveryStatus, Digest, DigestStatus, Installation
 
@@ -160,8 +160,7 @@ def _move(
 
 
 def _cancel_rows(session: Session, digest_id: int, now: datetime) -> None:
-    session.execute(
-        changing(CANCEL, Delivery)
-        .where(Delivery.digest_id == digest_id)
-        .values(worker_id=None, outcome_at=now)
-    )
+    for statement in ending(CANCEL, Delivery):
+        session.execute(
+            statement.where(Delivery.digest_id == digest_id).values(worker_id=None, outcome_at=now)
+        )

@@ -151,6 +151,12 @@ def _recording(
         values["attempts"] = table.attempts + charged
     if status is DeliveryStatus.UNKNOWN:
         values["in_doubt"] = table.in_doubt + 1
+    if status is DeliveryStatus.FAILED:
+        # What was in doubt before the relay may have, whatever it says now.
+        values["status"] = case(
+            (table.in_doubt > 0, literal(DeliveryStatus.UNKNOWN, Delivery.status.type)),
+            else_=literal(status, Delivery.status.type),
+        )
     if status is DeliveryStatus.DEFERRED:
         values["next_attempt_at"] = given["again_at"]
     return changing(OUTCOMES[status], table).where(table.id == given["row_id"], mine).values(values)

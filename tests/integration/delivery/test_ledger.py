@@ -716,3 +716,52 @@ def test_a_paused_digest_stands_in_nobody_s_way(house: House) -> None:
     house.edition = factories.edition(house.session, house.digest)
     row = house.delivery()
     assert house.claim(2) == [row_of(row)]
+
+
+# What was in doubt before: the relay may have it, whatever becomes of sending it once more.
+
+
+def _in_doubt_once(house: House, **values: Any) -> Delivery:
+    """A row of which nobody knows whether the relay has it, and which is to be sent once more."""
+    row = house.started()
+    house.record(row, S.UNKNOWN, next_attempt_at=NOW)
+    for name, value in values.items():
+        setattr(row, name, value)
+    house.session.flush()
+    assert house.now(row).in_doubt == 1
+    return row
+
+
+@pytest.mark.parametrize("status", [S.QUEUED, S.CLAIMED, S.DEFERRED])
+def test_what_was_in_doubt_when_its_digest_is_cancelled_is_in_doubt_again(
+    house: House, status: S
+) -> None:
+    row = _in_doubt_once(house, status=status)
+    running.cancel_digest(house.session, house.digest.id, NOW)
+    row = house.now(row)
+    assert (row.status, row.in_doubt, row.worker_id) == (S.UNKNOWN, 1, None)
+    house.record(row, S.SENT)
+    assert house.now(row).status is S.SENT
+
+
+def test_what_was_in_doubt_when_its_reader_is_gone_is_in_doubt_again(house: House) -> None:
+    row = _in_doubt_once(house)
+    house.session.get_one(Subscription, row.subscription_id).left_at = NOW
+    house.session.flush()
+    assert house.claim() == []
+    assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
+
+
+def test_what_was_in_doubt_and_is_refused_is_in_doubt_again(house: House) -> None:
+    row = _in_doubt_once(house)
+    house.claim()
+    house.record(row, S.FAILED, attempt=2, step="rcpt", code=550, reply="5.7.1 no")
+    assert (house.now(row).status, row.in_doubt, row.code) == (S.UNKNOWN, 1, 550)
+    assert house.claim() == []
+
+
+def test_what_was_in_doubt_and_then_kills_workers_is_in_doubt_again(house: House) -> None:
+    row = _in_doubt_once(house, crashes=3)
+    house.claim()
+    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
