@@ -248,7 +248,9 @@ def _write_deliveries(
                 zero,
                 at,
                 at,
-            ),
+                # In the order of the indexes: joins of many rows end in none, and then each row would go
+                # to another page of them.
+            ).order_by(_MAIL.c.subscriber_id),
         ),
         execution_options={"preserve_rowcount": True},
     )
