@@ -57,6 +57,10 @@ class Mail:
     status: DeliveryStatus = S.QUEUED
     resent: bool = False
 
+    def end(self, status: DeliveryStatus) -> None:
+        """It ends so; what was in doubt before is in doubt again, for the reader may have it."""
+        self.status = S.UNKNOWN if self.resent else status
+
 
 @dataclass
 class Person:

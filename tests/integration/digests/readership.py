@@ -139,7 +139,10 @@ class Readership(Newsroom):
             allowed = places[person.id, mail.newsletter].may_be_mailed
             assert allowed == (mail.id in claimed), f"mail {mail.id} of person {person.id}"
             # What was claimed and is not tried is given back, and waits as if it had never been tried.
-            mail.status = S.QUEUED if allowed else S.SKIPPED
+            if allowed:
+                mail.status = S.QUEUED
+            else:
+                mail.end(S.SKIPPED)
         assert len(waiting) == len(claims) + skipped
         tried = [one for one in claims if self.random.random() < 0.8]
         with self.database.write() as session:
@@ -155,8 +158,11 @@ class Readership(Newsroom):
         end = self.random.choice(ENDS)
         in_doubt_first = end is S.UNKNOWN and not mail.resent
         again = end is S.DEFERRED or in_doubt_first
+        if end is S.FAILED:
+            mail.end(S.FAILED)
+        else:
+            mail.status = S.QUEUED if in_doubt_first else end
         mail.resent = mail.resent or in_doubt_first
-        mail.status = S.QUEUED if in_doubt_first else end
         self.happened[end.value] += 1
         if end is S.FAILED and self.random.random() < 0.3:
             self._refuse(person)
@@ -200,7 +206,7 @@ class Readership(Newsroom):
             for person in self.model.people:
                 for mail in person.mails:
                     if mail.digest == chosen and mail.status in PENDING:
-                        mail.status = S.CANCELLED
+                        mail.end(S.CANCELLED)
 
     def _somebody(self) -> Reader | None:
         here = [reader for reader in self.model.readers if not reader.left]

@@ -80,7 +80,7 @@ def test_only_slots_after_the_schedule_was_made_exist(database: Database) -> Non
             session, newsletter, "one", DAILY, Terms(), default=False, now=late
         )
         assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
-        coming = schedules.coming(schedule, now=late)
+        coming = schedules.coming(session, schedule, now=late)
         assert coming is not None
         assert coming.name == "2026-11-25T07:00"
 
@@ -104,7 +104,7 @@ def test_moving_the_time_does_not_repeat_todays(database: Database) -> None:
         )
         eight = NOW + timedelta(hours=2)
         schedules.edit(session, schedule, later, Terms(), now=eight)
-        coming = schedules.coming(schedule, now=eight)
+        coming = schedules.coming(session, schedule, now=eight)
         assert coming is not None
         assert coming.name == "2026-11-25T09:00"
         assert schedules.todays(session, schedule, now=eight) is went_out
@@ -141,7 +141,7 @@ def test_a_cron_rule_repeats_nothing_of_today(
         make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
         rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
         schedules.edit(session, schedule, rule, Terms(), now=eight)
-        found = schedules.coming(schedule, now=eight)
+        found = schedules.coming(session, schedule, now=eight)
         assert found is not None
         assert found.name == coming
 
@@ -154,7 +154,7 @@ def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
         make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
         rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
         schedules.edit(session, schedule, rome, Terms(), now=seven)
-        found = schedules.coming(schedule, now=seven)
+        found = schedules.coming(session, schedule, now=seven)
         assert found is not None
         assert found.name == "2026-11-25T09:00"
 
@@ -179,7 +179,9 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
         assert not edited.wait(0.3)
     thread.join(30)
     with database.read() as session:
-        found = schedules.coming(session.get_one(Schedule, schedule.id), now=NOW + 2 * HOUR)
+        found = schedules.coming(
+            session, session.get_one(Schedule, schedule.id), now=NOW + 2 * HOUR
+        )
         assert found is not None
         assert found.name == "2026-11-25T09:00"
 
@@ -219,11 +221,11 @@ def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(database:
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
         schedules.pause(session, schedule, now=NOW)
-        assert schedules.coming(schedule, now=NOW) is None
+        assert schedules.coming(session, schedule, now=NOW) is None
         eight = NOW + timedelta(hours=2)
         schedules.resume(session, schedule, now=eight)
         assert timetable.due(session, schedule, now=eight) == timetable.Due(None, ())
-        coming = schedules.coming(schedule, now=eight)
+        coming = schedules.coming(session, schedule, now=eight)
         assert coming is not None
         assert coming.name == "2026-11-25T07:00"
 
@@ -237,7 +239,7 @@ def test_resuming_does_not_repeat_todays_at_another_time(database: Database) -> 
         schedules.edit(session, schedule, later, Terms(), now=eight)
         schedules.pause(session, schedule, now=eight)
         schedules.resume(session, schedule, now=eight)
-        coming = schedules.coming(schedule, now=eight)
+        coming = schedules.coming(session, schedule, now=eight)
         assert coming is not None
         assert coming.name == "2026-11-25T09:00"
 
