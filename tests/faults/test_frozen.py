@@ -60,7 +60,7 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
             try:
                 # It is held for dead, and its lease is over once more, before it goes on.
                 wait_until(lambda dead=number: held_for_dead(database) > dead, 40)
-                wait_until(partial(has_more, file, len(accepted(file)) + 2 * CONNECTIONS), 30)
+                wait_until(partial(has_more, file, len(accepted(file)) + 2 * CONNECTIONS), 90)
             finally:
                 frozen.send_signal(signal.SIGCONT)
             log = fast_folder / f"log{number % 2}"
