@@ -104,24 +104,19 @@ def _by_number(line: tuple[tuple[str, str], object]) -> tuple[str, int, str]:
     return letters, int(row.removeprefix(letters) or 0), engine
 
 
-_LONG = {
-    "test_who_dies_while_the_end_is_written_leaves_one_report_to_be_sent",
-    "test_a_report_that_the_relay_may_have_taken_is_in_doubt_once",
-    "test_one_of_two_is_killed_again_and_again_as_digests_end",
-    "test_who_was_down_across_slots_sends_the_last_or_none",
-    "test_four_schedulers_find_many_slots_due_and_two_are_killed",
-}
-"""Tests of ten seconds and more, of which PostgreSQL's share is for `make faults` alone."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known of tests whose PostgreSQL share is for `make faults` alone."""
+    config.addinivalue_line(
+        "markers", "long: takes ten seconds and more; on PostgreSQL only with FAULTS=full"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to `make faults` what would make each run of all tests longer by minutes."""
-    if FULL:
-        return
     later = [
         item
         for item in items
-        if getattr(item, "originalname", "") in _LONG and "postgresql" in item.name
+        if not FULL and item.get_closest_marker("long") and "postgresql" in item.name
     ]
     if later:
         items[:] = [item for item in items if item not in later]

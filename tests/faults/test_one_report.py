@@ -149,6 +149,7 @@ def is_whole(found: Judgement) -> None:
     assert (found.counts.total, found.counts.sent) == (READERS, READERS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "trap", [AT_THE_END, REPORT_QUEUED, REPORT_STARTED], ids=["closing", "queueing", "starting"]
 )
@@ -171,6 +172,7 @@ def test_who_dies_while_the_end_is_written_leaves_one_report_to_be_sent(
     assert [one.in_doubt for one in notices(database)] == [doubts, 0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "copies"), [("after-start-commit", 1), ("after-dot", 2), ("before-record", 2)]
 )
@@ -193,6 +195,7 @@ def test_a_report_that_the_relay_may_have_taken_is_in_doubt_once(
     assert [one.in_doubt for one in notices(database)] == [1, 0]
 
 
+@pytest.mark.long
 def test_one_of_two_is_killed_again_and_again_as_digests_end(
     database: Database, keys: Keys, fast_folder: Path, note: Note
 ) -> None:

@@ -94,6 +94,7 @@ def test_four_schedulers_live_through_many_slots(
     assert len(set(due)) == SLOTS
 
 
+@pytest.mark.long
 def test_four_schedulers_find_many_slots_due_and_two_are_killed(
     database: Database, keys: Keys, fast_folder: Path, note: Note
 ) -> None:
@@ -152,6 +153,7 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
     assert builders(database) > 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("hours", "last"), [(3, "sent"), (7, "late")])
 def test_who_was_down_across_slots_sends_the_last_or_none(
     database: Database, keys: Keys, fast_folder: Path, note: Note, hours: int, last: str
