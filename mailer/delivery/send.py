@@ -311,8 +311,9 @@ class Sender:
         """Let finish what is on its way, and record the rest as in doubt."""
         until = self._monotonic() + DRAIN_SECONDS
         self._stock.give_back()
-        while self._lanes.busy and self._monotonic() < until:
-            self._turn_or_log(claiming=False)
+        faults = 0
+        while self._lanes.busy and self._monotonic() < until and faults < MOST_FAULTS:
+            faults = 0 if self._turn_or_log(claiming=False) else faults + 1
         for lane in self._lanes.busy:
             if lane.started and lane.letter:
                 log.warning("no answer before the end, in doubt: %s", lane.letter.claim.row)

@@ -24,7 +24,7 @@ from mailer.templating import Templates
 from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
 from tests.processes import killed_in_the_end, start_mailer
-from tests.receiver import receiver
+from tests.receiver import fine, receiver
 from tests.sending import build, counts, is_sent, sending
 from tests.waiting import wait_until
 
@@ -69,6 +69,12 @@ def held(database: Database) -> list[int]:
     statuses = (DeliveryStatus.CLAIMED, DeliveryStatus.SENDING)
     with database.read() as session:
         return list(session.scalars(select(Delivery.id).where(Delivery.status.in_(statuses))))
+
+
+def statuses(database: Database) -> list[DeliveryStatus]:
+    """How the rows stand."""
+    with database.read() as session:
+        return list(session.scalars(select(Delivery.status)))
 
 
 def living(database: Database) -> list[int]:
@@ -126,6 +132,33 @@ def test_a_fault_that_does_not_go_away_ends_it_and_it_holds_nothing(
             sends(make_sender(relay.port))
     assert held(database) == living(database) == []
     assert counts(database, digest_id).pending + len(relay.mails) >= READERS
+
+
+def test_a_fault_that_does_not_go_away_is_not_told_of_all_the_time_while_it_drains(
+    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(database, keys, READERS)
+    turn, faults = Sender._turn, []
+
+    def failing(this: Sender, *, claiming: bool) -> None:
+        if not claiming:
+            faults.append(claiming)
+            raise TypeError("a mistake")
+        turn(this, claiming=claiming)
+
+    monkeypatch.setattr(Sender, "_turn", failing)
+    answers = threading.Event()
+
+    def silent(verb: str, argument: str) -> str:
+        if verb == "DOT":
+            answers.wait(60)
+        return fine(verb, argument)
+
+    with receiver(silent) as relay:
+        with sending(make_sender(relay.port)):
+            wait_until(lambda: DeliveryStatus.SENDING in statuses(database))
+        answers.set()
+    assert send.MOST_FAULTS <= len(faults) <= send.MOST_FAULTS + 1
 
 
 def test_what_ends_even_the_loop_leaves_nobody_who_beats(
