@@ -121,7 +121,7 @@ CHANGES: Final = (
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
-    """True for rows in one of `statuses`, which are `WAITING` or `HELD`.
+    """True for rows in one of `statuses`, which are `WAITING`, `HELD` or `GIVEN_BACK`.
 
     Written out in the statement, in this order: the partial indexes have the same words, and with
     bound values neither database would see that they fit.

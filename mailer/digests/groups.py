@@ -20,13 +20,13 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    literal_column,
     not_,
     or_,
     select,
 )
 from sqlalchemy.orm import Session
 
+from mailer.delivery.change import is_in
 from mailer.digests.choose import Group
 from mailer.models import (
     GIVEN_BACK,
@@ -115,10 +115,10 @@ def is_still(schedule: Schedule, frame: Frame, start: ColumnElement[int]) -> Col
 def load_groups(session: Session, readers: Readers, frame: Frame) -> list[Group]:
     """The groups of these readers, and how many are in each."""
     each = readers.subquery()
-    return counted(session, frame, each.c.start, each.c.newcomer, each.c.had)
+    return count_by_group(session, frame, each.c.start, each.c.newcomer, each.c.had)
 
 
-def counted(
+def count_by_group(
     session: Session,
     frame: Frame,
     start: ColumnElement[int],
@@ -222,15 +222,10 @@ def _is_newcomer() -> ColumnElement[bool]:
             select(Delivery.id).where(
                 Delivery.digest_id == Subscription.first_digest_id,
                 Delivery.subscriber_id == Subscription.subscriber_id,
-                _is_given_back(),
+                is_in(Delivery, GIVEN_BACK),
             )
         ),
     )
-
-
-def _is_given_back() -> ColumnElement[bool]:
-    # In the words of the partial index: with bound values neither database would see that they fit.
-    return Delivery.status.in_([literal_column(f"'{status.value}'") for status in GIVEN_BACK])
 
 
 def _bits(editions: Iterable[int], word: int) -> int:
@@ -267,6 +262,6 @@ def _bits_had(frame: Frame, word: int) -> ColumnElement[int]:
         )
         .correlate(Subscription)
     )
-    given_back = all_bits.where(_is_given_back())
+    given_back = all_bits.where(is_in(Delivery, GIVEN_BACK))
     live = cast(all_bits.scalar_subquery() - given_back.scalar_subquery(), BigInteger)
     return live.bitwise_and(literal(_bits(editions, word), BigInteger))

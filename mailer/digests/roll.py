@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import BigId
 from mailer.digests.choose import Group
-from mailer.digests.groups import Frame, Readers, counted
+from mailer.digests.groups import Frame, Readers, count_by_group
 
 ROLL: Final = Table(
     "build_reader",
@@ -31,7 +31,7 @@ def take_roll(session: Session, readers: Readers, frame: Frame) -> list[Group]:
     ROLL.create(session.connection(), checkfirst=False)
     session.execute(insert(ROLL).from_select(ROLL.columns.keys(), readers))
     note_size(session, ROLL)
-    return counted(session, frame, ROLL.c.start, ROLL.c.newcomer, ROLL.c.had)
+    return count_by_group(session, frame, ROLL.c.start, ROLL.c.newcomer, ROLL.c.had)
 
 
 def note_size(session: Session, table: Table) -> None:

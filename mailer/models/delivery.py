@@ -100,7 +100,7 @@ WORD: Final = 32
 """How many editions a word is; at most 62, for which a number has bits on both databases. With fewer, a
 build asks for more words of each reader; with more, it enters what it writes among more that is old."""
 
-_IS_GIVEN_BACK = text("status IN ('failed', 'skipped', 'cancelled')")
+_IS_GIVEN_BACK = text("status IN (" + ", ".join(f"'{one}'" for one in GIVEN_BACK) + ")")
 
 
 class Delivery(LedgerColumns, Base):
