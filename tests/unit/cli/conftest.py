@@ -1,9 +1,13 @@
-"""Commands that run in the tests' own process must leave its logging as it was."""
+"""Commands that run in the tests' own process; they must leave its logging as it was."""
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from mailer.cli import main
+from tests.typed import NEWSLETTER, Ask
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +17,21 @@ def _logging_is_put_back() -> Iterator[None]:
     yield
     root.handlers[:], logging.raiseExceptions = handlers, raising
     root.setLevel(level)
+
+
+@pytest.fixture
+def newsletter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
+    """Types a command in an installation with the newsletter `daily`: its exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(arguments)
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    for arguments in (("init",), NEWSLETTER):
+        assert typed(*arguments)[0] == 0
+    return typed

@@ -2,33 +2,20 @@
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from mailer.cli import main
+from tests.typed import Ask
 
-NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
 ADD = ("article", "add", "--newsletter", "daily", "--url", "https://a.example/1", "--title", "One")
-Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(newsletter: Ask) -> Ask:
     """Types a command in an installation with a newsletter and an article."""
-    monkeypatch.chdir(tmp_path)
 
-    def typed(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        found = capsys.readouterr()
-        return code, found.out, found.err
-
-    for arguments in (("init",), NEWSLETTER, ADD):
-        assert typed(*arguments)[0] == 0
-    return typed
+    assert newsletter(*ADD)[0] == 0
+    return newsletter
 
 
 def test_the_list_says_what_is_odd_about_an_article(ask: Ask) -> None:

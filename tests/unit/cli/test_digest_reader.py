@@ -1,37 +1,22 @@
 """What `digest plan --as` and `digest preview --as` say of one reader, typed in this process."""
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from mailer.cli import main
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Subscription
-
-NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
-Ask = Callable[..., tuple[int, str, str]]
+from tests.typed import Ask
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(newsletter: Ask) -> Ask:
     """Types a command in an installation with two schedules, one of which everybody is on."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        found = capsys.readouterr()
-        return code, found.out, found.err
 
     for arguments in (
-        ("init",),
-        NEWSLETTER,
         ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Europe/Paris"),
         ("schedule", "add", "daily", "weekly", "--at", "08:00", "--days", "sat", "--zone", "UTC"),
         (
@@ -45,8 +30,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             "One",
         ),
     ):
-        assert typed(*arguments)[0] == 0
-    return typed
+        assert newsletter(*arguments)[0] == 0
+    return newsletter
 
 
 def bring_in(ask: Ask, address: str, *more: str) -> None:

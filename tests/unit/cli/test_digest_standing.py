@@ -1,40 +1,26 @@
 """What commands tell people of a digest after they did something to it: one line, with what comes next."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mailer.cli import main
-
-NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
-Ask = Callable[..., tuple[int, str, str]]
+from tests.typed import Ask
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(newsletter: Ask, tmp_path: Path) -> Ask:
     """Types a command in an installation with a schedule, a reader and an article."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "words.md").write_text("Hello")
 
-    def typed(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(arguments)
-        found = capsys.readouterr()
-        return code, found.out, found.err
-
     for arguments in (
-        ("init",),
-        NEWSLETTER,
         ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Asia/Yerevan"),
         ("article", "add", "--newsletter", "daily", "--url", "https://a.example/1", "--title", "One"),
         ("subscriber", "add", "anna@example.com", "--newsletter", "daily",
          "--consent-source", "paper"),
     ):  # fmt: skip
-        assert typed(*arguments)[0] == 0
-    return typed
+        assert newsletter(*arguments)[0] == 0
+    return newsletter
 
 
 def last(told: tuple[int, str, str]) -> str:

@@ -14,9 +14,8 @@ from mailer.cli import main, subscriber
 from mailer.feeds import ingest
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.subscriptions import transfer
+from tests.typed import NEWSLETTER
 
-NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-              "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
 IMPORT = (
     "subscriber",
     "import",
