@@ -13,6 +13,7 @@ from typing import Final
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.pictures import first_image, is_no_picture
 from mailer.feeds.sanitise import one_line, summarise
+from mailer.plain_text import without_bidi_controls
 from mailer.words import counted
 
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
@@ -103,7 +104,7 @@ def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry:
         (first_image(markup, pieces.markup_base) for markup in pieces.markup),
         (absolute_url(image, pieces.base) for image in pieces.thumbnails),
     )
-    title = one_line(pieces.title)[:_MAX_TITLE]
+    title = _shown(pieces.title)[:_MAX_TITLE]
     if not title:
         warn("no title")
     return Entry(
@@ -112,10 +113,10 @@ def finish(pieces: Pieces, now: datetime, warn: "Warn") -> Entry:
         title=title,
         published=_credible(pieces.dates, now, warn),
         summary_html=summary,
-        author=one_line(pieces.author)[:_MAX_NAME] or None,
+        author=_shown(pieces.author)[:_MAX_NAME] or None,
         categories=tuple(
             dict.fromkeys(
-                name[:_MAX_NAME] for name in (one_line(raw) for raw in pieces.categories) if name
+                name[:_MAX_NAME] for name in (_shown(raw) for raw in pieces.categories) if name
             )
         ),
         image=next((image for image in images if image and not is_no_picture(image)), None),
@@ -147,6 +148,11 @@ class Warn:
             else ()
         )
         return (*self.said, *more)
+
+
+def _shown(text: str) -> str:
+    """`text` as people are shown it; a guid, which only tells entries apart, stays as it is."""
+    return one_line(without_bidi_controls(text))
 
 
 def _credible(

@@ -11,6 +11,7 @@ from mailer.feeds.document import Format, read_text
 from mailer.feeds.entry import Document, Warn
 from mailer.feeds.jsonfeed import read_json
 from mailer.feeds.xmlfeed import read_xml
+from mailer.plain_text import without_bidi_controls
 
 
 def parse(
@@ -34,4 +35,8 @@ def parse(
     document = read(text.text, base_url, now, warn)
     guids = Counter(entry.guid for entry in document.entries)
     repeated = tuple(f"guid {guid!r} stands {n} times" for guid, n in guids.items() if n > 1)
-    return replace(document, warnings=document.warnings + repeated)
+    return replace(
+        document,
+        title=without_bidi_controls(document.title),
+        warnings=document.warnings + repeated,
+    )

@@ -12,6 +12,7 @@ import nh3
 
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.pictures import is_emoji
+from mailer.plain_text import without_bidi_controls
 
 SUMMARY_LENGTH: Final = 1200
 """Characters of text in a summary; twenty of them must stay below what mail programs cut off."""
@@ -123,7 +124,7 @@ def clean_text(text: str) -> str:
 
 def _readable(markup: str) -> str:
     """As much of `markup` as is read; images that stand in it as letters do not count."""
-    return clean_text(_INLINE_DATA.sub("", markup))[:_MARKUP_LENGTH]
+    return without_bidi_controls(clean_text(_INLINE_DATA.sub("", markup))[:_MARKUP_LENGTH])
 
 
 def as_html(text: str) -> str:
@@ -220,7 +221,7 @@ def _summary(markup: str, base: str | None) -> tuple[str, bool]:
     )
     if "&#" in markup:
         # References are letters now, control characters among them.
-        first = clean_text(first)
+        first = without_bidi_controls(clean_text(first))
     without_images = _IMAGE.sub(_emoji, first)
     renamed = _RENAMED_TAG.sub(lambda tag: f"<{tag[1]}{_RENAMED[tag[2]]}>", without_images)
     return _shortened(_kept(_CELL_END.sub(" ", renamed)))

@@ -176,6 +176,20 @@ def test_titles_are_decoded_once(raw: str, expected: str) -> None:
     assert only(rss(item(raw))).title == expected
 
 
+@pytest.mark.parametrize("override", ["\u202e", "&#8238;", "&amp;#x202E;"])
+def test_no_text_turns_around_what_stands_beside_it(override: str) -> None:
+    text = f"a{override}b\u200f"
+    more = (
+        f"<author>{text}</author><category>{text}</category>"
+        f"<description>&lt;p&gt;{text}&lt;/p&gt;</description>"
+    )
+    document = parse(rss(item(text, more=more)).replace(b"Sample", text.encode()), now=NOW)
+    (entry,) = document.entries
+    assert (document.title, entry.title, entry.author, entry.categories, entry.summary_html) == (
+        "ab\u200f", "ab\u200f", "ab\u200f", ("ab\u200f",), "<p>ab\u200f</p>",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("link", "base_url", "expected"),
     [

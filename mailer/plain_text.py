@@ -1,0 +1,47 @@
+"""Makes strangers' text safe to show: nothing in it acts on a terminal, a log, a database or its neighbours.
+
+Removes characters only. Whether a text is too long, or says what it should not, others decide. Nothing here
+imports anything of the mailer.
+"""
+
+import re
+from typing import Final
+
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""C0, C1, DEL, separators of lines, and lone halves of UTF-16, which no encoding can write."""
+
+_BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def without_bidi_controls(text: str) -> str:
+    """Remove embeddings, overrides and isolates (UAX #9), which turn around what stands beside the text.
+
+    The marks LRM, RLM and ALM stay: Arabic and Hebrew need them beside numbers and punctuation. Each acts
+    like one letter that nobody sees, so it moves the signs beside it at most, and never letters.
+    """
+    # Nearly all texts are printable, which is quickly seen.
+    return text if text.isprintable() else _BIDI_CONTROLS.sub("", text)
+
+
+def printable_line(text: str, longest: int | None = None) -> str:
+    """Make one line of `text`: control characters and runs of white space become one space each.
+
+    Args:
+        text: by a stranger.
+        longest: how many characters are kept; None keeps all.
+    """
+    line = " ".join(without_controls(text).split())
+    return line if longest is None else line[:longest]
+
+
+def without_controls(text: str, *, keep: str = "") -> str:
+    """Replace each control character by a space, and remove bidi controls.
+
+    Args:
+        text: by a stranger.
+        keep: control characters that stay as they are, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    shown = _CONTROLS.sub(lambda found: found[0] if found[0] in keep else " ", text)
+    return _BIDI_CONTROLS.sub("", shown)
