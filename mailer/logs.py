@@ -15,7 +15,7 @@ _NOISY: Final = ("apscheduler", "uvicorn", "mail.log", "urllib3", "alembic")
 
 _PART: Final = r"""[^\s@<>"'(),:;\[\]{}=/?&|]+"""
 _ADDRESS: Final = re.compile(rf"""(?:"[^"\n]*"|{_PART})(?:@|%40){_PART}""")
-_LINK: Final = re.compile(r"(/(?:confirm|not-me|unsubscribe|preferences|review)/)[\w-]+")
+_LINK: Final = re.compile(r"(/(?:confirm|not-me|unsubscribe|preferences|review|edit)/)[\w-]+")
 _TOKEN: Final = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{39}(?![\w-])")
 """29 bytes of a link token in base64url, see `mailer.tokens`."""
 

@@ -1,12 +1,15 @@
 """Who the client is, as far as the limits and the consent log need it. Pure."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LONGEST_USER_AGENT: Final = 300
+_HOP: Final = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+"""An address as some proxies write it into X-Forwarded-For: with a port, or IPv6 in brackets."""
 
 
 def client_ip(
@@ -39,8 +42,9 @@ def short_user_agent(text: str | None) -> str | None:
 
 
 def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    with_port = _HOP.fullmatch(text or "")
     try:
-        found = ipaddress.ip_address(text or "")
+        found = ipaddress.ip_address((with_port[1] or with_port[2]) if with_port else text or "")
     except ValueError:
         return None
     if isinstance(found, ipaddress.IPv6Address):

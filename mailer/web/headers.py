@@ -13,7 +13,9 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors {ancestors}"
 )
-_BEHIND_A_LINK: Final = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
+BEHIND_A_LINK: Final = (
+    "/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/edit/",
+)  # fmt: skip
 """Pages whose address is a token: nobody may store or index them."""
 
 
@@ -46,6 +48,6 @@ class SecureHeaders:
         headers["Referrer-Policy"] = "no-referrer"
         ancestors = self._embed_origins if path.startswith("/embed/") else "'none'"
         headers["Content-Security-Policy"] = _POLICY.format(ancestors=ancestors)
-        if path.startswith(_BEHIND_A_LINK):
+        if path.startswith(BEHIND_A_LINK):
             headers["Cache-Control"] = "no-store"
             headers["X-Robots-Tag"] = "noindex"

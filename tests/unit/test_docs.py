@@ -7,6 +7,8 @@ import pytest
 
 from mailer.cli import main_group
 from mailer.settings import load
+from mailer.web import ROUTES
+from mailer.web.headers import BEHIND_A_LINK
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -38,6 +40,13 @@ def test_every_setting_is_in_settings_md_with_its_default() -> None:
     for name, default in shown.items():
         if default and "KEY" not in name.upper():
             assert rows[name] == f"`{default}`", name
+
+
+def test_every_path_behind_a_link_is_named_where_logs_of_web_servers_are_masked() -> None:
+    routes = {route.path.partition("{token}")[0] for route in ROUTES if "{token}" in route.path}
+    assert routes <= set(BEHIND_A_LINK)
+    told = (DOCS / "operations.md").read_text().partition("mask what follows")[2].partition(":")[0]
+    assert [path for path in BEHIND_A_LINK if f"`{path}`" not in told] == []
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
