@@ -35,6 +35,8 @@ _TAIL: Final = """
 
 
 @click.command(cls=Verb)
+# It has no question to ask; a script gives --yes to every command all the same.
+@click.option("--yes", is_flag=True, expose_value=False, help="Ask nothing, as ever.")
 def init() -> None:
     """Write mailer.toml with fresh keys, and make the database with the current schema.
 

@@ -104,6 +104,19 @@ def moment(local: datetime, zone: str) -> str:
     return f"{told} ({utc:{'%H:%M' if utc.date() == local.date() else '%Y-%m-%d %H:%M'}} UTC)"
 
 
+def coming_time(local: datetime, zone: str, *, now: datetime) -> str:
+    """A time as people speak of it: "tomorrow 07:00 Europe/Paris (Sun 2026-11-29)".
+
+    Args:
+        local: the time by the clocks in `zone`.
+        now: the present instant.
+    """
+    days = (local.date() - now.astimezone(local.tzinfo).date()).days
+    if days not in (0, 1):
+        return f"{wall_time(local)} {zone}"
+    return f"{('today', 'tomorrow')[days]} {local:%H:%M} {zone} ({local:%a %Y-%m-%d})"
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -59,9 +59,14 @@ def _looks_like_a_list(option: click.Option) -> bool:
     return not option.multiple and not _LIKE_LISTS.isdisjoint(option.opts)
 
 
+def is_interactive() -> bool:
+    """Whether somebody sits at a terminal who can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirmed(question: str, *, yes: bool) -> bool:
     """Whether to go on: asks at a terminal, unless `yes` was given; elsewhere nothing is asked."""
-    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if yes or not is_interactive():
         return True
     return click.confirm(question, err=True)
 

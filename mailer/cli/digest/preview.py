@@ -40,10 +40,12 @@ class Shown:
 
     Attributes:
         nobody: why nobody at all would get it as things stand; None where somebody would.
+        readers: how many would get a digest at that slot.
     """
 
     content: Content
     nobody: str | None
+    readers: int
 
 
 @click.command(cls=Verb)
@@ -170,7 +172,8 @@ def shown_content(
     from mailer.scheduler import make_renderer
 
     render = make_renderer(app)
-    return Shown(render(about.newsletter, about.slot, articles, more, found.edits), found.reason)
+    content = render(about.newsletter, about.slot, articles, more, found.edits)
+    return Shown(content, found.reason, found.due)
 
 
 def warn_of_subject(subject: str) -> None:

@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mailer.cli.digest.asked import no_slot
+from mailer.cli.digest.asked import Asked, no_slot
 from mailer.cli.digest.look import tell_digest
+from mailer.cli.digest.preview import shown_content
 from mailer.cli.digest.progress import showing
-from mailer.cli.output import message
-from mailer.cli.verb import Verb, json_option, opened
+from mailer.cli.output import coming_time, message
+from mailer.cli.verb import Verb, confirmed, is_interactive, json_option, opened, yes_option
 from mailer.cli.waiting import stop_signals
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
+from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -27,9 +29,12 @@ _OVER: Final = (DigestStatus.SENT, DigestStatus.SKIPPED, DigestStatus.CANCELLED)
     "--slot", metavar="ISO", help="As `mailer schedule next` prints it; else the next one."
 )
 @click.option("--wait", is_flag=True, help="Send in this process, and wait for the end.")
+@yes_option
 @json_option
-def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
+def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool) -> None:
     """Build the digest of a slot now, and send it; the scheduler then finds it done.
+
+    At a terminal it shows the subject, the number of readers and the slot, and asks first.
 
     Running workers send it, or this process does with --wait. Sending the same slot again sends
     nothing more: it answers with the same digest.
@@ -42,7 +47,7 @@ def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
       mailer digest send daily/morning --wait
     """
     with opened() as app:
-        digest_id, was_over = _built(app, reference, slot)
+        digest_id, was_over = _built(app, reference, slot, yes=yes)
         if wait:
             _wait(app, digest_id)
         tell_digest(app, digest_id, as_json)
@@ -50,13 +55,17 @@ def send(reference: str, slot: str | None, wait: bool, as_json: bool) -> None:
             _tell_of_the_next(app, reference)
 
 
-def _built(app: "App", reference: str, slot: str | None) -> tuple[int, bool]:
-    """The digest of the slot that is meant, built now if nobody did; and whether it was over before."""
+def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[int, bool]:
+    """The digest of the slot that is meant, built now if nobody did; and whether it was over before.
+
+    Raises:
+        Refused: the slot may not get its digest now, or the answer to the question was no.
+    """
     from mailer.scheduler import make_builder
 
     now = app.times.wall()
     with app.database.read() as session:
-        _, schedule = schedules.find(session, reference)
+        newsletter, schedule = schedules.find(session, reference)
         meant = timetable.next_slot(schedule, now=now) if slot is None else None
         if slot is not None:
             meant = timetable.slot_meant(schedule, slot)
@@ -65,13 +74,39 @@ def _built(app: "App", reference: str, slot: str | None) -> tuple[int, bool]:
         known = timetable.digest_at(session, schedule, meant)
         if known is None:
             _check(schedule, reference, meant, app)
-            # For many readers it takes a while.
-            message(f"building the digest of {reference} for {meant.name}")
+    if known is None:
+        # The question takes a plan and a mail, which nobody needs who is not asked.
+        if is_interactive() and not yes:
+            _ask(app, Asked(newsletter, schedule, meant))
+        # For many readers it takes a while.
+        message(f"building the digest of {reference} for {meant.name}")
     with make_builder(app) as builder:
         digest_id = builder.build(schedule.id, meant)
     if digest_id is None:
         raise MailerError("the build was interrupted; run this again")
     return digest_id, known is not None and known.status in _OVER
+
+
+def _ask(app: "App", about: Asked) -> None:
+    """Ask whether to build this digest, telling its subject, its slot and how many readers get it.
+
+    Raises:
+        Refused: the answer was no.
+    """
+    when = coming_time(about.slot.local, about.schedule.zone, now=app.times.wall())
+    with app.database.read() as session:
+        shown = shown_content(app, session, about, None)
+    digest = f"the digest of {about.reference} for {when}"
+    if shown is None or not shown.readers:
+        why = "there are no articles" if shown is None else shown.nobody
+        question = f"As things stand, {why}. Skip {digest}?"
+    else:
+        readers = counted(shown.readers, "reader")
+        question = f"{shown.content.subject!r}, {digest}: send it to {readers} now?"
+    if not confirmed(question, yes=False):
+        raise Refused(
+            f"nothing was sent; `mailer digest preview {about.reference}` shows what would be"
+        )
 
 
 def _tell_of_the_next(app: "App", reference: str) -> None:

@@ -81,7 +81,9 @@ def show(reference: str, as_json: bool) -> None:
 
 @click.command("next", cls=Verb)
 @click.argument("reference", metavar="SLUG[/NAME]")
-@click.option("--count", type=click.IntRange(1, 1000), default=5, help="How many; 5.")
+@click.option(
+    "--count", type=click.IntRange(1, 10_000), default=5, help="How many, up to 10000; 5."
+)
 @click.option("--from", "start", metavar="ISO", help="Slots after this moment; may be past.")
 @json_option
 def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:

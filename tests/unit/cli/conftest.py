@@ -32,6 +32,6 @@ def newsletter(
         found = capsys.readouterr()
         return code, found.out, found.err
 
-    for arguments in (("init",), NEWSLETTER):
+    for arguments in (("init", "--yes"), NEWSLETTER):
         assert typed(*arguments)[0] == 0
     return typed

@@ -50,6 +50,7 @@ def test_every_noun_loads_and_says_what_it_is_for(noun: str) -> None:
         (["digest", "plan", "x/y", "--slot", "1", "--slot=2"], "'--slot' was given 2 times"),
         (["feed", "add", "u", "--newsletter", "a", "--newsletter", "b"], "given 2 times"),
         (["digest", "show", "9" * 20], "is not in the range"),
+        (["schedule", "next", "x/y", "--count", "10001"], "is not in the range 1<=x<=10000"),
         (
             ["digest", "plan", "x/y", "--as"],
             "requires an argument. See `mailer digest plan --help`",

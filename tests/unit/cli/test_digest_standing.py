@@ -1,6 +1,12 @@
 """What commands tell people of a digest after they did something to it: one line, with what comes next."""
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -136,3 +142,48 @@ def test_a_one_off_that_the_calendar_does_not_reach(ask: Ask) -> None:
         code, _, err = ask("digest", "once", "daily", "--at", at, "--zone", "UTC")
         assert code == 1
         assert f" {why} in UTC; give --at a time to come" in err
+
+
+def at_a_terminal(answer: str, *arguments: str) -> tuple[int, str, str]:
+    """Type a command at a terminal, and an answer: its exit status, stdout and what the terminal shows."""
+    ours, its = pty.openpty()
+    os.write(ours, answer.encode())
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer", *arguments],
+        stdin=its,
+        stderr=its,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(its)
+    shown = os.read(ours, 100_000).decode().replace("\r\n", "\n")
+    os.close(ours)
+    return ended.returncode, ended.stdout, shown
+
+
+def test_at_a_terminal_sending_asks_first_and_tells_what(ask: Ask) -> None:
+    coming = json.loads(ask("schedule", "next", "daily/morning", "--json")[1])[0]
+    question = (
+        r"'One', the digest of daily/morning for (today|tomorrow) 07:00 Asia/Yerevan "
+        rf"\({datetime.fromisoformat(coming['local']):%a %Y-%m-%d}\): "
+        r"send it to 1 reader now\? \[y/N\]: "
+    )
+    send = ("digest", "send", "daily/morning", "--slot", coming["slot"], "--json")
+
+    code, out, shown = at_a_terminal("n\n", *send)
+    assert (code, out) == (1, "")
+    assert re.search(question + "error: nothing was sent; `mailer digest preview", shown)
+    assert json.loads(ask("digest", "list", "--json")[1]) == []
+
+    code, out, shown = at_a_terminal("y\n", *send)
+    assert (code, json.loads(out)["status"]) == (0, "sending")
+    assert re.search(question, shown)
+
+    # What is on its way already is not asked about, nor is anything with --yes.
+    later = ("digest", "send", "daily/morning", "--slot", "2099-01-01T07:00")
+    for arguments in (send, (*later, "--yes")):
+        code, _, shown = at_a_terminal("n\n", *arguments)
+        assert (code, "[y/N]" in shown) == (0, False)
+    _, _, shown = at_a_terminal("n\n", *later[:-1], "2099-01-02T07:00")
+    assert "there are no articles. Skip the digest of daily/morning for Fri 2099-01-02" in shown

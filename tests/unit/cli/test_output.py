@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailer.cli.output import moment, print_table
+from mailer.cli.output import coming_time, moment, print_table
 
 
 def test_each_row_is_a_line_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,3 +57,18 @@ def test_long_tables_take_no_longer_for_each_row(capsys: pytest.CaptureFixture[s
 def test_a_moment_is_told_by_the_clock_on_the_wall(utc: str, zone: str, told: str) -> None:
     local = datetime.fromisoformat(f"{utc}Z").astimezone(ZoneInfo(zone))
     assert moment(local, zone) == told
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ("2026-11-29T00:00+01:00", "today 07:00 Europe/Paris (Sun 2026-11-29)"),
+        ("2026-11-28T23:30+00:00", "today 07:00 Europe/Paris (Sun 2026-11-29)"),
+        ("2026-11-28T00:00+01:00", "tomorrow 07:00 Europe/Paris (Sun 2026-11-29)"),
+        ("2026-11-27T23:59+01:00", "Sun 2026-11-29 07:00 Europe/Paris"),
+        ("2026-11-30T00:00+01:00", "Sun 2026-11-29 07:00 Europe/Paris"),
+    ],
+)
+def test_a_coming_time_as_people_speak_of_it(now: str, told: str) -> None:
+    local = datetime(2026, 11, 29, 7, tzinfo=ZoneInfo("Europe/Paris"))
+    assert coming_time(local, "Europe/Paris", now=datetime.fromisoformat(now)) == told
