@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey
@@ -33,6 +33,9 @@ class Wording(Base):
     text: Mapped[LongText]
 
 
+_HAS_CLIENT = text("ip IS NOT NULL OR user_agent IS NOT NULL")
+
+
 class ConsentEvent(Base):
     """One thing that happened to one person's consent to one newsletter.
 
@@ -40,7 +43,15 @@ class ConsentEvent(Base):
     """
 
     __tablename__ = "consent_event"
-    __table_args__ = (Index(None, "key_hash"), Index(None, "at"))
+    __table_args__ = (
+        Index(None, "key_hash"),
+        Index(None, "at"),
+        Index(None, "signup_public_id"),
+        # What is left of where people acted; those who forget it look only at the oldest.
+        Index(
+            "ix_consent_event_client", "at", sqlite_where=_HAS_CLIENT, postgresql_where=_HAS_CLIENT
+        ),
+    )
 
     id: Mapped[PrimaryKey]
     kind: Mapped[ConsentKind]

@@ -193,6 +193,10 @@ class Notice(FrozenContent, LedgerColumns, Base):
         Index(None, "rate_key", "created_at"),
         Index(None, "network", "created_at"),
         Index(None, "not_before"),
+        # Whoever deletes a sign-up looks for the notices that refer to it.
+        Index(None, "signup_id"),
+        # Finished ones are deleted by their age.
+        Index(None, "outcome_at"),
         {"sqlite_autoincrement": True},
     )
 

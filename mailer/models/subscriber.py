@@ -6,7 +6,7 @@ before a backup was restored can never name the row of somebody else.
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite
@@ -62,11 +62,20 @@ class Subscription(Base):
     left_reason: Mapped[str | None]
 
 
+_HAS_CLIENT = text("ip IS NOT NULL OR user_agent IS NOT NULL")
+
+
 class Signup(Base):
     """A request that awaits confirmation by mail; purged when it has expired."""
 
     __tablename__ = "signup"
-    __table_args__ = (Index(None, "expires_at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "expires_at"),
+        Index(
+            "ix_signup_client", "created_at", sqlite_where=_HAS_CLIENT, postgresql_where=_HAS_CLIENT
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[PrimaryKey]
     public_id: Mapped[int] = mapped_column(unique=True)
