@@ -18,7 +18,7 @@ from mailer.feeds.ingest import Refreshed
 from mailer.feeds.parse import parse as parse_feed
 from mailer.models import ImageSource
 from mailer.operations import newsletters
-from mailer.words import counted
+from mailer.words import command, counted
 
 _WARNINGS_SHOWN = 10
 _HELD = ("entry is held", "entries are held")
@@ -164,7 +164,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         if result.held:
             message(
                 f"{result.url}: {counted(result.held, *_HELD)}, because the site seems to have moved; "
-                f"`mailer feed accept {result.url}` or `mailer feed discard {result.url}`"
+                f"`{command('feed', 'accept', result.url)}` or "
+                f"`{command('feed', 'discard', result.url)}`"
             )
         elif result.error is None and not as_json:
             message(
@@ -348,7 +349,8 @@ def _as_data(found: Listed) -> dict[str, Any]:
 
 def _matter(found: Listed) -> str | None:
     if found.held_at is not None:
-        return f"{counted(found.held, *_HELD)}: `mailer feed accept` or `discard` {found.url}"
+        accept, discard = (command("feed", verb, found.url) for verb in ("accept", "discard"))
+        return f"{counted(found.held, *_HELD)}: `{accept}` or `{discard}`"
     return found.error
 
 

@@ -27,7 +27,7 @@ from mailer.subscriptions.entry import Fate, enter, entry, fate, known
 from mailer.subscriptions.offer import need_schedule, offer
 from mailer.subscriptions.signup import Choice, Wish, request
 from mailer.subscriptions.transfer import Tally, import_readers, parse_columns
-from mailer.words import counted
+from mailer.words import command, counted
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -75,7 +75,7 @@ def add(
         if what is Fate.SUPPRESSED:
             raise Refused(
                 f"{parsed.typed} is suppressed; `mailer suppression list` says why, "
-                f"`mailer suppression lift {parsed.typed}` takes it back"
+                f"`{command('suppression', 'lift', parsed.typed)}` takes it back"
             )
         if consent_source is None and what in {Fate.ADDED, Fate.UNSUBSCRIBED}:
             status, told = "pending", _ask(app, session, parsed, choice)

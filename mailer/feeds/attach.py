@@ -25,6 +25,7 @@ from mailer.models import (
     NewsletterFeedCategory,
     Schedule,
 )
+from mailer.words import command
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def attach(
     elif not before or (categories and before.issuperset(categories)):
         raise AlreadyExists(
             f"{newsletter.slug} takes these articles already; for fewer of them, first "
-            f"`mailer feed remove {feed.url} --newsletter {newsletter.slug}`"
+            f"`{command('feed', 'remove', feed.url, '--newsletter', newsletter.slug)}`"
         )
     if not categories:
         session.execute(delete(NewsletterFeedCategory).where(_of(newsletter.id, feed.id)))

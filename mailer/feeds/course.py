@@ -16,6 +16,7 @@ from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched
 from mailer.models import Feed, Newsletter, NewsletterFeed
+from mailer.words import command
 
 ALERT_AFTER: Final = timedelta(days=1)
 """How long a feed fails before staff is told: most come back by themselves."""
@@ -106,14 +107,14 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
     ).one_or_none()
     if newsletter is None:
         return
-    reason, commands = "", [f"mailer feed refresh {feed.url}", f"mailer feed remove {feed.url}"]
+    reason, commands = "", [command("feed", verb, feed.url) for verb in ("refresh", "remove")]
     if feed.held_at is not None and not was_held:
         reason = (
             "most of its articles look new, but are known under other addresses: the site seems to "
             "have moved. Nothing of it is taken until you decide: accept, so that only what is "
             "truly new is sent, or discard"
         )
-        commands = [f"mailer feed {verb} {feed.url}" for verb in ("accept", "discard")]
+        commands = [command("feed", verb, feed.url) for verb in ("accept", "discard")]
     elif (
         feed.alerted_at is None
         and feed.failing_since is not None
@@ -126,7 +127,7 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
                 ". It is still tried by itself; see whether its address opens in a browser, and "
                 "remove it only when it will not come back"
             )
-            commands.insert(1, "mailer feed list")
+            commands.insert(1, command("feed", "list"))
     if reason:
         on_feed(
             session,
@@ -147,7 +148,7 @@ def _follow(session: Session, feed: Feed, permanent_url: str | None) -> list[str
     if session.scalar(select(Feed.id).where(Feed.url == permanent_url)) is not None:
         warning = (
             f"it has moved to {permanent_url}, which is a feed here already; "
-            f"`mailer feed remove {feed.url}` once that one has the same newsletters"
+            f"`{command('feed', 'remove', feed.url)}` once that one has the same newsletters"
         )
         return [warning]
     former, feed.url = feed.url, permanent_url

@@ -21,6 +21,7 @@ from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
 from mailer.permission.suppress import suppressed
 from mailer.subscriptions import readers
+from mailer.words import command
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -103,7 +104,7 @@ def _of_schedule(
         following = f"next {moment(coming.local, schedule.zone)}"
     return (
         f"is on another schedule, {reference}, {following}; "
-        f"`mailer digest plan {reference} --as {address.typed}` tells what that brings them"
+        f"`{command('digest', 'plan', reference, '--as', address.typed)}` tells what that brings them"
     )
 
 
@@ -117,14 +118,14 @@ def _no_reader(
     if asked:
         told = (
             f"has not confirmed yet: asked for it on {asked[-1].asked_at:%Y-%m-%d %H:%M} UTC, and gets "
-            f"nothing until they press the button of the mail; `mailer subscriber add {address.typed} "
-            f"--newsletter {slug}` sends it once more"
+            "nothing until they press the button of the mail; "
+            f"`{command('subscriber', 'add', address.typed, '--newsletter', slug)}` sends it once more"
         )
         return OneReader(None, AWAITS_CONFIRMATION, None, told)
     if suppressed(session, key_hash):
         raise NotFound(
             f"{address.typed} does not subscribe to {slug}, and is suppressed; "
-            f"`mailer subscriber show {address.typed}` tells more"
+            f"`{command('subscriber', 'show', address.typed)}` tells more"
         ) from error
     raise NotFound(
         f"{address.typed} does not subscribe to {slug}; check how it is written, or see "

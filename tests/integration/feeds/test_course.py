@@ -1,6 +1,11 @@
 """Feeds that move, vanish, ask for peace or go on failing: when they are asked again, who is told."""
 
+import json
+import subprocess
+import sys
 from datetime import timedelta
+from html import unescape
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -129,6 +134,40 @@ def test_a_feed_that_is_gone_is_not_asked_again_and_staff_is_told(
     with database.read() as session:
         assert attach.find(session, URL).gone_at is None
         assert len(attach.due_feeds(session, NOW + INTERVAL)) == 1
+
+
+def test_what_staff_is_told_to_type_runs_nothing_else(
+    database: Database, daily: Newsletter, web: Web, alerts: Alerts, tmp_path: Path
+) -> None:
+    hostile = "https://news.example/moved;touch$(id)&x'`id`"
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.permanent[URL] = hostile
+    web.refresh(database)
+    web.pages[hostile] = FeedGone()
+    web.refresh(database, alerts=alerts)
+    (notice,) = notices(database)
+    typed = [line.strip() for line in notice.text.splitlines() if line.startswith("  mailer ")]
+    assert all(line in unescape(notice.html) for line in typed)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "folder").mkdir()
+    stub = tmp_path / "bin" / "mailer"
+    stub.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    stub.chmod(0o755)
+    ran = subprocess.run(
+        ["/bin/bash", "-c", "\n".join(typed)],
+        cwd=tmp_path / "folder",
+        env={"PATH": f"{stub.parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert [json.loads(line) for line in ran.stdout.splitlines()] == [
+        ["feed", "refresh", hostile],
+        ["feed", "remove", hostile],
+    ]
+    assert (ran.stderr, list((tmp_path / "folder").iterdir())) == ("", [])
 
 
 def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(
