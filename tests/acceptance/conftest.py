@@ -4,7 +4,6 @@ Nothing here imports the mailer: it is typed, opened and listened to, as its use
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -27,34 +26,31 @@ from xml.sax.saxutils import escape
 import pytest
 
 from tests.receiver import Receiver, receiver
+from tests.typed import PROCESSES, Ended, own_environment, type_command
 from tests.waiting import wait_until
-
-COMMAND_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A folder with settings and a database, in which commands are typed."""
+    """A folder with settings and a database, in which commands are typed.
+
+    Attributes:
+        process: each command is a process of its own.
+    """
 
     folder: Path
     settings: dict[str, str]
+    process: bool = PROCESSES
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
-        return {**kept, **{f"MAILER_{name.upper()}": text for name, text in self.settings.items()}}
+        own = {f"MAILER_{name.upper()}": text for name, text in self.settings.items()}
+        return own_environment() | own
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str) -> Ended:
         """Type a command, and return how it ended."""
-        return subprocess.run(
-            [sys.executable, "-m", "mailer", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+        return type_command(
+            *arguments, folder=self.folder, environment=self.environment, process=self.process
         )
 
     def type(self, *arguments: str, status: int = 0) -> str:
@@ -193,7 +189,8 @@ def before_init(
     }
     if request.param == "postgresql":
         settings["database_url"] = request.getfixturevalue("postgresql_url")
-    return Installation(fast_folder, settings)
+    real = request.node.get_closest_marker("real_processes") is not None
+    return Installation(fast_folder, settings, process=PROCESSES or real)
 
 
 @pytest.fixture

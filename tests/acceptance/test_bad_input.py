@@ -1,36 +1,25 @@
 """What is typed wrong is refused in one line that names the next step, and nothing is half done."""
 
 import hashlib
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import typed
+
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 
-Ended = subprocess.CompletedProcess[str]
 
-
-def type_command(folder: Path, *arguments: str, **environment: str) -> Ended:
+def type_command(folder: Path, *arguments: str, **environment: str) -> typed.Ended:
     """Type a command in `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "mailer", *arguments],
-        cwd=folder,
-        env=kept | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    return typed.type_command(
+        *arguments, folder=folder, environment=typed.own_environment() | environment
     )
 
 
-def assert_refused(ended: Ended, told: str, codes: tuple[int, ...] = (1,)) -> None:
+def assert_refused(ended: typed.Ended, told: str, codes: tuple[int, ...] = (1,)) -> None:
     """One line on stderr that begins with `error: ` and holds `told`, nothing on stdout."""
     assert ended.returncode in codes, ended.stderr
     assert ended.stdout == ""

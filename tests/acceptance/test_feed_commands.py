@@ -1,14 +1,13 @@
 """`mailer feed` and `mailer article`, typed as staff type them, against a site on loopback."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.conftest import Installation, Site
+from tests.typed import type_command
 
 DATA = Path(__file__).parents[1] / "data" / "feeds"
 
@@ -26,16 +25,7 @@ def newsroom(installation: Installation) -> Installation:
 
 def refused(installation: Installation, *arguments: str, status: int = 1) -> str:
     """Type a command that must fail with one line and print nothing on stdout; returns the line."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "mailer", *arguments],
-        cwd=installation.folder,
-        env=installation.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = installation.run(*arguments)
     assert ended.returncode == status, ended.stderr
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
@@ -216,15 +206,10 @@ def test_bad_usage(installation: Installation) -> None:
 
 def parse(*files: object, status: int = 0) -> Any:
     """`mailer feed parse FILE... --json`, which needs neither settings nor a database."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "mailer", "feed", "parse", *map(str, files), "--json"],
-        cwd=Path(__file__).parents[2],
-        env={"PATH": "", "MAILER_CONFIG": "/nowhere/mailer.toml"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    ended = type_command(
+        *("feed", "parse", *map(str, files), "--json"),
+        folder=Path(__file__).parents[2],
+        environment={"PATH": "", "MAILER_CONFIG": "/nowhere/mailer.toml"},
     )
     assert ended.returncode == status, ended.stderr
     return json.loads(ended.stdout) if ended.stdout else ended.stderr

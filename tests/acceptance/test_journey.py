@@ -1,6 +1,7 @@
 """The whole way by commands, on both engines: from `mailer init` to a ledger that agrees with the inbox.
 
-What a command says about sending is compared with what the receiver of the mails got.
+What a command says about sending is compared with what the receiver of the mails got. On SQLite each
+command of the journey is a process in every run of the tests.
 """
 
 import re
@@ -113,6 +114,11 @@ def test_what_staff_set_up_is_what_they_are_told(newsroom: Any, site: Any) -> No
     assert newsroom.ask("address", "check", "Anna@Reader.Example")["key"] == ANNA
 
 
+@pytest.mark.parametrize(
+    "before_init",
+    [pytest.param("sqlite", marks=pytest.mark.real_processes), "postgresql"],
+    indirect=True,
+)
 def test_the_journey(newsroom: Any, site: Any, inbox: Any, browse: Any) -> None:
     base = newsroom.settings["base_url"]
     subscribe = f"{base}/subscribe"

@@ -1,8 +1,6 @@
 """`mailer schedule` as staff type it."""
 
 import re
-import subprocess
-import sys
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,16 +22,7 @@ def staffed(installation: Any) -> Any:
 
 def said(installation: Any, *arguments: str, status: int = 0) -> str:
     """What a command tells people."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "mailer", *arguments],
-        cwd=installation.folder,
-        env=installation.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = installation.run(*arguments)
     assert ended.returncode == status, ended.stderr
     return ended.stderr
 

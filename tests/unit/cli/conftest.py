@@ -1,22 +1,18 @@
 """Commands that run in the tests' own process; they must leave its logging as it was."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailer.cli import main
-from tests.typed import NEWSLETTER, Ask
+from tests.typed import NEWSLETTER, Ask, logging_put_back
 
 
 @pytest.fixture(autouse=True)
 def _logging_is_put_back() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
-    yield
-    root.handlers[:], logging.raiseExceptions = handlers, raising
-    root.setLevel(level)
+    with logging_put_back():
+        yield
 
 
 @pytest.fixture
