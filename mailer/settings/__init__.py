@@ -6,7 +6,6 @@ value, never the settings.
 
 import difflib
 import os
-import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from mailer.address import Address
 from mailer.errors import SettingsError
-from mailer.settings import forms
+from mailer.settings import forms, masks, rights
 from mailer.settings.forms import Network, Rate, RelayUrl, Secret, SignupLimits
 
 PREFIX: Final = "MAILER_"
@@ -117,7 +116,7 @@ def load(
         origin = origins.setdefault(name, "default")
         shown[name] = text if text is None or name not in _SECRET else "***"
         if text is not None and name in _MAY_HOLD_PASSWORDS:
-            shown[name] = forms.without_password(text)
+            shown[name] = masks.without_password(text)
         if text is None:
             values[name] = None
             if one.metadata["required"]:
@@ -128,7 +127,8 @@ def load(
         try:
             values[name] = one.metadata["parse"](text)
         except ValueError as error:
-            wrong.append(f"{name} {error} (it is {shown[name]!r} in {origin})")
+            shows = masks.scheme_only if name in _MAY_HOLD_PASSWORDS else masks.without_password
+            wrong.append(f"{name} {error} (it is {shows(shown[name] or '')!r} in {origin})")
     if wrong:
         raise SettingsError("settings are not valid: " + "; ".join(wrong))
     return Settings(**values, origins=origins, shown=shown)
@@ -178,7 +178,7 @@ def _as_text(value: object) -> str | None:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            status = os.fstat(file.fileno())
             found = tomllib.load(file)
     except FileNotFoundError as error:
         raise SettingsError(f"there is no {path}; `mailer init` writes one") from error
@@ -186,6 +186,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read ({error.strerror}); mend its rights") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML: {error}; mend that line") from error
-    if mode & stat.S_IROTH and (_SECRET | _MAY_HOLD_PASSWORDS) & found.keys():
-        raise SettingsError(f"everybody may read the keys in {path}; run: chmod 600 {path}")
+    holds_keys = bool((_SECRET | _MAY_HOLD_PASSWORDS) & found.keys())
+    if fault := rights.fault_of(
+        path, status.st_mode, status.st_uid, os.geteuid(), holds_keys=holds_keys
+    ):
+        raise SettingsError(fault)
     return found

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mailer import address
 from mailer.address import Address
 from mailer.errors import BadAddress
+from mailer.settings.masks import without_password
 
 SMTP_TIMEOUTS: Final = {
     # RFC 5321 section 4.5.3.2; it names no value for connecting, TLS, AUTH, RSET and QUIT.
@@ -257,16 +258,16 @@ def database_url(text: str) -> Secret:
     """A URL of SQLite or PostgreSQL, which may hold a password."""
     if not re.match(r"sqlite:///.|postgresql(\+psycopg)?://.", text):
         raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
-    if text.startswith("postgresql") and text.partition("?")[0].count("@") > 1:
-        # The rest of the password would be taken for the host, and be shown in errors.
-        raise ValueError("must have an @ in a password written as %40")
+    if text.startswith("postgresql"):
+        try:
+            _ = urlsplit(text).port
+        except ValueError as error:
+            # Most often a password without a host behind it, which errors and `config show` would show.
+            raise ValueError("must be postgresql://USER:PASSWORD@HOST:PORT/NAME") from error
+        if text.partition("?")[0].count("@") > 1:
+            # The rest of the password would be taken for the host, and be shown in errors.
+            raise ValueError("must have an @ in a password written as %40")
     return Secret(text, without_password(text))
-
-
-def without_password(text: str) -> str:
-    """`text` with what looks like a password in a URL masked, even where the URL is not valid."""
-    hidden = re.sub(r"://([^/?#@:]*:)?.*@", r"://\1***@", text, flags=re.DOTALL)
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden)
 
 
 def keys(text: str) -> tuple[Secret, ...]:

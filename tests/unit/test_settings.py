@@ -1,6 +1,7 @@
 """Settings: where each comes from, what is refused, and that no secret shows."""
 
 import json
+import stat
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from mailer.address import Address
 from mailer.errors import SettingsError
-from mailer.settings import Settings, config_path, load
+from mailer.settings import Settings, config_path, load, rights
 from mailer.settings.forms import Rate, Secret
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
@@ -223,6 +224,13 @@ def test_other_variables_of_ours_are_known() -> None:
         ("database_url", "mysql://me:hunter2@h/n"),
         ("smtp_url", "smtp://me:hunter2/x@y@relay.example"),
         ("smtp_url", "https://hunter2@relay.example"),
+        ("smtp_url", "smtp:me:hunter2@relay.example"),
+        ("smtp_url", "smtp://me:hunter2"),
+        ("smtp_url", "me:hunter2@relay.example"),
+        ("database_url", "host=h user=me password=hunter2"),
+        ("database_url", "postgresql://me:hunter2/n"),
+        ("database_url", "postgres://h/n?sslpassword=hunter2"),
+        ("base_url", "https://me:hunter2@news.example"),
     ],
 )
 def test_no_refusal_repeats_a_secret(name: str, text: str) -> None:
@@ -237,7 +245,7 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
             "MAILER_SECRET_KEY": "hunter2" * 10,
             "MAILER_IDENTITY_KEY": "hunter2" * 11,
             "MAILER_METRICS_TOKEN": "hunter2",
-            "MAILER_DATABASE_URL": "postgresql://me:hunter2@h/n?password=hunter2",
+            "MAILER_DATABASE_URL": "postgresql://me:hunter2@h/n?password=hunter2&SSLPassword=hunter2",
             "MAILER_SMTP_URL": "smtp://me:hunter2@relay.example",
         },
         None,
@@ -254,6 +262,23 @@ def test_a_file_with_keys_that_everybody_may_read_is_refused(tmp_path: Path, nam
     path = file(tmp_path, f'{name} = "{"k" * 40}"\n', 0o644)
     with pytest.raises(SettingsError, match="chmod 600"):
         load(KEYS, path)
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o620, 0o622, 0o664])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(SettingsError, match=r"chmod go-w .*mailer\.toml"):
+        load(KEYS, file(tmp_path, "port = 8001\n", mode))
+
+
+@pytest.mark.parametrize(
+    ("owner", "us", "is_refused"),
+    [(1000, 1000, False), (0, 1000, False), (0, 0, False), (1001, 1000, True), (1000, 0, True)],
+)
+def test_a_file_is_ours_or_roots(owner: int, us: int, is_refused: bool) -> None:
+    mode = stat.S_IFREG | 0o600
+    fault = rights.fault_of(Path("a b.toml"), mode, owner, us, holds_keys=True)
+    assert (fault is not None) is is_refused
+    assert not fault or f"chown {us} 'a b.toml'" in fault
 
 
 def test_a_file_without_keys_may_be_public(tmp_path: Path) -> None:
