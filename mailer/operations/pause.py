@@ -12,11 +12,12 @@ from mailer.models import Installation
 
 
 def pause(session: Session, reason: str | None, *, now: datetime) -> None:
-    """Stop all sending. Pausing again only changes the reason."""
+    """Stop all sending. Pausing again only changes the reason, where one is given."""
     session.execute(
         update(Installation).where(Installation.paused_at.is_(None)).values(paused_at=now)
     )
-    session.execute(update(Installation).values(paused_reason=reason))
+    if reason is not None:
+        session.execute(update(Installation).values(paused_reason=reason))
 
 
 def resume(session: Session) -> bool:

@@ -92,6 +92,8 @@ def test_pause_and_resume(database: Database, keys: Keys) -> None:
         pause(session, "the relay moves", now=NOW)
     with database.write() as session:
         pause(session, "it moves far", now=NOW + LEASE)
+        # Typed in a hurry, it must not wipe out what the relay said.
+        pause(session, None, now=NOW + LEASE)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (NOW, "it moves far")
     assert warnings(found) == ["sending is paused (it moves far); `mailer resume` starts it again"]
