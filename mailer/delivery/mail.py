@@ -78,9 +78,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Unsendable:
-    """Why this one mail cannot be handed to the relay."""
+    """Why this one mail cannot be handed to the relay.
+
+    Attributes:
+        lacks_smtputf8: only because the relay cannot write down such an address.
+    """
 
     reason: str
+    lacks_smtputf8: bool = False
 
 
 class Composer:
@@ -158,7 +163,8 @@ class Composer:
         try:
             envelope, data = self.compose(letter, utf8=offers.offers("SMTPUTF8"))
         except NeedsSmtputf8:
-            return Unsendable("unsupported_eai: the relay does not offer SMTPUTF8")
+            reason = "unsupported_eai: the relay does not offer SMTPUTF8"
+            return Unsendable(reason, lacks_smtputf8=True)
         except MailerError as error:
             return Unsendable(str(error))
         except MemoryError:

@@ -78,6 +78,8 @@ _STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
 SENT = Verdict(OnDelivery.SENT)
 UNSENDABLE = Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
 """For a mail that we cannot make or that the relay has said it cannot take, as it would say to MAIL."""
+UNSUPPORTED_EAI = Verdict(OnDelivery.FAIL)
+"""For a reader whose address the relay cannot write down: it says nothing of the digest or of the mailbox."""
 
 
 def verdict(step: Step, what: Reply | Lost) -> Verdict:
@@ -103,6 +105,9 @@ def verdict(step: Step, what: Reply | Lost) -> Verdict:
         return _on_mail(what, about, for_now)
     if what.accepted:
         return SENT
+    if step is Step.RCPT and what.code == 552 and not _says_what_is_full(what, about):
+        # It means "too many recipients" too, and is to be read as 452 (RFC 5321 section 4.5.3.1.10).
+        return Verdict(OnDelivery.DEFER)
     return _for_now(step, about) if for_now else _for_good(step, what, about)
 
 
@@ -111,7 +116,9 @@ def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
     # letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
     if for_now:
         return _BACK_OFF
-    if reply.code == 552 or about in (Meaning.TOO_BIG, Meaning.UNSUPPORTED_EAI):
+    if about is Meaning.UNSUPPORTED_EAI:
+        return UNSUPPORTED_EAI
+    if reply.code == 552 or about is Meaning.TOO_BIG:
         return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
     return _STOP
 
@@ -122,7 +129,13 @@ def _for_now(step: Step, about: Meaning) -> Verdict:
     return Verdict(OnDelivery.DEFER, reader, OnRun.SLOW_DOWN if slow else OnRun.GO_ON)
 
 
+def _says_what_is_full(reply: Reply, about: Meaning) -> bool:
+    return reply.enhanced is not None and about in (Meaning.MAILBOX_FULL, Meaning.TOO_BIG)
+
+
 def _for_good(step: Step, reply: Reply, about: Meaning) -> Verdict:
+    if about is Meaning.UNSUPPORTED_EAI:
+        return UNSUPPORTED_EAI
     # After RCPT a bare 550 is about the mailbox; later only an enhanced status says that it is.
     if step is Step.RCPT or reply.enhanced is not None:
         if about is Meaning.BAD_MAILBOX:

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from mailer.delivery.outcome import OnDelivery, OnReader, OnRun, Verdict, kept
+from mailer.delivery.outcome import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict, kept
 from mailer.delivery.retry import Random, pause_seconds
 
 BURST_SECONDS: Final = 1.0
@@ -173,7 +173,7 @@ class Breaker:
         Returns:
             Why the digest is to be paused, in words for staff; what was noted of it is then forgotten.
         """
-        if found.delivery is OnDelivery.RELEASE:
+        if found.delivery is OnDelivery.RELEASE or found == UNSUPPORTED_EAI:
             return None
         course = self._courses.pop(digest_id, None) or _Course()
         _enter(course, found, now)

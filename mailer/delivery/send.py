@@ -27,7 +27,14 @@ from mailer.delivery.conversation import Step
 from mailer.delivery.heartbeat import Figures
 from mailer.delivery.lanes import Lane, Lanes
 from mailer.delivery.mail import Composer, Letter, Unsendable
-from mailer.delivery.outcome import UNSENDABLE, OnDelivery, OnRun, Verdict, verdict
+from mailer.delivery.outcome import (
+    UNSENDABLE,
+    UNSUPPORTED_EAI,
+    OnDelivery,
+    OnRun,
+    Verdict,
+    verdict,
+)
 from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import Unopened, connect
 from mailer.delivery.restraint import Restraint
@@ -236,12 +243,13 @@ class Sender:
             if not isinstance(made, Unsendable):
                 conversation.begin(*made, dotless=True)
                 return letter
+            found = UNSUPPORTED_EAI if made.lacks_smtputf8 else UNSENDABLE
             self._stock.conclude(
                 self._attempts.conclude(
-                    letter.claim, "compose", UNSENDABLE, tally.UNSENDABLE, made.reason
+                    letter.claim, "compose", found, tally.UNSENDABLE, made.reason
                 )
             )
-            self._answers.count(letter, UNSENDABLE, made.reason)
+            self._answers.count(letter, found, made.reason)
         return None
 
     # The ledger.

@@ -28,6 +28,7 @@ SLOWER = Verdict(D.DEFER, R.NOTHING, N.SLOW_DOWN)
 HARD = Verdict(D.FAIL, R.HARD_BOUNCE, N.GO_ON)
 SOFT = Verdict(D.FAIL, R.SOFT_BOUNCE, N.GO_ON)
 POLICY = Verdict(D.FAIL, R.NOTHING, N.COUNT)
+ALONE = Verdict(D.FAIL, R.NOTHING, N.GO_ON)
 
 BEFORE_A_MAIL = [Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH]
 OF_A_MAIL = [Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK]
@@ -82,7 +83,9 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         # MAIL names size and letters too, which are this mail's own.
         (Step.MAIL, "552 5.3.4 too big", POLICY),
         (Step.MAIL, "552 too big", POLICY),
-        (Step.MAIL, "550 5.6.7 no SMTPUTF8", POLICY),
+        (Step.MAIL, "550 5.6.7 no SMTPUTF8", ALONE),
+        (Step.RCPT, "553 5.6.7 no SMTPUTF8", ALONE),
+        (Step.DOT, "554 5.6.9 no SMTPUTF8", ALONE),
         # RCPT: not now.
         (Step.RCPT, "450 4.2.0 greylisted", DEFER),
         (Step.RCPT, "451 4.7.1 try later", DEFER),
@@ -140,8 +143,12 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DOT, "535 5.7.8 log in first", STOP),
         # Full.
         (Step.RCPT, "552 5.2.2 full", SOFT),
-        (Step.RCPT, "552 full", SOFT),
-        (Step.RCPT, "552 4.2.2 full", SOFT),
+        (Step.RCPT, "552 5.2.3 too long for it", POLICY),
+        # Too many recipients once had this code (RFC 5321 section 4.5.3.1.10).
+        (Step.RCPT, "552", DEFER),
+        (Step.RCPT, "552 full", DEFER),
+        (Step.RCPT, "552 4.2.2 full", DEFER),
+        (Step.RCPT, "552 5.5.3 too many recipients", DEFER),
         (Step.RCPT, "550 5.2.2 full", SOFT),
         (Step.DATA, "552 5.2.2 full", SOFT),
         (Step.RCPT, "452 4.2.2 full", Verdict(D.DEFER, R.SOFT_BOUNCE, N.GO_ON)),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.delivery.outcome import OnDelivery, OnReader, OnRun, Verdict
+from mailer.delivery.outcome import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
 from mailer.delivery.pace import (
     BURST_SECONDS,
     FEW,
@@ -261,6 +261,12 @@ def test_any_answer_ends_a_row_of_doubts(answer: Verdict) -> None:
 def test_what_was_given_back_is_no_attempt() -> None:
     assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50]) is None
     assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50, DOUBT]) == 58
+
+
+def test_addresses_that_the_relay_cannot_write_down_are_not_counted() -> None:
+    assert trips(Breaker(1), [UNSUPPORTED_EAI] * 200) is None
+    # Nor do they hide what is.
+    assert trips(Breaker(1), [UNSUPPORTED_EAI, POLICY] * 200) == 8
 
 
 @pytest.mark.parametrize("refusal", [POLICY, HARD])
