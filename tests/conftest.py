@@ -17,9 +17,12 @@ from mailer.tokens import Keys
 from tests import postgresql
 from tests.factories import NOW
 
+pytest_plugins = ["pytester", "tests.tiers"]
+
 # How long an example takes says more about the machine than about the code.
-# In CI the same examples come every time, so that a red run speaks of the change; elsewhere others do.
-settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+# The same examples come every time, so that a red run speaks of the change; `make property` draws others.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("property", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("house")
 
 KEYS = Keys(secrets=(b"secret key of the tests" * 2,), identity=b"identity key of the tests" * 2)

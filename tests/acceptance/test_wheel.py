@@ -48,6 +48,8 @@ def install_wheel(folder: Path) -> Path:
     return bin_folder
 
 
+@pytest.mark.thorough
+@pytest.mark.real_processes
 @pytest.mark.timeout(400)
 def test_the_wheel_installed_elsewhere_runs_the_whole_demo(fast_folder: Path) -> None:
     elsewhere = fast_folder / "elsewhere"

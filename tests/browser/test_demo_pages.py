@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -19,7 +19,7 @@ from mailer.demo.newsroom import Newsroom
 from mailer.demo.paper import Paper
 from mailer.demo.servers import Servers, bind, origin, port_of
 
-CHROMIUM = "/usr/bin/chromium"
+pytestmark = pytest.mark.needs_chromium
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,6 @@ def demo() -> Iterator[Demo]:
         servers.start()
         yield demo
         servers.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

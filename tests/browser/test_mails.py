@@ -1,16 +1,17 @@
 """Mails in a real browser: contrast in light and dark, one column at every width, both directions."""
 
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 from mailer.demo.pictures import draw
 from mailer.message.content import Content
 from tests.looks import edition, look, piece
 from tests.mails import html_of, mails
+
+pytestmark = pytest.mark.needs_chromium
 
 COLORS = ("#14507a", "#f2c14e", "#ffffff", "#1c1c1e", "#777777", "#e4002b")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
@@ -24,16 +25,6 @@ def by_name(language: str) -> dict[str, Content]:
 
 
 SHAPES = [name.removesuffix(" en") for name in by_name("en")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield found
-        found.close()
 
 
 def opened(browser: Browser, content: Content, width: int, scheme: str) -> Page:

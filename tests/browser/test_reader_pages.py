@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
 from mailer.db import Database
@@ -20,20 +20,12 @@ from tests import factories
 from tests.factories import NOW
 from tests.website import Website, serving
 
+pytestmark = pytest.mark.needs_chromium
+
 SHOTS = os.environ.get("SCREENSHOTS")
 """A folder to leave pictures of all pages in, for people to look at."""
 
 VIEWS = [(width, scheme) for width in (320, 1280) for scheme in ("light", "dark")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def sign_up(port: int, address: str) -> tuple[int, str | None]:
         connection.close()
 
 
+@pytest.mark.needs_mount
 @pytest.mark.timeout(size(120, 300))
 def test_a_full_disk_stops_everything_and_breaks_nothing(
     sqlite_database: Database, keys: Keys, fast_folder: Path, free_port: int, note: Note

@@ -24,7 +24,7 @@ PASS = size(3, 5000)
 """At which mail the worker dies."""
 SECONDS = size(30, 300)
 
-pytestmark = pytest.mark.timeout(size(120, 600))
+pytestmark = [pytest.mark.quick, pytest.mark.timeout(size(120, 600))]
 
 KINDS = pytest.mark.parametrize("kind", ["plain", "pipelining"])
 

@@ -88,6 +88,7 @@ def is_whole(found: Judgement) -> None:
     assert found.status is DigestStatus.SENT
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("row", "place"), [("K1", "build.after-claim"), ("K2", "build.before-commit")]
 )

@@ -59,6 +59,7 @@ def site() -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("number", [1, ITEMS])
 def test_what_a_killed_refresh_brought_comes_with_the_next(
     database: Database, keys: Keys, fast_folder: Path, note: Note, number: int

@@ -5,7 +5,6 @@ outcome and before the next final dot of that connection.
 """
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,32 +29,23 @@ _DOT = re.compile(r'sendto\(\d+, "\.\\r\\n"')
 _SYNC = re.compile(r"\bf(data)?sync\(\d+\)\s+= 0|<\.\.\. f(data)?sync resumed>\)\s+= 0")
 
 
-class NoStrace(Exception):
-    """strace is missing; run: apt-get install strace."""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
 def test_sqlite_waits_for_the_disk_at_each_commit(sqlite_database: Database) -> None:
     with sqlite_database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == FULL_SYNC
 
 
+@pytest.mark.needs_strace
 @pytest.mark.timeout(size(120, 300))
 def test_between_two_final_dots_of_a_connection_the_disk_was_waited_for(
     sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note
 ) -> None:
-    program = shutil.which("strace")
-    if program is None:
-        raise NoStrace
     digest_id = queue_digest(sqlite_database, keys, READERS)
     file, trace = fast_folder / "received", fast_folder / "trace"
     with receiving(file) as port:
         process = subprocess.Popen(
             # -D: the process is the worker itself, and strace ends with it.
-            [program, "-D", "-f", "-s", "16", "-e", "trace=sendto,fsync,fdatasync", "-o", str(trace),
+            ["strace", "-D", "-f", "-s", "16", "-e", "trace=sendto,fsync,fdatasync", "-o", str(trace),
              sys.executable, "-m", "mailer", "run", "worker"],
             cwd=fast_folder,
             env=environment(sqlite_database, keys, port, {"smtp_connections": "1"})

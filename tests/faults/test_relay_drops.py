@@ -89,6 +89,7 @@ def test_421_in_the_middle_of_a_run_is_not_accepted_and_sent_again(
     all_is_well(note, "S4", sqlite_database, digest_id, there, readers)
 
 
+@pytest.mark.needs_postfix
 def test_a_relay_that_vanishes_after_300_mails_is_found_again(
     sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note, free_port: int
 ) -> None:

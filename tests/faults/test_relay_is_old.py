@@ -101,6 +101,7 @@ def test_a_relay_without_extensions_gets_what_it_can_take(
     assert suppressed(sqlite_database) == 0
 
 
+@pytest.mark.needs_postfix
 def test_smtp_sink_that_offers_nothing_takes_everything(
     sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note, free_port: int
 ) -> None:

@@ -1,10 +1,6 @@
 """Each row of the table of outcomes against a foreign relay: Postfix's smtp-sink and its faults."""
 
-import shutil
-import socket
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import Sender
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.tokens import Keys
+from tests.faults.relays import smtp_sink
 from tests.sending import build, counts, is_sent, sending
 from tests.waiting import wait_until
 
@@ -25,26 +22,7 @@ MakeSender = Callable[..., Sender]
 S = DeliveryStatus
 READERS = 6
 
-
-@contextmanager
-def smtp_sink(port: int, *options: str) -> Iterator[None]:
-    """smtp-sink on this port of loopback."""
-    program = shutil.which("smtp-sink") or "/usr/sbin/smtp-sink"
-    process = subprocess.Popen(
-        [program, "-u", "nobody", *options, f"127.0.0.1:{port}", "64"],
-        stderr=subprocess.DEVNULL,
-    )
-
-    def listens() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens)
-        yield
-    finally:
-        process.kill()
-        process.wait()
+pytestmark = pytest.mark.needs_postfix
 
 
 def rows(database: Database) -> list[Delivery]:

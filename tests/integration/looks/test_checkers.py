@@ -42,12 +42,14 @@ ALONE = {
 """Every one is used: a test demands it."""
 
 
+@pytest.mark.needs_node
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_html_of_every_mail_is_valid(language: str) -> None:
     shown = {f"mail {name}": html_of(content) for name, content, _ in mails(language)}
     assert node_says(validate=shown)["validate"] == []
 
 
+@pytest.mark.needs_node
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_the_html_of_every_page_is_valid(
     sqlite_database: Database, keys: Keys, language: str
@@ -88,11 +90,13 @@ def test_plain_arabic_is_read_from_the_right_where_a_line_begins_in_latin_letter
     assert "\N{RIGHT-TO-LEFT MARK}" not in edition(piece(1, title=title), look=paper("en")).text
 
 
+@pytest.mark.needs_node
 def test_html_that_is_not_valid_is_found() -> None:
     (found,) = node_says(validate={"mail x": "<p>never closed"})["validate"]
     assert found.startswith("mail x, line 1: no-implicit-close")
 
 
+@pytest.mark.needs_node
 def test_no_mail_needs_what_some_mail_program_does_not_know() -> None:
     shown = {name: html_of(content) for name, content, _ in [*mails("en"), *mails("ar")]}
     unknown = node_says(support=shown)["support"]
@@ -100,11 +104,13 @@ def test_no_mail_needs_what_some_mail_program_does_not_know() -> None:
     assert set(ALONE) - set(unknown) == set()
 
 
+@pytest.mark.needs_node
 def test_what_a_mail_program_does_not_know_is_found() -> None:
     found = node_says(support={"x": '<div style="display: grid">a</div>'})["support"]
     assert any("grid" in title for title in found)
 
 
+@pytest.mark.needs_node
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_third_parser_reads_what_was_put_in(language: str) -> None:
     found = list(mails(language))

@@ -22,6 +22,8 @@ from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.lint import judge
 from mailer.message.marker import ReaderField, field_word
 
+pytestmark = pytest.mark.needs_perl
+
 SCRIPT = Path(__file__).with_name("parse.pl")
 GOOD = Path(__file__).parents[2] / "data" / "mail" / "good"
 MARKER = "QJ4ZT2MNBX7PLKA5"
