@@ -4,7 +4,7 @@ SQL only, and only reads. The database groups them; nothing here brings one row 
 articles a group gets is decided in `choose`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -235,13 +235,20 @@ def _bits(editions: Iterable[int], word: int) -> int:
 
 def _had(frame: Frame) -> ColumnElement[str]:
     """The reader's live editions that hold a candidate, as `Frame.told` tells of them."""
-    if not frame.words:
+    return _joined([_bits_had(frame, word) for word in frame.words])
+
+
+def _joined(numbers: Sequence[ColumnElement[int]]) -> ColumnElement[str]:
+    """These numbers as text with commas between them.
+
+    Joined half by half, because SQLite allows no deep expressions; the casts keep the halves apart.
+    """
+    if not numbers:
         return literal("")
-    first, *others = (cast(_bits_had(frame, word), String) for word in frame.words)
-    told: ColumnElement[str] = first
-    for other in others:
-        told = told + "," + other
-    return told
+    if len(numbers) == 1:
+        return cast(numbers[0], String)
+    half = len(numbers) // 2
+    return cast(_joined(numbers[:half]), String) + "," + cast(_joined(numbers[half:]), String)
 
 
 def _bits_had(frame: Frame, word: int) -> ColumnElement[int]:

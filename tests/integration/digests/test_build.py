@@ -10,10 +10,12 @@ from sqlalchemy import event, func, select
 
 from mailer.db import Database
 from mailer.digests.calendar import Rule, Slot, slot_named
+from mailer.digests.groups import Frame, grouped_readers, load_groups
 from mailer.digests.plan import excluded, expiring, max_age, plan_digest
 from mailer.errors import BadTemplate
 from mailer.message.content import Content
 from mailer.models import (
+    WORD,
     Candidate,
     Delivery,
     DeliveryStatus,
@@ -391,6 +393,20 @@ def test_a_digest_that_is_cancelled_while_it_is_built_stays_so(
     with database.read() as session:
         assert session.get_one(Digest, digest_id).status == DigestStatus.CANCELLED
         assert session.scalars(select(Delivery)).all() == []
+
+
+def test_readers_are_told_apart_by_more_editions_than_sqlite_nests_expressions(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter)
+        article = make.article(session, newsletter)
+        had, _ = make.readers(session, keys, schedule, 2)
+        digest = make.digest(session, schedule, due_at=NOW - DAY)
+        edition = make.edition(session, digest, [article], id=WORD * 500 + 3)
+        make.delivery(session, edition, had)
+        frame = Frame.around([article.id], [WORD * number + 3 for number in range(1, 601)])
+        groups = load_groups(session, grouped_readers(schedule, frame), frame)
+    assert sorted(group.editions for group in groups) == [(), (edition.id,)]
 
 
 def test_the_default_age_follows_the_gap_between_slots(sqlite_database: Database) -> None:
