@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from mailer.delivery import running
 from mailer.digests import edits
 from mailer.digests.calendar import Slot
 from mailer.digests.plan import source_at
@@ -149,6 +150,21 @@ def give_back(session: Session, digest_id: int, *, builder_id: int) -> None:
     edits.give_back(session, digest_id)
     session.execute(delete(Candidate).where(Candidate.digest_id.in_(mine)))
     session.execute(delete(Digest).where(is_mine(digest_id, builder_id)))
+
+
+def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
+    """Stop a digest for good; what staff wrote for one that was still being built is for the next one.
+
+    Returns:
+        False where it was sent, skipped or cancelled before.
+    """
+    # Until the commit no build can finish what is cancelled here.
+    status = session.scalar(select(Digest.status).where(Digest.id == digest_id).with_for_update())
+    if not running.cancel_digest(session, digest_id, now):
+        return False
+    if status == DigestStatus.BUILDING:
+        edits.give_back(session, digest_id)
+    return True
 
 
 def one_after_the_other(session: Session) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
-from mailer.delivery import running
 from mailer.delivery.alert import Alerts
 from mailer.delivery.notice import queue_notice
 from mailer.digests import timetable
@@ -23,7 +22,7 @@ from mailer.digests.build import Render
 from mailer.digests.calendar import Rule, Slot, slot_named
 from mailer.digests.groups import OTHER_SCHEDULE
 from mailer.digests.plan import excluded, expiring, plan_digest, sample
-from mailer.digests.record import one_after_the_other
+from mailer.digests.record import cancel, one_after_the_other
 from mailer.errors import NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
@@ -256,7 +255,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
                 finished_at=now,
             )
         )
-    elif digest is not None and running.cancel_digest(session, digest.id, now):
+    elif digest is not None and cancel(session, digest.id, now=now):
         digest.reason = _BY_STAFF
     session.flush()
 

@@ -7,7 +7,7 @@ from mailer.cli.output import message
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
 from mailer.delivery import running
-from mailer.digests import summary
+from mailer.digests import record, summary
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
 from mailer.models import DigestStatus
@@ -100,7 +100,7 @@ def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
         if not confirmed(f"Cancel digest {digest_id}, {found.subject!r}?", yes=yes):
             raise Refused("nothing was cancelled")
         with app.database.write() as session:
-            done = running.cancel_digest(session, digest_id, app.times.wall())
+            done = record.cancel(session, digest_id, now=app.times.wall())
         if not done:
             raise Refused(
                 f"digest {digest_id} is over ({found.status}); "

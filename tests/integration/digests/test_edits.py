@@ -1,6 +1,7 @@
 """Staff's edits: seen by plan, used up by the next build, given back where nothing goes out."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -174,6 +175,32 @@ def test_a_build_that_fails_gives_them_back(database: Database, newsroom: Newsro
     with database.read() as session:
         assert dropped(session, found) == [newest.id]
         assert len(session.scalars(select(Edits)).all()) == 1
+
+
+def test_a_digest_that_is_cancelled_while_it_is_built_gives_them_back(
+    database: Database, newsroom: Newsroom
+) -> None:
+    _, schedule, (oldest, _, newest) = newsroom
+    change(database, newsroom, subject="One", intro=WORDS, lead=oldest.id, drop=[newest.id])
+
+    def meanwhile(*given: Any) -> Content:
+        with database.write() as session:
+            [digest_id] = session.scalars(select(Digest.id))
+            assert record.cancel(session, digest_id, now=NOW)
+            assert not record.cancel(session, digest_id, now=NOW)
+        return render_plainly(*given)
+
+    with builder(database, NOW, render=meanwhile) as one:
+        one.build(schedule.id, slot_of(schedule))
+    found = coming(database, schedule)
+    assert found is not None
+    assert (found.subject, found.intro_html, found.lead_id) == ("One", WORDS.html, oldest.id)
+    following = build(database, schedule, "2026-11-25T07:00")
+    assert following.subject == "One"
+    # What went out is over: its edits stay with it.
+    with database.write() as session:
+        assert record.cancel(session, following.id, now=NOW)
+    assert coming(database, schedule) is None
 
 
 def test_where_nobody_is_due_the_digest_after_gets_them(
