@@ -395,7 +395,9 @@ def test_a_digest_that_is_cancelled_while_it_is_built_stays_so(
         assert session.scalars(select(Delivery)).all() == []
 
 
-def test_readers_are_told_apart_by_more_editions_than_sqlite_nests_expressions(database: Database, keys: Keys) -> None:
+def test_readers_are_told_apart_by_more_editions_than_sqlite_nests_expressions(
+    database: Database, keys: Keys
+) -> None:
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter)
