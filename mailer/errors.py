@@ -44,6 +44,10 @@ class BadMessage(MailerError):
     """A mail cannot be made from this; shorten or mend the text that is named."""
 
 
+class MessageTooLong(BadMessage):
+    """The HTML of a mail is so long that mail programs cut off its end; shorten the introduction."""
+
+
 class NeedsSmtputf8(BadMessage):
     """This address has letters that only a relay with SMTPUTF8 takes; use a relay that offers it."""
 

@@ -23,7 +23,8 @@ from mailer.app import App
 from mailer.clock import utc_now
 from mailer.delivery import running
 from mailer.digests import report, review, timetable
-from mailer.digests.build import Builder, Render
+from mailer.digests.build import Builder
+from mailer.digests.editions import Render
 from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
 from mailer.feeds import attach, ingest

@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
@@ -21,17 +21,13 @@ from mailer.db import Database
 from mailer.delivery import heartbeat
 from mailer.digests import candidates, deliveries, record, timetable
 from mailer.digests.calendar import Slot
-from mailer.digests.plan import articles_of, plan_from
+from mailer.digests.editions import Render, render_editions
+from mailer.digests.plan import plan_from
 from mailer.digests.roll import take_roll
 from mailer.failpoint import reach
-from mailer.message.content import Content
-from mailer.models import Article, Digest, Edits, Newsletter, Schedule, WorkerRole
+from mailer.models import Digest, Newsletter, Schedule, WorkerRole
 
 log = logging.getLogger(__name__)
-
-Render = Callable[[Newsletter, Slot, Sequence[Article], int, Edits | None], Content]
-"""Renders an edition: its newsletter, the slot, its articles as they are printed, how many more there are,
-and what staff changed in the digest."""
 
 _POLL_SECONDS = 0.2
 
@@ -147,15 +143,7 @@ class Builder:
                 slot = timetable.slot_of(digest, schedule)
                 source = candidates.frozen(digest_id)
                 plan = plan_from(session, schedule, slot, source, digest_id, take_roll)
-            rendered = [
-                (
-                    cohort,
-                    self._render(
-                        newsletter, slot, articles_of(plan, cohort), cohort.more, plan.edits
-                    ),
-                )
-                for cohort in plan.choice.cohorts
-            ]
+            plan, rendered = render_editions(plan, newsletter, self._render)
             with kept.write() as session:
                 written = deliveries.write(
                     session,

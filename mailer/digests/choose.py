@@ -3,7 +3,7 @@
 Pure. Counts readers, never sees one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -66,10 +66,12 @@ class Cohort:
 
     Attributes:
         articles: the one that staff want first, then newest first; none in a letter.
+        by_urgency: the same ones; where there is no room for all, the last ones wait.
         more: how many articles are due to each of these readers beside them, at least.
     """
 
     articles: tuple[int, ...]
+    by_urgency: tuple[int, ...]
     more: int
     groups: tuple[Group, ...]
 
@@ -77,6 +79,15 @@ class Cohort:
     def readers(self) -> int:
         """How many readers are in it."""
         return sum(group.readers for group in self.groups)
+
+    def with_articles(self, kept: Collection[int]) -> "Cohort":
+        """The same readers with only these articles of their list."""
+        return replace(
+            self,
+            articles=tuple(one for one in self.articles if one in kept),
+            by_urgency=tuple(one for one in self.by_urgency if one in kept),
+            more=self.more + len(self.articles) - len(kept),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,12 +99,14 @@ class Choice:
         nothing_new: groups to which no article is due.
         too_few: groups to which fewer are due than a digest must have; these wait.
         carried_over: articles that are due to somebody who does not get them this time.
+        room: how many articles one mail had room for, where that was fewer than the schedule allows.
     """
 
     cohorts: tuple[Cohort, ...]
     nothing_new: tuple[Group, ...]
     too_few: tuple[Group, ...]
     carried_over: frozenset[int]
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,7 @@ class _Share:
     start: int
     due: frozenset[int]
     articles: tuple[int, ...]
+    by_urgency: tuple[int, ...]
     groups: tuple[Group, ...]
 
 
@@ -146,8 +160,28 @@ def choose(
 
 def letter_to(groups: Sequence[Group]) -> Choice:
     """The choice of a digest without articles: everybody gets it."""
-    everybody = Cohort(articles=(), more=0, groups=tuple(groups))
+    everybody = Cohort(articles=(), by_urgency=(), more=0, groups=tuple(groups))
     return Choice((everybody,) if groups else (), (), (), frozenset())
+
+
+def with_shorter_lists(choice: Choice, cohorts: Sequence[Cohort]) -> Choice:
+    """The choice with these cohorts, which have fewer articles than they had; the others wait.
+
+    Args:
+        cohorts: in the order of those of the choice.
+    """
+    waiting: set[int] = set()
+    room: int | None = None
+    for before, after in zip(choice.cohorts, cohorts, strict=True):
+        left_out = set(before.articles).difference(after.articles)
+        if left_out:
+            # As with overflow: what came in before a newcomer's start is for the first digest alone.
+            start = min(group.start for group in before.groups)
+            waiting.update(one for one in left_out if one > start)
+            room = min(len(after.articles), room or len(after.articles))
+    return replace(
+        choice, cohorts=tuple(cohorts), carried_over=choice.carried_over | waiting, room=room
+    )
 
 
 def _carried_over(share: _Share) -> frozenset[int]:
@@ -180,13 +214,21 @@ def _share(
 ) -> _Share:
     """The share of these groups, with as many of the articles due to them as a digest may hold."""
     articles: list[CandidateArticle] = []
+    urgent: list[CandidateArticle] = []
     if due and len(due) >= limits.min_articles:
         mine = [one for one in newest_first if one.id in due]
         # What came in before a newcomer's start did not wait for that reader.
         urgent = sorted(mine, key=lambda one: (not one.leads, not (one.waited and one.id > start)))
-        kept = {one.id for one in urgent[: limits.max_articles]}
+        urgent = urgent[: limits.max_articles]
+        kept = {one.id for one in urgent}
         articles = sorted((one for one in mine if one.id in kept), key=lambda one: not one.leads)
-    return _Share(start, due, tuple(one.id for one in articles), tuple(groups))
+    return _Share(
+        start,
+        due,
+        tuple(one.id for one in articles),
+        tuple(one.id for one in urgent),
+        tuple(groups),
+    )
 
 
 def _cohorts(shares: Iterable[_Share]) -> list[Cohort]:
@@ -198,6 +240,8 @@ def _cohorts(shares: Iterable[_Share]) -> list[Cohort]:
     cohorts = [
         Cohort(
             articles=articles,
+            # Of those that waited for some readers and are new to others, the latest starters decide.
+            by_urgency=max(alike, key=lambda share: (share.start, share.by_urgency)).by_urgency,
             more=min(len(share.due) for share in alike) - len(articles),
             groups=tuple(group for share in alike for group in share.groups),
         )
@@ -222,8 +266,11 @@ def _with_fewer_lists(
     for common, dues in _in_common(small, limits.min_articles):
         these = [share for due in dues for share in small[due]]
         start = max(share.start for share in these)
-        articles = _share(newest_first, start, common, (), limits).articles
-        found += [replace(share, articles=articles) for share in these]
+        shorter = _share(newest_first, start, common, (), limits)
+        found += [
+            replace(share, articles=shorter.articles, by_urgency=shorter.by_urgency)
+            for share in these
+        ]
     return found
 
 

@@ -190,23 +190,24 @@ def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: st
     return Outcome(None, NOTHING_NEW if found in plan.choice.nothing_new else TOO_FEW)
 
 
-def sample(session: Session, schedule: Schedule, plan: Plan) -> tuple[list[Article], int] | None:
-    """What most readers get, and how many articles more; where nobody is due, what somebody would
+def sample(
+    session: Session, schedule: Schedule, plan: Plan
+) -> tuple[Cohort, Mapping[int, Article]] | None:
+    """What most readers get, and the articles in it by id; where nobody is due, what somebody would
     get who has had nothing yet. None where there is nothing to show.
     """
     if plan.choice.cohorts:
-        cohort = plan.choice.cohorts[0]
-        return articles_of(plan, cohort), cohort.more
-    if schedule.holds is Holds.NONE:
-        return [], 0
+        return plan.choice.cohorts[0], plan.articles
     nobody = Group(start=0, newcomer=False, editions=(), readers=0)
     limits = Limits(1, schedule.max_articles, 0)
-    choice = choose(plan.candidates, {}, [nobody], limits)
+    choice = (
+        letter_to([nobody])
+        if schedule.holds is Holds.NONE
+        else choose(plan.candidates, {}, [nobody], limits)
+    )
     if not choice.cohorts:
         return None
-    articles = _load_articles(session, choice)
-    [cohort] = choice.cohorts
-    return [articles[one] for one in cohort.articles], cohort.more
+    return choice.cohorts[0], _load_articles(session, choice)
 
 
 def expiring(schedule: Schedule, plan: Plan) -> int:
@@ -224,7 +225,8 @@ def expiring(schedule: Schedule, plan: Plan) -> int:
         for one in plan.candidates
     )
     coming = (slot.due_at for slot in slots(rule, plan.slot.due_at))
-    limits = Limits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
+    room = plan.choice.room or schedule.max_articles
+    limits = Limits(schedule.min_articles, room, schedule.newcomers)
     return number_expiring(waiting, intake, coming, age, limits)
 
 

@@ -3,8 +3,8 @@
 What feeds and staff wrote is data: it is escaped and cut to a length, and never compiled.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -13,9 +13,10 @@ import css_inline
 from markupsafe import Markup
 
 from mailer.digests.calendar import Slot
+from mailer.digests.editions import Render
 from mailer.digests.excerpt import excerpt, on_one_line, paragraphs, shorten
 from mailer.digests.intro import Intro
-from mailer.errors import BadTemplate
+from mailer.errors import BadTemplate, MessageTooLong
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.field import printable
@@ -28,6 +29,10 @@ _SUBJECT_LENGTH: Final = 120
 _TITLE_LENGTH: Final = 160
 _NAME_LENGTH: Final = 80
 _PREHEADER_LENGTH: Final = 140
+MAX_HTML_BYTES: Final = 98_000
+"""Some mail programs cut a part off at about 100 KB, and with it the way to leave; readers' own links
+are not counted here."""
+
 _LEAD_SUMMARY: Final = 420
 _STORY_SUMMARY: Final = 280
 
@@ -71,6 +76,11 @@ class Piece:
             published_at=article.published_at,
         )
 
+    def as_headline(self) -> "Piece":
+        """The piece cut to its title, or to how it begins where it has none."""
+        title = self.title or " ".join(excerpt(self.summary_html, _TITLE_LENGTH))
+        return replace(self, title=title, summary_html="", author=None, image_url=None)
+
 
 @dataclass(frozen=True)
 class Story:
@@ -91,7 +101,7 @@ def edition_renderer(
     publisher: str | None,
     privacy_url: str | None,
     random: Callable[[int], bytes],
-) -> Callable[[Newsletter, Slot, Sequence[Article], int, Edits | None], Content]:
+) -> Render:
     """What a build renders its editions with, made from what an installation decides once.
 
     Args:
@@ -105,11 +115,15 @@ def edition_renderer(
         articles: Sequence[Article],
         more: int,
         edits: Edits | None = None,
+        headlines: Collection[int] = (),
     ) -> Content:
         return render_edition(
             templates,
             look=Look.of(newsletter, publisher=publisher, privacy_url=privacy_url),
-            pieces=[Piece.of(article) for article in articles],
+            pieces=[
+                piece.as_headline() if piece.article_id in headlines else piece
+                for piece in map(Piece.of, articles)
+            ],
             more_count=more,
             slot_date=slot.local.date(),
             zone=slot.local.tzinfo,
@@ -153,7 +167,8 @@ def render_edition(
         intro: what staff wrote above the articles.
 
     Raises:
-        BadMessage: no mail can be made of it, such as when the HTML is too long for mail programs.
+        MessageTooLong: the HTML is longer than `MAX_HTML_BYTES`.
+        BadMessage: no mail can be made of it for another reason.
         BadTemplate: a template cannot be rendered.
     """
     marker = new_marker(random)
@@ -182,6 +197,12 @@ def render_edition(
     )
     context["subject"] = subject
     html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
+    size = len(html.encode(errors="replace"))
+    if size > MAX_HTML_BYTES:
+        raise MessageTooLong(
+            f"the HTML of the digest has {size} bytes, and mail programs cut off what is longer than "
+            f"{MAX_HTML_BYTES}; shorten the introduction, or mend mail/digest.html"
+        )
     content = Content(
         language=look.language,
         from_name=look.from_name,

@@ -18,10 +18,10 @@ from mailer.clock import zone as zone_named
 from mailer.delivery.alert import Alerts
 from mailer.delivery.notice import queue_notice
 from mailer.digests import timetable
-from mailer.digests.build import Render
 from mailer.digests.calendar import Rule, Slot, slot_named
+from mailer.digests.editions import Render, render_editions
 from mailer.digests.groups import OTHER_SCHEDULE
-from mailer.digests.plan import excluded, expiring, plan_digest, sample
+from mailer.digests.plan import excluded, expiring, plan_digest
 from mailer.digests.record import cancel, one_after_the_other
 from mailer.errors import NotFound
 from mailer.message.content import Content
@@ -105,11 +105,10 @@ def review_content(
     """
     schedule = session.get_one(Schedule, schedule_id)
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-    plan = plan_digest(session, schedule, slot)
-    shown = None if plan.reason else sample(session, schedule, plan)
-    if shown is None:
+    plan, editions = render_editions(plan_digest(session, schedule, slot), newsletter, render)
+    if not editions:
         return None
-    content = render(newsletter, slot, shown[0], shown[1], plan.edits)
+    _, content = editions[0]
     look = Look.of(newsletter, publisher=alerts.publisher)
     left_out = excluded(session, schedule, plan)
     # Who chose another schedule misses nothing, and staff need not wonder about them.

@@ -26,10 +26,6 @@ from mailer.message.field import (
 from mailer.message.headers import Header
 from mailer.message.marker import Pieces, ReaderField, cut
 
-MAX_HTML_BYTES = 98_000
-"""Some mail programs cut a part off at about 100 KB, and with it the way to leave; readers' own links
-are not counted here."""
-
 _OWN = frozenset(
     {
         "from",
@@ -128,14 +124,8 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
         headers: what all readers get besides From, Subject, Reply-To and MIME headers.
 
     Raises:
-        BadMessage: a header or a field cannot be as it is, or the HTML is too long.
+        BadMessage: a header or a field cannot be as it is.
     """
-    size = len(content.html.encode(errors="replace"))
-    if size > MAX_HTML_BYTES:
-        raise BadMessage(
-            f"the HTML part has {size} bytes, and {MAX_HTML_BYTES} is the limit;"
-            " lower the schedule's --max-articles"
-        )
     subject = cut(content.subject, content.marker)
     # Checked without the readers' values, so that it is refused now or never.
     subject_line = text_line("Subject", subject.fill(dict.fromkeys(ReaderField, "")))

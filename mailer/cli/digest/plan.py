@@ -9,12 +9,13 @@ from mailer import address as addresses
 from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.digest.look import print_editions
-from mailer.cli.digest.preview import shown_content, warn_of_subject
+from mailer.cli.digest.preview import warn_of_subject
 from mailer.cli.digest.reader import one_reader
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests import edits, explain, timetable
 from mailer.digests import plan as planning
+from mailer.digests.editions import render_editions
 from mailer.digests.plan import Plan
 from mailer.models import Article
 from mailer.words import counted
@@ -47,12 +48,17 @@ def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) ->
 def _planned(
     app: "App", reference: str, slot: str | None, address: Address | None
 ) -> dict[str, Any]:
+    from mailer.scheduler import make_renderer
+
     now = app.times.wall()
     with app.database.read() as session:
         about = asked(session, reference, slot, now=now)
-        found = planning.plan_digest(session, about.schedule, about.slot)
+        found, rendered = render_editions(
+            planning.plan_digest(session, about.schedule, about.slot),
+            about.newsletter,
+            make_renderer(app),
+        )
         reason = _why_not(session, about, found)
-        shown = shown_content(app, session, about, None) if found.choice.cohorts else None
         data: dict[str, Any] = {
             "newsletter": about.newsletter.slug,
             "schedule": about.schedule.name,
@@ -73,7 +79,7 @@ def _planned(
             "expiring": planning.expiring(about.schedule, found),
             "excluded": planning.excluded(session, about.schedule, found),
             "articles": explain.ends(session, about.schedule, found),
-            "subject": shown.content.subject if shown else None,
+            "subject": rendered[0][1].subject if rendered else None,
             "edits": _edits(session, found),
         }
         if address is not None:

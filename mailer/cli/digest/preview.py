@@ -17,6 +17,7 @@ from mailer.cli.verb import Verb, opened
 from mailer.delivery.mail import greeting
 from mailer.delivery.notice import queue_notice
 from mailer.digests import plan as planning
+from mailer.digests.editions import render_cohort
 from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
@@ -163,16 +164,15 @@ def shown_content(
         sampled = planning.sample(session, about.schedule, found)
         if sampled is None:
             return None
-        articles, more = sampled
+        cohort, articles = sampled
     else:
         reader = one_reader(app, session, about, found, address, now=app.times.wall())
         if reader.cohort is None:
             raise Refused(f"this reader would get nothing: {address.typed} {reader.told}")
-        articles, more = planning.articles_of(found, reader.cohort), reader.cohort.more
+        cohort, articles = reader.cohort, found.articles
     from mailer.scheduler import make_renderer
 
-    render = make_renderer(app)
-    content = render(about.newsletter, about.slot, articles, more, found.edits)
+    _, content = render_cohort(found, about.newsletter, make_renderer(app), cohort, articles)
     return Shown(content, found.reason, found.due)
 
 

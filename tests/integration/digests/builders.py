@@ -1,6 +1,6 @@
 """A builder with a renderer that needs no templates, for tests of what is built."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from mailer.clock import Times
@@ -17,6 +17,7 @@ def render_plainly(
     articles: Sequence[Article],
     more: int,
     edits: Edits | None = None,
+    headlines: Collection[int] = (),
 ) -> Content:
     text = "\n".join(article.title for article in articles)
     return Content(

@@ -6,7 +6,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.digests.choose import MAX_COHORTS, CandidateArticle, Group, Limits, choose
+from mailer.digests.choose import (
+    MAX_COHORTS,
+    CandidateArticle,
+    Group,
+    Limits,
+    choose,
+    with_shorter_lists,
+)
 from tests.factories import NOW
 
 ANY = Limits(min_articles=1, max_articles=20, newcomers=0)
@@ -71,6 +78,23 @@ def test_with_too_many_those_that_waited_go_first_and_then_the_newest() -> None:
     assert lists(choice) == [(4, 1)]
     assert choice.cohorts[0].more == 2
     assert choice.carried_over == {2, 3}
+
+
+def test_what_has_no_room_in_a_mail_waits_in_the_order_of_overflow() -> None:
+    candidates = [candidate(1, waited=True), candidate(2), candidate(3), candidate(4)]
+    groups = [group(readers=2), group(start=3, newcomer=True)]
+    choice = choose(candidates, {}, groups, Limits(1, 3, 1))
+    long, short = choice.cohorts
+    assert (long.by_urgency, short.by_urgency) == ((1, 4, 3), (4, 3))
+    fewer = with_shorter_lists(
+        choice, [long.with_articles(long.by_urgency[:2]), short.with_articles((4,))]
+    )
+    assert lists(fewer) == [(4, 1), (4,)]
+    assert [cohort.more for cohort in fewer.cohorts] == [2, 1]
+    # Of the newcomer's, nothing waits: what came in before the start is for the first digest alone.
+    assert fewer.carried_over == {2, 3}
+    assert (choice.room, fewer.room) == (None, 1)
+    assert with_shorter_lists(choice, choice.cohorts) == choice
 
 
 def test_what_came_before_a_newcomers_start_did_not_wait_for_that_reader() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailer.digests.calendar import Slot
-from mailer.digests.render import Piece, edition_renderer
-from mailer.errors import BadMessage, BadTemplate
+from mailer.digests.intro import Intro
+from mailer.digests.render import MAX_HTML_BYTES, Piece, edition_renderer
+from mailer.errors import BadTemplate, MessageTooLong
+from mailer.message.content import Content
 from mailer.message.lint import judge
 from mailer.message.lint.page import visible_text
 from mailer.message.look import Look
@@ -129,9 +131,23 @@ def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
 
 
 def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
-    pieces = [piece(n, url=f"https://gazette.example/{'long' * 1000}/{n}") for n in range(30)]
-    with pytest.raises(BadMessage, match=r"has \d{6} bytes.*--max-articles"):
-        edition(*pieces)
+    def with_words(number: int) -> Content:
+        return edition(piece(1), intro=Intro(f"<p>{'é' * number}</p>", "Words"))
+
+    most = (MAX_HTML_BYTES - len(with_words(0).html.encode())) // 2
+    assert len(with_words(most).html.encode()) in (MAX_HTML_BYTES - 1, MAX_HTML_BYTES)
+    with pytest.raises(MessageTooLong, match=r"has 9800\d bytes.*shorten the introduction"):
+        with_words(most + 1)
+
+
+def test_an_article_cut_to_its_headline_keeps_its_title_and_link() -> None:
+    cut = piece(1, title="", author="Vera", image_url=f"{BASE_URL}/1.jpg").as_headline()
+    content = edition(piece(2), cut)
+    assert cut.title
+    assert cut.title in content.text
+    assert cut.url in content.html
+    assert "Vera" not in content.html
+    assert "1.jpg" not in content.html
 
 
 def test_lines_of_the_text_are_short_and_urls_whole() -> None:

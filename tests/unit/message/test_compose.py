@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import BadMessage, NeedsSmtputf8
-from mailer.message.compose import MAX_HTML_BYTES, CompiledMail, compile_mail
+from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
 from mailer.message.encode import base64_lines, body_text, quoted_printable
 from mailer.message.field import printable
@@ -205,16 +205,11 @@ def test_a_mail_may_do_without_reply_to() -> None:
         ({"from_address": "nobody"}, "address"),
         ({"from_address": "a@b.example\r\nBcc: c@d.example"}, "address"),
         ({"reply_to": "nobody"}, "address"),
-        ({"html": "é" * (MAX_HTML_BYTES // 2 + 1)}, f"{MAX_HTML_BYTES} is the limit"),
     ],
 )
 def test_a_bad_content_is_refused_when_it_is_compiled(change: dict[str, str], says: str) -> None:
     with pytest.raises(BadMessage, match=says):
         compile_mail(replace(CONTENT, **change))
-
-
-def test_html_of_the_greatest_size_is_taken() -> None:
-    assert compile_mail(replace(CONTENT, html="a" * MAX_HTML_BYTES))
 
 
 @pytest.mark.parametrize(
