@@ -195,18 +195,31 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
 
 
 def find(session: Session, reference: str) -> tuple[Newsletter, Schedule]:
-    """The schedule that "SLUG/NAME" names, with its newsletter.
+    """The schedule that "SLUG/NAME" names, or NAME alone if nothing else can be meant; with its newsletter.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or a single word may mean several.
     """
     slug, slash, name = reference.partition("/")
-    if not slash:
-        raise NotFound(f"{reference!r} names no schedule; write SLUG/NAME, such as daily/morning")
-    row = session.execute(
+    statement = (
         select(Newsletter, Schedule)
         .join(Schedule, Schedule.newsletter_id == Newsletter.id)
-        .where(Newsletter.slug == slug, Schedule.name == name, Schedule.removed_at.is_(None))
+        .where(Schedule.removed_at.is_(None))
+        .order_by(Newsletter.slug, Schedule.name)
+    )
+    if not slash:
+        # A newsletter's own name may mean any of its schedules, so it is only suggested from.
+        meant = or_(Schedule.name == reference, Newsletter.slug == reference)
+        rows = [(row[0], row[1]) for row in session.execute(statement.where(meant))]
+        if len(rows) == 1 and rows[0][1].name == reference:
+            return rows[0]
+        names = [f"{newsletter.slug}/{schedule.name}" for newsletter, schedule in rows]
+        hint = (
+            f"did you mean {' or '.join(names)}?" if names else "`mailer schedule list` shows them"
+        )
+        raise NotFound(f"{reference!r} names no schedule; write SLUG/NAME: {hint}")
+    row = session.execute(
+        statement.where(Newsletter.slug == slug, Schedule.name == name)
     ).one_or_none()
     if row is None:
         raise NotFound(f"there is no schedule {reference}; `mailer schedule list` shows them all")

@@ -13,6 +13,10 @@ from mailer.models.schedule import Schedule, ScheduleKind
 
 MOST_ARTICLES: Final = 100
 _UNSAID: Final = (None, None, None)
+_DAY_NAMES: Final = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
+_SEVERAL_DAYS: Final = {"weekdays": ",".join(WEEKDAYS[:5]), "weekends": ",".join(WEEKDAYS[5:])}
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,18 @@ def _by_wall_time(when: When, before: Rule | None, zone: str) -> Rule:
     days, monthday = when.days, when.monthday
     if days is None and monthday is None and before is not None:
         days, monthday = before.days, before.monthday
+    if days is not None:
+        days = ",".join(_short(day.strip().lower()) for day in days.split(","))
     if monthday is not None:
         return Rule(ScheduleKind.MONTHDAY, zone, at=at, monthday=monthday)
     return Rule(ScheduleKind.DAYS, zone, at=at, days=days)
+
+
+def _short(day: str) -> str:
+    """A day as rules write it, "sat" for "saturday"; what is no day's name stays as it is."""
+    if day in _SEVERAL_DAYS:
+        return _SEVERAL_DAYS[day]
+    return day[:3] if day in _DAY_NAMES else day
 
 
 def _in_order(rule: Rule) -> Rule:

@@ -167,7 +167,7 @@ BAD_INPUT: list[tuple[tuple[str, ...], int, str]] = [
     (("show", "daily/nope"), 1, "schedule list"),
     (("show", "daily"), 1, "SLUG/NAME"),
     (("edit", "daily/one"), 2, "nothing to change"),
-    (("next", "nope"), 1, "newsletter list"),
+    (("next", "nope"), 1, "schedule list"),
     (("next", "daily/one", "--from", "soon"), 1, "ISO 8601"),
     (("remove", "daily/one", "--move-to", "daily/nope"), 1, "schedule list"),
 ]

@@ -25,7 +25,11 @@ def _schedule_options(command: Command) -> Command:
     """The options that `add` and `edit` share."""
     options = [
         click.option("--at", metavar="HH:MM", help="The wall time."),
-        click.option("--days", metavar="DAYS", help="Such as mon,thu; else every day."),
+        click.option(
+            "--days",
+            metavar="DAYS",
+            help="Such as mon,thu or saturday; also weekdays, weekends; else every day.",
+        ),
         click.option(
             "--monthday",
             type=click.IntRange(1, 31),

@@ -57,14 +57,18 @@ def remove(reference: str, move_to: str | None, yes: bool, as_json: bool) -> Non
     Example:
       mailer schedule remove daily/weekly --move-to daily/morning
     """
-    if not confirmed(f"Remove {reference}?", yes=yes):
-        raise Refused("nothing was removed")
-    with opened() as app, app.database.write() as session:
-        newsletter, found = schedules.find(session, reference)
-        once = found.kind is ScheduleKind.ONCE
-        target = schedules.find(session, move_to)[1] if move_to else None
-        moved = schedules.remove(session, found, target, now=app.times.wall())
-        default = schedules.default_of(session, newsletter.id)
+    with opened() as app:
+        with app.database.read() as session:
+            newsletter, found = schedules.find(session, reference)
+        reference = f"{newsletter.slug}/{found.name}"
+        if not confirmed(f"Remove {reference}?", yes=yes):
+            raise Refused("nothing was removed")
+        with app.database.write() as session:
+            newsletter, found = schedules.find(session, reference)
+            once = found.kind is ScheduleKind.ONCE
+            target = schedules.find(session, move_to)[1] if move_to else None
+            moved = schedules.remove(session, found, target, now=app.times.wall())
+            default = schedules.default_of(session, newsletter.id)
     if as_json:
         print_json(
             {

@@ -13,6 +13,7 @@ from mailer.clock import format_instant, parse_instant, zone
 from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Rule, Slot, slots
 from mailer.digests.plan import max_age
+from mailer.errors import NotFound
 from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.operations import newsletters
 from mailer.words import counted
@@ -166,11 +167,12 @@ def _next(data: dict[str, Any], coming: Slot | None) -> str | None:
 
 
 def _named(session: Session, reference: str) -> list[tuple[str, Schedule]]:
-    """The schedule of that name, or all of that newsletter that are not paused."""
-    if "/" in reference:
+    """All schedules of the newsletter of that name that are not paused, or the one schedule."""
+    try:
+        newsletters.find(session, reference)
+    except NotFound:
         newsletter, found = schedules.find(session, reference)
         return [(newsletter.slug, found)]
-    newsletters.find(session, reference)
     return [
         (newsletter.slug, found)
         for newsletter, found, _ in schedules.of_newsletters(session, reference)

@@ -16,6 +16,7 @@ from mailer.models import (
     ConsentEvent,
     ConsentKind,
     DigestStatus,
+    Newsletter,
     Schedule,
     ScheduleKind,
     SignupChoice,
@@ -300,6 +301,23 @@ def test_a_reference_to_nothing(sqlite_database: Database, reference: str) -> No
         make.schedule(session, make.newsletter(session))
         with pytest.raises(NotFound):
             schedules.find(session, reference)
+
+
+def test_a_name_alone_stands_for_the_only_schedule_it_can_mean(sqlite_database: Database) -> None:
+    with sqlite_database.write() as session:
+        for slug, name in (("courier", "daily"), ("courier", "late"), ("post", "late")):
+            newsletter = session.scalar(select(Newsletter).where(Newsletter.slug == slug))
+            make.schedule(session, newsletter or make.newsletter(session, slug), name)
+        newsletter, schedule = schedules.find(session, "daily")
+        assert (newsletter.slug, schedule.name) == ("courier", "daily")
+        with pytest.raises(NotFound, match=r"did you mean courier/late or post/late\?"):
+            schedules.find(session, "late")
+        with pytest.raises(NotFound, match=r"did you mean post/late\?"):
+            schedules.find(session, "post")
+        # A newsletter of the same name may be what was meant.
+        make.schedule(session, make.newsletter(session, "daily"), "morning")
+        with pytest.raises(NotFound, match=r"did you mean courier/daily or daily/morning\?"):
+            schedules.find(session, "daily")
 
 
 def test_what_is_due_after_a_stop(database: Database) -> None:

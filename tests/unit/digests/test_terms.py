@@ -26,6 +26,12 @@ CRON = Rule(ScheduleKind.CRON, "UTC", cron="0 6 * * *")
             Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="tue,sun"),
         ),
         (When(at="06:00", days="mon,tue,wed,thu,fri,sat,sun", zone="UTC"), DAILY),
+        (When(at="06:00", days="Monday", zone="Europe/Paris"), WEEKLY),
+        (
+            When(at="06:00", days="saturday,weekdays,wed", zone="UTC"),
+            Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="mon,tue,wed,thu,fri,sat"),
+        ),
+        (When(at="06:00", days="weekdays, weekends", zone="UTC"), DAILY),
         (When(at="06:00", monthday=1, zone="UTC"), MONTHLY),
         (When(cron=" 0  6 * * * ", zone="UTC"), CRON),
     ],
@@ -63,7 +69,7 @@ def test_a_changed_rule(before: Rule, when: When, expected: Rule) -> None:
         (When(at="06:00", cron="0 6 * * *", zone="UTC"), Refused, "cron line says everything"),
         (When(at="06:00", days="mon", monthday=1, zone="UTC"), Refused, "exclude each other"),
         (When(at="24:00", zone="UTC"), BadSchedule, "time of day"),
-        (When(at="06:00", days="monday", zone="UTC"), BadSchedule, "day of the week"),
+        (When(at="06:00", days="satur", zone="UTC"), BadSchedule, "'satur' is no day of the week"),
         (When(cron="0 0 30 2 *", zone="UTC"), BadSchedule, "no date fits"),
     ],
 )
