@@ -5,11 +5,13 @@ from dataclasses import asdict
 import click
 
 from mailer import address as addresses
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Noun, confirmed, json_option, opened, yes_option
 from mailer.delivery import doubt
 from mailer.digests import summary
+from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
 from mailer.models import DeliveryStatus
 from mailer.words import counted
@@ -91,11 +93,17 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
                 f"digest {digest_id} is over ({found.status}), nothing more of it is sent; "
                 f"`mailer delivery resolve --digest {digest_id} --drop` settles what is in doubt"
             )
+        _tell(found, settled, resend, as_json)
+        if settled and resend:
+            warn_if_nothing_sends(app)
+
+
+def _tell(found: DigestSummary, settled: int, resend: bool, as_json: bool) -> None:
+    digest_id = found.id
     if as_json:
         sums = {"resent": settled if resend else 0, "dropped": 0 if resend else settled}
         print_json({"digest": digest_id, "status": found.status, **sums})
-        return
-    if not settled:
+    elif not settled:
         message(f"no mail of digest {digest_id} is in doubt")
     elif resend:
         what = (f"mail of digest {digest_id} waits", f"mails of digest {digest_id} wait")

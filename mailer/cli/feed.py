@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.cli.waiting import stop_signals
@@ -81,19 +82,24 @@ def add(
             (found,) = attach.listed(session, added.url)
             row = attach.find(session, added.url)
             missing, there = attach.unknown_categories(session, row, wanted)
-    _warn(added.url, added.warnings)
-    if missing:
-        message(
-            f"warning: no article is in {', '.join(missing)} yet; "
-            f"there are {', '.join(there) or 'no categories'}"
-        )
-    if as_json:
-        print_json(_as_data(found) | {"articles": added.articles, "warnings": list(added.warnings)})
-    elif added.fetched:
-        number = counted(added.articles, "article")
-        message(f"added {added.url}: {number}, as backlog of {slug}")
-    else:
-        message(f"{slug} takes from {added.url} as well")
+            (overview,) = newsletters.overviews(session, slug)
+        _warn(added.url, added.warnings)
+        if missing:
+            message(
+                f"warning: no article is in {', '.join(missing)} yet; "
+                f"there are {', '.join(there) or 'no categories'}"
+            )
+        if as_json:
+            data = {"articles": added.articles, "warnings": list(added.warnings)}
+            print_json(_as_data(found) | data)
+        elif added.fetched:
+            number = counted(added.articles, "article")
+            message(f"added {added.url}: {number}, as backlog of {slug}")
+        else:
+            message(f"{slug} takes from {added.url} as well")
+        warn_if_nothing_builds(app)
+        if not (as_json or overview.schedules):
+            message(f"next: mailer schedule add {slug} NAME --at 07:00 --zone Europe/Paris")
 
 
 @feed.command("list")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
@@ -83,8 +84,11 @@ def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None
             newsletters.add(session, slug, profile, now=app.times.wall())
         _add_feeds(app, slug, feeds)
         _show_one(app, slug, as_json)
+        if feeds:
+            warn_if_nothing_builds(app)
     if not as_json:
-        message(f"next: mailer schedule add {slug} NAME --at 07:00 --zone Europe/Paris")
+        step = f"schedule add {slug} NAME --at 07:00 --zone Europe/Paris"
+        message(f"next: mailer {step if feeds else f'feed add URL --newsletter {slug}'}")
 
 
 @newsletter.command("list")

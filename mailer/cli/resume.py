@@ -2,6 +2,7 @@
 
 import click
 
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
 from mailer.operations.pause import resume as resume_sending
@@ -15,6 +16,8 @@ def resume() -> None:
     Example:
       mailer resume
     """
-    with opened() as app, app.database.write() as session:
-        was_paused = resume_sending(session)
-    message("sending goes on" if was_paused else "sending was not paused")
+    with opened() as app:
+        with app.database.write() as session:
+            was_paused = resume_sending(session)
+        message("sending goes on" if was_paused else "sending was not paused")
+        warn_if_nothing_sends(app)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, parse
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.cli.waiting import rows_in_lines, stop_signals
@@ -67,29 +68,47 @@ def add(
       mailer subscriber add boris@example.com --newsletter daily --consent-source "paper form, 3 May"
     """
     parsed = parse(address)
-    with opened() as app, app.database.write() as session:
-        choice = _choice(app, session, newsletter, schedule)
-        one = entry(app.keys, parsed, None, f"{_COMMAND} add: {consent_source or 'staff'}")
-        now = app.times.wall()
-        what = fate(one, known(session, [one], choice.offer.id), choice)
-        if what is Fate.SUPPRESSED:
-            raise Refused(
-                f"{parsed.typed} is suppressed; `mailer suppression list` says why, "
-                f"`{command('suppression', 'lift', parsed.typed)}` takes it back"
-            )
-        if consent_source is None and what in {Fate.ADDED, Fate.UNSUBSCRIBED}:
-            status, told = "pending", _ask(app, session, parsed, choice)
-        elif what is Fate.UNSUBSCRIBED:
-            raise Refused(
-                f"{parsed.typed} has left {newsletter}; only they can come back: "
-                "leave out --consent-source to mail them a link"
-            )
-        else:
-            enter(session, [one], choice, random=app.desk.random, now=now)
-            status, told = what.value, f"{parsed.typed}: {what.value}"
-    if as_json:
-        print_json({"address": parsed.typed, "newsletter": newsletter, "status": status})
-    message(told)
+    with opened() as app:
+        with app.database.write() as session:
+            status, told = _bring_in(app, session, parsed, newsletter, schedule, consent_source)
+        if as_json:
+            print_json({"address": parsed.typed, "newsletter": newsletter, "status": status})
+        message(told)
+        if status == "pending":
+            warn_if_nothing_sends(app)
+
+
+def _bring_in(
+    app: "App",
+    session: Session,
+    address: Address,
+    newsletter: str,
+    schedule: str | None,
+    consent_source: str | None,
+) -> tuple[str, str]:
+    """Enter a reader, or ask for their confirmation; the status that this makes, and what to tell.
+
+    Raises:
+        Refused: the address is suppressed, has left, or was written to just now.
+    """
+    choice = _choice(app, session, newsletter, schedule)
+    one = entry(app.keys, address, None, f"{_COMMAND} add: {consent_source or 'staff'}")
+    now = app.times.wall()
+    what = fate(one, known(session, [one], choice.offer.id), choice)
+    if what is Fate.SUPPRESSED:
+        raise Refused(
+            f"{address.typed} is suppressed; `mailer suppression list` says why, "
+            f"`{command('suppression', 'lift', address.typed)}` takes it back"
+        )
+    if consent_source is None and what in {Fate.ADDED, Fate.UNSUBSCRIBED}:
+        return "pending", _ask(app, session, address, choice)
+    if what is Fate.UNSUBSCRIBED:
+        raise Refused(
+            f"{address.typed} has left {newsletter}; only they can come back: "
+            "leave out --consent-source to mail them a link"
+        )
+    enter(session, [one], choice, random=app.desk.random, now=now)
+    return what.value, f"{address.typed}: {what.value}"
 
 
 def _ask(app: "App", session: Session, address: Address, choice: Choice) -> str:

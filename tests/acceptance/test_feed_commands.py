@@ -41,7 +41,11 @@ def test_from_the_first_feed_to_its_removal(newsroom: Installation, site: Site) 
     site.publish("Old news")
     added = newsroom.ask("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
     assert (added["url"], added["articles"], added["warnings"]) == (site.url, 1, [])
-    newsroom.type("feed", "add", site.url, "--newsletter", "weekly")
+    told = newsroom.run("feed", "add", site.url, "--newsletter", "weekly").stderr.splitlines()
+    assert told[1:] == [
+        "no scheduler is running: start one with `mailer run`",
+        "next: mailer schedule add weekly NAME --at 07:00 --zone Europe/Paris",
+    ]
     (listed,) = newsroom.ask("feed", "list")
     assert [one["slug"] for one in listed["newsletters"]] == ["daily", "weekly"]
     assert (listed["title"], listed["failures"], listed["error"]) == ("Site", 0, None)

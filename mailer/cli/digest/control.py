@@ -3,7 +3,6 @@
 import click
 
 from mailer.cli.digest.look import tell_digest
-from mailer.cli.output import message
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
 from mailer.delivery import running
@@ -74,10 +73,6 @@ def resume(digest_id: int, as_json: bool) -> None:
                     "`mailer digest list` shows which are"
                 )
         tell_digest(app, digest_id, as_json)
-        with app.database.read() as session:
-            stopped = running.sending_is_paused(session)
-    if stopped:
-        message("all sending is paused; `mailer resume` starts it again")
 
 
 @click.command(cls=Verb)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.cli.digest.asked import Asked
 from mailer.cli.digest.preview import shown_content
+from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
@@ -131,19 +132,20 @@ def once(
                 _try_out(app, session, newsletter, schedule)
             data = _as_data(session, newsletter, schedule, app)
             twins = _at_the_same_time(session, newsletter, schedule)
-    for twin in twins:
-        message(
-            f"warning: {twin} is a one-off for the same time; `mailer schedule remove {twin}` takes it "
-            "back if this was typed twice"
-        )
-    if as_json:
-        print_json(data)
-        return
-    _tell(data)
-    message(
-        f"`mailer digest plan {data['schedule']}` shows who would get it, "
-        f"`mailer schedule remove {data['schedule']}` takes it back"
-    )
+        for twin in twins:
+            message(
+                f"warning: {twin} is a one-off for the same time; `mailer schedule remove {twin}` "
+                "takes it back if this was typed twice"
+            )
+        if as_json:
+            print_json(data)
+        else:
+            _tell(data)
+            message(
+                f"`mailer digest plan {data['schedule']}` shows who would get it, "
+                f"`mailer schedule remove {data['schedule']}` takes it back"
+            )
+        warn_if_nothing_builds(app)
 
 
 def _at_the_same_time(session: Session, newsletter: Newsletter, schedule: Schedule) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
@@ -91,14 +92,16 @@ def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
 def tell_digest(app: "App", digest_id: int, as_json: bool) -> None:
     """After a command did something to a digest: one line that says how it stands and what comes next.
 
-    With --json it is what `show` prints.
+    Where it is to be sent and nothing sends it, that is told as well. With --json it is what `show` prints.
     """
     data = digest_data(app, digest_id)
     if as_json:
         print_json(data)
-        return
-    message(_standing(data))
-    _tell_of_doubt(digest_id, data["deliveries"]["unknown"] - data["dropped"])
+    else:
+        message(_standing(data))
+        _tell_of_doubt(digest_id, data["deliveries"]["unknown"] - data["dropped"])
+    if data["status"] == DigestStatus.SENDING:
+        warn_if_nothing_sends(app)
 
 
 def _tell_of_doubt(digest_id: int, unsettled: int) -> None:

@@ -12,6 +12,7 @@ from mailer import address as addresses
 from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
 from mailer.cli.digest.reader import one_reader
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text
 from mailer.cli.verb import Verb, opened
 from mailer.delivery.mail import greeting
@@ -130,8 +131,9 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
                     now=now,
                     newsletter_id=about.newsletter.id,
                 )
-    copies = counted(len(parsed), "test copy", "test copies")
-    message(f"queued {copies} of slot {about.slot.name} of {about.reference}")
+        copies = counted(len(parsed), "test copy", "test copies")
+        message(f"queued {copies} of slot {about.slot.name} of {about.reference}")
+        warn_if_nothing_sends(app)
 
 
 def _content(app: "App", session: Session, about: Asked, address: Address | None) -> Content:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from sqlalchemy.orm import Session
 
+from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json, print_table, wall_time
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant, parse_instant, zone
@@ -150,6 +151,8 @@ def show_schedule(app: "App", reference: str, as_json: bool, *, changed: bool = 
         message(f"{reference}: {_told(data, reference, coming, found)}")
         if went_out is not None and went_out.built_at is not None:
             message(f"today's went out at {went_out.built_at.astimezone(zone(found.zone)):%H:%M}")
+        if coming is not None:
+            warn_if_nothing_builds(app)
 
 
 def _told(data: dict[str, Any], reference: str, coming: Slot | None, found: Schedule) -> str:

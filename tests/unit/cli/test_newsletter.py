@@ -44,10 +44,22 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
     database.dispose()
 
 
-def test_a_newsletter_comes_with_its_feeds(database: Database) -> None:
+def test_a_newsletter_comes_with_its_feeds(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*ADD, "--feed", "https://a.example/feed"]) == 0
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "no scheduler is running: start one with `mailer run`",
+        "next: mailer schedule add daily NAME --at 07:00 --zone Europe/Paris",
+    ]
     with database.read() as session:
         assert session.scalars(select(NewsletterArticle.backlog)).all() == [True]
+
+
+@pytest.mark.usefixtures("database")
+def test_without_a_feed_the_feed_is_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(ADD) == 0
+    assert capsys.readouterr().err.endswith("next: mailer feed add URL --newsletter daily\n")
 
 
 def test_when_one_feed_is_missing_nothing_is_added(
