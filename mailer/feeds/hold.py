@@ -4,6 +4,7 @@ Keeps, gives back and forgets pieces; it decides neither when a fetch is held no
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing
 from mailer.feeds.entry import Entry
-from mailer.feeds.identity import Piece
+from mailer.feeds.identity import Known, Piece, is_same_by_guid
 from mailer.models import Feed, HeldPiece
 
 
@@ -77,18 +78,35 @@ def discard(session: Session, feed: Feed, *, now: datetime) -> int:
 
 
 def wanted(session: Session, feed: Feed, found: Sequence[Piece]) -> list[Piece]:
-    """Those of these pieces that staff did not discard, under this address or one of these guids."""
+    """Those of these pieces that staff did not discard, under this address or another one.
+
+    Under another address a piece is the discarded one by the same rule as it is a known article: the guid
+    is the same, and the title, the path or the date.
+    """
     rows = session.execute(
-        select(HeldPiece.canonical_url, HeldPiece.guids).where(
-            HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_not(None)
-        )
+        select(
+            HeldPiece.canonical_url, HeldPiece.guids, HeldPiece.content, HeldPiece.held_at
+        ).where(HeldPiece.feed_id == feed.id, HeldPiece.discarded_at.is_not(None))
     ).all()
     urls = {row.canonical_url for row in rows}
-    guids = {guid for row in rows for guid in json.loads(row.guids)}
+    guids = {guid for piece in found for guid in piece.guids}
+    discarded: dict[str, list[Known]] = defaultdict(list)
+    for row in rows:
+        if not guids.isdisjoint(known_by := json.loads(row.guids)):
+            entry = _from_json(row.content).entry
+            known = Known(0, row.canonical_url, entry.title, entry.published or row.held_at)
+            for guid in known_by:
+                discarded[guid].append(known)
+    times = Counter(piece.entry.published for piece in found)
     return [
         piece
         for piece in found
-        if piece.canonical_url not in urls and guids.isdisjoint(piece.guids)
+        if piece.canonical_url not in urls
+        and not any(
+            is_same_by_guid(piece, known, is_only=times[piece.entry.published] == 1)
+            for guid in piece.guids
+            for known in discarded.get(guid, ())
+        )
     ]
 
 

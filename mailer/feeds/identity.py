@@ -141,15 +141,24 @@ def looks_moved(found: Sequence[Piece], alike: Mapping[str, Known]) -> bool:
     return len(alike) >= FEWEST_MOVED and 2 * len(alike) > len(found)
 
 
-def _by_guid(piece: Piece, by_guid: Mapping[str, Known], *, is_only: bool) -> Known | None:
+def is_same_by_guid(piece: Piece, known: Known, *, is_only: bool) -> bool:
+    """Whether a piece is one that had the same guid: the title, the path or the date must agree as well.
+
+    Args:
+        is_only: no other piece of the document has its date.
+    """
     where = place(piece.canonical_url)
+    return (
+        _has_title(piece, known)
+        or (bool(where) and where == place(known.canonical_url))
+        or (is_only and piece.entry.published == known.published_at)
+    )
+
+
+def _by_guid(piece: Piece, by_guid: Mapping[str, Known], *, is_only: bool) -> Known | None:
     for guid in piece.guids:
         known = by_guid.get(guid)
-        if known is not None and (
-            _has_title(piece, known)
-            or (bool(where) and where == place(known.canonical_url))
-            or (is_only and piece.entry.published == known.published_at)
-        ):
+        if known is not None and is_same_by_guid(piece, known, is_only=is_only):
             return known
     return None
 

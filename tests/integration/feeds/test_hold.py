@@ -112,7 +112,7 @@ def test_discarded_they_are_ignored_for_good(
     # One of them gets another address, and a piece comes in that is no copy.
     web.publish(
         item("true-news"),
-        item("other", guid=f"{MOVED}/?p=1", title="Changed", host=MOVED),
+        item("other", guid=f"{MOVED}/?p=1", title="piece-1", host=MOVED),
         *(elsewhere(n) for n in range(8) if n != 1),
     )
     (result,) = web.refresh(database)
@@ -120,6 +120,30 @@ def test_discarded_they_are_ignored_for_good(
     with database.read() as session:
         assert due(session, daily) == ["true-news"]
         assert attach.listed(session)[0].held == 0
+
+
+def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_else(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    def page(first: int, host: str) -> None:
+        # The guids are numbers from the top, so each stands for another piece every time.
+        web.publish(
+            *(
+                item(f"piece-{n}", guid=str(n - first), at=NOW - timedelta(hours=n), host=host)
+                for n in range(first, first + 8)
+            )
+        )
+
+    page(3, "https://news.example")
+    web.add(database, daily)
+    page(2, MOVED)
+    web.refresh(database)
+    assert discard(database) == 8
+    page(0, MOVED)
+    (result,) = web.refresh(database)
+    assert (result.new, result.held) == (2, 0)
+    with database.read() as session:
+        assert due(session, daily) == ["piece-1", "piece-0"]
 
 
 def test_a_site_that_is_back_is_held_no_more(
