@@ -232,9 +232,10 @@ def remove(url: str, slug: str | None, as_json: bool) -> None:
 @click.argument("url")
 @json_option
 def accept(url: str, as_json: bool) -> None:
-    """Take what is held of a feed whose site has moved: what is known is not sent again.
+    """Accept that a feed's site has moved: its new address, and what is held of it.
 
-    Articles that are known get their new addresses; only those that are truly new are due.
+    Articles that are known get their new addresses and are not sent again; only those that are truly new
+    are due.
 
     \b
     Example:
@@ -242,12 +243,16 @@ def accept(url: str, as_json: bool) -> None:
     """
     with opened() as app, app.database.write() as session:
         row = attach.find(session, url)
+        former, was_held = row.url, row.held_at is not None
         arrived = decide.accept(session, row, now=app.times.wall())
         address = row.url
     same = arrived.updated + arrived.unchanged
     if as_json:
         print_json({"url": address, "new": arrived.new, "known": same})
-    else:
+        return
+    if address != former:
+        message(f"{former} is fetched at {address} from now on")
+    if was_held:
         known = counted(same, "entry is a known article", "entries are known articles")
         message(f"{address}: {known}, {counted(arrived.new, 'is', 'are')} new")
 
@@ -357,6 +362,8 @@ def _matter(found: Listed) -> str | None:
     if found.held_at is not None:
         accept, discard = (command("feed", verb, found.url) for verb in ("accept", "discard"))
         return f"{counted(found.held, *_HELD)}: `{accept}` or `{discard}`"
+    if found.error is None and found.moved_url is not None:
+        return f"has moved to {found.moved_url}: `{command('feed', 'accept', found.url)}`"
     return found.error
 
 

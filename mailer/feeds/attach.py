@@ -54,6 +54,7 @@ class Listed:
     gone_at: datetime | None
     held_at: datetime | None
     held: int
+    moved_url: str | None
     newsletters: tuple[Taker, ...]
 
 
@@ -241,6 +242,7 @@ def listed(session: Session, url: str | None = None) -> list[Listed]:
             gone_at=feed.gone_at,
             held_at=feed.held_at,
             held=held.get(feed.id, 0),
+            moved_url=feed.moved_url,
             newsletters=tuple(
                 Taker(row.slug, tuple(sorted(_categories(session, row.newsletter_id, feed.id))))
                 for row in takers

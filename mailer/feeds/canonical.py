@@ -149,6 +149,12 @@ def place(canonical: str) -> str:
     return (parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")).strip("/")
 
 
+def is_same_host(one: str, other: str) -> bool:
+    """Whether two absolute addresses are on one host; `www.` in front does not count."""
+    first, second = ((urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other))
+    return first == second
+
+
 def _ascii_host(host: str) -> str:
     if ":" in host:
         # An IPv6 address is read without its brackets and written with them.

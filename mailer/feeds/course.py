@@ -3,6 +3,7 @@
 Changes the row in the caller's transaction. Entries and articles are none of its business.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -13,13 +14,18 @@ from sqlalchemy.orm import Session
 from mailer.clock import format_instant
 from mailer.delivery.alert import Alerts, on_feed
 from mailer.errors import FeedBusy, FeedError, FeedGone
+from mailer.feeds.canonical import is_same_host
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched
 from mailer.models import Feed, Newsletter, NewsletterFeed
 from mailer.words import command
 
+log = logging.getLogger(__name__)
+
 ALERT_AFTER: Final = timedelta(days=1)
 """How long a feed fails before staff is told: most come back by themselves."""
+MOVED_AGAIN_AFTER: Final = timedelta(days=1)
+"""How long a new address on another host stays what staff was told: a server may name another each time."""
 
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _LONGEST_ASKED: Final = timedelta(days=1)
@@ -93,11 +99,11 @@ def succeeded(
     feed.etag = fetched.etag if is_settled else None
     feed.last_modified = fetched.last_modified if is_settled else None
     feed.validators_url = fetched.url
-    return _follow(session, feed, fetched.permanent_url)
+    return _follow(session, feed, fetched.permanent_url, now)
 
 
 def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: datetime) -> None:
-    """Tell staff once that the feed is gone, has been failing for a day, or holds what it brought."""
+    """Tell staff once that the feed is gone, has been failing for a day, has moved, or is held."""
     newsletter = session.scalars(
         select(Newsletter)
         .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)
@@ -114,6 +120,8 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
             "have moved. Nothing of it is taken until you decide: accept, so that only what is "
             "truly new is sent, or discard"
         )
+        if feed.moved_url is not None:
+            reason += f". To accept also lets it be fetched at {feed.moved_url}, on another host"
         commands = [command("feed", verb, feed.url) for verb in ("accept", "discard")]
     elif (
         feed.alerted_at is None
@@ -128,6 +136,12 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
                 "remove it only when it will not come back"
             )
             commands.insert(1, command("feed", "list"))
+    elif feed.moved_url is not None and feed.moved_at == now:
+        reason = (
+            f"its server says that it has moved for good to another host: {feed.moved_url}. It is still "
+            "fetched by way of its old address; accept the new one if it is the feed's, or remove the feed"
+        )
+        commands = [command("feed", verb, feed.url) for verb in ("accept", "remove")]
     if reason:
         on_feed(
             session,
@@ -141,20 +155,46 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
         )
 
 
-def _follow(session: Session, feed: Feed, permanent_url: str | None) -> list[str]:
-    """Let the feed be where its server says that it is for good, unless another feed is there."""
+def move(session: Session, feed: Feed, url: str) -> None:
+    """Let the feed be at `url`, and be found at its former address as well.
+
+    A permission to fetch from a private network was given for the host that it was on.
+    """
+    log.info("feed %d has moved from %s to %s", feed.id, feed.url, url)
+    feed.former_url = feed.former_url or feed.url
+    feed.allow_private = feed.allow_private and is_same_host(url, feed.url)
+    feed.url, feed.moved_url = url, None
+    session.flush()
+
+
+def is_taken(session: Session, url: str) -> bool:
+    """Whether a feed is at `url` already."""
+    return session.scalar(select(Feed.id).where(Feed.url == url)) is not None
+
+
+def _follow(session: Session, feed: Feed, permanent_url: str | None, now: datetime) -> list[str]:
+    """Let the feed be where its server says that it is for good; on another host only staff may."""
     if permanent_url is None or permanent_url == feed.url:
+        feed.moved_url = None
         return []
-    if session.scalar(select(Feed.id).where(Feed.url == permanent_url)) is not None:
+    if is_taken(session, permanent_url):
+        feed.moved_url = None
         warning = (
             f"it has moved to {permanent_url}, which is a feed here already; "
             f"`{command('feed', 'remove', feed.url)}` once that one has the same newsletters"
         )
         return [warning]
-    former, feed.url = feed.url, permanent_url
-    feed.former_url = feed.former_url or former
-    session.flush()
-    return [f"it has moved to {permanent_url} for good, and is fetched there from now on"]
+    if is_same_host(permanent_url, feed.url):
+        move(session, feed, permanent_url)
+        return [f"it has moved to {permanent_url} for good, and is fetched there from now on"]
+    may_tell = feed.moved_at is None or now - feed.moved_at >= MOVED_AGAIN_AFTER
+    if permanent_url != feed.moved_url and may_tell:
+        feed.moved_url, feed.moved_at = permanent_url, now
+    warning = f"its server says that it has moved for good to another host: {permanent_url}"
+    if permanent_url == feed.moved_url:
+        accept = command("feed", "accept", feed.url)
+        warning += f"; `{accept}` lets it be fetched there, until then its old address leads there"
+    return [warning]
 
 
 def _until(date: str, now: datetime) -> timedelta:

@@ -1,4 +1,4 @@
-"""What staff decides about a fetch that is held: it is the same pieces, or none of it is wanted.
+"""What staff decides about a feed that waits for them: where it is, and whether what is held is wanted.
 
 In the caller's transaction; nothing is fetched.
 """
@@ -8,19 +8,33 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mailer.errors import Refused
-from mailer.feeds import hold
+from mailer.feeds import course, hold
 from mailer.feeds.arrival import Arrived, store_held
 from mailer.feeds.attach import hand_out
 from mailer.models import Feed
+from mailer.words import command
 
 
 def accept(session: Session, feed: Feed, *, now: datetime) -> Arrived:
-    """Take what is held: known articles get their new addresses and guids, the others are news.
+    """Take what is held, and let the feed be where it has moved on another host.
+
+    Known articles get their new addresses and guids, the others are news.
 
     Raises:
-        Refused: nothing is held.
+        Refused: nothing is held and the feed has not moved, or another feed is there already.
     """
-    _need_held(feed)
+    moved_url = feed.moved_url
+    if moved_url is None:
+        _need_held(feed)
+    elif course.is_taken(session, moved_url):
+        raise Refused(
+            f"{moved_url} is a feed here already; `{command('feed', 'remove', feed.url)}` "
+            "once that one has the same newsletters"
+        )
+    else:
+        course.move(session, feed, moved_url)
+    if feed.held_at is None:
+        return Arrived(0, 0, 0)
     arrived = store_held(session, feed, now=now)
     hand_out(session, feed.id, backlog=False, now=now)
     return arrived

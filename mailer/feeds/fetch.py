@@ -25,7 +25,7 @@ from urllib3.response import BaseHTTPResponse
 
 from mailer import __version__
 from mailer.errors import FeedBusy, FeedError, FeedGone
-from mailer.feeds.canonical import absolute_url
+from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.reachable import may_connect
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -61,7 +61,7 @@ class Fetched:
 
     `body` is None where it said that nothing has changed. `url` is where the answer came from, without
     sign-in data. `permanent_url` is where the feed has moved for good: as far as permanent redirects led
-    from the beginning; None where there were none.
+    from the beginning, and not from https to http; None where there were none.
     """
 
     url: str
@@ -76,7 +76,8 @@ class Fetched:
 class Wanted:
     """What to fetch: validators make the fetch conditional (RFC 9110 section 13.1).
 
-    They are sent to `validators_url` only, which gave them; None is `url`.
+    They are sent to `validators_url` only, which gave them; None is `url`. `allow_private` counts for the
+    host of `url` only: where its server redirects to is up to strangers.
     """
 
     url: str
@@ -92,6 +93,7 @@ class _Request:
 
     url: SplitResult
     wanted: Wanted
+    is_first_host: bool
     limits: Limits
     deadline: float
     resolve: Resolver
@@ -130,12 +132,13 @@ def fetch(
     if url is None:
         raise FeedError(f"{wanted.url!r} is no http or https address")
     context = tls or _system_certificates()
-    permanent = url
+    first = permanent = url
     for _ in range(limits.redirects + 1):
         parts = urlsplit(url)
         request = _Request(
             url=parts,
             wanted=wanted,
+            is_first_host=is_same_host(url, first),
             limits=limits,
             deadline=deadline,
             resolve=resolver,
@@ -146,7 +149,7 @@ def fetch(
             if response.status not in _REDIRECTS:
                 return replace(
                     _document(request, response),
-                    permanent_url=permanent if permanent != absolute_url(wanted.url) else None,
+                    permanent_url=permanent if permanent != first else None,
                 )
             is_permanent = response.status in _PERMANENT
             location = response.headers.get("Location", "")
@@ -154,7 +157,8 @@ def fetch(
         if target is None:
             raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
         # Behind a redirect for now, one for good says nothing of the address that was asked for.
-        if permanent == url and is_permanent:
+        is_safe = parts.scheme == "http" or target.startswith("https:")
+        if permanent == url and is_permanent and is_safe:
             permanent = target
         url = target
     raise FeedError(
@@ -277,16 +281,22 @@ def _checked_addresses(request: _Request) -> Sequence[str]:
         raise FeedError(f"the name {host} was not resolved in time; try again later") from None
     if isinstance(addresses, OSError) or not addresses:
         raise FeedError(f"there is no host {host}; check the address") from None
+    allow_private = request.wanted.allow_private and request.is_first_host
     for address in addresses:
-        if not may_connect(address, allow_private=request.wanted.allow_private):
-            raise FeedError(_refused(host, address, request.wanted.allow_private))
+        if not may_connect(address, allow_private=allow_private):
+            raise FeedError(_refused(host, address, allow_private, request.is_first_host))
     return addresses
 
 
-def _refused(host: str, address: str, allow_private: bool) -> str:
+def _refused(host: str, address: str, allow_private: bool, is_first_host: bool) -> str:
     where = host if host == address else f"{host} ({address})"
     if allow_private or not may_connect(address, allow_private=True):
         return f"{where} is not on a network that feeds may be fetched from"
+    if not is_first_host:
+        return (
+            f"the server redirects to {where}, which is on a private network; "
+            "add the feed at that address with --allow-private if that is meant"
+        )
     return f"{where} is on a private network; add the feed with --allow-private if that is meant"
 
 

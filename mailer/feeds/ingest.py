@@ -20,7 +20,7 @@ from mailer.errors import FeedError, NotFound, Refused
 from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
 from mailer.feeds.attach import attach, hand_out, with_url
-from mailer.feeds.canonical import absolute_url
+from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
 from mailer.feeds.older import MOST_PAGES, down_to_known, next_page, together
@@ -117,8 +117,9 @@ def add_feed(
         take_turn(session)
         newsletter = session.get_one(Newsletter, newsletter_id)
         feed = with_url(session, address)
-        if feed is None and fetched is not None and fetched.permanent_url is not None:
-            feed = with_url(session, fetched.permanent_url)
+        permanent_url = fetched.permanent_url if fetched else None
+        if feed is None and permanent_url is not None and is_same_host(permanent_url, address):
+            feed = with_url(session, permanent_url)
         articles, warnings = 0, document.warnings if document else ()
         if feed is None:
             if document is None or fetched is None:
@@ -236,7 +237,8 @@ def _with_older(
         if number > MOST_PAGES or is_end or monotonic() - begun > _PAGES_SECONDS:
             break
         try:
-            answer = fetch(Wanted(next_page(document, fetched.url, number), row.allow_private))
+            url = next_page(document, fetched.url, number)
+            answer = fetch(Wanted(url, row.allow_private and is_same_host(url, row.url)))
             page = _read(answer, clock())
         except FeedError as error:
             log.info("feed %d has no page %d: %s", row.id, number, error)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.errors import FeedError
+from mailer.feeds.canonical import is_same_host
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.feeds.pictures import page_image
 from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
@@ -54,7 +55,13 @@ def wanted(session: Session, feed_id: int) -> list[Page]:
         .limit(_MOST_AT_ONCE)
     )
     return [
-        Page(row.id, row.url, feed.allow_private, is_same_site(row.url, feed.url)) for row in rows
+        Page(
+            row.id,
+            row.url,
+            feed.allow_private and is_same_host(row.url, feed.url),
+            is_same_site(row.url, feed.url),
+        )
+        for row in rows
     ]
 
 

@@ -19,8 +19,15 @@ _DENIED: Final = (
     ip_network("ff00::/8"),
     ip_network("fec0::/10"),
 )
-# What `allow_private` opens: networks of one's own, but never link-local ones, where clouds
-# answer with credentials.
+# Where clouds answer a machine with its credentials, on addresses that look like a network of one's own,
+# or like a public one. The link-local ones, 169.254.169.254 among them, are open to nobody anyway.
+_METADATA: Final = (
+    ip_network("100.100.100.200/32"),
+    ip_network("168.63.129.16/32"),
+    ip_network("fd00:ec2::/32"),
+    ip_network("fd20:ce::/32"),
+)
+# What `allow_private` opens: networks of one's own, but never link-local ones.
 _OWN: Final = (
     ip_network("127.0.0.0/8"),
     ip_network("10.0.0.0/8"),
@@ -43,6 +50,8 @@ def may_connect(address: str, *, allow_private: bool) -> bool:
     try:
         outer = ip_address(address.partition("%")[0])
     except ValueError:
+        return False
+    if any(outer in network for network in _METADATA):
         return False
     if allow_private and any(outer in network for network in _OWN):
         return True

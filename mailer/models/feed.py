@@ -24,7 +24,8 @@ class Feed(Base):
     `last_modified` are what `validators_url` sent with the last document that could be read.
     `former_url` is where the feed was before it moved for good. While `failing_since` is set, `alerted_at`
     tells whether staff was told. A feed that is gone, or held, waits for staff; until `retry_at` its
-    server wants to be left alone.
+    server wants to be left alone. `moved_url` is where it has moved on another host, of which staff was
+    told at `moved_at` and has not decided.
     """
 
     __tablename__ = "feed"
@@ -49,6 +50,8 @@ class Feed(Base):
     alerted_at: Mapped[datetime | None]
     gone_at: Mapped[datetime | None]
     held_at: Mapped[datetime | None]
+    moved_url: Mapped[LongText | None]
+    moved_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

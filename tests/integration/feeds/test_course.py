@@ -13,8 +13,8 @@ from sqlalchemy import select, update
 from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery.alert import Alerts
-from mailer.errors import FeedBusy, FeedError, FeedGone
-from mailer.feeds import attach
+from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
+from mailer.feeds import attach, decide
 from mailer.feeds.course import asked_pause
 from mailer.models import Feed, Newsletter, Notice, NoticeKind
 from mailer.templating import Templates
@@ -22,7 +22,8 @@ from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item, titles
 from tests.looks import always
 
-NEW_URL = "https://new.example/feed"
+NEW_URL = "https://www.news.example/rss"
+ELSEWHERE = "https://new.example/feed"
 
 
 @pytest.fixture
@@ -56,6 +57,61 @@ def test_a_feed_that_moved_for_good_is_fetched_there_from_now_on(
         assert [one.url for one in attach.listed(session, URL)] == [NEW_URL]
 
 
+def test_a_feed_that_moved_to_another_host_stays_where_it_is_until_staff_decides(
+    database: Database, daily: Newsletter, web: Web, alerts: Alerts
+) -> None:
+    def wait(hours: int, moved_to: str | None) -> list[str]:
+        web.now += timedelta(hours=hours)
+        web.permanent = {} if moved_to is None else {URL: moved_to}
+        (result,) = web.refresh(database, alerts=alerts)
+        assert (result.url, result.error) == (URL, None)
+        with database.read() as session:
+            (listed,) = attach.listed(session)
+            return [str(listed.moved_url), *result.warnings]
+
+    web.publish(item("one"))
+    web.add(database, daily, allow_private=True)
+    told, warning = wait(1, ELSEWHERE)
+    assert told == ELSEWHERE
+    assert f"`mailer feed accept {URL}`" in warning
+    (notice,) = notices(database)
+    for part in (notice.text, notice.html):
+        assert f"mailer feed accept {URL}" in part
+        assert ELSEWHERE in part
+    # Told once, and not once more for each address that its server thinks of.
+    assert wait(1, ELSEWHERE)[0] == ELSEWHERE
+    assert wait(1, "https://evil.example/feed")[0] == ELSEWHERE
+    assert wait(1, None) == ["None"]
+    assert wait(1, ELSEWHERE)[0] == "None"
+    assert len(notices(database)) == 1
+    assert wait(24, ELSEWHERE)[0] == ELSEWHERE
+    assert len(notices(database)) == 2
+    with database.write() as session:
+        decide.accept(session, attach.find(session, URL), now=web.now)
+    with database.read() as session:
+        feed = attach.find(session, URL)
+        assert (feed.url, feed.former_url, feed.moved_url) == (ELSEWHERE, URL, None)
+        # That was given for the other host.
+        assert feed.allow_private is False
+
+
+def test_a_feed_is_not_accepted_where_another_one_is(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.permanent[URL] = ELSEWHERE
+    # Added by its old address, it stays there, and who adds it is told.
+    added = web.add(database, daily)
+    assert (added.url, f"`mailer feed accept {URL}`" in added.warnings[-1]) == (URL, True)
+    web.publish(item("one"), url=ELSEWHERE)
+    web.add(database, weekly, ELSEWHERE)
+    with (
+        database.write() as session,
+        pytest.raises(Refused, match=f"is a feed here already; `mailer feed remove {URL}`"),
+    ):
+        decide.accept(session, attach.find(session, URL), now=NOW)
+
+
 def test_a_move_counts_only_once_the_document_there_was_read(
     database: Database, daily: Newsletter, web: Web
 ) -> None:
@@ -80,7 +136,7 @@ def test_a_feed_that_is_there_already_keeps_its_address(
     assert (result.url, result.error) == (URL, None)
     assert "is a feed here already" in result.warnings[-1]
     with database.read() as session:
-        assert [one.url for one in attach.listed(session)] == [NEW_URL, URL]
+        assert [one.url for one in attach.listed(session)] == [URL, NEW_URL]
 
 
 def test_a_feed_is_added_where_it_is_for_good(

@@ -339,6 +339,28 @@ def test_redirects_are_checked_even_where_private_networks_are_allowed(location:
         fetch(local(port), limits=QUICK, resolver=resolver)
 
 
+@pytest.mark.parametrize(("host", "is_followed"), [("www.feed.example", True), ("10.0.0.1", False)])
+def test_a_private_network_is_open_to_redirects_on_the_feeds_own_host_only(
+    host: str, is_followed: bool
+) -> None:
+    resolver, asked = counting(["127.0.0.1"])
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        is_first = header(head, "Host") == f"feed.example:{port}"
+        to = f"http://{host}:{port}/"
+        answer = reply(b"", "301 Moved", Location=to) if is_first else reply()
+        answer(connection, head)
+
+    with serving(talk) as port:
+        wanted = local(port, host="feed.example")
+        if is_followed:
+            assert fetch(wanted, limits=QUICK, resolver=resolver).body == FEED
+        else:
+            with pytest.raises(FeedError, match=r"redirects to 10\.0\.0\.1 .*private network"):
+                fetch(wanted, limits=QUICK, resolver=resolver)
+    assert asked == ["feed.example", host]
+
+
 def hops(heads: list[bytes], number: int, other: str = "") -> Talk:
     """Redirects from /0 to /1 and so on, and answers at `number`."""
 
@@ -502,3 +524,22 @@ def test_over_tls_the_name_is_asked_for_and_checked(certificate: Path) -> None:
         with pytest.raises(FeedError, match=r"certificate of feed\.example is not valid"):
             fetch(wanted, limits=QUICK, resolver=resolver)
     assert names == ["feed.example", "other.example", "feed.example"]
+
+
+def test_a_redirect_for_good_from_https_to_http_is_followed_and_not_remembered(
+    certificate: Path,
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    resolver, _ = counting(["127.0.0.1"])
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        to = "/moved" if head.startswith(b"GET / ") else f"http://feed.example:{plain}/"
+        reply(b"", "301 Moved", Location=to)(connection, head)
+
+    with serving(reply()) as plain, serving(talk, server) as port:
+        wanted = Wanted(f"https://feed.example:{port}/", allow_private=True)
+        fetched = fetch(wanted, limits=QUICK, resolver=resolver, tls=trusting)
+    assert fetched.body == FEED
+    assert fetched.permanent_url == f"https://feed.example:{port}/moved"

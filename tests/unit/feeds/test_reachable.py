@@ -39,6 +39,11 @@ def test_ones_own_networks_are_open_on_request_only(address: str) -> None:
     "address",
     [
         "169.254.169.254",
+        "100.100.100.200",
+        "::ffff:100.100.100.200",
+        "168.63.129.16",
+        "fd00:ec2::254",
+        "fd20:ce::254",
         "::ffff:169.254.169.254",
         "64:ff9b::a9fe:a9fe",
         "2002:a9fe:a9fe::",
