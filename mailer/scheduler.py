@@ -198,16 +198,27 @@ class Scheduler:
             due = timetable.due(session, schedule, now=now)
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
-            if not self._fetch(
-                lambda session: _stale(session, schedule_id, since, now),
-                unconditional=True,
-                within=WAIT_FOR_FEEDS,
-            ):
+            if not self._fetch_all(lambda session: _stale(session, schedule_id, since, now)):
                 log.warning(
                     "schedule %s: slot %s is built without feeds that are still being fetched",
                     schedule_id,
                     due.build.name,
                 )
+
+    def _fetch_all(self, wanted: Callable[[Session], list[int]]) -> bool:
+        """Fetch until no feed is wanted; False where a slot must not wait so long, or we are stopped."""
+        monotonic = self._app.times.monotonic
+        until = monotonic() + WAIT_FOR_FEEDS.total_seconds()
+        while True:
+            within = timedelta(seconds=max(0.0, until - monotonic()))
+            if not self._fetch(wanted, unconditional=True, within=within):
+                return False
+            # Those that another scheduler is fetching were left to it.
+            with self._app.database.read() as session:
+                if not wanted(session):
+                    return True
+            if self._stopping.wait(_WATCH_SECONDS):
+                return False
 
     def _fetch_round(self) -> None:
         """Fetch the feeds whose turn it is, and those of slots that come soon."""
@@ -265,6 +276,7 @@ class Scheduler:
             return self._stopping.is_set() or (until is not None and monotonic() >= until)
 
         try:
+            chosen_at = self._app.times.wall()
             with self._app.database.read() as session:
                 feeds = wanted(session)
             ingest.refresh(
@@ -275,6 +287,7 @@ class Scheduler:
                 interval=self._app.settings.feed_interval,
                 alerts=self._app.alerts,
                 is_stopping=is_over,
+                chosen_at=chosen_at,
             )
             return not is_over()
         finally:

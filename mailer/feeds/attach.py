@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime
 from mailer.errors import AlreadyExists, NotFound
-from mailer.feeds import hold
+from mailer.feeds import course, hold
 from mailer.feeds.canonical import absolute_url
 from mailer.models import (
     ArticleCategory,
@@ -84,11 +84,14 @@ def with_url(session: Session, url: str) -> Feed | None:
 
 
 def due_feeds(session: Session, now: datetime) -> list[int]:
-    """The ids of the feeds whose next fetch is due, the longest waiting first; none that is gone."""
+    """The ids of the feeds whose next fetch is due, the longest waiting first.
+
+    None that is gone, or that another scheduler is fetching.
+    """
     return list(
         session.scalars(
             select(Feed.id)
-            .where(Feed.next_fetch_at <= now, Feed.gone_at.is_(None))
+            .where(Feed.next_fetch_at <= now, Feed.gone_at.is_(None), course.is_free(now))
             .order_by(Feed.next_fetch_at)
         )
     )

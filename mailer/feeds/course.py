@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import format_instant
@@ -26,6 +26,8 @@ ALERT_AFTER: Final = timedelta(days=1)
 """How long a feed fails before staff is told: most come back by themselves."""
 MOVED_AGAIN_AFTER: Final = timedelta(days=1)
 """How long a new address on another host stays what staff was told: a server may name another each time."""
+CLAIM: Final = timedelta(minutes=2)
+"""How long a scheduler has a feed to itself: longer than a fetch takes, and not long after it was killed."""
 
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _LONGEST_ASKED: Final = timedelta(days=1)
@@ -51,6 +53,38 @@ def asked_pause(retry_after: str, now: datetime) -> timedelta:
     return max(timedelta(), min(asked, _LONGEST_ASKED))
 
 
+def is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether no scheduler is fetching the feed."""
+    # Further ahead than a claim reaches, it was made before the clock was set back.
+    return or_(
+        Feed.fetching_until.is_(None),
+        Feed.fetching_until <= now,
+        Feed.fetching_until > now + CLAIM,
+    )
+
+
+def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> bool:
+    """Take a feed for a fetch, so that no other scheduler fetches it as well.
+
+    Args:
+        chosen_at: when it was found to be due.
+
+    Returns:
+        False where another one is fetching it, or has done so since it was chosen.
+    """
+    claimed = session.execute(
+        update(Feed)
+        .where(
+            Feed.id == feed_id,
+            is_free(now),
+            or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < chosen_at),
+        )
+        .values(fetching_until=now + CLAIM)
+        .returning(Feed.id)
+    )
+    return claimed.first() is not None
+
+
 def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:
     """The fetch failed: what the feed has is untouched, and it is asked less and less often."""
     pause = pause_after(feed.failures + 1, interval)
@@ -65,6 +99,7 @@ def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) 
             ". It is not fetched by itself any more; `mailer feed refresh` tries again, "
             "`mailer feed remove` takes it out"
         )
+    feed.fetching_until = None
     feed.failures += 1
     feed.failing_since = feed.failing_since or now
     feed.last_fetched_at = now
@@ -86,7 +121,7 @@ def succeeded(
         document: what was read; None where nothing has changed.
     """
     feed.failures, feed.error, feed.failing_since, feed.alerted_at = 0, None, None, None
-    feed.gone_at = feed.retry_at = None
+    feed.gone_at = feed.retry_at = feed.fetching_until = None
     feed.last_fetched_at = feed.last_success_at = now
     feed.next_fetch_at = now + interval
     if document is None:

@@ -155,6 +155,7 @@ def refresh(
     alerts: Alerts | None = None,
     fetch: Fetch = fetch,
     is_stopping: Callable[[], bool] = lambda: False,
+    chosen_at: datetime | None = None,
 ) -> list[Refreshed]:
     """Fetch these feeds, a few at a time, and store what is new; in the order of `feed_ids`.
 
@@ -164,6 +165,8 @@ def refresh(
         interval: how long after this each is fetched again; longer where it goes on failing.
         alerts: what it takes to tell staff of a feed that needs somebody; None tells nobody.
         is_stopping: asked before each fetch; once it is True, none begins, and the result is shorter.
+        chosen_at: when they were found to be due: each that another scheduler is fetching, or has fetched
+            since then, is left out. None fetches all of them, whoever else does.
     """
     if not feed_ids:
         return []
@@ -171,6 +174,10 @@ def refresh(
     def one(feed_id: int) -> Refreshed | None:
         if is_stopping():
             return None
+        if chosen_at is not None:
+            with database.write() as session:
+                if not course.claim(session, feed_id, chosen_at=chosen_at, now=clock()):
+                    return None
         refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
         if refreshed.error is None:
             _read_pages(database, feed_id, clock, fetch, is_stopping)

@@ -25,7 +25,7 @@ class Feed(Base):
     `former_url` is where the feed was before it moved for good. While `failing_since` is set, `alerted_at`
     tells whether staff was told. A feed that is gone, or held, waits for staff; until `retry_at` its
     server wants to be left alone. `moved_url` is where it has moved on another host, of which staff was
-    told at `moved_at` and has not decided.
+    told at `moved_at` and has not decided. Until `fetching_until` a scheduler is fetching it.
     """
 
     __tablename__ = "feed"
@@ -52,6 +52,7 @@ class Feed(Base):
     held_at: Mapped[datetime | None]
     moved_url: Mapped[LongText | None]
     moved_at: Mapped[datetime | None]
+    fetching_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

@@ -1,4 +1,4 @@
-"""Where a feed has moved on another host."""
+"""Where a feed has moved on another host, and until when a scheduler is fetching it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.DateTime(timezone=True)
-COLUMNS = {"moved_url": sa.Text(), "moved_at": INSTANT}
+COLUMNS = {"moved_url": sa.Text(), "moved_at": INSTANT, "fetching_until": INSTANT}
 
 
 def upgrade() -> None:

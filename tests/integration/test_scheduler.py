@@ -381,6 +381,34 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
     wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
 
 
+def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
+    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.01)
+    chosen: list[datetime] = []
+
+    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+        chosen.append(given["chosen_at"])
+        if len(chosen) == 2:
+            # The other one has done it.
+            with database.write() as session:
+                session.get_one(Feed, feed_ids[0]).last_fetched_at = given["clock"]()
+                make.article(session, session.scalars(select(Newsletter)).one())
+        return []
+
+    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW)
+        make.feed(session, newsletter)
+        make.reader(session, keys, schedule)
+    scheduler = Scheduler(app_at(database, keys, Wall(NOW + timedelta(hours=1, minutes=1))))
+    with scheduler._builder:
+        scheduler._build_due(schedule.id)
+    assert statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)]
+    assert len(chosen) == 2
+
+
 @pytest.mark.parametrize("under_way", [True, False])
 def test_a_slot_does_not_wait_for_ever_for_its_feeds(
     sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch,

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery.alert import Alerts
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
-from mailer.feeds import attach, decide
-from mailer.feeds.course import asked_pause
+from mailer.feeds import attach, course, decide, ingest
+from mailer.feeds.course import CLAIM, asked_pause
+from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import Feed, Newsletter, Notice, NoticeKind
 from mailer.templating import Templates
 from mailer.tokens import Keys
@@ -298,6 +299,64 @@ def test_a_server_that_asks_for_peace_gets_it(
 )
 def test_asked_pause(retry_after: str, expected: timedelta) -> None:
     assert asked_pause(retry_after, NOW) == expected
+
+
+def test_two_schedulers_do_not_fetch_one_feed_twice(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.pages_asked()
+    web.now += INTERVAL
+    chosen_at = web.now
+    with database.read() as session:
+        chosen = attach.due_feeds(session, chosen_at)
+    asked = web.__call__
+
+    def other(wanted: Wanted) -> Fetched:
+        """While this one fetches, a second scheduler that chose the feed, too, comes to it."""
+        with database.read() as session:
+            assert attach.due_feeds(session, web.now) == []
+        assert web.refresh(database, chosen_at=chosen_at) == []
+        return asked(wanted)
+
+    def fetch(fetch: ingest.Fetch) -> list[ingest.Refreshed]:
+        return ingest.refresh(
+            database,
+            chosen,
+            unconditional=False,
+            clock=lambda: web.now,
+            interval=INTERVAL,
+            fetch=fetch,
+            chosen_at=chosen_at,
+        )
+
+    assert [result.error for result in fetch(other)] == [None]
+    # Nor does it once that is done, for it chose before.
+    assert fetch(web) == []
+    assert web.pages_asked() == [URL]
+
+
+def test_a_feed_whose_scheduler_was_killed_is_due_again_after_some_minutes(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.add(database, daily)
+    then = NOW + INTERVAL
+
+    def due(now: datetime) -> bool:
+        with database.read() as session:
+            return bool(attach.due_feeds(session, now))
+
+    with database.write() as session:
+        feed_id = attach.find(session, URL).id
+        assert course.claim(session, feed_id, chosen_at=then, now=then)
+        assert not course.claim(session, feed_id, chosen_at=then, now=then)
+    assert [due(then), due(then + CLAIM)] == [False, True]
+    # A clock that was ahead when it was claimed lets it wait no longer.
+    with database.write() as session:
+        assert course.claim(session, feed_id, chosen_at=then, now=then + timedelta(days=1))
+    assert due(then)
 
 
 def test_a_stop_begins_no_more_fetches(database: Database, daily: Newsletter, web: Web) -> None:
