@@ -1,8 +1,15 @@
 """The one tree of errors.
 
 Every error that an operator may meet is a `MailerError`. The class's docstring is the message when
-none is given, and every message says what to do next. Nothing here imports anything.
+none is given, and every message says what to do next.
 """
+
+from typing import Final
+
+from mailer.plain_text import printable_line
+
+LONGEST_FEED_ERROR: Final = 500
+"""Characters of an error of a feed that are kept: servers and documents decide what stands in it."""
 
 
 class MailerError(Exception):
@@ -54,6 +61,9 @@ class NeedsSmtputf8(BadMessage):
 
 class FeedError(MailerError):
     """The feed could not be fetched; try `mailer feed refresh` again later."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message and printable_line(message, LONGEST_FEED_ERROR))
 
 
 class FeedUnreadable(FeedError):

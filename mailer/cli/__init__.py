@@ -12,6 +12,7 @@ import click
 
 from mailer import __version__
 from mailer.errors import BadAddress, MailerError
+from mailer.plain_text import printable_line
 
 NOUNS: Final[dict[str, tuple[str, str]]] = {
     "init": ("mailer.cli.init:init", "Write the configuration and make the database."),
@@ -116,7 +117,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int = 1) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {printable_line(message)}", err=True)
     return code
 
 

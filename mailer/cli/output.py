@@ -14,22 +14,26 @@ import click
 
 from mailer.clock import format_instant
 from mailer.errors import Refused
+from mailer.plain_text import without_controls
 
 _WRAPPED_ROWS: Final = 1000
-_CONTROL: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-"""A line break would end a row, and an escape in a feed's title would reach the terminal."""
+_ESCAPED_IN_JSON: Final = {
+    code: f"\\u{code:04x}"
+    for code in [*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+}
+"""What a terminal would obey and JSON lets stand; the rest it escapes itself."""
 
 
 def print_json(data: object) -> None:
     """Print `data` as the one JSON document on stdout; instants become ISO 8601 in UTC."""
     text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
-    print_text(text)
+    print_text(text.translate(_ESCAPED_IN_JSON))
 
 
 def print_text(text: str) -> None:
     """Print `text` and a line end to stdout."""
     with _writing():
-        click.echo(text)
+        click.echo(without_controls(text, keep="\n\t"))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -87,7 +91,7 @@ def _print_lines(rows: Sequence[Sequence[str]]) -> None:
 
 def message(text: str) -> None:
     """Tell a person something, on stderr."""
-    click.echo(text, err=True)
+    click.echo(without_controls(text, keep="\n\t"), err=True)
 
 
 def wall_time(local: datetime) -> str:
@@ -120,7 +124,8 @@ def coming_time(local: datetime, zone: str, *, now: datetime) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return format_instant(value) if isinstance(value, datetime) else str(value).translate(_CONTROL)
+    # A line break would end a row, and an escape in a feed's title would reach the terminal.
+    return format_instant(value) if isinstance(value, datetime) else without_controls(str(value))
 
 
 def _plain(value: object) -> str:

@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from mailer.delivery.conversation import Step
 from mailer.delivery.reply import Reply
 from mailer.message.status import Meaning, meaning
+from mailer.plain_text import printable_line
 
 LONGEST_REPLY_KEPT = 500
 """Characters of a reply that the ledger keeps."""
@@ -17,7 +18,8 @@ LONGEST_REPLY_KEPT = 500
 _PART = r"[^\s<>()\[\]\"',;:@]"
 # It begins where a word begins: looked for from every letter on, a long word would take minutes.
 _ADDRESS = re.compile(rf"(?<!{_PART}){_PART}+@(?:{_PART}|@)+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LONGEST_READ = 10 * LONGEST_REPLY_KEPT
+"""Characters in which addresses are looked for; taking them out makes a text shorter."""
 
 
 class Lost(StrEnum):
@@ -150,4 +152,4 @@ def kept(text: str) -> str:
 
     Nor with anything but letters, because PostgreSQL holds no NUL, and a terminal would obey the rest.
     """
-    return _ADDRESS.sub("***", _CONTROL.sub(" ", text)).strip()[:LONGEST_REPLY_KEPT]
+    return _ADDRESS.sub("***", printable_line(text, _LONGEST_READ))[:LONGEST_REPLY_KEPT]

@@ -29,6 +29,7 @@ MOVED_AGAIN_AFTER: Final = timedelta(days=1)
 CLAIM: Final = timedelta(minutes=2)
 """How long a scheduler has a feed to itself: longer than a fetch takes, and not long after it was killed."""
 
+_LONGEST_WISH: Final = 100
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _LONGEST_ASKED: Final = timedelta(days=1)
 """A server that asks for more may have slipped by a zero, and articles would be missed."""
@@ -45,7 +46,7 @@ def asked_pause(retry_after: str, now: datetime) -> timedelta:
     Args:
         retry_after: seconds or a date; anything else is no wish.
     """
-    wish = retry_after.strip()
+    wish = retry_after[:_LONGEST_WISH].strip()
     try:
         asked = timedelta(seconds=int(wish)) if wish.isdigit() else _until(wish, now)
     except (ValueError, OverflowError):

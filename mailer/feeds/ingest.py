@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mailer.clock import Clock
-from mailer.db import Database
+from mailer.db import Database, explain
 from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError, NotFound, Refused
 from mailer.feeds import course, known, page_pictures
@@ -180,7 +180,11 @@ def refresh(
                     return None
         refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
         if refreshed.error is None:
-            _read_pages(database, feed_id, clock, fetch, is_stopping)
+            try:
+                _read_pages(database, feed_id, clock, fetch, is_stopping)
+            except Exception as error:
+                # Pictures are an extra: the feed itself was read.
+                _as_failure(feed_id, error)
         return refreshed
 
     with ThreadPoolExecutor(min(_AT_ONCE, len(feed_ids)), thread_name_prefix="feed") as threads:
@@ -210,13 +214,32 @@ def _refresh(
     try:
         fetched = fetch(wanted)
         document = None if fetched.body is None else _read(fetched, clock())
-    except FeedError as error:
+        missing: tuple[str, ...] = ()
+        if document is not None and row.held_at is None:
+            document, missing = _with_older(database, row, document, fetched, clock, fetch)
+        return _record_success(database, row, fetched, document, missing, clock(), interval, alerts)
+    except Exception as error:
+        # Whatever a server or a document brings about is its feed's failure, and no other's.
+        failure = _as_failure(feed_id, error)
+        return _record_failure(database, row, failure, clock(), interval, alerts)
+
+
+def _as_failure(feed_id: int, error: Exception) -> FeedError:
+    """Log what went wrong with a feed, and return it as what is recorded of it.
+
+    Raises:
+        Exception: `error` itself, where the database cannot be used: that is no feed's fault.
+    """
+    if isinstance(error, FeedError):
         log.warning("feed %d could not be refreshed: %s", feed_id, error)
-        return _record_failure(database, row, error, clock(), interval, alerts)
-    missing: tuple[str, ...] = ()
-    if document is not None and row.held_at is None:
-        document, missing = _with_older(database, row, document, fetched, clock, fetch)
-    return _record_success(database, row, fetched, document, missing, clock(), interval, alerts)
+        return error
+    if explain(error) is not None:
+        raise error
+    log.error("feed %d could not be refreshed", feed_id, exc_info=error)
+    return FeedError(
+        f"the mailer failed at it ({type(error).__name__}); "
+        "look for the reason in the log of that time, and report it"
+    )
 
 
 def _read(fetched: Fetched, now: datetime) -> Document:

@@ -82,8 +82,17 @@ def test_even_a_cut_off_token_is_masked_in_a_link(written: io.StringIO, path: st
 
 
 def test_a_message_is_one_line(written: io.StringIO) -> None:
-    LOG.info("told: %s", "a\r\n2026-11-24 10:00:00,000 ERROR mailer.test: invented")
-    assert written.getvalue().count("\n") == 1
+    text = "a\r\n2026-11-24 10:00:00,000 ERROR mailer.test: invented \x1b[2J\a\0\x9b\u202e"
+    LOG.info("told: %s", text, extra={"detail": text})
+    assert written.getvalue().removesuffix("\n").isprintable()
+
+
+def test_of_what_a_stranger_makes_long_the_beginning_is_logged(written: io.StringIO) -> None:
+    try:
+        raise ValueError("x" * 100_000)
+    except ValueError:
+        LOG.exception("y" * 100_000, extra={"detail": "z" * 100_000})
+    assert 20_000 < len(written.getvalue()) < 35_000
 
 
 def test_a_line_of_json_is_one_object() -> None:

@@ -113,6 +113,15 @@ def test_a_feed() -> None:
     assert header(heads[0], "Authorization") is None
 
 
+def test_what_a_server_says_is_told_without_what_a_terminal_obeys() -> None:
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"\x1b]0;PWNED\a\x1b[2J\0\r\n\r\n")
+
+    with serving(talk) as port, pytest.raises(FeedError, match="PWNED") as caught:
+        fetch(local(port), limits=QUICK)
+    assert str(caught.value).isprintable()
+
+
 def test_both_validators_are_sent_and_nothing_new_is_told() -> None:
     heads: list[bytes] = []
 

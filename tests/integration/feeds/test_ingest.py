@@ -325,10 +325,17 @@ def test_half_a_document_gives_its_half_but_no_validators(
 
 @pytest.mark.parametrize(
     "page",
-    [FeedError("news.example answered 503"), b"", b"<html>Log in</html>", b"Error establishing"],
+    [
+        FeedError("news.example answered 503"),
+        FeedError("\x1b]0;PWNED\a\x1b[2J\0\u202e" + "x" * 1000),
+        ZeroDivisionError("a defect of ours"),
+        b"",
+        b"<html>Log in</html>",
+        b"Error establishing",
+    ],
 )
 def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
-    database: Database, daily: Newsletter, web: Web, page: bytes | FeedError
+    database: Database, daily: Newsletter, web: Web, page: bytes | Exception
 ) -> None:
     web.publish(item("one"))
     web.add(database, daily)
@@ -340,6 +347,8 @@ def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
         with database.read() as session:
             feed = attach.find(session, URL)
             assert (feed.failures, feed.error) == (number, result.error)
+            assert result.error.isprintable()
+            assert len(result.error) <= 500
             assert feed.failing_since == NOW + timedelta(hours=1)
             assert feed.next_fetch_at == web.now + course.pause_after(number, INTERVAL)
             assert (feed.etag, feed.last_success_at) == ('"1"', NOW)
@@ -374,7 +383,7 @@ def test_many_feeds_at_once_with_one_piece_in_all_of_them(
         web.publish(url=url)
         web.add(database, daily, url)
         web.publish(item("shared"), item("own-" + url[-1]), url=url)
-    del web.pages[urls[3]]
+    web.pages[urls[3]] = ZeroDivisionError("a defect of ours")
     results = web.refresh(database, *urls)
     assert [result.url for result in results] == urls
     assert [result.error is None for result in results] == [url != urls[3] for url in urls]

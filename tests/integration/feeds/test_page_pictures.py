@@ -6,7 +6,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds.page_pictures import is_same_site
-from mailer.models import Article, ImageSource, Newsletter
+from mailer.models import Article, Feed, ImageSource, Newsletter
 from tests import factories
 from tests.integration.feeds.web import URL, Web, item
 
@@ -58,6 +58,18 @@ def test_pages_of_other_sites_and_of_what_is_out_are_not_asked(
     web.pages_asked()
     web.refresh(database)
     assert web.pages_asked() == [URL]
+
+
+def test_a_page_that_brings_us_down_costs_the_feed_nothing(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.pages["https://news.example/one"] = ZeroDivisionError("a defect of ours")
+    web.add(database, daily)
+    with database.write() as session:
+        session.scalars(select(Feed)).one().image_source = ImageSource.PAGE
+    (result,) = web.refresh(database)
+    assert (result.unchanged, result.error) == (1, None)
 
 
 def test_twenty_pages_at_a_time(database: Database, daily: Newsletter, web: Web) -> None:

@@ -22,7 +22,7 @@ class Web:
     """Feeds at addresses, and what they were asked."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, bytes | FeedError | None] = {}
+        self.pages: dict[str, bytes | Exception | None] = {}
         self.asked: list[Wanted] = []
         self.etag: str | None = '"1"'
         self.permanent: dict[str, str] = {}
@@ -31,7 +31,7 @@ class Web:
     def __call__(self, wanted: Wanted) -> Fetched:
         self.asked.append(wanted)
         page = self.pages.get(wanted.url, FeedError("there is no host news.example"))
-        if isinstance(page, FeedError):
+        if isinstance(page, Exception):
             raise page
         moved_to = self.permanent.get(wanted.url)
         return Fetched(

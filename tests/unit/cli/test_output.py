@@ -1,12 +1,21 @@
 """Tables: what a cell shows, one line a row, and no matter how many rows."""
 
+import json
 import time
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailer.cli.output import coming_time, moment, print_table
+from mailer.cli import main
+from mailer.cli.output import (
+    coming_time,
+    message,
+    moment,
+    print_json,
+    print_table,
+    print_text,
+)
 
 
 def test_each_row_is_a_line_in_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +29,20 @@ def test_each_row_is_a_line_in_columns(capsys: pytest.CaptureFixture[str]) -> No
         "[Bold] 新聞      2026-11-24T06:00:00Z  yes",
         "two lines  [31m                        no",
     ]
+
+
+CONTROLS = "\0\a\x1b\x7f\x9b\u202e"
+
+
+def test_no_control_character_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    message(f"told:\n{CONTROLS}")
+    print_text(f"told:\n{CONTROLS}")
+    print_json({CONTROLS: CONTROLS})
+    print_table(("heading",), [(CONTROLS,)])
+    assert main((f"verb{CONTROLS}",)) == 2
+    out, err = capsys.readouterr()
+    assert (out + err).replace("\n", "").isprintable()
+    assert json.loads(out[out.index("{") : out.index("}") + 1]) == {CONTROLS: CONTROLS}
 
 
 def test_nothing_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
