@@ -120,7 +120,7 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
         templates=Templates(values.templates),
         times=Times(wall=lambda: clock[0]),
     )
-    server = make_server(make_app(app))
+    server = make_server(make_app(app), values.trusted_proxies)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

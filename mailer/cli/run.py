@@ -131,7 +131,7 @@ class _Web:
         from mailer.web.server import make_server
 
         self._socket = _listen(app.settings.host, app.settings.port)
-        self._server = make_server(make_app(app))
+        self._server = make_server(make_app(app), app.settings.trusted_proxies)
         self._stop = stop
         self._thread = threading.Thread(target=self._serve, name="web")
 

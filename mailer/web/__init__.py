@@ -22,6 +22,7 @@ from mailer.web import (
     subscribe,
     unsubscribe,
 )
+from mailer.web.concurrency import LimitConcurrency
 from mailer.web.faults import SmallBodies, handlers
 from mailer.web.headers import SecureHeaders
 from mailer.web.site import Site
@@ -61,4 +62,7 @@ def make_app(app: App) -> ASGIApp:
     pages.router.redirect_slashes = False
     pages.state.site = Site(app)
     pages.state.metrics = metrics.Latest(app)
-    return SecureHeaders(SmallBodies(pages, MAX_BODY_BYTES), app.settings.embed_origins)
+    bounded = LimitConcurrency(
+        SmallBodies(pages, MAX_BODY_BYTES), pages, app.settings.trusted_proxies
+    )
+    return SecureHeaders(bounded, app.settings.embed_origins)

@@ -8,6 +8,7 @@ from typing import Final
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _LONGEST_USER_AGENT: Final = 300
+_THIS_MACHINE: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 _HOP: Final = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 """An address as some proxies write it into X-Forwarded-For: with a port, or IPv6 in brackets."""
 
@@ -33,6 +34,20 @@ def client_ip(
             break
         found = named
     return None if found is None else str(found)
+
+
+def one_client(address: str | None, trusted: Sequence[Network]) -> str | None:
+    """By what connections and requests of one client are counted together.
+
+    None for an address that many clients come from: a trusted proxy, or this machine, where a web server
+    may stand in front. An IPv6 client has a whole /64 to itself.
+    """
+    found = _address(address)
+    if found is None or found in _THIS_MACHINE or any(found in network for network in trusted):
+        return None
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((found, 64), strict=False))
+    return str(found)
 
 
 def short_user_agent(text: str | None) -> str | None:

@@ -33,12 +33,12 @@ def handlers() -> dict[type[Exception], Callable[[Request, Exception], Response]
     """What answers which exception."""
     return {
         HTTPException: _by_status,
-        BadToken: lambda request, _: _fault(request, 404),
+        BadToken: lambda request, _: fault(request, 404),
         TooManySignups: _too_many,
         SQLAlchemyError: _database,
         # Nobody is there to read the answer.
         ClientDisconnect: lambda *_: Response(status_code=400),
-        Exception: lambda request, _: _fault(request, 500),
+        Exception: lambda request, _: fault(request, 500),
     }
 
 
@@ -59,7 +59,7 @@ class SmallBodies:
             announced = Headers(scope=scope).get("content-length", "")
             if announced.isdecimal() and int(announced) > self._limit:
                 scope["app"] = self._app
-                answer = await run_in_threadpool(_fault, Request(scope), 413)
+                answer = await run_in_threadpool(fault, Request(scope), 413)
         await answer(scope, receive, send)
 
 
@@ -67,7 +67,7 @@ def _by_status(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code != 405:
-        return _fault(request, error.status_code)
+        return fault(request, error.status_code)
     # A path has one route for reading and one for acting, and each knows its own methods only.
     allowed = {
         method
@@ -75,14 +75,14 @@ def _by_status(request: Request, error: Exception) -> Response:
         if route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods
     }
-    return _fault(request, 405, {"Allow": ", ".join(sorted(allowed))})
+    return fault(request, 405, {"Allow": ", ".join(sorted(allowed))})
 
 
 def _too_many(request: Request, error: Exception) -> Response:
     if not isinstance(error, TooManySignups):
         raise error
     seconds = max(1, math.ceil(error.retry_after.total_seconds()))
-    return _fault(request, 429, {"Retry-After": str(seconds)})
+    return fault(request, 429, {"Retry-After": str(seconds)})
 
 
 def _database(request: Request, error: Exception) -> Response:
@@ -90,10 +90,11 @@ def _database(request: Request, error: Exception) -> Response:
     if told is None and not isinstance(error, NoConnection):
         raise error
     log.warning("answered 503: %s", told or "all connections to the database are in use")
-    return _fault(request, 503, {"Retry-After": str(_BUSY_SECONDS)})
+    return fault(request, 503, {"Retry-After": str(_BUSY_SECONDS)})
 
 
-def _fault(request: Request, status: int, headers: dict[str, str] | None = None) -> Response:
+def fault(request: Request, status: int, headers: dict[str, str] | None = None) -> Response:
+    """The page, or for programs the JSON, that says what this status means."""
     if request.url.path.startswith(_API):
         return JSONResponse({"error": _WORDS.get(status, "bad request")}, status, headers)
     return site_of(request).page(

@@ -13,8 +13,8 @@ from mailer.web.site import site_of
 log = logging.getLogger(__name__)
 
 
-def alive(_request: Request) -> Response:
-    """Whoever can answer lives."""
+async def alive(_request: Request) -> Response:
+    """Whoever can answer lives. Needs no thread, because all may be waiting for the database."""
     return PlainTextResponse("ok\n")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.web.client import client_ip, short_user_agent
+from mailer.web.client import client_ip, one_client, short_user_agent
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -46,6 +46,24 @@ def test_only_what_trusted_proxies_saw_counts(
 def test_whatever_a_client_invents_it_stays_who_it_is(forwarded: list[str]) -> None:
     assert client_ip("198.51.100.7", forwarded, PROXIES) == "198.51.100.7"
     assert client_ip("10.0.0.1", [*forwarded, "203.0.113.1"], PROXIES) == "203.0.113.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("10.1.1.1", None),
+        ("fd00::9", None),
+        ("no address", None),
+        (None, None),
+    ],
+)
+def test_this_machine_and_proxies_are_many_clients(address: str | None, client: str | None) -> None:
+    assert one_client(address, PROXIES) == client
 
 
 @pytest.mark.parametrize(
