@@ -1,6 +1,5 @@
 """Fixtures for all tests: a real database on both engines, keys, a free port."""
 
-import os
 import shutil
 import socket
 import tempfile
@@ -14,7 +13,7 @@ from sqlalchemy import make_url
 from mailer.db import Database
 from mailer.operations import schema
 from mailer.tokens import Keys
-from tests import postgresql
+from tests import guard, postgresql
 from tests.factories import NOW
 
 pytest_plugins = ["pytester", "tests.tiers"]
@@ -43,11 +42,16 @@ def keys() -> Keys:
     return KEYS
 
 
+@pytest.fixture(scope="session")
+def _fast_folders() -> Iterator[Path]:
+    with guard.folder("mailer-test-") as place:
+        yield place
+
+
 @pytest.fixture
-def fast_folder() -> Iterator[Path]:
+def fast_folder(_fast_folders: Path) -> Iterator[Path]:
     """A temporary folder in memory where there is one, because tests mostly wait for the disk."""
-    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="mailer-test-", dir=parent) as folder:
+    with tempfile.TemporaryDirectory(dir=_fast_folders) as folder:
         yield Path(folder)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 from mailer.db import Database
 from mailer.operations import schema
 from mailer.tokens import Keys
-from tests import postgresql
+from tests import guard, postgresql
 from tests.factories import NOW
 
 
@@ -60,9 +60,7 @@ class Cluster:
             self.start()
 
     def _control(self, *arguments: str) -> None:
-        prefix = postgresql._as_ordinary_user(self.place)
-        program = str(postgresql._binaries() / "pg_ctl")
-        postgresql._call([*prefix, program, *arguments, "-D", str(self.place / "data")])
+        guard.call(self.place / "bin" / "pg_ctl", *arguments, "-D", self.place / "data")
 
 
 @contextmanager
