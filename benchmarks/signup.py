@@ -1,7 +1,7 @@
 """How many sign-ups a second the web role takes, against a bare Starlette that commits as much.
 
 Both run on the same server with the same form parsing, and write to SQLite in the same folder with
-synchronous=FULL. The yardstick inserts one row; a sign-up counts, asks and writes five.
+synchronous=FULL. The yardstick inserts one row; a sign-up counts, asks and writes six.
 """
 
 import socket

@@ -36,7 +36,9 @@ class App:
     @property
     def desk(self) -> Desk:
         """What it takes to write to somebody who asks."""
-        return Desk(self.settings.base_url, self.keys, self.templates, secrets.token_bytes)
+        return Desk(
+            self.settings.base_url, self.keys, self.templates, secrets.token_bytes, self.alerts
+        )
 
     @property
     def alerts(self) -> Alerts:

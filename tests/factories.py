@@ -364,7 +364,6 @@ def notice(
         "address": parsed.typed,
         "key_hash": keys.key_hash(parsed.key),
         "rate_key": rate_key(parsed),
-        "network": "192.0.2.0/24",
         "status": DeliveryStatus.QUEUED,
         "next_attempt_at": NOW,
         "created_at": NOW,

@@ -83,6 +83,12 @@ ALERTS: dict[str, dict[str, Any]] = {
         "digest": None,
         "commands": {"show": "mailer status", "resume": "mailer resume"},
     },
+    "alert about sign-ups": {
+        **_REASON,
+        "digest": None,
+        "signups": True,
+        "commands": {"show": "mailer status"},
+    },
     "alert about a feed": {
         **_REASON,
         "digest": None,

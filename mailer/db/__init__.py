@@ -10,7 +10,7 @@ from mailer.db.base import (
     checked_on_sqlite,
 )
 from mailer.db.database import Database, FifoLock, Kept, Writer
-from mailer.db.statements import insert_missing, let_go_when_frozen, take_turns
+from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen, take_turns
 from mailer.db.trouble import explain
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Writer",
     "checked_on_sqlite",
     "explain",
+    "insert_if",
     "insert_missing",
     "let_go_when_frozen",
     "take_turns",

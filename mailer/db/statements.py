@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,26 @@ def insert_missing(
         session.execute(sqlite.insert(model).on_conflict_do_nothing(), rows)
     else:
         session.execute(postgresql.insert(model).on_conflict_do_nothing(), rows)
+
+
+def insert_if(
+    session: Session, model: type[Base], values: Mapping[str, object], *, wanted: bool
+) -> int | None:
+    """Insert one row if it is `wanted`; else run the same statement, which then inserts nothing.
+
+    For requests that must cost the same whatever is known of whom they name.
+
+    Returns:
+        The first column of the row's primary key, None where nothing was inserted.
+    """
+    table = model.metadata.tables[model.__tablename__]
+    row = select(*(literal(value, table.c[name].type) for name, value in values.items()))
+    found: int | None = session.scalar(
+        insert(table)
+        .from_select(list(values), row.where(literal(wanted)))
+        .returning(next(iter(table.primary_key)))
+    )
+    return found
 
 
 def take_turns(session: Session, lock: int) -> None:

@@ -134,6 +134,21 @@ def on_feed(
     _queue(session, alerts, newsletter, reason, facts, now)
 
 
+def on_signups_held(
+    session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
+) -> None:
+    """Tell staff that mails of sign-ups wait. Whoever calls this sees to it that it is told once.
+
+    Args:
+        newsletter_id: the one that was asked for; the mail has its look and language.
+        reason: which limit holds them, in words for staff.
+    """
+    log.warning("mails of sign-ups are held: %s", reason)
+    newsletter = session.get_one(Newsletter, newsletter_id)
+    facts = {"digest": None, "signups": True, "commands": {"show": "mailer status"}}
+    _queue(session, alerts, newsletter, reason, facts, now)
+
+
 def _queue(
     session: Session,
     alerts: Alerts,

@@ -43,7 +43,7 @@ from mailer.tokens import Keys, Purpose
 log = logging.getLogger(__name__)
 
 PREFERENCES_LIFETIME = timedelta(hours=1)
-"""How long the preferences link in a notice lives, counted from when the notice was written."""
+"""How long the preferences link in a notice lives, counted from when the notice first goes out."""
 
 _EDITIONS_KEPT = 16
 
@@ -290,7 +290,7 @@ class Composer:
             links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
             links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
         if subscriber is not None:
-            until = notice.created_at + PREFERENCES_LIFETIME
+            until = claim.first_attempt_at + PREFERENCES_LIFETIME
             links[Purpose.PREFERENCES] = (subscriber.public_id, until)
         if subscription is not None:
             links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)

@@ -4,11 +4,13 @@ A notice says nothing that whoever caused it typed, and holds no link, only the 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.orm import Session
 
+from mailer.db import insert_if
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word, new_marker
@@ -81,43 +83,37 @@ def queue_notice(
     signup_id: int | None = None,
     subscriber_id: int | None = None,
     rate_key: str | None = None,
-    network: str | None = None,
     not_before: datetime | None = None,
     skip: str | None = None,
-) -> Notice:
-    """Add a notice to what waits to be sent; flushes, so that it has its id.
+    wanted: bool = True,
+) -> int | None:
+    """Add a notice to what waits to be sent.
 
     Args:
         key_hash: of the address, to look up suppressions by.
-        rate_key, network: what the limits on sign-ups count it under, where a sign-up caused it.
+        rate_key: what the limits on sign-ups count it under, where a sign-up caused it.
         not_before: when the limit on all sign-ups together lets it go out (UTC); None is at once.
         skip: why it is not to be sent at all: it is kept as skipped, so that whoever caused it cannot
             tell the difference.
+        wanted: if not, the same statement runs and adds nothing, for the same reason.
+
+    Returns:
+        Its id; None if it was not wanted.
     """
-    notice = Notice(
-        status=DeliveryStatus.QUEUED if skip is None else DeliveryStatus.SKIPPED,
-        reply=skip,
-        outcome_at=None if skip is None else now,
-        kind=kind,
-        address=address,
-        key_hash=key_hash,
-        newsletter_id=newsletter_id,
-        signup_id=signup_id,
-        subscriber_id=subscriber_id,
-        rate_key=rate_key,
-        network=network,
-        not_before=not_before,
-        language=content.language,
-        from_name=content.from_name,
-        from_address=content.from_address,
-        reply_to=content.reply_to,
-        subject=content.subject,
-        html=content.html,
-        text=content.text,
-        marker=content.marker,
-        next_attempt_at=not_before or now,
-        created_at=now,
-    )
-    session.add(notice)
-    session.flush()
-    return notice
+    values: dict[str, object] = {
+        "status": DeliveryStatus.QUEUED if skip is None else DeliveryStatus.SKIPPED,
+        "reply": skip,
+        "outcome_at": None if skip is None else now,
+        "kind": kind,
+        "address": address,
+        "key_hash": key_hash,
+        "newsletter_id": newsletter_id,
+        "signup_id": signup_id,
+        "subscriber_id": subscriber_id,
+        "rate_key": rate_key,
+        "not_before": not_before,
+        **asdict(content),
+        "next_attempt_at": not_before or now,
+        "created_at": now,
+    }
+    return insert_if(session, Notice, values, wanted=wanted)

@@ -83,6 +83,7 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.PREFERENCES, {}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": None}),
+    (NoticeKind.ALERT, {**_PAUSED, "digest": None, "signups": True}),
     (
         NoticeKind.ALERT,
         {

@@ -178,7 +178,7 @@ def queue_review(
         or timetable.digest_at(session, schedule, slot) is not None
     ):
         return False
-    notice = queue_notice(
+    notice_id = queue_notice(
         session,
         kind=NoticeKind.REVIEW,
         address=alerts.staff_address.typed,
@@ -193,7 +193,7 @@ def queue_review(
             slot=slot.name,
             due_at=slot.due_at,
             expires_at=slot.due_at + schedule.max_lateness,
-            notice_id=notice.id,
+            notice_id=notice_id,
             created_at=now,
         )
     )

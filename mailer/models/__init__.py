@@ -38,7 +38,7 @@ from mailer.models.newsletter import (
 )
 from mailer.models.review import Review, ReviewAct
 from mailer.models.schedule import Holds, Schedule, ScheduleKind
-from mailer.models.subscriber import Signup, SignupChoice, Subscriber, Subscription
+from mailer.models.subscriber import ClientRequest, Signup, SignupChoice, Subscriber, Subscription
 from mailer.models.suppression import Suppression, SuppressionReason
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "ArticleCategory",
     "Candidate",
     "ChosenArticle",
+    "ClientRequest",
     "ConsentEvent",
     "ConsentKind",
     "Delivery",

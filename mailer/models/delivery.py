@@ -176,8 +176,8 @@ class NoticeKind(StrEnum):
 class Notice(FrozenContent, LedgerColumns, Base):
     """One transactional mail. Its content holds marker words, never a usable link.
 
-    `rate_key`, `network` and `not_before` are set where a sign-up caused it: the limits on sign-ups
-    count these rows. `not_before` is when the limit on all sign-ups together lets it go out first.
+    `rate_key` and `not_before` are set where a sign-up caused it: the limits on sign-ups count these
+    rows. `not_before` is when the limit on all sign-ups together lets it go out first.
     """
 
     __tablename__ = "notice"
@@ -191,7 +191,6 @@ class Notice(FrozenContent, LedgerColumns, Base):
         ),
         Index("ix_notice_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
         Index(None, "rate_key", "created_at"),
-        Index(None, "network", "created_at"),
         Index(None, "not_before"),
         # Whoever deletes a sign-up looks for the notices that refer to it.
         Index(None, "signup_id"),
@@ -208,5 +207,4 @@ class Notice(FrozenContent, LedgerColumns, Base):
     signup_id: Mapped[int | None] = mapped_column(ForeignKey("signup.id", ondelete="SET NULL"))
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id"))
     rate_key: Mapped[str | None]
-    network: Mapped[str | None]
     not_before: Mapped[datetime | None]

@@ -103,3 +103,22 @@ class SignupChoice(Base):
     newsletter_id: Mapped[int] = mapped_column(ForeignKey("newsletter.id", ondelete="CASCADE"))
     schedule_id: Mapped[int] = mapped_column(ForeignKey("schedule.id"))
     wording_id: Mapped[int] = mapped_column(ForeignKey("wording.id"))
+
+
+class ClientRequest(Base):
+    """A sign-up or a request for a link, as far as it counts against the network that it came from.
+
+    `network` is a /24 or /64, `wider_network` the /48 around a /64. Purged when it counts no more.
+    """
+
+    __tablename__ = "client_request"
+    __table_args__ = (
+        Index(None, "network", "at"),
+        Index(None, "wider_network", "at"),
+        Index(None, "at"),
+    )
+
+    id: Mapped[PrimaryKey]
+    network: Mapped[str]
+    wider_network: Mapped[str | None]
+    at: Mapped[datetime]

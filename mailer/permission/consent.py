@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import insert_missing
+from mailer.db import insert_if, insert_missing
 from mailer.models import ConsentEvent, ConsentKind, Wording
 
 
@@ -43,6 +43,12 @@ def record(session: Session, events: Sequence[Event], *, now: datetime) -> None:
     """Write these events into the log, in their order."""
     if events:
         session.execute(insert(ConsentEvent), [{"at": now, **asdict(event)} for event in events])
+
+
+def record_if(session: Session, events: Sequence[Event], *, wanted: bool, now: datetime) -> None:
+    """Write these events if they are `wanted`; else the same statements run, and write nothing."""
+    for event in events:
+        insert_if(session, ConsentEvent, {"at": now, **asdict(event)}, wanted=wanted)
 
 
 def wording(session: Session, language: str, text: str) -> int:

@@ -7,6 +7,7 @@ newsletters are reached by a link that was mailed to the reader within the hour.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
@@ -18,9 +19,12 @@ from mailer.permission.consent import Event, record
 from mailer.permission.leave import leave
 from mailer.subscriptions.client import Client
 from mailer.subscriptions.confirm import newest_article
-from mailer.subscriptions.limits import Limits, decide, history, network_of
+from mailer.subscriptions.limits import Limits, admit, network_of
 from mailer.subscriptions.offer import Offer, Option, Publisher, hold_schedules, offers
-from mailer.subscriptions.signup import NOT_TO_BE_SENT, Desk
+from mailer.subscriptions.signup import Desk
+
+_NOBODY: Final = "nobody subscribes with this address"
+"""Why a notice is never to be sent: it is kept for a while, so that every address leaves the same rows."""
 
 
 @dataclass(frozen=True)
@@ -135,17 +139,12 @@ def request_link(
 
     The mail goes to the address that confirmed: what was typed may differ from it in letters that mail
     servers tell apart, and then somebody else may read it. For any other address the same statements
-    run, and leave a notice that is never sent.
+    run, and leave a notice that is never sent; a repeat leaves none for either. No such mail waits for
+    the limit on all sign-ups together: only a reader gets one.
 
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
     """
-    network = network_of(client.ip)
-    # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now.
-    folded = f"preferences {rate_key(address)}"
-    allowed = decide(
-        history(session, rate_key=folded, network=network, limits=limits, now=now), limits, now=now
-    )
     subscription = session.execute(
         select(Subscription.newsletter_id, Subscription.subscriber_id, Subscriber.address)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
@@ -153,12 +152,16 @@ def request_link(
         .order_by(Subscription.newsletter_id)
         .limit(1)
     ).one_or_none()
+    # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now. And
+    # apart from what is never sent: who asked too early gets a link once they subscribe.
+    counted = "preferences" if subscription else "no preferences"
+    folded = f"{counted} {rate_key(address)}"
+    allowed = admit(session, rate_key=folded, client=network_of(client.ip), limits=limits, now=now)
     known = offers(session, publisher)
     if not known:
         return
     newsletter_id = subscription.newsletter_id if subscription else known[0].id
     look = next(one.look for one in known if one.id == newsletter_id)
-    mail = allowed.mail and subscription is not None
     queue_notice(
         session,
         kind=NoticeKind.PREFERENCES,
@@ -170,11 +173,9 @@ def request_link(
         now=now,
         newsletter_id=newsletter_id,
         subscriber_id=subscription.subscriber_id if subscription else None,
-        rate_key=folded if mail else None,
-        # Counted also where nothing is mailed: otherwise the limit for networks would tell who subscribes.
-        network=network,
-        not_before=allowed.not_before if mail else None,
-        skip=None if mail else NOT_TO_BE_SENT,
+        rate_key=folded,
+        skip=None if subscription else _NOBODY,
+        wanted=allowed.mail,
     )
 
 

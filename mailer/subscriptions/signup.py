@@ -4,16 +4,17 @@ Every address gets the same answer, and the same statements run for it, whatever
 ask the form who reads the paper. Confirming is done next door.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
-from mailer.clock import zone
+from mailer.clock import format_instant, zone
+from mailer.db import insert_if
+from mailer.delivery.alert import Alerts, on_signups_held
 from mailer.delivery.notice import queue_notice, render_notice
 from mailer.errors import Refused
 from mailer.models import (
@@ -27,9 +28,9 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.permission.consent import Event, record, wording
+from mailer.permission.consent import Event, record_if, wording
 from mailer.subscriptions.client import Client
-from mailer.subscriptions.limits import Limits, decide, history, network_of
+from mailer.subscriptions.limits import Limits, admit, network_of
 from mailer.subscriptions.offer import (
     Offer,
     Option,
@@ -40,11 +41,6 @@ from mailer.subscriptions.offer import (
 )
 from mailer.templating import Templates
 from mailer.tokens import Keys
-
-log = logging.getLogger(__name__)
-
-NOT_TO_BE_SENT = "the limits on sign-ups, or nothing to tell"
-"""Why a notice was never to be sent: it is kept, so that every address leaves the same rows."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +70,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Desk:
-    """What it takes to write to somebody. Links in mails start with `base_url`."""
+    """What it takes to write to somebody, and to staff. Links in mails start with `base_url`."""
 
     base_url: str
     keys: Keys
     templates: Templates
     random: Callable[[int], bytes]
+    alerts: Alerts
 
 
 @dataclass(frozen=True)
@@ -96,30 +93,20 @@ def request(
 ) -> Requested:
     """Write down a sign-up and queue the mail that it causes.
 
+    Where the limits let no mail go, the same statements write nothing: nobody could confirm it.
+
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
         Refused: the newsletter's last schedule has just been removed.
     """
-    network = network_of(client.ip)
-    folded = rate_key(wish.address)
-    allowed = decide(
-        history(session, rate_key=folded, network=network, limits=terms.limits, now=now),
-        terms.limits,
-        now=now,
-    )
-    if allowed.not_before > now:
-        log.warning(
-            "more sign-ups than %s in %s: their mails are held until %s",
-            terms.limits.total.count,
-            terms.limits.total.span,
-            allowed.not_before.isoformat(timespec="seconds"),
-        )
+    limits, folded = terms.limits, rate_key(wish.address)
+    allowed = admit(session, rate_key=folded, client=network_of(client.ip), limits=limits, now=now)
     there = hold_schedules(session, [choice.offer.id for choice in wish.choices])
     wish = replace(wish, choices=[_standing(session, choice, there) for choice in wish.choices])
     has = _current(session, wish)
     kind = NoticeKind.ALREADY if _has_all(has, wish.choices) else NoticeKind.CONFIRMATION
     expires_at = allowed.not_before + terms.expiry
-    signup_id = _write(session, wish, client, desk, has, expires_at, now=now)
+    signup_id = _write(session, wish, client, desk, has, expires_at, wanted=allowed.mail, now=now)
     first = wish.choices[0].offer
     tells: dict[str, object] = {
         "titles": [choice.offer.look.title for choice in wish.choices],
@@ -138,11 +125,15 @@ def request(
         now=now,
         newsletter_id=first.id,
         signup_id=signup_id,
-        rate_key=folded if allowed.mail else None,
-        network=network if allowed.mail else None,
-        not_before=allowed.not_before if allowed.mail else None,
-        skip=None if allowed.mail else NOT_TO_BE_SENT,
+        rate_key=folded,
+        not_before=allowed.not_before,
+        wanted=allowed.mail,
     )
+    if allowed.first_held:
+        hours = limits.total.span / timedelta(hours=1)
+        reason = f"signup_limits lets {limits.total.count} mails go in {hours:g} h altogether"
+        reason += f"; the first that waits goes out at {format_instant(allowed.not_before)}"
+        on_signups_held(session, desk.alerts, first.id, reason, now)
     return Requested(kind, allowed.mail, allowed.not_before)
 
 
@@ -238,12 +229,14 @@ def _write(
     has: Mapping[int, int],
     expires_at: datetime,
     *,
+    wanted: bool,
     now: datetime,
-) -> int:
+) -> int | None:
     key_hash = desk.keys.key_hash(wish.address.key)
     public_id = new_public_id(desk.random)
-    signup_id = session.scalars(
-        insert(Signup).returning(Signup.id),
+    signup_id = insert_if(
+        session,
+        Signup,
         {
             "public_id": public_id,
             "address": wish.address.typed,
@@ -257,21 +250,21 @@ def _write(
             "created_at": now,
             "expires_at": expires_at,
         },
-    ).one()
-    choices, events = [], []
+        wanted=wanted,
+    )
+    events = []
     for choice in wish.choices:
         look = choice.offer.look
         sentence = consent_sentence(desk.templates.gettext(look.language), look)
         wording_id = wording(session, look.language, sentence)
         schedule_id = _schedule_id(choice, has)
-        choices.append(
-            {
-                "signup_id": signup_id,
-                "newsletter_id": choice.offer.id,
-                "schedule_id": schedule_id,
-                "wording_id": wording_id,
-            }
-        )
+        row = {
+            "signup_id": signup_id,
+            "newsletter_id": choice.offer.id,
+            "schedule_id": schedule_id,
+            "wording_id": wording_id,
+        }
+        insert_if(session, SignupChoice, row, wanted=wanted)
         events.append(
             Event(
                 kind=ConsentKind.REQUESTED,
@@ -288,8 +281,7 @@ def _write(
                 user_agent=client.user_agent,
             )
         )
-    session.execute(insert(SignupChoice), choices)
-    record(session, events, now=now)
+    record_if(session, events, wanted=wanted, now=now)
     return signup_id
 
 

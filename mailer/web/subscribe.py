@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailer.subscriptions.client import Client
+from mailer.subscriptions.limits import admit, network_of
 from mailer.subscriptions.offer import Offer, offers
 from mailer.subscriptions.signup import Wish, request
 from mailer.web.newsletters import show_form, speaking
@@ -94,8 +95,11 @@ def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | No
 
 
 def _sign_up(site: Site, form: SignupForm, wish: Wish, client: Client) -> None:
-    if form.trap:
-        # Only a robot fills in what nobody sees. It gets the answer that everybody gets.
-        return
-    with site.app.database.write() as session:
-        request(session, wish, client, site.app.desk, site.app.terms, now=site.app.times.wall())
+    app, now = site.app, site.app.times.wall()
+    with app.database.write() as session:
+        if form.trap:
+            # Only a robot fills in what nobody sees. It gets the answer that everybody gets, as often.
+            network, limits = network_of(client.ip), app.terms.limits
+            admit(session, rate_key="", client=network, limits=limits, now=now)
+        else:
+            request(session, wish, client, app.desk, app.terms, now=now)

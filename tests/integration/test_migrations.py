@@ -24,6 +24,7 @@ from mailer.models import (
     ArticleCategory,
     Candidate,
     ChosenArticle,
+    ClientRequest,
     Delivery,
     DroppedArticle,
     Edition,
@@ -81,6 +82,7 @@ def fill(database: Database, keys: Keys) -> None:
         sender = factories.worker(session)
         session.add_all(
             [
+                ClientRequest(network="2001:db8::/64", wider_network="2001:db8::/48", at=NOW),
                 Pace(id=1, tokens=0.0, filled_at=NOW),
                 Tally(worker_id=sender.id, outcome="failed", reason="policy", number=1),
                 ArticleCategory(article_id=article.id, category="sport"),

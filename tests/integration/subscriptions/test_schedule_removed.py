@@ -21,6 +21,7 @@ from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
+from tests.sending import alerts
 
 CLIENT = Client("/subscribe")
 RATE = Rate(100, timedelta(hours=1))
@@ -32,7 +33,7 @@ def _sign_up(session: Session, keys: Keys) -> Act:
     wish = signup.Wish(
         parse("new@example.com"), [signup.Choice(offer(session, Publisher(), "daily"))]
     )
-    desk = signup.Desk("https://news.example", keys, Templates(None), token_bytes)
+    desk = signup.Desk("https://news.example", keys, Templates(None), token_bytes, alerts(keys))
     terms = signup.Terms(LIMITS, timedelta(days=7))
     return lambda later: signup.request(later, wish, CLIENT, desk, terms, now=NOW)
 

@@ -24,11 +24,12 @@ from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
 from tests.processes import ROOT, environment
+from tests.sending import alerts
 
 
 @pytest.fixture
 def desk(keys: Keys) -> Desk:
-    return Desk("https://news.example", keys, Templates(), token_bytes)
+    return Desk("https://news.example", keys, Templates(), token_bytes, alerts(keys))
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ import json
 import threading
 from collections import Counter
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
 from sqlalchemy import event, func, select
 
 from mailer.db import Database
 from mailer.models import (
+    ClientRequest,
     ConsentEvent,
     DeliveryStatus,
     Newsletter,
@@ -177,7 +179,7 @@ def states(database: Database, keys: Keys, paper: Paper) -> list[str]:
         factories.reader(session, keys, paper.morning, "gone@example.com", left_at=NOW)
         factories.reader(session, keys, paper.morning, "paused@example.com", paused_at=NOW)
         factories.signup(session, keys, paper.morning, "pending@example.com")
-        factories.notice(session, keys, "limited@example.com", network=None)
+        factories.notice(session, keys, "limited@example.com")
     return [
         "new@example.com",
         "muted@example.com",
@@ -208,7 +210,8 @@ def test_every_address_gets_the_same_answer_and_causes_the_same_statements(
     ):
         answers = set()
         with database.write() as session:
-            session.execute(Notice.__table__.delete())
+            for table in (Notice, ClientRequest):
+                session.execute(table.__table__.delete())
         for address in states(database, keys, paper) if not seen else sorted(seen):
             seen.add(address)
             statements.clear()
@@ -252,43 +255,48 @@ def test_another_schedule_is_to_be_confirmed(
     assert [notice.kind for notice in queued(database)] == [NoticeKind.CONFIRMATION]
 
 
-def test_a_thousand_posts_for_one_address_at_once_cause_one_mail(
-    website: Website, database: Database
+def test_a_thousand_posts_for_one_address_at_once_cause_one_mail_and_one_sign_up(
+    database: Database, keys: Keys, paper: Paper
 ) -> None:
     answers: list[tuple[int, str]] = []
 
-    def post() -> None:
+    def post(website: Website) -> None:
         for number in range(125):
             tag = f"new+{number}@example.com"
             answer = website.post("/subscribe", {**FORM, "email": tag})
             answers.append((answer.status, answer.body))
 
-    threads = [threading.Thread(target=post) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with serving(database, keys, signup_limits="network=1000/d") as website:
+        threads = [threading.Thread(target=post, args=(website,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     assert len(answers) == 1000
     assert len(set(answers)) == 1
     assert len(queued(database)) == 1
+    with database.read() as session:
+        for table in (Signup, SignupChoice, ConsentEvent, Notice):
+            assert session.scalar(select(func.count()).select_from(table)) == 1
 
 
 def test_an_address_gets_three_mails_a_day_at_least_ten_minutes_apart(
-    website: Website, database: Database
+    database: Database, keys: Keys, paper: Paper
 ) -> None:
     mailed = []
-    for minute in range(0, 60 * 25, 5):
-        before = len(queued(database))
-        website.post("/subscribe", FORM)
-        if len(queued(database)) > before:
-            mailed.append(minute)
-        website.pass_time(timedelta(minutes=5))
+    with serving(database, keys, signup_limits="network=1000/d") as website:
+        for minute in range(0, 60 * 25, 5):
+            before = len(queued(database))
+            website.post("/subscribe", FORM)
+            if len(queued(database)) > before:
+                mailed.append(minute)
+            website.pass_time(timedelta(minutes=5))
 
     assert mailed == [0, 10, 20, 24 * 60, 24 * 60 + 10, 24 * 60 + 20]
 
 
-def test_a_network_causes_twenty_mails_a_day_and_is_told_when_to_come_back(
+def test_a_network_signs_twenty_up_a_day_and_is_told_when_to_come_back(
     website: Website, database: Database
 ) -> None:
     before = Counter(
@@ -309,18 +317,68 @@ def test_a_network_causes_twenty_mails_a_day_and_is_told_when_to_come_back(
     assert website.post("/subscribe", {**FORM, "email": "more@example.com"}).status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/subscribe", FORM),
+        ("/subscribe", {**FORM, "website": "http://spam.example"}),
+        ("/preferences", {"email": "new@example.com"}),
+    ],
+)
+def test_a_network_asks_twenty_times_a_day_whatever_is_known_of_the_address(
+    website: Website, database: Database, keys: Keys, path: str, fields: dict[str, str]
+) -> None:
+    """Also for an address that is mailed no more; what is asked for again is counted and not written."""
+    with database.write() as session:
+        factories.notice(session, keys, "limited@example.com")
+        factories.notice(session, keys, rate_key="no preferences limited@example.com")
+    website.post(path, {**fields, "email": "limited@example.com"})
+    before = website.content()
+    wrong = [website.post(path, {**fields, "email": "nobody"}).status for _ in range(25)]
+    answers = [website.post(path, {**fields, "email": "limited@example.com"}) for _ in range(20)]
+
+    assert set(wrong) == {422}
+    assert [answer.status for answer in answers] == 19 * [200] + [429]
+    after = website.content()
+    assert len(after.pop("client_request")) == len(before.pop("client_request")) + 19
+    assert after == before
+
+
+def test_a_household_of_many_networks_may_ask_five_times_as_often(
+    database: Database, keys: Keys, paper: Paper
+) -> None:
+    asked = Counter()
+    with serving(database, keys, signup_limits="network=4/d", trusted_proxies="127.0.0.1") as here:
+        for number in range(30):
+            for site in ("2001:db8:1", "2001:db8:2"):
+                # Two for each /64; only the first site has more than one.
+                network = f"{site}:{number // 2 if site.endswith('1') else 0:x}"
+                client = {"X-Forwarded-For": f"{network}::{number:x}"}
+                fields = {**FORM, "email": f"r{number}@{len(site)}.example"}
+                asked[site, here.post("/subscribe", fields, client).status] += 1
+
+    assert asked["2001:db8:1", 200] == 20
+    assert asked["2001:db8:2", 200] == 4
+
+
 def test_all_sign_ups_together_are_held_to_their_limit(
     database: Database, keys: Keys, paper: Paper
 ) -> None:
     with serving(
-        database, keys, signup_limits="network=100/d,total=3/h", trusted_proxies="127.0.0.1"
+        database, keys, signup_limits="network=100/d,total=3/h", staff_address="desk@news.example"
     ) as website:
         for number in range(8):
             fields = {**FORM, "email": f"r{number}@example.com"}
             assert website.post("/subscribe", fields).status == 200
             website.pass_time(timedelta(minutes=1))
+        with database.write() as session:
+            factories.reader(session, keys, paper.morning)
+        assert website.post("/preferences", {"email": "reader@example.com"}).status == 200
 
     with database.read() as session:
+        told, link = session.scalars(
+            select(Notice).where(Notice.signup_id.is_(None)).order_by(Notice.id)
+        )
         waits = session.execute(
             select(Notice.next_attempt_at, Notice.not_before, Signup.expires_at)
             .join(Signup, Signup.id == Notice.signup_id)
@@ -329,6 +387,11 @@ def test_all_sign_ups_together_are_held_to_their_limit(
     minutes = [(row.next_attempt_at - NOW) / timedelta(minutes=1) for row in waits]
     assert minutes == [0, 1, 2, 60, 61, 62, 120, 121]
     assert all(row.not_before == row.next_attempt_at for row in waits)
+    # Staff hear of it once, and a reader's way to leave does not wait behind strangers.
+    assert (told.kind, told.address) == (NoticeKind.ALERT, "desk@news.example")
+    assert told.created_at == NOW + timedelta(minutes=3)
+    assert "signup_limits lets 3 mails go in 1 h" in told.text
+    assert (link.kind, link.next_attempt_at) == (NoticeKind.PREFERENCES, link.created_at)
     # A link that is mailed late lives as long as any other.
     assert all(row.expires_at == row.not_before + timedelta(days=7) for row in waits)
 
@@ -343,11 +406,12 @@ def test_only_trusted_proxies_say_who_the_client_is(
         website.post("/subscribe", {**FORM, "email": "b@example.com"}, spoofed)
 
     with database.read() as session:
-        found = session.execute(select(Signup.ip, Notice.network).join(Notice).order_by(Signup.id))
-        assert [tuple(row) for row in found] == [
-            ("127.0.0.1", "127.0.0.0/24"),
-            ("203.0.113.9", "203.0.113.0/24"),
+        assert session.scalars(select(Signup.ip).order_by(Signup.id)).all() == [
+            "127.0.0.1",
+            "203.0.113.9",
         ]
+        counted = session.scalars(select(ClientRequest.network).order_by(ClientRequest.id)).all()
+    assert counted == ["127.0.0.0/24", "203.0.113.0/24"]
 
 
 @pytest.mark.parametrize(
@@ -371,7 +435,8 @@ def test_a_robot_that_fills_in_the_trap_gets_the_same_answer_and_nothing_is_writ
     before = website.content()
     trapped = website.post("/subscribe", {**FORM, "website": "http://spam.example"})
 
-    assert website.content() == before
+    # But it is counted.
+    assert website.content() == before | {"client_request": ANY}
     assert trapped.body == website.post("/subscribe", FORM).body
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mailer.subscriptions.limits import (
     Allowance,
+    ClientNetwork,
     History,
     Limits,
     Rate,
@@ -32,17 +33,29 @@ def ago(**span: float) -> datetime:
         (History(newest=ago(minutes=9, seconds=59)), Allowance(False, NOW)),
         (History(newest=ago(minutes=10)), Allowance(True, NOW)),
         (History(newest=ago(hours=2), nth_for_address=ago(hours=23)), Allowance(False, NOW)),
-        (History(nth_in_total=ago(minutes=20)), Allowance(True, NOW + timedelta(minutes=40))),
-        (History(nth_in_total=NOW + HOUR), Allowance(True, NOW + 2 * HOUR)),
+        (History(nth_in_total=ago(minutes=20)), Allowance(True, NOW + timedelta(minutes=40), True)),
+        (
+            History(nth_in_total=ago(minutes=20), newest=NOW),
+            Allowance(False, NOW + timedelta(minutes=40)),
+        ),
+        (History(nth_in_total=NOW + HOUR, newest_held=NOW), Allowance(True, NOW + 2 * HOUR)),
     ],
 )
 def test_what_is_allowed(history: History, expected: Allowance) -> None:
     assert decide(history, LIMITS, now=NOW) == expected
 
 
-def test_a_full_network_is_told_when_its_oldest_mail_counts_no_more() -> None:
+@pytest.mark.parametrize(
+    "full",
+    [
+        History(nth_for_network=ago(hours=23)),
+        History(nth_for_wider=ago(hours=23)),
+        History(nth_for_network=ago(hours=23), nth_for_wider=ago(hours=23.5)),
+    ],
+)
+def test_a_full_network_is_told_when_its_oldest_request_counts_no_more(full: History) -> None:
     with pytest.raises(TooManySignups) as caught:
-        decide(History(nth_for_network=ago(hours=23)), LIMITS, now=NOW)
+        decide(full, LIMITS, now=NOW)
     assert caught.value.retry_after == HOUR
 
 
@@ -64,11 +77,13 @@ def test_in_any_window_no_more_go_out_than_the_total_allows(gaps: list[int], cou
 @pytest.mark.parametrize(
     ("ip", "network"),
     [
-        ("203.0.113.77", "203.0.113.0/24"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("203.0.113.77", ClientNetwork("203.0.113.0/24")),
+        ("2001:db8:1:2:3:4:5:6", ClientNetwork("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("::ffff:203.0.113.77", ClientNetwork("203.0.113.0/24")),
         (None, None),
     ],
 )
-def test_networks_are_as_large_as_one_household_gets(ip: str | None, network: str | None) -> None:
+def test_networks_are_as_large_as_one_household_gets(
+    ip: str | None, network: ClientNetwork | None
+) -> None:
     assert network_of(ip) == network
