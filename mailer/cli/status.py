@@ -15,6 +15,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests import schedules, timetable
 from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.operations.status import Status, read_status, warnings
+from mailer.subscriptions.limits import all_from_loopback
 from mailer.words import counted
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def status(as_json: bool) -> None:
         found = read_status(session, lease=app.settings.lease, now=now)
         coming = _coming(session, now)
         told = warnings(found) + _of_slots(found, coming, now)
-        told += _of_reviews(session, app.settings) + _of_settings(app.settings)
+        told += _of_reviews(session, app.settings) + _of_settings(session, app.settings)
     if as_json:
         data = asdict(found) | {"next": [asdict(one) for one in coming], "warnings": told}
         print_json(data)
@@ -134,8 +135,13 @@ def _of_reviews(session: Session, settings: "Settings") -> list[str]:
     return [told.format(", ".join(wanted))]
 
 
-def _of_settings(settings: "Settings") -> list[str]:
+def _of_settings(session: Session, settings: "Settings") -> list[str]:
     found = []
+    if not settings.trusted_proxies and all_from_loopback(session):
+        found.append(
+            "all sign-ups came from this machine: if a web server stands in front, its readers count as one "
+            "network and soon get 429; set `trusted_proxies` to its address, such as 127.0.0.1"
+        )
     if settings.base_url.startswith("http:"):
         found.append(
             f"links start with {settings.base_url}, which works on this machine only; set `base_url`"

@@ -182,6 +182,21 @@ def network_of(ip: str | None) -> ClientNetwork | None:
     return ClientNetwork(str(network), None if wider is None else str(wider))
 
 
+def all_from_loopback(session: Session) -> bool:
+    """Whether all requests that are counted came from this machine, and there are some.
+
+    A web server in front looks like that, until `trusted_proxies` names it.
+    """
+    network = ClientRequest.network
+    others = ~(network.startswith("127.") | (network == "::/64"))
+    has_any, has_others = (
+        select(ClientRequest.id).where(*which).limit(1).scalar_subquery()
+        for which in ((), (others,))
+    )
+    row = session.execute(select(has_any.is_not(None), has_others.is_not(None))).one()
+    return bool(row[0]) and not row[1]
+
+
 def _nth(
     column: InstrumentedAttribute[Any], which: ColumnElement[bool], rate: Rate, now: datetime
 ) -> ScalarSelect[Any]:

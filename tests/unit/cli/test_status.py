@@ -6,7 +6,7 @@ import pytest
 
 from mailer.cli import status as command
 from mailer.db import Database
-from mailer.models import DigestStatus, ScheduleKind, WorkerRole
+from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
 from mailer.operations.status import read_status
 from mailer.settings import load
 from tests import factories
@@ -125,3 +125,26 @@ def test_a_review_that_goes_to_nobody_is_told(
     with database.read() as session:
         told = command._of_reviews(session, found)
     assert any("daily/morning" in one and "`staff_address`" in one for one in told) is is_told
+
+
+@pytest.mark.parametrize(
+    ("networks", "proxies", "warned"),
+    [
+        ([], "", False),
+        (["127.0.0.0/24"], "", True),
+        (["::/64", "127.0.1.0/24"], "", True),
+        (["127.0.0.0/24"], "127.0.0.1", False),
+        (["127.0.0.0/24", "203.0.113.0/24"], "", False),
+        (["2001:db8::/64"], "", False),
+    ],
+)
+def test_readers_behind_a_web_server_that_is_not_named_are_told_of(
+    database: Database, networks: list[str], proxies: str, warned: bool
+) -> None:
+    environ = {"SECRET_KEY": "s" * 40, "IDENTITY_KEY": "i" * 40, "TRUSTED_PROXIES": proxies}
+    settings = load({f"MAILER_{name}": value for name, value in environ.items()}, None)
+    with database.write() as session:
+        session.add_all([ClientRequest(network=network, at=NOW) for network in networks])
+        session.flush()
+        told = command._of_settings(session, settings)
+    assert any("set `trusted_proxies`" in line for line in told) == warned
