@@ -8,11 +8,10 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -21,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from mailer.app import App
 from mailer.clock import utc_now
+from mailer.daemon_pool import DaemonThreadPool
 from mailer.delivery import running
 from mailer.digests import report, review, timetable
 from mailer.digests.build import Builder
@@ -45,7 +45,19 @@ REVIEW_AGAIN: Final = timedelta(minutes=1)
 JUMP: Final = timedelta(seconds=5)
 """By how much the wall clock must have been set for all alarms to be set anew."""
 
+STOP_SECONDS: Final = 3.0
+"""How long what is under way may take to end, when the scheduler is stopped."""
+
 _WATCH_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.1
+_THREADS: Final = 10
+
+
+class _Jobs(BasePoolExecutor):  # type: ignore[misc]
+    """Runs APScheduler's jobs in threads that never keep the process from ending."""
+
+    def __init__(self, pool: DaemonThreadPool) -> None:
+        super().__init__(pool)
 
 
 def make_renderer(app: App) -> Render:
@@ -85,19 +97,19 @@ class Scheduler:
         self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
-        self._setting_alarms = threading.Lock()
         self._sweeping = threading.Lock()
         self._fetching = threading.Lock()
         self._planned: dict[int, datetime] = {}
         self._told: dict[str, str] = {}
-        self._open = ExitStack()
+        self._jobs = DaemonThreadPool(_THREADS, "scheduler")
+        self._stopped_at = 0.0
         # A dead builder's digest should not wait much longer than the lease.
         self._every = min(SWEEP, app.settings.lease / 4)
         # APScheduler tells of each run at INFO.
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._alarms = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(10)},
+            executors={"default": _Jobs(self._jobs)},
             job_defaults={
                 # By default a run that is a second late is dropped.
                 "misfire_grace_time": None,
@@ -109,21 +121,43 @@ class Scheduler:
 
     def start(self) -> None:
         """Do at once what is due, and from now on whenever something is."""
-        self._open.enter_context(self._builder)
+        self._builder.open()
         self._alarms.start()
         self._wake_everything()
         self._clock.start()
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for what is under way. Never call this from a job."""
-        # APScheduler keeps others from its alarms while it waits for their jobs: of a job that would set
-        # another one meanwhile, both would wait for ever.
-        with self._setting_alarms:
-            self._stopping.set()
+        """Stop, and wait for the end."""
+        self.stop_soon()
+        self.join()
+
+    def stop_soon(self) -> None:
+        """Begin nothing more, abandon fetches, and have a build rolled back; wait for none of it."""
+        if not self._stopping.is_set():
+            self._stopped_at = self._app.times.monotonic()
+        self._stopping.set()
         self._builder.close_soon()
-        self._clock.join()
-        self._alarms.shutdown(wait=True)
-        self._open.close()
+
+    def join(self) -> None:
+        """Wait until what was under way has ended, for `STOP_SECONDS` from `stop_soon`.
+
+        Never call this from a job.
+        """
+        self._alarms.shutdown(wait=False)
+        while not self._jobs.join(_LOOK_SECONDS):
+            if self._left() == 0:
+                log.warning(
+                    "the scheduler did not end in time; what it was doing is done again later"
+                )
+                break
+            # A statement that began just now missed the first one.
+            self._builder.close_soon()
+        # A heartbeat has still to be ended, however late it is.
+        self._builder.close(max(1.0, self._left()))
+        self._clock.join(self._left())
+
+    def _left(self) -> float:
+        return max(0.0, self._stopped_at + STOP_SECONDS - self._app.times.monotonic())
 
     def _wake_everything(self) -> None:
         """Let the jobs that come round run now; the sweep sets the alarms of slots."""
@@ -175,15 +209,13 @@ class Scheduler:
         return sorted(coming, key=lambda one: (late.get(one, now), one))
 
     def _set_alarm(self, schedule_id: int, at: datetime) -> None:
-        with self._setting_alarms:
-            if not self._stopping.is_set():
-                self._alarms.add_job(
-                    self._build_due,
-                    DateTrigger(at),
-                    args=[schedule_id],
-                    id=f"slot of schedule {schedule_id}",
-                    replace_existing=True,
-                )
+        self._alarms.add_job(
+            self._build_due,
+            DateTrigger(at),
+            args=[schedule_id],
+            id=f"slot of schedule {schedule_id}",
+            replace_existing=True,
+        )
 
     def _build_due(self, schedule_id: int) -> None:
         """Build the slot of this schedule that is due, if one is, on feeds that are fresh."""
@@ -198,7 +230,8 @@ class Scheduler:
             due = timetable.due(session, schedule, now=now)
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
-            if not self._fetch_all(lambda session: _stale(session, schedule_id, since, now)):
+            is_fresh = self._fetch_all(lambda session: _stale(session, schedule_id, since, now))
+            if not is_fresh and not self._stopping.is_set():
                 log.warning(
                     "schedule %s: slot %s is built without feeds that are still being fetched",
                     schedule_id,
@@ -288,6 +321,7 @@ class Scheduler:
                 alerts=self._app.alerts,
                 is_stopping=is_over,
                 chosen_at=chosen_at,
+                is_ending=self._stopping.is_set,
             )
             return not is_over()
         finally:
@@ -352,6 +386,8 @@ class Scheduler:
 
     def _carefully(self, what: str, act: Callable[[], object]) -> None:
         """Run one act of a job. A failure is logged, once until it changes: the next round tries again."""
+        if self._stopping.is_set():
+            return
         try:
             act()
             self._told.pop(what, None)

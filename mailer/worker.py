@@ -50,6 +50,7 @@ class Worker:
         self._sender = make_sender(app)
         self._has_ended = False
         self._stop = threading.Event()
+        self._stopped_at = 0.0
         # A daemon: nothing that hangs may keep the process from ending in time.
         self._thread = threading.Thread(target=self._run, name="sending", daemon=True)
 
@@ -64,9 +65,19 @@ class Worker:
 
     def stop(self) -> None:
         """Begin nothing more, and wait until what is under way is finished: at most 30 s."""
+        self.stop_soon()
+        self.join()
+
+    def stop_soon(self) -> None:
+        """Begin nothing more; wait for nothing."""
+        if not self._stop.is_set():
+            self._stopped_at = self._app.times.monotonic()
         self._stop.set()
         self._sender.wake()
-        self._thread.join(DRAIN_SECONDS)
+
+    def join(self) -> None:
+        """Wait until what is under way is finished: at most 30 s from `stop_soon`."""
+        self._thread.join(max(0.0, self._stopped_at + DRAIN_SECONDS - self._app.times.monotonic()))
         if self._thread.is_alive():
             log.error("the worker did not end in time; what it was sending is in doubt")
 

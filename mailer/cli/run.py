@@ -7,8 +7,9 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import click
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 ROLES: Final = ("web", "scheduler", "worker")
 _BACKLOG: Final = 512
+_LAST_ANSWERS_SECONDS: Final = 30.0
+"""A web server that was told to stop is left to itself after this: its own limit is shorter."""
 
 
 @click.command(cls=Verb)
@@ -51,39 +54,57 @@ def run(roles: tuple[str, ...]) -> None:
 def _run(app: "App", roles: frozenset[str]) -> None:
     # Who asked for JSON reads stderr by machine, words for people included.
     tell = log.info if app.settings.log_format == "json" else message
-    # The stack unwinds from its end: no new requests, no new digests, no new mails, last answers.
-    with ExitStack() as stack:
-        stop = stack.enter_context(_Stop())
+    with _Stop() as stop, ExitStack() as stack:
+        running: list[_Role] = []
+        stack.callback(_end, running)
         web = _Web(app, stop) if "web" in roles else None
         if web is not None:
-            stack.callback(web.join)
+            running.append(web)
         worker = None
         if "worker" in roles:
             from mailer.worker import Worker
 
             worker = Worker(app, on_end=stop.set)
             worker.start()
-            stack.callback(worker.stop)
+            running.append(worker)
         if "scheduler" in roles:
             from mailer.scheduler import Scheduler
 
             scheduler = Scheduler(app)
             scheduler.start()
-            stack.callback(scheduler.stop)
+            running.append(scheduler)
         if web is not None:
             web.start()
-            stack.callback(web.take_no_more)
             tell(f"listening on http://{app.settings.host}:{app.settings.port}")
         tell(f"running: {', '.join(role for role in ROLES if role in roles)}")
         stop.wait()
-        tell("stopping")
         ended = [
             name
             for name, part in (("web server", web), ("worker", worker))
             if part is not None and part.has_ended
         ]
+        _stop_soon(running)
+        tell("stopping")
     if ended:
         raise MailerError(f"the {' and the '.join(ended)} ended by itself; see the log above")
+
+
+class _Role(Protocol):
+    def stop_soon(self) -> None: ...
+    def join(self) -> None: ...
+
+
+def _stop_soon(running: Sequence[_Role]) -> None:
+    """Tell all roles at once: while one of them is waited for, no other begins anything."""
+    for role in running:
+        role.stop_soon()
+
+
+def _end(running: Sequence[_Role]) -> None:
+    """Wait for all roles. How long each may take counts from when it was told, so it does not add up."""
+    _stop_soon(running)
+    for role in reversed(running):
+        role.join()
 
 
 class _Stop:
@@ -133,7 +154,10 @@ class _Web:
         self._socket = _listen(app.settings.host, app.settings.port)
         self._server = make_server(make_app(app), app.settings.trusted_proxies)
         self._stop = stop
-        self._thread = threading.Thread(target=self._serve, name="web")
+        self._monotonic = app.times.monotonic
+        self._until = 0.0
+        # A daemon: nothing that hangs may keep the process from ending in time.
+        self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
     @property
     def has_ended(self) -> bool:
@@ -144,14 +168,16 @@ class _Web:
         """Serve from now on: the socket is listening already, so no client is turned away."""
         self._thread.start()
 
-    def take_no_more(self) -> None:
+    def stop_soon(self) -> None:
         """Accept no more requests; those under way are answered."""
+        if not self._server.should_exit:
+            self._until = self._monotonic() + _LAST_ANSWERS_SECONDS
         self._server.should_exit = True
 
     def join(self) -> None:
-        """Wait until the last answer is out."""
+        """Wait until the last answer is out, which the server lets nobody delay for long."""
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(max(0.0, self._until - self._monotonic()))
         self._socket.close()
 
     def _serve(self) -> None:

@@ -7,7 +7,7 @@ ends well. Which statements run in them is not decided here.
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -19,6 +19,7 @@ from mailer.errors import SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
+CANCEL_TIMEOUT_SECONDS = 1.0
 
 
 class FifoLock:
@@ -160,6 +161,17 @@ class Kept:
     def __init__(self, connection: Connection, turn: AbstractContextManager[None]) -> None:
         self._connection = connection
         self._turn = turn
+        self._driver: Any = connection.connection.driver_connection
+        self._driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
+
+    def interrupt(self) -> None:
+        """Let the statement that runs now fail; from any thread. Without one, nothing happens."""
+        # It may have been closed just now, or its server may be gone.
+        with suppress(self._driver_error):
+            if self._connection.dialect.name == "sqlite":
+                self._driver.interrupt()
+            else:
+                self._driver.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Database
+from mailer.db import Database, Kept
 from mailer.delivery import heartbeat
 from mailer.digests import candidates, deliveries, record, timetable
 from mailer.digests.calendar import Slot
@@ -25,11 +26,16 @@ from mailer.digests.editions import Render, render_editions
 from mailer.digests.plan import plan_from
 from mailer.digests.roll import take_roll
 from mailer.failpoint import reach
+from mailer.message.content import Content
 from mailer.models import Digest, Newsletter, Schedule, WorkerRole
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+
+
+class _Closed(Exception):
+    """The builder was closed while it built."""
 
 
 class Builder:
@@ -50,12 +56,13 @@ class Builder:
         self._watch = heartbeat.Watch(self._lease)
         self._one_at_a_time = threading.Lock()
         self._closing = threading.Event()
+        self._over = threading.Event()
+        self._kept: Kept | None = None
         self._pulse = threading.Thread(target=self._beat, name="builder-heartbeat", daemon=True)
         self._id = 0
 
     def __enter__(self) -> Self:
-        self._register()
-        self._pulse.start()
+        self.open()
         return self
 
     def __exit__(
@@ -64,14 +71,31 @@ class Builder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._closing.set()
-        self._pulse.join()
-        with self._database.write() as session:
-            heartbeat.stop(session, self._id, self._times.wall())
+        self.close()
+
+    def open(self) -> None:
+        """Show from now on that this builder lives."""
+        self._register()
+        self._pulse.start()
 
     def close_soon(self) -> None:
-        """Begin no more builds, and end waiting for those of others."""
+        """Begin no more builds, end waiting for those of others, and roll back the one under way.
+
+        It ends at its next statement, or when this is called again while one runs. From any thread.
+        """
         self._closing.set()
+        if (kept := self._kept) is not None:
+            kept.interrupt()
+
+    def close(self, seconds: float | None = None) -> None:
+        """Begin no more builds, and show no more that this builder lives.
+
+        Args:
+            seconds: how long to wait at most until that is in the database; None waits without limit.
+        """
+        self._closing.set()
+        self._over.set()
+        self._pulse.join(seconds)
 
     def build(self, schedule_id: int, slot: Slot) -> int | None:
         """Build the digest of that slot, if nobody did; what dead builders left is built first.
@@ -120,6 +144,8 @@ class Builder:
     def take_over(self) -> int | None:
         """Build one digest that a dead builder left, if there is one; its id."""
         with self._one_at_a_time:
+            if self._closing.is_set():
+                return None
             builder_id = self._id
             with self._database.write() as session:
                 left = record.take_over(session, builder_id=builder_id, alive=self._alive)
@@ -128,32 +154,31 @@ class Builder:
             return left
 
     def _finish(self, digest_id: int, builder_id: int) -> None:
-        """Plan, render and write a digest that this builder has taken."""
+        """Plan, render and write a digest that this builder has taken, unless it is closed meanwhile."""
         with (
             self._giving_back_on_failure(digest_id, builder_id),
             # The roll of readers lasts as long as this connection does.
-            self._database.kept() as kept,
+            self._interruptible() as kept,
         ):
-            with kept.read() as session:
-                digest = session.get(Digest, digest_id)
-                if digest is None:
-                    return
-                schedule = session.get_one(Schedule, digest.schedule_id)
-                newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-                slot = timetable.slot_of(digest, schedule)
-                source = candidates.frozen(digest_id)
-                plan = plan_from(session, schedule, slot, source, digest_id, take_roll)
-            plan, rendered = render_editions(plan, newsletter, self._render)
-            with kept.write() as session:
-                written = deliveries.write(
-                    session,
-                    digest_id,
-                    plan,
-                    rendered,
-                    builder_id=builder_id,
-                    now=self._times.wall(),
-                )
-                reach("build.before-commit")
+            self._write(kept, digest_id, builder_id)
+
+    def _write(self, kept: Kept, digest_id: int, builder_id: int) -> None:
+        with kept.read() as session:
+            digest = session.get(Digest, digest_id)
+            if digest is None:
+                return
+            schedule = session.get_one(Schedule, digest.schedule_id)
+            newsletter = session.get_one(Newsletter, schedule.newsletter_id)
+            slot = timetable.slot_of(digest, schedule)
+            source = candidates.frozen(digest_id)
+            plan = plan_from(session, schedule, slot, source, digest_id, take_roll)
+        plan, rendered = render_editions(plan, newsletter, self._render_unless_closed)
+        self._go_on()
+        with kept.write() as session:
+            written = deliveries.write(
+                session, digest_id, plan, rendered, builder_id=builder_id, now=self._times.wall()
+            )
+            reach("build.before-commit")
         if written is None:
             log.warning("digest %s: taken over or cancelled while it was being built", digest_id)
             return
@@ -170,10 +195,33 @@ class Builder:
     def _giving_back_on_failure(self, digest_id: int, builder_id: int) -> Iterator[None]:
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             with self._database.write() as session:
                 record.give_back(session, digest_id, builder_id=builder_id)
-            raise
+            # A statement that was interrupted fails in whatever way its driver likes.
+            if not (self._closing.is_set() and isinstance(error, Exception)):
+                raise
+            log.info("digest %s: not built, because this process ends", digest_id)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[Kept]:
+        """The connection of a build, which `close_soon` may interrupt."""
+        with self._database.kept() as kept:
+            self._kept = kept
+            try:
+                self._go_on()
+                yield kept
+            finally:
+                self._kept = None
+
+    def _render_unless_closed(self, *given: Any) -> Content:
+        self._go_on()
+        return self._render(*given)
+
+    def _go_on(self) -> None:
+        """End a build that is no longer wanted."""
+        if self._closing.is_set():
+            raise _Closed
 
     def _alive(self, session: Session) -> Collection[int]:
         """The builders that live, this one among them; the rows of those that do not are closed."""
@@ -194,7 +242,8 @@ class Builder:
             )
 
     def _beat(self) -> None:
-        while not self._closing.wait(self._lease / 3):
+        # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
+        while not self._over.wait(self._lease / 3):
             try:
                 with self._database.write() as session:
                     lives = heartbeat.beat(session, self._id, self._times.wall())
@@ -204,3 +253,8 @@ class Builder:
                     self._register()
             except Exception:
                 log.exception("builder %s could not show that it lives; it tries again", self._id)
+        try:
+            with self._database.write() as session:
+                heartbeat.stop(session, self._id, self._times.wall())
+        except SQLAlchemyError as error:
+            log.warning("the builder could not be signed off: %s", type(error).__name__)

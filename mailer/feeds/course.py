@@ -4,6 +4,7 @@ Changes the row in the caller's transaction. Entries and articles are none of it
 """
 
 import logging
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -84,6 +85,11 @@ def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime)
         .returning(Feed.id)
     )
     return claimed.first() is not None
+
+
+def give_back(session: Session, feed_ids: Collection[int]) -> None:
+    """Undo the claim of feeds that are not fetched after all."""
+    session.execute(update(Feed).where(Feed.id.in_(feed_ids)).values(fetching_until=None))
 
 
 def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:

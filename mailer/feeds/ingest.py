@@ -6,7 +6,7 @@ brings is as new as it would have been.
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mailer.clock import Clock
+from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import Database, explain
 from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError, NotFound, Refused
@@ -32,8 +33,13 @@ log = logging.getLogger(__name__)
 Fetch = Callable[[Wanted], Fetched]
 
 _AT_ONCE: Final = 8
+_LOOK_SECONDS: Final = 0.2
 _PAGES_SECONDS: Final = 60.0
 """After which no further page of a feed or of its articles is asked for: a slot may be waiting."""
+
+
+class _Abandoned(BaseException):
+    """The process ends. Not an `Exception`: that would count as the feed's failure."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,7 @@ def refresh(
     fetch: Fetch = fetch,
     is_stopping: Callable[[], bool] = lambda: False,
     chosen_at: datetime | None = None,
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> list[Refreshed]:
     """Fetch these feeds, a few at a time, and store what is new; in the order of `feed_ids`.
 
@@ -167,9 +174,20 @@ def refresh(
         is_stopping: asked before each fetch; once it is True, none begins, and the result is shorter.
         chosen_at: when they were found to be due: each that another scheduler is fetching, or has fetched
             since then, is left out. None fetches all of them, whoever else does.
+        is_ending: asked several times a second; once it is True, fetches under way are not waited for
+            either, and what they bring is not stored.
     """
     if not feed_ids:
         return []
+    claimed: set[int] = set()
+
+    def fetch_unless_ending(wanted: Wanted) -> Fetched:
+        if is_ending():
+            raise _Abandoned
+        fetched = fetch(wanted)
+        if is_ending():
+            raise _Abandoned
+        return fetched
 
     def one(feed_id: int) -> Refreshed | None:
         if is_stopping():
@@ -178,17 +196,35 @@ def refresh(
             with database.write() as session:
                 if not course.claim(session, feed_id, chosen_at=chosen_at, now=clock()):
                     return None
-        refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
-        if refreshed.error is None:
-            try:
+            claimed.add(feed_id)
+        fetch = fetch_unless_ending
+        try:
+            refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
+            claimed.discard(feed_id)
+        except _Abandoned:
+            return None
+        try:
+            if refreshed.error is None:
                 _read_pages(database, feed_id, clock, fetch, is_stopping)
-            except Exception as error:
-                # Pictures are an extra: the feed itself was read.
-                _as_failure(feed_id, error)
+        except _Abandoned:
+            pass
+        except Exception as error:
+            # Pictures are an extra: the feed itself was read.
+            _as_failure(feed_id, error)
         return refreshed
 
-    with ThreadPoolExecutor(min(_AT_ONCE, len(feed_ids)), thread_name_prefix="feed") as threads:
-        return [done for done in threads.map(one, feed_ids) if done is not None]
+    pool = DaemonThreadPool(min(_AT_ONCE, len(feed_ids)), "feed")
+    futures = [pool.submit(one, feed_id) for feed_id in feed_ids]
+    pool.shutdown(wait=False)
+    # A server may let us wait for half a minute, which the end of the process must not.
+    while wait(futures, _LOOK_SECONDS).not_done and not is_ending():
+        pass
+    if is_ending() and claimed:
+        # Otherwise they would wait for as long as if we had been killed.
+        with database.write() as session:
+            course.give_back(session, list(claimed))
+    results = [future.result() for future in futures if future.done()]
+    return [refreshed for refreshed in results if refreshed is not None]
 
 
 def _refresh(

@@ -23,7 +23,7 @@ HASTY_SECONDS: Final = 3.0
 MOST_WAITING: Final = 200
 """Connections that may wait for their clients: for a head, a body, the next request, or to be read."""
 
-_LAST_ANSWERS_SECONDS: Final = 10
+_LAST_ANSWERS_SECONDS: Final = 4
 _BACKLOG: Final = 128
 """Connections accepted in one go: fewer than there are places, so that none is closed before it was read."""
 

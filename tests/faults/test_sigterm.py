@@ -5,15 +5,19 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.models import Delivery, DeliveryStatus, Worker
+from mailer.models import Delivery, DeliveryStatus, Feed, Worker
 from mailer.tokens import Keys
+from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
@@ -81,6 +85,58 @@ def test_a_signal_that_another_thread_takes_is_not_lost(
         os.kill(max(threads), signal.SIGTERM)
         assert process.wait(EXIT_SECONDS) == 0
     assert log.read_text().endswith("stopping\n")
+
+
+@contextmanager
+def trickling() -> Iterator[tuple[str, threading.Event]]:
+    """A feed that comes a line a second and never ends, and whether anybody has asked for it."""
+    asked, over = threading.Event(), threading.Event()
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            asked.set()
+            while not over.wait(1):
+                self.wfile.write(b"\n")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/feed", asked
+        finally:
+            over.set()
+            server.shutdown()
+
+
+@pytest.mark.timeout(120)
+def test_a_slow_feed_holds_up_neither_the_worker_nor_the_end(
+    database: Database, keys: Keys, fast_folder: Path
+) -> None:
+    """What the relay accepts after the stop was on its way then; the fetch is abandoned, and no failure."""
+    readers = 5_000
+    queue_digest(database, keys, readers)
+    file, log = fast_folder / "received", fast_folder / "log"
+    roles = ("scheduler", "worker")
+    with trickling() as (url, asked), receiving(file, delay=0.05) as port:
+        with database.write() as session:
+            factories.feed(session, url=url, allow_private=True)
+        with killed_in_the_end(start_mailer(database, keys, port, log, *roles)) as process:
+            assert asked.wait(60)
+            wait_until(lambda: has_more(file, 20))
+            process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "stopping\n" in log.read_text())
+            before = len(accepted(file))
+            assert process.wait() == 0
+    assert len(accepted(file)) - before <= CONNECTIONS
+    with database.read() as session:
+        feed = session.scalars(select(Feed)).one()
+        assert (feed.error, feed.last_fetched_at) == (None, None)
+    is_signed_off(database)
 
 
 @pytest.mark.timeout(120)

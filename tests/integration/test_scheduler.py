@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
-from mailer.digests import timetable
 from mailer.errors import BadTemplate
 from mailer.models import (
     ConsentEvent,
@@ -252,36 +251,6 @@ def test_the_alarm_of_a_slot_builds_it(
     with sqlite_database.read() as session:
         digest = session.scalars(select(Digest).where(Digest.schedule_id == schedule.id)).one()
         assert timedelta() <= digest.created_at - seven < timedelta(minutes=1)
-
-
-def test_a_sweep_that_is_under_way_when_it_is_stopped_sets_no_alarm(
-    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """APScheduler waits for the sweep then, and would let it wait for ever."""
-    with sqlite_database.write() as session:
-        make.schedule(session, make.newsletter(session), active_from=NOW)
-    scheduler = Scheduler(app_at(sqlite_database, keys, Wall(NOW)))
-    alarms = scheduler._alarms
-    add_job, next_slot = alarms.add_job, timetable.next_slot
-    looked, too_late = threading.Event(), []
-
-    def look(*given: Any, **more: Any) -> Any:
-        looked.set()
-        wait_until(lambda: not alarms.running)
-        return next_slot(*given, **more)
-
-    def set_alarm(*given: Any, **more: Any) -> None:
-        if alarms.running:
-            add_job(*given, **more)
-        else:
-            too_late.append(more)
-
-    monkeypatch.setattr("mailer.scheduler.timetable.next_slot", look)
-    monkeypatch.setattr(alarms, "add_job", set_alarm)
-    scheduler.start()
-    assert looked.wait(60)
-    scheduler.stop()
-    assert too_late == []
 
 
 def test_a_failure_is_told_once_and_tried_again(

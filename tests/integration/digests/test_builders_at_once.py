@@ -1,16 +1,19 @@
 """Builders in several processes, and builders that die: one digest a slot, and no reader gets more."""
 
+import threading
 import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.delivery import heartbeat
-from mailer.digests.calendar import Rule, slot_named
+from mailer.digests import deliveries
+from mailer.digests.calendar import Rule, Slot, slot_named
 from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.models import (
@@ -26,6 +29,7 @@ from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.processes import Process, together
+from tests.waiting import wait_until
 
 
 def _articles_got(database: Database) -> Counter[tuple[int, int]]:
@@ -157,23 +161,90 @@ def test_what_a_living_builder_builds_is_left_to_it(database: Database) -> None:
         assert session.get_one(Digest, taken.id).builder_id == living.id
 
 
-def test_a_builder_that_was_held_for_dead_writes_nothing(database: Database, keys: Keys) -> None:
+ENDLESS = {
+    True: "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+    False: "SELECT pg_sleep(3600)",
+}
+"""A statement that does not end by itself, by whether SQLite is to execute it."""
+
+
+def test_a_build_under_way_is_rolled_back_when_its_builder_is_closed(
+    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule_id, slot = due_to_one_reader(database, keys)
+    planning = threading.Event()
+
+    def plan_for_ever(session: Session, *_: object) -> None:
+        planning.set()
+        session.execute(text(ENDLESS[database.is_sqlite]))
+
+    monkeypatch.setattr("mailer.digests.build.plan_from", plan_for_ever)
+    built: list[int | None] = []
+    with builder(database, NOW) as one:
+        work = lambda: built.append(one.build(schedule_id, slot))  # noqa: E731
+        build = threading.Thread(target=work, daemon=True)
+        build.start()
+        assert planning.wait(60)
+        wait_until(lambda: one.close_soon() or built)
+        build.join()
+    assert built == [None]
+    with database.read() as session:
+        assert session.scalars(select(Digest)).all() == []
+
+
+def test_a_builder_beats_until_its_build_has_ended(database: Database, keys: Keys) -> None:
+    schedule_id, slot = due_to_one_reader(database, keys)
+
+    def beat() -> int:
+        with database.read() as session:
+            return sum(heartbeat.beats(session, WorkerRole.BUILDER).values())
+
+    def closed_meanwhile(*given: Any) -> Content:
+        one.close_soon()
+        before = beat()
+        wait_until(lambda: beat() > before)
+        return render_plainly(*given)
+
+    with builder(database, NOW, lease=0.2, render=closed_meanwhile) as one:
+        assert one.build(schedule_id, slot) is None
+        assert beat() > 0
+    with database.read() as session:
+        assert session.scalars(select(Digest)).all() == []
+        assert heartbeat.beats(session, WorkerRole.BUILDER) == {}
+
+
+def due_to_one_reader(database: Database, keys: Keys) -> tuple[int, Slot]:
+    """A schedule with one reader and one article, and the slot that they make due."""
     with database.write() as session:
         schedule = make.schedule(session, newsletter := make.newsletter(session))
         make.articles(session, 1, newsletter)
         make.reader(session, keys, schedule)
-        thief = make.worker(session, WorkerRole.BUILDER)
     slot = slot_named(Rule.of(schedule), "2026-11-24T07:00")
     assert slot is not None
+    return schedule.id, slot
+
+
+def test_a_builder_that_was_held_for_dead_writes_nothing(
+    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule_id, slot = due_to_one_reader(database, keys)
+    with database.write() as session:
+        thief = make.worker(session, WorkerRole.BUILDER)
 
     def taken_over_meanwhile(*given: Any) -> Content:
         with database.write() as session:
             session.scalars(select(Digest)).one().builder_id = thief.id
-        one.close_soon()
         return render_plainly(*given)
 
+    def write_and_close(*given: Any, **more: Any) -> deliveries.Written | None:
+        written = write(*given, **more)
+        one.close_soon()
+        return written
+
+    write = deliveries.write
+    monkeypatch.setattr(deliveries, "write", write_and_close)
     with builder(database, NOW, render=taken_over_meanwhile) as one:
-        assert one.build(schedule.id, slot) is None
+        assert one.build(schedule_id, slot) is None
     with database.read() as session:
         digest = session.scalars(select(Digest)).one()
         assert (digest.status, digest.builder_id) == (DigestStatus.BUILDING, thief.id)

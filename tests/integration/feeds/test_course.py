@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -22,6 +23,7 @@ from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item, titles
 from tests.looks import always
+from tests.waiting import wait_until
 
 NEW_URL = "https://www.news.example/rss"
 ELSEWHERE = "https://new.example/feed"
@@ -368,3 +370,29 @@ def test_a_stop_begins_no_more_fetches(database: Database, daily: Newsletter, we
     with database.write() as session:
         session.execute(update(Feed).values(etag=None))
     assert len(web.refresh(database, is_stopping=lambda: False)) == 1
+
+
+def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
+    database: Database, daily: Newsletter, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for them, and what they bring after all is neither stored nor a failure."""
+    web.publish(item("one"))
+    web.add(database, daily)
+    web.publish(item("two"), item("one"))
+    asked, go_on, answer = threading.Event(), threading.Event(), Web.__call__
+
+    def fetch(self: Web, wanted: Wanted) -> Fetched:
+        asked.set()
+        assert go_on.wait(60)
+        return answer(self, wanted)
+
+    monkeypatch.setattr(Web, "__call__", fetch)
+    later = NOW + timedelta(hours=1)
+    assert web.refresh(database, is_ending=asked.is_set, chosen_at=later) == []
+    assert not go_on.is_set()
+    go_on.set()
+    wait_until(lambda: not any(one.name.startswith("feed-") for one in threading.enumerate()))
+    with database.read() as session:
+        assert titles(session) == ["one"]
+        feed = session.scalars(select(Feed)).one()
+        assert (feed.error, feed.fetching_until) == (None, None)
