@@ -12,6 +12,7 @@ from mailer.errors import Refused
 from mailer.feeds import attach, ingest
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
+from mailer.settings import links
 from mailer.subscriptions.offer import consent_sentence, offer
 from mailer.words import counted
 
@@ -187,6 +188,11 @@ def embed(slug: str) -> None:
                 "look": look,
                 "consent": consent_sentence(app.templates.gettext(look.language), look),
             },
+        )
+    if links.lead_nowhere(app.settings.base_url):
+        message(
+            f"warning: this form sends to {app.settings.base_url}, which works on this machine only; "
+            "set `base_url`, then print it again"
         )
     print_text(form)
 

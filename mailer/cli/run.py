@@ -17,6 +17,7 @@ from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
 from mailer.digests.rehearsal import languages_in_use, rehearse
 from mailer.errors import MailerError, Refused
+from mailer.settings import links
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -43,6 +44,8 @@ def run(roles: tuple[str, ...]) -> None:
       mailer run scheduler worker
     """
     with opened(role=True) as app:
+        if not roles or "worker" in roles:
+            links.check(app.settings.base_url, app.settings.smtp_url)
         # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
         with app.database.read() as session:

@@ -15,6 +15,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests import schedules, timetable
 from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.operations.status import Status, read_status, warnings
+from mailer.settings import links
 from mailer.subscriptions.limits import all_from_loopback
 from mailer.words import counted
 
@@ -142,7 +143,7 @@ def _of_settings(session: Session, settings: "Settings") -> list[str]:
             "all sign-ups came from this machine: if a web server stands in front, its readers count as one "
             "network and soon get 429; set `trusted_proxies` to its address, such as 127.0.0.1"
         )
-    if settings.base_url.startswith("http:"):
+    if links.lead_nowhere(settings.base_url):
         found.append(
             f"links start with {settings.base_url}, which works on this machine only; set `base_url`"
         )

@@ -222,6 +222,25 @@ def test_a_wrong_setting_is_refused_by_every_command(
     assert sorted(path.name for path in folder.iterdir() if "-" not in path.name) == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "web", "worker"),
+        ("digest", "send", "daily/morning"),
+        ("digest", "test", "daily/morning", "--to", "desk@news.example"),
+    ],
+    ids=" ".join,
+)
+def test_no_mail_goes_to_others_with_links_that_work_here_only(
+    folder: Path, arguments: tuple[str, ...]
+) -> None:
+    before = content(folder / "mailer.db")
+    ended = type_command(folder, *arguments, MAILER_SMTP_URL="smtp://relay.example")
+    assert_refused(ended, "set `base_url`")
+    assert content(folder / "mailer.db") == before
+
+
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     """A copy of the installation, to be spoiled."""

@@ -36,6 +36,9 @@ def test_all_roles_run_in_one_process(installation: Any, browse: Any) -> None:
 def test_only_the_role_that_is_named_runs(
     installation: Any, browse: Any, role: str, alive: set[str], listens: bool
 ) -> None:
+    if role == "web":
+        # It sends nothing, so that it may make links to itself whoever the relay is.
+        installation.settings.update(smtp_url="smtp://relay.example")
     with installation.running(role):
         wait_until(lambda: f"running: {role}\n" in installation.log())
         wait_until(lambda: processes(installation) == alive)

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from contextlib import nullcontext
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailer.address import Address
-from mailer.errors import SettingsError
-from mailer.settings import Settings, config_path, load, rights
+from mailer.errors import Refused, SettingsError
+from mailer.settings import Settings, config_path, links, load, rights
 from mailer.settings.forms import Rate, Secret
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
@@ -175,6 +176,28 @@ def test_the_relay_is_taken_apart(
     relay = load(KEYS | {"MAILER_SMTP_URL": url}, None).smtp_url
     assert (relay.host, relay.port, relay.tls, relay.user) == (host, port, tls, user)
     assert (relay.password.reveal() if relay.password else None) == (user and "it@x")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "smtp_url", "is_refused"),
+    [
+        ("http://127.0.0.1:8000", "smtp://relay.example", True),
+        ("https://localhost/letters", "smtps://relay.example", True),
+        ("http://[::1]:8000", "smtp://192.0.2.1?tls=none", True),
+        ("http://127.0.0.1:8000", "smtp://127.0.0.9:2525", False),
+        ("http://127.0.0.1:8000", "smtp://localhost", False),
+        ("http://127.0.0.1:8000", "smtp://[::1]", False),
+        ("https://news.example", "smtp://relay.example", False),
+        ("https://news.example", "smtp://127.0.0.1", False),
+    ],
+)
+def test_links_to_this_machine_go_to_no_other(
+    base_url: str, smtp_url: str, is_refused: bool
+) -> None:
+    settings = load(KEYS | {"MAILER_BASE_URL": base_url, "MAILER_SMTP_URL": smtp_url}, None)
+    expected = pytest.raises(Refused, match="set `base_url`") if is_refused else nullcontext()
+    with expected:
+        links.check(settings.base_url, settings.smtp_url)
 
 
 def test_timeouts_and_limits_keep_what_is_not_named() -> None:

@@ -25,6 +25,7 @@ from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Holds, NoticeKind
+from mailer.settings import links
 from mailer.words import counted
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
     """
     parsed = {address.key: address for address in map(addresses.parse, to)}.values()
     with opened() as app:
+        links.check(app.settings.base_url, app.settings.smtp_url)
         now = app.times.wall()
         with app.database.read() as session:
             about = asked(session, reference, slot, now=now)

@@ -15,6 +15,7 @@ from mailer.digests import schedules, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
+from mailer.settings import links
 from mailer.words import counted
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool)
       mailer digest send daily/morning --wait
     """
     with opened() as app:
+        links.check(app.settings.base_url, app.settings.smtp_url)
         digest_id, was_over = _built(app, reference, slot, yes=yes)
         if wait:
             _wait(app, digest_id)

@@ -102,7 +102,8 @@ def test_a_file_in_the_templates_folder_adds_a_language(
     assert main([*ADD, "--language", "eo"]) == 0
     capsys.readouterr()
     assert main(["newsletter", "embed", "daily"]) == 0
-    form = capsys.readouterr().out
+    form, told = capsys.readouterr()
+    assert "http://127.0.0.1:8000, which works on this machine only; set `base_url`" in told
     assert 'lang="eo" dir="ltr"' in form
     # What the file does not have is English.
     assert "Subscribe to The Daily" in form
