@@ -22,6 +22,7 @@ from mailer.app import App
 from mailer.clock import utc_now
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.delivery import running
+from mailer.delivery.alert import Alerts
 from mailer.digests import report, review, timetable
 from mailer.digests.build import Builder
 from mailer.digests.editions import Render
@@ -71,9 +72,15 @@ def make_renderer(app: App) -> Render:
     )
 
 
-def make_builder(app: App) -> Builder:
-    """A builder as the settings want it."""
-    return Builder(app.database, app.times, render=make_renderer(app), lease=app.settings.lease)
+def make_builder(app: App, alerts: Alerts | None = None) -> Builder:
+    """A builder as the settings want it; see `Builder` for `alerts`."""
+    return Builder(
+        app.database,
+        app.times,
+        render=make_renderer(app),
+        lease=app.settings.lease,
+        alerts=alerts,
+    )
 
 
 def report_digest(app: App, digest_id: int) -> bool:
@@ -92,7 +99,7 @@ class Scheduler:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._builder = make_builder(app)
+        self._builder = make_builder(app, app.alerts)
         self._render = make_renderer(app)
         self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()

@@ -95,6 +95,18 @@ ALERTS: dict[str, dict[str, Any]] = {
         "feed": {"title": "Port & <b>sea</b>", "url": "https://gazette.example/feed?a=1&b=2"},
         "commands": ["mailer feed accept gazette/port", "mailer feed discard gazette/port"],
     },
+    "alert about a build": {
+        **_REASON,
+        "digest": None,
+        "missing": {"schedule": "gazette/morning", "slot": "2026-11-24T07:00", "late": False},
+        "commands": ["mailer digest preview gazette/morning --slot 2026-11-24T07:00"],
+    },
+    "alert about a late digest": {
+        **_REASON,
+        "digest": None,
+        "missing": {"schedule": "gazette/morning", "slot": "2026-11-24T07:00", "late": True},
+        "commands": ["mailer status", "mailer digest plan gazette/morning"],
+    },
 }
 """The alerts that are about no digest."""
 NUMBERS: dict[str, Any] = {

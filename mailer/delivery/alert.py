@@ -149,6 +149,51 @@ def on_signups_held(
     _queue(session, alerts, newsletter, reason, facts, now)
 
 
+def on_build_failed(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    schedule: str,
+    slot: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Tell staff that a digest could not be built. Whoever calls this sees to it that it is told once.
+
+    Args:
+        schedule: as staff type it, `SLUG/NAME`.
+        slot: its name.
+        reason: why, in words for staff.
+    """
+    reason = kept(reason)
+    commands = [f"mailer digest preview {schedule} --slot {slot}"]
+    log.error("the digest of %s for %s could not be built: %s", schedule, slot, reason)
+    missing = {"schedule": schedule, "slot": slot, "late": False}
+    facts = {"digest": None, "missing": missing, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now)
+
+
+def on_slot_late(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    schedule: str,
+    slot: str,
+    now: datetime,
+) -> None:
+    """Tell staff that nothing is sent for a slot, because it became too late for it.
+
+    Args:
+        schedule, slot: as in `on_build_failed`.
+    """
+    commands = ["mailer status", f"mailer digest plan {schedule}"]
+    missing = {"schedule": schedule, "slot": slot, "late": True}
+    facts = {"digest": None, "missing": missing, "commands": commands}
+    _queue(session, alerts, newsletter, "", facts, now)
+
+
 def _queue(
     session: Session,
     alerts: Alerts,

@@ -20,11 +20,13 @@ from sqlalchemy.orm import Session
 from mailer.clock import Times
 from mailer.db import Database, Kept
 from mailer.delivery import heartbeat
-from mailer.digests import candidates, deliveries, record, timetable
+from mailer.delivery.alert import Alerts
+from mailer.digests import candidates, deliveries, failed_builds, record, timetable
 from mailer.digests.calendar import Slot
 from mailer.digests.editions import Render, render_editions
 from mailer.digests.plan import plan_from
 from mailer.digests.roll import take_roll
+from mailer.digests.slots import LATE
 from mailer.failpoint import reach
 from mailer.message.content import Content
 from mailer.models import Digest, Newsletter, Schedule, WorkerRole
@@ -44,14 +46,23 @@ class Builder:
     Args:
         render: makes the content of an edition; when it fails, the slot is left as if never taken.
         lease: how long another builder may be silent before what it was building is taken over.
+        alerts: who is told of builds that fail and of slots that are let go as late; None where whoever
+            asks for a build sees for themselves what becomes of it.
     """
 
     def __init__(
-        self, database: Database, times: Times, *, render: Render, lease: timedelta
+        self,
+        database: Database,
+        times: Times,
+        *,
+        render: Render,
+        lease: timedelta,
+        alerts: Alerts | None = None,
     ) -> None:
         self._database = database
         self._times = times
         self._render = render
+        self._alerts = alerts
         self._lease = lease.total_seconds()
         self._watch = heartbeat.Watch(self._lease)
         self._one_at_a_time = threading.Lock()
@@ -130,16 +141,28 @@ class Builder:
     def build_due(self, schedule_id: int) -> int | None:
         """Do what is due for this schedule now: record slots that are let go, build the latest.
 
+        A slot whose build failed a short while ago is left for later.
+
         Returns:
             The digest that was due, if any.
+
+        Raises:
+            MailerError: an edition cannot be rendered.
         """
+        now = self._times.wall()
         with self._database.read() as session:
             schedule = session.get_one(Schedule, schedule_id)
-            due = timetable.due(session, schedule, now=self._times.wall())
+            due = timetable.due(session, schedule, now=now)
         if due.let_go:
             with self._database.write() as session:
-                record.let_go(session, schedule, due.let_go, now=self._times.wall())
-        return None if due.build is None else self.build(schedule_id, due.build)
+                for one in record.let_go(session, schedule, due.let_go, now=now):
+                    if one.reason == LATE and self._alerts is not None:
+                        failed_builds.note_late(
+                            session, self._alerts, schedule, one.slot.name, now=now
+                        )
+        if due.build is None or not failed_builds.may_try(schedule, due.build, now=now):
+            return None
+        return self.build(schedule_id, due.build)
 
     def take_over(self) -> int | None:
         """Build one digest that a dead builder left, if there is one; its id."""
@@ -197,7 +220,12 @@ class Builder:
             yield
         except BaseException as error:
             with self._database.write() as session:
-                record.give_back(session, digest_id, builder_id=builder_id)
+                taken = record.give_back(session, digest_id, builder_id=builder_id)
+                # A build that is given up because the process ends has not failed.
+                if taken and self._alerts and not self._closing.is_set():
+                    failed_builds.note_failure(
+                        session, self._alerts, *taken, error, now=self._times.wall()
+                    )
             # A statement that was interrupted fails in whatever way its driver likes.
             if not (self._closing.is_set() and isinstance(error, Exception)):
                 raise

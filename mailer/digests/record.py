@@ -111,9 +111,14 @@ def take_slot(
 
 def let_go(
     session: Session, schedule: Schedule, given_up: Sequence[LetGo], *, now: datetime
-) -> None:
-    """Write down that nothing is sent for these slots; one that has a digest meanwhile is left alone."""
+) -> list[LetGo]:
+    """Write down that nothing is sent for these slots; one that has a digest meanwhile is left alone.
+
+    Returns:
+        Those that were written down.
+    """
     one_after_the_other(session)
+    written = []
     for one in given_up:
         if digest_at(session, schedule, one.slot) is None:
             session.add(
@@ -134,6 +139,8 @@ def let_go(
                 one.slot.name,
                 one.reason,
             )
+            written.append(one)
+    return written
 
 
 def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
@@ -142,14 +149,20 @@ def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
     return _take_over(session, builder_id, alive(session))
 
 
-def give_back(session: Session, digest_id: int, *, builder_id: int) -> None:
-    """Undo what `take_slot` did, so that the slot can be built again. Nothing is left of a failed build."""
-    mine = select(Digest.id).where(is_mine(digest_id, builder_id))
-    if session.scalar(mine) is None:
-        return
+def give_back(session: Session, digest_id: int, *, builder_id: int) -> tuple[int, str] | None:
+    """Undo what `take_slot` did, so that the slot can be built again. Nothing is left of a failed build.
+
+    Returns:
+        The schedule and the name of the slot; None where the digest is not this builder's any more.
+    """
+    mine = is_mine(digest_id, builder_id)
+    row = session.execute(select(Digest.schedule_id, Digest.slot).where(mine)).one_or_none()
+    if row is None:
+        return None
     edits.give_back(session, digest_id)
-    session.execute(delete(Candidate).where(Candidate.digest_id.in_(mine)))
-    session.execute(delete(Digest).where(is_mine(digest_id, builder_id)))
+    session.execute(delete(Candidate).where(Candidate.digest_id.in_(select(Digest.id).where(mine))))
+    session.execute(delete(Digest).where(mine))
+    return row.schedule_id, row.slot
 
 
 def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:

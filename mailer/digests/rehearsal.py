@@ -93,6 +93,18 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
             "commands": [f"mailer feed accept {_SITE}/feed"],
         },
     ),
+    *(
+        (
+            NoticeKind.ALERT,
+            {
+                **_PAUSED,
+                "digest": None,
+                "missing": {**_DIGEST, "late": late},
+                "commands": ["mailer status"],
+            },
+        )
+        for late in (False, True)
+    ),
     (NoticeKind.REPORT, {**_REPORT, "failures": [("policy", 1)], "domains": [("a.example", 1)]}),
     (NoticeKind.REPORT, {**_REPORT, "failures": [], "domains": []}),
 )

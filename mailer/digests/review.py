@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import zone as zone_named
 from mailer.delivery.alert import Alerts
 from mailer.delivery.notice import queue_notice
-from mailer.digests import timetable
+from mailer.digests import failed_builds, timetable
 from mailer.digests.calendar import Rule, Slot, slot_named
 from mailer.digests.editions import Render, render_editions
 from mailer.digests.groups import OTHER_SCHEDULE
@@ -260,7 +260,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
 
 
 def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
-    """The schedules and slots whose digests staff want at once, and that are not built."""
+    """The schedules and slots whose digests staff want at once, and that may be built now."""
     found = []
     for review, schedule in session.execute(
         select(Review, Schedule)
@@ -269,7 +269,8 @@ def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
     ):
         slot = _slot(review, schedule)
         digest = timetable.digest_at(session, schedule, slot)
-        if _state(review, schedule, digest, now) is ReviewState.ASKED:
+        asked = _state(review, schedule, digest, now) is ReviewState.ASKED
+        if asked and failed_builds.may_try(schedule, slot, now=now):
             found.append((schedule.id, slot))
     return found
 

@@ -36,6 +36,7 @@ class Schedule(Base):
     `max_age` empty means 30 days, or twice the longest gap between slots if that is more.
     That long before a slot staff get a `review`; empty is never.
     `newcomers` is the number of earlier articles in a reader's first digest; 0 means none.
+    The build of `failed_slot` has failed `failed_builds` times, and is tried again at `next_build_at`.
     A one-off is of the kind `once`, goes to the readers of all schedules of its newsletter, and may hold
     something else than what is due.
     """
@@ -80,4 +81,7 @@ class Schedule(Base):
     active_from: Mapped[datetime]
     paused_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    failed_slot: Mapped[str | None]
+    failed_builds: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_build_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.delivery.alert import Alerts
 from mailer.digests.build import Builder
 from mailer.digests.calendar import Slot
 from mailer.message.content import Content
@@ -38,6 +39,13 @@ def builder(
     *,
     lease: float = 60,
     render: Callable[..., Content] = render_plainly,
+    alerts: Alerts | None = None,
 ) -> Builder:
     wall = now if callable(now) else (lambda: now)
-    return Builder(database, Times(wall=wall), render=render, lease=timedelta(seconds=lease))
+    return Builder(
+        database,
+        Times(wall=wall),
+        render=render,
+        lease=timedelta(seconds=lease),
+        alerts=alerts,
+    )

@@ -2,7 +2,10 @@
 
 import tracemalloc
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +26,8 @@ from mailer.models import (
     DigestStatus,
     Edition,
     EditionArticle,
+    Notice,
+    NoticeKind,
     Schedule,
     Subscriber,
     Subscription,
@@ -32,6 +37,7 @@ from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
+from tests.sending import alerts
 
 DAY = timedelta(days=1)
 
@@ -300,6 +306,44 @@ def test_an_edition_that_cannot_be_rendered_leaves_the_slot_unbuilt(
         assert session.scalars(select(Digest)).all() == []
         assert session.scalars(select(Candidate)).all() == []
     assert build(database, schedule).status == DigestStatus.SENDING
+
+
+def test_staff_are_told_once_of_a_build_that_fails_and_it_is_tried_less_and_less_often(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.article(session, newsletter)
+        make.reader(session, keys, schedule)
+    tries: list[datetime] = []
+
+    def broken(*_: object) -> Content:
+        tries.append(clock.now)
+        raise BadTemplate("digest.html, line 3: no end")
+
+    clock = SimpleNamespace(now=NOW + timedelta(hours=1))
+    with builder(database, lambda: clock.now, render=broken, alerts=alerts(keys)) as one:
+        while clock.now < NOW + timedelta(hours=2):
+            with suppress(BadTemplate):
+                one.build_due(schedule.id)
+            clock.now += timedelta(seconds=15)
+        pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(tries)]
+        assert pauses == [30, 60, 120, 240, 480, 900, 900]
+        # Another process knows of it too, and once it is too late for the slot, that is told as well.
+        with builder(database, lambda: clock.now, render=broken, alerts=alerts(keys)) as other:
+            assert other.build_due(schedule.id) is None
+            clock.now = NOW + timedelta(hours=8)
+            assert other.build_due(schedule.id) is None
+            assert one.build_due(schedule.id) is None
+    with database.read() as session:
+        told = session.scalars(select(Notice).order_by(Notice.id)).all()
+        assert [(notice.kind, notice.subject) for notice in told] == [
+            (NoticeKind.ALERT, "The digest of daily/morning could not be built"),
+            (NoticeKind.ALERT, "The digest of daily/morning was not sent"),
+        ]
+        assert "digest.html, line 3: no end" in told[0].text
+        digest = session.scalars(select(Digest).where(Digest.slot == "2026-11-24T07:00")).one()
+        assert (digest.status, digest.reason) == (DigestStatus.SKIPPED, "late")
 
 
 def test_readers_who_leave_or_begin_anew_during_the_build_are_counted_and_get_nothing(
