@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from apscheduler.executors.pool import BasePoolExecutor
@@ -25,6 +26,7 @@ from mailer.delivery import running
 from mailer.delivery.alert import Alerts
 from mailer.digests import report, review, timetable
 from mailer.digests.build import Builder
+from mailer.digests.calendar import Slot
 from mailer.digests.editions import Render
 from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
@@ -206,8 +208,15 @@ class Scheduler:
         with self._app.database.read() as session:
             now = self._app.times.wall()
             active = _active(session)
-            coming = {one.id: timetable.next_slot(one, now=now) for one in active}
-            due = {one.id: timetable.due(session, one, now=now).build for one in active}
+            coming: dict[int, Slot | None] = {}
+            due: dict[int, Slot | None] = {}
+
+            def look(schedule: Schedule) -> None:
+                coming[schedule.id] = timetable.next_slot(schedule, now=now)
+                due[schedule.id] = timetable.due(session, schedule, now=now).build
+
+            for schedule in active:
+                self._carefully(f"slots of schedule {schedule.id}", partial(look, schedule))
         for schedule_id, slot in coming.items():
             if slot is not None and self._planned.get(schedule_id) != slot.due_at:
                 self._planned[schedule_id] = slot.due_at
@@ -280,7 +289,8 @@ class Scheduler:
     def _wanted_by_slots(self, session: Session) -> list[int]:
         now = self._app.times.wall()
         wanted: list[int] = []
-        for schedule in _active(session):
+
+        def look(schedule: Schedule) -> None:
             slot = timetable.next_slot(schedule, now=now)
             passed = [
                 slot.due_at - before
@@ -288,7 +298,10 @@ class Scheduler:
                 if slot is not None and slot.due_at - before <= now
             ]
             if passed:
-                wanted += _stale(session, schedule.id, max(passed), now)
+                wanted.extend(_stale(session, schedule.id, max(passed), now))
+
+        for schedule in _active(session):
+            self._carefully(f"slots of schedule {schedule.id}", partial(look, schedule))
         return list(dict.fromkeys(wanted))
 
     def _fetch(
@@ -343,7 +356,10 @@ class Scheduler:
         with self._app.database.read() as session:
             wanted = review.asked_for(session, now=self._app.times.wall())
         for schedule_id, slot in wanted:
-            self._builder.build(schedule_id, slot)
+            self._carefully(
+                f"slot {slot.name} of schedule {schedule_id}, which staff want now",
+                partial(self._builder.build, schedule_id, slot),
+            )
 
     def _review(self) -> None:
         """Show staff the digests whose slots are near."""
@@ -357,20 +373,28 @@ class Scheduler:
                 continue
             # Where there is nothing to show yet, to ask again costs a plan.
             self._review_after[schedule_id] = times.monotonic() + REVIEW_AGAIN.total_seconds()
-            with self._app.database.read() as session:
-                content = review.review_content(session, alerts, self._render, schedule_id, slot)
-            if content is not None:
-                with self._app.database.write() as session:
-                    review.queue_review(
-                        session, alerts, content, schedule_id, slot, now=times.wall()
-                    )
+            self._carefully(
+                f"review of slot {slot.name} of schedule {schedule_id}",
+                partial(self._review_slot, schedule_id, slot),
+            )
+
+    def _review_slot(self, schedule_id: int, slot: Slot) -> None:
+        alerts = self._app.alerts
+        with self._app.database.read() as session:
+            content = review.review_content(session, alerts, self._render, schedule_id, slot)
+        if content is not None:
+            now = self._app.times.wall()
+            with self._app.database.write() as session:
+                review.queue_review(session, alerts, content, schedule_id, slot, now=now)
 
     def _report(self) -> None:
         """Tell staff how the digests went that are sent."""
         with self._app.database.read() as session:
             wanted = report.unreported(session)
         for digest_id in wanted:
-            report_digest(self._app, digest_id)
+            self._carefully(
+                f"report of digest {digest_id}", partial(report_digest, self._app, digest_id)
+            )
 
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:

@@ -23,6 +23,7 @@ from mailer.models import (
     Notice,
     NoticeKind,
     Review,
+    Schedule,
     Signup,
     WorkerRole,
 )
@@ -275,6 +276,51 @@ def test_a_failure_is_told_once_and_tried_again(
         "schedule 1 failed; it is tried again",
         "schedule 1: digest.html, line 3: no end",
     ]
+
+
+def test_what_fails_in_a_sweep_fails_alone(
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A template breaks in one language, and a zone was abolished: the first of each kind fails."""
+    render = Templates.render
+
+    def render_no_arabic(self: Templates, name: str, language: str, *more: Any) -> str:
+        if language == "ar":
+            raise BadTemplate("no end")
+        return render(self, name, language, *more)
+
+    monkeypatch.setattr(Templates, "render", render_no_arabic)
+    with sqlite_database.write() as session:
+        broken = make.newsletter(session, "broken", language="ar")
+        sound = make.newsletter(session, "sound")
+        make.schedule(session, broken, "late", at="06:30", zone="Nowhere/Gone")
+        late = make.schedule(session, sound, "late", at="06:30")
+        make.reader(session, keys, late, "late@example.com")
+        for newsletter in (broken, sound):
+            make.article(session, newsletter)
+            asked = make.schedule(session, newsletter, "asked")
+            make.review(session, asked, send_asked_at=NOW)
+            reviewed = make.schedule(session, newsletter, "reviewed", review=timedelta(days=1))
+            sent = make.schedule(session, newsletter, "sent", at="23:00")
+            make.digest(session, sent, status=DigestStatus.SENT)
+            for schedule in (asked, reviewed):
+                make.reader(session, keys, schedule, f"{newsletter.slug}{schedule.id}@example.com")
+    wall = Wall(NOW + timedelta(minutes=31))
+    scheduler = Scheduler(app_at(sqlite_database, keys, wall, staff_address="desk@news.example"))
+    with scheduler._builder:
+        scheduler._sweep()
+    with sqlite_database.read() as session:
+        built = session.scalars(
+            select(Schedule.name)
+            .join(Digest, Digest.schedule_id == Schedule.id)
+            .where(Digest.status == DigestStatus.SENDING)
+            .order_by(Schedule.name)
+        ).all()
+        kinds = session.scalars(
+            select(Notice.kind).where(Notice.newsletter_id == sound.id).order_by(Notice.kind)
+        ).all()
+    assert built == ["asked", "late"]
+    assert kinds == [NoticeKind.REPORT, NoticeKind.REVIEW]
 
 
 def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
