@@ -1,7 +1,8 @@
 """Templates in the reader's language: looks up, translates and renders them, nothing else.
 
-A template is trusted code of ours or of the operator's `templates` folder. What it is given is data and
-is never compiled.
+A template is code of ours or of the operator's `templates` folder. It runs in a sandbox, which keeps it from
+Python's insides but not from wasting time, so that the folder has to be trusted. What a template is given is
+data and is never compiled.
 """
 
 import re
@@ -14,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, get_datetime_format
@@ -28,8 +29,10 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
+    nodes,
     select_autoescape,
 )
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailer.errors import BadTemplate, Refused
 from mailer.shipped import shipped_folder
@@ -147,7 +150,7 @@ class Templates:
 
     def _make_environment(self, language: str) -> Environment:
         locale = _locale(language)
-        environment = Environment(
+        environment = _Sandbox(
             loader=FileSystemLoader(self._folders),
             autoescape=select_autoescape(["html"], default=False, default_for_string=False),
             undefined=StrictUndefined,
@@ -196,6 +199,45 @@ class Templates:
                 except (PoFileError, ValueError, OSError) as error:
                     raise BadTemplate(f"{path}: {error}; mend the catalogue") from error
         return NullTranslations()
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Refuses to compile what the sandbox would refuse to run, so that the start finds it in pages, too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._safe: dict[tuple[type, str], bool] = {}
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        """Whether templates may ask for it. Depends on the type alone, so that it is judged once."""
+        key = (type(obj), attr)
+        if key not in self._safe:
+            self._safe[key] = super().is_safe_attribute(obj, attr, value)
+        return self._safe[key]
+
+    def _generate(
+        self,
+        source: nodes.Template,
+        name: str | None,
+        filename: str | None,
+        defer_init: bool = False,
+    ) -> str:
+        for node in source.find_all((nodes.Getattr, nodes.Getitem)):
+            key = node.attr if isinstance(node, nodes.Getattr) else _constant(node)
+            if key.startswith("__"):
+                raise TemplateSyntaxError(
+                    f"{key!r} belongs to Python and is closed to templates",
+                    node.lineno,
+                    name,
+                    filename,
+                )
+        return super()._generate(source, name, filename, defer_init)
+
+
+def _constant(node: nodes.Node) -> str:
+    """The text in the brackets of `node`; nothing where no text stands there."""
+    key = node.arg if isinstance(node, nodes.Getitem) else None
+    return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else ""
 
 
 class AtSending(str):
