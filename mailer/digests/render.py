@@ -36,6 +36,9 @@ are not counted here."""
 _LEAD_SUMMARY: Final = 420
 _STORY_SUMMARY: Final = 280
 
+# The account with which publishing systems begin: nobody's name.
+_NOBODY: Final = frozenset({"admin", "administrator"})
+
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _INLINER: Final = css_inline.CSSInliner(
@@ -179,12 +182,8 @@ def render_edition(
         # Sanitised when staff typed it in.
         "intro_html": Markup(intro.html) if intro else None,  # noqa: S704
         "intro_text": intro.text if intro else None,
-        "lead": (
-            _story(pieces[0], zone, _LEAD_SUMMARY, pictures=look.pictures) if pieces else None
-        ),
-        "stories": [
-            _story(piece, zone, _STORY_SUMMARY, pictures=look.pictures) for piece in pieces[1:]
-        ],
+        "lead": (_story(pieces[0], zone, _LEAD_SUMMARY, look) if pieces else None),
+        "stories": [_story(piece, zone, _STORY_SUMMARY, look) for piece in pieces[1:]],
         "more_count": more_count,
         "site_url": _site(pieces),
         "logo_url": _image(look.logo_url),
@@ -235,17 +234,26 @@ def _preheader(pieces: Sequence[Piece], intro: Intro | None) -> str:
     return shorten(text, _PREHEADER_LENGTH)
 
 
-def _story(piece: Piece, zone: tzinfo | None, longest: int, *, pictures: bool) -> Story:
+def _story(piece: Piece, zone: tzinfo | None, longest: int, look: Look) -> Story:
     texts = excerpt(piece.summary_html, longest)
     return Story(
         # A piece without a title is known by how it begins, and its link needs words.
         title=shorten(piece.title or " ".join(texts) or piece.url, _TITLE_LENGTH),
         url=piece.url,
         paragraphs=texts,
-        author=shorten(piece.author or "", _NAME_LENGTH),
-        image_url=_image(piece.image_url) if pictures else None,
+        author=shorten(_byline(piece, look), _NAME_LENGTH),
+        image_url=_image(piece.image_url) if look.pictures else None,
         day=piece.published_at.astimezone(zone).date(),
     )
+
+
+def _byline(piece: Piece, look: Look) -> str:
+    """Who wrote the piece; nothing where that is nobody in particular, or the site itself."""
+    author = on_one_line(piece.author or "")
+    parts = _parts(piece.url)
+    host = ((parts and parts.hostname) or "").removeprefix("www.")
+    site = {look.title.casefold(), host, f"www.{host}"}
+    return "" if author.casefold() in _NOBODY | site else author
 
 
 def _image(url: str | None) -> str | None:

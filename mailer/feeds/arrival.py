@@ -178,13 +178,19 @@ def _take_over(article: Article, feed: Feed, entry: Entry) -> None:
         "url": entry.url,
         "title": title_of(entry),
         "summary_html": entry.summary_html,
-        "author": entry.author,
+        "author": _author(feed, entry),
         "image_url": _image(article, feed, entry),
         "published_at": entry.published or article.published_at,
     }
     for name, value in wanted.items():
         if getattr(article, name) != value:
             setattr(article, name, value)
+
+
+def _author(feed: Feed, entry: Entry) -> str | None:
+    """Who wrote the entry; nobody where that is the feed itself."""
+    is_feed = (entry.author or "").casefold() == feed.title.casefold()
+    return None if is_feed else entry.author
 
 
 def _image(article: Article, feed: Feed, entry: Entry) -> str | None:
@@ -203,7 +209,7 @@ def _new_article(piece: Piece, feed: Feed, now: datetime) -> Article:
         url=entry.url,
         title=title_of(entry),
         summary_html=entry.summary_html,
-        author=entry.author,
+        author=_author(feed, entry),
         image_url=None if feed.image_source is ImageSource.NONE else entry.image,
         published_at=entry.published or now,
         first_seen_at=now,

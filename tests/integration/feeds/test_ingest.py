@@ -77,6 +77,13 @@ def test_a_feed_that_cannot_be_fetched_first_is_not_stored(
         assert session.scalars(select(Article)).all() == []
 
 
+def test_the_name_of_the_feed_is_nobodys(database: Database, daily: Newsletter, web: Web) -> None:
+    web.publish(*(item(name, author=name) for name in ("NEWS", "Ada")), title="News")
+    web.add(database, daily)
+    with database.read() as session:
+        assert set(session.scalars(select(Article.author))) == {None, "Ada"}
+
+
 def test_another_newsletter_gets_what_is_there_as_backlog(
     database: Database, daily: Newsletter, weekly: Newsletter, web: Web
 ) -> None:

@@ -91,6 +91,7 @@ def item(
     at: datetime | None = NOW - timedelta(hours=1),
     categories: Sequence[str] = (),
     text: str = "Text",
+    author: str = "",
     host: str = "https://news.example",
 ) -> str:
     date = f"<pubDate>{at.isoformat()}</pubDate>" if at else ""
@@ -98,6 +99,11 @@ def item(
         f"<item><title>{name if title is None else title}</title><link>{host}/{name}</link>"
         f'<guid isPermaLink="false">{guid or "g-" + name}</guid>{date}'
         f"<description>{text}</description>"
+        + (
+            f'<creator xmlns="http://purl.org/dc/elements/1.1/">{author}</creator>'
+            if author
+            else ""
+        )
         + "".join(f"<category>{category}</category>" for category in categories)
         + "</item>"
     )

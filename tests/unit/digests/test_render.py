@@ -58,6 +58,23 @@ def test_both_parts_hold_the_same() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("author", "is_named"),
+    [
+        ("Adam Admin", True),
+        (" admin\n", False),
+        ("Administrator", False),
+        ("the harbour gazette", False),
+        ("gazette.example", False),
+        ("www.Gazette.example", False),
+    ],
+)
+def test_an_account_or_the_site_itself_is_no_byline(author: str, is_named: bool) -> None:
+    content = edition(piece(1, author=author), piece(2, author=author))
+    for part in (visible_text(content.html), content.text):
+        assert part.count(f"{author.strip()} · ") == (2 if is_named else 0)
+
+
 def test_the_columns_come_from_the_look() -> None:
     content = edition(piece(1), look=look(reply_to="desk@gazette.example", from_name="Gazette"))
     assert content.from_name == "Gazette"
