@@ -101,5 +101,16 @@ class NotFound(Refused):
     """There is nothing by that name."""
 
 
+class SeveralFeeds(Refused):
+    """The web page names several feeds; give the address of one of them.
+
+    `feeds` are their addresses.
+    """
+
+    def __init__(self, message: str, feeds: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.feeds = feeds
+
+
 class AlreadyExists(Refused):
     """There is already one by that name."""

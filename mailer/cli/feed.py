@@ -12,7 +12,7 @@ from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.cli.waiting import stop_signals
 from mailer.clock import utc_now
-from mailer.errors import FeedError, FeedUnreadable
+from mailer.errors import FeedError, FeedUnreadable, Refused, SeveralFeeds
 from mailer.feeds import attach, decide, ingest
 from mailer.feeds.attach import Listed
 from mailer.feeds.ingest import Refreshed
@@ -57,6 +57,7 @@ def add(
 ) -> None:
     """Let a newsletter take the articles of the feed at URL.
 
+    URL may be a web page, such as the site's front page, if it names one feed besides those of comments.
     The feed is fetched once. What it holds now is backlog: only a newcomer's first digest may take some
     of it. Again with another newsletter, the feed is attached there as well.
 
@@ -68,21 +69,34 @@ def add(
     with opened() as app:
         with app.database.read() as session:
             newsletter_id = newsletters.find(session, slug).id
-        added = ingest.add_feed(
-            app.database,
-            url,
-            newsletter_id,
-            categories=wanted,
-            allow_private=allow_private,
-            images=None if images is None else ImageSource(images),
-            clock=app.times.wall,
-            interval=app.settings.feed_interval,
-        )
+        try:
+            added = ingest.add_feed(
+                app.database,
+                url,
+                newsletter_id,
+                categories=wanted,
+                allow_private=allow_private,
+                images=None if images is None else ImageSource(images),
+                clock=app.times.wall,
+                interval=app.settings.feed_interval,
+            )
+        except SeveralFeeds as error:
+            options = ["--newsletter", slug]
+            for name in wanted:
+                options += ["--category", name]
+            options += ["--allow-private"] if allow_private else []
+            options += [] if images is None else ["--images", images]
+            commands = (f"`{command('feed', 'add', feed, *options)}`" for feed in error.feeds)
+            raise Refused(
+                f"{url} is a web page that names several feeds; type one of {', '.join(commands)}"
+            ) from error
         with app.database.read() as session:
             (found,) = attach.listed(session, added.url)
             row = attach.find(session, added.url)
             missing, there = attach.unknown_categories(session, row, wanted)
             (overview,) = newsletters.overviews(session, slug)
+        if added.page is not None:
+            message(f"{added.page} is a web page; its feed is {added.url}")
         _warn(added.url, added.warnings)
         if missing:
             message(

@@ -5,6 +5,7 @@ brings is as new as it would have been.
 """
 
 import logging
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import Database, explain
 from mailer.delivery.alert import Alerts
-from mailer.errors import FeedError, NotFound, Refused
+from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
 from mailer.feeds.attach import attach, hand_out, with_url
+from mailer.feeds.autodiscovery import feeds_of
 from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
@@ -34,6 +36,8 @@ Fetch = Callable[[Wanted], Fetched]
 
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.2
+_MOST_NAMED: Final = 10
+"""How many of a web page's feeds are offered."""
 _PAGES_SECONDS: Final = 60.0
 """After which no further page of a feed or of its articles is asked for: a slot may be waiting."""
 
@@ -63,13 +67,17 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Added:
-    """What adding a feed did: `fetched` is False where it was there and only got another newsletter."""
+    """What adding a feed did: `fetched` is False where it was there and only got another newsletter.
+
+    `page` is the web page that named the feed, None where the feed's own address was given.
+    """
 
     feed_id: int
     url: str
     fetched: bool
     articles: int
     warnings: tuple[str, ...]
+    page: str | None = None
 
 
 def add_feed(
@@ -86,7 +94,7 @@ def add_feed(
 ) -> Added:
     """Let a newsletter take from the feed at `url`; one that is not known yet is fetched first.
 
-    All that it has so far is backlog.
+    All that it has so far is backlog. At a web page, the one feed that it names is taken.
 
     Args:
         categories: only articles that have one of these; empty means all.
@@ -97,6 +105,7 @@ def add_feed(
 
     Raises:
         FeedError: it cannot be fetched or read; nothing is stored then.
+        SeveralFeeds: it is a web page that names several.
         AlreadyExists: the newsletter takes all that already.
         Refused: `url` is no web address.
     """
@@ -115,10 +124,12 @@ def add_feed(
         is_known = with_url(session, address) is not None
     document: Document | None = None
     fetched: Fetched | None = None
+    page: str | None = None
     now = clock()
     if not is_known:
-        fetched = fetch(Wanted(address, allow_private))
-        document = _read(fetched, now)
+        wanted, fetched, document = _find(Wanted(address, allow_private), fetch, now)
+        if wanted.url != address:
+            page, address = address, wanted.url
     with database.write() as session:
         take_turn(session)
         newsletter = session.get_one(Newsletter, newsletter_id)
@@ -127,6 +138,7 @@ def add_feed(
         if feed is None and permanent_url is not None and is_same_host(permanent_url, address):
             feed = with_url(session, permanent_url)
         articles, warnings = 0, document.warnings if document else ()
+        is_new = feed is None
         if feed is None:
             if document is None or fetched is None:
                 raise NotFound(f"the feed {address} was removed just now; add it again")
@@ -143,10 +155,11 @@ def add_feed(
             warnings += tuple(
                 course.succeeded(session, feed, fetched, document, now=now, interval=interval)
             )
-        feed.allow_private = feed.allow_private or allow_private
+        if allow_private and is_same_host(url, feed.url):
+            feed.allow_private = True
         feed.image_source = images or feed.image_source
         attach(session, feed, newsletter, categories, now=now)
-        added = Added(feed.id, feed.url, document is not None, articles, warnings)
+        added = Added(feed.id, feed.url, is_new, articles, warnings, page)
     _read_pages(database, added.feed_id, clock, fetch)
     return added
 
@@ -282,6 +295,29 @@ def _read(fetched: Fetched, now: datetime) -> Document:
     return parse(
         fetched.body or b"", content_type=fetched.content_type, base_url=fetched.url, now=now
     )
+
+
+def _find(wanted: Wanted, fetch: Fetch, now: datetime) -> tuple[Wanted, Fetched, Document]:
+    """Fetch a feed for the first time; where a web page is instead, the one feed that it names."""
+    fetched = fetch(wanted)
+    try:
+        return wanted, fetched, _read(fetched, now)
+    except FeedUnreadable:
+        feeds = feeds_of((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
+        if not feeds:
+            raise
+    if len(feeds) > 1:
+        raise SeveralFeeds(
+            f"{wanted.url} is a web page that names several feeds; give one: "
+            + " ".join(shlex.quote(feed) for feed in feeds[:_MOST_NAMED]),
+            tuple(feeds[:_MOST_NAMED]),
+        )
+    try:
+        named = Wanted(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
+        fetched = fetch(named)
+        return named, fetched, _read(fetched, now)
+    except FeedError as error:
+        raise FeedError(f"{wanted.url} names {feeds[0]} as its feed, but {error}") from error
 
 
 def _with_older(

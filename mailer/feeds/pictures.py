@@ -40,7 +40,7 @@ def first_image(markup: str, base: str | None) -> str | None:
     Args:
         base: what a relative address is resolved against.
     """
-    for attributes in _elements(markup, _IMAGE):
+    for attributes in elements(markup, _IMAGE):
         if is_emoji(attributes) or _TINY.intersection(
             attributes.get(name, "").removesuffix("px") for name in ("width", "height")
         ):
@@ -65,7 +65,7 @@ def page_image(page: str, base: str) -> str | None:
         base: where it came from.
     """
     found: dict[str, str] = {}
-    for attributes in _elements(page, _PROPERTY, most=500):
+    for attributes in elements(page, _PROPERTY, most=500):
         name = (attributes.get("property") or attributes.get("name") or "").lower()
         address = absolute_url(attributes.get("content", ""), base)
         if name in _OG_NAMES and address is not None:
@@ -88,10 +88,15 @@ def is_emoji(attributes: dict[str, str]) -> bool:
     )
 
 
-def _elements(
+def elements(
     markup: str, begin: re.Pattern[str], *, most: int = _MOST_LOOKED_AT
 ) -> Iterator[dict[str, str]]:
-    """The attributes of the first elements that `begin` finds outside comments."""
+    """The attributes of the first elements that `begin` finds outside comments.
+
+    Args:
+        begin: the element's name in its tag.
+        most: how many elements are read.
+    """
     shown = without(markup, "<!--", "-->")
     for start in islice(begin.finditer(shown), most):
         attributes: dict[str, str] = {}

@@ -192,6 +192,24 @@ def test_what_cannot_be_done(newsroom: Installation, site: Site) -> None:
 
 
 @pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_a_sites_front_page_is_enough(newsroom: Installation, site: Site) -> None:
+    def page(*feeds: str) -> bytes:
+        links = (f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in feeds)
+        return f"<html>{''.join(links)}</html>".encode()
+
+    front, feed = site.url.replace("/feed", "/"), site.rss()
+    options = ("--newsletter", "daily", "--category", "Town & country", "--allow-private")
+    site.rss = lambda: page("/feed", "/feed;id")  # type: ignore[method-assign]
+    told = refused(newsroom, "feed", "add", front, *options)
+    ended = "--newsletter daily --category 'Town & country' --allow-private`"
+    assert f"type one of `mailer feed add {site.url} {ended}" in told
+    assert f"`mailer feed add '{site.url};id' {ended}" in told
+    answers = iter([page("/feed", "/comments/feed/"), feed])
+    site.rss = lambda: next(answers)  # type: ignore[method-assign]
+    assert newsroom.ask("feed", "add", front, *options)["url"] == site.url
+
+
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 def test_bad_usage(installation: Installation) -> None:
     for arguments in (
         "feed",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused
+from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import articles, attach, course, ingest
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import (
@@ -75,6 +75,46 @@ def test_a_feed_that_cannot_be_fetched_first_is_not_stored(
     with database.read() as session:
         assert session.scalars(select(Feed)).all() == []
         assert session.scalars(select(Article)).all() == []
+
+
+def page(*feeds: str) -> bytes:
+    links = (f'<link rel="alternate" type="application/rss+xml" href="{feed}">' for feed in feeds)
+    return f"<html><head>{''.join(links)}</head></html>".encode()
+
+
+def test_a_sites_front_page_finds_its_feed(
+    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
+) -> None:
+    front = "https://news.example/"
+    web.pages[front] = page("/feed", "/comments/feed/")
+    web.publish(item("one"))
+    added = web.add(database, daily, front, allow_private=True)
+    assert (added.url, added.page, added.articles, added.fetched) == (URL, front, 1, True)
+    assert web.asked[-1] == Wanted(URL, allow_private=True)
+    added = web.add(database, weekly, front)
+    assert (added.url, added.page, added.articles, added.fetched) == (URL, front, 0, False)
+    with database.read() as session:
+        (listed,) = attach.listed(session)
+        assert [one.slug for one in listed.newsletters] == ["daily", "weekly"]
+
+
+def test_a_front_page_that_leaves_a_choice_or_leads_nowhere_adds_nothing(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    front = "https://news.example/"
+    web.pages[front] = page("/feed", "/feed;id/")
+    with pytest.raises(SeveralFeeds, match=r"'https://news\.example/feed;id/'") as several:
+        web.add(database, daily, front)
+    assert several.value.feeds == (URL, "https://news.example/feed;id/")
+    web.pages[front] = page("https://intranet.example/feed")
+    with pytest.raises(
+        FeedError, match=r"names https://intranet\.example/feed as its feed, but there"
+    ):
+        web.add(database, daily, front, allow_private=True)
+    # That was said of the page's host.
+    assert web.asked[-1] == Wanted("https://intranet.example/feed", allow_private=False)
+    with database.read() as session:
+        assert attach.listed(session) == []
 
 
 def test_the_name_of_the_feed_is_nobodys(database: Database, daily: Newsletter, web: Web) -> None:
