@@ -8,7 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from copy import copy
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -18,7 +19,23 @@ from mailer.db.statements import LET_GO
 from mailer.errors import SettingsError
 
 BUSY_TIMEOUT_SECONDS = 30
-CONNECT_TIMEOUT_SECONDS = 10
+CONNECTION_DEFAULTS: Final = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""What libpq is told of each connection, where `database_url` says nothing of it.
+
+A server that vanished without a word is noticed after 30 seconds, and not only after hours. On a Unix socket
+it changes nothing. All in seconds, but the last in milliseconds.
+"""
+LOCK_TIMEOUT: Final = "10s"
+"""How long a request waits on PostgreSQL for a lock that somebody else holds."""
+BEATING: Final = 2
+"""Connections kept for heartbeats: a process has a sender and a builder at most."""
 CANCEL_TIMEOUT_SECONDS = 1.0
 
 
@@ -79,6 +96,7 @@ class Database:
                 "install the extra `postgresql`"
             ) from error
         self._writer = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._beats = self._writer if self.is_sqlite else self._open(BEATING)
         self._turn = FifoLock()
 
     def _open(self, pool_size: int) -> Engine:
@@ -90,9 +108,14 @@ class Database:
                 pool_pre_ping=True,
                 # What an error shows ends in a log, and values of readers have no place there.
                 hide_parameters=True,
-                connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+                connect_args={
+                    name: value
+                    for name, value in CONNECTION_DEFAULTS.items()
+                    if name not in self.url.query
+                },
             )
             event.listen(engine, "connect", _prepare_postgresql)
+            event.listen(engine, "begin", _begin_postgresql)
             return engine
         engine = create_engine(
             self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
@@ -116,16 +139,33 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that is one write transaction: committed at its end, rolled back on an error."""
-        if not self.is_sqlite:
-            with Session(self._writer, expire_on_commit=False) as session, session.begin():
-                yield session
-            return
-        with (
-            self._turn,
-            Session(self._writer, expire_on_commit=False) as session,
-            session.begin(),
-        ):
+        with self._writing(self._writer) as session:
             yield session
+
+    @contextmanager
+    def beat(self) -> Iterator[Session]:
+        """As `write`, for heartbeats only: on connections that nobody else can take.
+
+        Otherwise a worker whose other threads wait for a lock would be held for dead.
+        """
+        with self._writing(self._beats) as session:
+            yield session
+
+    @contextmanager
+    def _writing(self, engine: Engine) -> Iterator[Session]:
+        turn = self._turn if self.is_sqlite else nullcontext()
+        with turn, Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def for_requests(self) -> "Database":
+        """The same database, for those who do not wait long for a lock that somebody else holds.
+
+        On SQLite only the connection itself waits, see `BUSY_TIMEOUT_SECONDS`.
+        """
+        hasty = copy(self)
+        hasty.engine = self.engine.execution_options(lock_timeout=LOCK_TIMEOUT)
+        hasty._writer = self._writer.execution_options(lock_timeout=LOCK_TIMEOUT)
+        return hasty
 
     @contextmanager
     def kept(self) -> Iterator["Kept"]:
@@ -149,6 +189,7 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self._beats.dispose()
 
 
 class Kept:
@@ -272,6 +313,11 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     # To compile one of our long statements takes longer than the compiled one saves.
     connection.execute("SET jit = off")
     connection.commit()
+
+
+def _begin_postgresql(connection: Any) -> None:
+    if (lock_timeout := connection.get_execution_options().get("lock_timeout")) is not None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{lock_timeout}'")
 
 
 def _begin_sqlite(connection: Any) -> None:

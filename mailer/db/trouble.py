@@ -29,12 +29,25 @@ def explain(error: Exception) -> MailerError | None:
             f"another process has been writing to the database for {BUSY_TIMEOUT_SECONDS} seconds, and "
             "nothing was changed; `mailer status` shows what runs; try again when it is done"
         )
-    # SQLite says "operational" of every statement that it cannot read, with code 1.
-    is_outside = isinstance(error, OperationalError) and (
-        getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
-    )
-    if is_outside or error.connection_invalidated or "not a database" in told:
+    # 55P03: lock not available.
+    if state == "55P03":
+        return DatabaseUnavailable(
+            f"another process holds a lock in the database ({told}), and nothing was changed; "
+            "try again when it is done"
+        )
+    if error.connection_invalidated or _is_outside(error) or "not a database" in told:
         return DatabaseUnavailable(
             f"the database cannot be used ({told}); check database_url, then try again"
         )
     return None
+
+
+def _is_outside(error: DBAPIError) -> bool:
+    """Whether the reason lies with the connection, the server or its disk, and not in what was asked."""
+    if not isinstance(error, OperationalError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        # "Operational" is to SQLite also a statement that it cannot read, code 1, and to its driver a text
+        # that is not UTF-8, without a code.
+        return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
+    return True

@@ -162,7 +162,7 @@ class Pulse:
 
     @contextmanager
     def _write(self) -> Iterator[Session]:
-        with self._database.write() as session:
+        with self._database.beat() as session:
             let_go_when_frozen(session)
             yield session
 

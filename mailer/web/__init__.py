@@ -3,6 +3,7 @@
 A GET reads and never changes anything; a POST is one write transaction, and sends no mail itself.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.applications import Starlette
@@ -58,6 +59,7 @@ ROUTES: Final = [
 
 def make_app(app: App) -> ASGIApp:
     """The web application of the opened program `app`."""
+    app = replace(app, database=app.database.for_requests())
     pages = Starlette(routes=ROUTES, exception_handlers=handlers(), max_body_size=MAX_BODY_BYTES)
     pages.router.redirect_slashes = False
     pages.state.site = Site(app)

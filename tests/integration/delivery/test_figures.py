@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,7 @@ from mailer.models import DeliveryStatus, Tally, Worker
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
+from tests.integration.digests.builders import builder
 from tests.waiting import wait_until
 
 BEAT = 0.05
@@ -159,3 +161,20 @@ def test_what_a_dead_worker_left_in_doubt_is_counted_by_whoever_takes_over(
     with beating(database) as pulse:
         wait_until(lambda: counted(database))
     assert counted(database) == {(pulse.worker_id, "unknown", "crashed"): 2}
+
+
+@pytest.mark.parametrize("beats", [beating, partial(builder, now=NOW, lease=0.1)])
+def test_a_heartbeat_goes_on_while_others_have_all_connections(
+    postgresql_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    beats: Callable[[Database], AbstractContextManager[object]],
+) -> None:
+    monkeypatch.setattr("mailer.delivery.heartbeat.BEAT_SECONDS", BEAT)
+    url = postgresql_database.url.render_as_string(hide_password=False)
+    database = Database(url, pool_size=1)
+    with beats(database), ExitStack() as others:
+        for _ in range(2):
+            others.enter_context(database.write()).execute(text("SELECT 1"))
+        before = worker(postgresql_database, 1).beat
+        wait_until(lambda: worker(postgresql_database, 1).beat > before)
+    database.dispose()

@@ -187,6 +187,23 @@ def test_where_nothing_can_be_written_the_answer_is_503_and_says_when_to_come_ba
     assert "new@example.com" not in caplog.text
 
 
+def test_a_request_does_not_wait_long_for_a_lock(
+    postgresql_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.db.database.LOCK_TIMEOUT", "50ms")
+    with postgresql_database.write() as session:
+        factories.schedule(session, factories.newsletter(session))
+    sent = {"email": "new@example.com", "newsletter": "daily"}
+    with serving(postgresql_database, keys) as website:
+        with postgresql_database.write() as session:
+            session.execute(text("LOCK TABLE newsletter"))
+            answers = [website.get("/"), website.post("/subscribe", sent)]
+        assert website.post("/subscribe", sent).status == 200
+
+    assert [answer.status for answer in answers] == [503, 503]
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+
+
 def test_a_defect_of_ours_is_a_500_with_headers_and_no_address_in_the_log(
     website: Website, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -38,6 +38,27 @@ def test_a_read_session_keeps_nothing(sqlite_database: Database) -> None:
         assert session.query(Newsletter).count() == 0
 
 
+@pytest.mark.parametrize(
+    ("query", "keepalives_idle", "tcp_user_timeout"),
+    [({}, "15", "30000"), ({"keepalives_idle": "7", "tcp_user_timeout": "9000"}, "7", "9000")],
+)
+def test_a_server_that_vanishes_is_noticed_unless_the_url_says_otherwise(
+    postgresql_database: Database,
+    query: dict[str, str],
+    keepalives_idle: str,
+    tcp_user_timeout: str,
+) -> None:
+    url = postgresql_database.url.update_query_dict(query)
+    database = Database(url.render_as_string(hide_password=False))
+    for session_of in (database.read, database.write, database.beat):
+        with session_of() as session:
+            told = session.connection().connection.driver_connection.info.get_parameters()
+        assert told["keepalives_idle"] == keepalives_idle
+        assert told["tcp_user_timeout"] == tcp_user_timeout
+        assert told["connect_timeout"] == "10"
+    database.dispose()
+
+
 def test_a_read_session_on_postgresql_refuses_to_write(postgresql_database: Database) -> None:
     with pytest.raises(DatabaseError), postgresql_database.read() as session:
         factories.newsletter(session)

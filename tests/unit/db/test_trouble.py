@@ -58,6 +58,22 @@ def test_a_database_that_somebody_else_writes_is_explained() -> None:
     assert "database_url" not in str(told)
 
 
+def test_a_lock_that_another_process_holds_is_told(postgresql_database: Database) -> None:
+    with postgresql_database.write() as session:
+        session.execute(text("LOCK TABLE installation"))
+        statement = "SET LOCAL lock_timeout = 1; SELECT count(*) FROM installation"
+        told = explain(failure(postgresql_database, statement))
+    assert isinstance(told, DatabaseUnavailable)
+    assert "another process holds a lock" in str(told)
+
+
+def test_a_value_that_cannot_be_read_is_no_fault_of_the_database(database: Database) -> None:
+    value = "CAST(x'ff' AS TEXT)" if database.is_sqlite else "CAST('x' AS INTEGER)"
+    with pytest.raises(DatabaseError) as caught, database.read() as session:
+        session.execute(text(f"SELECT {value}")).all()
+    assert explain(caught.value) is None
+
+
 def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
     assert explain(failure(database, "SELEKT 1")) is None
     assert explain(failure(database, "INSERT INTO installation (id) VALUES (1)")) is None
