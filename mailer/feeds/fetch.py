@@ -133,12 +133,15 @@ def fetch(
         raise FeedError(f"{wanted.url!r} is no http or https address")
     context = tls or _system_certificates()
     first = permanent = url
+    is_first_host = True
     for _ in range(limits.redirects + 1):
         parts = urlsplit(url)
+        # What a stranger sends back there is a stranger's choice as well.
+        is_first_host = is_first_host and is_same_host(url, first)
         request = _Request(
             url=parts,
             wanted=wanted,
-            is_first_host=is_same_host(url, first),
+            is_first_host=is_first_host,
             limits=limits,
             deadline=deadline,
             resolve=resolver,

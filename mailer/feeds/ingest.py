@@ -155,7 +155,7 @@ def add_feed(
             warnings += tuple(
                 course.succeeded(session, feed, fetched, document, now=now, interval=interval)
             )
-        if allow_private and is_same_host(url, feed.url):
+        if allow_private and is_same_host(page or address, feed.url):
             feed.allow_private = True
         feed.image_source = images or feed.image_source
         attach(session, feed, newsletter, categories, now=now)

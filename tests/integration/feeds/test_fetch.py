@@ -370,6 +370,24 @@ def test_a_private_network_is_open_to_redirects_on_the_feeds_own_host_only(
     assert asked == ["feed.example", host]
 
 
+def test_a_stranger_cannot_send_a_fetch_back_into_a_private_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    public = iter([True, True])
+    monkeypatch.setattr(
+        "mailer.feeds.fetch.may_connect", lambda _, allow_private: next(public, allow_private)
+    )
+    hosts = iter(["stranger.example", "feed.example"])
+    resolver, asked = counting(["127.0.0.1"])
+
+    def talk(connection: socket.socket, head: bytes) -> None:
+        reply(b"", "302 Found", Location=f"http://{next(hosts)}:{port}/")(connection, head)
+
+    with serving(talk) as port, pytest.raises(FeedError, match=r"not on a network|private network"):
+        fetch(local(port, host="feed.example"), limits=QUICK, resolver=resolver)
+    assert asked == ["feed.example", "stranger.example", "feed.example"]
+
+
 def hops(heads: list[bytes], number: int, other: str = "") -> Talk:
     """Redirects from /0 to /1 and so on, and answers at `number`."""
 

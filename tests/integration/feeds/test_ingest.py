@@ -96,6 +96,7 @@ def test_a_sites_front_page_finds_its_feed(
     with database.read() as session:
         (listed,) = attach.listed(session)
         assert [one.slug for one in listed.newsletters] == ["daily", "weekly"]
+        assert listed.allow_private
 
 
 def test_a_front_page_that_leaves_a_choice_or_leads_nowhere_adds_nothing(
