@@ -31,6 +31,7 @@ from mailer.digests.editions import Render
 from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
 from mailer.feeds import attach, ingest
+from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Feed, Schedule
 from mailer.permission import consent
 from mailer.subscriptions import signup
@@ -102,6 +103,7 @@ class Scheduler:
     def __init__(self, app: App) -> None:
         self._app = app
         self._builder = make_builder(app, app.alerts)
+        self._reader = FeedReader()
         self._render = make_renderer(app)
         self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()
@@ -145,6 +147,7 @@ class Scheduler:
         if not self._stopping.is_set():
             self._stopped_at = self._app.times.monotonic()
         self._stopping.set()
+        self._reader.stop()
         self._builder.close_soon()
 
     def join(self) -> None:
@@ -336,6 +339,7 @@ class Scheduler:
                 self._app.database,
                 feeds,
                 unconditional=unconditional,
+                reader=self._reader,
                 clock=self._app.times.wall,
                 interval=self._app.settings.feed_interval,
                 alerts=self._app.alerts,

@@ -1,7 +1,7 @@
 """`mailer feed`: where articles come from."""
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mailer.errors import FeedError, FeedUnreadable, Refused, SeveralFeeds
 from mailer.feeds import attach, decide, ingest
 from mailer.feeds.attach import Listed
 from mailer.feeds.ingest import Refreshed
-from mailer.feeds.parse import parse as parse_feed
+from mailer.feeds.reading.reader import FeedReader
 from mailer.models import ImageSource
 from mailer.operations import newsletters
 from mailer.words import command, counted
@@ -70,16 +70,18 @@ def add(
         with app.database.read() as session:
             newsletter_id = newsletters.find(session, slug).id
         try:
-            added = ingest.add_feed(
-                app.database,
-                url,
-                newsletter_id,
-                categories=wanted,
-                allow_private=allow_private,
-                images=None if images is None else ImageSource(images),
-                clock=app.times.wall,
-                interval=app.settings.feed_interval,
-            )
+            with FeedReader() as reader:
+                added = ingest.add_feed(
+                    app.database,
+                    url,
+                    newsletter_id,
+                    categories=wanted,
+                    allow_private=allow_private,
+                    images=None if images is None else ImageSource(images),
+                    reader=reader,
+                    clock=app.times.wall,
+                    interval=app.settings.feed_interval,
+                )
         except SeveralFeeds as error:
             options = ["--newsletter", slug]
             for name in wanted:
@@ -167,11 +169,12 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 if urls
                 else [one.id for one in attach.listed(session)]
             )
-        with stop_signals() as interrupted:
+        with stop_signals() as interrupted, FeedReader() as reader:
             results = ingest.refresh(
                 app.database,
                 ids,
                 unconditional=True,
+                reader=reader,
                 clock=app.times.wall,
                 interval=app.settings.feed_interval,
                 alerts=app.alerts,
@@ -307,7 +310,8 @@ def parse(files: tuple[Path, ...], as_json: bool) -> None:
       mailer feed parse feed.xml --json
     """
     now = utc_now()
-    read = [_parsed(path, now) for path in files]
+    with FeedReader() as reader:
+        read = [_parsed(path, reader, now) for path in files]
     if as_json and (len(files) > 1 or "error" not in read[0]):
         several = [{"file": str(path)} | data for path, data in zip(files, read, strict=True)]
         print_json(several if len(files) > 1 else read[0])
@@ -322,11 +326,13 @@ def parse(files: tuple[Path, ...], as_json: bool) -> None:
         )
 
 
-def _parsed(path: Path, now: Any) -> dict[str, Any]:
+def _parsed(path: Path, reader: FeedReader, now: datetime) -> dict[str, Any]:
     try:
-        document = parse_feed(path.read_bytes(), now=now)
+        body = path.read_bytes()
     except OSError as error:
         return {"error": f"cannot be opened: {error.strerror or error}; check the path"}
+    try:
+        document = reader.parse(body, now=now)
     except FeedUnreadable as error:
         return {"error": str(error)}
     return {

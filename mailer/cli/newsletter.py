@@ -10,6 +10,7 @@ from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
 from mailer.feeds import attach, ingest
+from mailer.feeds.reading.reader import FeedReader
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
 from mailer.settings import links
@@ -203,17 +204,19 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
         newsletter_id = newsletters.find(session, slug).id
     added: list[str] = []
     try:
-        for url in urls:
-            feed = ingest.add_feed(
-                app.database,
-                url,
-                newsletter_id,
-                clock=app.times.wall,
-                interval=app.settings.feed_interval,
-            )
-            added.append(feed.url)
-            number = counted(feed.articles, "article")
-            message(f"added {feed.url}: {number}, as backlog of {slug}")
+        with FeedReader() as reader:
+            for url in urls:
+                feed = ingest.add_feed(
+                    app.database,
+                    url,
+                    newsletter_id,
+                    reader=reader,
+                    clock=app.times.wall,
+                    interval=app.settings.feed_interval,
+                )
+                added.append(feed.url)
+                number = counted(feed.articles, "article")
+                message(f"added {feed.url}: {number}, as backlog of {slug}")
     except BaseException:
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import format_instant
+from mailer.db import explain
 from mailer.delivery.alert import Alerts, on_feed
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import is_same_host
@@ -90,6 +91,24 @@ def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime)
 def give_back(session: Session, feed_ids: Collection[int]) -> None:
     """Undo the claim of feeds that are not fetched after all."""
     session.execute(update(Feed).where(Feed.id.in_(feed_ids)).values(fetching_until=None))
+
+
+def as_failure(feed_id: int, error: Exception) -> FeedError:
+    """Log what went wrong with a feed, and return it as what is recorded of it.
+
+    Raises:
+        Exception: `error` itself, where the database cannot be used: that is no feed's fault.
+    """
+    if isinstance(error, FeedError):
+        log.warning("feed %d could not be refreshed: %s", feed_id, error)
+        return error
+    if explain(error) is not None:
+        raise error
+    log.error("feed %d could not be refreshed", feed_id, exc_info=error)
+    return FeedError(
+        f"the mailer failed at it ({type(error).__name__}); "
+        "look for the reason in the log of that time, and report it"
+    )
 
 
 def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:

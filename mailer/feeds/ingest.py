@@ -8,6 +8,7 @@ import logging
 import shlex
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -16,18 +17,17 @@ from urllib.parse import urlsplit
 
 from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.db import Database, explain
+from mailer.db import Database
 from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
 from mailer.feeds.attach import attach, hand_out, with_url
-from mailer.feeds.autodiscovery import feeds_of
 from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
 from mailer.feeds.older import MOST_PAGES, down_to_known, next_page, together
-from mailer.feeds.parse import parse
+from mailer.feeds.reading.reader import FeedReader, ReadingStopped
 from mailer.models import Feed, ImageSource, Newsletter
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def add_feed(
     categories: Collection[str] = (),
     allow_private: bool = False,
     images: ImageSource | None = None,
+    reader: FeedReader,
     clock: Clock,
     interval: timedelta,
     fetch: Fetch = fetch,
@@ -100,6 +101,7 @@ def add_feed(
         categories: only articles that have one of these; empty means all.
         allow_private: the feed may be on a network of one's own.
         images: where its pictures come from; None leaves it as it is, which is the feed at first.
+        reader: reads what is fetched.
         clock: tells when it arrives.
         interval: how long after this it is fetched again.
 
@@ -127,7 +129,7 @@ def add_feed(
     page: str | None = None
     now = clock()
     if not is_known:
-        wanted, fetched, document = _find(Wanted(address, allow_private), fetch, now)
+        wanted, fetched, document = _find(Wanted(address, allow_private), reader, fetch, now)
         if wanted.url != address:
             page, address = address, wanted.url
     with database.write() as session:
@@ -160,7 +162,7 @@ def add_feed(
         feed.image_source = images or feed.image_source
         attach(session, feed, newsletter, categories, now=now)
         added = Added(feed.id, feed.url, is_new, articles, warnings, page)
-    _read_pages(database, added.feed_id, clock, fetch)
+    _read_pages(database, added.feed_id, reader, clock, fetch)
     return added
 
 
@@ -169,6 +171,7 @@ def refresh(
     feed_ids: Sequence[int],
     *,
     unconditional: bool,
+    reader: FeedReader,
     clock: Clock,
     interval: timedelta,
     alerts: Alerts | None = None,
@@ -181,6 +184,7 @@ def refresh(
 
     Args:
         unconditional: send no validators, so that no server can say by mistake that nothing is new.
+        reader: reads what is fetched; once it is stopped, what it was reading is left out of the result.
         clock: tells when what a fetch brings arrived.
         interval: how long after this each is fetched again; longer where it goes on failing.
         alerts: what it takes to tell staff of a feed that needs somebody; None tells nobody.
@@ -212,18 +216,15 @@ def refresh(
             claimed.add(feed_id)
         fetch = fetch_unless_ending
         try:
-            refreshed = _refresh(database, feed_id, unconditional, clock, interval, alerts, fetch)
+            refreshed = _refresh(
+                database, feed_id, unconditional, reader, clock, interval, alerts, fetch
+            )
             claimed.discard(feed_id)
-        except _Abandoned:
+        except (_Abandoned, ReadingStopped):
             return None
-        try:
-            if refreshed.error is None:
-                _read_pages(database, feed_id, clock, fetch, is_stopping)
-        except _Abandoned:
-            pass
-        except Exception as error:
-            # Pictures are an extra: the feed itself was read.
-            _as_failure(feed_id, error)
+        if refreshed.error is None:
+            with suppress(_Abandoned, ReadingStopped):
+                _read_pages(database, feed_id, reader, clock, fetch, is_stopping)
         return refreshed
 
     pool = DaemonThreadPool(min(_AT_ONCE, len(feed_ids)), "feed")
@@ -244,6 +245,7 @@ def _refresh(
     database: Database,
     feed_id: int,
     unconditional: bool,
+    reader: FeedReader,
     clock: Clock,
     interval: timedelta,
     alerts: Alerts | None,
@@ -262,48 +264,31 @@ def _refresh(
     )
     try:
         fetched = fetch(wanted)
-        document = None if fetched.body is None else _read(fetched, clock())
+        document = None if fetched.body is None else _read(reader, fetched, clock())
         missing: tuple[str, ...] = ()
         if document is not None and row.held_at is None:
-            document, missing = _with_older(database, row, document, fetched, clock, fetch)
+            document, missing = _with_older(database, row, document, fetched, reader, clock, fetch)
         return _record_success(database, row, fetched, document, missing, clock(), interval, alerts)
     except Exception as error:
         # Whatever a server or a document brings about is its feed's failure, and no other's.
-        failure = _as_failure(feed_id, error)
+        failure = course.as_failure(feed_id, error)
         return _record_failure(database, row, failure, clock(), interval, alerts)
 
 
-def _as_failure(feed_id: int, error: Exception) -> FeedError:
-    """Log what went wrong with a feed, and return it as what is recorded of it.
-
-    Raises:
-        Exception: `error` itself, where the database cannot be used: that is no feed's fault.
-    """
-    if isinstance(error, FeedError):
-        log.warning("feed %d could not be refreshed: %s", feed_id, error)
-        return error
-    if explain(error) is not None:
-        raise error
-    log.error("feed %d could not be refreshed", feed_id, exc_info=error)
-    return FeedError(
-        f"the mailer failed at it ({type(error).__name__}); "
-        "look for the reason in the log of that time, and report it"
-    )
+def _read(reader: FeedReader, fetched: Fetched, now: datetime) -> Document:
+    body = fetched.body or b""
+    return reader.parse(body, content_type=fetched.content_type, base_url=fetched.url, now=now)
 
 
-def _read(fetched: Fetched, now: datetime) -> Document:
-    return parse(
-        fetched.body or b"", content_type=fetched.content_type, base_url=fetched.url, now=now
-    )
-
-
-def _find(wanted: Wanted, fetch: Fetch, now: datetime) -> tuple[Wanted, Fetched, Document]:
+def _find(
+    wanted: Wanted, reader: FeedReader, fetch: Fetch, now: datetime
+) -> tuple[Wanted, Fetched, Document]:
     """Fetch a feed for the first time; where a web page is instead, the one feed that it names."""
     fetched = fetch(wanted)
     try:
-        return wanted, fetched, _read(fetched, now)
+        return wanted, fetched, _read(reader, fetched, now)
     except FeedUnreadable:
-        feeds = feeds_of((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
+        feeds = reader.feeds_of((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
         if not feeds:
             raise
     if len(feeds) > 1:
@@ -315,7 +300,7 @@ def _find(wanted: Wanted, fetch: Fetch, now: datetime) -> tuple[Wanted, Fetched,
     try:
         named = Wanted(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
         fetched = fetch(named)
-        return named, fetched, _read(fetched, now)
+        return named, fetched, _read(reader, fetched, now)
     except FeedError as error:
         raise FeedError(f"{wanted.url} names {feeds[0]} as its feed, but {error}") from error
 
@@ -325,6 +310,7 @@ def _with_older(
     row: Feed,
     document: Document,
     fetched: Fetched,
+    reader: FeedReader,
     clock: Clock,
     fetch: Fetch,
 ) -> tuple[Document, tuple[str, ...]]:
@@ -341,7 +327,7 @@ def _with_older(
         try:
             url = next_page(document, fetched.url, number)
             answer = fetch(Wanted(url, row.allow_private and is_same_host(url, row.url)))
-            page = _read(answer, clock())
+            page = _read(reader, answer, clock())
         except FeedError as error:
             log.info("feed %d has no page %d: %s", row.id, number, error)
             break
@@ -357,6 +343,7 @@ def _with_older(
 def _read_pages(
     database: Database,
     feed_id: int,
+    reader: FeedReader,
     clock: Clock,
     fetch: Fetch,
     is_stopping: Callable[[], bool] = lambda: False,
@@ -369,7 +356,12 @@ def _read_pages(
         # Those that are left are looked at after the next fetch.
         if is_stopping() or monotonic() - begun > _PAGES_SECONDS:
             return
-        found = page_pictures.look(page, fetch)
+        try:
+            found = page_pictures.look(page, fetch, reader)
+        except Exception as error:
+            # A picture is an extra, and a page is looked at once.
+            log.error("a page of feed %d could not be read", feed_id, exc_info=error)
+            found = None
         with database.write() as session:
             page_pictures.record(session, page.article_id, found, now=clock())
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.errors import FeedError
 from mailer.feeds.canonical import is_same_host
 from mailer.feeds.fetch import Fetched, Wanted
-from mailer.feeds.pictures import page_image
+from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
 
 _MOST_AT_ONCE: Final = 20
@@ -71,15 +71,16 @@ def is_same_site(one: str, other: str) -> bool:
     return first == second or first.endswith("." + second) or second.endswith("." + first)
 
 
-def look(page: Page, fetch: Fetch) -> str | None:
+def look(page: Page, fetch: Fetch, reader: FeedReader) -> str | None:
     """The picture that the page gives for itself; None where there is none, or no page."""
     if not page.is_ours:
         return None
     try:
         fetched = fetch(Wanted(page.url, page.allow_private))
+        text = (fetched.body or b"").decode("utf-8", "replace")
+        return reader.page_image(text, fetched.url)
     except FeedError:
         return None
-    return page_image((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
 
 
 def record(session: Session, article_id: int, found: str | None, *, now: datetime) -> None:

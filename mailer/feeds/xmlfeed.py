@@ -14,7 +14,6 @@ from xml.sax import SAXException
 import feedparser
 
 from mailer.errors import FeedUnreadable
-from mailer.feeds.burden import refuse_burden
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.cut import without
 from mailer.feeds.entry import MOST_ENTRIES, Document, Pieces, Warn, finish
@@ -72,7 +71,6 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: Warn) -> Docu
     Raises:
         FeedUnreadable: nothing of a feed can be found in it.
     """
-    refuse_burden(text)
     try:
         found = feedparser.parse(
             BytesIO(_without_others(text).encode()),

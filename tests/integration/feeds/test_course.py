@@ -21,7 +21,7 @@ from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import Feed, Newsletter, Notice, NoticeKind
 from mailer.templating import Templates
 from mailer.tokens import Keys
-from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item, titles
+from tests.integration.feeds.web import INTERVAL, NOW, READER, URL, Web, item, titles
 from tests.looks import always
 from tests.waiting import wait_until
 
@@ -327,6 +327,7 @@ def test_two_schedulers_do_not_fetch_one_feed_twice(
             database,
             chosen,
             unconditional=False,
+            reader=READER,
             clock=lambda: web.now,
             interval=INTERVAL,
             fetch=fetch,

@@ -21,7 +21,7 @@ from mailer.models import (
 )
 from mailer.tokens import Keys
 from tests import factories
-from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item, titles
+from tests.integration.feeds.web import INTERVAL, NOW, READER, URL, Web, due, item, titles
 
 
 def test_the_first_fetch_is_backlog_and_what_comes_later_is_due(
@@ -432,13 +432,16 @@ def test_many_feeds_at_once_with_one_piece_in_all_of_them(
         web.add(database, daily, url)
         web.publish(item("shared"), item("own-" + url[-1]), url=url)
     web.pages[urls[3]] = ZeroDivisionError("a defect of ours")
+    web.pages[urls[5]] = b"<rss><a " + b"x" * 4_900_000
     results = web.refresh(database, *urls)
     assert [result.url for result in results] == urls
-    assert [result.error is None for result in results] == [url != urls[3] for url in urls]
-    assert sum(result.new for result in results) == 8
+    failed = [result.url for result in results if result.error is not None]
+    assert failed == [urls[3], urls[5]]
+    assert "more than 400 MB of memory" in str(results[5].error)
+    assert sum(result.new for result in results) == 7
     with database.read() as session:
         assert titles(session).count("shared") == 1
-        assert len(due(session, daily)) == 8
+        assert len(due(session, daily)) == 7
 
 
 def test_a_large_feed_and_its_update(database: Database, daily: Newsletter, web: Web) -> None:
@@ -479,7 +482,9 @@ def test_a_feed_that_was_removed_while_it_was_fetched(
             attach.remove(session, attach.find(session, URL))
         return web(wanted)
 
-    more: dict[str, Any] = {"unconditional": True, "clock": lambda: NOW, "interval": INTERVAL}
+    more: dict[str, Any] = {
+        "unconditional": True, "reader": READER, "clock": lambda: NOW, "interval": INTERVAL,
+    }  # fmt: skip
     for _ in range(2):
         (result,) = ingest.refresh(database, [feed_id], fetch=fetch, **more)
         assert result.error == "the feed was removed"

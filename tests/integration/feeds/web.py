@@ -11,11 +11,14 @@ from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import attach, ingest
 from mailer.feeds.fetch import Fetched, Wanted
+from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Article, Newsletter, NewsletterArticle
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 INTERVAL = timedelta(minutes=15)
 URL = "https://news.example/feed"
+READER = FeedReader()
+"""Its child process is started once for all tests, and ends with them."""
 
 
 class Web:
@@ -55,6 +58,7 @@ class Web:
             database,
             url,
             newsletter.id,
+            reader=READER,
             clock=lambda: self.now,
             interval=INTERVAL,
             fetch=self,
@@ -70,6 +74,7 @@ class Web:
             database,
             ids,
             unconditional=unconditional,
+            reader=READER,
             clock=lambda: self.now,
             interval=INTERVAL,
             fetch=self,
