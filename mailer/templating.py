@@ -7,21 +7,16 @@ data and is never compiled.
 
 import re
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
-from textwrap import fill
 from types import TracebackType
 from typing import Any, Final
 
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton, get_datetime_format
+from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
-from babel.numbers import format_decimal
 from jinja2 import (
     Environment,
     FileSystemLoader,
@@ -35,6 +30,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailer.errors import BadTemplate, Refused
+from mailer.formats import filters, locale_of
 from mailer.shipped import shipped_folder
 
 SOURCE_LANGUAGE: Final = "en"
@@ -42,12 +38,6 @@ SOURCE_LANGUAGE: Final = "en"
 
 MAX_OUTPUT: Final = 1_000_000
 """How many characters a template may make: a runaway loop ends here, not when memory does."""
-
-LINE_WIDTH: Final = 72
-"""How long lines of plain text are, so that a reply can still quote them in 78."""
-
-_FOREIGN: Final = 2 / 3
-"""The share of letters of the other direction above which a text is not in the language around it."""
 
 _COMPILED: Final = (".html", ".txt", ".xml")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -80,7 +70,7 @@ class Templates:
 
         Templates whose name ends in .html escape what they are given, all others do not. Control
         characters are left out. Beside `context` a template sees `language`, `dir` ("ltr" or "rtl"),
-        gettext, and the filters `date`, `day`, `moment`, `number`, `direction` and `wrap`.
+        gettext, and the filters of `mailer.formats`.
 
         Raises:
             BadTemplate: it is missing, broken, uses a field that it is not given, or makes too much.
@@ -100,7 +90,7 @@ class Templates:
             BadTemplate: its catalogue cannot be read.
             Refused: there is no such language.
         """
-        catalogue = self._catalogue(_locale(language))
+        catalogue = self._catalogue(locale_of(language))
 
         def translate(text: str, **values: object) -> str:
             return catalogue.gettext(text) % values
@@ -129,7 +119,7 @@ class Templates:
                 raise _told(error, name, self._folders) from error
         for language in self.languages():
             try:
-                self._catalogue(_locale(language))
+                self._catalogue(locale_of(language))
             except Refused as error:
                 raise BadTemplate(
                     f"translations/{language}.po is named after no language; rename it"
@@ -149,7 +139,7 @@ class Templates:
             return self._environments.setdefault(language, environment)
 
     def _make_environment(self, language: str) -> Environment:
-        locale = _locale(language)
+        locale = locale_of(language)
         environment = _Sandbox(
             loader=FileSystemLoader(self._folders),
             autoescape=select_autoescape(["html"], default=False, default_for_string=False),
@@ -164,14 +154,7 @@ class Templates:
             self._catalogue(locale), newstyle=True
         )
         environment.globals |= {"language": language, "dir": locale.text_direction}
-        environment.filters |= {
-            "date": _date_filter(locale),
-            "day": _day_filter(locale),
-            "moment": _moment_filter(locale),
-            "number": _number_filter(locale),
-            "direction": _direction_filter(locale),
-            "wrap": wrap,
-        }
+        environment.filters |= filters(locale)
         return environment
 
     def _catalogue(self, locale: Locale) -> NullTranslations:
@@ -252,80 +235,6 @@ class AtSending(str):
         raise ValueError(
             "this field is known only when a mail is sent; no condition can ask about it"
         )
-
-
-def wrap(text: str, indent: str = "") -> str:
-    """`text` in lines of at most 72 characters; a longer word, such as a URL, has a line of its own.
-
-    Args:
-        indent: what every line but the first begins with.
-    """
-    return fill(
-        text, LINE_WIDTH, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent
-    )
-
-
-def _locale(language: str) -> Locale:
-    try:
-        return Locale.parse(language, sep="-")
-    except (UnknownLocaleError, ValueError) as error:
-        raise Refused(
-            f"there is no language {language!r}; give a code such as en, hy or pt-BR"
-        ) from error
-
-
-def _date_filter(locale: Locale) -> Callable[[date, str], str]:
-    def show(value: date, style: str = "long") -> str:
-        """The day of `value`, which is a date, or a time in the zone it is to be shown in."""
-        return format_date(value, style, locale=locale)
-
-    return show
-
-
-def _day_filter(locale: Locale) -> Callable[[date], str]:
-    def show(value: date) -> str:
-        """Day and month of `value`, without the year."""
-        return format_skeleton("MMMMd", value, locale=locale)
-
-    return show
-
-
-def _moment_filter(locale: Locale) -> Callable[[str], str]:
-    def show(value: str) -> str:
-        """Date and time of `value`, an instant or a slot's name as ISO 8601; UTC is said of an instant."""
-        moment = datetime.fromisoformat(value)
-        clock = format_skeleton("Hm", moment.replace(tzinfo=None), locale=locale)
-        # The pattern quotes words of its own, such as "at".
-        pattern = str(get_datetime_format("long", locale=locale)).replace("'", "")
-        shown = pattern.format(clock, format_date(moment, "long", locale=locale))
-        return shown if moment.tzinfo is None else f"{shown}\N{NO-BREAK SPACE}UTC"
-
-    return show
-
-
-def _number_filter(locale: Locale) -> Callable[[int], str]:
-    def show(value: int) -> str:
-        """`value` with its thousands apart, as the language writes it."""
-        return format_decimal(value, locale=locale)
-
-    return show
-
-
-def _direction_filter(locale: Locale) -> Callable[[str], str]:
-    own: str = locale.text_direction
-
-    def show(text: str) -> str:
-        """The direction that `text` is to be read in, "ltr" or "rtl".
-
-        It is that of the language, unless most letters go the other way. `dir="auto"` goes by the first
-        letter alone, so that an Arabic sentence that begins with a name in Latin letters falls apart.
-        """
-        letters = [unicodedata.bidirectional(one) for one in text]
-        left, right = letters.count("L"), letters.count("R") + letters.count("AL")
-        others, other = (right, "rtl") if own == "ltr" else (left, "ltr")
-        return other if others > _FOREIGN * (left + right) else own
-
-    return show
 
 
 def _capped(pieces: Iterator[str], name: str) -> Iterator[str]:

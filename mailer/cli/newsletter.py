@@ -43,7 +43,9 @@ def _profile_options(*, required: bool) -> Callable[[Command], Command]:
         click.option(
             "--postal-address", metavar="TEXT", required=required, help="Stands in every mail."
         ),
-        click.option("--language", metavar="CODE", help="Such as en (the default), hy or fr."),
+        click.option(
+            "--language", metavar="CODE", help="Such as en (the default), en-US, hy or fr."
+        ),
         click.option("--reply-to", metavar="ADDRESS", help="Where answers go; else to --from."),
         click.option("--logo", "logo_url", metavar="URL", help="An image, by https."),
         click.option("--color", metavar="COLOR", help="Such as #14507a."),

@@ -4,7 +4,7 @@ Changes nothing, but can keep schedules from being removed. A one-off is no sche
 choose.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select, true
@@ -76,6 +76,11 @@ def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
     if not found:
         raise NotFound(f"there is no newsletter {slug!r}; `mailer newsletter list` shows them")
     return found[0]
+
+
+def several_zones(offers: Iterable[Offer]) -> bool:
+    """Whether the times on offer go by different clocks, so that each has to say by which."""
+    return len({option.zone for offer in offers for option in offer.options}) > 1
 
 
 def need_schedule(offer: Offer, wanted: str | None) -> Option | None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from mailer.address import parse
 from mailer.errors import BadAddress, ExpiredToken
 from mailer.message.look import Look
-from mailer.subscriptions.offer import offers
+from mailer.subscriptions.offer import offers, several_zones
 from mailer.subscriptions.preferences import change, leave_places, places, request_link
 from mailer.tokens import Purpose
 from mailer.web.newsletters import speaking
@@ -104,7 +104,14 @@ def _page(request: Request, public_id: int, *, saved: bool = False) -> Response:
     with site.app.database.read() as session:
         found = places(session, site.app.publisher, public_id)
     look = found[0].offer.look if found else _look(request)
-    return site.page("preferences", look=look, request=request, places=found, saved=saved)
+    return site.page(
+        "preferences",
+        look=look,
+        request=request,
+        places=found,
+        saved=saved,
+        several_zones=several_zones(place.offer for place in found),
+    )
 
 
 def _expired(request: Request) -> Response:

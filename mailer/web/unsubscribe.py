@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.errors import BadToken
+from mailer.subscriptions.offer import several_zones
 from mailer.subscriptions.preferences import Place, change, leave_places, place
 from mailer.tokens import Purpose
 from mailer.web.site import fields_of, site_of
@@ -49,7 +50,13 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
             option = found.offer.option(fields["schedule"][0].removeprefix(prefix))
             if option is not None:
                 found = change(session, found, option, client, now=now)
-                return site.page("changed", look=found.offer.look, request=request, option=option)
+                return site.page(
+                    "changed",
+                    look=found.offer.look,
+                    request=request,
+                    option=option,
+                    several_zones=several_zones([found.offer]),
+                )
     return _page(request, found)
 
 
@@ -59,4 +66,10 @@ def _page(request: Request, found: Place | None) -> Response:
         raise BadToken
     if found.left:
         return site.page("unsubscribed", look=found.offer.look, request=request)
-    return site.page("unsubscribe", look=found.offer.look, request=request, place=found)
+    return site.page(
+        "unsubscribe",
+        look=found.offer.look,
+        request=request,
+        place=found,
+        several_zones=several_zones([found.offer]),
+    )

@@ -195,6 +195,37 @@ def test_the_whole_way_by_keyboard_without_script(
     context.close()
 
 
+def test_an_arabic_newsletter_runs_from_right_to_left_beside_others(
+    website: Website, browser: Browser
+) -> None:
+    with website.app.database.write() as session:
+        arabic = factories.newsletter(session, "khabar", title="خبر", language="ar")
+        factories.schedule(session, arabic, "daily")
+        factories.schedule(session, arabic, "weekly", days="sat")
+    page = browser.new_page(locale="en-GB")
+    page.goto(website.url)
+
+    def direction(selector: str) -> object:
+        return page.locator(selector).evaluate("one => getComputedStyle(one).direction")
+
+    assert direction("#consent-khabar") == "rtl"
+    assert direction("#consent-sport") == "ltr"
+    assert direction(".option:has(#consent-khabar) select") == "ltr"
+    page.close()
+
+
+def test_whoever_is_too_quick_presses_once_more(website: Website, browser: Browser) -> None:
+    page = browser.new_page()
+    # The clock stands still: also the second press comes at once.
+    page.goto(f"{website.url}/subscribe/sport")
+    page.get_by_label("E-mail address").fill("new@example.com")
+    page.get_by_role("button", name="Subscribe").click()
+    page.get_by_text("That was very quick").wait_for()
+    page.get_by_role("button", name="Subscribe").click()
+    page.get_by_role("heading", name="Look at your inbox").wait_for()
+    page.close()
+
+
 @contextmanager
 def newspaper(article: list[str]) -> Iterator[str]:
     """Another web site on loopback, whose only page is `article`; yields its origin."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailer.errors import BadTemplate, Refused
-from mailer.templating import MAX_OUTPUT, AtSending, Templates, wrap
+from mailer.templating import MAX_OUTPUT, AtSending, Templates
 from tests import make_catalogue
 
 DAY = date(2026, 11, 24)
@@ -72,7 +72,8 @@ def test_a_file_of_the_operator_comes_first_and_may_include_a_shipped_one(
 @pytest.mark.parametrize(
     ("language", "direction", "day", "short"),
     [
-        ("en", "ltr", "Tuesday, November 24, 2026", "November 24"),
+        ("en", "ltr", "Tuesday, 24 November 2026", "24 November"),
+        ("en-US", "ltr", "Tuesday, November 24, 2026", "November 24"),
         ("hy", "ltr", "2026 թ. նոյեմբերի 24, երեքշաբթի", "24 նոյեմբերի"),
         ("ru", "ltr", "вторник, 24 ноября 2026 г.", "24 ноября"),
         ("fr", "ltr", "mardi 24 novembre 2026", "24 novembre"),
@@ -91,7 +92,7 @@ def test_dates_and_direction_are_of_the_language(
 @pytest.mark.parametrize(
     ("language", "instant", "slot"),
     [
-        ("en", "November 24, 2026, 16:05 UTC", "November 24, 2026, 07:00"),
+        ("en", "24 November 2026, 16:05 UTC", "24 November 2026, 07:00"),
         ("hy", "24 նոյեմբերի, 2026 թ., 16:05 UTC", "24 նոյեմբերի, 2026 թ., 7:00"),
         ("ru", "24 ноября 2026 г., 16:05 UTC", "24 ноября 2026 г., 07:00"),
         ("fr", "24 novembre 2026, 16:05 UTC", "24 novembre 2026, 07:00"),
@@ -245,13 +246,6 @@ def test_checking_finds_every_broken_file(
 def test_the_folder_has_to_exist(tmp_path: Path) -> None:
     with pytest.raises(BadTemplate, match="does not exist"):
         Templates(tmp_path / "gone")
-
-
-def test_lines_are_wrapped_and_urls_stay_whole() -> None:
-    url = "https://news.example/" + "a-long-name/" * 10
-    lines = wrap(f"{'some words ' * 12}{url} and-more-words " + "end " * 30).splitlines()
-    assert url in lines
-    assert max(len(line) for line in lines if line != url) <= 72
 
 
 def test_all_texts_of_templates_and_code_can_be_collected() -> None:

@@ -90,7 +90,7 @@ def test_all_sending_that_is_paused_is_told_once(
     [notice] = notices(database)
     assert notice.from_address == "daily@news.example"
     assert notice.subject == "All sending is paused"
-    assert "November 24, 2026, 06:00\N{NO-BREAK SPACE}UTC" in notice.text
+    assert "24 November 2026, 06:00\N{NO-BREAK SPACE}UTC" in notice.text
     assert "mailer resume" in notice.text
     [told] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert told == "all sending is paused: 535 5.7.8 bad password; `mailer resume` starts it again"

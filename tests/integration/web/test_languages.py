@@ -1,6 +1,7 @@
 """Pages, mails and the recorded sentence speak the newsletter's language, and not a word of English."""
 
 import re
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -10,10 +11,10 @@ from sqlalchemy import select
 
 from mailer.db import Database
 from mailer.message.lint.page import visible_text
-from mailer.models import Notice, Wording
+from mailer.models import Notice, Subscriber, Wording
 from mailer.subscriptions.offer import consent_sentence
 from mailer.templating import Templates
-from mailer.tokens import Keys
+from mailer.tokens import Keys, Purpose
 from tests import factories, mails
 from tests.looks import look
 from tests.make_catalogue import texts
@@ -146,3 +147,45 @@ def test_a_page_of_several_newsletters_speaks_what_the_browser_asks_for_messages
         _, wrong = asked(website, "hy", {"email": "", "newsletter": "ru"})
         assert '<html lang="ru"' in wrong
         assert "Введите адрес электронной почты." in wrong
+
+
+def test_what_is_arabic_on_an_english_page_says_so_and_nothing_else_does(
+    sqlite_database: Database, keys: Keys
+) -> None:
+    with sqlite_database.write() as session:
+        factories.schedule(session, factories.newsletter(session))
+        arabic = factories.newsletter(session, "khabar", title="خبر", language="ar")
+        factories.schedule(session, arabic, "daily")
+        factories.schedule(session, arabic, "weekly", days="sat")
+    with serving(sqlite_database, keys) as website:
+        page = website.ask("GET", "/", headers={"Accept-Language": "en"})
+    assert '<html lang="en" dir="ltr">' in page.body
+    block, _, after = page.body.partition('<div lang="ar" dir="rtl">')[2].partition("</div>")
+    assert consent_sentence(Templates().gettext("ar"), look(title="خبر", publisher="خبر")) in block
+    assert english_in(block, "ar") == []
+    assert "How often?" in after.partition("</div>")[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"), [("Asia/Yerevan", "(Երևան)"), ("Europe/Paris", None), ("Etc/UTC", "(UTC)")]
+)
+def test_cities_stand_beside_times_if_there_are_several(
+    sqlite_database: Database, keys: Keys, zone: str, shown: str | None
+) -> None:
+    with sqlite_database.write() as session:
+        daily = factories.newsletter(session, language="hy")
+        morning = factories.schedule(session, daily, zone="Europe/Paris")
+        factories.schedule(session, daily, "evening", zone=zone)
+        factories.schedule(session, factories.newsletter(session, "z", language="hy"), zone=zone)
+        reader = factories.reader(session, keys, morning, "r@example.com")
+        subscriber = session.get_one(Subscriber, reader.subscriber_id)
+        mine = keys.make(Purpose.PREFERENCES, subscriber.public_id, factories.NOW + timedelta(1))
+    leave = f"/unsubscribe/{keys.make(Purpose.UNSUBSCRIBE, reader.public_id)}"
+    with serving(sqlite_database, keys) as website:
+        pages = [website.get(path).body for path in ("/", "/subscribe/daily", leave)]
+        pages.append(website.post(leave, {"schedule": "daily/evening"}).body)
+        pages.append(website.get(f"/preferences/{mine}").body)
+    for page in pages:
+        assert "07:00" in page
+        assert "Europe/Paris" not in page
+        assert (shown in page) if shown else ("Փարիզ" not in page)

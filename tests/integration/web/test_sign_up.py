@@ -460,6 +460,22 @@ def test_a_form_that_says_when_it_was_shown_is_taken_from_two_seconds_to_a_day_l
 
 
 @pytest.mark.parametrize(
+    "first",
+    [{}, {"email": "no address"}, {"stamp": "1.abc"}],
+    ids=["too quick", "wrong besides", "too old"],
+)
+def test_the_second_press_passes_however_quick_it_is(
+    website: Website, database: Database, keys: Keys, first: dict[str, str]
+) -> None:
+    asked = website.post("/subscribe", {**FORM, "stamp": keys.form_stamp(NOW), **first})
+    assert asked.status == 422
+    stamp = asked.body.partition('name="stamp" value="')[2].partition('"')[0]
+
+    assert website.post("/subscribe", {**FORM, "stamp": stamp}).status == 200
+    assert len(queued(database)) == 1
+
+
+@pytest.mark.parametrize(
     ("body", "status"),
     [
         (json.dumps(FORM), 202),

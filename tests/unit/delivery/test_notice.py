@@ -81,7 +81,7 @@ def test_a_confirmation_says_what_for_until_when_and_that_nothing_need_be_done()
             assert title in words
         assert "Somebody, most likely you, asked us" in words
         assert "If you do nothing, nothing happens" in words
-        assert "December 1, 2026" in words
+        assert "1 December 2026" in words
         assert "It was not you?" in words
 
 
