@@ -37,6 +37,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
+from mailer.reader_name import reader_name
 from mailer.templating import Templates
 from mailer.tokens import Keys, Purpose
 
@@ -315,9 +316,13 @@ _PATHS = {
 
 
 def greeting(templates: Templates, language: str, name: str | None) -> str:
-    """How a reader is greeted; `name` is what they told us, if anything."""
-    translate = templates.gettext(language)
-    return translate("Hello %(name)s,", name=name) if name else translate("Hello,")
+    """How a reader is greeted; empty for one without a name that a mail may show.
+
+    Args:
+        name: what they told us, if anything; it may be from before names were looked at.
+    """
+    shown, translate = reader_name(name), templates.gettext(language)
+    return translate("Hello %(name)s,", name=shown) if shown else ""
 
 
 def content_of(row: FrozenContent) -> Content:

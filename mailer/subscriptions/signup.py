@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody asks for. `name` is what they call themselves; no mail repeats it before they confirm."""
+    """What somebody asks for. `name` is a `reader_name`; no mail repeats it before they confirm."""
 
     address: Address
     choices: Sequence[Choice]

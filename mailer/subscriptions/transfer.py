@@ -19,13 +19,13 @@ from mailer.clock import Clock
 from mailer.db import Database, explain
 from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
+from mailer.reader_name import reader_name
 from mailer.subscriptions.entry import Entry, Fate, enter, entry, fate, known
 from mailer.subscriptions.signup import Choice, Desk
 from mailer.subscriptions.table import Line, read_table
 from mailer.words import counted
 
 CHUNK: Final = 500
-LONGEST_NAME: Final = 100
 _SKIPPED: Final = (Fate.UNSUBSCRIBED, Fate.SUPPRESSED)
 
 
@@ -131,13 +131,7 @@ def _fresh(
             tally.fates[Fate.UNCHANGED] += 1
             continue
         seen.add(address.key)
-        yield entry(desk.keys, address, clean_name(line.name), f"{source}, line {line.number}")
-
-
-def clean_name(name: str | None) -> str | None:
-    """What somebody calls themselves, in one short line; None where nothing is left."""
-    kept = " ".join("".join(c if c.isprintable() else " " for c in name or "").split())
-    return kept[:LONGEST_NAME].rstrip() or None
+        yield entry(desk.keys, address, reader_name(line.name), f"{source}, line {line.number}")
 
 
 def parse_columns(text: str | None) -> dict[str, str]:

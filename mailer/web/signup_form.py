@@ -10,9 +10,9 @@ from typing import Final
 
 from mailer.address import Address, parse
 from mailer.errors import BadAddress
+from mailer.reader_name import reader_name
 from mailer.subscriptions.offer import Offer
 from mailer.subscriptions.signup import Choice, Wish
-from mailer.subscriptions.transfer import clean_name
 
 QUICKEST: Final = timedelta(seconds=2)
 LONGEST: Final = timedelta(hours=24)
@@ -111,7 +111,7 @@ def read_wish(
             choices.append(Choice(one, option))
     if address is None or newsletter or schedule:
         return Errors(email="" if address else email, newsletter=newsletter, schedule=schedule)
-    return Wish(address, choices, clean_name(form.name))
+    return Wish(address, choices, reader_name(form.name))
 
 
 def form_time(shown_at: datetime | None, now: datetime) -> str:

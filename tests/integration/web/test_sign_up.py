@@ -59,8 +59,9 @@ def test_a_post_writes_a_sign_up_a_consent_event_and_a_notice_and_no_subscriber(
         wording = session.scalars(select(Wording)).one()
         notice = session.scalars(select(Notice)).one()
         assert session.scalar(select(func.count()).select_from(Subscriber)) == 0
-    assert (signup.address, signup.ip, signup.source) == (
+    assert (signup.address, signup.name, signup.ip, signup.source) == (
         "new@example.com",
+        None,
         "127.0.0.1",
         "/subscribe",
     )

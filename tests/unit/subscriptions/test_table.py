@@ -6,7 +6,7 @@ import pytest
 
 from mailer.errors import Refused
 from mailer.subscriptions.table import Line, read_table
-from mailer.subscriptions.transfer import clean_name, parse_columns
+from mailer.subscriptions.transfer import parse_columns
 
 
 def lines(tmp_path: Path, data: bytes, **columns: str) -> list[Line]:
@@ -85,11 +85,3 @@ def test_columns_are_named_in_pairs(text: str | None, expected: dict[str, str]) 
 def test_other_pairs_are_refused(text: str) -> None:
     with pytest.raises(Refused, match="--map must be like"):
         parse_columns(text)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [(None, None), (" \t", None), ("A\r\nB", "A B"), ("A\ud83d\0", "A"), ("x" * 300, "x" * 100)],
-)
-def test_a_name_is_one_short_line(name: str | None, expected: str | None) -> None:
-    assert clean_name(name) == expected
