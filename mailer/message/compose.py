@@ -157,11 +157,11 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the mail: its headers, its body, and the fields whose values go into the body."""
+    """A part of the mail: its headers, its body, and what it was cut into."""
 
     head: bytes
     body: Body
-    fields: tuple[ReaderField, ...]
+    cut: Pieces
 
     @classmethod
     def of(cls, subtype: str, pieces: Pieces) -> "_Part":
@@ -171,11 +171,11 @@ class _Part:
             f"Content-Type: text/{subtype}; charset=utf-8\r\n"
             f"Content-Transfer-Encoding: {body.encoding}\r\n\r\n"
         )
-        return cls(head.encode("ascii"), body, pieces.fields)
+        return cls(head.encode("ascii"), body, pieces)
 
     def pieces(self, values: Mapping[ReaderField, str]) -> list[bytes]:
         """The part with one reader's values, which are escaped for it already, to be joined."""
-        return [self.head, *self.body.pieces([values[field].encode() for field in self.fields])]
+        return [self.head, *self.body.pieces([hole.encode() for hole in self.cut.holes(values)])]
 
 
 def _lines(headers: Sequence[Header], taken: frozenset[str]) -> bytes:

@@ -104,7 +104,8 @@ class QuotedPrintable:
         parts = [self.segments[0]]
         for value, end, segment in zip(values, self.breaks, self.segments[1:], strict=True):
             if value:
-                parts += (_quoted_value(value), end)
+                # A value that ends its line leaves none to be broken.
+                parts += (_quoted_value(value), b"" if value.endswith(b"\r\n") else end)
             parts.append(segment)
         return parts
 

@@ -250,7 +250,7 @@ def test_the_folder_has_to_exist(tmp_path: Path) -> None:
 
 def test_all_texts_of_templates_and_code_can_be_collected() -> None:
     texts = make_catalogue.texts()
-    assert {"Hello,", "Read the story", "Confirm"} <= {message.id for message in texts}
+    assert {"Hello %(name)s,", "Read the story", "Confirm"} <= {message.id for message in texts}
     assert ("And %(num)s more story on the site", "And %(num)s more stories on the site") in {
         message.id for message in texts if message.pluralizable
     }
@@ -266,6 +266,8 @@ def test_a_catalogue_is_made_and_keeps_what_is_translated(
     path.parent.mkdir(parents=True)
     make_catalogue.main("eo")
     made = path.read_text(encoding="utf-8")
-    path.write_text(made.replace('msgid "Hello,"\nmsgstr ""', 'msgid "Hello,"\nmsgstr "Saluton,"'))
+    path.write_text(
+        made.replace('msgid "Confirm"\nmsgstr ""', 'msgid "Confirm"\nmsgstr "Konfirmi"')
+    )
     make_catalogue.main("eo")
-    assert Templates(tmp_path / "templates").gettext("eo")("Hello,") == "Saluton,"
+    assert Templates(tmp_path / "templates").gettext("eo")("Confirm") == "Konfirmi"

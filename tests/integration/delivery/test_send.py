@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from mailer.delivery.send import Sender
 from mailer.models import (
     Delivery,
     DeliveryStatus,
+    Edition,
     Installation,
     Notice,
     NoticeKind,
@@ -111,6 +113,27 @@ def test_a_reader_s_mail_has_links_of_their_own(
             "delivery", delivery.id, delivery.created_at, "news.example"
         )
         assert token in mail.data.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "hello"),
+    [(None, ""), ("Anna Bell", "Hello Anna Bell,"), ("locked: https://evil.example/login", "")],
+)
+def test_a_greeting_shows_no_name_that_is_none(
+    database: Database, keys: Keys, make_sender: MakeSender, name: str | None, hello: str
+) -> None:
+    digest_id = build(database, keys, 1)
+    with database.write() as session:
+        session.execute(update(Subscriber).values(name=name))
+        content = {"html": "<i>Day</i>\n<p>XKGREETINGZ</p>\n<b>News</b>", "text": "Day\n\nXKGREETINGZ\n\nNews"}
+        session.execute(update(Edition).values(content))
+    with receiver() as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, digest_id))
+    text, page = message_from_bytes(relay.mails[0].data).get_payload()
+    line = f"{hello}\r\n\r\n" if hello else ""
+    assert text.get_payload(decode=True).decode() == f"Day\r\n\r\n{line}News\r\n"
+    line = f"<p>{hello}</p>\r\n" if hello else ""
+    assert page.get_payload(decode=True).decode() == f"<i>Day</i>\r\n{line}<b>News</b>\r\n"
 
 
 def test_a_confirmation_carries_links_that_expire_with_the_sign_up(

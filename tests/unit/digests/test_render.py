@@ -18,7 +18,7 @@ from mailer.message.look import Look
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Article, Newsletter
 from mailer.templating import Templates
-from tests.looks import BASE_URL, always, digest_mail, edition, look, piece
+from tests.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"
 ARMENIAN = piece(
@@ -73,6 +73,24 @@ def test_an_account_or_the_site_itself_is_no_byline(author: str, is_named: bool)
     content = edition(piece(1, author=author), piece(2, author=author))
     for part in (visible_text(content.html), content.text):
         assert part.count(f"{author.strip()} · ") == (2 if is_named else 0)
+
+
+def greeted(content: Content, words: str) -> list[str]:
+    """Both parts for a reader who is greeted with these words."""
+    fields = FIELDS | {ReaderField.GREETING: words}
+    return [cut(part, content.marker).fill(fields) for part in (content.html, content.text)]
+
+
+def test_nobody_is_greeted_without_a_name_or_above_an_introduction() -> None:
+    plain = edition(piece(1))
+    assert all("Hello Anna," in part for part in greeted(plain, "Hello Anna,"))
+    nameless = greeted(plain, "")
+    assert "<p" not in nameless[0].partition("</h1>")[2].partition("</p>")[2].partition("<h2")[0]
+    assert "\n\n\n" not in nameless[1]
+    introduced = edition(piece(1), intro=Intro("<p>Good morning!</p>", "Good morning!"))
+    for part in greeted(introduced, "Hello Anna,"):
+        assert "Good morning!" in part
+        assert "Hello" not in part
 
 
 def test_the_columns_come_from_the_look() -> None:

@@ -25,6 +25,30 @@ def test_a_text_is_cut_at_its_fields_and_filled_again() -> None:
     assert filled == "Dear Ani, https://n.example"
 
 
+@pytest.mark.parametrize(
+    ("text", "ungreeted"),
+    [
+        ("<td>\n<p dir='auto'>{}</p>\n<h2>News</h2>\n", "<td>\n<h2>News</h2>\n"),
+        ("<td><p>{}</p><p>News</p></td>\n", "<td><p>News</p></td>\n"),
+        ("<td>{}</td>\n", "<td></td>\n"),
+        ("<p>To: {}</p>\n", "<p>To: </p>\n"),
+        ("<pre>{}</p>\n", "<pre></p>\n"),
+        ("Title\n\n{}\n\nNews\n", "Title\n\nNews\n"),
+        ("Title\r\n\r\n{}\r\n\r\nNews\r\n", "Title\r\n\r\nNews\r\n"),
+        ("Title\r\n{}\r\nNews\r\n", "Title\r\nNews\r\n"),
+        ("Dear {}\nNews\n", "Dear \nNews\n"),
+        ("News\n\n{}\n", "News\n\n\n"),
+        ("{}\n\n", "\n\n"),
+    ],
+)
+def test_a_reader_who_is_not_greeted_gets_no_empty_paragraph_or_line(
+    text: str, ungreeted: str
+) -> None:
+    pieces = cut(text.format(field_word(MARKER, ReaderField.GREETING)), MARKER)
+    assert pieces.fill({ReaderField.GREETING: "Hello Ani,"}) == text.format("Hello Ani,")
+    assert pieces.fill({ReaderField.GREETING: ""}) == ungreeted
+
+
 def test_a_text_without_fields_is_one_piece() -> None:
     assert cut("Good morning", MARKER) == Pieces(("Good morning",), ())
 
