@@ -125,7 +125,10 @@ def test_a_greeting_shows_no_name_that_is_none(
     digest_id = build(database, keys, 1)
     with database.write() as session:
         session.execute(update(Subscriber).values(name=name))
-        content = {"html": "<i>Day</i>\n<p>XKGREETINGZ</p>\n<b>News</b>", "text": "Day\n\nXKGREETINGZ\n\nNews"}
+        content = {
+            "html": "<i>Day</i>\n<p>XKGREETINGZ</p>\n<b>News</b>",
+            "text": "Day\n\nXKGREETINGZ\n\nNews",
+        }
         session.execute(update(Edition).values(content))
     with receiver() as relay, sending(make_sender(relay.port)):
         wait_until(lambda: is_sent(database, digest_id))
