@@ -7,8 +7,9 @@ readers got it takes from received mails alone. It never asks the mailer anythin
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from tests import due as rules
 from tests.newspapers import phrases
 from tests.newspapers.post import Received
 from tests.newspapers.site import Site, Story
@@ -18,25 +19,18 @@ Keys = tuple[str, ...]
 
 
 @dataclass
-class Schedule:
+class Schedule(rules.Terms):
     """When a newsletter goes out, and how much of it.
 
     Attributes:
-        newcomers: how many earlier stories somebody's first digest may hold.
         lead, subject: what staff want for the coming digest.
-        chosen: the stories that staff chose, the first one leading, where it is a one-off of these.
         before: the candidates of its last digest.
     """
 
     newsletter: str
     name: str
-    max_articles: int = 20
-    min_articles: int = 1
-    newcomers: int = 5
-    max_age: timedelta = timedelta(days=30)
     lead: str | None = None
     subject: str | None = None
-    chosen: Keys = ()
     before: set[str] = field(default_factory=set)
 
     @property
@@ -144,19 +138,17 @@ class Model:
             if any(feed in takes and takes[feed] in ("", story.category) for feed in story.feeds)
         ]
 
-    def candidates(self, schedule: Schedule, slot: datetime) -> list[Story]:
+    def candidates(self, schedule: Schedule, slot: datetime) -> list[str]:
         """What a digest may hold, the newest first."""
         newsletter = schedule.newsletter
-        found = [
-            one
+        published = {
+            one.key: one.published
             for one in self.stories_of(newsletter)
             if one.key in self.known
             and one.key not in self.withdrawn
             and (newsletter, one.key) not in self.dropped
-            and (one.key in schedule.chosen or not schedule.chosen)
-            and (schedule.chosen or slot - schedule.max_age < one.published <= slot)
-        ]
-        return sorted(found, key=lambda one: one.published, reverse=True)
+        }
+        return rules.candidates(published, schedule, slot)
 
     def on(self, schedule: Schedule) -> list[Reader]:
         """Who is to be mailed on that schedule; a one-off is for all who read the newsletter."""
@@ -174,42 +166,24 @@ class Model:
         expected = Expected()
         every = self.candidates(schedule, slot)
         for reader in self.on(schedule):
-            due, late = self._due(schedule, reader, every)
-            keys = self._kept(schedule, due, late)
-            expected.waiting |= {one for one in due if one in late and one not in keys}
-            if keys:
+            # What a person chose is for everybody, whenever they came.
+            late = {one for one in every if schedule.chosen or self.known[one] > reader.since}
+            due = rules.due(
+                every,
+                late,
+                set(every) - late,
+                +self.had.get(reader.address, Counter()),
+                schedule.newcomers if reader.is_newcomer else 0,
+            )
+            keys = rules.contents(due, late, schedule.before, schedule.lead, schedule)
+            expected.waiting |= {one for one in due if one in late and one not in (keys or ())}
+            if keys is not None:
                 expected.mails[reader.address] = keys
                 more = len(due) - len(keys)
                 expected.more[keys] = min(more, expected.more.get(keys, more))
             else:
                 expected.waiting |= set(due)
         return expected
-
-    def _due(
-        self, schedule: Schedule, reader: Reader, every: list[Story]
-    ) -> tuple[list[str], set[str]]:
-        """What is due to a reader, the newest first, and which stories came after the reader did."""
-        had = self.had.get(reader.address, Counter())
-        if schedule.chosen:
-            # A person decided: it is for everybody, whenever they came.
-            late = {one.key for one in every}
-        else:
-            late = {one.key for one in every if self.known[one.key] > reader.since}
-        early = [one.key for one in every if one.key not in late]
-        first = early[: schedule.newcomers] if reader.is_newcomer else []
-        return [
-            one.key for one in every if (one.key in late or one.key in first) and not had[one.key]
-        ], late
-
-    @staticmethod
-    def _kept(schedule: Schedule, due: list[str], late: set[str]) -> Keys:
-        """What the reader gets of it, in its order; nothing where they wait."""
-        if len(due) < schedule.min_articles:
-            return ()
-        lead = [one for one in due if one == schedule.lead]
-        carried = [one for one in due if one in schedule.before and one in late]
-        kept = list(dict.fromkeys([*lead, *carried, *due]))[: schedule.max_articles]
-        return tuple(dict.fromkeys([*lead, *[one for one in due if one in kept]]))
 
     def judge(
         self,
@@ -281,7 +255,7 @@ class Model:
         for one in self.on(schedule):
             if one.address in addresses:
                 one.is_newcomer = False
-        schedule.before = {one.key for one in self.candidates(schedule, slot)}
+        schedule.before = set(self.candidates(schedule, slot))
         if mails:
             schedule.lead = schedule.subject = None
 

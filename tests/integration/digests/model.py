@@ -1,15 +1,15 @@
-"""What should be in every digest, reader by reader and article by article, in plain Python.
+"""What should be in every digest of a random life, reader by reader and article by article.
 
-Written from the words of docs/design.md and of the manual, never from the program's code: it knows no groups,
-no cohorts, no SQL. Slow, and small enough to be seen to be right.
+Who has had what, and who may be mailed, is kept here; what is due then is for `tests.due` to say.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mailer.models import DeliveryStatus
+from tests import due as rules
 
 S = DeliveryStatus
 COUNTS_AS_HAD = {S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED, S.SENT, S.UNKNOWN}
@@ -17,23 +17,11 @@ COUNTS_AS_HAD = {S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED, S.SENT, S.UNKNOWN}
 
 
 @dataclass
-class Terms:
-    """A schedule, as far as it matters to readers. A one-off may be a letter, or hold `chosen` articles."""
+class Terms(rules.Terms):
+    """A schedule, as far as it matters to readers."""
 
     id: int
     newsletter: int
-    max_age: timedelta
-    min_articles: int
-    max_articles: int
-    newcomers: int
-    is_once: bool = False
-    is_letter: bool = False
-    chosen: tuple[int, ...] = ()
-
-    @property
-    def is_by_hand(self) -> bool:
-        """A person decided what is in it: it is for everybody, and nobody's first digest."""
-        return self.is_letter or bool(self.chosen)
 
 
 @dataclass
@@ -123,54 +111,42 @@ class Model:
         return not piece.withdrawn and (newsletter, piece.id) not in self.dropped
 
     def candidates(self, terms: Terms, slot: datetime) -> list[Piece]:
-        """Published up to the slot and younger than max_age, or chosen; by now arrived."""
-        if terms.is_letter:
-            return []
-        return [
-            piece
+        """What a digest may hold of what has arrived by now, the newest first."""
+        published = {
+            piece.id: piece.published
             for piece in self.pieces.values()
-            if terms.newsletter in piece.backlog
-            and self.may_be_sent(piece, terms.newsletter)
-            and (
-                piece.id in terms.chosen
-                if terms.chosen
-                else slot - terms.max_age < piece.published <= slot
-            )
-        ]
+            if terms.newsletter in piece.backlog and self.may_be_sent(piece, terms.newsletter)
+        }
+        return [self.pieces[one] for one in rules.candidates(published, terms, slot)]
 
-    def due(self, reader: Reader, terms: Terms, candidates: Iterable[Piece]) -> set[int]:
-        candidates = list(candidates)
-        if terms.is_by_hand:
-            return {piece.id for piece in candidates} - reader.person.had
-        due = {
+    def late(self, reader: Reader, terms: Terms, candidates: Iterable[Piece]) -> set[int]:
+        """What came after the reader did; backlog never does, and what a person chose always."""
+        return {
             piece.id
             for piece in candidates
-            if piece.id > reader.start and not piece.backlog[terms.newsletter]
+            if terms.is_by_hand or (piece.id > reader.start and not piece.backlog[terms.newsletter])
         }
-        if reader.is_newcomer:
-            before = sorted(
-                (piece for piece in candidates if piece.id <= reader.start), key=_age, reverse=True
-            )
-            due |= {piece.id for piece in before[: terms.newcomers]}
-        return due - reader.person.had
 
-    def contents(self, reader: Reader, terms: Terms, due: set[int]) -> tuple[int, ...] | None:
-        """What the reader gets of what is due, the lead first, then newest first; None where they wait."""
-        if terms.is_letter:
-            return ()
-        if len(due) < terms.min_articles:
-            return None
-        before = self.candidates_before.get(terms.id, set())
-        pieces = sorted((self.pieces[one] for one in due), key=_age, reverse=True)
-        lead = [one for one in pieces if one.id == self.leads.get(terms.id)]
-        carried_over = [one for one in pieces if one.id in before and one.id > reader.start]
-        kept: list[Piece] = []
-        for piece in [*lead, *carried_over, *pieces]:
-            if piece not in kept and len(kept) < terms.max_articles:
-                kept.append(piece)
-        kept.sort(key=_age, reverse=True)
-        printed = lead + [one for one in kept if one not in lead]
-        return tuple(one.id for one in printed)
+    def due(self, reader: Reader, terms: Terms, candidates: Sequence[Piece]) -> list[int]:
+        return rules.due(
+            [piece.id for piece in candidates],
+            self.late(reader, terms, candidates),
+            [piece.id for piece in candidates if piece.id <= reader.start],
+            reader.person.had,
+            terms.newcomers if reader.is_newcomer else 0,
+        )
+
+    def contents(
+        self, reader: Reader, terms: Terms, candidates: Sequence[Piece]
+    ) -> tuple[int, ...] | None:
+        """What the reader gets, the lead first, then newest first; None where they wait."""
+        return rules.contents(
+            self.due(reader, terms, candidates),
+            self.late(reader, terms, candidates),
+            self.candidates_before.get(terms.id, set()),
+            self.leads.get(terms.id),
+            terms,
+        )
 
     def on(self, terms: Terms) -> list[Reader]:
         """The readers of a schedule who may be mailed; of a one-off those of the whole newsletter."""
@@ -201,7 +177,7 @@ class Model:
         self,
         terms: Terms,
         slot: datetime,
-        due: dict[int, set[int]],
+        due: dict[int, list[int]],
         contents: dict[int, tuple[int, ...]],
     ) -> Counter[str]:
         """What becomes of each of the newsletter's articles, each counted once.
@@ -247,7 +223,3 @@ def _reads(reader: Reader, terms: Terms) -> bool:
     if terms.is_once:
         return reader.newsletter == terms.newsletter
     return reader.schedule == terms.id
-
-
-def _age(piece: Piece) -> tuple[datetime, int]:
-    return piece.published, piece.id

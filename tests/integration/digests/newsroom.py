@@ -220,12 +220,12 @@ class Newsroom:
 
 def _terms(schedule: Schedule, max_age: timedelta, chosen: tuple[int, ...] = ()) -> Terms:
     return Terms(
-        schedule.id,
-        schedule.newsletter_id,
-        max_age,
-        schedule.min_articles,
-        schedule.max_articles,
-        schedule.newcomers,
+        id=schedule.id,
+        newsletter=schedule.newsletter_id,
+        max_age=max_age,
+        min_articles=schedule.min_articles,
+        max_articles=schedule.max_articles,
+        newcomers=schedule.newcomers,
         is_once=schedule.kind is ScheduleKind.ONCE,
         is_letter=schedule.holds is Holds.NONE,
         chosen=chosen,
