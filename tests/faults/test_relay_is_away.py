@@ -104,7 +104,7 @@ def rests(
     readers = size(20, 1000)
     digest_id = queue_digest(database, keys, readers)
     log = folder / "log"
-    with working(database, keys, 25, log, smtp_url=smtp_url):
+    with working(database, keys, 25, log, smtp_url=smtp_url, base_url="https://news.example"):
         wait_until(lambda: waits_told(log) >= 2, 60)
         found = counts(database, digest_id)
     note("S9", database, readers=readers, in_doubt=found.in_doubt)

@@ -1,6 +1,7 @@
 """Slow and greedy clients: others are answered, and whoever is not is told when to come back."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -146,3 +147,19 @@ def test_who_is_one_too_many_is_told_when_to_come_back(
     assert program.status == 503
     assert int(program.headers["retry-after"]) > 0
     assert "later" in program.body
+
+
+def test_health_is_told_while_all_threads_wait_for_the_database(
+    sqlite_database: Database, keys: Keys, one_click: str
+) -> None:
+    with (
+        serving(sqlite_database, keys) as website,
+        ThreadPoolExecutor(max_workers=45) as pool,
+        sqlite_database.write() as session,
+    ):
+        session.execute(text("SELECT 1"))
+        for _ in range(45):
+            pool.submit(website.post, "/subscribe", {"email": "new@example.com"})
+        # As many as there may be.
+        wait_until(lambda: sum("AnyIO" in one.name for one in threading.enumerate()) >= 40)
+        assert website.get("/healthz").status == 200
