@@ -1,13 +1,12 @@
 """Mail addresses: what is valid, what is written on the envelope, what makes two the same person.
 
-The only importer of email-validator. Never looks anything up on the network: a sign-up must not wait
+The only importer of email-validator, and that only once there is an address to check: most commands have
+none, and must not wait for it. Never looks anything up on the network: a sign-up must not wait
 for DNS, and only `mailer doctor` asks whether a domain takes mail.
 """
 
 import unicodedata
 from dataclasses import dataclass
-
-from email_validator import EmailNotValidError, validate_email
 
 from mailer.errors import BadAddress
 
@@ -33,6 +32,8 @@ def parse(text: str) -> Address:
     Raises:
         BadAddress: it is none; the message says why, for the person who typed it.
     """
+    from email_validator import EmailNotValidError, validate_email
+
     if "\ufffd" in text:
         raise BadAddress("A letter in it was lost on its way here.")
     try:

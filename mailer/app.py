@@ -1,18 +1,27 @@
-"""The composition root: makes the parts from the settings and puts them together. Decides nothing else."""
+"""The composition root: makes the parts from the settings and puts them together. Decides nothing else.
+
+A part is imported when it is first asked for, because most commands need few of them: a list must not wait
+for templates, mails or builds.
+"""
 
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery.alert import Alerts
 from mailer.operations import schema
 from mailer.settings import Settings
-from mailer.subscriptions.limits import Limits, Rate
-from mailer.subscriptions.offer import Publisher
-from mailer.subscriptions.signup import Desk, Terms
-from mailer.templating import Templates
 from mailer.tokens import Keys
+
+if TYPE_CHECKING:
+    from mailer.delivery.alert import Alerts
+    from mailer.digests.build import Builder
+    from mailer.digests.editions import Render
+    from mailer.subscriptions.offer import Publisher
+    from mailer.subscriptions.signup import Desk, Terms
+    from mailer.templating import Templates
 
 _POOL: int = 10
 """Connections to PostgreSQL that a process keeps; it opens twice as many when it is busy."""
@@ -25,24 +34,40 @@ class App:
     settings: Settings
     database: Database
     keys: Keys
-    templates: Templates
     times: Times
 
+    @cached_property
+    def templates(self) -> "Templates":
+        """All templates, those of the operator first.
+
+        Raises:
+            BadTemplate: the folder of templates does not exist.
+        """
+        from mailer.templating import Templates
+
+        return Templates(self.settings.templates)
+
     @property
-    def publisher(self) -> Publisher:
+    def publisher(self) -> "Publisher":
         """Who answers for all newsletters here."""
+        from mailer.subscriptions.offer import Publisher
+
         return Publisher(self.settings.publisher, self.settings.privacy_url)
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> "Desk":
         """What it takes to write to somebody who asks."""
+        from mailer.subscriptions.signup import Desk
+
         return Desk(
             self.settings.base_url, self.keys, self.templates, secrets.token_bytes, self.alerts
         )
 
     @property
-    def alerts(self) -> Alerts:
+    def alerts(self) -> "Alerts":
         """What it takes to write to staff."""
+        from mailer.delivery.alert import Alerts
+
         return Alerts(
             templates=self.templates,
             keys=self.keys,
@@ -52,8 +77,11 @@ class App:
         )
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> "Terms":
         """Under which terms people sign up."""
+        from mailer.subscriptions.limits import Limits, Rate
+        from mailer.subscriptions.signup import Terms
+
         limits = self.settings.signup_limits
         return Terms(
             limits=Limits(
@@ -64,6 +92,35 @@ class App:
             expiry=self.settings.signup_expiry,
         )
 
+    @property
+    def render(self) -> "Render":
+        """What renders editions as the settings want it; templates are read when it first does so."""
+        return lambda *edition: self._renderer(*edition)
+
+    @cached_property
+    def _renderer(self) -> "Render":
+        from mailer.digests.render import edition_renderer
+
+        return edition_renderer(
+            self.templates,
+            base_url=self.settings.base_url,
+            publisher=self.settings.publisher,
+            privacy_url=self.settings.privacy_url,
+            random=secrets.token_bytes,
+        )
+
+    def make_builder(self, alerts: "Alerts | None" = None) -> "Builder":
+        """A builder as the settings want it; see `Builder` for `alerts`. Whoever makes one opens it."""
+        from mailer.digests.build import Builder
+
+        return Builder(
+            self.database,
+            self.times,
+            render=self.render,
+            lease=self.settings.lease,
+            alerts=alerts,
+        )
+
 
 def open_app(settings: Settings, *, check_schema: bool = True, times: Times | None = None) -> App:
     """Open the program. Whoever opens it disposes of its database.
@@ -71,9 +128,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
     Raises:
         SettingsError: a setting cannot be used, or the identity key belongs to another database.
         SchemaError: there is no database, or its schema is not the current one.
-        BadTemplate: the folder of templates does not exist.
     """
-    templates = Templates(settings.templates)
     keys = make_keys(settings)
     database = Database(settings.database_url.reveal(), pool_size=_POOL)
     if check_schema:
@@ -82,7 +137,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
         except BaseException:
             database.dispose()
             raise
-    return App(settings, database, keys, templates, times or Times())
+    return App(settings, database, keys, times or Times())
 
 
 def make_keys(settings: Settings) -> Keys:

@@ -5,7 +5,6 @@ slots are; APScheduler only wakes us, because its own idea of days skips some wh
 """
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,12 +22,8 @@ from mailer.app import App
 from mailer.clock import utc_now
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.delivery import running
-from mailer.delivery.alert import Alerts
 from mailer.digests import report, review, timetable
-from mailer.digests.build import Builder
 from mailer.digests.calendar import Slot
-from mailer.digests.editions import Render
-from mailer.digests.render import edition_renderer
 from mailer.errors import MailerError
 from mailer.feeds import attach, ingest
 from mailer.feeds.reading.reader import FeedReader
@@ -64,28 +59,6 @@ class _Jobs(BasePoolExecutor):  # type: ignore[misc]
         super().__init__(pool)
 
 
-def make_renderer(app: App) -> Render:
-    """What renders editions as the settings want it."""
-    return edition_renderer(
-        app.templates,
-        base_url=app.settings.base_url,
-        publisher=app.settings.publisher,
-        privacy_url=app.settings.privacy_url,
-        random=secrets.token_bytes,
-    )
-
-
-def make_builder(app: App, alerts: Alerts | None = None) -> Builder:
-    """A builder as the settings want it; see `Builder` for `alerts`."""
-    return Builder(
-        app.database,
-        app.times,
-        render=make_renderer(app),
-        lease=app.settings.lease,
-        alerts=alerts,
-    )
-
-
 def report_digest(app: App, digest_id: int) -> bool:
     """Tell staff how this digest went, if it is sent and nobody told them; False where not."""
     content = None
@@ -102,9 +75,9 @@ class Scheduler:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._builder = make_builder(app, app.alerts)
+        self._builder = app.make_builder(app.alerts)
         self._reader = FeedReader()
-        self._render = make_renderer(app)
+        self._render = app.render
         self._review_after: dict[int, float] = {}
         self._stopping = threading.Event()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)

@@ -223,20 +223,6 @@ def _constant(node: nodes.Node) -> str:
     return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else ""
 
 
-class AtSending(str):
-    """A word that stands for what only sending knows, such as a greeting.
-
-    A template can put it where it belongs, and cannot ask about it: it is the same for all readers.
-    """
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        raise ValueError(
-            "this field is known only when a mail is sent; no condition can ask about it"
-        )
-
-
 def _capped(pieces: Iterator[str], name: str) -> Iterator[str]:
     made = 0
     for piece in pieces:

@@ -15,7 +15,6 @@ from mailer.app import App
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.settings import load
-from mailer.templating import Templates
 from mailer.tokens import Keys
 from mailer.web import make_app
 from mailer.web.server import make_server
@@ -117,7 +116,6 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
         settings=values,
         database=database,
         keys=keys,
-        templates=Templates(values.templates),
         times=Times(wall=lambda: clock[0]),
     )
     server = make_server(make_app(app), values.trusted_proxies)

@@ -3,14 +3,15 @@
 So that `mailer --help` is quick, nothing here may import SQLAlchemy or any part of the program that does.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from mailer import __version__
+from mailer.cli.lazy import LazyGroup
 from mailer.errors import BadAddress, MailerError
 from mailer.plain_text import printable_line
 
@@ -40,33 +41,7 @@ NOUNS: Final[dict[str, tuple[str, str]]] = {
 INTERRUPTED: Final = 130
 
 
-class _Nouns(click.Group):
-    """A group whose commands are loaded when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(NOUNS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in NOUNS:
-            return None
-        module, _, attribute = NOUNS[cmd_name][0].partition(":")
-        found: click.Command = getattr(import_module(module), attribute)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        # Click offers only commands that are loaded as what may have been meant.
-        if args[0] not in NOUNS and not args[0].startswith("-"):
-            raise click.exceptions.NoSuchCommand(args[0], possibilities=NOUNS, ctx=ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in NOUNS.items()])
-
-
-@click.group(cls=_Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mailer")
 def main_group() -> None:
     """Newsletters of a newsroom: feeds in, digests out, to each reader once.
@@ -86,7 +61,16 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 refused or failed, 2 bad usage, 130 interrupted.
     """
-    typed = sys.argv[1:] if args is None else list(args)
+    if args is None:
+        return _run(sys.argv[1:])
+    try:
+        return _run(list(args))
+    finally:
+        # Here the process goes on after the command, and what the command kept may go.
+        gc.unfreeze()
+
+
+def _run(typed: list[str]) -> int:
     try:
         return int(main_group.main(typed, prog_name="mailer", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -1,9 +1,12 @@
-"""`mailer feed`: where articles come from."""
+"""`mailer feed`: where articles come from.
+
+What fetches feeds is imported by the commands that do so: a list must not wait for it.
+"""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,13 +16,15 @@ from mailer.cli.verb import Noun, json_option, opened
 from mailer.cli.waiting import stop_signals
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable, Refused, SeveralFeeds
-from mailer.feeds import attach, decide, ingest
+from mailer.feeds import attach
 from mailer.feeds.attach import Listed
-from mailer.feeds.ingest import Refreshed
 from mailer.feeds.reading.reader import FeedReader
 from mailer.models import ImageSource
 from mailer.operations import newsletters
 from mailer.words import command, counted
+
+if TYPE_CHECKING:
+    from mailer.feeds.ingest import Refreshed
 
 _WARNINGS_SHOWN = 10
 _HELD = ("entry is held", "entries are held")
@@ -65,6 +70,8 @@ def add(
     Example:
       mailer feed add https://www.news.example/feed --newsletter daily --category Politics
     """
+    from mailer.feeds import ingest
+
     wanted = [name for name in (category.strip() for category in categories) if name]
     with opened() as app:
         with app.database.read() as session:
@@ -162,6 +169,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
     Example:
       mailer feed refresh
     """
+    from mailer.feeds import ingest
+
     with opened() as app:
         with app.database.read() as session:
             ids = (
@@ -258,6 +267,8 @@ def accept(url: str, as_json: bool) -> None:
     Example:
       mailer feed accept https://www.news.example/feed
     """
+    from mailer.feeds import decide
+
     with opened() as app, app.database.write() as session:
         row = attach.find(session, url)
         former, was_held = row.url, row.held_at is not None
@@ -286,6 +297,8 @@ def discard(url: str, as_json: bool) -> None:
     Example:
       mailer feed discard https://www.news.example/feed
     """
+    from mailer.feeds import decide
+
     with opened() as app, app.database.write() as session:
         row = attach.find(session, url)
         number = decide.discard(session, row, now=app.times.wall())
@@ -396,7 +409,7 @@ def _age(age: timedelta) -> str:
     return f"{max(minutes, 0)} min"
 
 
-def _as_result(result: Refreshed) -> dict[str, Any]:
+def _as_result(result: "Refreshed") -> dict[str, Any]:
     data = asdict(result) | {"warnings": list(result.warnings)}
     del data["feed_id"]
     return data

@@ -1,4 +1,7 @@
-"""`mailer newsletter`: the publication lines."""
+"""`mailer newsletter`: the publication lines.
+
+What fetches feeds or makes forms is imported by the commands that do so: a list must not wait for it.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,12 +12,9 @@ from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
-from mailer.feeds import attach, ingest
-from mailer.feeds.reading.reader import FeedReader
 from mailer.operations import newsletters
 from mailer.operations.newsletters import Overview, Wishes
 from mailer.settings import links
-from mailer.subscriptions.offer import consent_sentence, offer
 from mailer.words import counted
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None
         _check_language(app, profile.language)
         with app.database.write() as session:
             newsletters.add(session, slug, profile, now=app.times.wall())
-        _add_feeds(app, slug, feeds)
+        if feeds:
+            _add_feeds(app, slug, feeds)
         _show_one(app, slug, as_json)
         if feeds:
             warn_if_nothing_builds(app)
@@ -180,6 +181,8 @@ def embed(slug: str) -> None:
     Example:
       mailer newsletter embed daily > form.html
     """
+    from mailer.subscriptions.offer import consent_sentence, offer
+
     with opened() as app:
         with app.database.read() as session:
             look = offer(session, app.publisher, slug).look
@@ -202,6 +205,9 @@ def embed(slug: str) -> None:
 
 def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
     """Let a new newsletter take from the feeds at `urls`; when one cannot be added, take it all back."""
+    from mailer.feeds import attach, ingest
+    from mailer.feeds.reading.reader import FeedReader
+
     with app.database.read() as session:
         newsletter_id = newsletters.find(session, slug).id
     added: list[str] = []

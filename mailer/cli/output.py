@@ -42,15 +42,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     On a terminal cells are wrapped to its width. Elsewhere, and where there are more than
     `_WRAPPED_ROWS`, each row is one line of its own.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty() or len(cells) > _WRAPPED_ROWS:
         with _writing():
             _print_lines([list(headings), *cells] if any(headings) else cells)
         return
+    # Rich is slow to import, and only a terminal has any use for it.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
     for heading in headings:
         table.add_column(heading)

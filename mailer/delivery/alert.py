@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,8 +21,10 @@ from mailer.delivery.outcome import kept
 from mailer.errors import MailerError
 from mailer.message.look import Look
 from mailer.models import Digest, Newsletter, NoticeKind, Schedule
-from mailer.templating import Templates
 from mailer.tokens import Keys
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ class Alerts:
         random: gives that many random bytes.
     """
 
-    templates: Templates
+    templates: "Templates"
     keys: Keys
     staff_address: Address | None
     publisher: str | None

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
@@ -38,8 +39,10 @@ from mailer.models import (
     Subscription,
 )
 from mailer.reader_name import reader_name
-from mailer.templating import Templates
 from mailer.tokens import Keys, Purpose
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,7 @@ class Composer:
         templates: know how readers are greeted.
     """
 
-    def __init__(self, keys: Keys, base_url: str, templates: Templates) -> None:
+    def __init__(self, keys: Keys, base_url: str, templates: "Templates") -> None:
         self._keys = keys
         self._base_url = base_url
         self._templates = templates
@@ -315,7 +318,7 @@ _PATHS = {
 }
 
 
-def greeting(templates: Templates, language: str, name: str | None) -> str:
+def greeting(templates: "Templates", language: str, name: str | None) -> str:
     """How a reader is greeted; empty for one without a name that a mail may show.
 
     Args:

@@ -6,16 +6,18 @@ A notice says nothing that whoever caused it typed, and holds no link, only the 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_if
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField, field_word, new_marker
+from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
 from mailer.models import DeliveryStatus, Notice, NoticeKind
-from mailer.templating import AtSending, Templates
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
 
 _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     NoticeKind.CONFIRMATION: {
@@ -32,7 +34,7 @@ digests."""
 
 
 def render_notice(
-    templates: Templates,
+    templates: "Templates",
     kind: NoticeKind,
     look: Look,
     language: str,

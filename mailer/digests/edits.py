@@ -7,14 +7,13 @@ with them is not.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from mailer.digests import candidates, timetable
 from mailer.digests.calendar import Slot
-from mailer.digests.intro import Intro
 from mailer.digests.plan import source_at
 from mailer.errors import NotFound, Refused
 from mailer.models import (
@@ -27,6 +26,9 @@ from mailer.models import (
     Schedule,
 )
 
+if TYPE_CHECKING:
+    from mailer.digests.intro import Intro
+
 LONGEST_INTRO: Final = 10_000
 """Characters of an introduction above articles: with twenty long stories the mail must not be cut off."""
 LONGEST_LETTER: Final = 40_000
@@ -37,7 +39,7 @@ class Changes:
     """What staff want of the coming digest; None leaves a thing as it is."""
 
     subject: str | None = None
-    intro: Intro | None = None
+    intro: "Intro | None" = None
     lead: int | None = None
     drop: Collection[int] = ()
 

@@ -21,9 +21,9 @@ from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.field import printable
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField, field_word, new_marker
+from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
 from mailer.models import Article, Edits, Newsletter
-from mailer.templating import AtSending, Templates
+from mailer.templating import Templates
 
 _SUBJECT_LENGTH: Final = 120
 _TITLE_LENGTH: Final = 160

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,7 +26,7 @@ from mailer.digests.record import cancel, one_after_the_other
 from mailer.errors import NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField, field_word
+from mailer.message.marker import AtSending, ReaderField, field_word
 from mailer.models import (
     Digest,
     DigestStatus,
@@ -36,7 +36,9 @@ from mailer.models import (
     ReviewAct,
     Schedule,
 )
-from mailer.templating import AtSending, Templates
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
 
 _BODY: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 _BY_STAFF: Final = "stopped by staff, who saw it in the review"
@@ -128,7 +130,7 @@ def review_content(
 
 
 def above(
-    content: Content, templates: Templates, look: Look, numbers: Mapping[str, object]
+    content: Content, templates: "Templates", look: Look, numbers: Mapping[str, object]
 ) -> Content:
     """A digest with what staff need to decide above it, and the two links.
 

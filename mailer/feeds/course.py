@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,9 +18,11 @@ from mailer.delivery.alert import Alerts, on_feed
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import is_same_host
 from mailer.feeds.entry import Document
-from mailer.feeds.fetch import Fetched
 from mailer.models import Feed, Newsletter, NewsletterFeed
 from mailer.words import command
+
+if TYPE_CHECKING:
+    from mailer.feeds.fetch import Fetched
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +137,7 @@ def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) 
 def succeeded(
     session: Session,
     feed: Feed,
-    fetched: Fetched,
+    fetched: "Fetched",
     document: Document | None,
     *,
     now: datetime,

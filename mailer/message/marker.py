@@ -117,3 +117,17 @@ def _frame(before: str, behind: str) -> tuple[str, str]:
         if len(rest) > len(lines):
             end += lines
     return start, end
+
+
+class AtSending(str):
+    """A word that stands for what only sending knows, such as a greeting.
+
+    A template can put it where it belongs, and cannot ask about it: it is the same for all readers.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        raise ValueError(
+            "this field is known only when a mail is sent; no condition can ask about it"
+        )

@@ -4,7 +4,6 @@ Order: defaults, then the configuration file, then the environment. Whoever need
 value, never the settings.
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -147,6 +146,9 @@ def _take(
     wrong: list[str],
 ) -> None:
     if name not in _FIELDS:
+        # Only a mistake needs it, and every command would wait for it.
+        import difflib
+
         close = difflib.get_close_matches(name, _FIELDS, n=1)
         hint = (
             f"did you mean {close[0]}?"

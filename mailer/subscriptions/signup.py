@@ -7,6 +7,7 @@ ask the form who reads the paper. Confirming is done next door.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -39,8 +40,10 @@ from mailer.subscriptions.offer import (
     hold_schedules,
     offer,
 )
-from mailer.templating import Templates
 from mailer.tokens import Keys
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Desk:
 
     base_url: str
     keys: Keys
-    templates: Templates
+    templates: "Templates"
     random: Callable[[int], bytes]
     alerts: Alerts
 

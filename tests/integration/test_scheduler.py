@@ -60,7 +60,7 @@ def app_at(database: Database, keys: Keys, wall: Callable[[], datetime], **more:
         },
         None,
     )
-    return App(settings, database, keys, Templates(None), Times(wall=wall))
+    return App(settings, database, keys, Times(wall=wall))
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mailer.errors import BadTemplate, Refused
-from mailer.templating import MAX_OUTPUT, AtSending, Templates
+from mailer.message.marker import AtSending
+from mailer.templating import MAX_OUTPUT, Templates
 from tests import make_catalogue
 
 DAY = date(2026, 11, 24)

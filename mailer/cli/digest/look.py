@@ -20,6 +20,9 @@ from mailer.words import counted
 if TYPE_CHECKING:
     from mailer.app import App
 
+LONG_SUBJECT = 70
+"""Characters of a subject that mail programs show, more or less."""
+
 
 @click.command("list", cls=Verb)
 @click.argument("slug", required=False)
@@ -161,6 +164,16 @@ def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         # An article is named by its number where it is edited, led with or dropped.
         print_table(("edition", "readers", "article", "title"), rows)
+
+
+def warn_of_subject(subject: str) -> None:
+    """Tell where a subject is longer than mail programs show."""
+    length = len(subject)
+    if length > LONG_SUBJECT:
+        message(
+            f"warning: the subject has {length} characters, and mail programs show about "
+            f"{LONG_SUBJECT}; give another with `mailer digest edit --subject`"
+        )
 
 
 def digest_data(app: "App", digest_id: int) -> dict[str, Any]:

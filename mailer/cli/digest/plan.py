@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 from mailer import address as addresses
 from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
-from mailer.cli.digest.look import print_editions
-from mailer.cli.digest.preview import warn_of_subject
+from mailer.cli.digest.look import print_editions, warn_of_subject
 from mailer.cli.digest.reader import one_reader
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Verb, json_option, opened
@@ -48,15 +47,13 @@ def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) ->
 def _planned(
     app: "App", reference: str, slot: str | None, address: Address | None
 ) -> dict[str, Any]:
-    from mailer.scheduler import make_renderer
-
     now = app.times.wall()
     with app.database.read() as session:
         about = asked(session, reference, slot, now=now)
         found, rendered = render_editions(
             planning.plan_digest(session, about.schedule, about.slot),
             about.newsletter,
-            make_renderer(app),
+            app.render,
         )
         reason = _why_not(session, about, found)
         data: dict[str, Any] = {

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from mailer import address as addresses
 from mailer.address import Address
 from mailer.cli.digest.asked import Asked, asked, slot_options
+from mailer.cli.digest.look import warn_of_subject
 from mailer.cli.digest.reader import one_reader
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text
@@ -30,9 +31,6 @@ from mailer.words import counted
 
 if TYPE_CHECKING:
     from mailer.app import App
-
-LONG_SUBJECT = 70
-"""Characters of a subject that mail programs show, more or less."""
 
 _SOMEBODY = "reader@example.com"
 
@@ -174,20 +172,8 @@ def shown_content(
         if reader.cohort is None:
             raise Refused(f"this reader would get nothing: {address.typed} {reader.told}")
         cohort, articles = reader.cohort, found.articles
-    from mailer.scheduler import make_renderer
-
-    _, content = render_cohort(found, about.newsletter, make_renderer(app), cohort, articles)
+    _, content = render_cohort(found, about.newsletter, app.render, cohort, articles)
     return Shown(content, found.reason, found.due)
-
-
-def warn_of_subject(subject: str) -> None:
-    """Tell where a subject is longer than mail programs show."""
-    length = len(subject)
-    if length > LONG_SUBJECT:
-        message(
-            f"warning: the subject has {length} characters, and mail programs show about "
-            f"{LONG_SUBJECT}; give another with `mailer digest edit --subject`"
-        )
 
 
 def _bytes(

@@ -63,8 +63,6 @@ def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
     Raises:
         Refused: the slot may not get its digest now, or the answer to the question was no.
     """
-    from mailer.scheduler import make_builder
-
     now = app.times.wall()
     with app.database.read() as session:
         newsletter, schedule = schedules.find(session, reference)
@@ -82,7 +80,7 @@ def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
             _ask(app, Asked(newsletter, schedule, meant))
         # For many readers it takes a while.
         message(f"building the digest of {reference} for {meant.name}")
-    with make_builder(app) as builder:
+    with app.make_builder() as builder:
         digest_id = builder.build(schedule.id, meant)
     if digest_id is None:
         raise MailerError("the build was interrupted; run this again")

@@ -1,17 +1,31 @@
-"""`mailer schedule`: when newsletters go out. One file for each group of verbs."""
+"""`mailer schedule`: when newsletters go out. One file for each group of verbs, loaded when one is called."""
 
-import click
+from typing import Final
 
-from mailer.cli.schedule.change import add, edit
-from mailer.cli.schedule.control import pause, remove, resume
-from mailer.cli.schedule.look import list_, next_, show
-from mailer.cli.verb import Noun
+from mailer.cli.lazy import LazyGroup
 
+VERBS: Final[dict[str, tuple[str, str]]] = {
+    "add": ("mailer.cli.schedule.change:add", "Give the newsletter SLUG a schedule."),
+    "list": (
+        "mailer.cli.schedule.look:list_",
+        "List the schedules with their next slots; one-offs until they are over.",
+    ),
+    "show": ("mailer.cli.schedule.look:show", "Show all about one schedule."),
+    "edit": ("mailer.cli.schedule.change:edit", "Change what is given."),
+    "pause": (
+        "mailer.cli.schedule.control:pause",
+        "Let no slot fire until the schedule is resumed.",
+    ),
+    "resume": (
+        "mailer.cli.schedule.control:resume",
+        "Let slots fire again, from the next one on.",
+    ),
+    "remove": ("mailer.cli.schedule.control:remove", "End a schedule."),
+    "next": (
+        "mailer.cli.schedule.look:next_",
+        "Print the coming slots in local time, UTC and zone.",
+    ),
+}
+"""Every verb: where its command is, and its line in `mailer schedule --help`."""
 
-@click.group(cls=Noun)
-def schedule() -> None:
-    """When newsletters go out."""
-
-
-for _verb in (add, list_, show, edit, pause, resume, remove, next_):
-    schedule.add_command(_verb)
+schedule = LazyGroup("schedule", table=VERBS, help="When newsletters go out.")

@@ -20,7 +20,6 @@ from mailer.delivery.stock import Stock
 from mailer.errors import MailerError
 from mailer.models import Delivery, DeliveryStatus, Worker
 from mailer.settings import load
-from mailer.templating import Templates
 from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
 from tests.processes import killed_in_the_end, start_mailer
@@ -191,7 +190,7 @@ def sending_app(database: Database, keys: Keys, port: int) -> App:
         },
         None,
     )
-    return App(settings, database, keys, Templates(None), Times())
+    return App(settings, database, keys, Times())
 
 
 DISK = OperationalError("INSERT", {}, Exception("disk I/O error"))

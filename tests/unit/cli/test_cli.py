@@ -1,5 +1,7 @@
 """The frame of the command line: quick help, helpful refusals, exit codes."""
 
+import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,9 @@ import pytest
 
 from mailer import cli
 from mailer.cli import NOUNS, main, main_group
+from mailer.cli.digest import digest
+from mailer.cli.lazy import LazyGroup
+from mailer.cli.schedule import schedule
 from mailer.errors import Refused
 
 
@@ -31,6 +36,61 @@ def test_every_noun_loads_and_says_what_it_is_for(noun: str) -> None:
     assert command is not None
     assert command.name == noun
     assert command.get_short_help_str(100)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group in (digest, schedule) for name in group.table]
+)
+def test_a_line_of_help_is_how_the_command_s_own_help_begins(group: LazyGroup, name: str) -> None:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    assert (command.name, command.get_short_help_str(100)) == (name, group.table[name][1])
+
+
+def complete(typed: str) -> list[str]:
+    """What a shell would offer for the last word of what is typed."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer"],
+        env={
+            **os.environ,
+            "_MAILER_COMPLETE": "bash_complete",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split(" ")) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [line.partition(",")[2] for line in ended.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("mailer sub", ["subscriber"]),
+        ("mailer digest pre", ["preview"]),
+        ("mailer schedule re", ["resume", "remove"]),
+        ("mailer digest send --s", ["--slot"]),
+        ("mailer run w", ["web", "worker"]),
+        ("mailer --ver", ["--version"]),
+    ],
+)
+def test_completion(typed: str, offered: list[str]) -> None:
+    assert complete(typed) == offered
+
+
+def test_names_of_commands_are_completed_without_loading_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(LazyGroup, "get_command")
+    found = {
+        group: [one.value for one in group.shell_complete(click.Context(group), "s")]
+        for group in (main_group, digest)
+    }
+    assert found == {
+        main_group: ["status", "schedule", "subscriber", "suppression"],
+        digest: ["send", "show"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,7 +159,7 @@ def test_how_errors_end(
     def failing() -> None:
         raise error
 
-    monkeypatch.setattr(cli._Nouns, "get_command", lambda *_: failing)
+    monkeypatch.setattr(LazyGroup, "get_command", lambda *_: failing)
     assert main(["db"]) == code
     assert capsys.readouterr().err == told
 
@@ -109,7 +169,7 @@ def test_a_defect_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
     def failing() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli._Nouns, "get_command", lambda *_: failing)
+    monkeypatch.setattr(LazyGroup, "get_command", lambda *_: failing)
     with pytest.raises(ZeroDivisionError):
         main(["db"])
 
@@ -162,3 +222,9 @@ def test_of_an_option_that_is_no_list_the_last_counts(
     capsys.readouterr()
     assert main([*add, "--title", "Two", "--json"]) == 0
     assert '"title": "Two"' in capsys.readouterr().out
+
+
+def test_a_command_in_another_s_process_leaves_its_garbage_collector_as_it_was() -> None:
+    before = gc.isenabled(), gc.get_freeze_count()
+    assert main(["digest", "send", "--help"]) == 0
+    assert (gc.isenabled(), gc.get_freeze_count()) == before
