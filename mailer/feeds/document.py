@@ -4,15 +4,15 @@ What comes before the root element is cut off, the document type too. So no enti
 defines ever reaches the XML parser, whichever version of Expat that is.
 """
 
-import html
 import re
+import shlex
 from dataclasses import dataclass
 from enum import Enum
 from html.entities import html5
 from typing import Final
-from urllib.parse import urljoin
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.autodiscovery import feeds_of
 from mailer.feeds.cut import without
 from mailer.feeds.letters import decoded
 from mailer.feeds.sanitise import clean_text
@@ -46,9 +46,6 @@ _CERTAIN_ROOT = re.compile(
     re.IGNORECASE,
 )
 _PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
-_LINK = re.compile(r"<link\b[^<>]*>", re.IGNORECASE)
-_FEED_TYPE = re.compile(r"application/(?:rss\+xml|atom\+xml|feed\+json)", re.IGNORECASE)
-_HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
 _AMPERSAND = re.compile(
     r"&(?!(?:amp|lt|gt|quot|apos);)(?:([A-Za-z][A-Za-z0-9]{1,31});|#([xX]?[0-9A-Fa-f]{1,8});)?"
 )
@@ -183,10 +180,9 @@ def _letter(entity: re.Match[str]) -> str:
 
 
 def _page_refused(page: str, base_url: str | None) -> str:
-    for link in _LINK.findall(page[:200_000]):
-        href = _HREF.search(link)
-        if href and _FEED_TYPE.search(link):
-            target = html.unescape(next(filter(None, href.groups()), ""))
-            feed = urljoin(base_url or "", clean_text(target).strip())
-            return f"this is a web page and no feed; give the address of its feed: {feed}"
+    feeds = feeds_of(page, base_url or "")
+    if feeds:
+        return (
+            f"this is a web page and no feed; give the address of its feed: {shlex.quote(feeds[0])}"
+        )
     return "this is a web page and no feed; give the address of the feed itself"
