@@ -11,7 +11,7 @@ from mailer.db.base import (
 )
 from mailer.db.database import Database, FifoLock, Kept, Writer
 from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen, take_turns
-from mailer.db.trouble import explain
+from mailer.db.trouble import explain, is_unreadable, is_unusable
 
 __all__ = [
     "SQLITE_ONLY",
@@ -28,6 +28,8 @@ __all__ = [
     "explain",
     "insert_if",
     "insert_missing",
+    "is_unreadable",
+    "is_unusable",
     "let_go_when_frozen",
     "take_turns",
 ]

@@ -2,7 +2,14 @@
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from mailer.db.database import BUSY_TIMEOUT_SECONDS
 from mailer.errors import DatabaseUnavailable, MailerError, SchemaError
@@ -35,19 +42,53 @@ def explain(error: Exception) -> MailerError | None:
             f"another process holds a lock in the database ({told}), and nothing was changed; "
             "try again when it is done"
         )
-    if error.connection_invalidated or _is_outside(error) or "not a database" in told:
+    if _is_outside(error):
         return DatabaseUnavailable(
             f"the database cannot be used ({told}); check database_url, then try again"
         )
     return None
 
 
+def is_unusable(error: SQLAlchemyError) -> bool:
+    """Whether nothing can be done with the database, and not only what was tried just now.
+
+    False where a value, a row or a statement is at fault: everything else may well work.
+    """
+    if isinstance(error, DBAPIError):
+        return explain(error) is not None
+    # As of its pool. What a column's type does not take is an error of a statement, without a driver's.
+    return not isinstance(error, StatementError)
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether a value in the database is none of its column's type, so that its row cannot be read."""
+    if isinstance(error, DBAPIError):
+        is_decoding = isinstance(error.orig, sqlite3.OperationalError) and _code(error.orig) is None
+        return isinstance(error, DataError) or is_decoding
+    return isinstance(error, (ValueError, LookupError, TypeError, OverflowError))
+
+
 def _is_outside(error: DBAPIError) -> bool:
     """Whether the reason lies with the connection, the server or its disk, and not in what was asked."""
-    if not isinstance(error, OperationalError):
-        return False
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
     if isinstance(error.orig, sqlite3.Error):
-        # "Operational" is to SQLite also a statement that it cannot read, code 1, and to its driver a text
-        # that is not UTF-8, without a code.
-        return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
-    return True
+        code = _code(error.orig)
+        # "Operational" is to SQLite also a statement that it cannot read, and to its driver a text that is
+        # not UTF-8, which has no code.
+        is_operational = isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR
+        return code in _BROKEN_FILE or (is_operational and code is not None)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, OperationalError) or state.startswith(_OUTSIDE)
+
+
+_BROKEN_FILE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_OUTSIDE = ("08", "53", "57", "58", "XX", "25P03")
+"""SQLSTATEs of the connection, of resources, of an operator, of the system, of a broken server, and of a
+transaction that was idle for too long, whose connection is closed."""
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """SQLite's own code of an error, without what it says of the details; None where its driver failed."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

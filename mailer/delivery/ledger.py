@@ -4,6 +4,7 @@ Every one of them names the statuses it may change, so a row that moved on in th
 What the relay's words mean is decided in `mailer.delivery.outcome`; nothing here commits.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.db import UTCDateTime
+from mailer.db import UTCDateTime, is_unreadable
 from mailer.delivery.change import (
     DOUBT,
     HELD,
@@ -55,8 +56,9 @@ from mailer.delivery.statements import (
     start_values,
     starting,
     turning,
-    waiting_deliveries,
-    waiting_notices,
+    waiting_ids,
+    waiting_row,
+    waiting_rows,
 )
 from mailer.models import (
     Delivery,
@@ -67,7 +69,8 @@ from mailer.models import (
     Worker,
 )
 from mailer.permission.rule import forgiven_before
-from mailer.prepared import Prepared
+
+log = logging.getLogger(__name__)
 
 MOST_CRASHES = 3
 """So many workers may die of one mail."""
@@ -106,14 +109,14 @@ def claim(
     digests = [source for (source,) in found if source]
     if len(digests) < len(found):
         given = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
-        claims, skipped = _take(session, Notice, waiting_notices(), worker_id, given)
+        claims, skipped = _take(session, Notice, worker_id, given)
     for position in range(len(digests)):
         room = limit - len(claims) - skipped
         if room <= 0:
             break
         digest_id = digests[(position + turn) % len(digests)]
         given = {"at": now, "number": room, "digest": digest_id}
-        taken, stopped_readers = _take(session, Delivery, waiting_deliveries(), worker_id, given)
+        taken, stopped_readers = _take(session, Delivery, worker_id, given)
         claims += taken
         skipped += stopped_readers
     return claims, skipped
@@ -316,10 +319,16 @@ def holders_that_stopped(session: Session) -> frozenset[int]:
 
 
 def _take(
-    session: Session, table: Table, waiting: Prepared, worker_id: int, given: Mapping[str, Any]
+    session: Session, table: Table, worker_id: int, given: Mapping[str, Any]
 ) -> tuple[list[Claim], int]:
     now: datetime = given["at"]
-    found = waiting.execute(session, given)
+    unreadable: list[int] = []
+    try:
+        found = waiting_rows(table).execute(session, given)
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        found, unreadable = _one_by_one(session, table, given)
     stopped: dict[str, list[int]] = {}
     claims = []
     for row_id, reason, attempts, first_attempt_at, crashes, *addressee in found:
@@ -343,7 +352,41 @@ def _take(
     if claims:
         ids = [one.row.id for one in claims]
         claiming(table).execute(session, {"ids": ids, "holder": worker_id, "at": now})
-    return claims, len(found) - len(claims)
+    if unreadable:
+        _fail_unreadable(session, table, unreadable, worker_id, now)
+    return claims, len(found) - len(claims) + len(unreadable)
+
+
+def _one_by_one(
+    session: Session, table: Table, given: Mapping[str, Any]
+) -> tuple[list[tuple[Any, ...]], list[int]]:
+    """The rows that wait and can be read, and the ids of those that cannot."""
+    found: list[tuple[Any, ...]] = []
+    unreadable: list[int] = []
+    for (row_id,) in waiting_ids(table).execute(session, given):
+        try:
+            found += waiting_row(table).execute(session, {**given, "only": row_id})
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            # The error may quote the value, which may be a reader's name.
+            log.error("%s %d cannot be read: %s", table.__tablename__, row_id, type(error).__name__)
+            unreadable.append(row_id)
+    return found, unreadable
+
+
+def _fail_unreadable(
+    session: Session, table: Table, ids: Sequence[int], worker_id: int, now: datetime
+) -> None:
+    claiming(table).execute(session, {"ids": ids, "holder": worker_id, "at": now})
+    for statement in ending(QUARANTINE, table):
+        session.execute(
+            statement.where(table.id.in_(ids)).values(
+                outcome_at=now,
+                step="compose",
+                reply="a value in its row, or in its reader's, cannot be read; mend it in the database",
+            )
+        )
 
 
 def _resend(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:

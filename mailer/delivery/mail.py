@@ -14,6 +14,7 @@ from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import Session
 
 from mailer import failpoint
+from mailer.db import is_unreadable
 from mailer.delivery.capabilities import Capabilities
 from mailer.delivery.change import Addressee, Claim
 from mailer.delivery.conversation import Envelope
@@ -60,6 +61,22 @@ class Frozen:
     mail: CompiledMail | None = None
     fault: str = ""
     sender: str = ""
+
+
+_UNREADABLE = Frozen(
+    Content(
+        language="en",
+        from_name="",
+        from_address="",
+        reply_to=None,
+        subject="",
+        html="",
+        text="",
+        marker="",
+    ),
+    fault="a value of its content cannot be read; mend it in the database",
+)
+"""The content of a mail whose rows hold what is none of their columns' types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +126,12 @@ class Composer:
     def load(self, session: Session, claims: Collection[Claim]) -> list[Letter]:
         """The letters of these rows, in their order; only reads."""
         notices = {claim.row.id: claim for claim in claims if claim.addressee is None}
-        found = self._load_notices(session, notices) if notices else {}
+        try:
+            found = self._load_notices(session, notices) if notices else {}
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            found = self._load_notices_one_by_one(session, notices)
         self._load_editions(
             session, {claim.addressee.edition_id for claim in claims if claim.addressee}
         )
@@ -229,20 +251,27 @@ class Composer:
     def _load_editions(self, session: Session, ids: Collection[int]) -> None:
         missing = [edition_id for edition_id in ids if edition_id not in self._editions]
         for edition_id in missing:
-            edition, newsletter, holds = session.execute(
-                select(Edition, Newsletter, Schedule.holds)
-                .join(Digest, Digest.id == Edition.digest_id)
-                .join(Schedule, Schedule.id == Digest.schedule_id)
-                .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
-                .where(Edition.id == edition_id)
-            ).one()
-            self._editions[edition_id] = self._edition(
-                edition, newsletter, automatic=holds is not Holds.NONE
-            )
+            try:
+                self._editions[edition_id] = self._load_edition(session, edition_id)
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                log.error("edition %d cannot be read: %s", edition_id, type(error).__name__)
+                self._editions[edition_id] = _UNREADABLE
         for edition_id in ids:
             self._editions.move_to_end(edition_id)
         while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
             self._editions.popitem(last=False)
+
+    def _load_edition(self, session: Session, edition_id: int) -> Frozen:
+        edition, newsletter, holds = session.execute(
+            select(Edition, Newsletter, Schedule.holds)
+            .join(Digest, Digest.id == Edition.digest_id)
+            .join(Schedule, Schedule.id == Digest.schedule_id)
+            .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+            .where(Edition.id == edition_id)
+        ).one()
+        return self._edition(edition, newsletter, automatic=holds is not Holds.NONE)
 
     def _edition(self, edition: Edition, newsletter: Newsletter, *, automatic: bool) -> Frozen:
         return _frozen(
@@ -275,6 +304,21 @@ class Composer:
             .where(Notice.id.in_(claims))
         )
         return {claims[row[0].id]: self._notice(claims[row[0].id], row) for row in rows}
+
+    def _load_notices_one_by_one(
+        self, session: Session, claims: Mapping[int, Claim]
+    ) -> dict[Claim, Letter]:
+        """As `_load_notices`; one that cannot be read becomes a letter that cannot be composed."""
+        found: dict[Claim, Letter] = {}
+        for notice_id, claim in claims.items():
+            try:
+                found |= self._load_notices(session, {notice_id: claim})
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                log.error("notice %d cannot be read: %s", notice_id, type(error).__name__)
+                found[claim] = Letter(claim, _UNREADABLE, "", claim.first_attempt_at)
+        return found
 
     def _notice(
         self,

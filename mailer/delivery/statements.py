@@ -13,6 +13,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Integer,
+    Select,
     String,
     Update,
     and_,
@@ -185,23 +186,32 @@ def sources() -> Prepared:
 
 
 @cache
-def waiting_notices() -> Prepared:
-    stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
-    return _waiting(Notice, stopped)
+def waiting_rows(table: Table) -> Prepared:
+    """Reads the first rows that wait, of the digest `digest` or of all notices, and keeps others off them."""
+    return _waiting(table)
 
 
 @cache
-def waiting_deliveries() -> Prepared:
-    its_digest = Delivery.digest_id == bindparam("digest")
-    return _waiting(Delivery, why_not(), its_digest, addressed=True)
+def waiting_row(table: Table) -> Prepared:
+    """As `waiting_rows`, but only the row `only`."""
+    return _waiting(table, table.id == bindparam("only"))
 
 
-def _waiting(
-    table: Table,
-    stopped: ColumnElement[Any],
-    *where: ColumnElement[bool],
-    addressed: bool = False,
-) -> Prepared:
+@cache
+def waiting_ids(table: Table) -> Prepared:
+    """As `waiting_rows`, but only their ids: no other value of theirs is read."""
+    its_digest = (Delivery.digest_id == bindparam("digest"),) if table is Delivery else ()
+    return Prepared(_first(select(table.id), table, *its_digest), table.id.type)
+
+
+def _waiting(table: Table, *where: ColumnElement[bool]) -> Prepared:
+    addressed = table is Delivery
+    stopped: ColumnElement[Any]
+    if addressed:
+        stopped = why_not()
+        where = (Delivery.digest_id == bindparam("digest"), *where)
+    else:
+        stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
     row = (table.attempts, table.first_attempt_at, table.crashes)
     addressee = (
         Delivery.edition_id,
@@ -211,18 +221,23 @@ def _waiting(
         Subscription.public_id,
     )
     columns = (*row, *addressee) if addressed else row
-    found = select(table.id, stopped, *columns).where(waits(table, _at()), *where)
+    found = select(table.id, stopped, *columns)
     if addressed:
         found = found.join(Subscription, Subscription.id == Delivery.subscription_id).join(
             Subscriber, Subscriber.id == Subscription.subscriber_id
         )
+    types = (column.type for column in columns)
+    return Prepared(_first(found, table, *where), table.id.type, String(), *types)
+
+
+def _first(found: Select[Any], table: Table, *where: ColumnElement[bool]) -> Select[Any]:
     # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
-    found = (
-        found.order_by(table.next_attempt_at, table.id)
+    return (
+        found.where(waits(table, _at()), *where)
+        .order_by(table.next_attempt_at, table.id)
         .limit(bindparam("number"))
         .with_for_update(skip_locked=True, of=table)
     )
-    return Prepared(found, table.id.type, String(), *(column.type for column in columns))
 
 
 def _at() -> BindParameter[datetime]:

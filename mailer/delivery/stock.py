@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mailer import failpoint
 from mailer.clock import Times
-from mailer.db import Database
+from mailer.db import Database, is_unusable
 from mailer.delivery import alert, bucket, ledger, running
 from mailer.delivery.alert import Alerts
 from mailer.delivery.change import Claim, Outcome, RowId
@@ -175,6 +175,8 @@ class Stock:
             starts = ()
         monotonic = self._monotonic()
         may_claim = claiming and monotonic >= self._claim_after and not self._restraint.pauses
+        # What a claim brings may be at fault: first have recorded what has happened.
+        may_claim = may_claim and not (self._fails and self._outcomes)
         wanted = self._wanted if may_claim else 0
         asked = self.unsettled or starts or wanted or self._fails
         if not asked or monotonic < self._settle_after:
@@ -307,6 +309,8 @@ class Stock:
         failpoint.reach("worker.after-claim")
 
     def _on_database_fault(self, error: SQLAlchemyError) -> None:
+        if not is_unusable(error):
+            raise error
         # Outcomes are kept, and as nothing can be committed nothing more starts. The next commit that
         # goes through also gives back what nobody knows of.
         self.hungry = True

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from mailer.db import Database
 from mailer.delivery.pace import Rate
 from mailer.delivery.send import Sender
-from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice
 from mailer.tokens import Keys
 from tests import factories
 from tests.receiver import Answer, fine, pipelining, receiver
@@ -34,6 +34,42 @@ def to(reader: str, verb: str, said: str | None) -> Answer:
         return said if asked == verb and reader in argument else fine(asked, argument)
 
     return answer
+
+
+def test_what_cannot_be_read_fails_alone_and_with_its_reason(
+    database: Database, keys: Keys, make_sender: Callable[..., Sender]
+) -> None:
+    """A delivery, a notice, and a newsletter with an edition, in which a date is none."""
+    digest_id = build(database, keys, 4)
+    with database.write() as session:
+        evening = factories.schedule(session, factories.newsletter(session, "sport"), "evening")
+        second = factories.digest(session, evening)
+        edition = factories.edition(session, second)
+        other = factories.reader(session, keys, evening, "other@example.com")
+        factories.delivery(session, edition, other)
+        for address in ("newcomer1@example.com", "newcomer2@example.com"):
+            factories.notice(session, keys, address)
+        for table, column, row in (
+            ("delivery", "created_at", "(SELECT min(id) FROM delivery)"),
+            ("notice", "created_at", "(SELECT min(id) FROM notice)"),
+            ("newsletter", "created_at", "(SELECT max(id) FROM newsletter)"),
+        ):
+            session.execute(
+                text(f"UPDATE {table} SET {column} = :never WHERE id = {row}"),
+                {"never": "no date" if database.is_sqlite else "infinity"},
+            )
+    failed = []
+    with receiver() as there, sending(make_sender(there.port)):
+        wait_until(lambda: is_sent(database, digest_id) and is_sent(database, second.id))
+        for table in (Delivery, Notice):
+            statement = select(table.reply).where(table.status == DeliveryStatus.FAILED)
+            with database.read() as session:
+                failed += session.scalars(statement).all()
+    assert there.recipients == [
+        "newcomer2@example.com",
+        *(f"reader{number}@example.com" for number in (2, 3, 4)),
+    ]
+    assert len([reply for reply in failed if "cannot be read" in reply]) == len(failed) == 3
 
 
 def test_a_reply_that_no_database_can_hold_is_recorded_all_the_same(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from mailer import worker as worker_module
 from mailer.app import App
@@ -114,6 +114,20 @@ def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(
     assert counts(database, digest_id).sent == READERS
     assert len(set(relay.recipients)) == len(relay.mails) == READERS
     assert counts(database, digest_id).in_doubt == 0
+
+
+def test_a_claim_that_always_fails_keeps_no_outcome_from_being_recorded(
+    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest_id = build(database, keys, READERS)
+    fault = IntegrityError("INSERT", None, ValueError("no such edition"))
+    Failing(monkeypatch, Composer, "load", fault, lambda number: number > 1)
+    with receiver() as relay, pytest.raises(MailerError):
+        sends(make_sender(relay.port))
+    found = counts(database, digest_id)
+    assert found.sent == len(relay.mails) > 0
+    assert (found.in_doubt, found.pending) == (0, READERS - found.sent)
+    assert held(database) == []
 
 
 @FAULTS

@@ -3,14 +3,16 @@
 import sqlite3
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import (
     DatabaseError,
+    DBAPIError,
     OperationalError,
 )
 
-from mailer.db import Database, explain
+from mailer.db import Database, explain, is_unusable
 from mailer.errors import DatabaseUnavailable, SchemaError
 
 
@@ -72,6 +74,16 @@ def test_a_value_that_cannot_be_read_is_no_fault_of_the_database(database: Datab
     with pytest.raises(DatabaseError) as caught, database.read() as session:
         session.execute(text(f"SELECT {value}")).all()
     assert explain(caught.value) is None
+
+
+UNUSABLE = ("57P01", "08006", "25P03", "53100", "42P01")
+
+
+@pytest.mark.parametrize("state", [*UNUSABLE, "22003", "23505", "25P02", "42601"])
+def test_only_the_connection_and_the_server_make_a_database_unusable(state: str) -> None:
+    error = DBAPIError.instance(None, None, psycopg.errors.lookup(state)("told"), psycopg.Error)
+    assert isinstance(error, DBAPIError)
+    assert is_unusable(error) is (state in UNUSABLE)
 
 
 def test_a_defect_of_ours_is_not_explained_away(database: Database) -> None:
