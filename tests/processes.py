@@ -50,7 +50,7 @@ def has_more(path: Path, than: int) -> bool:
 
 def is_up(port: int) -> bool:
     """Whether a web role answers on this port of loopback."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

@@ -25,7 +25,6 @@ Ask = Callable[..., tuple[int, str, str]]
 NEWSLETTER = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
               "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
 
-COMMAND_SECONDS = 60
 PROCESSES = os.environ.get("TYPED") == "process"
 _DAEMONS = frozenset({"run", "demo"})
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
@@ -51,7 +50,6 @@ def type_command(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
             check=False,
         )
     with _file("strict") as out, _file("backslashreplace") as err:

@@ -55,7 +55,7 @@ class Website:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             sent = {"User-Agent": BROWSER, **(headers or {})}
             connection.request(method, path, body, sent)
@@ -126,6 +126,6 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
         yield Website(app, port, clock)
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=300)
         listening.close()
     assert not thread.is_alive()

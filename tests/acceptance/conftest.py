@@ -82,7 +82,7 @@ class Installation:
         try:
             yield process
             process.terminate()
-            assert process.wait(timeout=30) == 0, self.log()
+            assert process.wait() == 0, self.log()
         finally:
             if process.poll() is None:
                 process.kill()
@@ -172,7 +172,7 @@ def site() -> Iterator[Site]:
     thread.start()
     yield site
     server.shutdown()
-    thread.join(timeout=10)
+    thread.join(timeout=300)
     server.server_close()
 
 
@@ -204,7 +204,7 @@ def open_page(url: str, fields: dict[str, str] | None = None) -> tuple[int, str]
     """Open a page, or send a form's fields to it; status 0 when nobody answers."""
     data = None if fields is None else urlencode(fields).encode()
     try:
-        with urlopen(Request(url, data), timeout=20) as answer:
+        with urlopen(Request(url, data), timeout=300) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:

@@ -61,7 +61,7 @@ def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     finally:
         # Not killed, because then the mailer that it has started would go on.
         process.terminate()
-        process.wait(timeout=SECONDS)
+        process.wait()
         if process.stdout is not None:
             process.stdout.close()
 
@@ -98,7 +98,7 @@ def test_it_runs_until_it_is_ended_and_leaves_nothing(
                 assert page.status == 200
         assert len(processes_in(fast_folder)) == 1
         process.send_signal(end)
-        said, _ = process.communicate(timeout=SECONDS)
+        said, _ = process.communicate()
         assert process.returncode == 0, said
         assert "Traceback" not in said
     assert processes_in(fast_folder) == []
@@ -110,7 +110,7 @@ def test_a_mailer_that_dies_ends_the_demo_with_its_last_words(fast_folder: Path)
     with running(fast_folder) as (process, _):
         (mailer,) = processes_in(fast_folder)
         os.kill(mailer, signal.SIGKILL)
-        said, _ = process.communicate(timeout=SECONDS)
+        said, _ = process.communicate()
         assert process.returncode == 1
         assert "mailer run has ended by itself, status -9" in said
         assert said.splitlines()[-1].startswith("error: ")
@@ -144,7 +144,6 @@ def test_port_names_the_first_of_four(fast_folder: Path) -> None:
             env=environment(fast_folder),
             capture_output=True,
             text=True,
-            timeout=SECONDS,
             check=False,
         )
         assert again.returncode == 1
@@ -162,7 +161,6 @@ def test_a_port_that_is_none_is_a_usage_error(fast_folder: Path, port: str) -> N
         env=environment(fast_folder),
         capture_output=True,
         text=True,
-        timeout=SECONDS,
         check=False,
     )
     assert refused.returncode == 2

@@ -174,7 +174,7 @@ def test_new_mail_comes_in_by_itself_and_leaves_the_open_one_alone(demo: Demo, p
     page.goto(f"{demo.addresses.desk}/inbox/1")
     page.evaluate("window.untouched = document.querySelector('iframe')")
     demo.deliver(subject="Second")
-    expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("link", name="Second")).to_be_visible()
     assert page.evaluate("window.untouched === document.querySelector('iframe')")
 
 
@@ -182,9 +182,11 @@ def test_the_start_page_counts_along(demo: Demo, page: Page) -> None:
     page.goto(f"{demo.addresses.desk}/")
     countdown = page.locator(".countdown b")
     first = countdown.inner_text()
-    expect(countdown).not_to_have_text(first, timeout=5_000)
+    expect(countdown).not_to_have_text(
+        first,
+    )
     piece = demo.newsroom.publish(datetime.now(UTC))
-    expect(page.get_by_role("link", name=piece.story.title)).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("link", name=piece.story.title)).to_be_visible()
 
 
 def test_without_script_the_inbox_reloads_itself(demo: Demo, browser: Browser) -> None:
@@ -192,7 +194,7 @@ def test_without_script_the_inbox_reloads_itself(demo: Demo, browser: Browser) -
     page = context.new_page()
     page.goto(f"{demo.addresses.desk}/inbox")
     demo.deliver(subject="Without script")
-    expect(page.get_by_role("link", name="Without script")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="Without script")).to_be_visible()
     context.close()
 
 

@@ -12,8 +12,6 @@ from mailer.tokens import Keys, Purpose
 from tests.processes import ROOT, environment
 from tests.website import Website
 
-COMMAND_SECONDS = 60
-
 
 def command(
     database: Database, keys: Keys, folder: Path, *words: str, status: int = 0, **settings: str
@@ -26,7 +24,6 @@ def command(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
         check=False,
     )
     assert ended.returncode == status, f"{words}: {ended.stdout}{ended.stderr}"

@@ -43,7 +43,7 @@ def test_a_mail_that_cannot_be_composed_fails_alone_and_with_its_reason(
         relay(fast_folder / "received") as there,
         working(sqlite_database, keys, there.port, fast_folder / "log"),
     ):
-        wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
     found = judge(sqlite_database, digest_id, there.file)
     note("R1", sqlite_database, readers=readers, lost=len(found.lost - {bad}))
     failed = rows(sqlite_database, digest_id, DeliveryStatus.FAILED)

@@ -32,7 +32,7 @@ def fill(disk: Disk, path: Path) -> sqlite3.Connection:
     Returns:
         A reader of the database as it is: while it is open, SQLite cannot begin its log anew either.
     """
-    connection = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=300, isolation_level=None, check_same_thread=False)
     wait_until(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM delivery").fetchone()
@@ -42,7 +42,7 @@ def fill(disk: Disk, path: Path) -> sqlite3.Connection:
 
 def sign_up(port: int, address: str) -> tuple[int, str | None]:
     """The answer to a sign-up: its status, and its Retry-After."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         body = json.dumps({"email": address, "newsletter": "daily"})
         connection.request("POST", "/api/subscribe", body, {"Content-Type": "application/json"})
@@ -54,7 +54,6 @@ def sign_up(port: int, address: str) -> tuple[int, str | None]:
 
 
 @pytest.mark.needs_mount
-@pytest.mark.timeout(size(120, 300))
 def test_a_full_disk_stops_everything_and_breaks_nothing(
     sqlite_database: Database, keys: Keys, fast_folder: Path, free_port: int, note: Note
 ) -> None:
@@ -82,12 +81,12 @@ def test_a_full_disk_stops_everything_and_breaks_nothing(
                 assert rows_of(database) == before
                 disk.free()
                 readers[0].close()
-                wait_until(lambda: is_sent(database, digest_id), size(40, 120))
+                wait_until(lambda: is_sent(database, digest_id))
                 assert sign_up(free_port, "newcomer@example.com") == (202, None)
                 # Its confirmation is a mail too.
                 wait_until(lambda: "newcomer@example.com" in file.read_text())
                 process.terminate()
-                assert process.wait(30) == 0
+                assert process.wait() == 0
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         found = judge(database, digest_id, file)

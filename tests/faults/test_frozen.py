@@ -37,7 +37,7 @@ def held_for_dead(database: Database) -> int:
         return len(session.scalars(select(Worker.id).where(Worker.stopped_at.is_not(None))).all())
 
 
-@pytest.mark.timeout(size(180, 900))
+@pytest.mark.timeout(size(300, 900))
 @pytest.mark.parametrize("on_unknown", ["resend", "hold"])
 def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
     postgresql_database: Database, keys: Keys, fast_folder: Path, note: Note, on_unknown: str
@@ -59,13 +59,13 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
             frozen.send_signal(signal.SIGSTOP)
             try:
                 # It is held for dead, and its lease is over once more, before it goes on.
-                wait_until(lambda dead=number: held_for_dead(database) > dead, 40)
-                wait_until(partial(has_more, file, len(accepted(file)) + 2 * CONNECTIONS), 90)
+                wait_until(lambda dead=number: held_for_dead(database) > dead)
+                wait_until(partial(has_more, file, len(accepted(file)) + 2 * CONNECTIONS))
             finally:
                 frozen.send_signal(signal.SIGCONT)
             log = fast_folder / f"log{number % 2}"
-            wait_until(lambda log=log: "was held for dead by others" in log.read_text(), 30)
-        wait_until(lambda: is_sent(database, digest_id), size(60, 600))
+            wait_until(lambda log=log: "was held for dead by others" in log.read_text())
+        wait_until(lambda: is_sent(database, digest_id))
     found = judge(database, digest_id, file)
     note("frozen", database, found, kills=FREEZES)
     assert found.lost == set()

@@ -28,11 +28,8 @@ from tests.waiting import wait_until
 
 READERS = size(60, 10_000)
 LEASE_SECONDS = 2
-SWEEP_SECONDS = 15
-"""The longest that a scheduler lies between two looks at what dead builders left."""
-SENDING_SECONDS = size(40, 300)
 
-pytestmark = pytest.mark.timeout(size(120, 600))
+pytestmark = pytest.mark.timeout(size(300, 600))
 
 
 def due_now(database: Database, keys: Keys, readers: int) -> None:
@@ -68,11 +65,11 @@ def built_again_and_sent(
     process = start_mailer(database, keys, port, log, "scheduler", "worker")
     with killed_in_the_end(process):
         began = time.monotonic()
-        wait_until(lambda: deliveries(database) > 0, LEASE_SECONDS + SWEEP_SECONDS + 20)
+        wait_until(lambda: deliveries(database) > 0)
         # Nobody ever sees a part of them: they come in one transaction.
         assert deliveries(database) == READERS
         waited = time.monotonic() - began
-        wait_until(lambda: is_sent(database, digest_id), SENDING_SECONDS)
+        wait_until(lambda: is_sent(database, digest_id))
     found = judge(database, digest_id, file)
     # A taken-over digest is built when the lease is over, and never before.
     assert waited >= LEASE_SECONDS
@@ -100,7 +97,7 @@ def test_a_digest_whose_builder_was_killed_is_built_by_the_next_one(
     with receiving(file, kind="pipelining") as port:
         first = start_mailer(database, keys, port, log, "scheduler", failpoint=place)
         with killed_in_the_end(first):
-            assert first.wait(60) == -signal.SIGKILL, log.read_text()
+            assert first.wait() == -signal.SIGKILL, log.read_text()
         found = built_again_and_sent(database, keys, port, file, log)
     note(row, database, found, kills=1)
     is_whole(found)
@@ -131,7 +128,7 @@ def test_a_digest_whose_last_mail_is_out_is_closed_once(
         assert len(accepted(file)) == READERS
         assert only_digest(database) == (digest_id, DigestStatus.SENDING)
         with working(database, keys, port, log):
-            wait_until(lambda: is_sent(database, digest_id), SENDING_SECONDS)
+            wait_until(lambda: is_sent(database, digest_id))
     found = judge(database, digest_id, file)
     note("K7", database, found, kills=1)
     is_whole(found)

@@ -68,7 +68,7 @@ def workers(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Worker)) or 0
 
 
-@pytest.mark.timeout(size(120, 600))
+@pytest.mark.timeout(size(300, 600))
 def test_three_machines_share_the_work_and_one_dies(
     own_cluster: Cluster, keys: Keys, fast_folder: Path, note: Note
 ) -> None:
@@ -82,15 +82,15 @@ def test_three_machines_share_the_work_and_one_dies(
                 stack.enter_context(killed_in_the_end(machine(folder, database, keys, port)))
                 for folder in folders
             ]
-            wait_until(lambda: len(shares(database)) == len(folders), 40)
-            wait_until(partial(has_more, file, READERS // 5), size(40, 200))
+            wait_until(lambda: len(shares(database)) == len(folders))
+            wait_until(partial(has_more, file, READERS // 5))
             os.killpg(machines[0].pid, signal.SIGKILL)
             machines[0].wait()
             at_the_kill = len(accepted(file))
             stack.enter_context(killed_in_the_end(machine(folders[0], database, keys, port)))
             # The others go on meanwhile, and the rows that it held are taken over.
-            wait_until(partial(has_more, file, at_the_kill + CONNECTIONS), 20)
-            wait_until(lambda: is_sent(database, digest_id), size(60, 300))
+            wait_until(partial(has_more, file, at_the_kill + CONNECTIONS))
+            wait_until(lambda: is_sent(database, digest_id))
             wait_until(lambda: workers(database) == len(folders) + 1)
         found = judge(database, digest_id, file)
         note("machines", database, found, kills=1)

@@ -52,12 +52,12 @@ def test_a_relay_that_drops_us_is_left_alone_and_found_again(
         relay(fast_folder / "received", instead(verb, None)) as there,
         working(sqlite_database, keys, there.port, log),
     ):
-        wait_until(lambda: waits_told(log) >= 2, 30)
+        wait_until(lambda: waits_told(log) >= 2)
         assert accepted(there.file) == []
         assert counts(sqlite_database, digest_id).pending == readers
         attempts = there.refusals(verb)
         there.says = fine
-        wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
     # All connections that were open at once, and one more at the end of each rest.
     assert len(attempts) <= CONNECTIONS + waits_told(log)
     # The first rest is a second, at most a fifth shorter.
@@ -75,14 +75,14 @@ def test_421_in_the_middle_of_a_run_is_not_accepted_and_sent_again(
     with relay(fast_folder / "received") as there:
         there.hold_seconds = 0.05
         with working(sqlite_database, keys, there.port, log):
-            wait_until(lambda: len(accepted(there.file)) >= readers // 4, 30, every=0.002)
+            wait_until(lambda: len(accepted(there.file)) >= readers // 4, every=0.002)
             there.says = instead(verb, "421 4.3.2 shutting down")
-            wait_until(lambda: waits_told(log) >= 2, 30)
+            wait_until(lambda: waits_told(log) >= 2)
             assert len(accepted(there.file)) < readers
             assert status(sqlite_database, digest_id) is DigestStatus.SENDING
             refused_at = len(there.refused)
             there.says = fine
-            wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+            wait_until(lambda: is_sent(sqlite_database, digest_id))
     # The first try after the recovery goes on. Before, a mail that was taken while others were told 421
     # may have shown that the relay works: then all connections try it again at the end of the rest.
     assert len(there.refused) == refused_at <= CONNECTIONS * waits_told(log)
@@ -100,11 +100,11 @@ def test_a_relay_that_vanishes_after_300_mails_is_found_again(
         smtp_sink(free_port, "-M", "300", dump=dump) as first,
         working(sqlite_database, keys, free_port, log, smtp_retry="1s,2s,4s"),
     ):
-        first.wait(30)
-        wait_until(lambda: waits_told(log) >= 1, 30)
+        first.wait()
+        wait_until(lambda: waits_told(log) >= 1)
         assert copies_in(dump).total() == 300
         with smtp_sink(free_port, dump=dump):
-            wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+            wait_until(lambda: is_sent(sqlite_database, digest_id))
     copies = copies_in(dump)
     found = counts(sqlite_database, digest_id)
     doubled = copies.total() - len(copies)

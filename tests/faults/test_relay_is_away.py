@@ -105,7 +105,7 @@ def rests(
     digest_id = queue_digest(database, keys, readers)
     log = folder / "log"
     with working(database, keys, 25, log, smtp_url=smtp_url, base_url="https://news.example"):
-        wait_until(lambda: waits_told(log) >= 2, 60)
+        wait_until(lambda: waits_told(log) >= 2)
         found = counts(database, digest_id)
     note("S9", database, readers=readers, in_doubt=found.in_doubt)
     assert (found.pending, found.in_doubt) == (readers, 0)

@@ -73,7 +73,7 @@ def test_a_relay_without_extensions_gets_what_it_can_take(
         relay(fast_folder / "received", says, pipelines=False) as there,
         working(sqlite_database, keys, there.port, fast_folder / "log"),
     ):
-        wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
     mails = there.seen.mails
     failed = rows(sqlite_database, digest_id, DeliveryStatus.FAILED)
     got = [mail.recipient for mail in mails]
@@ -112,7 +112,7 @@ def test_smtp_sink_that_offers_nothing_takes_everything(
         smtp_sink(free_port, "-8", "-p", "-e", dump=dump),
         working(sqlite_database, keys, free_port, fast_folder / "log"),
     ):
-        wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
     copies = copies_in(dump)
     note("S10", sqlite_database, readers=readers, lost=readers - len(copies))
     assert copies == {f"reader{number}@example.com": 1 for number in range(1, readers + 1)}

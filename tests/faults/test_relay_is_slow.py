@@ -1,6 +1,5 @@
 """Rows S8 and S3: a slow relay holds up no confirmation, and being slow makes no doubles."""
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +23,6 @@ SIGN_UPS = 20
 AT_ONCE = 5
 """How many confirmations are on their way at most."""
 
-SOON_SECONDS = 5.0
 REPLY_SECONDS = 0.05
 
 
@@ -34,13 +32,15 @@ def test_a_confirmation_overtakes_a_digest_on_a_slow_relay(
 ) -> None:
     readers = size(1000, 10_000)
     digest_id = queue_digest(sqlite_database, keys, readers)
-    asked_at: dict[str, float] = {}
+    ahead: dict[str, int] = {}
 
     def have_arrived(number: int) -> bool:
         return len(arrived()) >= number
 
-    def arrived() -> dict[str, float]:
-        return {line["to"]: line["at"] for line in accepted(there.file) if line["to"] in asked_at}
+    def arrived() -> dict[str, int]:
+        """After how many other mails each confirmation came."""
+        taken = enumerate(accepted(there.file))
+        return {line["to"]: number for number, line in taken if line["to"] in ahead}
 
     with (
         serving(
@@ -49,21 +49,22 @@ def test_a_confirmation_overtakes_a_digest_on_a_slow_relay(
         relay(fast_folder / "received", slowly(REPLY_SECONDS), pipelines=pipelines) as there,
         working(sqlite_database, keys, there.port, fast_folder / "log", smtp_connections="10"),
     ):
-        wait_until(lambda: len(accepted(there.file)) >= 20, 30)
+        wait_until(lambda: len(accepted(there.file)) >= 20)
         for number in range(SIGN_UPS):
-            wait_until(partial(have_arrived, number - AT_ONCE), 30)
+            wait_until(partial(have_arrived, number - AT_ONCE))
             address = f"newcomer{number}@example.com"
-            asked_at[address] = time.monotonic()
+            ahead[address] = len(accepted(there.file))
             answer = web.post("/subscribe", {"email": address, "newsletter": "daily"})
             assert answer.status == 200
-        wait_until(partial(have_arrived, SIGN_UPS), 60)
+        wait_until(partial(have_arrived, SIGN_UPS))
         still_runs = counts(sqlite_database, digest_id).pending
-    waits = sorted(at - asked_at[address] for address, at in arrived().items())
+    overtaken_by = sorted(number - ahead[address] for address, number in arrived().items())
     note("S8", sqlite_database, readers=readers)
     # Otherwise they had nothing to overtake.
     assert still_runs > 0
     assert len(accepted(there.file)) == len({line["to"] for line in accepted(there.file)})
-    assert waits[int(0.95 * SIGN_UPS) - 1] <= SOON_SECONDS, waits
+    # A tenth of the digest would be a second or two; behind it, everything.
+    assert overtaken_by[int(0.95 * SIGN_UPS) - 1] <= readers // 4, overtaken_by
 
 
 def test_an_answer_to_the_dot_that_takes_a_fifth_of_our_patience_makes_no_double(
@@ -78,7 +79,7 @@ def test_an_answer_to_the_dot_that_takes_a_fifth_of_our_patience_makes_no_double
         with working(
             sqlite_database, keys, there.port, fast_folder / "log", smtp_timeouts="dot=5s"
         ):
-            wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+            wait_until(lambda: is_sent(sqlite_database, digest_id))
     found = judge(sqlite_database, digest_id, there.file)
     note("S3", sqlite_database, found)
     assert found.status is DigestStatus.SENT

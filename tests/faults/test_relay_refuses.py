@@ -41,11 +41,11 @@ def test_what_is_turned_away_for_now_comes_again_as_late_as_planned_until_it_is_
             return len(found) == readers and min(map(len, found.values())) >= times
 
         with working(sqlite_database, keys, there.port, fast_folder / "log", smtp_retry="1s,2s,1s"):
-            wait_until(lambda: all_came(3), 60)
+            wait_until(lambda: all_came(3))
             assert accepted(there.file) == []
             assert counts(sqlite_database, digest_id).pending == readers
             there.says = fine
-            wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+            wait_until(lambda: is_sent(sqlite_database, digest_id))
     turned_away_and_then_sent(note, sqlite_database, digest_id, there, readers)
     for times in attempts().values():
         first, second, *_ = [after - before for before, after in pairwise(times)]
@@ -63,11 +63,11 @@ def test_a_relay_that_turns_away_whole_mails_is_not_overrun_and_gets_them_later(
         relay(fast_folder / "received", instead("DOT", "452 4.3.1 no room")) as there,
         working(sqlite_database, keys, there.port, fast_folder / "log", smtp_retry="1s,2s,1s"),
     ):
-        wait_until(lambda: len(there.refusals("DOT")) >= 6, 60)
+        wait_until(lambda: len(there.refusals("DOT")) >= 6)
         assert accepted(there.file) == []
         assert counts(sqlite_database, digest_id).pending == readers
         there.says = fine
-        wait_until(lambda: is_sent(sqlite_database, digest_id), 60)
+        wait_until(lambda: is_sent(sqlite_database, digest_id))
     turned_away_and_then_sent(note, sqlite_database, digest_id, there, readers)
 
 
@@ -135,7 +135,7 @@ def test_refused_readers_fail_alone_and_the_connection_goes_on(
             smtp_messages_per_connection="10000",
         ),
     ):
-        wait_until(lambda: status(sqlite_database, digest_id) is not DigestStatus.SENDING, 60)
+        wait_until(lambda: status(sqlite_database, digest_id) is not DigestStatus.SENDING)
     found = judge(sqlite_database, digest_id, there.file)
     refused = {f"reader{number}@example.com" for number in range(20, readers + 1, 20)}
     failed = rows(sqlite_database, digest_id, DeliveryStatus.FAILED)

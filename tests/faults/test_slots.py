@@ -28,10 +28,9 @@ from tests.waiting import wait_until
 SLOTS = size(12, 1000)
 SCHEDULERS = 4
 READERS = 5
-SECONDS = size(100, 1500)
 DESK = "desk@news.example"
 
-pytestmark = pytest.mark.timeout(size(240, 3600))
+pytestmark = pytest.mark.timeout(size(300, 3600))
 
 
 def digests_with(database: Database) -> list[tuple[str, DigestStatus, str | None]]:
@@ -130,18 +129,18 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
 
         running = [start() for _ in range(SCHEDULERS)]
         for victim, share in ((0, 3), (1, 2)):
-            wait_until(lambda: built() >= SLOTS // share, SECONDS, every=0.005)  # noqa: B023
+            wait_until(lambda: built() >= SLOTS // share, every=0.005)  # noqa: B023
             os.killpg(running[victim].pid, signal.SIGKILL)
             running[victim].wait()
             running[victim] = start()
-        wait_until(lambda: built() == SLOTS, SECONDS)
+        wait_until(lambda: built() == SLOTS)
         # Whatever they find at their next look, it is nothing to build.
         looks = log.read_text().count("running: ")
         late = start()
         wait_until(lambda: log.read_text().count("running: ") > looks)
         for process in (*running[2:], late):
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) == 0, log.read_text()
+            assert process.wait() == 0, log.read_text()
     got = articles_got(database)
     note("T3", database, readers=SLOTS, kills=2, doubled=sum(got.values()) - len(got))
     with database.read() as session:
@@ -189,11 +188,11 @@ def test_who_was_down_across_slots_sends_the_last_or_none(
                     for _ in range(2)
                 ]
                 looks = log.read_text().count("running: ")
-                wait_until(is_over, SECONDS)
+                wait_until(is_over)
                 wait_until(lambda: log.read_text().count("running: ") >= looks + 2)  # noqa: B023
                 for process in both:
                     process.send_signal(signal.SIGTERM)
-                assert [process.wait(40) for process in both] == [0, 0], log.read_text()
+                assert [process.wait() for process in both] == [0, 0], log.read_text()
     copies = Counter(line["to"] for line in accepted(file))
     note(
         "T5", database, readers=READERS, doubled=sum(copies.values()) - len(copies),

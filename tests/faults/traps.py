@@ -82,12 +82,12 @@ def die_in(
                 database, keys, port, log, *roles, program=[str(_PROGRAM)], **settings
             )
         with killed_in_the_end(process):
-            assert process.wait(60) == -signal.SIGKILL, log.read_text()
+            assert process.wait() == -signal.SIGKILL, log.read_text()
         return
     with _lock_held(database, trap):
         process = start_mailer(database, keys, port, log, *roles, **settings)
         with killed_in_the_end(process):
-            wait_until(lambda: _somebody_waits(database, process), 60)
+            wait_until(lambda: _somebody_waits(database, process))
 
 
 @contextmanager

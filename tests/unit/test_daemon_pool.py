@@ -15,7 +15,7 @@ def test_calls_run_beside_one_another_in_no_more_threads_than_allowed() -> None:
     pool = DaemonThreadPool(2, "calls")
 
     def meet(number: int) -> tuple[int, str]:
-        both.wait(60)
+        both.wait(120)
         return number, threading.current_thread().name
 
     met = list(pool.map(meet, range(6)))
@@ -31,10 +31,10 @@ def test_a_call_that_fails_fails_alone_and_what_is_cancelled_is_not_begun() -> N
     begun, go_on = threading.Event(), threading.Event()
     pool = DaemonThreadPool(1, "calls")
     failing = pool.submit(int, "no number")
-    running = pool.submit(lambda: begun.set() or go_on.wait(60))
+    running = pool.submit(lambda: begun.set() or go_on.wait(120))
     with pytest.raises(ValueError, match="no number"):
         failing.result(60)
-    assert begun.wait(60)
+    assert begun.wait(120)
     waiting = pool.submit(print, "never")
     pool.shutdown(wait=False, cancel_futures=True)
     assert not pool.join(0.01)
@@ -53,4 +53,10 @@ def test_the_process_ends_although_a_call_does_not() -> None:
         DaemonThreadPool(1, "calls").submit(lambda: (begun.set(), threading.Event().wait()))
         begun.wait()
     """
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=False,
+        ).returncode
+        == 0
+    )

@@ -98,7 +98,7 @@ def test_all_that_it_allows_are_used_all_the_time(
         receiver(strict.answer) as relay,
         sending(make_sender(relay.port, connections=CONNECTIONS, messages_per_connection=each)),
     ):
-        wait_until(lambda: is_sent(database, digest_id), 90)
+        wait_until(lambda: is_sent(database, digest_id))
     assert strict.gathered == [limit] * rounds
     assert len(relay.mails) == counts(database, digest_id).sent == readers
     assert strict.refused >= 1
@@ -119,7 +119,7 @@ def test_a_limit_that_rises_and_falls_is_followed(
         receiver(strict.answer) as relay,
         sending(make_sender(relay.port, connections=CONNECTIONS, messages_per_connection=4)),
     ):
-        wait_until(lambda: is_sent(database, digest_id), 90)
+        wait_until(lambda: is_sent(database, digest_id))
     assert strict.is_over, strict.gathered
     assert len(relay.mails) == counts(database, digest_id).sent == readers
     assert counts(database, digest_id).in_doubt == 0

@@ -170,7 +170,7 @@ def test_a_token_that_bought_nothing_is_there_for_what_comes_next(
         wait_until(lambda: not sender._stock.hungry)
         with database.write() as session:
             factories.notice(session, keys)
-        wait_until(lambda: relay.mails, 20)
+        wait_until(lambda: relay.mails)
 
 
 def test_a_token_of_a_mail_that_was_not_begun_is_there_when_the_relay_is_back(
@@ -186,7 +186,7 @@ def test_a_token_of_a_mail_that_was_not_begun_is_there_when_the_relay_is_back(
     with receiver(greet) as relay, sending(make_sender(relay.port, rate=DAILY)):
         wait_until(lambda: relay.connections)
         away[0] = False
-        wait_until(lambda: relay.mails, 20)
+        wait_until(lambda: relay.mails)
 
 
 def test_a_relay_for_which_every_mail_is_too_large_stops_the_digest(

@@ -145,7 +145,7 @@ def test_a_drop_after_the_dot_is_in_doubt_twice_and_then_stays(
     digest_id = build(database, keys, 2)
     at_once = RetryPlan((timedelta(0),), timedelta(hours=1))
     with smtp_sink(free_port, "-q", "."), sending(make_sender(free_port, retry=at_once)):
-        wait_until(lambda: is_sent(database, digest_id), 40)
+        wait_until(lambda: is_sent(database, digest_id))
     found = counts(database, digest_id)
     assert (found.unknown, found.in_doubt) == (2, 4)
 

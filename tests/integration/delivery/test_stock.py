@@ -65,7 +65,6 @@ def stocked(
         yield found
 
 
-@pytest.mark.timeout(60)
 def test_nothing_starts_in_the_turn_that_pauses_its_digest(
     database: Database, keys: Keys, composer: Composer
 ) -> None:
@@ -106,7 +105,6 @@ class Account:
         monkeypatch.setattr(bucket, "refund", refunding)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("fails_at", [1, 2], ids=["before-it-is-made", "after-it-was-made"])
 def test_what_cannot_be_tried_out_is_given_back_and_paid_back_once(
     database: Database,

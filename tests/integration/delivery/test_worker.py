@@ -22,7 +22,7 @@ def test_two_workers_never_send_one_delivery_twice(
     with receiving(file, delay=0.01) as port, ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(working(postgresql_database, keys, port, log))
-        wait_until(lambda: is_sent(postgresql_database, digest_id), 40)
+        wait_until(lambda: is_sent(postgresql_database, digest_id))
     copies = Counter(line["to"] for line in accepted(file))
     assert len(copies) == 400
     assert set(copies.values()) == {1}

@@ -172,7 +172,7 @@ def test_many_schedulers_write_one(database: Database, keys: Keys, schedule: Sch
                 session, alerts(keys), render_plainly, schedule.id, slot
             )
         assert content is not None
-        ready.wait(30)
+        ready.wait(120)
         with database.write() as session:
             wrote.append(
                 review.queue_review(session, alerts(keys), content, schedule.id, slot, now=NEAR)
@@ -283,7 +283,7 @@ def test_pressed_by_many_at_once_it_is_one_answer(
     found: list[ReviewState] = []
 
     def desk() -> None:
-        ready.wait(30)
+        ready.wait(120)
         found.append(press(database, act))
 
     threads = [threading.Thread(target=desk) for _ in range(8)]

@@ -219,7 +219,6 @@ def test_what_staff_is_told_to_type_runs_nothing_else(
         env={"PATH": f"{stub.parent}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=True,
     )
     assert [json.loads(line) for line in ran.stdout.splitlines()] == [
@@ -384,7 +383,7 @@ def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
 
     def fetch(self: Web, wanted: Wanted) -> Fetched:
         asked.set()
-        assert go_on.wait(60)
+        assert go_on.wait(120)
         return answer(self, wanted)
 
     monkeypatch.setattr(Web, "__call__", fetch)

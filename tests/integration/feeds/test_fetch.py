@@ -197,7 +197,7 @@ def test_answers_that_are_refused(talk: Talk, says: str) -> None:
 def drip(first: bytes, again: bytes) -> Talk:
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(first)
-        for _ in range(100):
+        while True:
             time.sleep(0.05)
             connection.sendall(again)
 
@@ -221,16 +221,14 @@ def flood(first: bytes, again: bytes) -> Talk:
         drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
         drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
-        lambda connection, _: time.sleep(2),
+        lambda connection, _: connection.recv(1),
     ],
 )
 def test_slow_servers_are_left(talk: Talk) -> None:
     limits = Limits(connect=1.0, read=0.6, total=1.0, size=100_000)
-    with serving(talk) as port:
-        began = time.monotonic()
-        with pytest.raises(FeedError, match=r"in time|took longer|broke off"):
-            fetch(local(port), limits=limits)
-        assert time.monotonic() - began < 2.5
+    # Not one of them ends by itself.
+    with serving(talk) as port, pytest.raises(FeedError, match=r"in time|took longer|broke off"):
+        fetch(local(port), limits=limits)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,7 @@ def test_a_slow_resolver_is_left() -> None:
     release = threading.Event()
 
     def slow(host: str, port: int) -> Sequence[str]:
-        release.wait(10)
+        release.wait(120)
         return []
 
     with pytest.raises(FeedError, match="not resolved in time"):

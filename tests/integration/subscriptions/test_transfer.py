@@ -255,7 +255,6 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
             env=environment(database, keys, 25, settings) | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
 

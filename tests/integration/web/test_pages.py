@@ -145,7 +145,7 @@ def test_a_chunked_body_that_is_too_large_is_refused(website: Website) -> None:
         b"POST /subscribe HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", website.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", website.port), timeout=300) as client:
         client.sendall(head + chunk * 17)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
@@ -268,10 +268,10 @@ def test_a_client_that_falls_silent_is_hung_up_on(
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(server, "BODY_SECONDS", 0.2)
     with serving(sqlite_database, keys) as website:
-        with socket.create_connection(("127.0.0.1", website.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", website.port), timeout=300) as client:
             client.sendall(sent)
             received: list[bytes] = []
-            wait_until(lambda: received.append(client.recv(65536)) or received[-1] == b"", 10)
+            wait_until(lambda: received.append(client.recv(65536)) or received[-1] == b"")
         assert website.get("/healthz").status == 200
 
 
@@ -294,4 +294,4 @@ def test_a_client_that_drips_wins_no_time(
                 return True
 
         client.sendall(b"GET / HTTP/1.1\r\n")
-        wait_until(is_hung_up_on, 5, every=0.02)
+        wait_until(is_hung_up_on, every=0.02)

@@ -204,7 +204,6 @@ def test_output_that_cannot_be_written_is_one_line(form: list[str]) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
             check=False,
         )
     assert ended.returncode == 1
