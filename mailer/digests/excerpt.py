@@ -12,7 +12,7 @@ _BLOCKS: Final = frozenset({"p", "ul", "ol", "li", "blockquote", "br", "div", "h
 _UNSEEN: Final = frozenset({"script", "style", "title"})
 _ELLIPSIS: Final = "…"
 _LINE: Final = 70
-_TEASER_END: Final = re.compile(r"([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\.\.\.|…)\s*$")
+_TEASER_END: Final = re.compile(r"(?<!\s)([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.)\s*\]|\.\.\.|…)\s*$")
 """How feeds say that a text goes on, such as [...], with the end of a sentence before it."""
 _NO_BREAK: Final = "[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]"
 _BLANKS: Final = re.compile(rf"(?!(?<=[«‹№§\d]){_NO_BREAK}\S|(?<=\S){_NO_BREAK}[»›:;?!%–—€$£°])\s+")

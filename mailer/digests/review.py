@@ -40,7 +40,7 @@ from mailer.models import (
 if TYPE_CHECKING:
     from mailer.templating import Templates
 
-_BODY: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _BY_STAFF: Final = "stopped by staff, who saw it in the review"
 
 

@@ -10,6 +10,9 @@ from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 MAX_URL_LENGTH: Final = 2000
 """Longer addresses are refused: PostgreSQL cannot keep them in a unique index."""
 
+_LONGEST_READ: Final = 10 * MAX_URL_LENGTH
+"""What is longer as it stands, with its blanks and escapes, is no address either."""
+
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _UNRESERVED: Final = "-._~"
 _PATH_SAFE: Final = _UNRESERVED + "!$&'()*+,;=:@/%"
@@ -75,7 +78,7 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What browsers take out of an address before they read it; a line that is broken inside an address
 # goes on after blanks.
-_INVISIBLE = re.compile(r"[ \t]*[\r\n]\s*|[\x00-\x1f\x7f]")
+_INVISIBLE = re.compile(r"(?<![ \t])[ \t]*[\r\n]\s*|[\x00-\x1f\x7f]")
 
 
 def absolute_url(link: str, base: str | None = None) -> str | None:
@@ -89,6 +92,8 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
     """
     if len(link) <= MAX_URL_LENGTH and _PLAIN.fullmatch(link):
         return link
+    if len(link) > _LONGEST_READ:
+        return None
     # Escaped once too often: no address has such a parameter.
     bare = _INVISIBLE.sub("", link).strip().replace("&amp;", "&")
     if not bare:

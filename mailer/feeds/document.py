@@ -38,8 +38,9 @@ class Text:
 _ROOT = re.compile(
     r"<(?P<root>(?:[A-Za-z][\w.-]*:)?(?:rss|RDF|feed|channel|entry))(?=[\s/>])|<!--", re.IGNORECASE
 )
+# What was read of it is never read in another way: of forty comments that would be for hours.
 _PROLOGUE = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*)*", re.S
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:(?>(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*))*+", re.S
 )
 _CERTAIN_ROOT = re.compile(
     r"<rss\s[^>]*?version\s*=|<[\w.-]+:RDF\s[^>]*?xmlns|<(?:[\w.-]+:)?feed\s[^>]*?xmlns",

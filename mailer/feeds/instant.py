@@ -37,14 +37,16 @@ _AFTERNOON = re.compile(r"오후|下午|午後|\b[Pp]\.?[Mm]\b")
 _HALF_OF_DAY = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 # An offset as RFC 822 does not write it: `GMT+0100`, `+01:00`, `+1`.
 _ODD_OFFSET = re.compile(
-    r"(:\d\d)\s*(?:[A-Za-z]{2,4})?\s*([+-])(\d{1,2})(?::?(\d\d))?(?=[\s(]|$).*", re.S
+    r"(:\d\d)\s*(?:[A-Za-z]{2,4}\s*)?([+-])(\d{1,2})(?::?(\d\d))?(?=[\s(]|$).*", re.S
 )
 # A year, a month, or a day of a year: what is read of them has another day than they name.
 _SHORT = re.compile(r"\d{4}(?:-\d\d|-?\d{3}(?:T.*)?)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _NO_YEAR: Final = "-0001"
 """What WordPress gives as the year of a piece that has no date."""
-_LONGEST: Final = 60
+_LONGEST: Final = 200
+"""Characters of a date that are read at all."""
+_LONGEST_IN_WORDS: Final = 60
 
 # How the names of the months begin in English, French, German, Spanish, Italian, Portuguese, Dutch,
 # Swedish, Danish, Norwegian, Polish, Turkish, Russian, Ukrainian, Armenian and Arabic; the longest counts.
@@ -111,7 +113,7 @@ def read_instant(text: str, guess: struct_time | None = None) -> datetime | None
         guess: how the feed library read it, in UTC; used for other forms.
     """
     # A minus sign of its own letter, as word processors set it.
-    raw = text.strip().replace("\N{MINUS SIGN}", "-")
+    raw = text.strip()[:_LONGEST].replace("\N{MINUS SIGN}", "-")
     if _NO_YEAR in raw:
         return None
     try:
@@ -123,7 +125,7 @@ def read_instant(text: str, guess: struct_time | None = None) -> datetime | None
             return datetime.fromtimestamp(int(seconds[1]), UTC)
         if iso := _ISO.fullmatch(_DIGITS_ONLY.sub(r"\1T\2", raw)):
             return _from_iso(iso)
-        return _from_mail(raw) or _from_words(raw[:_LONGEST]) or _from_guess(guess, raw)
+        return _from_mail(raw) or _from_words(raw[:_LONGEST_IN_WORDS]) or _from_guess(guess, raw)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -53,7 +53,7 @@ _FEW: Final = 10
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)["']""")
 _LANGUAGE = re.compile(
-    rb"""(?:<(?:dc:)?language>\s*(?:<!\[CDATA\[)?\s*|xml:lang\s*=\s*["']|"language"\s*:\s*")"""
+    rb"""(?:<(?:dc:)?language>\s*(?:<!\[CDATA\[\s*)?|xml:lang\s*=\s*["']|"language"\s*:\s*")"""
     rb"([A-Za-z]{2})(?![A-Za-z])(?:[-_](tw|hk))?",
     re.IGNORECASE,
 )

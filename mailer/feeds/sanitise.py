@@ -86,11 +86,13 @@ _CELL_END = re.compile(r"</t[dh]>")
 _IMAGE = re.compile(rf"<img({_ATTRIBUTES})\s*/?>")
 _ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"]*)"')
 _EMPTY = re.compile(r"<(p|li|em|strong|a|ul|ol|blockquote)(?: [^<>]*)?>(?:\s|&nbsp;|<br>)*</\1>")
-_LOOSE_BREAKS = re.compile(r"(?:\s*<br>)+\s*(?=</(?:p|li|blockquote)>|$)|(?<=<p>)(?:\s*<br>)+")
+_LOOSE_BREAKS = re.compile(
+    r"(?<!\s)(?<!<br>)(?:\s*<br>)+\s*(?=</(?:p|li|blockquote)>|$)|(?<=<p>)(?:\s*<br>)+"
+)
 # What is one plain space already is passed over: that is nearly all there is.
 _SPACES = re.compile(r"(?:[^\S ]| (?=\s|&nbsp;)|&nbsp;)(?:\s|&nbsp;)*")
-_LOOSE_SPACE = re.compile(r"(<(?:p|br)>)\s+|\s+(?=<(?:/?(?:p|ul|ol|li|blockquote)|br)>)")
-_PIECE = re.compile(r"<[^>]*>|&\w+;|[^<&]+|[<&]")
+_LOOSE_SPACE = re.compile(r"(<(?:p|br)>)\s+|(?<!\s)\s+(?=<(?:/?(?:p|ul|ol|li|blockquote)|br)>)")
+_PIECE = re.compile(r"<[^>]*(?:>|\Z)|&\w+;|[^<&]+|[<&]")
 
 # Text that begins with an element was markup before it was escaped once too often.
 _ESCAPED_TWICE = re.compile(
@@ -109,12 +111,11 @@ _CLEARLY_TAG = re.compile(
     r"|<(?:br|hr|wbr)\s*/>|(?<=[\w.,;:!?…-])<br>|<br>(?=\w)|<[a-z][a-z0-9]*[\s/][^<>=]*=[^<>]*>",
     re.IGNORECASE,
 )
-# Where a title says that it is text, one tag alone is what it is about.
-_TAG_PAIR = re.compile(
-    r"<(a|abbr|b|big|cite|code|em|font|h[1-6]|i|p|s|script|small|span|strong|style|sub|sup|svg|tt|u)"
-    r"(?:\s[^<>]*)?>.*</\1\s*>",
-    re.IGNORECASE | re.DOTALL,
+_PAIRED = (
+    "a|abbr|b|big|cite|code|em|font|h[1-6]|i|p|s|script|small|span|strong|style|sub|sup|svg|tt|u"
 )
+_OPENING = re.compile(rf"<({_PAIRED})(?:\s[^<>]*)?>", re.IGNORECASE)
+_CLOSING = re.compile(rf"</({_PAIRED})\s*>", re.IGNORECASE)
 
 
 def clean_text(text: str) -> str:
@@ -161,9 +162,15 @@ def title_text(title: str, *, decode: bool = True) -> str:
         decode: False where the format says that what looks like an entity or a tag is meant literally.
     """
     text = clean_text(title)[:_TITLE_LENGTH]
-    if "<" in text and (_CLEARLY_TAG if decode else _TAG_PAIR).search(text):
+    if "<" in text and (_CLEARLY_TAG.search(text) if decode else _has_pair_of_tags(text)):
         return without_markup(text)
     return one_line(_ENTITY.sub(_letter, text) if decode and "&" in text else text)
+
+
+def _has_pair_of_tags(text: str) -> bool:
+    """Whether an element stands in a text that says it has none; one tag alone is what it is about."""
+    closed = {tag[1].lower(): tag.start() for tag in _CLOSING.finditer(text)}
+    return any(tag.end() <= closed.get(tag[1].lower(), 0) for tag in _OPENING.finditer(text))
 
 
 def _letter(entity: re.Match[str]) -> str:

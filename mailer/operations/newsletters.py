@@ -230,10 +230,10 @@ def _line(what: str, text: str) -> str:
 
 
 def _sender(text: str) -> tuple[str, str]:
-    found = re.fullmatch(r"\s*([^<>]*?)\s*<([^<>]*)>\s*", text)
-    if not found or not found[1].strip('"'):
+    found = re.fullmatch(r"([^<>]*)<([^<>]*)>", text.strip())
+    if not found or not found[1].strip().strip('"'):
         raise Refused(f'--from must be like "The Daily <daily@news.example>", not {text!r}')
-    name, address = _line("sender's name", found[1].strip('"')), parse(found[2]).typed
+    name, address = _line("sender's name", found[1].strip().strip('"')), parse(found[2]).typed
     # What no From header can hold is refused here, and not by every mail of this newsletter.
     mailbox_line("From", name, address)
     return name, address

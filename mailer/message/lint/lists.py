@@ -27,7 +27,7 @@ _LONGEST_LIST_ID = 255
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LIST_ID = re.compile(rf"(?:[^<>]*\s)?<{_ATOM}(?:\.{_ATOM})+>")
 _URLS = re.compile(r"<[!-;=?-~]+>(?:\s*,\s*<[!-;=?-~]+>)*")
-_CUT_URL = re.compile(r"<[^<>]*\s[^<>]*>")
+_CUT_URL = re.compile(r"<[^<>\s]*\s[^<>]*>")
 _FEEDBACK_ID = re.compile(r"[^:]*:[^:]*:[^:]*:[^:\s]{5,15}")
 
 

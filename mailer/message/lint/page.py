@@ -42,7 +42,7 @@ _HIDDEN = re.compile(
     re.IGNORECASE,
 )
 _POSITION = re.compile(r"(?<![-\w])position\s*:", re.IGNORECASE)
-_DATA_URL = re.compile(r"url\(\s*['\"]?\s*data:", re.IGNORECASE)
+_DATA_URL = re.compile(r"url\(\s*(?:['\"]\s*)?data:", re.IGNORECASE)
 _IMPORT = re.compile(r"@import", re.IGNORECASE)
 _NO_LETTERS = re.compile("[\\s\u00ad\u034f\u200b-\u200f\u2060\ufeff]+")
 _LOOKS_LIKE_URL = re.compile(
