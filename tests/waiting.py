@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(true: Callable[[], object], every: float = 0.02) -> None:
+def wait_until(true: Callable[[], object], *, every: float = 0.02) -> None:
     """Return as soon as `true()` is. What never becomes true is ended by pytest-timeout."""
     while not true():
         time.sleep(every)

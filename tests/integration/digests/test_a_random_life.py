@@ -22,6 +22,7 @@ def _live(database: Database, keys: Keys, seed: int, slots: int, **kind: bool) -
     assert life.missed
 
 
+@pytest.mark.thorough
 def test_a_random_life(sqlite_database: Database, keys: Keys) -> None:
     _live(sqlite_database, keys, 1, 310)
 

@@ -256,13 +256,13 @@ def test_another_schedule_is_to_be_confirmed(
     assert [notice.kind for notice in queued(database)] == [NoticeKind.CONFIRMATION]
 
 
-def test_a_thousand_posts_for_one_address_at_once_cause_one_mail_and_one_sign_up(
+def test_many_posts_for_one_address_at_once_cause_one_mail_and_one_sign_up(
     database: Database, keys: Keys, paper: Paper
 ) -> None:
     answers: list[tuple[int, str]] = []
 
     def post(website: Website) -> None:
-        for number in range(125):
+        for number in range(15):
             tag = f"new+{number}@example.com"
             answer = website.post("/subscribe", {**FORM, "email": tag})
             answers.append((answer.status, answer.body))
@@ -274,7 +274,7 @@ def test_a_thousand_posts_for_one_address_at_once_cause_one_mail_and_one_sign_up
         for thread in threads:
             thread.join()
 
-    assert len(answers) == 1000
+    assert len(answers) == 8 * 15
     assert len(set(answers)) == 1
     assert len(queued(database)) == 1
     with database.read() as session:
