@@ -107,6 +107,12 @@ ALERTS: dict[str, dict[str, Any]] = {
         "missing": {"schedule": "gazette/morning", "slot": "2026-11-24T07:00", "late": True},
         "commands": ["mailer status", "mailer digest plan gazette/morning"],
     },
+    "alert about a sender": {
+        **_REASON,
+        "digest": None,
+        "sender": {"title": "Port & <b>sea</b>"},
+        "commands": ["mailer newsletter show gazette", "mailer status"],
+    },
 }
 """The alerts that are about no digest."""
 NUMBERS: dict[str, Any] = {

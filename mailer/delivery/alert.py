@@ -5,28 +5,34 @@ when to stop, or names a reader.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address
 from mailer.clock import format_instant
 from mailer.delivery import running
+from mailer.delivery.change import WAITING, is_in
 from mailer.delivery.notice import queue_notice, render_notice
 from mailer.delivery.outcome import kept
 from mailer.errors import MailerError
 from mailer.message.look import Look
-from mailer.models import Digest, Newsletter, NoticeKind, Schedule
+from mailer.models import Digest, DigestStatus, Newsletter, Notice, NoticeKind, Schedule
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
+    from mailer.delivery.restraint import Pause, TurnedAway
     from mailer.templating import Templates
 
 log = logging.getLogger(__name__)
+
+_FOR_STAFF: Final = (NoticeKind.ALERT, NoticeKind.REVIEW, NoticeKind.REPORT)
+_SENDER_AGAIN: Final = timedelta(days=1)
+"""How soon staff are told anew that the relay refuses a newsletter's address."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,20 @@ class Alerts:
     staff_address: Address | None
     publisher: str | None
     random: Callable[[int], bytes]
+
+
+def on_pause(session: Session, alerts: Alerts, pause: "Pause", now: datetime) -> None:
+    """Pause a digest or all sending, and tell staff, once.
+
+    Where all senders in use are refused, but a newsletter has an address that has not been tried, that one
+    may still be taken: only the digest is paused.
+    """
+    digest_id, reason, refused = pause
+    is_all = digest_id is None if refused is None else _other(session, refused) is None
+    if is_all:
+        on_sending_paused(session, alerts, reason, now)
+    elif digest_id is not None:
+        on_digest_paused(session, alerts, digest_id, reason, now)
 
 
 def on_digest_paused(
@@ -111,6 +131,78 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
         commands = {"show": "mailer status", "resume": "mailer resume"}
         _queue(session, alerts, newsletter, reason, {"digest": None, "commands": commands}, now)
     return True
+
+
+def on_sender_refused(
+    session: Session,
+    alerts: Alerts,
+    turned_away: Collection["TurnedAway"],
+    refused: Collection[str],
+    now: datetime,
+) -> None:
+    """See to it that staff learn of senders that the relay refuses, by another sender.
+
+    What is for staff goes out at once, from the first newsletter whose address is not refused. Of the rest
+    they are told once a day for each newsletter, unless one of its digests was paused and has told them.
+
+    Args:
+        turned_away: notices that were refused for their sender; their outcomes are recorded.
+        refused: From addresses, in small letters, whose last mail the relay refused.
+    """
+    other = _other(session, refused)
+    if other is None:
+        return
+    reasons = {one.row.id: one.reason for one in turned_away}
+    session.execute(
+        update(Notice)
+        .where(
+            Notice.id.in_(reasons),
+            Notice.kind.in_(_FOR_STAFF),
+            is_in(Notice, WAITING),
+            # The relay may have one that was in doubt, and this would be another mail.
+            Notice.in_doubt == 0,
+        )
+        .values(from_name=other.from_name, from_address=other.from_address, next_attempt_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    rows = session.execute(
+        select(Notice.newsletter_id, func.min(Notice.id))
+        .where(
+            Notice.id.in_([row_id for row_id, reason in reasons.items() if reason is not None]),
+            Notice.kind.not_in(_FOR_STAFF),
+        )
+        .group_by(Notice.newsletter_id)
+    ).all()
+    for newsletter_id, notice_id in rows:
+        if newsletter_id is not None:
+            _tell_of_sender(session, alerts, newsletter_id, reasons[notice_id] or "", now)
+
+
+def _tell_of_sender(
+    session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
+) -> None:
+    # Whoever is second waits here, and then finds the first one's alert.
+    newsletter = session.get_one(Newsletter, newsletter_id, with_for_update=True)
+    is_paused = (
+        select(Digest.id)
+        .join(Schedule, Schedule.id == Digest.schedule_id)
+        .where(Schedule.newsletter_id == newsletter.id, Digest.status == DigestStatus.PAUSED)
+    )
+    if session.scalar(is_paused.limit(1)) is not None:
+        return
+    commands = [f"mailer newsletter show {newsletter.slug}", "mailer status"]
+    facts = {"digest": None, "sender": {"title": newsletter.title}, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _SENDER_AGAIN)
+
+
+def _other(session: Session, refused: Collection[str]) -> Newsletter | None:
+    """The first newsletter whose address is not among these."""
+    return session.scalars(
+        select(Newsletter)
+        .where(func.lower(Newsletter.from_address).not_in(refused))
+        .order_by(Newsletter.id)
+        .limit(1)
+    ).one_or_none()
 
 
 def on_feed(
@@ -204,7 +296,10 @@ def _queue(
     reason: str,
     facts: Mapping[str, object],
     now: datetime,
+    *,
+    unless_since: datetime | None = None,
 ) -> None:
+    """Queue an alert; with `unless_since` only where none with its subject was queued since then."""
     if alerts.staff_address is None:
         return
     context = {**facts, "reason": reason, "at": format_instant(now)}
@@ -217,6 +312,15 @@ def _queue(
         # The outcomes of mails are recorded in this transaction: no template may stand in their way.
         log.error("no alert can be written: %s", error)
         return
+    if unless_since is not None:
+        told = select(Notice.id).where(
+            Notice.kind == NoticeKind.ALERT,
+            Notice.newsletter_id == newsletter.id,
+            Notice.subject == content.subject,
+            Notice.created_at > unless_since,
+        )
+        if session.scalar(told.limit(1)) is not None:
+            return
     queue_notice(
         session,
         kind=NoticeKind.ALERT,

@@ -98,13 +98,15 @@ class Answers:
     def _conclude(
         self, lane: Lane, step: Step, found: Verdict, answer: Reply | Lost, reason: str = ""
     ) -> None:
+        said = str(answer) if isinstance(answer, Reply) else reason or answer
         if lane.letter is not None:
-            found = self._restraint.suspect(lane.letter.claim.row, step, found)
+            claim, sender = lane.letter.claim, lane.letter.frozen.sender_id
+            found = self._restraint.judge(claim, sender, step, found, said, self._monotonic())
+            found = self._restraint.suspect(claim.row, step, found)
         letter = self._enter(lane, step, found, answer, reason)
         if letter is None:
             return
-        said = str(answer) if isinstance(answer, Reply) else reason or answer
-        self._restraint.heed(found, said, self._monotonic())
+        self._restraint.heed(found, letter.claim.digest_id, said, self._monotonic())
         self.count(letter, found, said)
 
     def count(self, letter: Letter, found: Verdict, said: str) -> None:

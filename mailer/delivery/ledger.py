@@ -89,7 +89,13 @@ def work_waits(session: Session, now: datetime) -> bool:
 
 
 def claim(
-    session: Session, worker_id: int, limit: int, now: datetime, *, turn: int = 0
+    session: Session,
+    worker_id: int,
+    limit: int,
+    now: datetime,
+    *,
+    turn: int = 0,
+    but: Collection[int] = (),
 ) -> tuple[list[Claim], int]:
     """Take up to `limit` waiting rows for this worker, notices first.
 
@@ -99,15 +105,16 @@ def claim(
     Args:
         turn: which of the digests that are being sent comes first, counted round and round: a small
             one must not wait until a large one has gone out.
+        but: digests of which none is taken now.
 
     Returns:
         The rows taken, and how many were skipped: only where both are none, no row waits.
     """
     claims: list[Claim] = []
     skipped = 0
-    found = sources().execute(session, {"at": now})
-    digests = [source for (source,) in found if source]
-    if len(digests) < len(found):
+    waiting = [source for (source,) in sources().execute(session, {"at": now})]
+    digests = [source for source in waiting if source and source not in but]
+    if 0 in waiting:
         given = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
         claims, skipped = _take(session, Notice, worker_id, given)
     for position in range(len(digests)):

@@ -18,6 +18,7 @@ from mailer.db import is_unreadable
 from mailer.delivery.capabilities import Capabilities
 from mailer.delivery.change import Addressee, Claim
 from mailer.delivery.conversation import Envelope
+from mailer.delivery.senders import NOBODY, SenderId, sender_id
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
@@ -55,12 +56,18 @@ _EDITIONS_KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A content that is compiled, or the reason why it could not be."""
+    """A content that is compiled, or the reason why it could not be.
+
+    Attributes:
+        sender: the envelope's.
+        sender_id: by which refusals of the sender are counted.
+    """
 
     content: Content
     mail: CompiledMail | None = None
     fault: str = ""
     sender: str = ""
+    sender_id: SenderId = NOBODY
 
 
 _UNREADABLE = Frozen(
@@ -390,6 +397,9 @@ def _frozen(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> Froz
     content = content_of(row)
     try:
         mail = compile_mail(content, headers())
-        return Frozen(content, mail, sender=wire_address(content.from_address))
+        sender = wire_address(content.from_address)
+        return Frozen(
+            content, mail, sender=sender, sender_id=sender_id(content.from_address, sender)
+        )
     except BadMessage as error:
         return Frozen(content, fault=str(error))

@@ -4,7 +4,7 @@ Pure. The ledger and the loop do what a verdict says; nothing here looks at a ro
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from mailer.delivery.conversation import Step
@@ -65,11 +65,16 @@ class OnRun(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be done."""
+    """What is to be done.
+
+    Attributes:
+        of_sender: it may be for who the mail is from, and for nothing else.
+    """
 
     delivery: OnDelivery
     reader: OnReader = OnReader.NOTHING
     run: OnRun = OnRun.GO_ON
+    of_sender: bool = False
 
 
 _ABOUT_US = frozenset({Step.GREETING, Step.EHLO, Step.AUTH})
@@ -110,19 +115,22 @@ def verdict(step: Step, what: Reply | Lost) -> Verdict:
     if step is Step.RCPT and what.code == 552 and not _says_what_is_full(what, about):
         # It means "too many recipients" too, and is to be read as 452 (RFC 5321 section 4.5.3.1.10).
         return Verdict(OnDelivery.DEFER)
-    return _for_now(step, about) if for_now else _for_good(step, what, about)
+    found = _for_now(step, about) if for_now else _for_good(step, what, about)
+    # Some relays judge the sender only when they know the reader, and tell by the status alone.
+    return replace(found, of_sender=about is Meaning.BAD_SENDER)
 
 
 def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
-    # The relay has not heard of the reader yet, so this is about us, or about the mail's size or
-    # letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
+    # The relay has not heard of the reader yet, so this is about us or about the sender, or about the
+    # mail's size or letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
+    of_sender = about not in (Meaning.SYSTEM, Meaning.CONGESTED)
     if for_now:
-        return _BACK_OFF
+        return replace(_BACK_OFF, of_sender=of_sender)
     if about is Meaning.UNSUPPORTED_EAI:
         return UNSUPPORTED_EAI
     if reply.code == 552 or about is Meaning.TOO_BIG:
         return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
-    return _STOP
+    return replace(_STOP, of_sender=of_sender)
 
 
 def _for_now(step: Step, about: Meaning) -> Verdict:

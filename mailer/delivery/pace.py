@@ -225,3 +225,14 @@ def why_pause_all(refusals: int, answer: str) -> str | None:
     if refusals == 0 or refusals % REFUSALS_OF_US:
         return None
     return f"the relay refuses us: {kept(answer)}"
+
+
+def why_pause_sender(answer: str) -> str:
+    """Why a digest is paused whose sender the relay refuses, in words for staff.
+
+    Args:
+        answer: what the relay said; addresses are taken out of it.
+    """
+    return (
+        f"the relay refuses mail from this newsletter's address, and takes others: {kept(answer)}"
+    )

@@ -8,11 +8,12 @@ import logging
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from mailer.delivery.change import RowId
+from mailer.delivery.change import Claim, RowId
 from mailer.delivery.conversation import Step
 from mailer.delivery.outcome import OnDelivery, OnRun, Verdict, kept
-from mailer.delivery.pace import Breaker, Throttle, why_pause_all
+from mailer.delivery.pace import Breaker, Throttle, why_pause_all, why_pause_sender
 from mailer.delivery.retry import Ceiling, Random, Rest, postponed_seconds
+from mailer.delivery.senders import Blame, SenderId, Senders
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ MOST_FAILURES_IN_ALL: Final = 10
 """The same where it was not well before: when no other mail waits, nothing shows that it is."""
 
 _KNOWING_THE_MAIL: Final = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT})
+_AFTER_MAIL: Final = frozenset({Step.RCPT, Step.DATA, Step.DOT})
 _SUSPECTS_KEPT: Final = 100
 
 
@@ -34,10 +36,23 @@ class _Failures(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """What must not go on by itself, and why: one digest, or with None all sending."""
+    """What must not go on by itself, and why: one digest, or with None all sending.
+
+    Attributes:
+        refused: where all sending is to be paused because of the only senders that are in use: the From
+            addresses that are refused. While a newsletter has another one, this digest alone is paused.
+    """
 
     digest_id: int | None
     reason: str
+    refused: frozenset[str] | None = None
+
+
+class TurnedAway(NamedTuple):
+    """A notice whose sender the relay refuses, and why, where staff are to be told."""
+
+    row: RowId
+    reason: str | None
 
 
 class Restraint:
@@ -49,6 +64,7 @@ class Restraint:
 
     Attributes:
         pauses: what is to be paused; whoever has done so takes it away.
+        turned_away: notices whose sender is refused; whoever has dealt with them takes them away.
     """
 
     def __init__(self, connections: int, random: Random) -> None:
@@ -56,11 +72,13 @@ class Restraint:
         self._ceiling = Ceiling(connections, random)
         self._throttle = Throttle(connections, random)
         self._breaker = Breaker(connections)
+        self._senders = Senders(random)
         self._random = random
         self._suspects: dict[RowId, _Failures] = {}
         self._why = ""
         self._resting_until = 0.0
         self.pauses: list[Pause] = []
+        self.turned_away: list[TurnedAway] = []
 
     @property
     def allowed(self) -> int:
@@ -82,10 +100,68 @@ class Restraint:
         if self._ceiling.reach(number):
             log.info("the relay lets us have %d connections at once", number)
 
-    def heed(self, found: Verdict, answer: str, now: float) -> None:
+    def lets(self, sender: SenderId, digest_id: int | None, now: float) -> bool:
+        """Whether a mail of this sender may begin. A notice always may: all it costs is one refusal."""
+        return digest_id is None or self._senders.admits(sender, digest_id, now)
+
+    def resting_digests(self, now: float) -> frozenset[int]:
+        """Of these nothing needs to be claimed: their sender is refused, and rests."""
+        return self._senders.resting(now)
+
+    @property
+    def refused_senders(self) -> frozenset[str]:
+        """The From addresses whose last mail the relay refused."""
+        return self._senders.refused
+
+    def judge(
+        self, claim: Claim, sender: SenderId, step: Step, found: Verdict, answer: str, now: float
+    ) -> Verdict:
+        """What an answer means for the mail in hand, as the relay takes other senders or not.
+
+        To be asked first of all.
+        """
+        if not found.of_sender:
+            if step in _AFTER_MAIL and found.run not in (OnRun.BACK_OFF, OnRun.STOP):
+                self._takes(sender, found)
+            return found
+        for_good = found.run in (OnRun.STOP, OnRun.COUNT)
+        blame, is_too_often, seconds = self._senders.refuses(
+            sender, claim.digest_id, now, for_good=for_good, knew_the_reader=step is not Step.MAIL
+        )
+        if blame is Blame.MAIL:
+            return replace(found, of_sender=False)
+        is_ours = blame is Blame.US
+        delivery = OnDelivery.RELEASE
+        if claim.digest_id is None:
+            is_told = is_too_often or (for_good and not is_ours)
+            self.turned_away.append(TurnedAway(claim.row, kept(answer) if is_told else None))
+            if is_too_often or not is_ours:
+                delivery = OnDelivery.DEFER
+        elif is_too_often and not is_ours:
+            self.pauses.append(Pause(claim.digest_id, why_pause_sender(answer)))
+        if is_ours:
+            run = OnRun.STOP if for_good else OnRun.BACK_OFF
+            return Verdict(delivery, run=run, of_sender=True)
+        if seconds is not None:
+            what = claim.row if claim.digest_id is None else f"digest {claim.digest_id}"
+            log.warning(
+                "the relay refuses the sender of %s and takes others: %s; it rests for %.0f s",
+                what,
+                kept(answer),
+                seconds,
+            )
+        return Verdict(delivery, of_sender=True)
+
+    def _takes(self, sender: SenderId, found: Verdict) -> None:
+        if found.delivery is not OnDelivery.DOUBT and self._senders.took(sender):
+            log.info("the relay takes mail from an address at %s again", sender.domain)
+
+    def heed(self, found: Verdict, digest_id: int | None, answer: str, now: float) -> None:
         """The relay has answered, or was lost: `answer` is what it said, or how."""
         if found.run in (OnRun.BACK_OFF, OnRun.STOP):
-            self.fails(answer, now, stop=found.run is OnRun.STOP)
+            refused = self._senders.refused if found.of_sender else None
+            stop = found.run is OnRun.STOP
+            self.fails(answer, now, stop=stop, digest_id=digest_id, refused=refused)
         elif found.run is OnRun.SLOW_DOWN:
             self._slow_down(answer, now)
         elif found.delivery is not OnDelivery.DOUBT:
@@ -103,18 +179,27 @@ class Restraint:
             if reason is not None:
                 self.pauses.append(Pause(digest_id, reason))
 
-    def fails(self, reason: str, now: float, *, stop: bool = False) -> None:
+    def fails(
+        self,
+        reason: str,
+        now: float,
+        *,
+        stop: bool = False,
+        digest_id: int | None = None,
+        refused: frozenset[str] | None = None,
+    ) -> None:
         """The relay failed; what fails while it rests is the same failure.
 
         Args:
             stop: it refuses us.
+            digest_id, refused: where it may be for their senders: of what the mail is, and the senders.
         """
         seconds = self._rest.begin(now, stop=stop)
         if seconds is None:
             return
         self._rests(f"the relay {'refuses us' if stop else 'failed'}: {kept(reason)}", seconds, now)
         if stop and (why := why_pause_all(self._rest.refusals, reason)) is not None:
-            self.pauses.append(Pause(None, why))
+            self.pauses.append(Pause(digest_id if refused else None, why, refused))
 
     def refuses_more(self, reason: str, others: int, now: float) -> None:
         """The relay refused a connection while so many others were open or being opened."""
@@ -130,6 +215,9 @@ class Restraint:
 
     def may_be_at_fault(self, step: Step, found: Verdict) -> bool:
         """Whether the relay may have failed because of the mail in hand: others had better go first."""
+        return found.of_sender or self._may_be_its_own(step, found)
+
+    def _may_be_its_own(self, step: Step, found: Verdict) -> bool:
         return step in _KNOWING_THE_MAIL and found.run is OnRun.BACK_OFF
 
     def suspect(self, row: RowId, step: Step, found: Verdict) -> Verdict:
@@ -137,7 +225,7 @@ class Restraint:
 
         To be asked before `heed`, which notes that the relay is not well any more.
         """
-        if not self.may_be_at_fault(step, found):
+        if not self._may_be_its_own(step, found):
             return found
         well, in_all = self._suspects.pop(row, _Failures())
         failures = _Failures(well + (not self._rest.failures), in_all + 1)

@@ -239,6 +239,10 @@ class Sender:
         conversation = lane.connection.conversation
         while self._stock:
             letter = self._stock.take()
+            sender, now = letter.frozen.sender_id, self._monotonic()
+            if not self._restraint.lets(sender, letter.claim.digest_id, now):
+                self._stock.release(letter.claim.row)
+                continue
             made = self._composer.for_relay(letter, conversation.capabilities)
             if not isinstance(made, Unsendable):
                 conversation.begin(*made, dotless=True)

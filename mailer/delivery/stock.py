@@ -106,6 +106,10 @@ class Stock:
         """Have this recorded in the next transaction."""
         self._outcomes.append(outcome)
 
+    def release(self, row: RowId) -> None:
+        """This one mail must not begin now: it waits as before."""
+        self._given_back.append(row)
+
     def give_back(self, *rows: RowId) -> None:
         """Release `rows` and all mails that are not begun."""
         self._given_back += rows
@@ -202,6 +206,7 @@ class Stock:
         self._given_back.clear()
         self._postponed.clear()
         self._restraint.pauses.clear()
+        self._restraint.turned_away.clear()
         self._take_in(self._tried_out(letters))
         return frozenset(granted)
 
@@ -214,6 +219,7 @@ class Stock:
             or self._given_back
             or self._postponed
             or self._restraint.pauses
+            or self._restraint.turned_away
             or not ledger.none_is_in_doubt(self._outcomes)
         )
 
@@ -240,11 +246,11 @@ class Stock:
         if self._given_back:
             ledger.release(session, worker_id, self._given_back)
         granted = self._turn(session, starts, now)
-        for digest_id, reason in self._restraint.pauses:
-            if digest_id is None:
-                alert.on_sending_paused(session, self._alerts, reason, now)
-            else:
-                alert.on_digest_paused(session, self._alerts, digest_id, reason, now)
+        for pause in self._restraint.pauses:
+            alert.on_pause(session, self._alerts, pause, now)
+        if turned_away := self._restraint.turned_away:
+            refused = self._restraint.refused_senders
+            alert.on_sender_refused(session, self._alerts, turned_away, refused, now)
         return granted
 
     def _in_hand(self) -> list[RowId]:
@@ -259,12 +265,17 @@ class Stock:
             if not wanted:
                 return []
         self._claims += 1
+        monotonic = self._monotonic()
         claims, skipped = ledger.claim(
-            session, self._pulse.worker_id, wanted, now, turn=self._claims
+            session,
+            self._pulse.worker_id,
+            wanted,
+            now,
+            turn=self._claims,
+            but=self._restraint.resting_digests(monotonic),
         )
         self._refund(session, wanted - len(claims))
         self.hungry = len(claims) + skipped >= wanted
-        monotonic = self._monotonic()
         if not (claims or skipped) or monotonic >= self._close_after:
             # Whoever waits for a small digest does not wait for a large one beside it.
             self._close_after = monotonic + LOOK_SECONDS

@@ -105,6 +105,15 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
         )
         for late in (False, True)
     ),
+    (
+        NoticeKind.ALERT,
+        {
+            **_PAUSED,
+            "digest": None,
+            "sender": {"title": "The Gazette"},
+            "commands": ["mailer newsletter show gazette"],
+        },
+    ),
     (NoticeKind.REPORT, {**_REPORT, "failures": [("policy", 1)], "domains": [("a.example", 1)]}),
     (NoticeKind.REPORT, {**_REPORT, "failures": [], "domains": []}),
 )

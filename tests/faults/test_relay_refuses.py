@@ -1,4 +1,4 @@
-"""Rows S5 and S6: a relay that turns mails away, for a while or for some readers, and only those."""
+"""Rows S5, S6 and S11: a relay that turns mails away, for a while, or of some readers or newsletters."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -6,14 +6,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.models import DeliveryStatus, DigestStatus
+from mailer.models import DeliveryStatus, DigestStatus, Newsletter
 from mailer.tokens import Keys
+from tests import factories
 from tests.faults.conftest import Note
-from tests.faults.digests import counts, queue_digest, rows, status, suppressed
+from tests.faults.digests import alerts, counts, queue_digest, rows, status, suppressed
 from tests.faults.judge import judge
-from tests.faults.relays import Relay, instead, relay, size
+from tests.faults.relays import Relay, instead, relay, size, waits_told
 from tests.processes import accepted, working
 from tests.receiver import Answer, fine
 from tests.sending import is_sent
@@ -152,3 +154,67 @@ def test_refused_readers_fail_alone_and_the_connection_goes_on(
     assert there.count("CONNECT") <= CONNECTIONS
     assert there.count("RSET") == len(refused)
     assert there.taken_without_reader == (len(refused) if to_nobody == "250 2.0.0 queued" else 0)
+
+
+STAFF = "editor@news.example"
+REFUSED = "weekly@news.example"
+
+
+def takes_all_but(verb: str, argument: str) -> str | None:
+    """It minds one newsletter's address."""
+    refused = verb == "MAIL" and f"<{REFUSED}>" in argument
+    return "550 5.7.1 sender address rejected" if refused else fine(verb, argument)
+
+
+def queue_refused_digest(database: Database, keys: Keys, readers: int) -> int:
+    with database.write() as session:
+        newsletter = factories.newsletter(session, "weekly", from_address=REFUSED)
+        schedule = factories.schedule(session, newsletter)
+        edition = factories.edition(
+            session, factories.digest(session, schedule), from_address=REFUSED
+        )
+        if readers:
+            factories.many_readers(session, keys, schedule, readers, "weekly.example")
+        factories.deliveries(session, edition, schedule, status=DeliveryStatus.QUEUED, attempts=0)
+        return edition.digest_id
+
+
+@pytest.mark.parametrize("sign_ups", [0, 5], ids=["digest", "confirmations"])
+def test_a_newsletter_that_the_relay_refuses_costs_the_others_nothing(
+    database: Database, keys: Keys, fast_folder: Path, note: Note, sign_ups: int
+) -> None:
+    """Its digest, or sign-ups to it while another digest goes out, which once stopped everything."""
+    readers = size(400, 10_000)
+    good = queue_digest(database, keys, readers)
+    bad = queue_refused_digest(database, keys, 0 if sign_ups else readers)
+    log = fast_folder / "log"
+
+    def sign_up() -> None:
+        with database.write() as session:
+            weekly = session.scalars(select(Newsletter).where(Newsletter.slug == "weekly")).one()
+            for number in range(sign_ups):
+                values = {"newsletter_id": weekly.id, "from_address": REFUSED}
+                factories.notice(session, keys, f"newcomer{number}@x.example", **values)
+
+    with (
+        relay(fast_folder / "received", takes_all_but) as there,
+        working(database, keys, there.port, log, staff_address=STAFF),
+    ):
+        if sign_ups:
+            wait_until(lambda: len(accepted(there.file)) >= 10, 60)
+            sign_up()
+        else:
+            wait_until(lambda: status(database, bad) is DigestStatus.PAUSED, 60)
+        wait_until(lambda: is_sent(database, good), 60)
+        wait_until(lambda: any(line["to"] == STAFF for line in accepted(there.file)), 60)
+    found = judge(database, good, there.file)
+    note("S11", database, found)
+    assert found.lost == set()
+    assert (found.counts.sent, found.doubles, found.counts.in_doubt) == (readers, 0, 0)
+    assert len(alerts(database)) == 1
+    # The first one that is refused may come before any that is taken: then it may be all of us.
+    assert waits_told(log) <= 1
+    # What was begun with the first, two more, the alert, and each confirmation once.
+    assert len(there.refusals("MAIL")) <= 2 * CONNECTIONS + 3 + sign_ups
+    left = counts(database, bad)
+    assert (left.pending, left.failed) == (left.total, 0)

@@ -91,6 +91,8 @@ def test_every_word_of_an_alert_about_no_digest_is_translated(
     given = commands.values() if isinstance(commands, dict) else commands
     if "feed" in context:
         context["feed"] = {"title": "7777", "url": "https://8888.example"}
+    if "sender" in context:
+        context["sender"] = {"title": "7777"}
     content = render_notice(templates, NoticeKind.ALERT, LOOK, LANGUAGE, context, always("n"))
     assert content.subject.startswith("⟦")
     assert untranslated(content, *given) == []

@@ -773,8 +773,8 @@ def test_claims_whose_answer_is_lost_are_sent_all_the_same(
     whole = ledger.claim
     lost: list[int] = []
 
-    def claim(session: Any, worker_id: int, limit: int, now: Any, *, turn: int) -> Any:
-        claims, skipped = whole(session, worker_id, limit, now, turn=turn)
+    def claim(session: Any, worker_id: int, limit: int, now: Any, **which: Any) -> Any:
+        claims, skipped = whole(session, worker_id, limit, now, **which)
         # Not the first time, so that mails are under way which are ours still.
         if len(relay.mails) >= 3 and claims and not lost:
             lost.append(len(claims))

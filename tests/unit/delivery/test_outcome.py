@@ -1,6 +1,7 @@
 """The table of what an answer means, row by row."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,8 @@ SLOWER = Verdict(D.DEFER, R.NOTHING, N.SLOW_DOWN)
 HARD = Verdict(D.FAIL, R.HARD_BOUNCE, N.GO_ON)
 SOFT = Verdict(D.FAIL, R.SOFT_BOUNCE, N.GO_ON)
 POLICY = Verdict(D.FAIL, R.NOTHING, N.COUNT)
+NOT_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.STOP, of_sender=True)
+NOT_NOW_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.BACK_OFF, of_sender=True)
 ALONE = Verdict(D.FAIL, R.NOTHING, N.GO_ON)
 
 BEFORE_A_MAIL = [Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH]
@@ -72,13 +75,18 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.AUTH, "504 no such mechanism", STOP),
         (Step.AUTH, "550 5.1.1 no such user", STOP),
         (Step.AUTH, "454 4.7.0 later", BACK_OFF),
-        # MAIL: about us.
-        (Step.MAIL, "550 5.7.1 you may not", STOP),
-        (Step.MAIL, "550 no", STOP),
-        (Step.MAIL, "553 5.1.8 unknown sender domain", STOP),
+        # MAIL: about us, or about the sender alone.
+        (Step.MAIL, "550 5.7.1 you may not", NOT_FROM_US),
+        (Step.MAIL, "550 no", NOT_FROM_US),
+        (Step.MAIL, "553 no", NOT_FROM_US),
+        (Step.MAIL, "553 5.1.8 unknown sender domain", NOT_FROM_US),
+        (Step.MAIL, "554 5.3.2 not now, not ever", STOP),
         (Step.MAIL, "530 5.7.0 authentication required", STOP),
         (Step.MAIL, "530 5.7.0 must issue STARTTLS", STOP),
-        (Step.MAIL, "450 4.1.8 domain not found", BACK_OFF),
+        (Step.MAIL, "450 4.1.8 domain not found", NOT_NOW_FROM_US),
+        (Step.MAIL, "451 4.7.1 not now", NOT_NOW_FROM_US),
+        (Step.MAIL, "451 4.4.5 busy", BACK_OFF),
+        (Step.MAIL, "452", BACK_OFF),
         (Step.MAIL, "452 4.3.1 no space", BACK_OFF),
         # MAIL names size and letters too, which are this mail's own.
         (Step.MAIL, "552 5.3.4 too big", POLICY),
@@ -127,7 +135,9 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DATA, "552 5.2.3 too long for it", POLICY),
         (Step.DATA, "554 no valid recipients", POLICY),
         # What is in none of these says nothing about the mailbox either.
-        (Step.RCPT, "550 5.1.7 bad sender", POLICY),
+        (Step.RCPT, "550 5.1.7 bad sender", replace(POLICY, of_sender=True)),
+        (Step.RCPT, "451 4.1.8 domain not found", replace(DEFER, of_sender=True)),
+        (Step.DATA, "554 5.1.8 bad sender", replace(POLICY, of_sender=True)),
         (Step.RCPT, "550 5.1.0 address", POLICY),
         (Step.RCPT, "550 5.4.1 access denied", POLICY),
         (Step.RCPT, "550 5.0.0 no", POLICY),
@@ -161,7 +171,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DOT, "550 no", POLICY),
         (Step.DOT, "552 no", POLICY),
         (Step.DOT, "550 5.1.1 no such user", HARD),
-        (Step.DOT, "550 5.1.7 bad sender", POLICY),
+        (Step.DOT, "550 5.1.7 bad sender", replace(POLICY, of_sender=True)),
         (Step.DOT, "552 5.2.2 full", SOFT),
         (Step.DOT, "552 5.3.4 too big", POLICY),
     ],

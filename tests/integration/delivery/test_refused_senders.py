@@ -1,0 +1,241 @@
+"""A newsletter whose address the relay refuses: it stops, staff are told, and all others go on."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, update
+
+from mailer.db import Database
+from mailer.delivery import running
+from mailer.delivery.send import Sender
+from mailer.models import (
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Installation,
+    Newsletter,
+    Notice,
+    NoticeKind,
+)
+from mailer.tokens import Keys
+from tests import factories
+from tests.receiver import Answer, Mail, Receiver, fine, pipelining, receiver
+from tests.sending import counts, is_sent, sending
+from tests.waiting import wait_until
+
+MakeSender = Callable[..., Sender]
+S = DeliveryStatus
+
+CONNECTIONS = 4
+STAFF = "desk@news.example"
+REFUSED = "550 5.7.1 <b@news.example>: sender address rejected"
+
+
+def build(database: Database, keys: Keys, slug: str, readers: int) -> int:
+    """A digest from slug@news.example to slug1@example.com and so on; its id."""
+    with database.write() as session:
+        sender = f"{slug}@news.example"
+        newsletter = factories.newsletter(session, slug, title=f"News {slug}", from_address=sender)
+        schedule = factories.schedule(session, newsletter)
+        digest = factories.digest(session, schedule)
+        edition = factories.edition(session, digest, from_address=sender)
+        for number in range(1, readers + 1):
+            reader = factories.reader(session, keys, schedule, f"{slug}{number}@example.com")
+            factories.delivery(session, edition, reader)
+        found: int = digest.id
+        return found
+
+
+def notice(database: Database, keys: Keys, slug: str, **values: object) -> int:
+    """A confirmation from this newsletter."""
+    with database.write() as session:
+        newsletter = session.scalars(select(Newsletter).where(Newsletter.slug == slug)).one()
+        sender = newsletter.from_address
+        row = factories.notice(
+            session, keys, newsletter_id=newsletter.id, from_address=sender, **values
+        )
+        found: int = row.id
+        return found
+
+
+def refusing(said: str, *senders: str, verb: str = "MAIL") -> Answer:
+    """Takes no mail from these: says so to MAIL, or later."""
+    its_sender = {"": ""}
+
+    def answer(asked: str, argument: str) -> str | None:
+        if asked == "MAIL":
+            its_sender[""] = argument
+        blamed = argument if verb == "MAIL" else its_sender[""]
+        if asked == verb and any(f"<{one}@" in blamed for one in senders):
+            return said
+        return fine(asked, argument)
+
+    return answer
+
+
+def tries(relay: Receiver, slug: str) -> int:
+    return sum(command.startswith(f"MAIL FROM:<{slug}@") for command in list(relay.commands))
+
+
+def status(database: Database, digest_id: int) -> DigestStatus:
+    with database.read() as session:
+        return session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
+
+
+def all_is_paused(database: Database) -> bool:
+    with database.read() as session:
+        return session.scalars(select(Installation.paused_at)).one() is not None
+
+
+def alerts(database: Database) -> list[Notice]:
+    with database.read() as session:
+        return list(session.scalars(select(Notice).where(Notice.kind == NoticeKind.ALERT)))
+
+
+def told(relay: Receiver) -> list[str]:
+    """From whom staff had mail. A lone dot is for nobody (RFC 2920 section 3.1)."""
+    return [mail.sender for mail in list(relay.mails) if mail.recipient == STAFF and mail.data]
+
+
+def state(database: Database, notice_id: int) -> tuple[DeliveryStatus, int]:
+    with database.read() as session:
+        found = session.get_one(Notice, notice_id)
+        return found.status, found.attempts
+
+
+@pytest.mark.parametrize(
+    ("said", "verb", "connections", "pipelines"),
+    [
+        (REFUSED, "MAIL", CONNECTIONS, False),
+        ("553 no such sender", "MAIL", CONNECTIONS, True),
+        ("451 4.1.8 domain not found", "MAIL", CONNECTIONS, True),
+        # With one connection the relay of this test knows whose reader it is.
+        ("550 5.1.8 bad sender", "RCPT", 1, True),
+        ("451 4.1.7 bad sender", "RCPT", 1, False),
+        ("550 5.1.7 bad sender", "DATA", 1, False),
+    ],
+)
+def test_a_refused_newsletter_is_paused_and_the_other_goes_out(
+    database: Database,
+    keys: Keys,
+    make_sender: MakeSender,
+    said: str,
+    verb: str,
+    connections: int,
+    pipelines: bool,
+) -> None:
+    bad, good = build(database, keys, "b", 40), build(database, keys, "a", 100)
+    answer = refusing(said, "b", verb=verb)
+    with (
+        receiver(pipelining(answer) if pipelines else answer) as relay,
+        sending(make_sender(relay.port, connections=connections)),
+    ):
+        wait_until(lambda: is_sent(database, good))
+        wait_until(lambda: status(database, bad) is DigestStatus.PAUSED)
+        wait_until(lambda: told(relay))
+    found = counts(database, bad)
+    assert (found.pending, found.failed, found.in_doubt) == (40, 0, 0)
+    assert {mail.recipient for mail in relay.mails if mail.data} == {
+        STAFF,
+        *(f"a{number}@example.com" for number in range(1, 101)),
+    }
+    assert told(relay) == ["a@news.example"]
+    assert not all_is_paused(database)
+    # What was begun when it was refused first, six tries, and the alert.
+    assert tries(relay, "b") <= 2 * connections + 6 + 1
+    [alert] = alerts(database)
+    assert "refuses mail from this newsletter" in alert.text
+    with database.read() as session:
+        assert set(session.scalars(select(Delivery.attempts).where(Delivery.digest_id == bad))) == {
+            0
+        }
+
+
+def test_what_was_paused_goes_on_when_the_relay_takes_it_again(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    bad, good = build(database, keys, "b", 40), build(database, keys, "a", 10)
+    says = [refusing(REFUSED, "b")]
+    with (
+        receiver(lambda verb, argument: says[0](verb, argument)) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: status(database, bad) is DigestStatus.PAUSED)
+        says[0] = fine
+        with database.write() as session:
+            running.resume_digest(session, bad)
+        wait_until(lambda: is_sent(database, bad))
+        assert is_sent(database, good)
+        wait_until(lambda: told(relay))
+    assert len(alerts(database)) == 1
+
+
+def test_a_confirmation_of_a_refused_newsletter_stops_nothing(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    build(database, keys, "b", 0)
+    good = build(database, keys, "a", 100)
+    waiting: list[int] = []
+
+    def sign_up(mail: Mail) -> None:
+        if mail.recipient == "a10@example.com":
+            waiting.extend(notice(database, keys, "b", address=f"c{n}@x.example") for n in range(3))
+
+    with (
+        receiver(refusing(REFUSED, "b"), accept=sign_up) as relay,
+        sending(make_sender(relay.port)),
+    ):
+        wait_until(lambda: is_sent(database, good))
+        wait_until(lambda: told(relay))
+        wait_until(lambda: {state(database, one) for one in waiting} == {(S.DEFERRED, 1)})
+    assert told(relay) == ["a@news.example"]
+    assert [one.subject for one in alerts(database)] == ["The relay refuses mail from News b"]
+    assert not all_is_paused(database)
+    # Each of the three, and the alert before it went by another sender.
+    assert tries(relay, "b") <= 4
+
+
+def test_while_another_newsletter_has_not_been_tried_a_confirmation_stops_nothing(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    build(database, keys, "b", 0)
+    waiting = notice(database, keys, "b")
+    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: all_is_paused(database))
+    with database.write() as session:
+        session.execute(update(Installation).values(paused_at=None, paused_reason=None))
+        session.execute(update(Notice).values(status=S.QUEUED, next_attempt_at=factories.NOW))
+    build(database, keys, "a", 0)
+    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: state(database, waiting)[0] is S.DEFERRED)
+        good = build(database, keys, "c", 20)
+        wait_until(lambda: is_sent(database, good))
+        wait_until(lambda: "c@news.example" in told(relay) or "a@news.example" in told(relay))
+    assert not all_is_paused(database)
+
+
+def test_when_every_sender_is_refused_all_sending_is_paused(
+    database: Database, keys: Keys, make_sender: MakeSender
+) -> None:
+    digests = [build(database, keys, slug, 20) for slug in "ab"]
+    with receiver(refusing(REFUSED, "a", "b")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: all_is_paused(database))
+    assert [status(database, one) for one in digests] == [DigestStatus.SENDING] * 2
+    assert [counts(database, one).pending for one in digests] == [20, 20]
+    assert relay.mails == []
+    assert tries(relay, "a") + tries(relay, "b") <= 2 * CONNECTIONS + 4
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.ALERT, NoticeKind.REPORT, NoticeKind.REVIEW])
+def test_what_is_for_staff_goes_out_by_another_sender(
+    database: Database, keys: Keys, make_sender: MakeSender, kind: NoticeKind
+) -> None:
+    build(database, keys, "b", 0)
+    good = build(database, keys, "a", 5)
+    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
+        wait_until(lambda: is_sent(database, good))
+        notice(database, keys, "b", kind=kind, address=STAFF, html="x", text="x")
+        wait_until(lambda: told(relay))
+    assert told(relay) == ["a@news.example"]
+    assert tries(relay, "b") == 1
