@@ -84,7 +84,7 @@ def test_a_reply_that_no_database_can_hold_is_recorded_all_the_same(
     assert len(relay.mails) == 3
     with database.read() as session:
         for reply in session.scalars(select(Delivery.reply)):
-            assert reply == "ok [2J  queued"
+            assert reply == "ok [2J queued"
 
 
 @pytest.mark.parametrize("said", ["421 4.7.0 not you", None])
