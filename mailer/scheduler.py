@@ -28,13 +28,14 @@ from mailer.errors import MailerError
 from mailer.feeds import attach, ingest
 from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Feed, Schedule
-from mailer.permission import consent
-from mailer.subscriptions import signup
+from mailer.subscriptions import purge
 
 log = logging.getLogger(__name__)
 
 SWEEP: Final = timedelta(seconds=15)
 PURGE: Final = timedelta(hours=1)
+PURGE_REST: Final = 0.05
+"""Seconds between two transactions of a purge. On SQLite a process that waits to write asks again by then."""
 BEFORE_A_SLOT: Final = (timedelta(minutes=5), timedelta(seconds=30))
 """How long before a slot its newsletter's feeds are fetched: early, for slow ones, and once more."""
 WAIT_FOR_FEEDS: Final = timedelta(minutes=5)
@@ -378,19 +379,21 @@ class Scheduler:
             running.finish_digests(session, self._app.times.wall())
 
     def _purge(self) -> None:
-        self._carefully("expired sign-ups", self._purge_signups)
-        self._carefully("old clients in the consent log", self._forget_clients)
-
-    def _purge_signups(self) -> None:
         limits = self._app.settings.signup_limits
-        keep = max(rate.span for rate in (limits.address, limits.network, limits.total))
-        with self._app.database.write() as session:
-            signup.purge_expired(session, keep=keep, now=self._app.times.wall())
+        acts = purge.acts(
+            counted=max(rate.span for rate in (limits.address, limits.network, limits.total)),
+            clients=self._app.settings.consent_retention,
+            now=self._app.times.wall(),
+        )
+        for what, act in acts.items():
+            self._carefully(what, partial(self._purge_in_turns, act))
 
-    def _forget_clients(self) -> None:
-        now = self._app.times.wall()
-        with self._app.database.write() as session:
-            consent.forget_clients(session, before=now - self._app.settings.consent_retention)
+    def _purge_in_turns(self, act: purge.Act) -> None:
+        """Forget a few rows at a time, and let whoever waits for the database write in between."""
+        while not self._stopping.wait(PURGE_REST):
+            with self._app.database.write() as session:
+                if act(session) < purge.AT_ONCE:
+                    return
 
     def _carefully(self, what: str, act: Callable[[], object]) -> None:
         """Run one act of a job. A failure is logged, once until it changes: the next round tries again."""

@@ -58,14 +58,28 @@ def wording(session: Session, language: str, text: str) -> int:
     return session.scalars(select(Wording.id).where(Wording.sha256 == sha256)).one()
 
 
-def forget_clients(session: Session, *, before: datetime) -> None:
-    """Delete the network addresses and browsers of events up to `before` (UTC), and keep the events."""
-    session.execute(
-        update(ConsentEvent)
+def forget_clients(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete the network addresses and browsers of events up to `before` (UTC), and keep the events.
+
+    Args:
+        limit: so many events at most, the oldest first.
+
+    Returns:
+        How many there were.
+    """
+    ids = session.scalars(
+        select(ConsentEvent.id)
         .where(
             ConsentEvent.at <= before,
             or_(ConsentEvent.ip.is_not(None), ConsentEvent.user_agent.is_not(None)),
         )
+        .order_by(ConsentEvent.at)
+        .limit(limit)
+    ).all()
+    session.execute(
+        update(ConsentEvent)
+        .where(ConsentEvent.id.in_(ids))
         .values(ip=None, user_agent=None)
         .execution_options(synchronize_session=False)
     )
+    return len(ids)

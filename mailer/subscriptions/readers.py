@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import String, case, exists, func, literal, not_, select, type_coerce
+from sqlalchemy import String, case, exists, func, literal, not_, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from mailer.models import (
@@ -109,11 +109,16 @@ def places_of(session: Session, key_hash: str) -> list[Reader]:
 
 
 def asked(session: Session, key_hash: str, *, now: datetime) -> list[Asked]:
-    """What one person asked for, was mailed a link for, and has not confirmed yet."""
-    mailed = exists().where(
+    """What one person asked for and has not confirmed yet, unless there is nothing to confirm it with.
+
+    The notice that brought the link may be purged by now.
+    """
+    unmailed = exists().where(
         Notice.signup_id == Signup.id,
-        Notice.kind == NoticeKind.CONFIRMATION,
-        Notice.status != DeliveryStatus.SKIPPED,
+        or_(
+            Notice.kind != NoticeKind.CONFIRMATION,
+            Notice.status == DeliveryStatus.SKIPPED,
+        ),
     )
     rows = session.execute(
         select(Newsletter.slug, Signup.created_at, Signup.expires_at)
@@ -124,7 +129,7 @@ def asked(session: Session, key_hash: str, *, now: datetime) -> list[Asked]:
             Signup.confirmed_at.is_(None),
             Signup.dropped_at.is_(None),
             Signup.expires_at > now,
-            mailed,
+            ~unmailed,
         )
         .order_by(Signup.id, Newsletter.slug)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
@@ -19,10 +19,7 @@ from mailer.delivery.alert import Alerts, on_signups_held
 from mailer.delivery.notice import queue_notice, render_notice
 from mailer.errors import Refused
 from mailer.models import (
-    PENDING,
-    ConsentEvent,
     ConsentKind,
-    Notice,
     NoticeKind,
     Signup,
     SignupChoice,
@@ -108,7 +105,9 @@ def request(
     wish = replace(wish, choices=[_standing(session, choice, there) for choice in wish.choices])
     has = _current(session, wish)
     kind = NoticeKind.ALREADY if _has_all(has, wish.choices) else NoticeKind.CONFIRMATION
-    expires_at = allowed.not_before + terms.expiry
+    # There is nothing to confirm where they have it all: then it is purged as soon as it counts no more.
+    lives = terms.expiry if kind is NoticeKind.CONFIRMATION else timedelta()
+    expires_at = allowed.not_before + lives
     signup_id = _write(session, wish, client, desk, has, expires_at, wanted=allowed.mail, now=now)
     first = wish.choices[0].offer
     tells: dict[str, object] = {
@@ -138,41 +137,6 @@ def request(
         reason += f"; the first that waits goes out at {format_instant(allowed.not_before)}"
         on_signups_held(session, desk.alerts, first.id, reason, now)
     return Requested(kind, allowed.mail, allowed.not_before)
-
-
-def purge_expired(session: Session, *, keep: timedelta, now: datetime) -> int:
-    """Delete sign-ups that nobody confirmed in time, with what they left about the address.
-
-    Args:
-        keep: the longest span of the limits: notices that still count stay until then.
-
-    Returns:
-        How many sign-ups were deleted.
-    """
-    expired = (
-        select(Signup.id)
-        .where(Signup.expires_at < now - keep, Signup.confirmed_at.is_(None))
-        .scalar_subquery()
-    )
-    public_ids = select(Signup.public_id).where(Signup.id.in_(expired)).scalar_subquery()
-    session.execute(
-        update(ConsentEvent)
-        .where(ConsentEvent.signup_public_id.in_(public_ids))
-        .values(address=None, ip=None, user_agent=None)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        delete(Notice)
-        .where(Notice.signup_id.in_(expired), Notice.status.not_in(PENDING))
-        .execution_options(synchronize_session=False)
-    )
-    gone = session.scalars(
-        delete(Signup)
-        .where(Signup.id.in_(expired))
-        .returning(Signup.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return len(gone)
 
 
 def _current(session: Session, wish: Wish) -> dict[int, int]:

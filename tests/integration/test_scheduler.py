@@ -175,14 +175,17 @@ def test_it_closes_digests_and_deletes_what_is_too_old(
         make.digest(session, schedule)
         make.signup(session, keys, schedule, expires_at=NOW - timedelta(days=60))
         make.consent_event(session, keys, at=NOW - timedelta(days=1095), ip="192.0.2.7")
+        long_ago = NOW - timedelta(days=2)
+        make.notice(session, keys, status="sent", outcome_at=long_ago)
     started(app_at(database, keys, Wall(NOW)))
 
     def tidied() -> bool:
         with database.read() as session:
             signups = session.scalar(select(func.count()).select_from(Signup))
             clients = session.scalar(select(func.count(ConsentEvent.ip)))
+            notices = session.scalar(select(func.count()).select_from(Notice))
             digest = session.scalars(select(Digest.status)).one()
-            return (signups, clients, digest) == (0, 0, "sent")
+            return (signups, clients, notices, digest) == (0, 0, 0, "sent")
 
     wait_until(tidied)
 

@@ -2,20 +2,13 @@
 
 from datetime import timedelta
 
-from sqlalchemy import func, select
-
 from mailer.db import Database
 from mailer.models import (
-    ConsentEvent,
     DeliveryStatus,
     DigestStatus,
-    Notice,
     NoticeKind,
-    Signup,
-    SignupChoice,
 )
 from mailer.subscriptions.readers import asked, consent_of, list_readers, mails_of, places_of
-from mailer.subscriptions.signup import purge_expired
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
@@ -101,57 +94,6 @@ def test_the_consent_log_shows_the_sentence(database: Database, keys: Keys) -> N
         "confirmed",
         "reader@example.com",
     )
-
-
-def test_sign_ups_that_nobody_confirmed_are_purged_with_what_they_left(
-    database: Database, keys: Keys
-) -> None:
-    with database.write() as session:
-        schedule = factories.schedule(session, factories.newsletter(session))
-        for address, created, confirmed in (
-            ("old@example.com", NOW - 9 * DAY, None),
-            ("kept@example.com", NOW - 9 * DAY, NOW - 8 * DAY),
-            ("counts@example.com", NOW - 7.5 * DAY, None),
-            ("new@example.com", NOW, None),
-        ):
-            signup = factories.signup(
-                session,
-                keys,
-                schedule,
-                address,
-                created_at=created,
-                expires_at=created + 7 * DAY,
-                confirmed_at=confirmed,
-            )
-            factories.notice(
-                session, keys, address, signup_id=signup.id, status=DeliveryStatus.SENT
-            )
-            factories.consent_event(
-                session,
-                keys,
-                address,
-                signup_public_id=signup.public_id,
-                ip="192.0.2.1",
-                user_agent="B/1",
-            )
-
-        assert purge_expired(session, keep=DAY, now=NOW) == 1
-        assert purge_expired(session, keep=DAY, now=NOW) == 0
-
-        kept = {"kept@example.com", "counts@example.com", "new@example.com"}
-        assert set(session.scalars(select(Signup.address))) == kept
-        assert set(session.scalars(select(Notice.address))) == kept
-        assert session.scalar(select(func.count()).select_from(SignupChoice)) == 3
-        blank = session.execute(
-            select(ConsentEvent.address, ConsentEvent.ip, ConsentEvent.user_agent).where(
-                ConsentEvent.key_hash == keys.key_hash("old@example.com")
-            )
-        ).one()
-        assert tuple(blank) == (None, None, None)
-        assert not asked(session, keys.key_hash("old@example.com"), now=NOW)
-        assert not asked(session, keys.key_hash("kept@example.com"), now=NOW)
-        (pending,) = asked(session, keys.key_hash("new@example.com"), now=NOW)
-        assert pending.newsletter == "daily"
 
 
 def test_a_request_that_nobody_was_mailed_about_awaits_nothing(

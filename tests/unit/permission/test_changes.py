@@ -128,7 +128,7 @@ def test_old_events_forget_where_people_acted_and_keep_the_rest(
             factories.consent_event(
                 session, keys, at=at, ip="192.0.2.7", user_agent="A browser", source="/confirm"
             )
-        forget_clients(session, before=limit)
+        assert [forget_clients(session, before=limit, limit=5) for _ in range(2)] == [1, 0]
     with database.read() as session:
         events = session.execute(
             select(
