@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import format_instant
@@ -132,6 +132,23 @@ def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) 
     feed.failing_since = feed.failing_since or now
     feed.last_fetched_at = now
     feed.next_fetch_at = now + pause
+
+
+def cannot_be_read(
+    session: Session, feed_id: int, told: str, *, now: datetime, interval: timedelta
+) -> None:
+    """A value in the feed's row is none of its column's type: the row is written without being read."""
+    session.execute(
+        update(Feed)
+        .where(Feed.id == feed_id)
+        .values(
+            error=told,
+            failing_since=func.coalesce(Feed.failing_since, now),
+            last_fetched_at=now,
+            next_fetch_at=now + interval,
+            fetching_until=None,
+        )
+    )
 
 
 def succeeded(

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.db import Database
+from mailer.db import Database, is_unreadable
 from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import course, known, page_pictures
@@ -251,8 +251,13 @@ def _refresh(
     alerts: Alerts | None,
     fetch: Fetch,
 ) -> Refreshed:
-    with database.read() as session:
-        row = session.get(Feed, feed_id)
+    try:
+        with database.read() as session:
+            row = session.get(Feed, feed_id)
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        return _record_unreadable(database, feed_id, error, clock(), interval)
     if row is None:
         return Refreshed(feed_id, "", error="the feed was removed")
     wanted = Wanted(
@@ -382,6 +387,16 @@ def _record_failure(
         if alerts is not None:
             course.tell(session, feed, alerts, was_held=True, now=now)
         return Refreshed(row.id, row.url, error=feed.error)
+
+
+def _record_unreadable(
+    database: Database, feed_id: int, error: Exception, now: datetime, interval: timedelta
+) -> Refreshed:
+    log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
+    told = "a value in its row cannot be read; mend it in the database"
+    with database.write() as session:
+        course.cannot_be_read(session, feed_id, told, now=now, interval=interval)
+    return Refreshed(feed_id, "", error=told)
 
 
 def _record_success(

@@ -9,7 +9,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from mailer.address import parse
 from mailer.db import Database
@@ -396,3 +396,32 @@ def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
         assert titles(session) == ["one"]
         feed = session.scalars(select(Feed)).one()
         assert (feed.error, feed.fetching_until) == (None, None)
+
+
+def test_a_feed_whose_row_cannot_be_read_fails_alone(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    for url in (URL, ELSEWHERE):
+        web.publish(item(url[8:11]), url=url)
+        web.add(database, daily, url)
+    never = "no date" if database.is_sqlite else "infinity"
+    with database.read() as session:
+        ids = session.scalars(select(Feed.id).order_by(Feed.id)).all()
+    with database.write() as session:
+        statement = text("UPDATE feed SET created_at = :never WHERE id = :id")
+        session.execute(statement, {"never": never, "id": ids[0]})
+    web.now += INTERVAL
+    broken, sound = ingest.refresh(
+        database,
+        ids,
+        unconditional=True,
+        reader=READER,
+        clock=lambda: web.now,
+        interval=INTERVAL,
+        fetch=web,
+    )
+    assert "cannot be read" in (broken.error or "")
+    assert sound.error is None
+    with database.read() as session:
+        assert session.scalar(select(Feed.error).where(Feed.id == ids[0])) == broken.error
+        assert attach.due_feeds(session, web.now) == []
