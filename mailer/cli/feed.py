@@ -70,7 +70,7 @@ def add(
     Example:
       mailer feed add https://www.news.example/feed --newsletter daily --category Politics
     """
-    from mailer.feeds import ingest
+    from mailer.feeds import new_feed
 
     wanted = [name for name in (category.strip() for category in categories) if name]
     with opened() as app:
@@ -78,7 +78,7 @@ def add(
             newsletter_id = newsletters.find(session, slug).id
         try:
             with FeedReader() as reader:
-                added = ingest.add_feed(
+                added = new_feed.add_feed(
                     app.database,
                     url,
                     newsletter_id,

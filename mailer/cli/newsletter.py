@@ -205,7 +205,7 @@ def embed(slug: str) -> None:
 
 def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
     """Let a new newsletter take from the feeds at `urls`; when one cannot be added, take it all back."""
-    from mailer.feeds import attach, ingest
+    from mailer.feeds import attach, new_feed
     from mailer.feeds.reading.reader import FeedReader
 
     with app.database.read() as session:
@@ -214,7 +214,7 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
     try:
         with FeedReader() as reader:
             for url in urls:
-                feed = ingest.add_feed(
+                feed = new_feed.add_feed(
                     app.database,
                     url,
                     newsletter_id,

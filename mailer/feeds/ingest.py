@@ -1,34 +1,32 @@
-"""Adds feeds and refreshes them: fetches with no transaction open, then one write for each feed.
+"""Refreshes feeds: fetches with no transaction open, then one write for each feed.
 
 Owns these commits and decides nothing itself. A fetch that fails takes nothing away: what the next one
 brings is as new as it would have been.
 """
 
 import logging
-import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
-from urllib.parse import urlsplit
 
 from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import Database, is_unreadable
 from mailer.delivery.alert import Alerts
-from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
+from mailer.errors import FeedError
 from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
-from mailer.feeds.attach import attach, hand_out, with_url
-from mailer.feeds.canonical import absolute_url, is_same_host
+from mailer.feeds.attach import hand_out
+from mailer.feeds.canonical import is_same_host
 from mailer.feeds.entry import Document
 from mailer.feeds.fetch import Fetched, Wanted, fetch
 from mailer.feeds.older import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.reading.reader import FeedReader, ReadingStopped
-from mailer.models import Feed, ImageSource, Newsletter
+from mailer.models import Feed
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +34,6 @@ Fetch = Callable[[Wanted], Fetched]
 
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.2
-_MOST_NAMED: Final = 10
-"""How many of a web page's feeds are offered."""
 _PAGES_SECONDS: Final = 60.0
 """After which no further page of a feed or of its articles is asked for: a slot may be waiting."""
 
@@ -63,107 +59,6 @@ class Refreshed:
     not_modified: bool = False
     warnings: tuple[str, ...] = ()
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Added:
-    """What adding a feed did: `fetched` is False where it was there and only got another newsletter.
-
-    `page` is the web page that named the feed, None where the feed's own address was given.
-    """
-
-    feed_id: int
-    url: str
-    fetched: bool
-    articles: int
-    warnings: tuple[str, ...]
-    page: str | None = None
-
-
-def add_feed(
-    database: Database,
-    url: str,
-    newsletter_id: int,
-    *,
-    categories: Collection[str] = (),
-    allow_private: bool = False,
-    images: ImageSource | None = None,
-    reader: FeedReader,
-    clock: Clock,
-    interval: timedelta,
-    fetch: Fetch = fetch,
-) -> Added:
-    """Let a newsletter take from the feed at `url`; one that is not known yet is fetched first.
-
-    All that it has so far is backlog. At a web page, the one feed that it names is taken.
-
-    Args:
-        categories: only articles that have one of these; empty means all.
-        allow_private: the feed may be on a network of one's own.
-        images: where its pictures come from; None leaves it as it is, which is the feed at first.
-        reader: reads what is fetched.
-        clock: tells when it arrives.
-        interval: how long after this it is fetched again.
-
-    Raises:
-        FeedError: it cannot be fetched or read; nothing is stored then.
-        SeveralFeeds: it is a web page that names several.
-        AlreadyExists: the newsletter takes all that already.
-        Refused: `url` is no web address.
-    """
-    address = absolute_url(url)
-    if address is None:
-        raise Refused(
-            f"{url!r} is no http or https address; give one such as https://news.example/feed"
-        )
-    if "@" in urlsplit(url).netloc:
-        # It would stand in the database, in lists and in errors.
-        raise Refused(
-            "a feed's address must not hold a password; "
-            "let its web server admit this machine by its address instead"
-        )
-    with database.read() as session:
-        is_known = with_url(session, address) is not None
-    document: Document | None = None
-    fetched: Fetched | None = None
-    page: str | None = None
-    now = clock()
-    if not is_known:
-        wanted, fetched, document = _find(Wanted(address, allow_private), reader, fetch, now)
-        if wanted.url != address:
-            page, address = address, wanted.url
-    with database.write() as session:
-        take_turn(session)
-        newsletter = session.get_one(Newsletter, newsletter_id)
-        feed = with_url(session, address)
-        permanent_url = fetched.permanent_url if fetched else None
-        if feed is None and permanent_url is not None and is_same_host(permanent_url, address):
-            feed = with_url(session, permanent_url)
-        articles, warnings = 0, document.warnings if document else ()
-        is_new = feed is None
-        if feed is None:
-            if document is None or fetched is None:
-                raise NotFound(f"the feed {address} was removed just now; add it again")
-            feed = Feed(
-                url=address,
-                title=document.title,
-                image_source=images or ImageSource.FEED,
-                next_fetch_at=now + interval,
-                created_at=now,
-            )
-            session.add(feed)
-            session.flush()
-            articles = store(session, feed, document.entries, now=now).new
-            warnings += tuple(
-                course.succeeded(session, feed, fetched, document, now=now, interval=interval)
-            )
-        if allow_private and is_same_host(page or address, feed.url):
-            feed.allow_private = True
-        feed.image_source = images or feed.image_source
-        attach(session, feed, newsletter, categories, now=now)
-        added = Added(feed.id, feed.url, is_new, articles, warnings, page)
-    _read_pages(database, added.feed_id, reader, clock, fetch)
-    return added
 
 
 def refresh(
@@ -224,7 +119,7 @@ def refresh(
             return None
         if refreshed.error is None:
             with suppress(_Abandoned, ReadingStopped):
-                _read_pages(database, feed_id, reader, clock, fetch, is_stopping)
+                read_pages(database, feed_id, reader, clock, fetch, is_stopping)
         return refreshed
 
     pool = DaemonThreadPool(min(_AT_ONCE, len(feed_ids)), "feed")
@@ -269,7 +164,7 @@ def _refresh(
     )
     try:
         fetched = fetch(wanted)
-        document = None if fetched.body is None else _read(reader, fetched, clock())
+        document = None if fetched.body is None else read(reader, fetched, clock())
         missing: tuple[str, ...] = ()
         if document is not None and row.held_at is None:
             document, missing = _with_older(database, row, document, fetched, reader, clock, fetch)
@@ -280,34 +175,14 @@ def _refresh(
         return _record_failure(database, row, failure, clock(), interval, alerts)
 
 
-def _read(reader: FeedReader, fetched: Fetched, now: datetime) -> Document:
+def read(reader: FeedReader, fetched: Fetched, now: datetime) -> Document:
+    """Read what was fetched.
+
+    Raises:
+        FeedUnreadable: it is no feed.
+    """
     body = fetched.body or b""
     return reader.parse(body, content_type=fetched.content_type, base_url=fetched.url, now=now)
-
-
-def _find(
-    wanted: Wanted, reader: FeedReader, fetch: Fetch, now: datetime
-) -> tuple[Wanted, Fetched, Document]:
-    """Fetch a feed for the first time; where a web page is instead, the one feed that it names."""
-    fetched = fetch(wanted)
-    try:
-        return wanted, fetched, _read(reader, fetched, now)
-    except FeedUnreadable:
-        feeds = reader.feeds_of((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
-        if not feeds:
-            raise
-    if len(feeds) > 1:
-        raise SeveralFeeds(
-            f"{wanted.url} is a web page that names several feeds; give one: "
-            + " ".join(shlex.quote(feed) for feed in feeds[:_MOST_NAMED]),
-            tuple(feeds[:_MOST_NAMED]),
-        )
-    try:
-        named = Wanted(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
-        fetched = fetch(named)
-        return named, fetched, _read(reader, fetched, now)
-    except FeedError as error:
-        raise FeedError(f"{wanted.url} names {feeds[0]} as its feed, but {error}") from error
 
 
 def _with_older(
@@ -332,7 +207,7 @@ def _with_older(
         try:
             url = next_page(document, fetched.url, number)
             answer = fetch(Wanted(url, row.allow_private and is_same_host(url, row.url)))
-            page = _read(reader, answer, clock())
+            page = read(reader, answer, clock())
         except FeedError as error:
             log.info("feed %d has no page %d: %s", row.id, number, error)
             break
@@ -345,7 +220,7 @@ def _with_older(
     return document, ("no entry is known from before; some between may be missing",)
 
 
-def _read_pages(
+def read_pages(
     database: Database,
     feed_id: int,
     reader: FeedReader,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import attach, ingest
+from mailer.feeds import attach, ingest, new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Article, Newsletter, NewsletterArticle
@@ -53,8 +53,8 @@ class Web:
 
     def add(
         self, database: Database, newsletter: Newsletter, url: str = URL, **more: Any
-    ) -> ingest.Added:
-        return ingest.add_feed(
+    ) -> new_feed.Added:
+        return new_feed.add_feed(
             database,
             url,
             newsletter.id,

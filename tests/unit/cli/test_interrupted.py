@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailer.cli import main, subscriber
-from mailer.feeds import ingest
+from mailer.feeds import ingest, new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.subscriptions import transfer
 from tests.typed import NEWSLETTER
@@ -95,7 +95,7 @@ def test_a_refresh_that_is_stopped_goes_on(
             last_modified=None,
         )
 
-    monkeypatch.setattr(ingest, "add_feed", partial(ingest.add_feed, fetch=fetch))
+    monkeypatch.setattr(new_feed, "add_feed", partial(new_feed.add_feed, fetch=fetch))
     monkeypatch.setattr(ingest, "refresh", partial(ingest.refresh, fetch=fetch))
     assert main(("feed", "refresh")) == 0
     assert "`mailer feed add URL --newsletter SLUG`" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from mailer.cli import main
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import ingest
+from mailer.feeds import new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import Feed, Newsletter, NewsletterArticle
 
@@ -37,7 +37,7 @@ def fetch(wanted: Wanted) -> Fetched:
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database of an installation in this folder, with the network's edge replaced."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ingest, "add_feed", partial(ingest.add_feed, fetch=fetch))
+    monkeypatch.setattr(new_feed, "add_feed", partial(new_feed.add_feed, fetch=fetch))
     assert main(["init"]) == 0
     database = Database("sqlite:///mailer.db")
     yield database
