@@ -61,7 +61,7 @@ class _Jobs(BasePoolExecutor):  # type: ignore[misc]
 
 
 def report_digest(app: App, digest_id: int) -> bool:
-    """Tell staff how this digest went, if it is sent and nobody told them; False where not."""
+    """Tell staff how this digest went, if it is time and nobody told them; False where not."""
     content = None
     if app.settings.staff_address is not None:
         with app.database.read() as session:

@@ -61,6 +61,21 @@ def is_finished() -> ColumnElement[bool]:
     return and_(Digest.status == DigestStatus.SENDING, not_(_has_rows(PENDING)))
 
 
+def waits_for_later() -> ColumnElement[bool]:
+    """True for a digest that is being sent and of which only mails are left that were turned away for now.
+
+    Not while nothing is done with: a relay that turns away everybody at first has not begun yet.
+    """
+    done = frozenset({DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
+    deferred = frozenset({DeliveryStatus.DEFERRED})
+    return and_(
+        Digest.status == DigestStatus.SENDING,
+        _has_rows(deferred),
+        _has_rows(done),
+        not_(_has_rows(PENDING - deferred)),
+    )
+
+
 def has_left_overs() -> ColumnElement[bool]:
     """True for a cancelled digest of which a row waits, because it was on its way at that time."""
     return and_(Digest.status == DigestStatus.CANCELLED, _has_rows(CANCEL.before))

@@ -103,6 +103,35 @@ def read_progress(
     )
 
 
+def why_still_sending(
+    session: Session,
+    digest_id: int,
+    status: DigestStatus,
+    counts: Counts,
+    *,
+    give_up_after: timedelta,
+) -> str | None:
+    """Why a digest goes on that looks done: only mails that were turned away for now are left.
+
+    Args:
+        give_up_after: how long after its first attempt a mail is given up.
+
+    Returns:
+        In words for staff; None where other mails are left, or none.
+    """
+    if status is not DigestStatus.SENDING or not counts.pending:
+        return None
+    number, last = session.execute(
+        select(func.count(), func.max(Delivery.first_attempt_at)).where(
+            Delivery.digest_id == digest_id, Delivery.status == DeliveryStatus.DEFERRED
+        )
+    ).one()
+    if number < counts.pending or last is None:
+        return None
+    until = f"{last + give_up_after:%Y-%m-%d %H:%M} UTC"
+    return f"{counted(number, 'mail waits', 'mails wait')} for another try, until {until} at the latest"
+
+
 def remaining_seconds(mails: int, rate: float | None) -> int | None:
     """How long so many mails take at this rate; None where nothing moves."""
     return None if not rate else round(max(mails, 0) / rate)

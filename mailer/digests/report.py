@@ -1,4 +1,4 @@
-"""Reports: how a digest went, told to staff once when all of it is sent. Names no reader.
+"""Reports: how a digest went, told to staff once when it is sent but for what waits long. Names no reader.
 
 Reads, and writes down that it told. When a digest is sent is decided by the ledger.
 """
@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.delivery import running
 from mailer.delivery.alert import Alerts
+from mailer.delivery.condition import waits_for_later
 from mailer.delivery.notice import queue_notice, render_notice
 from mailer.delivery.running import Counts
 from mailer.delivery.tally import UNSENDABLE
@@ -108,12 +109,15 @@ def facts(report: Report) -> dict[str, object]:
 
 
 def unreported(session: Session) -> Sequence[int]:
-    """The digests that are sent and of which staff was not told."""
+    """The digests of which staff are to be told, and were not."""
     return session.scalars(
-        select(Digest.id)
-        .where(Digest.status == DigestStatus.SENT, Digest.reported_at.is_(None))
-        .order_by(Digest.id)
+        select(Digest.id).where(_is_over(), Digest.reported_at.is_(None)).order_by(Digest.id)
     ).all()
+
+
+def _is_over() -> ColumnElement[bool]:
+    """True for a digest that is sent, or of which only mails are left that were turned away for now."""
+    return or_(Digest.status == DigestStatus.SENT, waits_for_later())
 
 
 def queue_report(
@@ -122,13 +126,13 @@ def queue_report(
     """Send staff this report, unless somebody else did. Where there is no staff, only note it.
 
     Returns:
-        False where it was reported before, or is not sent.
+        False where it was reported before, or most of it is still to come.
     """
     mine = session.execute(
         update(Digest)
         .where(
             Digest.id == digest_id,
-            Digest.status == DigestStatus.SENT,
+            _is_over(),
             Digest.reported_at.is_(None),
         )
         .values(reported_at=now)

@@ -10,7 +10,7 @@ from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.delivery.progress import read_progress
+from mailer.delivery.progress import read_progress, why_still_sending
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.models import DigestStatus
@@ -131,7 +131,8 @@ def _standing(data: Mapping[str, Any]) -> str:
                 f"`mailer digest cancel {number}` ends it"
             )
         case DigestStatus.SENDING:
-            return f"{what} is being sent, {sums}; `mailer digest show {number}` tells how it goes"
+            why = f" ({data['reason']})" if data["reason"] else ""
+            return f"{what} is being sent{why}, {sums}; `mailer digest show {number}` tells how it goes"
         case DigestStatus.SENT:
             return f"{what} is sent, {sums}; `mailer digest report {number}` tells how it went"
         case DigestStatus.CANCELLED:
@@ -182,11 +183,15 @@ def digest_data(app: "App", digest_id: int) -> dict[str, Any]:
         found: DigestSummary = summary.find(session, digest_id)
         sums = summary.counts(session, digest_id)
         progress = read_progress(session, digest_id, found.status, sums, now=app.times.wall())
+        reason = found.reason or why_still_sending(
+            session, digest_id, found.status, sums, give_up_after=app.settings.give_up_after
+        )
         editions = [asdict(one) for one in summary.editions(session, digest_id)]
     counts = asdict(sums)
     in_doubt = counts.pop("in_doubt")
     return {
         **asdict(found),
+        "reason": reason,
         "editions": editions,
         "deliveries": counts,
         "in_doubt": in_doubt,

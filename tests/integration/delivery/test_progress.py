@@ -2,12 +2,20 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from mailer.db import Database
 from mailer.delivery import doubt, running
-from mailer.delivery.progress import Later, Progress, later, read_progress, read_standing
-from mailer.models import DeliveryStatus, Digest, DigestStatus
+from mailer.delivery.progress import (
+    Later,
+    Progress,
+    later,
+    read_progress,
+    read_standing,
+    why_still_sending,
+)
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.operations import pause
 from mailer.tokens import Keys
 from tests import factories
@@ -104,3 +112,32 @@ def test_what_somebody_who_waits_goes_by(database: Database, keys: Keys) -> None
         running.pause_digest(session, digest_id, "by staff")
         found = read_standing(session, digest_id, now=NOW)
         assert (found.reason, found.stopped) == ("by staff", "no reason given")
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (
+            [S.SENT, S.DEFERRED, S.DEFERRED],
+            "2 mails wait for another try, until 2026-11-25 18:00 UTC",
+        ),
+        ([S.DEFERRED], "1 mail waits for another try, until 2026-11-25 18:00 UTC"),
+        ([S.SENT, S.DEFERRED, S.QUEUED], None),
+        ([S.SENT, S.UNKNOWN], None),
+    ],
+)
+def test_a_digest_that_only_waits_for_later_says_until_when(
+    database: Database, keys: Keys, rows: list[DeliveryStatus], reason: str | None
+) -> None:
+    digest_id = written(database, keys, [(status, SECOND, None) for status in rows])
+    first = NOW - timedelta(hours=12)
+    with database.write() as session:
+        session.execute(update(Delivery).values(first_attempt_at=first - SECOND))
+        last = session.scalars(select(Delivery.id).order_by(Delivery.id.desc()).limit(1)).one()
+        session.execute(update(Delivery).where(Delivery.id == last).values(first_attempt_at=first))
+    with database.read() as session:
+        counts = running.counts(session, digest_id)
+        found = why_still_sending(
+            session, digest_id, DigestStatus.SENDING, counts, give_up_after=timedelta(hours=48)
+        )
+    assert found == (None if reason is None else f"{reason} at the latest")

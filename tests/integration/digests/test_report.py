@@ -3,17 +3,27 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mailer.db import Database
 from mailer.delivery import running
 from mailer.digests.report import queue_report, read_report, report_content, unreported
 from mailer.errors import NotFound
-from mailer.models import DeliveryStatus, Digest, DigestStatus, Notice, NoticeKind, Subscription
+from mailer.models import (
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Notice,
+    NoticeKind,
+    Subscription,
+)
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.sending import alerts
+
+S = DeliveryStatus
 
 FAILURES = [
     ("a@one.example", 550, "5.1.1 no such user anna"),
@@ -91,6 +101,39 @@ def test_staff_are_told_once(database: Database, keys: Keys, digest: Digest) -> 
     with database.read() as session:
         notice = session.scalars(select(Notice)).one()
         assert (notice.kind, notice.address) == (NoticeKind.REPORT, "desk@news.example")
+
+
+def test_when_only_mails_for_later_are_left_staff_are_told_then_and_not_again(
+    database: Database, keys: Keys, digest: Digest
+) -> None:
+    def set_rows(before: DeliveryStatus, after: DeliveryStatus) -> None:
+        with database.write() as session:
+            session.execute(update(Delivery).where(Delivery.status == before).values(status=after))
+
+    def wanted() -> bool:
+        with database.read() as session:
+            return unreported(session) == [digest.id]
+
+    # Nothing is done with yet, or something is under way.
+    set_rows(S.FAILED, S.DEFERRED)
+    set_rows(S.SENT, S.CLAIMED)
+    assert not wanted()
+    set_rows(S.UNKNOWN, S.SKIPPED)
+    set_rows(S.CLAIMED, S.DEFERRED)
+    assert not wanted()
+    with database.write() as session:
+        session.execute(update(Delivery).where(Delivery.id <= 3).values(status=S.SENT))
+    assert wanted()
+    with database.write() as session:
+        content = report_content(session, alerts(keys), read_report(session, digest.id))
+        assert "Sent: 3\n" in content.text
+        assert "Waiting: 6\n" in content.text
+        assert queue_report(session, alerts(keys), digest.id, content, now=NOW)
+        assert not queue_report(session, alerts(keys), digest.id, content, now=NOW)
+    set_rows(S.DEFERRED, S.SENT)
+    with database.write() as session:
+        assert running.finish_digests(session, NOW) == [digest.id]
+    assert not wanted()
 
 
 def test_what_is_not_sent_is_not_told(database: Database, keys: Keys, digest: Digest) -> None:

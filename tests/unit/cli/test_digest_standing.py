@@ -4,8 +4,10 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -54,6 +56,16 @@ def test_a_digest_is_sent_paused_resumed_and_cancelled(ask: Ask) -> None:
     )
     code, out, err = ask("digest", "pause", "1", "--json")
     assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_a_digest_of_which_only_mails_for_later_are_left_says_so(ask: Ask, tmp_path: Path) -> None:
+    ask("digest", "send", "daily/morning")
+    with closing(sqlite3.connect(tmp_path / "mailer.db")) as database, database:
+        database.execute("UPDATE delivery SET status = 'deferred', first_attempt_at = created_at")
+    shown = json.loads(ask("digest", "show", "1", "--json")[1])
+    assert shown["status"] == "sending"
+    reason = r"1 mail waits for another try, until 20[0-9: -]+ UTC at the latest"
+    assert re.fullmatch(reason, shown["reason"])
 
 
 def test_a_slot_for_which_nobody_is_due(ask: Ask) -> None:
