@@ -23,7 +23,7 @@ from mailer.digests.editions import Render, render_editions
 from mailer.digests.groups import OTHER_SCHEDULE
 from mailer.digests.plan import excluded, expiring, plan_digest
 from mailer.digests.record import cancel, one_after_the_other
-from mailer.errors import NotFound
+from mailer.errors import MailerError, NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import AtSending, ReaderField, field_word
@@ -86,7 +86,11 @@ def due(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
             Schedule.paused_at.is_(None),
         )
     ):
-        slot = timetable.next_free_slot(session, schedule, now=now)
+        try:
+            slot = timetable.next_free_slot(session, schedule, now=now)
+        except MailerError:
+            # Such as when its zone was abolished: whoever looks for its slots tells of it.
+            continue
         if slot is None or schedule.review is None or slot.due_at - schedule.review > now:
             continue
         if _written(session, schedule, slot) is None:
@@ -269,7 +273,10 @@ def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
         .join(Schedule, Schedule.id == Review.schedule_id)
         .where(Review.send_asked_at.is_not(None), Review.expires_at > now)
     ):
-        slot = _slot(review, schedule)
+        try:
+            slot = _slot(review, schedule)
+        except MailerError:
+            continue
         digest = timetable.digest_at(session, schedule, slot)
         asked = _state(review, schedule, digest, now) is ReviewState.ASKED
         if asked and failed_builds.may_try(schedule, slot, now=now):

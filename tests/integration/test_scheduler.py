@@ -296,15 +296,18 @@ def test_what_fails_in_a_sweep_fails_alone(
     with sqlite_database.write() as session:
         broken = make.newsletter(session, "broken", language="ar")
         sound = make.newsletter(session, "sound")
-        make.schedule(session, broken, "late", at="06:30", zone="Nowhere/Gone")
-        late = make.schedule(session, sound, "late", at="06:30")
+        new: dict[str, Any] = {"active_from": NOW}
+        soon = timedelta(days=1)
+        gone = make.schedule(session, broken, "late", zone="Nowhere/Gone", review=soon, **new)
+        make.review(session, gone, send_asked_at=NOW)
+        late = make.schedule(session, sound, "late", at="06:30", **new)
         make.reader(session, keys, late, "late@example.com")
         for newsletter in (broken, sound):
             make.article(session, newsletter)
-            asked = make.schedule(session, newsletter, "asked")
+            asked = make.schedule(session, newsletter, "asked", **new)
             make.review(session, asked, send_asked_at=NOW)
-            reviewed = make.schedule(session, newsletter, "reviewed", review=timedelta(days=1))
-            sent = make.schedule(session, newsletter, "sent", at="23:00")
+            reviewed = make.schedule(session, newsletter, "reviewed", review=soon, **new)
+            sent = make.schedule(session, newsletter, "sent", at="23:00", **new)
             make.digest(session, sent, status=DigestStatus.SENT)
             for schedule in (asked, reviewed):
                 make.reader(session, keys, schedule, f"{newsletter.slug}{schedule.id}@example.com")
