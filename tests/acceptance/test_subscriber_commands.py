@@ -147,30 +147,6 @@ def test_suppressions_hold_against_staff_until_they_are_lifted(paper: Installati
     paper.type("suppression", "lift", address, status=1)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("subscriber", "add", "nobody", "--newsletter", "daily"),
-        ("subscriber", "add", "a@reader.example", "--newsletter", "none"),
-        ("subscriber", "add", "a@reader.example", "--newsletter", "daily", "--schedule", "daily/x"),
-        ("subscriber", "show", "a@reader.example"),
-        ("subscriber", "list", "--newsletter", "none"),
-        ("subscriber", "unsubscribe", "a@reader.example"),
-        ("subscriber", "unsubscribe", "a@reader.example", "--newsletter", "none"),
-        ("subscriber", "import", "none.csv", "--newsletter", "daily", "--consent-source", "x"),
-        ("subscriber", "import", ".", "--newsletter", "daily", "--consent-source", "x"),
-        ("subscriber", "import", "none.csv", "--newsletter", "daily", "--consent-source", " "),
-        ("consent", "show", "a@reader.example"),
-        ("suppression", "add", "a@reader.example", "--reason", " "),
-        ("suppression", "lift", "a@reader.example"),
-    ],
-)
-def test_what_cannot_be_done_is_refused(
-    sqlite_paper: Installation, arguments: tuple[str, ...]
-) -> None:
-    assert sqlite_paper.type(*arguments, status=1) == ""
-
-
 @pytest.fixture(scope="module")
 def sqlite_paper(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation on SQLite with the newsletter `daily` and its schedule `morning`."""
