@@ -139,7 +139,13 @@ class FeedReader:
             if self._is_stopped:
                 raise ReadingStopped
             if self._process is None:
-                self._process = _start()
+                try:
+                    self._process = _start()
+                except OSError as error:
+                    raise FeedUnreadable(
+                        f"no process can be started to read it ({error.strerror}); "
+                        "see whether this machine has memory left and lets us start processes"
+                    ) from error
                 # Written with the first document; a child that cannot start fails there.
                 pickle.dump(self._limits, _pipe(self._process.stdin))
             return self._process

@@ -129,12 +129,18 @@ def test_a_child_that_was_killed_while_it_was_idle_costs_nothing(reader: FeedRea
     assert has_read_one(reader)
 
 
+@pytest.mark.parametrize(
+    ("python", "says"),
+    [("/bin/false", "ended with status 1"), ("/nowhere", "no process can be started")],
+)
 def test_a_child_that_cannot_start_is_told(
-    reader: FeedReader, monkeypatch: pytest.MonkeyPatch
+    reader: FeedReader, monkeypatch: pytest.MonkeyPatch, python: str, says: str
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(FeedUnreadable, match="ended with status 1"):
-        reader.parse(FEED, now=NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", python)
+        with pytest.raises(FeedUnreadable, match=says):
+            reader.parse(FEED, now=NOW)
+    assert has_read_one(reader)
 
 
 def test_an_idle_child_is_ended_and_another_one_started() -> None:
