@@ -223,29 +223,24 @@ def _write(
     for choice in wish.choices:
         look = choice.offer.look
         sentence = consent_sentence(desk.templates.gettext(look.language), look)
-        wording_id = wording(session, look.language, sentence)
-        schedule_id = _schedule_id(choice, has)
-        row = {
-            "signup_id": signup_id,
+        chosen = {
             "newsletter_id": choice.offer.id,
-            "schedule_id": schedule_id,
-            "wording_id": wording_id,
+            "schedule_id": _schedule_id(choice, has),
+            "wording_id": wording(session, look.language, sentence),
         }
-        insert_if(session, SignupChoice, row, wanted=wanted)
+        insert_if(session, SignupChoice, {"signup_id": signup_id, **chosen}, wanted=wanted)
         events.append(
             Event(
                 kind=ConsentKind.REQUESTED,
                 address=wish.address.typed,
                 key_hash=key_hash,
                 source=client.source,
-                newsletter_id=choice.offer.id,
-                schedule_id=schedule_id,
                 signup_public_id=public_id,
-                wording_id=wording_id,
                 publisher=look.publisher,
                 privacy_url=look.privacy_url,
                 ip=client.ip,
                 user_agent=client.user_agent,
+                **chosen,
             )
         )
     record_if(session, events, wanted=wanted, now=now)
