@@ -158,7 +158,7 @@ def _print(status: Status, coming: list[_Coming]) -> None:
     if status.paused_at is not None:
         print_text(f"sending: paused ({status.paused_reason or 'no reason given'})")
     else:
-        print_text("sending: " + ("running" if status.sends else "nobody is there to send"))
+        print_text(f"sending: {_sending(status)}")
     print_text(_waiting(status))
     if status.processes:
         print_text("")
@@ -207,6 +207,14 @@ def _print(status: Status, coming: list[_Coming]) -> None:
                 for one in coming
             ],
         )
+
+
+def _sending(status: Status) -> str:
+    if not status.sends:
+        return "nobody is there to send"
+    if status.relay_fails is not None:
+        return f"nothing goes out ({status.relay_fails})"
+    return "running"
 
 
 def _next(one: _Coming) -> str:

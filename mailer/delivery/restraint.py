@@ -243,11 +243,17 @@ class Restraint:
         failures = self._suspects.get(row, _Failures())
         return postponed_seconds(max(1, failures.in_all), rest, self._random)
 
-    def why(self, now: float) -> str | None:
-        """Why nothing is sent now, or less than could be, for people to read."""
-        if not self.may_begin(now):
+    def why(self, connections: int, now: float) -> str | None:
+        """Why nothing is sent now, or less than could be, for people to read.
+
+        Of a relay that failed it is said until it takes mail again, also while it is being tried.
+
+        Args:
+            connections: how many are open. Without one, a relay that is slow holds nothing back.
+        """
+        if self._rest.failures or not self.may_begin(now):
             return f"{self._why}; next try in {max(0.0, self._resting_until - now):.0f} s"
-        if self._throttle.is_slowed:
+        if connections and self._throttle.is_slowed:
             return f"the relay has too much to do: {self.allowed} connections are used"
         return None
 

@@ -193,7 +193,8 @@ class Sender:
 
     def _figures(self) -> Figures:
         """What this sender shows of itself; for the heartbeat's thread."""
-        return Figures(len(self._lanes), self._restraint.why(self._monotonic()))
+        number = len(self._lanes)
+        return Figures(number, self._restraint.why(number, self._monotonic()))
 
     # The relay as a whole.
 

@@ -23,6 +23,7 @@ from mailer.models import (
     Notice,
     Schedule,
     Worker,
+    WorkerRole,
 )
 from mailer.words import counted
 
@@ -98,6 +99,7 @@ class Status:
     Attributes:
         waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
         waiting_since: since when the mail waits that has been due the longest.
+        relay_fails: why no sender that lives has a connection to the relay, where each says why.
         in_doubt: how many mails are in doubt of which staff have not said what happens.
         notices_in_doubt: of the latest notices, how many stayed in doubt within a day.
     """
@@ -110,6 +112,7 @@ class Status:
     waiting_later: int
     next_try_at: datetime | None
     waiting_since: datetime | None
+    relay_fails: str | None
     in_doubt: int
     notices_in_doubt: int
     doubtful: tuple[Doubtful, ...]
@@ -129,15 +132,17 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
     digests = tuple(_open_digests(session, now))
     doubtful = tuple(Doubtful(*pair) for pair in in_doubt(session).items())
     notices = _waiting(session, Notice, now)
+    processes = tuple(_processes(session, now - lease))
     return Status(
         paused_at=installation.paused_at,
         paused_reason=installation.paused_reason,
-        processes=tuple(_processes(session, now - lease)),
+        processes=processes,
         notices_waiting=notices.number,
         deliveries_waiting=sum(one.pending for one in digests),
         waiting_later=notices.later + sum(one.waiting_later for one in digests),
         next_try_at=_first(notices.next_at, *(one.next_try_at for one in digests)),
         waiting_since=_first(notices.since, *(one.waiting_since for one in digests)),
+        relay_fails=_relay_fails(processes),
         in_doubt=sum(one.mails for one in doubtful),
         notices_in_doubt=_notices_in_doubt(session, now - _LATELY),
         doubtful=doubtful,
@@ -230,6 +235,13 @@ def _processes(session: Session, heard_since: datetime) -> Iterable[Process]:
             connections=worker.connections,
             note=worker.note,
         )
+
+
+def _relay_fails(processes: Iterable[Process]) -> str | None:
+    senders = [one for one in processes if one.alive and one.role == WorkerRole.SENDER]
+    if any(one.connections or not one.note for one in senders):
+        return None
+    return next((one.note for one in senders), None)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,14 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
+from sqlalchemy import select
+
 from mailer.db import Database
+from mailer.models import Worker
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
 from tests.faults.digests import counts, queue_digest, suppressed
+from tests.faults.people import command
 from tests.faults.relays import relay, size, waits_told
 from tests.processes import accepted, working
 from tests.receiver import fine
@@ -17,6 +21,11 @@ from tests.waiting import wait_until
 
 def lines_told(log: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if "relay" in line]
+
+
+def note_of_worker(database: Database) -> str | None:
+    with database.read() as session:
+        return session.scalars(select(Worker.note)).one()
 
 
 def rests(
@@ -29,6 +38,9 @@ def rests(
     with working(database, keys, 25, log, smtp_url=smtp_url, base_url="https://news.example"):
         wait_until(lambda: waits_told(log) >= 2)
         found = counts(database, digest_id)
+        wait_until(lambda: note_of_worker(database))
+        told_by_status = command(database, keys, folder, "status")
+    assert re.search(rf"sending: nothing goes out \(the relay failed: .*({word})", told_by_status)
     note("S9", database, readers=readers, in_doubt=found.in_doubt)
     assert (found.pending, found.in_doubt) == (readers, 0)
     assert suppressed(database) == 0

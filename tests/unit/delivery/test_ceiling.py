@@ -114,7 +114,7 @@ def test_it_is_no_sign_that_the_relay_is_down() -> None:
     assert restraint.may_begin(10.0)
     assert restraint.allowed == restraint.room(10.9) == 5
     assert restraint.room(11.0) == 6
-    assert restraint.why(10.0) is None
+    assert restraint.why(1, 10.0) is None
     # One that fails is.
     restraint.fails("the connection was lost", 10.0)
     assert not restraint.may_begin(10.9)

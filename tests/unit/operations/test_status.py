@@ -165,6 +165,30 @@ def test_a_worker_that_sends_nothing_says_why(database: Database) -> None:
     assert warnings(found) == [f"the sender 2 on host.example sends nothing now: {why}"]
 
 
+WHY = "the relay failed: Connection refused; next try in 40 s"
+
+
+@pytest.mark.parametrize(
+    ("workers", "fails"),
+    [
+        ([(0, WHY)], WHY),
+        ([(0, WHY), (0, WHY)], WHY),
+        ([(0, WHY), (0, None)], None),
+        ([(0, WHY), (2, WHY)], None),
+        ([], None),
+    ],
+)
+def test_a_relay_that_nobody_reaches_is_told(
+    database: Database, workers: list[tuple[int, str | None]], fails: str | None
+) -> None:
+    with database.write() as session:
+        factories.worker(session, WorkerRole.BUILDER, pid=8)
+        factories.worker(session, pid=9, heartbeat_at=NOW - 2 * LEASE)
+        for pid, (connections, note) in enumerate(workers):
+            factories.worker(session, pid=pid, connections=connections, note=note)
+    assert status(database).relay_fails == fails
+
+
 def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, keys: Keys) -> None:
     with database.write() as session:
         schedule = factories.schedule(session, factories.newsletter(session))
