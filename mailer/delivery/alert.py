@@ -159,6 +159,7 @@ def on_sender_refused(
             Notice.id.in_(reasons),
             Notice.kind.in_(_FOR_STAFF),
             is_in(Notice, WAITING),
+            Notice.from_address != other.from_address,
             # The relay may have one that was in doubt, and this would be another mail.
             Notice.in_doubt == 0,
         )

@@ -227,6 +227,7 @@ def test_when_every_sender_is_refused_all_sending_is_paused(
     assert tries(relay, "a") + tries(relay, "b") <= 2 * CONNECTIONS + 4
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", [NoticeKind.ALERT, NoticeKind.REPORT, NoticeKind.REVIEW])
 def test_what_is_for_staff_goes_out_by_another_sender(
     database: Database, keys: Keys, make_sender: MakeSender, kind: NoticeKind
