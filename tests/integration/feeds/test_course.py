@@ -250,7 +250,7 @@ def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(
         assert sorted(steps, key=part.index) == steps
     web.publish(item("one"))
     web.refresh(database, alerts=alerts)
-    web.pages[URL] = FeedError("news.example answered 500")
+    web.pages[URL] = ZeroDivisionError("a defect of ours")
     for hours in (100, 130):
         web.now = NOW + timedelta(hours=hours)
         web.refresh(database, alerts=alerts)
