@@ -251,8 +251,10 @@ class Restraint:
         Args:
             connections: how many are open. Without one, a relay that is slow holds nothing back.
         """
-        if self._rest.failures or not self.may_begin(now):
+        if not self.may_begin(now):
             return f"{self._why}; next try in {max(0.0, self._resting_until - now):.0f} s"
+        if self._rest.failures:
+            return f"{self._why}; the next mail tries it again"
         if connections and self._throttle.is_slowed:
             return f"the relay has too much to do: {self.allowed} connections are used"
         return None

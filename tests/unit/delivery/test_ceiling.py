@@ -119,3 +119,7 @@ def test_it_is_no_sign_that_the_relay_is_down() -> None:
     restraint.fails("the connection was lost", 10.0)
     assert not restraint.may_begin(10.9)
     assert restraint.allowed == restraint.room(11.0) == 1
+    # It says so until it has taken mail again, also while nobody waits.
+    why = "the relay failed: the connection was lost; "
+    assert restraint.why(0, 10.0) == f"{why}next try in 1 s"
+    assert restraint.why(0, 11.1) == f"{why}the next mail tries it again"
