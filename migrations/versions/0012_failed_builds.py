@@ -6,8 +6,8 @@ The program that is still running when this begins goes on working: the new colu
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
