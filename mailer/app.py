@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.errors import SettingsError
 from mailer.operations import schema
 from mailer.settings import Settings
 from mailer.tokens import Keys
@@ -129,6 +130,12 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
         SettingsError: a setting cannot be used, or the identity key belongs to another database.
         SchemaError: there is no database, or its schema is not the current one.
     """
+    folder = settings.templates
+    # Most commands read no template, but one that is not where it should be is a mistake for all of them.
+    if folder is not None and not folder.is_dir():
+        raise SettingsError(
+            f"the folder {folder} does not exist; make it, or take `templates` out of the settings"
+        )
     keys = make_keys(settings)
     database = Database(settings.database_url.reveal(), pool_size=_POOL)
     if check_schema:

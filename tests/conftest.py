@@ -1,6 +1,7 @@
 """Fixtures for all tests: a real database on both engines, keys, a free port."""
 
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ pytest_plugins = ["pytester", "tests.tiers"]
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.register_profile("property", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("house")
+
+# A shell has what runs in its background ignore Ctrl-C, and so would all that is started from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEYS = Keys(secrets=(b"secret key of the tests" * 2,), identity=b"identity key of the tests" * 2)
 
