@@ -194,8 +194,7 @@ def test_the_journey(newsroom: Any, site: Any, inbox: Any, browse: Any) -> None:
         mails = inbox.wait_for(ANNA, 3)
         assert set(articles(mails[-1], site)) == {site.address("New 1"), site.address("New 2")}
         wait_until(
-            lambda: newsroom.ask("digest", "show", str(second["id"]))["status"] == "sent",
-            every=0.2,
+            lambda: newsroom.ask("digest", "show", str(second["id"]))["status"] == "sent", every=0.2
         )
         counts = newsroom.ask("digest", "show", str(second["id"]))["deliveries"]
         assert (counts["sent"], counts["skipped"]) == (1, 1)

@@ -182,9 +182,7 @@ def test_the_start_page_counts_along(demo: Demo, page: Page) -> None:
     page.goto(f"{demo.addresses.desk}/")
     countdown = page.locator(".countdown b")
     first = countdown.inner_text()
-    expect(countdown).not_to_have_text(
-        first,
-    )
+    expect(countdown).not_to_have_text(first)
     piece = demo.newsroom.publish(datetime.now(UTC))
     expect(page.get_by_role("link", name=piece.story.title)).to_be_visible()
 

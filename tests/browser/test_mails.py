@@ -91,9 +91,7 @@ def test_text_can_be_read_where_outlook_darkens_it(browser: Browser) -> None:
     page.close()
 
 
-def test_small_pictures_stand_at_the_end_of_the_line(
-    browser: Browser,
-) -> None:
+def test_small_pictures_stand_at_the_end_of_the_line(browser: Browser) -> None:
     pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     for language, side in (("en", "right"), ("ar", "left")):
         content = edition(*pieces, look=look(language=language))

@@ -53,10 +53,4 @@ def test_the_process_ends_although_a_call_does_not() -> None:
         DaemonThreadPool(1, "calls").submit(lambda: (begun.set(), threading.Event().wait()))
         begun.wait()
     """
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", program],
-            check=False,
-        ).returncode
-        == 0
-    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

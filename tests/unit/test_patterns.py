@@ -233,10 +233,7 @@ def test_no_pattern_takes_longer_than_in_proportion(where: str) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "use"),
-    [
-        (r"(?:(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*)*", "fullmatch"),
-        (rb"[ \t]*y", "sub"),
-    ],
+    [(r"(?:(?:<\?[^>]*>|<!--.*?-->|<!DOCTYPE[^>\[]*>)\s*)*", "fullmatch"), (rb"[ \t]*y", "sub")],
 )
 def test_a_pattern_that_does_is_noticed(pattern: Any, use: str) -> None:
     assert slow(re.compile(pattern, re.DOTALL), use)

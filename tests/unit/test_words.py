@@ -17,10 +17,7 @@ from mailer.words import counted
     ],
 )
 def test_what_stands_behind_a_number_fits_it(number: int, words: tuple[str, str]) -> None:
-    assert (
-        counted(number, "mail"),
-        counted(number, "entry is held", "entries are held"),
-    ) == words
+    assert (counted(number, "mail"), counted(number, "entry is held", "entries are held")) == words
 
 
 def test_no_message_puts_a_strangers_text_into_a_command_by_itself() -> None:

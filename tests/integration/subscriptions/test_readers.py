@@ -3,11 +3,7 @@
 from datetime import timedelta
 
 from mailer.db import Database
-from mailer.models import (
-    DeliveryStatus,
-    DigestStatus,
-    NoticeKind,
-)
+from mailer.models import DeliveryStatus, DigestStatus, NoticeKind
 from mailer.subscriptions.readers import asked, consent_of, list_readers, mails_of, places_of
 from mailer.tokens import Keys
 from tests import factories

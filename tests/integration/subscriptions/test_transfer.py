@@ -217,10 +217,7 @@ def test_a_file_that_breaks_off_says_what_is_done_and_repeating_continues(
 
 
 def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
-    sqlite_database: Database,
-    keys: Keys,
-    desk: Desk,
-    tmp_path: Path,
+    sqlite_database: Database, keys: Keys, desk: Desk, tmp_path: Path
 ) -> None:
     with sqlite_database.write() as session:
         factories.schedule(session, factories.newsletter(session), "morning")

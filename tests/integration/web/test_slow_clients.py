@@ -50,11 +50,7 @@ def connecting(website: Website) -> Iterator[Callable[..., socket.socket]]:
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
 @pytest.mark.parametrize("sent", [HALF_A_HEAD, HALF_A_BODY])
 def test_210_slow_connections_of_one_client_keep_nobody_from_an_answer(
-    sqlite_database: Database,
-    keys: Keys,
-    one_click: str,
-    sent: bytes,
-    source: str,
+    sqlite_database: Database, keys: Keys, one_click: str, sent: bytes, source: str
 ) -> None:
     with serving(sqlite_database, keys) as website, connecting(website) as connect:
         for _ in range(210):
@@ -65,9 +61,7 @@ def test_210_slow_connections_of_one_client_keep_nobody_from_an_answer(
 
 
 def test_the_place_of_the_greediest_client_is_taken(
-    sqlite_database: Database,
-    keys: Keys,
-    monkeypatch: pytest.MonkeyPatch,
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MOST_WAITING", 3)
     with serving(sqlite_database, keys) as website, connecting(website) as connect:
@@ -82,9 +76,7 @@ def test_the_place_of_the_greediest_client_is_taken(
 
 
 def test_while_most_places_are_taken_heads_have_to_come_soon(
-    sqlite_database: Database,
-    keys: Keys,
-    monkeypatch: pytest.MonkeyPatch,
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MOST_WAITING", 4)
     monkeypatch.setattr(server, "HASTY_SECONDS", 0.1)

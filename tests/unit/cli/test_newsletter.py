@@ -25,11 +25,7 @@ def fetch(wanted: Wanted) -> Fetched:
     if wanted.url != "https://a.example/feed":
         raise FeedError
     return Fetched(
-        url=wanted.url,
-        body=RSS,
-        content_type="application/rss+xml",
-        etag=None,
-        last_modified=None,
+        url=wanted.url, body=RSS, content_type="application/rss+xml", etag=None, last_modified=None
     )
 
 

@@ -4,10 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import (
-    IntegrityError,
-    StatementError,
-)
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from mailer.db import Database
 from mailer.models import Installation, Newsletter, Subscription

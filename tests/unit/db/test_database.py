@@ -5,10 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import (
-    DatabaseError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from mailer.db import Database, FifoLock
 from mailer.errors import SettingsError

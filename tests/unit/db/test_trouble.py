@@ -6,11 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import (
-    DatabaseError,
-    DBAPIError,
-    OperationalError,
-)
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from mailer.db import Database, explain, is_unusable
 from mailer.errors import DatabaseUnavailable, SchemaError

@@ -7,12 +7,7 @@ from sqlalchemy import event
 
 from mailer.db import Database
 from mailer.delivery import doubt, tally
-from mailer.models import (
-    DeliveryStatus,
-    DigestStatus,
-    NoticeKind,
-    WorkerRole,
-)
+from mailer.models import DeliveryStatus, DigestStatus, NoticeKind, WorkerRole
 from mailer.operations.metrics import Metrics, read_metrics
 from mailer.operations.pause import pause
 from mailer.tokens import Keys

@@ -215,11 +215,7 @@ def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, k
 
 @pytest.mark.parametrize(
     ("state", "hours", "told"),
-    [
-        (DeliveryStatus.UNKNOWN, 23, 1),
-        (DeliveryStatus.UNKNOWN, 25, 0),
-        (DeliveryStatus.SENT, 1, 0),
-    ],
+    [(DeliveryStatus.UNKNOWN, 23, 1), (DeliveryStatus.UNKNOWN, 25, 0), (DeliveryStatus.SENT, 1, 0)],
 )
 def test_a_notice_that_stays_in_doubt_is_told_for_a_day(
     database: Database, keys: Keys, state: DeliveryStatus, hours: int, told: int
