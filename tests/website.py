@@ -7,17 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import MetaData, select
+from sqlalchemy import MetaData, Select, select
 
 from mailer.app import App
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.models import Newsletter, Schedule, Subscription
 from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.web import make_app
 from mailer.web.server import make_server
+from tests import factories
 from tests.factories import NOW
 from tests.waiting import wait_until
 
@@ -78,6 +81,28 @@ class Website:
         body = urlencode(fields or {}, doseq=True).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.ask("POST", path, body, {**kind, **(headers or {})})
+
+    def rows(self, statement: Select[Any]) -> list[Any]:
+        """All that a query finds; of each row its first column."""
+        with self.app.database.read() as session:
+            return list(session.scalars(statement))
+
+    def row(self, statement: Select[Any]) -> Any:
+        """The only one that a query finds."""
+        (found,) = self.rows(statement)
+        return found
+
+    def reader(
+        self, schedule: Schedule, address: str = "reader@example.com", **values: Any
+    ) -> Subscription:
+        """A new reader of `schedule`."""
+        with self.app.database.write() as session:
+            return factories.reader(session, self.app.keys, schedule, address, **values)
+
+    def close(self, newsletter: Newsletter) -> None:
+        """Let no new readers into `newsletter`."""
+        with self.app.database.write() as session:
+            session.merge(newsletter).closed = True
 
     def content(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of every table."""

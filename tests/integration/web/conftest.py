@@ -1,7 +1,9 @@
 """A newspaper with two newsletters on the web, on each database in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -38,8 +40,17 @@ def paper(database: Database) -> Paper:
         )
 
 
+Serve = Callable[..., AbstractContextManager[Website]]
+
+
 @pytest.fixture
-def website(database: Database, keys: Keys, paper: Paper) -> Iterator[Website]:
+def serve(database: Database, keys: Keys, paper: Paper) -> Serve:
+    """Runs the web role with settings."""
+    return partial(serving, database, keys)
+
+
+@pytest.fixture
+def website(serve: Serve) -> Iterator[Website]:
     """The web role with the default settings."""
-    with serving(database, keys) as found:
+    with serve() as found:
         yield found
