@@ -25,7 +25,7 @@ from mailer.delivery import running
 from mailer.digests import report, review, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError
-from mailer.feeds import attach, ingest
+from mailer.feeds import attach, course, ingest
 from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Feed, Schedule
 from mailer.subscriptions import purge
@@ -437,8 +437,12 @@ def _stale(session: Session, schedule_id: int, since: datetime, now: datetime) -
         session.scalars(
             select(Feed.id).where(
                 Feed.id.in_(feeds),
-                or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < since),
-                or_(Feed.retry_at.is_(None), Feed.retry_at <= now),
+                or_(
+                    Feed.last_fetched_at.is_(None),
+                    Feed.last_fetched_at < since,
+                    course.is_ahead(now),
+                ),
+                or_(Feed.retry_at.is_(None), Feed.retry_at <= now, course.is_ahead(now)),
                 Feed.gone_at.is_(None),
             )
         )

@@ -91,7 +91,11 @@ def due_feeds(session: Session, now: datetime) -> list[int]:
     return list(
         session.scalars(
             select(Feed.id)
-            .where(Feed.next_fetch_at <= now, Feed.gone_at.is_(None), course.is_free(now))
+            .where(
+                or_(Feed.next_fetch_at <= now, course.is_ahead(now)),
+                Feed.gone_at.is_(None),
+                course.is_free(now),
+            )
             .order_by(Feed.next_fetch_at)
         )
     )

@@ -68,6 +68,14 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def is_ahead(now: datetime) -> ColumnElement[bool]:
+    """Whether the feed was fetched by a clock that has been set back since, by more than clocks differ.
+
+    Then all its times lie ahead, and to wait until they come could take years.
+    """
+    return Feed.last_fetched_at > now + CLAIM
+
+
 def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> bool:
     """Take a feed for a fetch, so that no other scheduler fetches it as well.
 
@@ -82,7 +90,7 @@ def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime)
         .where(
             Feed.id == feed_id,
             is_free(now),
-            or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < chosen_at),
+            or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < chosen_at, is_ahead(now)),
         )
         .values(fetching_until=now + CLAIM)
         .returning(Feed.id)

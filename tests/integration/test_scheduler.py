@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from mailer.models import (
     Signup,
     WorkerRole,
 )
-from mailer.scheduler import Scheduler
+from mailer.scheduler import Scheduler, _stale
 from mailer.settings import load
 from mailer.templating import Templates
 from mailer.tokens import Keys
@@ -380,6 +381,18 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
         fetch_round()
     assert fetched == [(due.id, False), (mine.id, True), (mine.id, True)]
     assert other.id not in {feed_id for feed_id, _ in fetched}
+
+
+def test_no_slot_takes_a_feed_for_fresh_that_was_fetched_by_a_clock_that_was_ahead(
+    sqlite_database: Database,
+) -> None:
+    ahead = NOW + timedelta(days=400)
+    with sqlite_database.write() as session:
+        newsletter = make.newsletter(session)
+        schedule = make.schedule(session, newsletter, active_from=NOW)
+        feed = make.feed(session, newsletter, last_fetched_at=ahead, retry_at=ahead)
+        fetch = partial(_stale, session, schedule.id, NOW - timedelta(minutes=5))
+        assert [fetch(NOW), fetch(ahead)] == [[feed.id], []]
 
 
 def test_a_slot_that_was_missed_is_built_on_fresh_feeds(

@@ -361,6 +361,22 @@ def test_a_feed_whose_scheduler_was_killed_is_due_again_after_some_minutes(
     assert due(then)
 
 
+def test_a_feed_that_was_fetched_by_a_clock_that_was_ahead_is_due(
+    database: Database, daily: Newsletter, web: Web
+) -> None:
+    web.publish(item("one"))
+    web.now = NOW + timedelta(days=400)
+    web.add(database, daily)
+    web.now = NOW
+    with database.read() as session:
+        due = attach.due_feeds(session, NOW)
+        # Clocks of two machines differ a little all the time.
+        assert attach.due_feeds(session, NOW + timedelta(days=400) - CLAIM) == []
+    assert len(due) == 1
+    assert [one.error for one in web.refresh(database, chosen_at=NOW)] == [None]
+    assert web.refresh(database, chosen_at=NOW) == []
+
+
 def test_a_stop_begins_no_more_fetches(database: Database, daily: Newsletter, web: Web) -> None:
     web.publish(item("one"))
     web.add(database, daily)
