@@ -1,12 +1,12 @@
 """What tests of sending share: a digest to send, a sender in a thread, and how it went."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Executable, select
 
 from mailer.address import parse
 from mailer.db import Database
@@ -16,11 +16,13 @@ from mailer.delivery.config import SendConfig
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import Sender
-from mailer.models import Digest, DigestStatus
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice, Subscriber
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories
 from tests.looks import always
+from tests.receiver import Answer, Mail, Receiver, fine, receiver
+from tests.waiting import wait_until
 
 BASE_URL = "https://news.example"
 
@@ -86,3 +88,75 @@ def is_sent(database: Database, digest_id: int) -> bool:
 def counts(database: Database, digest_id: int) -> running.Counts:
     with database.read() as session:
         return running.counts(session, digest_id)
+
+
+def address(number: int) -> str:
+    return f"reader{number}@example.com"
+
+
+@dataclass
+class Post:
+    """The database of a test, the digest that was built last, and those who send it."""
+
+    database: Database
+    keys: Keys
+    sender: Callable[..., Sender]
+    digest_id: int = 0
+
+    def build(self, readers: int) -> int:
+        self.digest_id = build(self.database, self.keys, readers)
+        return self.digest_id
+
+    def notice(self, address: str = "newcomer@example.com", **values: object) -> Notice:
+        with self.database.write() as session:
+            return factories.notice(session, self.keys, address, **values)
+
+    @contextmanager
+    def relay(
+        self,
+        answer: Answer = fine,
+        *,
+        accept: Callable[[Mail], None] = lambda mail: None,
+        **changes: object,
+    ) -> Iterator[Receiver]:
+        """A relay, and a sender that sends to it; `changes` are of the sender's configuration."""
+        with receiver(answer, accept) as relay, sending(self.sender(relay.port, **changes)):
+            yield relay
+
+    def send(self, answer: Answer = fine, **changes: object) -> Receiver:
+        """Send the digest until it is done with; the relay that had it."""
+        with self.relay(answer, **changes) as relay:  # type: ignore[arg-type]
+            wait_until(self.is_sent)
+        return relay
+
+    def send_to(self, readers: int, answer: Answer = fine, **changes: object) -> Receiver:
+        """Build a digest for so many, and send it."""
+        self.build(readers)
+        return self.send(answer, **changes)
+
+    def is_sent(self) -> bool:
+        return is_sent(self.database, self.digest_id)
+
+    def counts(self) -> running.Counts:
+        return counts(self.database, self.digest_id)
+
+    def delivery_to(self, to: str) -> Delivery:
+        with self.database.read() as session:
+            return session.scalars(
+                select(Delivery).join(Subscriber).where(Subscriber.address == to)
+            ).one()
+
+    def row(self, number: int = 1) -> Delivery:
+        return self.delivery_to(address(number))
+
+    def statuses(self) -> list[DeliveryStatus]:
+        with self.database.read() as session:
+            return list(session.scalars(select(Delivery.status).order_by(Delivery.id)))
+
+    def digest(self) -> Digest:
+        with self.database.read() as session:
+            return session.get_one(Digest, self.digest_id)
+
+    def change(self, statement: Executable) -> None:
+        with self.database.write() as session:
+            session.execute(statement)

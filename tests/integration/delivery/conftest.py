@@ -11,7 +11,7 @@ from mailer.delivery.mail import Composer
 from mailer.delivery.send import Sender
 from mailer.templating import Templates
 from mailer.tokens import Keys
-from tests.sending import BASE_URL, alerts, config
+from tests.sending import BASE_URL, Post, alerts, config
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +36,8 @@ def make_sender(database: Database, composer: Composer, keys: Keys) -> Callable[
         )
 
     return make
+
+
+@pytest.fixture
+def post(database: Database, keys: Keys, make_sender: Callable[..., Sender]) -> Post:
+    return Post(database, keys, make_sender)

@@ -1,7 +1,6 @@
 """Alerts: one for each pause, true, in the newsletter's language, and in nobody's way."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery import running
 from mailer.delivery.alert import Alerts, on_digest_paused, on_sending_paused
-from mailer.delivery.send import Sender
 from mailer.message.lint import judge
 from mailer.models import (
     Delivery,
@@ -31,7 +29,7 @@ from tests import factories
 from tests.factories import NOW
 from tests.looks import always
 from tests.receiver import receiver
-from tests.sending import build, sending
+from tests.sending import Post, build, sending
 from tests.waiting import wait_until
 
 REASON = "5 in a row were refused: 554 5.7.1 <reader1@example.com>: we do not like this"
@@ -48,20 +46,19 @@ def notices(database: Database) -> list[Notice]:
 
 
 def test_a_digest_that_is_paused_is_told_once(
-    database: Database, keys: Keys, alerts: Alerts, caplog: pytest.LogCaptureFixture
+    post: Post, alerts: Alerts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    digest_id = build(database, keys, 3)
-    with database.write() as session:
+    digest_id = post.build(3)
+    with post.database.write() as session:
         session.execute(update(Delivery).where(Delivery.id == 1).values(status="sent"))
         assert on_digest_paused(session, alerts, digest_id, REASON, NOW)
         assert not on_digest_paused(session, alerts, digest_id, REASON, NOW)
-    with database.read() as session:
-        digest = session.scalars(select(Digest)).one()
-        assert digest.status is DigestStatus.PAUSED
-        assert digest.reason is not None
-    [notice] = notices(database)
+    digest = post.digest()
+    assert digest.status is DigestStatus.PAUSED
+    assert digest.reason is not None
+    [notice] = notices(post.database)
     assert (notice.kind, notice.address) == (NoticeKind.ALERT, "desk@news.example")
-    assert notice.key_hash == keys.key_hash("desk@news.example")
+    assert notice.key_hash == post.keys.key_hash("desk@news.example")
     assert notice.status is DeliveryStatus.QUEUED
     assert notice.from_address == "daily@news.example"
     assert notice.subject == f"Digest {digest_id} of daily/morning is paused"
@@ -78,16 +75,16 @@ def test_a_digest_that_is_paused_is_told_once(
 
 
 def test_all_sending_that_is_paused_is_told_once(
-    database: Database, keys: Keys, alerts: Alerts, caplog: pytest.LogCaptureFixture
+    post: Post, alerts: Alerts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    build(database, keys, 1)
-    with database.write() as session:
+    post.build(1)
+    with post.database.write() as session:
         factories.newsletter(session, "weekly", from_address="weekly@news.example")
         assert on_sending_paused(session, alerts, "535 5.7.8 bad password", NOW)
         assert not on_sending_paused(session, alerts, "535 5.7.8 bad password", NOW)
         assert session.scalars(select(Installation.paused_at)).one() == NOW
         assert session.scalars(select(Installation.paused_reason)).one() == "535 5.7.8 bad password"
-    [notice] = notices(database)
+    [notice] = notices(post.database)
     assert notice.from_address == "daily@news.example"
     assert notice.subject == "All sending is paused"
     assert "24 November 2026, 06:00\N{NO-BREAK SPACE}UTC" in notice.text
@@ -96,27 +93,25 @@ def test_all_sending_that_is_paused_is_told_once(
     assert told == "all sending is paused: 535 5.7.8 bad password; `mailer resume` starts it again"
 
 
-def test_nothing_is_told_of_what_is_paused_already(
-    database: Database, keys: Keys, alerts: Alerts
-) -> None:
-    digest_id = build(database, keys, 1)
-    with database.write() as session:
+def test_nothing_is_told_of_what_is_paused_already(post: Post, alerts: Alerts) -> None:
+    digest_id = post.build(1)
+    with post.database.write() as session:
         running.pause_digest(session, digest_id, "by staff")
         pause.pause(session, "the relay moves", now=NOW)
         assert not on_digest_paused(session, alerts, digest_id, REASON, NOW)
         assert not on_sending_paused(session, alerts, REASON, NOW)
-    assert notices(database) == []
+    assert notices(post.database) == []
 
 
 def test_without_a_staff_address_only_the_log_tells(
-    database: Database, keys: Keys, alerts: Alerts, caplog: pytest.LogCaptureFixture
+    post: Post, alerts: Alerts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    digest_id = build(database, keys, 1)
+    digest_id = post.build(1)
     nobody = replace(alerts, staff_address=None)
-    with database.write() as session:
+    with post.database.write() as session:
         assert on_digest_paused(session, nobody, digest_id, REASON, NOW)
         assert on_sending_paused(session, nobody, REASON, NOW)
-    assert notices(database) == []
+    assert notices(post.database) == []
     assert sum(record.levelno == logging.ERROR for record in caplog.records) == 2
 
 
@@ -150,30 +145,25 @@ def test_the_language_is_the_newsletters(
     assert 'dir="rtl"' in notice.html
 
 
-def test_the_relay_gets_an_alert_without_a_fault(
-    database: Database, keys: Keys, alerts: Alerts, make_sender: Callable[..., Sender]
-) -> None:
-    digest_id = build(database, keys, 1)
-    with database.write() as session:
-        on_digest_paused(session, alerts, digest_id, REASON, NOW)
-    with receiver() as relay:
-        with sending(make_sender(relay.port)):
-            wait_until(lambda: relay.mails)
-        [mail] = relay.mails
+def test_the_relay_gets_an_alert_without_a_fault(post: Post, alerts: Alerts) -> None:
+    post.build(1)
+    with post.database.write() as session:
+        on_digest_paused(session, alerts, post.digest_id, REASON, NOW)
+    with post.relay() as relay:
+        wait_until(lambda: relay.mails)
+    [mail] = relay.mails
     assert mail.recipient == "desk@news.example"
     assert mail.header("Auto-Submitted") == "auto-generated"
     assert mail.header("List-Unsubscribe") is None
     assert judge(mail.data) == ()
 
 
-def test_an_alert_about_all_sending_comes_when_it_goes_on(
-    database: Database, keys: Keys, alerts: Alerts, make_sender: Callable[..., Sender]
-) -> None:
-    build(database, keys, 1)
-    with database.write() as session:
+def test_an_alert_about_all_sending_comes_when_it_goes_on(post: Post, alerts: Alerts) -> None:
+    post.build(1)
+    with post.database.write() as session:
         on_sending_paused(session, alerts, "535 5.7.8 bad password", NOW)
-    with receiver() as relay, sending(make_sender(relay.port)) as sender:
-        with database.write() as session:
+    with receiver() as relay, sending(post.sender(relay.port)) as sender:
+        with post.database.write() as session:
             assert relay.mails == []
             pause.resume(session)
         sender.wake()

@@ -9,14 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from mailer.clock import Times, utc_now
-from mailer.db import Database
 from mailer.delivery.mail import Composer
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import Sender
 from mailer.models import Delivery
-from mailer.tokens import Keys
 from tests.receiver import fine, receiver
-from tests.sending import alerts, build, config, counts, is_sent, sending
+from tests.sending import Post, alerts, config, sending
 from tests.waiting import wait_until
 
 READERS = 6
@@ -28,6 +26,9 @@ class Wall:
 
     def __init__(self) -> None:
         self.ahead = timedelta()
+
+    def set_by(self, leap: timedelta) -> None:
+        self.ahead += leap
 
     def __call__(self) -> datetime:
         return utc_now() + self.ahead
@@ -65,39 +66,26 @@ class Busy:
     ids=["hour-back", "day-back", "hour-ahead", "day-ahead"],
 )
 def test_whoever_waits_is_tried_in_time_and_not_given_up(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
-    leap: timedelta,
-    wait: timedelta,
-    give_up_after: timedelta,
+    post: Post, composer: Composer, leap: timedelta, wait: timedelta, give_up_after: timedelta
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     wall = Wall()
-
-    def set_it() -> None:
-        wall.ahead += leap
-
-    busy = Busy(2, set_it)
+    busy = Busy(2, lambda: wall.set_by(leap))
     with receiver(busy.says) as relay:
         settings = config(
             relay.port, retry=RetryPlan((wait,), give_up_after), lease_seconds=1, connections=2
         )
         times = Times(wall=wall)
-        sender = Sender(database, settings, composer, times=times, alerts=alerts(keys))
+        sender = Sender(post.database, settings, composer, times=times, alerts=alerts(post.keys))
         with sending(sender):
-            wait_until(lambda: is_sent(database, digest_id))
-    found = counts(database, digest_id)
+            wait_until(post.is_sent)
+    found = post.counts()
     assert (found.sent, found.failed, found.in_doubt) == (READERS, 0, 0)
     assert len(relay.mails) == READERS
 
 
-def test_what_was_put_off_by_a_clock_that_was_ahead_before_it_began_is_sent(
-    database: Database, keys: Keys, make_sender: Callable[..., Sender]
-) -> None:
-    digest_id = build(database, keys, READERS)
-    with database.write() as session:
-        session.execute(update(Delivery).values(next_attempt_at=utc_now() + HOUR))
-    with receiver() as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: is_sent(database, digest_id))
+def test_what_was_put_off_by_a_clock_that_was_ahead_before_it_began_is_sent(post: Post) -> None:
+    post.build(READERS)
+    post.change(update(Delivery).values(next_attempt_at=utc_now() + HOUR))
+    relay = post.send()
     assert len(relay.mails) == READERS

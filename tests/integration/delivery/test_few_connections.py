@@ -1,16 +1,11 @@
 """A relay that allows fewer connections at once than the settings: it is used as far as it allows."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 
-from mailer.db import Database
-from mailer.delivery.send import Sender
-from mailer.tokens import Keys
-from tests.receiver import fine, receiver
-from tests.sending import build, counts, is_sent, sending
-from tests.waiting import wait_until
+from tests.receiver import fine
+from tests.sending import Post
 
 CONNECTIONS = 10
 TOO_MANY = "421 4.7.0 too many connections"
@@ -82,25 +77,16 @@ class Strict:
 @pytest.mark.parametrize("says", [TOO_MANY, None], ids=["421", "drop"])
 @pytest.mark.parametrize("is_late", [False, True], ids=["at-once", "late"])
 def test_all_that_it_allows_are_used_all_the_time(
-    database: Database,
-    keys: Keys,
-    make_sender: Callable[..., Sender],
-    caplog: pytest.LogCaptureFixture,
-    says: str | None,
-    is_late: bool,
+    post: Post, caplog: pytest.LogCaptureFixture, says: str | None, is_late: bool
 ) -> None:
     limit, each, rounds = 3, 2, 8
     readers = limit * rounds
-    digest_id = build(database, keys, readers)
+    post.build(readers)
     # The same limit, again and again.
     strict = Strict(*[limit] * rounds, says=says, is_late=is_late)
-    with (
-        receiver(strict.answer) as relay,
-        sending(make_sender(relay.port, connections=CONNECTIONS, messages_per_connection=each)),
-    ):
-        wait_until(lambda: is_sent(database, digest_id))
+    relay = post.send(strict.answer, connections=CONNECTIONS, messages_per_connection=each)
     assert strict.gathered == [limit] * rounds
-    assert len(relay.mails) == counts(database, digest_id).sent == readers
+    assert len(relay.mails) == post.counts().sent == readers
     assert strict.refused >= 1
     # Those that were let in brought two each: one that ended was opened anew.
     assert relay.connections - strict.refused == readers // each
@@ -109,17 +95,10 @@ def test_all_that_it_allows_are_used_all_the_time(
     assert "the relay failed" not in caplog.text
 
 
-def test_a_limit_that_rises_and_falls_is_followed(
-    database: Database, keys: Keys, make_sender: Callable[..., Sender]
-) -> None:
+def test_a_limit_that_rises_and_falls_is_followed(post: Post) -> None:
     readers = 500
-    digest_id = build(database, keys, readers)
     strict = Strict(3, 7, 2, 9)
-    with (
-        receiver(strict.answer) as relay,
-        sending(make_sender(relay.port, connections=CONNECTIONS, messages_per_connection=4)),
-    ):
-        wait_until(lambda: is_sent(database, digest_id))
+    relay = post.send_to(readers, strict.answer, connections=CONNECTIONS, messages_per_connection=4)
     assert strict.is_over, strict.gathered
-    assert len(relay.mails) == counts(database, digest_id).sent == readers
-    assert counts(database, digest_id).in_doubt == 0
+    assert len(relay.mails) == post.counts().sent == readers
+    assert post.counts().in_doubt == 0

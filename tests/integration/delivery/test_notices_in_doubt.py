@@ -6,14 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from mailer.db import Database
 from mailer.delivery.retry import RetryPlan
-from mailer.delivery.send import Sender
 from mailer.models import DeliveryStatus, Notice
-from mailer.tokens import Keys
-from tests import factories
-from tests.receiver import Answer, fine, pipelining, receiver
-from tests.sending import build, counts, is_sent, sending
+from tests.receiver import Answer, fine, pipelining
+from tests.sending import Post
 from tests.waiting import wait_until
 
 PLAN = RetryPlan((timedelta(seconds=0.05),), timedelta(hours=48))
@@ -29,34 +25,22 @@ def drops(verb: str, argument: str) -> str | None:
     "offering", [lambda answer: answer, pipelining], ids=["plain", "pipelining"]
 )
 def test_a_notice_in_doubt_is_sent_once_more_and_then_stays(
-    database: Database,
-    keys: Keys,
-    make_sender: Callable[..., Sender],
-    offering: Callable[[Answer], Answer],
-    resend: bool,
-    copies: int,
+    post: Post, offering: Callable[[Answer], Answer], resend: bool, copies: int
 ) -> None:
-    with database.write() as session:
-        factories.notice(session, keys, address="odd@example.com")
+    post.notice(address="odd@example.com")
 
     def notice() -> Notice:
-        with database.read() as session:
+        with post.database.read() as session:
             return session.scalars(select(Notice).order_by(Notice.id).limit(1)).one()
 
-    with (
-        receiver(offering(drops)) as relay,
-        sending(make_sender(relay.port, retry=PLAN, resend=resend)),
-    ):
+    with post.relay(offering(drops), retry=PLAN, resend=resend) as relay:
         wait_until(lambda: notice().in_doubt == copies)
         # What comes in later is sent, and takes longer than a third copy would.
-        digest_id = build(database, keys, 20)
-        wait_until(lambda: is_sent(database, digest_id))
+        post.build(20)
+        wait_until(post.is_sent)
     found = notice()
-    assert (found.status, found.in_doubt, found.attempts) == (
-        DeliveryStatus.UNKNOWN,
-        copies,
-        copies,
-    )
+    assert found.status is DeliveryStatus.UNKNOWN
+    assert found.in_doubt == found.attempts == copies
     ids = [mail.header("Message-ID") for mail in relay.mails if mail.recipient == "odd@example.com"]
     assert (len(ids), len(set(ids))) == (copies, 1)
-    assert counts(database, digest_id).in_doubt == 0
+    assert post.counts().in_doubt == 0

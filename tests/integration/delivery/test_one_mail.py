@@ -6,21 +6,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
 
 from mailer.clock import utc_now
-from mailer.db import Database
 from mailer.delivery import retry
 from mailer.delivery.retry import RetryPlan
-from mailer.delivery.send import Sender
-from mailer.models import Delivery, DeliveryStatus, Subscriber
-from mailer.tokens import Keys
+from mailer.models import Delivery, DeliveryStatus
 from tests import factories
-from tests.receiver import Answer, fine, pipelining, receiver
-from tests.sending import build, counts, sending
+from tests.receiver import Answer, fine, pipelining
+from tests.sending import Post
 from tests.waiting import wait_until
-
-MakeSender = Callable[..., Sender]
 
 BAD = "reader1@example.com"
 READERS = 30
@@ -57,15 +51,6 @@ class Choosy:
         return fine(verb, argument)
 
 
-def row_of(database: Database, address: str) -> Delivery:
-    with database.read() as session:
-        return session.scalars(
-            select(Delivery)
-            .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-            .where(Subscriber.address == address)
-        ).one()
-
-
 def waits_long(row: Delivery) -> bool:
     """Whether it waits as the plan wants it, which is an hour here, and not only until others were tried."""
     soon: datetime = utc_now() + timedelta(minutes=30)
@@ -78,70 +63,54 @@ def waits_long(row: Delivery) -> bool:
     [("RCPT", SAYS_421), ("RCPT", None), ("DATA", SAYS_421), ("DATA", None), ("DOT", SAYS_421)],
 )
 def test_where_others_are_taken_it_waits_its_time_and_holds_up_nobody(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
-    verb: str,
-    said: str | None,
-    offering: Callable[[Answer], Answer],
+    post: Post, verb: str, said: str | None, offering: Callable[[Answer], Answer]
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     choosy = Choosy(verb, said)
     newcomers = iter(range(1000))
 
     def others_come() -> bool:
-        with database.write() as session:
-            factories.notice(session, keys, address=f"newcomer{next(newcomers)}@example.com")
-        return waits_long(row_of(database, BAD))
+        post.notice(address=f"newcomer{next(newcomers)}@example.com")
+        return waits_long(post.delivery_to(BAD))
 
-    with receiver(offering(choosy.says)) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: counts(database, digest_id).sent == READERS - 1)
+    with post.relay(offering(choosy.says)):
+        wait_until(lambda: post.counts().sent == READERS - 1)
         wait_until(others_come, every=0.1)
     assert choosy.tries <= 10
-    assert counts(database, digest_id).in_doubt == 0
+    assert post.counts().in_doubt == 0
 
 
 @WAYS
 @pytest.mark.parametrize("said", [SAYS_421, None])
 def test_a_digest_at_whose_size_it_hangs_up_holds_up_no_other(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
-    said: str | None,
-    offering: Callable[[Answer], Answer],
+    post: Post, said: str | None, offering: Callable[[Answer], Answer]
 ) -> None:
     """MAIL names the size, so what fails there may be about the mail too (RFC 1870)."""
-    with database.write() as session:
+    with post.database.write() as session:
         newsletter = factories.newsletter(session)
         for name, text in (("big", "long " * 20_000), ("small", "short")):
             schedule = factories.schedule(session, newsletter, name=name)
             digest = factories.digest(session, schedule)
             edition = factories.edition(session, digest, text=text)
             for number in range(3):
-                reader = factories.reader(session, keys, schedule, f"{name}{number}@example.com")
+                reader = factories.reader(
+                    session, post.keys, schedule, f"{name}{number}@example.com"
+                )
                 factories.delivery(session, edition, reader)
-        digest_id = digest.id
+    post.digest_id = digest.id
     choosy = Choosy("MAIL", said, size=50_000)
-    with receiver(offering(choosy.says)) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: counts(database, digest_id).sent == 3)
+    with post.relay(offering(choosy.says)) as relay:
+        wait_until(lambda: post.counts().sent == 3)
     assert sorted(relay.recipients) == [f"small{number}@example.com" for number in range(3)]
 
 
 @WAYS
 @pytest.mark.parametrize(
     ("verb", "said"),
-    [
-        ("MAIL", SAYS_421),
-        ("MAIL", None),
-        ("RCPT", SAYS_421),
-        ("DATA", None),
-        ("DOT", SAYS_421),
-    ],
+    [("MAIL", SAYS_421), ("MAIL", None), ("RCPT", SAYS_421), ("DATA", None), ("DOT", SAYS_421)],
 )
 def test_where_nothing_else_waits_it_is_given_up_in_time(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
+    post: Post,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
     said: str | None,
@@ -149,14 +118,14 @@ def test_where_nothing_else_waits_it_is_given_up_in_time(
 ) -> None:
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(retry, "LONGEST_PAUSE_SECONDS", 0.05)
-    digest_id = build(database, keys, 1)
+    post.build(1)
     choosy = Choosy(verb, said, size=0 if verb == "MAIL" else None)
     plan = RetryPlan((timedelta(seconds=0.05),), timedelta(seconds=0.2))
     began = time.monotonic()
-    with receiver(offering(choosy.says)) as relay, sending(make_sender(relay.port, retry=plan)):
-        wait_until(lambda: counts(database, digest_id).failed == 1)
+    with post.relay(offering(choosy.says), retry=plan) as relay:
+        wait_until(lambda: post.counts().failed == 1)
     seconds = time.monotonic() - began
-    row = row_of(database, BAD)
+    row = post.delivery_to(BAD)
     assert (row.step, row.in_doubt) == (verb.lower(), 0)
     # It is tried again, and rests between two tries: it is no busy loop.
     assert 2 <= choosy.tries <= 4 * (1 + seconds / 0.016)

@@ -24,10 +24,9 @@ from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
 from tests.processes import killed_in_the_end, start_mailer
 from tests.receiver import fine, receiver
-from tests.sending import build, counts, is_sent, sending
+from tests.sending import Post, sending
 from tests.waiting import wait_until
 
-MakeSender = Callable[..., Sender]
 READERS = 20
 
 FAULTS = pytest.mark.parametrize("fault", [TypeError("a mistake"), MemoryError()], ids=repr)
@@ -70,20 +69,10 @@ def held(database: Database) -> list[int]:
         return list(session.scalars(select(Delivery.id).where(Delivery.status.in_(statuses))))
 
 
-def statuses(database: Database) -> list[DeliveryStatus]:
-    """How the rows stand."""
-    with database.read() as session:
-        return list(session.scalars(select(Delivery.status)))
-
-
 def living(database: Database) -> list[int]:
     """The workers that have not signed off."""
     with database.read() as session:
         return list(session.scalars(select(Worker.id).where(Worker.stopped_at.is_(None))))
-
-
-def sends(sender: Sender) -> None:
-    sender.run(threading.Event())
 
 
 @FAULTS
@@ -93,64 +82,53 @@ def sends(sender: Sender) -> None:
     ids=["compose", "settle", "claim"],
 )
 def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Exception,
-    owner: type,
-    name: str,
-    call: int,
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception, owner: type, name: str, call: int
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     failing = Failing(monkeypatch, owner, name, fault, lambda number: number == call)
-    with receiver() as relay, sending(make_sender(relay.port)):
+    with post.relay() as relay:
         if owner is Composer and not isinstance(fault, MemoryError):
             # What is wrong with one letter fails that letter.
-            wait_until(lambda: counts(database, digest_id).failed == 1)
+            wait_until(lambda: post.counts().failed == 1)
             return
-        wait_until(lambda: is_sent(database, digest_id))
+        wait_until(post.is_sent)
         assert failing.calls > call
-    assert counts(database, digest_id).sent == READERS
+    assert post.counts().sent == READERS
     assert len(set(relay.recipients)) == len(relay.mails) == READERS
-    assert counts(database, digest_id).in_doubt == 0
+    assert post.counts().in_doubt == 0
 
 
 def test_a_claim_that_always_fails_keeps_no_outcome_from_being_recorded(
-    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+    post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     fault = IntegrityError("INSERT", None, ValueError("no such edition"))
     Failing(monkeypatch, Composer, "load", fault, lambda number: number > 1)
     with receiver() as relay, pytest.raises(MailerError):
-        sends(make_sender(relay.port))
-    found = counts(database, digest_id)
+        post.sender(relay.port).run(threading.Event())
+    found = post.counts()
     assert found.sent == len(relay.mails) > 0
     assert (found.in_doubt, found.pending) == (0, READERS - found.sent)
-    assert held(database) == []
+    assert held(post.database) == []
 
 
 @FAULTS
 def test_a_fault_that_does_not_go_away_ends_it_and_it_holds_nothing(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Exception,
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     with receiver() as relay:
         Failing(monkeypatch, Stock, "settle", fault, lambda number: number >= 4)
         with pytest.raises(MailerError, match="5 times"):
-            sends(make_sender(relay.port))
-    assert held(database) == living(database) == []
-    assert counts(database, digest_id).pending + len(relay.mails) >= READERS
+            post.sender(relay.port).run(threading.Event())
+    assert held(post.database) == living(post.database) == []
+    assert post.counts().pending + len(relay.mails) >= READERS
 
 
 def test_a_fault_that_does_not_go_away_is_not_told_of_all_the_time_while_it_drains(
-    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+    post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(database, keys, READERS)
+    post.build(READERS)
     turn, faults = Sender._turn, []
 
     def failing(this: Sender, *, claiming: bool) -> None:
@@ -168,28 +146,26 @@ def test_a_fault_that_does_not_go_away_is_not_told_of_all_the_time_while_it_drai
         return fine(verb, argument)
 
     with receiver(silent) as relay:
-        with sending(make_sender(relay.port)):
-            wait_until(lambda: DeliveryStatus.SENDING in statuses(database))
+        with sending(post.sender(relay.port)):
+            wait_until(lambda: DeliveryStatus.SENDING in post.statuses())
         answers.set()
     assert send.MOST_FAULTS <= len(faults) <= send.MOST_FAULTS + 1
 
 
 def test_what_ends_even_the_loop_leaves_nobody_who_beats(
-    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
+    post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(database, keys, READERS)
+    post.build(READERS)
     Failing(monkeypatch, Stock, "settle", SystemExit(3), lambda number: number == 3)
     with receiver() as relay, pytest.raises(SystemExit):
-        sends(make_sender(relay.port))
-    assert living(database) == []
+        post.sender(relay.port).run(threading.Event())
+    assert living(post.database) == []
     assert not [one for one in threading.enumerate() if one.name == "heartbeat"]
 
 
-def test_a_heart_that_stumbles_goes_on_beating(
-    database: Database, keys: Keys, make_sender: MakeSender, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_heart_that_stumbles_goes_on_beating(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = Failing(monkeypatch, pulse.Pulse, "_beat", RuntimeError("a mistake"), lambda n: n < 3)
-    with receiver() as relay, sending(make_sender(relay.port, lease_seconds=0.3)):
+    with post.relay(lease_seconds=0.3):
         wait_until(lambda: failing.calls > 4)
 
 
@@ -220,21 +196,20 @@ DISK = OperationalError("INSERT", {}, Exception("disk I/O error"))
     ids=["mistake", "disk", "memory"],
 )
 def test_another_sender_takes_the_place_of_one_that_failed(
-    database: Database,
-    keys: Keys,
+    post: Post,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     owner: type,
     name: str,
     fault: Exception,
 ) -> None:
-    digest_id = build(database, keys, READERS)
+    post.build(READERS)
     Failing(monkeypatch, owner, name, fault, lambda number: number <= 7)
     with receiver() as relay:
-        worker = Sending(sending_app(database, keys, relay.port))
+        worker = Sending(sending_app(post.database, post.keys, relay.port))
         worker.start()
         try:
-            wait_until(lambda: is_sent(database, digest_id))
+            wait_until(post.is_sent)
             assert not worker.has_ended
         finally:
             worker.stop()
@@ -242,7 +217,7 @@ def test_another_sender_takes_the_place_of_one_that_failed(
     assert len(relay.mails) == READERS
     # What comes again and again is told once.
     assert 1 <= caplog.text.count("the worker") <= 2
-    assert held(database) == living(database) == []
+    assert held(post.database) == living(post.database) == []
 
 
 _ENDS = """

@@ -1,13 +1,10 @@
 """A newsletter whose address the relay refuses: it stops, staff are told, and all others go on."""
 
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
 from mailer.delivery import running
-from mailer.delivery.send import Sender
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -18,13 +15,11 @@ from mailer.models import (
     Notice,
     NoticeKind,
 )
-from mailer.tokens import Keys
 from tests import factories
-from tests.receiver import Answer, Mail, Receiver, fine, pipelining, receiver
-from tests.sending import counts, is_sent, sending
+from tests.receiver import Answer, Mail, Receiver, fine, pipelining
+from tests.sending import Post, counts, is_sent
 from tests.waiting import wait_until
 
-MakeSender = Callable[..., Sender]
 S = DeliveryStatus
 
 CONNECTIONS = 4
@@ -32,31 +27,27 @@ STAFF = "desk@news.example"
 REFUSED = "550 5.7.1 <b@news.example>: sender address rejected"
 
 
-def build(database: Database, keys: Keys, slug: str, readers: int) -> int:
+def build(post: Post, slug: str, readers: int) -> int:
     """A digest from slug@news.example to slug1@example.com and so on; its id."""
-    with database.write() as session:
+    with post.database.write() as session:
         sender = f"{slug}@news.example"
         newsletter = factories.newsletter(session, slug, title=f"News {slug}", from_address=sender)
         schedule = factories.schedule(session, newsletter)
         digest = factories.digest(session, schedule)
         edition = factories.edition(session, digest, from_address=sender)
         for number in range(1, readers + 1):
-            reader = factories.reader(session, keys, schedule, f"{slug}{number}@example.com")
+            reader = factories.reader(session, post.keys, schedule, f"{slug}{number}@example.com")
             factories.delivery(session, edition, reader)
         found: int = digest.id
         return found
 
 
-def notice(database: Database, keys: Keys, slug: str, **values: object) -> int:
+def notice(post: Post, slug: str, **values: object) -> int:
     """A confirmation from this newsletter."""
-    with database.write() as session:
+    with post.database.read() as session:
         newsletter = session.scalars(select(Newsletter).where(Newsletter.slug == slug)).one()
-        sender = newsletter.from_address
-        row = factories.notice(
-            session, keys, newsletter_id=newsletter.id, from_address=sender, **values
-        )
-        found: int = row.id
-        return found
+    sender = newsletter.from_address
+    return post.notice(newsletter_id=newsletter.id, from_address=sender, **values).id
 
 
 def refusing(said: str, *senders: str, verb: str = "MAIL") -> Answer:
@@ -117,126 +108,101 @@ def state(database: Database, notice_id: int) -> tuple[DeliveryStatus, int]:
     ],
 )
 def test_a_refused_newsletter_is_paused_and_the_other_goes_out(
-    database: Database,
-    keys: Keys,
-    make_sender: MakeSender,
-    said: str,
-    verb: str,
-    connections: int,
-    pipelines: bool,
+    post: Post, said: str, verb: str, connections: int, pipelines: bool
 ) -> None:
-    bad, good = build(database, keys, "b", 40), build(database, keys, "a", 100)
+    bad, good = build(post, "b", 40), build(post, "a", 100)
     answer = refusing(said, "b", verb=verb)
-    with (
-        receiver(pipelining(answer) if pipelines else answer) as relay,
-        sending(make_sender(relay.port, connections=connections)),
-    ):
-        wait_until(lambda: is_sent(database, good))
-        wait_until(lambda: status(database, bad) is DigestStatus.PAUSED)
+    with post.relay(pipelining(answer) if pipelines else answer, connections=connections) as relay:
+        wait_until(lambda: is_sent(post.database, good))
+        wait_until(lambda: status(post.database, bad) is DigestStatus.PAUSED)
         wait_until(lambda: told(relay))
-    found = counts(database, bad)
+    found = counts(post.database, bad)
     assert (found.pending, found.failed, found.in_doubt) == (40, 0, 0)
     assert {mail.recipient for mail in relay.mails if mail.data} == {
         STAFF,
         *(f"a{number}@example.com" for number in range(1, 101)),
     }
     assert told(relay) == ["a@news.example"]
-    assert not all_is_paused(database)
+    assert not all_is_paused(post.database)
     # What was begun when it was refused first, six tries, and the alert.
     assert tries(relay, "b") <= 2 * connections + 6 + 1
-    [alert] = alerts(database)
+    [alert] = alerts(post.database)
     assert "refuses mail from this newsletter" in alert.text
-    with database.read() as session:
-        assert set(session.scalars(select(Delivery.attempts).where(Delivery.digest_id == bad))) == {
-            0
-        }
+    with post.database.read() as session:
+        attempts = session.scalars(select(Delivery.attempts).where(Delivery.digest_id == bad))
+        assert set(attempts) == {0}
 
 
-def test_what_was_paused_goes_on_when_the_relay_takes_it_again(
-    database: Database, keys: Keys, make_sender: MakeSender
-) -> None:
-    bad, good = build(database, keys, "b", 40), build(database, keys, "a", 10)
+def test_what_was_paused_goes_on_when_the_relay_takes_it_again(post: Post) -> None:
+    bad, good = build(post, "b", 40), build(post, "a", 10)
     says = [refusing(REFUSED, "b")]
-    with (
-        receiver(lambda verb, argument: says[0](verb, argument)) as relay,
-        sending(make_sender(relay.port)),
-    ):
-        wait_until(lambda: status(database, bad) is DigestStatus.PAUSED)
+    with post.relay(lambda verb, argument: says[0](verb, argument)) as relay:
+        wait_until(lambda: status(post.database, bad) is DigestStatus.PAUSED)
         says[0] = fine
-        with database.write() as session:
+        with post.database.write() as session:
             running.resume_digest(session, bad)
-        wait_until(lambda: is_sent(database, bad))
-        assert is_sent(database, good)
+        wait_until(lambda: is_sent(post.database, bad))
+        assert is_sent(post.database, good)
         wait_until(lambda: told(relay))
-    assert len(alerts(database)) == 1
+    assert len(alerts(post.database)) == 1
 
 
-def test_a_confirmation_of_a_refused_newsletter_stops_nothing(
-    database: Database, keys: Keys, make_sender: MakeSender
-) -> None:
-    build(database, keys, "b", 0)
-    good = build(database, keys, "a", 100)
+def test_a_confirmation_of_a_refused_newsletter_stops_nothing(post: Post) -> None:
+    build(post, "b", 0)
+    good = build(post, "a", 100)
     waiting: list[int] = []
 
     def sign_up(mail: Mail) -> None:
         if mail.recipient == "a10@example.com":
-            waiting.extend(notice(database, keys, "b", address=f"c{n}@x.example") for n in range(3))
+            waiting.extend(notice(post, "b", address=f"c{n}@x.example") for n in range(3))
 
-    with (
-        receiver(refusing(REFUSED, "b"), accept=sign_up) as relay,
-        sending(make_sender(relay.port)),
-    ):
-        wait_until(lambda: is_sent(database, good))
+    with post.relay(refusing(REFUSED, "b"), accept=sign_up) as relay:
+        wait_until(lambda: is_sent(post.database, good))
         wait_until(lambda: told(relay))
-        wait_until(lambda: {state(database, one) for one in waiting} == {(S.DEFERRED, 1)})
+        wait_until(lambda: {state(post.database, one) for one in waiting} == {(S.DEFERRED, 1)})
     assert told(relay) == ["a@news.example"]
-    assert [one.subject for one in alerts(database)] == ["The relay refuses mail from News b"]
-    assert not all_is_paused(database)
+    assert [one.subject for one in alerts(post.database)] == ["The relay refuses mail from News b"]
+    assert not all_is_paused(post.database)
     # Each of the three, and the alert before it went by another sender.
     assert tries(relay, "b") <= 4
 
 
 def test_while_another_newsletter_has_not_been_tried_a_confirmation_stops_nothing(
-    database: Database, keys: Keys, make_sender: MakeSender
+    post: Post,
 ) -> None:
-    build(database, keys, "b", 0)
-    waiting = notice(database, keys, "b")
-    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: all_is_paused(database))
-    with database.write() as session:
-        session.execute(update(Installation).values(paused_at=None, paused_reason=None))
-        session.execute(update(Notice).values(status=S.QUEUED, next_attempt_at=factories.NOW))
-    build(database, keys, "a", 0)
-    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: state(database, waiting)[0] is S.DEFERRED)
-        good = build(database, keys, "c", 20)
-        wait_until(lambda: is_sent(database, good))
+    build(post, "b", 0)
+    waiting = notice(post, "b")
+    with post.relay(refusing(REFUSED, "b")) as relay:
+        wait_until(lambda: all_is_paused(post.database))
+    post.change(update(Installation).values(paused_at=None, paused_reason=None))
+    post.change(update(Notice).values(status=S.QUEUED, next_attempt_at=factories.NOW))
+    build(post, "a", 0)
+    with post.relay(refusing(REFUSED, "b")) as relay:
+        wait_until(lambda: state(post.database, waiting)[0] is S.DEFERRED)
+        good = build(post, "c", 20)
+        wait_until(lambda: is_sent(post.database, good))
         wait_until(lambda: "c@news.example" in told(relay) or "a@news.example" in told(relay))
-    assert not all_is_paused(database)
+    assert not all_is_paused(post.database)
 
 
-def test_when_every_sender_is_refused_all_sending_is_paused(
-    database: Database, keys: Keys, make_sender: MakeSender
-) -> None:
-    digests = [build(database, keys, slug, 20) for slug in "ab"]
-    with receiver(refusing(REFUSED, "a", "b")) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: all_is_paused(database))
-    assert [status(database, one) for one in digests] == [DigestStatus.SENDING] * 2
-    assert [counts(database, one).pending for one in digests] == [20, 20]
+def test_when_every_sender_is_refused_all_sending_is_paused(post: Post) -> None:
+    digests = [build(post, slug, 20) for slug in "ab"]
+    with post.relay(refusing(REFUSED, "a", "b")) as relay:
+        wait_until(lambda: all_is_paused(post.database))
+    assert [status(post.database, one) for one in digests] == [DigestStatus.SENDING] * 2
+    assert [counts(post.database, one).pending for one in digests] == [20, 20]
     assert relay.mails == []
     assert tries(relay, "a") + tries(relay, "b") <= 2 * CONNECTIONS + 4
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", [NoticeKind.ALERT, NoticeKind.REPORT, NoticeKind.REVIEW])
-def test_what_is_for_staff_goes_out_by_another_sender(
-    database: Database, keys: Keys, make_sender: MakeSender, kind: NoticeKind
-) -> None:
-    build(database, keys, "b", 0)
-    good = build(database, keys, "a", 5)
-    with receiver(refusing(REFUSED, "b")) as relay, sending(make_sender(relay.port)):
-        wait_until(lambda: is_sent(database, good))
-        notice(database, keys, "b", kind=kind, address=STAFF, html="x", text="x")
+def test_what_is_for_staff_goes_out_by_another_sender(post: Post, kind: NoticeKind) -> None:
+    build(post, "b", 0)
+    good = build(post, "a", 5)
+    with post.relay(refusing(REFUSED, "b")) as relay:
+        wait_until(lambda: is_sent(post.database, good))
+        notice(post, "b", kind=kind, address=STAFF, html="x", text="x")
         wait_until(lambda: told(relay))
     assert told(relay) == ["a@news.example"]
     assert tries(relay, "b") == 1

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailer.clock import Times
-from mailer.db import Database
 from mailer.delivery.conversation import Capabilities, Credentials, Envelope, Step
 from mailer.delivery.mail import Composer
 from mailer.delivery.outcome import Lost
 from mailer.delivery.relay import Connection, RelayConfig, Tls, Unopened, connect
 from mailer.delivery.send import Sender
-from mailer.tokens import Keys
-from tests.sending import alerts, build, config, is_sent, sending
+from tests.sending import Post, alerts, config, sending
 from tests.waiting import wait_until
 
 USER, PASSWORD = "news", "s3cret-пароль"
@@ -166,25 +164,32 @@ def relay(port: int, tls: Tls, **changes: Any) -> RelayConfig:
     return RelayConfig("localhost", port, "news.example", tls, **changes)
 
 
+@pytest.fixture
+def make_tls_sender(
+    post: Post, composer: Composer, certificates: Certificates, free_port: int
+) -> Callable[..., Sender]:
+    """Makes a sender that speaks STARTTLS, and is given how it logs in."""
+
+    def make(**changes: Any) -> Sender:
+        return Sender(
+            post.database,
+            config(free_port, relay=relay(free_port, Tls.STARTTLS, **changes)),
+            composer,
+            times=Times(),
+            alerts=alerts(post.keys),
+            tls_context=certificates.authority,
+        )
+
+    return make
+
+
 def test_starttls_and_auth_send_a_digest(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
+    post: Post,
+    make_tls_sender: Callable[..., Sender],
     certificates: Certificates,
     free_port: int,
 ) -> None:
-    digest_id = build(database, keys, 12)
-    plan = config(
-        free_port, relay=relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, PASSWORD))
-    )
-    sender = Sender(
-        database,
-        plan,
-        composer,
-        times=Times(),
-        alerts=alerts(keys),
-        tls_context=certificates.authority,
-    )
+    post.build(12)
     with (
         aiosmtpd_relay(
             free_port,
@@ -192,9 +197,9 @@ def test_starttls_and_auth_send_a_digest(
             require_starttls=True,
             auth_required=True,
         ) as seen,
-        sending(sender),
+        sending(make_tls_sender(credentials=Credentials(USER, PASSWORD))),
     ):
-        wait_until(lambda: is_sent(database, digest_id))
+        wait_until(post.is_sent)
     assert sorted(seen.recipients) == sorted(f"reader{n}@example.com" for n in range(1, 13))
     assert set(seen.logins) == {(USER.encode(), PASSWORD.encode(), True)}
     # Before TLS and after it, on each connection.
@@ -292,56 +297,34 @@ def test_where_starttls_is_not_offered_nothing_is_said_in_plain_text(
 
 @pytest.mark.parametrize("bad", ["self-signed", None])
 def test_a_sender_waits_rather_than_send_without_tls(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
+    post: Post,
+    make_tls_sender: Callable[..., Sender],
     certificates: Certificates,
     free_port: int,
     caplog: pytest.LogCaptureFixture,
     bad: str | None,
 ) -> None:
-    digest_id = build(database, keys, 3)
-    plan = config(free_port, relay=relay(free_port, Tls.STARTTLS))
-    sender = Sender(
-        database,
-        plan,
-        composer,
-        times=Times(),
-        alerts=alerts(keys),
-        tls_context=certificates.authority,
-    )
+    post.build(3)
     options = {"tls_context": certificates.server(bad)} if bad else {}
-    with aiosmtpd_relay(free_port, **options) as seen, sending(sender):
+    with aiosmtpd_relay(free_port, **options) as seen, sending(make_tls_sender()):
         wait_until(lambda: caplog.text.count("the relay failed") >= 2)
-        assert not is_sent(database, digest_id)
+        assert not post.is_sent()
     assert "MAIL" not in seen.commands
 
 
 def test_a_wrong_password_stops_the_run_and_is_in_no_log(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
+    post: Post,
+    make_tls_sender: Callable[..., Sender],
     certificates: Certificates,
     free_port: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    build(database, keys, 3)
+    post.build(3)
     wrong = "not-the-password"
-    plan = config(
-        free_port, relay=relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, wrong))
-    )
-    sender = Sender(
-        database,
-        plan,
-        composer,
-        times=Times(),
-        alerts=alerts(keys),
-        tls_context=certificates.authority,
-    )
     caplog.set_level("DEBUG", "mailer")
     with (
         aiosmtpd_relay(free_port, tls_context=certificates.server("good")) as seen,
-        sending(sender),
+        sending(make_tls_sender(credentials=Credentials(USER, wrong))),
     ):
         wait_until(lambda: "the relay refuses us" in caplog.text)
     assert "MAIL" not in seen.commands
