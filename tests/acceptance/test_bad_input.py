@@ -1,8 +1,10 @@
 """What is typed wrong is refused in one line that names the next step, and nothing is half done."""
 
 import hashlib
+import shlex
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,8 @@ def assert_refused(ended: typed.Ended, told: str, codes: tuple[int, ...] = (1,))
 
 def content(path: Path) -> str:
     """A digest of all that a SQLite database holds."""
-    connection = sqlite3.connect(path)
-    try:
+    with closing(sqlite3.connect(path)) as connection:
         return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
-    finally:
-        connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,182 +44,142 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.txt").write_text("This is no feed and no mail.\n")
     (folder / "readers.csv").write_text("address\nreader@example.com\n")
     (folder / "binary.csv").write_bytes(b"email\n\xff\xfe\xfd@example.com\n\x00")
-    for arguments in (
-        ("init",),
-        ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-         "The Daily <daily@news.example>", "--postal-address", "1 Sample Street"),
-        ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Europe/Paris"),
-    ):  # fmt: skip
+    schedule = ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Europe/Paris")
+    for arguments in (("init",), typed.NEWSLETTER, schedule):
         ended = type_command(folder, *arguments)
         assert ended.returncode == 0, ended.stderr
     return folder
 
 
-NEWSLETTER = ("newsletter", "add", "weekly", "--title", "The Weekly", "--from",
-              "The Weekly <weekly@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
-CLOSED_PORT = "http://127.0.0.1:1/feed"
+NEWSLETTER = (
+    "newsletter add weekly --title 'The Weekly' --postal-address '1 Sample Street'"
+    " --from 'The Weekly <weekly@news.example>'"
+)
 
-REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "newsletter add: slug": ((*NEWSLETTER[:2], "The Weekly", *NEWSLETTER[3:]), "daily-news"),
-    "newsletter add: taken": ((*NEWSLETTER[:2], "daily", *NEWSLETTER[3:]), "mailer newsletter edit"),
-    "newsletter add: sender": ((*NEWSLETTER, "--from", "weekly@news.example"), "--from"),
-    "newsletter add: address": ((*NEWSLETTER, "--from", "The Weekly <weekly>"), "@-sign. Check how"),
-    "newsletter add: language": ((*NEWSLETTER, "--language", "xx"), "only in en, ar, fr, hy, ru"),
-    "newsletter add: logo": ((*NEWSLETTER, "--logo", "http://news.example/l.png"), "https"),
-    "newsletter add: color": ((*NEWSLETTER, "--color", "red"), "#"),
-    "newsletter add: feed": ((*NEWSLETTER, "--feed", "file:///etc/passwd"), "http"),
-    "newsletter add: feed that nobody serves": (
-        (*NEWSLETTER, "--feed", "http://nothing.example/feed"), "check the address"),
-    "newsletter show": (("newsletter", "show", "nothing"), "mailer newsletter list"),
-    "newsletter edit": (("newsletter", "edit", "nothing", "--title", "x"), "mailer newsletter list"),
-    "newsletter embed": (("newsletter", "embed", "nothing"), "mailer newsletter list"),
-    "feed add: newsletter": (("feed", "add", "https://news.example/feed", "--newsletter", "nothing"),
-                             "newsletter"),
-    "feed add: URL": (("feed", "add", "news.example", "--newsletter", "daily"), "http"),
-    "feed add: nobody there": (
-        ("feed", "add", CLOSED_PORT, "--newsletter", "daily", "--allow-private"), "check the address"),
-    "feed add: private": (("feed", "add", CLOSED_PORT, "--newsletter", "daily"), "--allow-private"),
-    "feed refresh": (("feed", "refresh", "https://nothing.example/feed"), "mailer feed add"),
-    "feed remove": (("feed", "remove", "https://nothing.example/feed"), "mailer feed add"),
-    "feed accept": (("feed", "accept", "https://nothing.example/feed"), "mailer feed add"),
-    "feed discard": (("feed", "discard", "https://nothing.example/feed"), "mailer feed add"),
-    "article edit": (("article", "edit", "99", "--title", "One"), "mailer article list"),
-    "article withdraw": (("article", "withdraw", "99"), "mailer article list"),
-    "article add: newsletter": (("article", "add", "--newsletter", "nothing", "--url",
-                                 "https://news.example/1", "--title", "One"), "newsletter"),
-    "article add: URL": (("article", "add", "--newsletter", "daily", "--url", "javascript:1",
-                          "--title", "One"), "http"),
-    "article add: time": (("article", "add", "--newsletter", "daily", "--url",
-                           "https://news.example/1", "--title", "One", "--published", "soon"),
-                          "ISO 8601"),
-    "article list": (("article", "list", "--newsletter", "nothing"), "newsletter"),
-    "schedule add: newsletter": (("schedule", "add", "nothing", "x", "--at", "07:00", "--zone",
-                                  "UTC"), "mailer newsletter list"),
-    "schedule add: zone": (("schedule", "add", "daily", "x", "--at", "07:00", "--zone", "CEST"),
-                           "IANA"),
-    "schedule add: time": (("schedule", "add", "daily", "x", "--at", "25:00", "--zone", "UTC"),
-                           "HH:MM"),
-    "schedule add: days": (("schedule", "add", "daily", "x", "--at", "07:00", "--days", "someday",
-                            "--zone", "UTC"), "mon"),
-    "schedule add: monthday": (("schedule", "add", "daily", "x", "--at", "07:00", "--monthday", "32",
-                                "--zone", "UTC"), "31"),
-    "schedule add: cron": (("schedule", "add", "daily", "x", "--cron", "x", "--zone", "UTC"), "cron"),
-    "schedule add: neither": (("schedule", "add", "daily", "x", "--zone", "UTC"), "--at"),
-    "schedule add: taken": (("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC"),
-                            "mailer schedule edit"),
-    "schedule add: name": (("schedule", "add", "daily", "a/b", "--at", "07:00", "--zone", "UTC"),
-                           "name"),
-    "schedule show": (("schedule", "show", "daily/nothing"), "mailer schedule list"),
-    "schedule show: form": (("schedule", "show", "daily"), "SLUG/NAME"),
-    "schedule edit": (("schedule", "edit", "daily/nothing", "--at", "08:00"), "mailer schedule list"),
-    "schedule edit: zone": (("schedule", "edit", "daily/morning", "--zone", "Mars/Base"), "IANA"),
-    "schedule pause": (("schedule", "pause", "daily/nothing"), "mailer schedule list"),
-    "schedule resume": (("schedule", "resume", "daily/nothing"), "mailer schedule list"),
-    "schedule remove": (("schedule", "remove", "daily/nothing"), "mailer schedule list"),
-    "schedule remove: to nowhere": (("schedule", "remove", "daily/morning", "--move-to",
-                                     "daily/nothing"), "mailer schedule list"),
-    "schedule next": (("schedule", "next", "nothing"), "mailer"),
-    "schedule next: from": (("schedule", "next", "daily", "--from", "yesterday"), "ISO 8601"),
-    "digest plan": (("digest", "plan", "daily/nothing"), "mailer schedule list"),
-    "digest plan: slot": (("digest", "plan", "daily/morning", "--slot", "2026-11-24T06:59"),
-                          "mailer schedule next"),
-    "digest plan: no time": (("digest", "plan", "daily/morning", "--slot", "soon"), "slot"),
-    "digest plan: reader": (("digest", "plan", "daily/morning", "--as", "nobody@example.com"),
-                            "subscribe"),
-    "digest preview": (("digest", "preview", "nothing/nothing"), "mailer"),
-    "digest test: address": (("digest", "test", "daily/morning", "--to", "nobody"), "@-sign. Check how"),
-    "digest edit": (("digest", "edit", "daily/nothing", "--subject", "x"), "mailer schedule list"),
-    "digest edit: lead": (("digest", "edit", "daily/morning", "--lead", "99"), "mailer article list"),
-    "digest edit: drop": (("digest", "edit", "daily/morning", "--drop", "99"), "mailer article list"),
-    "digest edit: subject": (("digest", "edit", "daily/morning", "--subject", " "), "--subject"),
-    "digest edit: no file": (("digest", "edit", "daily/morning", "--intro", "no.md"), "no.md"),
-    "digest edit: other file": (("digest", "edit", "daily/morning", "--intro", "readers.csv"), ".md"),
-    "digest once: past": (("digest", "once", "daily", "--at", "2020-01-01 06:00", "--zone", "UTC"),
-                          "--at"),
-    "digest once: time": (("digest", "once", "daily", "--at", "soon", "--zone", "UTC"), "2026-12-24"),
-    "digest once: zone": (("digest", "once", "daily", "--at", "2040-01-01 06:00", "--zone", "Mars/X"),
-                          "IANA"),
-    "digest once: article": (("digest", "once", "daily", "--at", "2040-01-01 06:00", "--zone", "UTC",
-                              "--article", "99"), "mailer article list"),
-    "digest report": (("digest", "report", "99"), "mailer digest list"),
-    "schedule edit: review": (("schedule", "edit", "daily/morning", "--review", "30m"),
-                              "staff_address"),
-    "digest send": (("digest", "send", "daily/nothing"), "mailer schedule list"),
-    "digest send: slot": (("digest", "send", "daily/morning", "--slot", "2026-11-24T06:59"),
-                          "mailer schedule next"),
-    "digest list": (("digest", "list", "nothing"), "mailer newsletter list"),
-    "digest show": (("digest", "show", "99"), "mailer digest list"),
-    "digest cancel": (("digest", "cancel", "99"), "mailer digest list"),
-    "delivery list: digest": (("delivery", "list", "--digest", "99"), "mailer digest list"),
-    "delivery list: address": (("delivery", "list", "--to", "nobody"), "@-sign. Check how"),
-    "subscriber add: address": (("subscriber", "add", "nobody", "--newsletter", "daily"),
-                                "@-sign. Check how"),
-    "subscriber add: newsletter": (("subscriber", "add", "a@b.example", "--newsletter", "nothing"),
-                                   "newsletter"),
-    "subscriber add: schedule": (("subscriber", "add", "a@b.example", "--newsletter", "daily",
-                                  "--schedule", "daily/nothing"), "schedule"),
-    "subscriber show": (("subscriber", "show", "nobody@example.com"), "mailer subscriber list"),
-    "subscriber show: address": (("subscriber", "show", "nobody"), "@-sign. Check how"),
-    "subscriber unsubscribe": (("subscriber", "unsubscribe", "nobody@example.com"),
-                               "mailer subscriber list"),
-    "subscriber import: file": (("subscriber", "import", "nothing.csv", "--newsletter", "daily",
-                                 "--consent-source", "paper form"), "nothing.csv"),
-    "subscriber import: column": (("subscriber", "import", "readers.csv", "--newsletter", "daily",
-                                   "--consent-source", "paper form"), "email"),
-    "subscriber import: encoding": (("subscriber", "import", "binary.csv", "--newsletter", "daily",
-                                     "--consent-source", "paper form"), "UTF-8"),
-    "subscriber import: newsletter": (("subscriber", "import", "readers.csv", "--newsletter",
-                                       "nothing", "--consent-source", "paper form"), "newsletter"),
-    "consent show": (("consent", "show", "nobody"), "@-sign. Check how"),
-    "suppression add": (("suppression", "add", "nobody", "--reason", "asked"), "@-sign. Check how"),
-    "suppression lift": (("suppression", "lift", "nobody@example.com"), "mailer suppression list"),
-    "suppression add: reason": (("suppression", "add", "a@b.example", "--reason", " "), "--reason"),
-    "consent show: nobody": (("consent", "show", "a@b.example"), "check how it is written"),
-    "subscriber list": (("subscriber", "list", "--newsletter", "nothing"), "mailer newsletter list"),
-    "subscriber unsubscribe: newsletter": (("subscriber", "unsubscribe", "a@b.example", "--newsletter",
-                                            "nothing"), "mailer newsletter list"),
-    "subscriber import: folder": (("subscriber", "import", ".", "--newsletter", "daily",
-                                   "--consent-source", "x"), "."),
-    "subscriber import: source": (("subscriber", "import", "readers.csv", "--newsletter", "daily",
-                                   "--consent-source", " "), "--consent-source"),
-    "schedule add: no zone": (("schedule", "add", "daily", "x", "--at", "06:00"), "--zone"),
-    "schedule add: never": (("schedule", "add", "daily", "x", "--cron", "0 0 30 2 *", "--zone", "UTC"),
-                            "no date fits"),
-    "schedule add: both": (("schedule", "add", "daily", "x", "--at", "06:00", "--cron", "* * * * *",
-                            "--zone", "UTC"), "leave out --at"),
-    "schedule add: max-age": (("schedule", "add", "daily", "x", "--at", "06:00", "--zone", "UTC",
-                               "--max-age", "1w"), "30d"),
-    "schedule add: too short": (("schedule", "add", "daily", "x", "--at", "06:00", "--days", "mon",
-                                 "--zone", "UTC", "--max-age", "3d"), "--max-age 7d or more"),
-    "schedule add: newcomers": (("schedule", "add", "daily", "x", "--at", "06:00", "--zone", "UTC",
-                                 "--newcomers", "5"), "latest:N"),
-    "schedule edit: nothing": (("schedule", "edit", "daily/morning"), "nothing to change"),
-    "digest plan: form": (("digest", "plan", "daily"), "SLUG/NAME"),
-    "digest plan: no address": (("digest", "plan", "daily/morning", "--as", "nobody"), "@-sign"),
-    "digest test: to nobody": (("digest", "test", "daily/morning"), "--to"),
-    "digest show: number": (("digest", "show", "x"), "integer"),
-    "digest pause": (("digest", "pause", "99"), "mailer digest list"),
-    "digest resume": (("digest", "resume", "99"), "mailer digest list"),
-    "delivery list: status": (("delivery", "list", "--status", "lost"), "skipped"),
-    "delivery resolve": (("delivery", "resolve", "--digest", "99", "--drop"), "mailer digest list"),
-    "delivery resolve: both": (("delivery", "resolve", "--digest", "1", "--drop", "--resend"), "--drop"),
-    "feed add: link-local": (("feed", "add", "http://169.254.169.254/", "--newsletter", "daily",
-                              "--allow-private"), "not on a network"),
-    "feed add: a number": (("feed", "add", "http://2130706433/", "--newsletter", "daily"),
-                           "--allow-private"),
-    "feed add: mapped": (("feed", "add", "http://[::ffff:127.0.0.1]/", "--newsletter", "daily"),
-                         "--allow-private"),
-    "feed parse": (("feed", "parse", "nowhere.xml"), "cannot be opened"),
-    "feed parse: folder": (("feed", "parse", "."), "cannot be opened"),
-}  # fmt: skip
-"""Arguments, and what the refusal has to hold. What is never named here is not refused by a command."""
+REFUSED = [
+    (NEWSLETTER.replace("weekly", "'The Weekly'", 1), "daily-news"),
+    (NEWSLETTER.replace("weekly", "daily", 1), "mailer newsletter edit"),
+    (f"{NEWSLETTER} --from weekly@news.example", "--from"),
+    (f"{NEWSLETTER} --from 'The Weekly <weekly>'", "@-sign. Check how"),
+    (f"{NEWSLETTER} --language xx", "only in en, ar, fr, hy, ru"),
+    (f"{NEWSLETTER} --logo http://news.example/l.png", "https"),
+    (f"{NEWSLETTER} --color red", "#"),
+    (f"{NEWSLETTER} --feed file:///etc/passwd", "http"),
+    (f"{NEWSLETTER} --feed http://nothing.example/feed", "check the address"),
+    ("newsletter show nothing", "mailer newsletter list"),
+    ("newsletter edit nothing --title x", "mailer newsletter list"),
+    ("newsletter embed nothing", "mailer newsletter list"),
+    ("feed add https://news.example/feed --newsletter nothing", "newsletter"),
+    ("feed add news.example --newsletter daily", "http"),
+    ("feed add http://127.0.0.1:1/feed --newsletter daily --allow-private", "check the address"),
+    ("feed add http://127.0.0.1:1/feed --newsletter daily", "--allow-private"),
+    ("feed refresh https://nothing.example/feed", "mailer feed add"),
+    ("feed remove https://nothing.example/feed", "mailer feed add"),
+    ("feed accept https://nothing.example/feed", "mailer feed add"),
+    ("feed discard https://nothing.example/feed", "mailer feed add"),
+    ("article edit 99 --title One", "mailer article list"),
+    ("article withdraw 99", "mailer article list"),
+    ("article add --newsletter nothing --url https://news.example/1 --title One", "newsletter"),
+    ("article add --newsletter daily --url javascript:1 --title One", "http"),
+    (
+        "article add --newsletter daily --url https://news.example/1 --title One --published soon",
+        "ISO 8601",
+    ),
+    ("article list --newsletter nothing", "newsletter"),
+    ("schedule add nothing x --at 07:00 --zone UTC", "mailer newsletter list"),
+    ("schedule add daily x --at 07:00 --zone CEST", "IANA"),
+    ("schedule add daily x --at 25:00 --zone UTC", "HH:MM"),
+    ("schedule add daily x --at 07:00 --days someday --zone UTC", "mon"),
+    ("schedule add daily x --at 07:00 --monthday 32 --zone UTC", "31"),
+    ("schedule add daily x --cron x --zone UTC", "cron"),
+    ("schedule add daily x --zone UTC", "--at"),
+    ("schedule add daily morning --at 07:00 --zone UTC", "mailer schedule edit"),
+    ("schedule add daily a/b --at 07:00 --zone UTC", "name"),
+    ("schedule show daily/nothing", "mailer schedule list"),
+    ("schedule show daily", "SLUG/NAME"),
+    ("schedule edit daily/nothing --at 08:00", "mailer schedule list"),
+    ("schedule edit daily/morning --zone Mars/Base", "IANA"),
+    ("schedule pause daily/nothing", "mailer schedule list"),
+    ("schedule resume daily/nothing", "mailer schedule list"),
+    ("schedule remove daily/nothing", "mailer schedule list"),
+    ("schedule remove daily/morning --move-to daily/nothing", "mailer schedule list"),
+    ("schedule next nothing", "mailer"),
+    ("schedule next daily --from yesterday", "ISO 8601"),
+    ("digest plan daily/nothing", "mailer schedule list"),
+    ("digest plan daily/morning --slot 2026-11-24T06:59", "mailer schedule next"),
+    ("digest plan daily/morning --slot soon", "slot"),
+    ("digest plan daily/morning --as nobody@example.com", "subscribe"),
+    ("digest preview nothing/nothing", "mailer"),
+    ("digest test daily/morning --to nobody", "@-sign. Check how"),
+    ("digest edit daily/nothing --subject x", "mailer schedule list"),
+    ("digest edit daily/morning --lead 99", "mailer article list"),
+    ("digest edit daily/morning --drop 99", "mailer article list"),
+    ("digest edit daily/morning --subject ' '", "--subject"),
+    ("digest edit daily/morning --intro no.md", "no.md"),
+    ("digest edit daily/morning --intro readers.csv", ".md"),
+    ("digest once daily --at '2020-01-01 06:00' --zone UTC", "--at"),
+    ("digest once daily --at soon --zone UTC", "2026-12-24"),
+    ("digest once daily --at '2040-01-01 06:00' --zone Mars/X", "IANA"),
+    ("digest once daily --at '2040-01-01 06:00' --zone UTC --article 99", "mailer article list"),
+    ("digest report 99", "mailer digest list"),
+    ("schedule edit daily/morning --review 30m", "staff_address"),
+    ("digest send daily/nothing", "mailer schedule list"),
+    ("digest send daily/morning --slot 2026-11-24T06:59", "mailer schedule next"),
+    ("digest list nothing", "mailer newsletter list"),
+    ("digest show 99", "mailer digest list"),
+    ("digest cancel 99", "mailer digest list"),
+    ("delivery list --digest 99", "mailer digest list"),
+    ("delivery list --to nobody", "@-sign. Check how"),
+    ("subscriber add nobody --newsletter daily", "@-sign. Check how"),
+    ("subscriber add a@b.example --newsletter nothing", "newsletter"),
+    ("subscriber add a@b.example --newsletter daily --schedule daily/nothing", "schedule"),
+    ("subscriber show nobody@example.com", "mailer subscriber list"),
+    ("subscriber show nobody", "@-sign. Check how"),
+    ("subscriber unsubscribe nobody@example.com", "mailer subscriber list"),
+    ("subscriber import nothing.csv --newsletter daily --consent-source fair", "nothing.csv"),
+    ("subscriber import readers.csv --newsletter daily --consent-source fair", "email"),
+    ("subscriber import binary.csv --newsletter daily --consent-source fair", "UTF-8"),
+    ("subscriber import readers.csv --newsletter nothing --consent-source fair", "newsletter"),
+    ("consent show nobody", "@-sign. Check how"),
+    ("suppression add nobody --reason asked", "@-sign. Check how"),
+    ("suppression lift nobody@example.com", "mailer suppression list"),
+    ("suppression add a@b.example --reason ' '", "--reason"),
+    ("consent show a@b.example", "check how it is written"),
+    ("subscriber list --newsletter nothing", "mailer newsletter list"),
+    ("subscriber unsubscribe a@b.example --newsletter nothing", "mailer newsletter list"),
+    ("subscriber import . --newsletter daily --consent-source x", "."),
+    ("subscriber import readers.csv --newsletter daily --consent-source ' '", "--consent-source"),
+    ("schedule add daily x --at 06:00", "--zone"),
+    ("schedule add daily x --cron '0 0 30 2 *' --zone UTC", "no date fits"),
+    ("schedule add daily x --at 06:00 --cron '* * * * *' --zone UTC", "leave out --at"),
+    ("schedule add daily x --at 06:00 --zone UTC --max-age 1w", "30d"),
+    ("schedule add daily x --at 06:00 --days mon --zone UTC --max-age 3d", "--max-age 7d or more"),
+    ("schedule add daily x --at 06:00 --zone UTC --newcomers 5", "latest:N"),
+    ("schedule edit daily/morning", "nothing to change"),
+    ("digest plan daily", "SLUG/NAME"),
+    ("digest plan daily/morning --as nobody", "@-sign"),
+    ("digest test daily/morning", "--to"),
+    ("digest show x", "integer"),
+    ("digest pause 99", "mailer digest list"),
+    ("digest resume 99", "mailer digest list"),
+    ("delivery list --status lost", "skipped"),
+    ("delivery resolve --digest 99 --drop", "mailer digest list"),
+    ("delivery resolve --digest 1 --drop --resend", "--drop"),
+    ("feed add http://169.254.169.254/ --newsletter daily --allow-private", "not on a network"),
+    ("feed add http://2130706433/ --newsletter daily", "--allow-private"),
+    ("feed add 'http://[::ffff:127.0.0.1]/' --newsletter daily", "--allow-private"),
+    ("feed parse nowhere.xml", "cannot be opened"),
+    ("feed parse .", "cannot be opened"),
+]
+"""What is typed, and what the refusal has to hold. What is never named here is not refused by a command."""
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_wrong_argument_is_refused_and_changes_nothing(folder: Path, case: str) -> None:
-    arguments, told = REFUSED[case]
+@pytest.mark.parametrize(("line", "told"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_a_wrong_argument_is_refused_and_changes_nothing(
+    folder: Path, line: str, told: str
+) -> None:
     before = content(folder / "mailer.db")
-    assert_refused(type_command(folder, *arguments), told, codes=(1, 2))
+    assert_refused(type_command(folder, *shlex.split(line)), told, codes=(1, 2))
     assert content(folder / "mailer.db") == before
 
 
@@ -289,31 +248,17 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 
 
 def change(path: Path, statement: str) -> None:
-    connection = sqlite3.connect(path)
-    try:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(statement)
-        connection.commit()
-    finally:
-        connection.close()
 
 
-ON_A_BROKEN_DATABASE = pytest.mark.parametrize(
-    "arguments", [("status",), ("run",), ("newsletter", "list")], ids=" ".join
-)
-
-
-@ON_A_BROKEN_DATABASE
-def test_an_old_schema_is_refused_until_it_is_upgraded(
-    copy: Path, arguments: tuple[str, ...]
+@pytest.mark.parametrize("arguments", [("status",), ("run",), ("newsletter", "list")], ids=" ".join)
+@pytest.mark.parametrize(("version", "told"), [("0000", "mailer db upgrade"), ("9999", "newer")])
+def test_an_older_or_newer_schema_is_refused(
+    copy: Path, arguments: tuple[str, ...], version: str, told: str
 ) -> None:
-    change(copy / "mailer.db", "UPDATE alembic_version SET version_num = '0000'")
-    assert_refused(type_command(copy, *arguments), "mailer db upgrade")
-
-
-@ON_A_BROKEN_DATABASE
-def test_a_newer_schema_is_refused(copy: Path, arguments: tuple[str, ...]) -> None:
-    change(copy / "mailer.db", "UPDATE alembic_version SET version_num = '9999'")
-    assert_refused(type_command(copy, *arguments), "newer")
+    change(copy / "mailer.db", f"UPDATE alembic_version SET version_num = '{version}'")
+    assert_refused(type_command(copy, *arguments), told)
 
 
 def test_a_missing_table_is_told(copy: Path) -> None:
