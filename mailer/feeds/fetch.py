@@ -27,6 +27,7 @@ from mailer import __version__
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.reachable import may_connect
+from mailer.plain_text import printable_line
 
 Resolver = Callable[[str, int], Sequence[str]]
 """The IP addresses of a host, for a connection to a port. Raises OSError where there are none."""
@@ -389,4 +390,4 @@ def _why(error: Exception) -> str:
     """The reason inside an error of a library, short and without object addresses."""
     cause = error.__cause__ or error.__context__ or error
     text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return (text or type(cause).__name__)[:200]
+    return printable_line(text, 200) or type(cause).__name__

@@ -187,6 +187,7 @@ def test_a_chunked_answer() -> None:
         (reply(b"", "302 Found"), "no web address"),
         (lambda connection, _: connection.close(), "broke off"),
         (lambda connection, _: connection.sendall(b"220 smtp.example ESMTP\r\n"), "broke off"),
+        (lambda connection, _: connection.sendall(b"\r\n"), "broke off: BadStatusLine; "),
     ],
 )
 def test_answers_that_are_refused(talk: Talk, says: str) -> None:
