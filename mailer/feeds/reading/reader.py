@@ -22,6 +22,8 @@ from mailer.feeds.reading.limits import OUT_OF_MEMORY, Failed, Limits
 log = logging.getLogger(__name__)
 
 _CHILD: Final = "mailer.feeds.reading.child"
+_SECRET: Final = ("MAILER_", "PG")
+"""How the names of variables begin that hold keys and passwords: ours, and those of PostgreSQL's library."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -198,7 +200,7 @@ class FeedReader:
 def _start() -> subprocess.Popen[bytes]:
     """Start a child that finds the same modules as this process, and knows none of its secrets."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("MAILER_")
+        name: value for name, value in os.environ.items() if not name.startswith(_SECRET)
     }
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     # A child keeps the signals blocked that its parent has blocked: Ctrl-C and SIGTERM reach the whole

@@ -79,7 +79,8 @@ def test_the_limit_of_cpu_time_is_each_document_s_own(reader: FeedReader) -> Non
 def test_one_child_reads_for_all_and_knows_no_secret(
     reader: FeedReader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MAILER_SECRET_KEY", "secret")
+    for name in ("MAILER_SECRET_KEY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "secret")
     # Nor does it take Python's modules from where it was started.
     (tmp_path / "html.py").write_text("raise SystemExit")
     monkeypatch.chdir(tmp_path)
@@ -94,7 +95,7 @@ def test_one_child_reads_for_all_and_knows_no_secret(
     for thread in threads:
         thread.join()
     assert child_of(reader) == child
-    assert b"MAILER_" not in Path(f"/proc/{child}/environ").read_bytes()
+    assert b"=secret" not in Path(f"/proc/{child}/environ").read_bytes()
 
 
 def test_what_is_no_feed_is_told_as_before(reader: FeedReader) -> None:
