@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
@@ -75,27 +75,38 @@ class House:
         return row
 
     def record(self, row: Delivery | Notice, status: S, **values: Any) -> None:
-        defaults: dict[str, Any] = {"step": "dot", "code": 250, "reply": "ok"}
-        ledger.record(
-            self.session,
-            [
-                Outcome(
-                    row_of(row),
-                    values.pop("worker", self.worker),
-                    values.pop("attempt", 1),
-                    status,
-                    **defaults | values,
-                )
-            ],
-            NOW,
-        )
+        defaults: dict[str, Any] = {"attempt": 1, "step": "dot", "code": 250, "reply": "ok"}
+        outcome = Outcome(row_of(row), self.worker, status=status, **defaults | values)
+        ledger.record(self.session, [outcome], NOW)
 
-    def now(self, row: Delivery | Notice) -> Any:
+    def now(self, row: Delivery | Notice | Digest) -> Any:
         self.session.refresh(row)
         return row
 
+    def recover(self, worker: int | None = None, *, resend: bool = True) -> int:
+        return ledger.recover(self.session, [worker or self.worker], resend=resend, now=NOW)
+
+    def lose(self, row: Delivery, how: "Loss") -> None:
+        how(self.session.get_one(Subscription, row.subscription_id), self)
+        self.session.flush()
+
+    def set_digest(self, status: DigestStatus) -> None:
+        self.digest.status = status
+        self.session.flush()
+
+    def pause_all(self) -> None:
+        self.session.execute(update(Installation).values(paused_at=NOW))
+
+    def another_digest(self) -> None:
+        """From now on deliveries are of a second digest."""
+        self.digest = factories.digest(self.session, self.schedule, due_at=LATER)
+        self.edition = factories.edition(self.session, self.digest)
+
     def counts(self) -> running.Counts:
         return running.counts(self.session, self.digest.id)
+
+
+Loss = Callable[[Subscription, House], None]
 
 
 def row_of(row: Delivery | Notice) -> RowId:
@@ -147,15 +158,14 @@ def test_what_is_due_later_is_not_claimed(house: House) -> None:
 @pytest.mark.parametrize("status", [one for one in DigestStatus if one is not DigestStatus.SENDING])
 def test_only_a_digest_that_is_being_sent_is_claimed(house: House, status: DigestStatus) -> None:
     house.delivery()
-    house.digest.status = status
-    house.session.flush()
+    house.set_digest(status)
     assert house.claim() == []
 
 
 def test_a_paused_installation_claims_nothing(house: House) -> None:
     house.delivery()
     house.notice()
-    house.session.execute(update(Installation).values(paused_at=NOW))
+    house.pause_all()
     assert house.claim() == []
     assert not ledger.work_waits(house.session, NOW)
 
@@ -185,23 +195,16 @@ def pause(subscription: Subscription, house: House) -> None:
 
 
 def erase(subscription: Subscription, house: House) -> None:
-    house.session.execute(
-        update(Subscriber).where(Subscriber.id == subscription.subscriber_id).values(erased_at=NOW)
-    )
+    house.session.get_one(Subscriber, subscription.subscriber_id).erased_at = NOW
 
 
-def suppress(subscription: Subscription, house: House) -> None:
-    address = house.session.scalars(
-        select(Subscriber.address).where(Subscriber.id == subscription.subscriber_id)
-    ).one()
-    factories.suppression(house.session, house.keys, address)
+def suppress(subscription: Subscription, house: House, **where: int) -> None:
+    reader = house.session.get_one(Subscriber, subscription.subscriber_id)
+    factories.suppression(house.session, house.keys, reader.address, **where)
 
 
 def suppress_here(subscription: Subscription, house: House) -> None:
-    address = house.session.scalars(
-        select(Subscriber.address).where(Subscriber.id == subscription.subscriber_id)
-    ).one()
-    factories.suppression(house.session, house.keys, address, newsletter_id=house.newsletter.id)
+    suppress(subscription, house, newsletter_id=house.newsletter.id)
 
 
 LOSSES = [
@@ -215,11 +218,10 @@ LOSSES = [
 
 @pytest.mark.parametrize(("lose", "reason"), LOSSES)
 def test_without_permission_a_row_is_skipped_and_says_why(
-    house: House, lose: Callable[[Subscription, House], None], reason: str
+    house: House, lose: Loss, reason: str
 ) -> None:
     row, other = house.delivery(), house.delivery()
-    lose(house.session.get_one(Subscription, row.subscription_id), house)
-    house.session.flush()
+    house.lose(row, lose)
     claims, skipped = ledger.claim(house.session, house.worker, 10, NOW)
     assert [claim.row for claim in claims] == [row_of(other)]
     assert skipped == 1
@@ -229,19 +231,16 @@ def test_without_permission_a_row_is_skipped_and_says_why(
 
 def test_a_suppressed_notice_is_skipped(house: House) -> None:
     row = house.notice()
-    factories.suppression(
-        house.session, house.keys, row.address, reason=SuppressionReason.COMPLAINED
-    )
+    complained = SuppressionReason.COMPLAINED
+    factories.suppression(house.session, house.keys, row.address, reason=complained)
     assert house.claim() == []
     assert (house.now(row).status, row.reply) == (S.SKIPPED, "suppressed")
 
 
 def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> None:
     for _ in range(3):
-        row = house.delivery()
-        house.session.get_one(Subscription, row.subscription_id).left_at = NOW
+        house.lose(house.delivery(), leave)
     last = house.delivery()
-    house.session.flush()
     assert ledger.claim(house.session, house.worker, 2, NOW) == ([], 2)
     claims, skipped = ledger.claim(house.session, house.worker, 2, NOW)
     assert [claim.row for claim in claims] == [row_of(last)]
@@ -251,29 +250,22 @@ def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> 
 # Starting: the last check before the dot.
 
 
-def test_a_start_is_granted_and_charged(house: House) -> None:
-    row = house.delivery()
+@pytest.mark.parametrize("kind", ["delivery", "notice"])
+def test_a_start_is_granted_and_charged(house: House, kind: str) -> None:
+    row = getattr(house, kind)()
     house.claim()
     assert house.start(row) == {row_of(row)}
     row = house.now(row)
     assert (row.status, row.attempts, row.worker_id) == (S.SENDING, 1, house.worker)
 
 
-def test_a_start_of_a_notice_is_granted(house: House) -> None:
-    row = house.notice()
-    house.claim()
-    assert house.start(row) == {row_of(row)}
-    assert house.now(row).status is S.SENDING
-
-
 @pytest.mark.parametrize(("lose", "_reason"), LOSSES)
 def test_a_reader_who_lost_permission_since_the_claim_gets_no_mail(
-    house: House, lose: Callable[[Subscription, House], None], _reason: str
+    house: House, lose: Loss, _reason: str
 ) -> None:
     row, other = house.delivery(), house.delivery()
     house.claim()
-    lose(house.session.get_one(Subscription, row.subscription_id), house)
-    house.session.flush()
+    house.lose(row, lose)
     assert house.start(row, other) == {row_of(other)}
     assert house.now(row).status is S.CLAIMED
 
@@ -291,15 +283,14 @@ def test_a_digest_that_was_stopped_since_the_claim_does_not_go(
 ) -> None:
     row = house.delivery()
     house.claim()
-    house.digest.status = status
-    house.session.flush()
+    house.set_digest(status)
     assert house.start(row) == set()
 
 
 def test_after_pause_nothing_starts(house: House) -> None:
     rows = [house.delivery(), house.notice()]
     house.claim()
-    house.session.execute(update(Installation).values(paused_at=NOW))
+    house.pause_all()
     assert house.start(*rows) == set()
 
 
@@ -350,12 +341,11 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
     house.claim()
     house.start(rows[-1])
     kinds = [S.SENT, S.SENT, S.SENT, S.FAILED, S.FAILED, S.DEFERRED, S.UNKNOWN, S.UNKNOWN, S.SENT]
+    again = {S.DEFERRED: LATER}
     ledger.record(
         house.session,
         [
-            Outcome(row_of(row), house.worker, 1, kind, "dot", None, str(row.id), LATER)
-            if kind is S.DEFERRED
-            else Outcome(row_of(row), house.worker, 1, kind, "dot", None, str(row.id))
+            Outcome(row_of(row), house.worker, 1, kind, "dot", None, str(row.id), again.get(kind))
             for row, kind in zip(rows, kinds, strict=True)
         ],
         NOW,
@@ -367,7 +357,7 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
 
 def test_an_outcome_of_a_row_that_others_took_over_is_nothing(house: House) -> None:
     row = house.started()
-    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.recover()
     house.claim(worker=house.other)
     assert house.start(row, worker=house.other)
     house.record(row, S.FAILED)
@@ -376,7 +366,7 @@ def test_an_outcome_of_a_row_that_others_took_over_is_nothing(house: House) -> N
 
 def test_a_late_250_turns_its_own_doubt_into_sent(house: House) -> None:
     row = house.started()
-    ledger.recover(house.session, [house.worker], resend=False, now=NOW)
+    house.recover(resend=False)
     assert house.now(row).status is S.UNKNOWN
     house.record(row, S.SENT, attempt=2)
     assert house.now(row).status is S.UNKNOWN
@@ -390,7 +380,7 @@ def test_a_late_250_holds_until_somebody_has_begun_another_attempt(
     house: House, taken: str
 ) -> None:
     row = house.started()
-    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.recover()
     if taken != "queued":
         house.claim(worker=house.other)
     if taken == "sending":
@@ -404,7 +394,7 @@ def test_a_late_250_holds_until_somebody_has_begun_another_attempt(
 @pytest.mark.parametrize("status", [S.DEFERRED, S.FAILED, S.UNKNOWN])
 def test_a_late_refusal_changes_no_doubt(house: House, status: S) -> None:
     row = house.started()
-    ledger.recover(house.session, [house.worker], resend=False, now=NOW)
+    house.recover(resend=False)
     house.record(row, status, next_attempt_at=LATER if status is S.DEFERRED else None)
     assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
 
@@ -434,12 +424,8 @@ def test_what_is_given_back_waits_again_as_if_nothing_had_happened(house: House)
     ledger.release(house.session, house.worker)
     for row in rows:
         row = house.now(row)
-        assert (row.status, row.attempts, row.first_attempt_at, row.worker_id) == (
-            S.QUEUED,
-            0,
-            None,
-            None,
-        )
+        assert (row.status, row.attempts) == (S.QUEUED, 0)
+        assert row.first_attempt_at is row.worker_id is None
     assert house.now(tried).first_attempt_at == NOW - timedelta(days=1)
 
 
@@ -458,7 +444,7 @@ def test_rows_of_silent_workers_are_taken_over(house: House, resend: bool) -> No
     house.claim()
     alive = house.delivery()
     house.claim(worker=house.other)
-    assert ledger.recover(house.session, [house.worker], resend=resend, now=NOW) == 2
+    assert house.recover(resend=resend) == 2
     assert house.now(claimed).status is S.QUEUED
     assert (house.now(alive).status, alive.worker_id) == (S.CLAIMED, house.other)
     for row in (sending, notice):
@@ -468,10 +454,10 @@ def test_rows_of_silent_workers_are_taken_over(house: House, resend: bool) -> No
 
 def test_a_row_that_killed_two_workers_stays_in_doubt(house: House) -> None:
     row = house.started()
-    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.recover()
     house.claim(worker=house.other)
     house.start(row, worker=house.other)
-    ledger.recover(house.session, [house.other], resend=True, now=NOW)
+    house.recover(house.other)
     assert (house.now(row).status, row.in_doubt, row.attempts) == (S.UNKNOWN, 2, 2)
 
 
@@ -480,7 +466,7 @@ def test_rows_of_a_worker_that_stopped_are_found(house: House) -> None:
     assert ledger.holders_that_stopped(house.session) == frozenset()
     heartbeat.stop(house.session, house.worker, NOW)
     assert ledger.holders_that_stopped(house.session) == {house.worker}
-    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.recover()
     assert ledger.holders_that_stopped(house.session) == frozenset()
 
 
@@ -520,11 +506,8 @@ def test_what_nobody_is_to_send_yet_is_not_hastened(house: House) -> None:
     house.digest.status = DigestStatus.PAUSED
     waiting = house.delivery(next_attempt_at=later)
     assert ledger.hasten(house.session, WAITS, NOW) == 1
-    assert [house.now(row).next_attempt_at for row in (held_up, sent, waiting)] == [
-        later,
-        later,
-        NOW,
-    ]
+    found = [house.now(row).next_attempt_at for row in (held_up, sent, waiting)]
+    assert found == [later, later, NOW]
 
 
 # Whole digests.
@@ -537,14 +520,9 @@ def test_cancelling_stops_what_has_not_started(house: House) -> None:
     waiting = [house.delivery(), house.delivery(status=S.DEFERRED)]
     sent = house.delivery(status=S.SENT)
     assert running.cancel_digest(house.session, house.digest.id, NOW)
-    assert house.now(house.digest).status is DigestStatus.CANCELLED  # type: ignore[arg-type]
-    assert [house.now(row).status for row in (sending, claimed, *waiting, sent)] == [
-        S.SENDING,
-        S.CANCELLED,
-        S.CANCELLED,
-        S.CANCELLED,
-        S.SENT,
-    ]
+    assert house.now(house.digest).status is DigestStatus.CANCELLED
+    found = [house.now(row).status for row in (sending, claimed, *waiting, sent)]
+    assert found == [S.SENDING, *[S.CANCELLED] * 3, S.SENT]
     assert house.start(claimed) == set()
     assert not running.cancel_digest(house.session, house.digest.id, NOW)
 
@@ -570,7 +548,7 @@ def test_what_the_relay_may_have_of_a_cancelled_digest_stays_in_doubt_until_it_h
     if by == "its worker":
         house.record(row, S.UNKNOWN, next_attempt_at=LATER)
     else:
-        assert ledger.recover(house.session, [house.worker], resend=True, now=NOW) == 1
+        assert house.recover() == 1
     assert running.finish_digests(house.session, NOW) == []
     # Cancelled it would be given back to the reader, who may have had it.
     assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
@@ -581,8 +559,7 @@ def test_what_the_relay_may_have_of_a_cancelled_digest_stays_in_doubt_until_it_h
 
 @pytest.mark.parametrize("status", [DigestStatus.SENT, DigestStatus.SKIPPED])
 def test_what_is_over_cannot_be_cancelled(house: House, status: DigestStatus) -> None:
-    house.digest.status = status
-    house.session.flush()
+    house.set_digest(status)
     assert not running.cancel_digest(house.session, house.digest.id, NOW)
 
 
@@ -595,7 +572,7 @@ def test_a_digest_is_finished_when_nothing_will_be_sent_any_more(house: House, s
     expected = [] if pending else [house.digest.id]
     assert running.finish_digests(house.session, NOW) == expected
     assert running.finish_digests(house.session, NOW) == []
-    digest = house.now(house.digest)  # type: ignore[arg-type]
+    digest = house.now(house.digest)
     assert digest.status is (DigestStatus.SENDING if pending else DigestStatus.SENT)
     assert digest.finished_at == (None if pending else NOW)
 
@@ -635,8 +612,7 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
     with database.write() as session:
         house = House(session, keys)
         rows = [house.delivery() for _ in range(4)]
-        house.session.get_one(Subscription, house.delivery().subscription_id).left_at = NOW
-        session.flush()
+        house.lose(house.delivery(), leave)
         event.listen(database.engine, "before_cursor_execute", note)
         try:
             house.claim()
@@ -644,7 +620,7 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
             for row, status in zip(rows, (S.SENT, S.DEFERRED, S.FAILED, S.UNKNOWN), strict=True):
                 house.record(row, status, next_attempt_at=LATER)
             ledger.release(session, house.worker)
-            ledger.recover(session, [house.worker], resend=True, now=NOW)
+            house.recover()
             running.cancel_digest(session, house.digest.id, NOW)
             running.finish_digests(session, NOW)
         finally:
@@ -657,9 +633,7 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
 # Heartbeats.
 
 
-def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(
-    database: Database,
-) -> None:
+def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(database: Database) -> None:
     with database.write() as session:
         mine = heartbeat.register(session, WorkerRole.SENDER, "host.example", 7, NOW)
         other = heartbeat.register(session, WorkerRole.BUILDER, "host.example", 7, NOW)
@@ -685,7 +659,7 @@ def test_a_mail_of_which_three_workers_have_died_has_failed(house: House) -> Non
         if claim.crashes:
             # The sender tries it out alone, and dies.
             ledger.suspect(house.session, claim, claim.crashes + 1)
-        ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+        house.recover()
         assert (house.now(row).crashes, house.now(innocent).crashes) == (deaths, 1)
     row = house.now(row)
     assert (row.status, row.step) == (S.FAILED, "compose")
@@ -699,8 +673,7 @@ def test_a_small_digest_does_not_wait_for_a_large_one(house: House) -> None:
     for _ in range(10):
         house.delivery()
     large = house.digest.id
-    house.digest = factories.digest(house.session, house.schedule, due_at=LATER)
-    house.edition = factories.edition(house.session, house.digest)
+    house.another_digest()
     small = house.delivery()
     first, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=0)
     second, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=1)
@@ -712,8 +685,7 @@ def test_a_paused_digest_stands_in_nobody_s_way(house: House) -> None:
     for _ in range(10):
         house.delivery()
     running.pause_digest(house.session, house.digest.id, "too many refusals")
-    house.digest = factories.digest(house.session, house.schedule, due_at=LATER)
-    house.edition = factories.edition(house.session, house.digest)
+    house.another_digest()
     row = house.delivery()
     assert house.claim(2) == [row_of(row)]
 
@@ -746,8 +718,7 @@ def test_what_was_in_doubt_when_its_digest_is_cancelled_is_in_doubt_again(
 
 def test_what_was_in_doubt_when_its_reader_is_gone_is_in_doubt_again(house: House) -> None:
     row = _in_doubt_once(house)
-    house.session.get_one(Subscription, row.subscription_id).left_at = NOW
-    house.session.flush()
+    house.lose(row, leave)
     assert house.claim() == []
     assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
 
@@ -763,5 +734,5 @@ def test_what_was_in_doubt_and_is_refused_is_in_doubt_again(house: House) -> Non
 def test_what_was_in_doubt_and_then_kills_workers_is_in_doubt_again(house: House) -> None:
     row = _in_doubt_once(house, crashes=3)
     house.claim()
-    ledger.recover(house.session, [house.worker], resend=True, now=NOW)
+    house.recover()
     assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 1)
