@@ -44,6 +44,11 @@ def fine(verb: str, argument: str) -> str:
     }.get(verb, "250 ok")
 
 
+def plain(answer: Answer) -> Answer:
+    """A relay that offers nothing more."""
+    return answer
+
+
 def pipelining(answer: Answer) -> Answer:
     """The same relay, but one that offers PIPELINING (RFC 2920) as well."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from mailer.delivery.pace import Rate
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
 from tests import factories
-from tests.receiver import Answer, fine, pipelining, receiver
+from tests.receiver import Answer, fine, pipelining, plain, receiver
 from tests.sending import Post, is_sent, sending
 from tests.waiting import wait_until
 
@@ -70,7 +70,7 @@ def test_a_reply_that_no_database_can_hold_is_recorded_all_the_same(post: Post) 
 
 
 @pytest.mark.parametrize("said", ["421 4.7.0 not you", None])
-@pytest.mark.parametrize("offering", [lambda answer: answer, pipelining])
+@pytest.mark.parametrize("offering", [plain, pipelining])
 def test_one_reader_at_whom_the_relay_hangs_up_holds_up_nobody_else(
     post: Post, said: str | None, offering: Offering
 ) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from mailer.delivery.retry import RetryPlan
 from mailer.models import DeliveryStatus, Notice
-from tests.receiver import Answer, fine, pipelining
+from tests.receiver import Answer, fine, pipelining, plain
 from tests.sending import Post
 from tests.waiting import wait_until
 
@@ -21,9 +21,7 @@ def drops(verb: str, argument: str) -> str | None:
 
 
 @pytest.mark.parametrize(("resend", "copies"), [(True, 2), (False, 1)], ids=["resend", "hold"])
-@pytest.mark.parametrize(
-    "offering", [lambda answer: answer, pipelining], ids=["plain", "pipelining"]
-)
+@pytest.mark.parametrize("offering", [plain, pipelining])
 def test_a_notice_in_doubt_is_sent_once_more_and_then_stays(
     post: Post, offering: Callable[[Answer], Answer], resend: bool, copies: int
 ) -> None:

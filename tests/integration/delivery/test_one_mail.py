@@ -12,7 +12,7 @@ from mailer.delivery import retry
 from mailer.delivery.retry import RetryPlan
 from mailer.models import Delivery, DeliveryStatus
 from tests import factories
-from tests.receiver import Answer, fine, pipelining
+from tests.receiver import Answer, fine, pipelining, plain
 from tests.sending import Post
 from tests.waiting import wait_until
 
@@ -20,9 +20,7 @@ BAD = "reader1@example.com"
 READERS = 30
 SAYS_421 = "421 4.3.0 not this one"
 
-WAYS = pytest.mark.parametrize(
-    "offering", [lambda answer: answer, pipelining], ids=["plain", "pipelining"]
-)
+WAYS = pytest.mark.parametrize("offering", [plain, pipelining])
 
 
 class Choosy:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.delivery import ledger, running, send, stock
@@ -34,7 +35,7 @@ from mailer.models import (
 from mailer.tokens import Purpose
 from tests import factories
 from tests.factories import NOW
-from tests.receiver import Answer, fine, pipelining, receiver
+from tests.receiver import Answer, fine, pipelining, plain, receiver
 from tests.sending import BASE_URL, Post, address, sending
 from tests.waiting import wait_until
 
@@ -186,37 +187,27 @@ def test_a_retry_is_the_same_mail(post: Post) -> None:
     assert (found.status, found.in_doubt, found.attempts) == (S.SENT, 1, 2)
 
 
-def test_connections_are_used_again_and_changed_in_time(post: Post) -> None:
-    relay = post.send_to(21, connections=1, messages_per_connection=5)
-    assert relay.connections == 5
-    assert len(relay.mails) == 21
-
-
-def test_what_is_queued_later_is_found_at_once_when_the_sender_is_woken(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("seconds", "woken"), [(1000.0, True), (0.1, False)], ids=["at once when woken", "in seconds"]
+)
+def test_what_is_queued_later_is_found(
+    post: Post, monkeypatch: pytest.MonkeyPatch, seconds: float, woken: bool
 ) -> None:
-    monkeypatch.setattr(stock, "LOOK_SECONDS", 1000.0)
+    monkeypatch.setattr(stock, "LOOK_SECONDS", seconds)
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
         wait_until(lambda: not sender._stock.hungry)
         post.notice()
-        sender.wake()
+        if woken:
+            sender.wake()
         wait_until(lambda: relay.mails)
 
 
-def test_what_is_queued_by_others_is_found_within_seconds(post: Post) -> None:
-    with receiver() as relay, sending(post.sender(relay.port)) as sender:
-        wait_until(lambda: not sender._stock.hungry)
-        post.notice()
-        wait_until(lambda: relay.mails)
-
-
-# Mails that overlap on a connection.
-
-
-def test_where_pipelining_is_offered_the_next_mail_begins_behind_the_final_dot(post: Post) -> None:
+@pytest.mark.parametrize("offers", [fine, pipelining(fine)], ids=["plain", "pipelining"])
+def test_connections_are_used_again_and_changed_in_time(post: Post, offers: Answer) -> None:
+    """Where mails overlap, the next one begins behind the final dot."""
     post.build(21)
     with (
-        receiver(pipelining(fine)) as relay,
+        receiver(offers) as relay,
         sending(post.sender(relay.port, connections=1, messages_per_connection=5)) as sender,
     ):
         wait_until(post.is_sent)
@@ -224,6 +215,9 @@ def test_where_pipelining_is_offered_the_next_mail_begins_behind_the_final_dot(p
     assert post.counts() == running.Counts(21, 0, 21, 0, 0, 0, 0, 0)
     assert relay.recipients == sorted(address(number) for number in range(1, 22))
     assert (relay.connections, relay.count("MAIL")) == (5, 21)
+
+
+# Mails that overlap on a connection.
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
@@ -259,14 +253,6 @@ def test_refused_readers_among_overlapping_mails_fail_alone(post: Post) -> None:
     assert refused.isdisjoint(relay.recipients)
     assert (post.row(7).step, post.row(7).code) == ("rcpt", 550)
     assert relay.count("RSET") == 4
-
-
-def test_a_reader_who_leaves_while_their_mail_is_behind_another_gets_none(post: Post) -> None:
-    relay = post.send_to(
-        5, pipelining(when("DOT", address(2), lambda: leave(post, 3))), connections=1
-    )
-    assert (post.row(3).status, post.row(3).reply) == (S.SKIPPED, "left")
-    assert relay.recipients == [address(number) for number in (1, 2, 4, 5)]
 
 
 # What the relay refuses.
@@ -469,8 +455,16 @@ def test_a_confirmation_whose_sign_up_is_gone_fails(post: Post) -> None:
 # What changes while a mail is on its way.
 
 
-def test_a_reader_who_leaves_before_the_dot_gets_no_mail(post: Post) -> None:
-    relay = post.send_to(5, when("RCPT", address(3), lambda: leave(post, 3)), connections=1)
+@pytest.mark.parametrize(
+    ("offering", "verb", "number"),
+    [(plain, "RCPT", 3), (pipelining, "DOT", 2)],
+    ids=["alone", "behind another mail"],
+)
+def test_a_reader_who_leaves_before_the_dot_gets_no_mail(
+    post: Post, offering: Callable[[Answer], Answer], verb: str, number: int
+) -> None:
+    answer = when(verb, address(number), lambda: leave(post, 3))
+    relay = post.send_to(5, offering(answer), connections=1)
     assert (post.row(3).status, post.row(3).reply) == (S.SKIPPED, "left")
     assert relay.recipients == [address(number) for number in (1, 2, 4, 5)]
 
@@ -537,50 +531,33 @@ def test_while_nothing_can_be_recorded_nothing_starts(
     assert caplog.text.count("the database cannot be used") == 1
 
 
-def test_a_commit_whose_answer_is_lost_sends_nothing_twice(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("step", "readers", "begun"),
+    # Not the first claim, so that mails are under way which are ours still.
+    [("turn", 10, 0), ("claim", 120, 3)],
+)
+def test_a_commit_whose_answer_is_lost_sends_each_mail_once(
+    post: Post, monkeypatch: pytest.MonkeyPatch, step: str, readers: int, begun: int
 ) -> None:
-    post.build(10)
-    whole = ledger.turn
-    lost: list[int] = []
+    post.build(readers)
+    whole = getattr(ledger, step)
+    lost: list[object] = []
 
-    def turn(session: Any, worker_id: int, starts: Any, outcomes: Any, now: Any) -> Any:
-        granted = whole(session, worker_id, starts, outcomes, now)
-        if granted and not lost:
-            lost.append(len(granted))
+    def losing(session: Session, *given: Any, **more: Any) -> Any:
+        found = whole(session, *given, **more)
+        rows = found[0] if step == "claim" else found
+        if rows and len(relay.mails) >= begun and not lost:
+            lost.append(rows)
             session.commit()
             raise OperationalError("COMMIT", None, Exception("the answer was lost"))
-        return granted
+        return found
 
-    monkeypatch.setattr(ledger, "turn", turn)
-    relay = post.send(connections=2)
-    assert lost
-    assert len(relay.mails) == 10
-    assert post.counts() == running.Counts(10, 0, 10, 0, 0, 0, 0, 0)
-
-
-def test_claims_whose_answer_is_lost_are_sent_all_the_same(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    post.build(120)
-    whole = ledger.claim
-    lost: list[int] = []
-
-    def claim(session: Any, worker_id: int, limit: int, now: Any, **which: Any) -> Any:
-        claims, skipped = whole(session, worker_id, limit, now, **which)
-        # Not the first time, so that mails are under way which are ours still.
-        if len(relay.mails) >= 3 and claims and not lost:
-            lost.append(len(claims))
-            session.commit()
-            raise OperationalError("COMMIT", None, Exception("the answer was lost"))
-        return claims, skipped
-
-    monkeypatch.setattr(ledger, "claim", claim)
+    monkeypatch.setattr(ledger, step, losing)
     with receiver() as relay, sending(post.sender(relay.port, connections=2)):
         wait_until(post.is_sent)
     assert lost
-    assert sorted(relay.recipients) == sorted(address(number) for number in range(1, 121))
-    assert post.counts() == running.Counts(120, 0, 120, 0, 0, 0, 0, 0)
+    assert relay.recipients == sorted(address(number) for number in range(1, readers + 1))
+    assert post.counts() == running.Counts(readers, 0, readers, 0, 0, 0, 0, 0)
 
 
 def test_a_fault_in_the_loop_loses_no_outcome(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
