@@ -9,10 +9,13 @@ from datetime import timedelta
 from sqlalchemy import Executable, select
 
 from mailer.address import parse
+from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import running
 from mailer.delivery.alert import Alerts
 from mailer.delivery.config import SendConfig
+from mailer.delivery.heartbeat import Figures
+from mailer.delivery.pulse import Pulse
 from mailer.delivery.relay import RelayConfig
 from mailer.delivery.retry import RetryPlan
 from mailer.delivery.send import Sender
@@ -65,6 +68,27 @@ def sending(sender: Sender) -> Iterator[Sender]:
         thread.join(40)
     assert not thread.is_alive()
     assert not fault, fault
+
+
+@contextmanager
+def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Iterator[Pulse]:
+    """A heartbeat with nobody who sends."""
+    pulse = Pulse(
+        database,
+        Times(),
+        host="host.example",
+        pid=4321,
+        plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
+        lease_seconds=60,
+        resend=True,
+        on_recovery=lambda: None,
+        figures=figures,
+    )
+    pulse.start()
+    try:
+        yield pulse
+    finally:
+        pulse.stop(close=True)
 
 
 def build(database: Database, keys: Keys, readers: int) -> int:

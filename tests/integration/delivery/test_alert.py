@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from mailer.address import parse
 from mailer.db import Database
 from mailer.delivery import running
 from mailer.delivery.alert import Alerts, on_digest_paused, on_sending_paused
@@ -27,9 +26,9 @@ from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
-from tests.looks import always
 from tests.receiver import receiver
 from tests.sending import Post, build, sending
+from tests.sending import alerts as make_alerts
 from tests.waiting import wait_until
 
 REASON = "5 in a row were refused: 554 5.7.1 <reader1@example.com>: we do not like this"
@@ -37,7 +36,7 @@ REASON = "5 in a row were refused: 554 5.7.1 <reader1@example.com>: we do not li
 
 @pytest.fixture
 def alerts(keys: Keys) -> Alerts:
-    return Alerts(Templates(), keys, parse("desk@news.example"), "Sampletown Press", always("a"))
+    return make_alerts(keys)
 
 
 def notices(database: Database) -> list[Notice]:

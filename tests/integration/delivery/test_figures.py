@@ -1,9 +1,8 @@
 """What a sender counts and shows reaches the database with its beats, and with its end."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 
 import pytest
@@ -11,41 +10,22 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from mailer.clock import Times
 from mailer.db import Database
 from mailer.delivery import heartbeat, tally
 from mailer.delivery.heartbeat import Figures
-from mailer.delivery.pulse import Pulse
-from mailer.delivery.retry import RetryPlan
 from mailer.models import DeliveryStatus, Tally, Worker
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
 from tests.integration.digests.builders import builder
+from tests.sending import beating
 from tests.waiting import wait_until
 
-BEAT = 0.05
 
-
-@contextmanager
-def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Iterator[Pulse]:
-    """A heartbeat with nobody who sends."""
-    pulse = Pulse(
-        database,
-        Times(),
-        host="host.example",
-        pid=4321,
-        plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
-        lease_seconds=60,
-        resend=True,
-        on_recovery=lambda: None,
-        figures=figures,
-    )
-    pulse.start()
-    try:
-        yield pulse
-    finally:
-        pulse.stop(close=True)
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hearts beat often."""
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.05)
 
 
 def counted(database: Database) -> dict[tuple[int, str, str], int]:
@@ -81,19 +61,15 @@ def test_a_beat_carries_the_figures(database: Database) -> None:
     with database.write() as session:
         mine = factories.worker(session).id
         assert heartbeat.beat(session, mine, NOW, Figures(7, "the relay rests"))
-    assert (worker(database, mine).connections, worker(database, mine).note) == (
-        7,
-        "the relay rests",
-    )
+    row = worker(database, mine)
+    assert (row.connections, row.note) == (7, "the relay rests")
     with database.write() as session:
         assert heartbeat.beat(session, mine, NOW)
     assert (worker(database, mine).connections, worker(database, mine).note) == (0, None)
 
 
-def test_figures_are_written_at_each_beat(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+@pytest.mark.usefixtures("often")
+def test_figures_are_written_at_each_beat(database: Database) -> None:
     with beating(database, lambda: Figures(3, "paused")) as pulse:
         pulse.counting.note("sent", "accepted")
         wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 1})
@@ -110,10 +86,10 @@ def test_what_was_counted_since_the_last_beat_is_written_at_the_end(database: Da
     assert counted(database) == {(pulse.worker_id, "deferred", "congested"): 1}
 
 
+@pytest.mark.usefixtures("often")
 def test_counts_that_could_not_be_written_come_with_the_next_beat(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
     add = tally.add
     failures: list[int] = []
     well = threading.Event()
@@ -134,10 +110,8 @@ def test_counts_that_could_not_be_written_come_with_the_next_beat(
         wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
 
 
-def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
+@pytest.mark.usefixtures("often")
+def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(database: Database) -> None:
     with beating(database) as pulse:
         before = pulse.worker_id
         with database.write() as session:
@@ -150,10 +124,10 @@ def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(
         assert len(session.scalars(select(Worker.id)).all()) == 2
 
 
+@pytest.mark.usefixtures("often")
 def test_what_a_dead_worker_left_in_doubt_is_counted_by_whoever_takes_over(
-    database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    database: Database, keys: Keys
 ) -> None:
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", BEAT)
     with database.write() as session:
         dead = factories.worker(session, stopped_at=NOW)
         for status in (DeliveryStatus.SENDING, DeliveryStatus.SENDING, DeliveryStatus.CLAIMED):
@@ -164,12 +138,10 @@ def test_what_a_dead_worker_left_in_doubt_is_counted_by_whoever_takes_over(
 
 
 @pytest.mark.parametrize("beats", [beating, partial(builder, now=NOW, lease=0.1)])
+@pytest.mark.usefixtures("often")
 def test_a_heartbeat_goes_on_while_others_have_all_connections(
-    postgresql_database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    beats: Callable[[Database], AbstractContextManager[object]],
+    postgresql_database: Database, beats: Callable[[Database], AbstractContextManager[object]]
 ) -> None:
-    monkeypatch.setattr("mailer.delivery.heartbeat.BEAT_SECONDS", BEAT)
     url = postgresql_database.url.render_as_string(hide_password=False)
     database = Database(url, pool_size=1)
     with beats(database), ExitStack() as others:

@@ -1,8 +1,7 @@
 """Turns of a sender's stock in which something goes wrong: what is paused, and what cannot be written."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ from mailer.delivery import bucket, ledger, stock
 from mailer.delivery.mail import Composer
 from mailer.delivery.outcome import OnDelivery, Verdict
 from mailer.delivery.pace import Rate
-from mailer.delivery.pulse import Pulse
 from mailer.delivery.restraint import Restraint
-from mailer.delivery.retry import RetryPlan
 from mailer.delivery.stock import Stock
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.tokens import Keys
-from tests.sending import alerts, build
+from tests.sending import alerts, beating, build
 
 CONNECTIONS = 2
 IN_DOUBT = Verdict(OnDelivery.DOUBT)
@@ -38,31 +35,21 @@ def stocked(
     rate: Rate | None = None,
 ) -> Iterator[Stock]:
     """A stock from which nobody sends."""
-    pulse = Pulse(
-        database,
-        Times(),
-        host="here",
-        pid=1,
-        plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
-        lease_seconds=60,
-        resend=True,
-        on_recovery=lambda: None,
-    )
-    pulse.start()
-    found = Stock(
-        database,
-        composer,
-        pulse,
-        Times(),
-        restraint=restraint,
-        begun=list,
-        rate=rate,
-        alerts=alerts(keys),
-    )
-    with ExitStack() as stack:
-        stack.callback(pulse.stop, close=True)
-        stack.callback(found.close)
-        yield found
+    with beating(database) as pulse:
+        found = Stock(
+            database,
+            composer,
+            pulse,
+            Times(),
+            restraint=restraint,
+            begun=list,
+            rate=rate,
+            alerts=alerts(keys),
+        )
+        try:
+            yield found
+        finally:
+            found.close()
 
 
 def test_nothing_starts_in_the_turn_that_pauses_its_digest(

@@ -8,7 +8,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.sending import Post, alerts, config, sending
 from tests.waiting import wait_until
 
 USER, PASSWORD = "news", "s3cret-пароль"
+LOGIN = Credentials(USER, PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         (folder / f"{file}.pem").write_bytes(
             builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         )
-        (folder / f"{file}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (folder / f"{file}.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
 
     issue("authority", None, authority_key, authority_name, authority_key, now + 30 * day)
     for file, host, until in (
@@ -142,13 +138,8 @@ class Handler:
 def aiosmtpd_relay(port: int, **options: Any) -> Iterator[Handler]:
     """aiosmtpd on this port of loopback."""
     handler = Handler()
-    controller = Controller(
-        handler,
-        hostname="127.0.0.1",
-        port=port,
-        authenticator=handler.authenticate,
-        **options,
-    )
+    options |= {"hostname": "127.0.0.1", "port": port, "authenticator": handler.authenticate}
+    controller = Controller(handler, **options)
     # aiosmtpd leaves connections that broke off during TLS to the garbage collector.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -190,15 +181,9 @@ def test_starttls_and_auth_send_a_digest(
     free_port: int,
 ) -> None:
     post.build(12)
-    with (
-        aiosmtpd_relay(
-            free_port,
-            tls_context=certificates.server("good"),
-            require_starttls=True,
-            auth_required=True,
-        ) as seen,
-        sending(make_tls_sender(credentials=Credentials(USER, PASSWORD))),
-    ):
+    good = certificates.server("good")
+    options = {"tls_context": good, "require_starttls": True, "auth_required": True}
+    with aiosmtpd_relay(free_port, **options) as seen, sending(make_tls_sender(credentials=LOGIN)):
         wait_until(post.is_sent)
     assert sorted(seen.recipients) == sorted(f"reader{n}@example.com" for n in range(1, 13))
     assert set(seen.logins) == {(USER.encode(), PASSWORD.encode(), True)}
@@ -213,10 +198,7 @@ def test_both_ways_to_log_in_work(
     with aiosmtpd_relay(
         free_port, tls_context=certificates.server("good"), auth_exclude_mechanism=excluded
     ) as seen:
-        found = connect(
-            relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, PASSWORD)),
-            certificates.authority,
-        )
+        found = connect(relay(free_port, Tls.STARTTLS, credentials=LOGIN), certificates.authority)
         assert isinstance(found, Connection)
         found.close()
     assert seen.logins == [(USER.encode(), PASSWORD.encode(), True)]
@@ -231,9 +213,8 @@ def test_implicit_tls_works(certificates: Certificates, free_port: int) -> None:
 
 
 def test_a_big_mail_goes_through_tls_whole(certificates: Certificates, free_port: int) -> None:
-    with aiosmtpd_relay(
-        free_port, ssl_context=certificates.server("good"), data_size_limit=10**7
-    ) as seen:
+    options = {"ssl_context": certificates.server("good"), "data_size_limit": 10**7}
+    with aiosmtpd_relay(free_port, **options) as seen:
         found = connect(relay(free_port, Tls.IMPLICIT), certificates.authority)
         assert isinstance(found, Connection)
         found.conversation.begin(
@@ -254,16 +235,18 @@ def test_a_big_mail_goes_through_tls_whole(certificates: Certificates, free_port
     assert seen.recipients == ["ani@example.org"]
 
 
-@pytest.mark.parametrize("bad", ["self-signed", "wrong-name", "expired"])
+@pytest.mark.parametrize("bad", ["self-signed", "wrong-name", "expired", "of a foreign authority"])
 @pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.IMPLICIT])
 def test_a_bad_certificate_is_refused_before_anything_is_said(
     certificates: Certificates, free_port: int, tls: Tls, bad: str
 ) -> None:
+    is_foreign = bad == "of a foreign authority"
+    # Without an authority of ours the system's are asked.
+    authority = None if is_foreign else certificates.authority
+    server = certificates.server("good" if is_foreign else bad)
     option = "tls_context" if tls is Tls.STARTTLS else "ssl_context"
-    with aiosmtpd_relay(free_port, **{option: certificates.server(bad)}) as seen:
-        found = connect(
-            relay(free_port, tls, credentials=Credentials(USER, PASSWORD)), certificates.authority
-        )
+    with aiosmtpd_relay(free_port, **{option: server}) as seen:
+        found = connect(relay(free_port, tls, credentials=LOGIN), authority)
     assert isinstance(found, Unopened)
     assert (found.step, found.answer) == (Step.STARTTLS, Lost.DROP)
     assert "certificate" in found.reason
@@ -271,24 +254,11 @@ def test_a_bad_certificate_is_refused_before_anything_is_said(
     assert seen.logins == []
 
 
-def test_without_an_authority_of_ours_the_system_s_are_asked(
-    certificates: Certificates, free_port: int
-) -> None:
-    with aiosmtpd_relay(free_port, tls_context=certificates.server("good")) as seen:
-        found = connect(relay(free_port, Tls.STARTTLS))
-    assert isinstance(found, Unopened)
-    assert "certificate" in found.reason
-    assert "MAIL" not in seen.commands
-
-
 def test_where_starttls_is_not_offered_nothing_is_said_in_plain_text(
     certificates: Certificates, free_port: int
 ) -> None:
     with aiosmtpd_relay(free_port) as seen:
-        found = connect(
-            relay(free_port, Tls.STARTTLS, credentials=Credentials(USER, PASSWORD)),
-            certificates.authority,
-        )
+        found = connect(relay(free_port, Tls.STARTTLS, credentials=LOGIN), certificates.authority)
     assert isinstance(found, Unopened)
     assert found.step is Step.STARTTLS
     assert "MAIL" not in seen.commands
@@ -333,16 +303,10 @@ def test_a_wrong_password_stops_the_run_and_is_in_no_log(
     assert all(wrong not in record.getMessage() for record in mine)
 
 
-def test_a_relay_that_is_silent_is_not_waited_for_longer_than_the_step_s_time(
-    free_port: int,
-) -> None:
+def test_a_relay_that_is_silent_is_not_waited_for_longer_than_its_time(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)):
         slow = relay(free_port, Tls.NONE)
-        found = connect(
-            RelayConfig(
-                slow.host, slow.port, slow.ehlo_name, timeouts={**slow.timeouts, Step.GREETING: 0.1}
-            )
-        )
+        found = connect(replace(slow, timeouts={**slow.timeouts, Step.GREETING: 0.1}))
     assert found == Unopened(Step.GREETING, Lost.TIMEOUT, Lost.TIMEOUT)
 
 
