@@ -36,23 +36,23 @@ def test_a_clock_that_is_kept_right_is_not_set() -> None:
         assert leaps.since(NOON - HOUR) == NOTHING
 
 
-def test_what_it_was_set_forward_did_not_pass_for_what_is_older() -> None:
-    leaps = seen(NOTHING, NOTHING, HOUR, HOUR)
-    assert leaps.since(NOON + MINUTE) == HOUR
-    # Only after it was set the clock showed this.
-    assert leaps.since(NOON + HOUR + 2 * MINUTE) == NOTHING
-
-
-def test_setting_it_back_makes_nothing_older() -> None:
-    leaps = seen(NOTHING, -HOUR, -HOUR)
-    assert leaps.since(NOON) == NOTHING
-    assert leaps.since(NOON - HOUR + MINUTE) == NOTHING
-
-
-def test_what_is_told_is_never_too_little() -> None:
-    # It is set back and then right again: what began in between seems an hour older than it is.
-    leaps = seen(NOTHING, -HOUR, -HOUR, NOTHING)
-    assert leaps.since(NOON - HOUR + MINUTE) == HOUR
-    assert leaps.since(NOON) == NOTHING
-    # It is set forward twice.
-    assert seen(NOTHING, HOUR, 3 * HOUR).since(NOON) == 3 * HOUR
+@pytest.mark.parametrize(
+    ("ahead", "began", "since"),
+    [
+        ((NOTHING, NOTHING, HOUR, HOUR), MINUTE, HOUR),
+        # Only after it was set the clock showed this.
+        ((NOTHING, NOTHING, HOUR, HOUR), HOUR + 2 * MINUTE, NOTHING),
+        ((NOTHING, HOUR, 3 * HOUR), NOTHING, 3 * HOUR),
+        # Setting it back makes nothing older.
+        ((NOTHING, -HOUR, -HOUR), NOTHING, NOTHING),
+        ((NOTHING, -HOUR, -HOUR), MINUTE - HOUR, NOTHING),
+        # It is set back and then right again: what began in between seems an hour older than it is.
+        ((NOTHING, -HOUR, -HOUR, NOTHING), MINUTE - HOUR, HOUR),
+        ((NOTHING, -HOUR, -HOUR, NOTHING), NOTHING, NOTHING),
+    ],
+)
+def test_what_it_was_set_forward_did_not_pass_for_what_is_older(
+    ahead: tuple[timedelta, ...], began: timedelta, since: timedelta
+) -> None:
+    """What is told is never too little."""
+    assert seen(*ahead).since(NOON + began) == since

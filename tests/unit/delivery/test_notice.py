@@ -113,27 +113,17 @@ def test_lines_of_the_text_are_short(kind: NoticeKind) -> None:
 def test_a_notice_waits_to_be_sent_with_all_it_says(database: Database) -> None:
     content = rendered(NoticeKind.CONFIRMATION)
     later = NOW + timedelta(hours=1)
+    given: dict[str, Any] = {"address": "anna@reader.example", "key_hash": "hash"}
+    given |= {"content": content, "now": NOW}
     with database.write() as session:
-        newsletter = factories.newsletter(session)
         at_once = queue_notice(
             session,
             kind=NoticeKind.CONFIRMATION,
-            address="anna@reader.example",
-            key_hash="hash",
-            content=content,
-            now=NOW,
-            newsletter_id=newsletter.id,
+            newsletter_id=factories.newsletter(session).id,
             rate_key="anna@reader.example",
+            **given,
         )
-        held = queue_notice(
-            session,
-            kind=NoticeKind.ALREADY,
-            address="anna@reader.example",
-            key_hash="hash",
-            content=content,
-            now=NOW,
-            not_before=later,
-        )
+        held = queue_notice(session, kind=NoticeKind.ALREADY, not_before=later, **given)
         assert at_once is not None
         assert held == at_once + 1
     with database.read() as session:

@@ -113,32 +113,34 @@ def test_a_relay_that_wants_a_mail_for_nobody_gets_an_empty_one(code: int) -> No
     assert talk.receive(b"250 ok\r\n") == [Ready()]
 
 
-def test_a_refused_sender_is_answered_once() -> None:
+@pytest.mark.parametrize(
+    ("said", "step", "code"),
+    [
+        (b"550 x\r\n503 no sender\r\n503 no sender\r\n", Step.MAIL, 550),
+        (b"250 ok\r\n250 ok\r\n451 x\r\n", Step.DATA, 451),
+    ],
+    ids=["a refused sender", "a refused DATA"],
+)
+def test_a_refusal_is_answered_once_and_reset(said: bytes, step: Step, code: int) -> None:
     talk = begun()
-    events = talk.receive(b"550 x\r\n503 no sender\r\n503 no sender\r\n")
-    assert events == [answered(Step.MAIL, 550)]
+    assert talk.receive(said) == [answered(step, code)]
     assert talk.take() == b"RSET\r\n"
 
 
-def test_a_refused_data_is_answered_and_reset() -> None:
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        (b"550 x\r\n250 ok\r\n354 go\r\n", Step.MAIL),
+        (b"250 ok\r\n550 x\r\n421 bye\r\n", Step.RCPT),
+    ],
+    ids=["a recipient that is accepted without a sender", "421 behind a refusal"],
+)
+def test_what_ends_the_conversation_is_no_second_answer(said: bytes, step: Step) -> None:
     talk = begun()
-    assert talk.receive(b"250 ok\r\n250 ok\r\n451 x\r\n") == [answered(Step.DATA, 451)]
-    assert talk.take() == b"RSET\r\n"
-
-
-def test_a_recipient_that_is_accepted_without_a_sender_ends_the_conversation() -> None:
-    talk = begun()
-    first, closed = talk.receive(b"550 x\r\n250 ok\r\n354 go\r\n")
-    assert first == answered(Step.MAIL, 550)
+    first, closed = talk.receive(said)
+    assert first == answered(step, 550)
     assert isinstance(closed, Closed)
     assert talk.take() == b""
-
-
-def test_421_behind_a_refusal_is_no_second_answer() -> None:
-    talk = begun()
-    first, closed = talk.receive(b"250 ok\r\n550 x\r\n421 bye\r\n")
-    assert first == answered(Step.RCPT, 550)
-    assert isinstance(closed, Closed)
 
 
 def test_421_to_the_dot_does_not_answer_for_the_next_mail() -> None:

@@ -1,46 +1,42 @@
 """Who is silent is decided by what one watcher saw, on its own monotonic clock."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.delivery.heartbeat import Watch, interval
 
+NOBODY: frozenset[int] = frozenset()
 
-def test_a_worker_that_beats_is_never_silent() -> None:
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [({1: beat}, beat * 59.0, NOBODY) for beat in range(10)],
+        [
+            ({1: 7, 2: 1}, 1000.0, NOBODY),
+            ({1: 7, 2: 2}, 1059.9, NOBODY),
+            ({1: 7, 2: 3}, 1060.0, frozenset({1})),
+        ],
+        [({1: 1}, 1e9, NOBODY)],
+        [({1: 7}, 0.0, NOBODY), ({1: 7}, 60.0, frozenset({1})), ({1: 8}, 61.0, NOBODY)],
+        # After a restored backup the count is lower; only standing still means death.
+        [({1: 7}, 0.0, NOBODY), ({1: 3}, 60.0, NOBODY)],
+        [({1: 7}, 0.0, NOBODY), ({}, 30.0, NOBODY), ({1: 7}, 60.0, NOBODY)],
+    ],
+    ids=[
+        "a worker that beats is never silent",
+        "a worker that stands still for the lease is silent",
+        "a new watcher holds nobody for dead before a lease is over",
+        "a worker that beats again is alive again",
+        "a beat that went back is a sign of life",
+        "a row that is gone is forgotten",
+    ],
+)
+def test_who_is_silent(seen: list[tuple[dict[int, int], float, frozenset[int]]]) -> None:
     watch = Watch(60)
-    assert [watch.observe({1: beat}, beat * 59.0) for beat in range(10)] == [frozenset()] * 10
-
-
-def test_a_worker_that_stands_still_for_the_lease_is_silent() -> None:
-    watch = Watch(60)
-    assert watch.observe({1: 7, 2: 1}, 1000.0) == frozenset()
-    assert watch.observe({1: 7, 2: 2}, 1059.9) == frozenset()
-    assert watch.observe({1: 7, 2: 3}, 1060.0) == {1}
-
-
-def test_a_new_watcher_holds_nobody_for_dead_before_a_lease_is_over() -> None:
-    assert Watch(60).observe({1: 1}, 1e9) == frozenset()
-
-
-def test_a_worker_that_beats_again_is_alive_again() -> None:
-    watch = Watch(60)
-    watch.observe({1: 7}, 0.0)
-    assert watch.observe({1: 7}, 60.0) == {1}
-    assert watch.observe({1: 8}, 61.0) == frozenset()
-
-
-def test_a_beat_that_went_back_is_a_sign_of_life() -> None:
-    # After a restored backup the count is lower; only standing still means death.
-    watch = Watch(60)
-    watch.observe({1: 7}, 0.0)
-    assert watch.observe({1: 3}, 60.0) == frozenset()
-
-
-def test_a_row_that_is_gone_is_forgotten() -> None:
-    watch = Watch(60)
-    watch.observe({1: 7}, 0.0)
-    watch.observe({}, 30.0)
-    assert watch.observe({1: 7}, 60.0) == frozenset()
+    for beats, now, silent in seen:
+        assert watch.observe(beats, now) == silent
 
 
 @given(st.lists(st.floats(0.1, 59.9), min_size=1, max_size=50))
