@@ -287,6 +287,19 @@ def delivery(
     )
 
 
+def delivered(
+    session: Session,
+    digest: Digest,
+    subscriptions: Sequence[Subscription],
+    statuses: Sequence[DeliveryStatus],
+) -> Edition:
+    """An edition of `digest`, with a delivery to each reader that is in this state."""
+    found = edition(session, digest)
+    for one, status in zip(subscriptions, statuses, strict=True):
+        delivery(session, found, one, status=status)
+    return found
+
+
 def deliveries(session: Session, edition: Edition, schedule: Schedule, **values: Any) -> None:
     """A delivery of `edition` to every reader of `schedule`, in one statement."""
     defaults: dict[str, Any] = {

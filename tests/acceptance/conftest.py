@@ -4,6 +4,7 @@ Nothing here imports the mailer: it is typed, opened and listened to, as its use
 """
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -47,10 +48,11 @@ class Installation:
         own = {f"MAILER_{name.upper()}": text for name, text in self.settings.items()}
         return own_environment() | own
 
-    def run(self, *arguments: str) -> Ended:
-        """Type a command, and return how it ended."""
+    def run(self, line: str, *arguments: str) -> Ended:
+        """Type a command, as a line of a shell and what follows it, and return how it ended."""
+        words = (*shlex.split(line), *arguments)
         return type_command(
-            *arguments, folder=self.folder, environment=self.environment, process=self.process
+            *words, folder=self.folder, environment=self.environment, process=self.process
         )
 
     def type(self, *arguments: str, status: int = 0) -> str:

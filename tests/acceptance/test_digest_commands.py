@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.receiver import fine
+from tests.typed import NEWSLETTER
 from tests.waiting import wait_until
 
 DIGEST = ("digest", "plan", "daily/morning")
@@ -20,19 +21,14 @@ DIGEST = ("digest", "plan", "daily/morning")
 @pytest.fixture
 def staffed(installation: Any) -> Any:
     """A newsletter with a schedule, three articles and two readers."""
+    installation.type(*NEWSLETTER)
     installation.type(
-        "newsletter", "add", "daily", "--title", "The Daily", "--from", "The Daily <d@news.example>",
-        "--postal-address", "1 Sample Street, Sampletown",
-    )  # fmt: skip
-    installation.type(
-        "schedule", "add", "daily", "morning", "--at", "06:00", "--zone", "UTC",
-        "--max-articles", "2", "--newcomers", "latest:9",
-    )  # fmt: skip
+        "schedule add daily morning --at 06:00 --zone UTC --max-articles 2 --newcomers latest:9"
+    )
     for name in ("anna", "boris"):
         installation.type(
-            "subscriber", "add", f"{name}@example.com", "--newsletter", "daily",
-            "--consent-source", "paper",
-        )  # fmt: skip
+            f"subscriber add {name}@example.com --newsletter daily --consent-source paper"
+        )
     for number in (1, 2, 3):
         installation.type(
             "article", "add", "--newsletter", "daily", "--url", f"https://news.example/{number}",
@@ -278,9 +274,7 @@ def test_waiting_ends_where_all_that_is_left_must_be_tried_again_later(
 def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> None:
     readers = "".join(f"reader{one}@example.com\n" for one in range(40))
     (staffed.folder / "readers.csv").write_text(f"email\n{readers}")
-    staffed.type(
-        "subscriber", "import", "readers.csv", "--newsletter", "daily", "--consent-source", "paper"
-    )
+    staffed.type("subscriber import readers.csv --newsletter daily --consent-source paper")
     staffed.settings["smtp_connections"] = "1"
     inbox.relay.accept = lambda mail: time.sleep(0.1)
     command = ("digest", "send", "daily/morning", "--wait")

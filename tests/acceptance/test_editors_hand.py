@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.typed import NEWSLETTER
 from tests.waiting import wait_until
 
 DESK = "desk@news.example"
@@ -22,14 +23,9 @@ def in_hours(hours: int) -> str:
 def staffed(installation: Any) -> Any:
     """A newsletter with two schedules, a reader or two on each, and three articles."""
     installation.settings.update(staff_address=DESK, lease="2s")
-    installation.type(
-        "newsletter", "add", "daily", "--title", "The Daily", "--from", "The Daily <d@news.example>",
-        "--postal-address", "1 Sample Street, Sampletown",
-    )  # fmt: skip
+    installation.type(*NEWSLETTER)
     for name, hours in (("morning", 1), ("evening", 2)):
-        installation.type(
-            "schedule", "add", "daily", name, "--at", in_hours(hours), "--zone", "UTC"
-        )
+        installation.type("schedule add daily", name, "--at", in_hours(hours), "--zone", "UTC")
     for reader, schedule in (("anna", "morning"), ("boris", "morning"), ("cleo", "evening")):
         installation.type(
             "subscriber", "add", f"{reader}@example.com", "--newsletter", "daily",
@@ -94,9 +90,7 @@ def test_a_coming_digest_is_edited_once(staffed: Any, inbox: Any) -> None:
     # What was dropped stays away from the other schedule too, until it is put in again.
     plan = staffed.ask("digest", "plan", "daily/evening")
     assert [one["title"] for one in plan["editions"][0]["articles"]] == ["Story 3", "Story 1"]
-    staffed.type(
-        "article", "add", "--newsletter", "daily", "--url", "https://news.example/2", "--title", "x"
-    )
+    staffed.type("article add --newsletter daily --url https://news.example/2 --title x")
     plan = staffed.ask("digest", "plan", "daily/morning")
     assert [one["title"] for one in plan["editions"][0]["articles"]] == ["Story 2"]
 
@@ -128,10 +122,7 @@ def test_a_letter_and_chosen_articles_go_to_all_readers(staffed: Any, inbox: Any
 
     staffed.type("digest", "send", "daily/evening", "--wait")
     [last] = [one["id"] for one in staffed.ask("article", "list") if one["title"] == "Story 3"]
-    staffed.type(
-        "article", "add", "--newsletter", "daily", "--url", "https://news.example/4",
-        "--title", "Story 4",
-    )  # fmt: skip
+    staffed.type("article add --newsletter daily --url https://news.example/4 --title 'Story 4'")
     chosen = staffed.ask(
         "digest", "once", "daily", "--at", "2040-12-24 18:00", "--zone", "Europe/Paris",
         "--article", str(last), "--article", str(last + 1),
@@ -200,7 +191,4 @@ def test_a_review_needs_somebody_to_see_it(staffed: Any) -> None:
     assert staffed.ask("schedule", "edit", "daily/morning", "--review", "never")["review"] is None
     del staffed.settings["staff_address"]
     staffed.type("schedule", "edit", "daily/morning", "--review", "30m", status=1)
-    staffed.type(
-        "schedule", "add", "daily", "late", "--at", "23:00", "--zone", "UTC", "--review", "1h",
-        status=1,
-    )  # fmt: skip
+    staffed.type("schedule add daily late --at 23:00 --zone UTC --review 1h", status=1)

@@ -7,10 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-NEWSLETTER = (
-    "newsletter", "add", "daily", "--title", "The Daily", "--from", "The Daily <d@news.example>",
-    "--postal-address", "1 Sample Street, Sampletown",
-)  # fmt: skip
+from tests.typed import NEWSLETTER
 
 
 @pytest.fixture
@@ -28,9 +25,7 @@ def said(installation: Any, *arguments: str, status: int = 0) -> str:
 
 
 def test_add_show_list_and_next(staffed: Any) -> None:
-    added = staffed.ask(
-        "schedule", "add", "daily", "morning", "--at", "6:00", "--zone", "Europe/Paris"
-    )
+    added = staffed.ask("schedule add daily morning --at 6:00 --zone Europe/Paris")
     assert (added["at"], added["zone"], added["default"]) == ("06:00", "Europe/Paris", True)
     assert (added["min_articles"], added["max_articles"]) == (1, 20)
     assert (added["max_age"], added["max_lateness"], added["newcomers"]) == (
@@ -46,9 +41,7 @@ def test_add_show_list_and_next(staffed: Any) -> None:
     assert staffed.ask("schedule", "show", "daily/morning")["default"] is False
     assert [one["name"] for one in staffed.ask("schedule", "list")] == ["morning", "weekly"]
 
-    slots = staffed.ask(
-        "schedule", "next", "daily/morning", "--count", "3", "--from", "2026-03-28T05:00Z"
-    )
+    slots = staffed.ask("schedule next daily/morning --count 3 --from 2026-03-28T05:00Z")
     assert [one["slot"] for one in slots] == [
         "2026-03-29T06:00",
         "2026-03-30T06:00",
@@ -81,10 +74,8 @@ def test_an_edit_after_todays_went_out_says_so(staffed: Any) -> None:
     hour = datetime.now(ZoneInfo("UTC")).hour
     zone = "UTC" if hour == 12 else f"Etc/GMT{hour - 12:+d}"
     staffed.type("schedule", "add", "daily", "one", "--at", "23:00", "--zone", zone)
-    staffed.type("article", "add", "--newsletter", "daily", "--url", "https://news.example/1",
-                 "--title", "One")  # fmt: skip
-    staffed.type("subscriber", "add", "anna@example.com", "--newsletter", "daily",
-                 "--consent-source", "paper")  # fmt: skip
+    staffed.type("article add --newsletter daily --url https://news.example/1 --title One")
+    staffed.type("subscriber add anna@example.com --newsletter daily --consent-source paper")
     sent = staffed.ask("digest", "send", "daily/one")
     assert sent["status"] == "sending"
     told = said(staffed, "schedule", "edit", "daily/one", "--at", "23:30")
@@ -97,8 +88,7 @@ def test_an_edit_after_todays_went_out_says_so(staffed: Any) -> None:
 def test_pause_resume_and_remove(staffed: Any) -> None:
     for name in ("one", "two"):
         staffed.type("schedule", "add", "daily", name, "--at", "06:00", "--zone", "UTC")
-    staffed.type("subscriber", "add", "anna@example.com", "--newsletter", "daily",
-                 "--consent-source", "paper")  # fmt: skip
+    staffed.type("subscriber add anna@example.com --newsletter daily --consent-source paper")
     paused = staffed.ask("schedule", "pause", "daily/one")
     assert (paused["paused"], paused["next"], paused["readers"]) == (True, None, 1)
     (told,) = (
@@ -121,8 +111,7 @@ def test_pause_resume_and_remove(staffed: Any) -> None:
 def test_one_offs_are_listed_until_they_are_over(staffed: Any) -> None:
     assert "mailer schedule add SLUG NAME" in said(staffed, "schedule", "list")
     staffed.type("schedule", "add", "daily", "one", "--at", "06:00", "--zone", "Asia/Yerevan")
-    staffed.type("subscriber", "add", "anna@example.com", "--newsletter", "daily",
-                 "--consent-source", "paper")  # fmt: skip
+    staffed.type("subscriber add anna@example.com --newsletter daily --consent-source paper")
     (staffed.folder / "letter.md").write_text("Hello")
     letter = staffed.ask("digest", "once", "daily", "--at", "2040-12-24 18:00", "--zone", "UTC",
                          "--intro", "letter.md")["schedule"]  # fmt: skip

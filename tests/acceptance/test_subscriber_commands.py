@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.conftest import Inbox, Installation
+from tests.typed import NEWSLETTER
 from tests.waiting import wait_until
 
 Browse = Callable[..., tuple[int, str]]
@@ -15,10 +16,7 @@ Browse = Callable[..., tuple[int, str]]
 @pytest.fixture
 def paper(installation: Installation) -> Installation:
     """An installation with the newsletter `daily`, morning and weekly."""
-    installation.type(
-        *("newsletter", "add", "daily", "--title", "The Daily"),
-        *("--from", "The Daily <daily@news.example>", "--postal-address", "1 Sample Street"),
-    )
+    installation.type(*NEWSLETTER)
     for name, days in (("morning", ()), ("weekly", ("--days", "sat"))):
         installation.type("schedule", "add", "daily", name, "--at", "07:00", *days, "--zone", "UTC")
     return installation
@@ -86,9 +84,7 @@ def test_the_form_and_not_me(paper: Installation, inbox: Inbox, browse: Browse) 
 
 def test_staff_enter_readers_and_only_a_given_schedule_changes(paper: Installation) -> None:
     def add(*options: str) -> str:
-        found = paper.ask(
-            "subscriber", "add", "anna@reader.example", "--newsletter", "daily", *options
-        )
+        found = paper.ask("subscriber add anna@reader.example --newsletter daily", *options)
         return str(found["status"])
 
     assert add("--consent-source", "paper form") == "added"
@@ -103,8 +99,7 @@ def test_staff_enter_readers_and_only_a_given_schedule_changes(paper: Installati
 
     paper.type("subscriber", "unsubscribe", "anna@reader.example")
     paper.type(
-        *("subscriber", "add", "anna@reader.example", "--newsletter", "daily"),
-        *("--consent-source", "paper form"),
+        "subscriber add anna@reader.example --newsletter daily --consent-source 'paper form'",
         status=1,
     )
     assert add() == "pending"

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, func, select
@@ -25,78 +27,65 @@ from tests import factories
 from tests.factories import NOW
 from tests.processes import ROOT, environment
 from tests.sending import alerts
+from tests.statements import statements
+
+
+@dataclass
+class Paper:
+    """The newsletter `daily` with an article, and a file of readers to import."""
+
+    database: Database
+    keys: Keys
+    path: Path
+
+    def __post_init__(self) -> None:
+        with self.database.write() as session:
+            daily = factories.newsletter(session)
+            factories.article(session, daily)
+            names = ("morning", "weekly")
+            self.morning, self.weekly = (factories.schedule(session, daily, one) for one in names)
+
+    def write(self, *addresses: str) -> None:
+        self.path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
+
+    def run(self, schedule: str | None = None, **options: Any) -> Tally:
+        with self.database.read() as session:
+            daily = offer(session, Publisher(), "daily")
+        choice = Choice(daily, need_schedule(daily, schedule and f"daily/{schedule}"))
+        desk = Desk("https://news.example", self.keys, Templates(), token_bytes, alerts(self.keys))
+        return import_readers(
+            self.database, self.path, {}, choice, "the fair", desk, clock=lambda: NOW, **options
+        )
 
 
 @pytest.fixture
-def desk(keys: Keys) -> Desk:
-    return Desk("https://news.example", keys, Templates(), token_bytes, alerts(keys))
-
-
-@pytest.fixture
-def schedules(database: Database) -> dict[str, Schedule]:
-    """`daily` with its schedules morning and weekly, and an article."""
-    with database.write() as session:
-        daily = factories.newsletter(session)
-        factories.article(session, daily)
-        return {name: factories.schedule(session, daily, name) for name in ("morning", "weekly")}
-
-
-def run(
-    database: Database,
-    desk: Desk,
-    path: Path,
-    schedule: str | None = None,
-    *,
-    dry_run: bool = False,
-) -> Tally:
-    with database.read() as session:
-        daily = offer(session, Publisher(), "daily")
-    choice = Choice(daily, need_schedule(daily, schedule))
-    return import_readers(
-        database, path, {}, choice, "the fair", desk, clock=lambda: NOW, dry_run=dry_run
-    )
-
-
-def written(tmp_path: Path, *addresses: str) -> Path:
-    path = tmp_path / "readers.csv"
-    path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
-    return path
+def paper(database: Database, keys: Keys, tmp_path: Path) -> Paper:
+    return Paper(database, keys, tmp_path / "readers.csv")
 
 
 def test_nobody_is_put_on_a_schedule_that_was_removed_meanwhile(
-    database: Database,
-    desk: Desk,
-    schedules: dict[str, Schedule],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "CHUNK", 1)
-    path = written(tmp_path, "one@example.com", "two@example.com")
-    with database.read() as session:
-        daily = offer(session, Publisher(), "daily")
-    weekly = Choice(daily, need_schedule(daily, "weekly"))
+    paper.write("one@example.com", "two@example.com")
 
     def remove(_: int) -> None:
-        with database.write() as session:
-            gone = session.get_one(Schedule, schedules["weekly"].id)
-            remove_schedule(session, gone, schedules["morning"], now=NOW)
+        with paper.database.write() as session:
+            gone = session.get_one(Schedule, paper.weekly.id)
+            remove_schedule(session, gone, paper.morning, now=NOW)
 
     with pytest.raises(Refused, match="daily/weekly was removed"):
-        import_readers(
-            database, path, {}, weekly, "the fair", desk, clock=lambda: NOW, progress=remove
-        )
-    with database.read() as session:
+        paper.run("weekly", progress=remove)
+    with paper.database.read() as session:
         places = session.scalars(select(Subscription.schedule_id)).all()
-    assert places == [schedules["morning"].id]
+    assert places == [paper.morning.id]
 
 
-def test_everybody_is_counted_once_and_nobody_is_brought_back(
-    database: Database, desk: Desk, keys: Keys, schedules: dict[str, Schedule], tmp_path: Path
-) -> None:
+def test_everybody_is_counted_once_and_nobody_is_brought_back(paper: Paper) -> None:
+    database, keys, morning = paper.database, paper.keys, paper.morning
     with database.write() as session:
-        morning = schedules["morning"]
         factories.reader(session, keys, morning, "same@example.com")
-        factories.reader(session, keys, schedules["weekly"], "weekly@example.com")
+        factories.reader(session, keys, paper.weekly, "weekly@example.com")
         factories.reader(session, keys, morning, "left@example.com", left_at=NOW)
         factories.reader(session, keys, morning, "paused@example.com", paused_at=NOW)
         factories.suppression(session, keys, "stopped@example.com")
@@ -104,24 +93,11 @@ def test_everybody_is_counted_once_and_nobody_is_brought_back(
             session, keys, "muted@example.com", newsletter_id=morning.newsletter_id
         )
         factories.subscriber(session, keys, "elsewhere@example.com")
-    path = written(
-        tmp_path,
-        "new@example.com",
-        "NEW@example.com",
-        "same@example.com",
-        "weekly@example.com",
-        "left@example.com",
-        "paused@example.com",
-        "stopped@example.com",
-        "muted@example.com",
-        "elsewhere@example.com",
-        "nobody",
-        "",
-    )
-    dry = run(database, desk, path, dry_run=True).as_data()
-    plain = run(database, desk, path).as_data()
-    again = run(database, desk, path).as_data()
-    moved = run(database, desk, path, "daily/weekly").as_data()
+    names = "new NEW same weekly left paused stopped muted elsewhere"
+    paper.write(*(f"{name}@example.com" for name in names.split()), "nobody", "")
+    dry = paper.run(dry_run=True).as_data()
+    plain, again = (paper.run().as_data() for _ in range(2))
+    moved = paper.run("weekly").as_data()
 
     skipped = {"unsubscribed": 1, "suppressed": 2}
     counts = ("rows", "added", "updated", "unchanged", "skipped")
@@ -151,7 +127,7 @@ def test_everybody_is_counted_once_and_nobody_is_brought_back(
             )
         )
         newest = session.scalar(select(func.max(factories.Article.id)))
-    assert states == {(schedules["weekly"].id, True): 5, (schedules["morning"].id, False): 1}
+    assert states == {(paper.weekly.id, True): 5, (morning.id, False): 1}
     assert starts == {newest}
     assert [tuple(row) for row in consent] == [
         (ConsentKind.IMPORTED, "import readers.csv: the fair, line 2", "The Daily"),
@@ -159,69 +135,46 @@ def test_everybody_is_counted_once_and_nobody_is_brought_back(
     ]
 
 
-def test_a_dry_run_writes_nothing(
-    database: Database, desk: Desk, schedules: dict[str, Schedule], tmp_path: Path
-) -> None:
-    statements: list[str] = []
-
-    @event.listens_for(database.engine, "before_cursor_execute")
-    def remember(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    run(database, desk, written(tmp_path, "new@example.com"), dry_run=True)
-
-    assert statements
-    assert not [one for one in statements if not one.startswith(("BEGIN", "SELECT", "SET"))]
+def test_a_dry_run_writes_nothing(paper: Paper) -> None:
+    paper.write("new@example.com")
+    with statements(paper.database) as seen:
+        paper.run(dry_run=True)
+    assert seen
+    assert not [one for one in seen if not one.startswith(("BEGIN", "SELECT", "SET"))]
 
 
-def test_as_many_statements_for_one_reader_as_for_a_whole_chunk(
-    database: Database, desk: Desk, schedules: dict[str, Schedule], tmp_path: Path
-) -> None:
+def test_as_many_statements_for_one_reader_as_for_a_whole_chunk(paper: Paper) -> None:
     counts = []
     for number in (1, transfer.CHUNK):
-        path = written(tmp_path, *(f"r{one}.{number}@example.com" for one in range(number)))
-        run(database, desk, path)  # The first import of all writes to empty tables.
-        path = written(tmp_path, *(f"s{one}.{number}@example.com" for one in range(number)))
-        statements: list[str] = []
-
-        def remember(
-            _c: object, _d: object, statement: str, *_: object, seen: list[str] = statements
-        ) -> None:
-            seen.append(statement.partition("VALUES")[0])
-
-        event.listen(database.engine, "before_cursor_execute", remember)
-        run(database, desk, path)
-        event.remove(database.engine, "before_cursor_execute", remember)
-        counts.append(len(statements))
+        # The first import of all writes to empty tables.
+        for name in ("r", "s"):
+            paper.write(*(f"{name}{one}.{number}@example.com" for one in range(number)))
+            with statements(paper.database) as seen:
+                paper.run()
+        counts.append(len(seen))
     assert counts[0] == counts[1]
 
 
 def test_a_file_that_breaks_off_says_what_is_done_and_repeating_continues(
-    database: Database,
-    desk: Desk,
-    schedules: dict[str, Schedule],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "CHUNK", 2)
-    path = tmp_path / "readers.csv"
     good = b"email\na@example.com\nb@example.com\nc@example.com\n"
-    path.write_bytes(good + b"d\xff@example.com\n")
+    paper.path.write_bytes(good + b"d\xff@example.com\n")
 
     with pytest.raises(Refused, match=r"line 5: .*first 2 rows are done.*repeating .* continues"):
-        run(database, desk, path)
-    path.write_bytes(good + b"d@example.com\n")
-    data = run(database, desk, path).as_data()
+        paper.run()
+    paper.path.write_bytes(good + b"d@example.com\n")
+    data = paper.run().as_data()
 
     assert (data["rows"], data["added"], data["unchanged"]) == (4, 2, 2)
 
 
 def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
-    sqlite_database: Database, keys: Keys, desk: Desk, tmp_path: Path
+    sqlite_database: Database, keys: Keys, tmp_path: Path
 ) -> None:
-    with sqlite_database.write() as session:
-        factories.schedule(session, factories.newsletter(session), "morning")
-    path = written(tmp_path, *(f"reader{number}@example.com" for number in range(4000)))
+    paper = Paper(sqlite_database, keys, tmp_path / "readers.csv")
+    paper.write(*(f"reader{number}@example.com" for number in range(4000)))
 
     def limit(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
@@ -230,26 +183,24 @@ def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
         most = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one() + 150
     event.listen(sqlite_database.engine, "begin", limit)
     with pytest.raises(Refused, match=r"full.*first [0-9]+ rows are done.*repeating .* continues"):
-        run(sqlite_database, desk, path)
+        paper.run()
 
     most = 1_000_000
-    data = run(sqlite_database, desk, path).as_data()
+    data = paper.run().as_data()
     assert data["rows"] == 4000
     assert 0 < data["unchanged"] < 4000
 
 
-def test_an_import_that_is_killed_goes_on_where_it_was(
-    database: Database, keys: Keys, schedules: dict[str, Schedule], tmp_path: Path
-) -> None:
-    path = written(tmp_path, *(f"reader{number}@example.com" for number in range(1300)))
-    command = [sys.executable, "-m", "mailer", "subscriber", "import", str(path)]
+def test_an_import_that_is_killed_goes_on_where_it_was(paper: Paper) -> None:
+    paper.write(*(f"reader{number}@example.com" for number in range(1300)))
+    command = [sys.executable, "-m", "mailer", "subscriber", "import", str(paper.path)]
     command += ["--newsletter", "daily", "--consent-source", "fair", "--json"]
 
     def import_all(**settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
-            cwd=tmp_path,
-            env=environment(database, keys, 25, settings) | {"PYTHONPATH": str(ROOT)},
+            cwd=paper.path.parent,
+            env=environment(paper.database, paper.keys, 25, settings) | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
@@ -262,6 +213,6 @@ def test_an_import_that_is_killed_goes_on_where_it_was(
     assert again.returncode == os.EX_OK, again.stderr
     assert '"added": 300' in again.stdout
     assert '"unchanged": 1000' in again.stdout
-    with database.read() as session:
+    with paper.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Subscription)) == 1300
         assert session.scalar(select(func.count()).select_from(ConsentEvent)) == 1300

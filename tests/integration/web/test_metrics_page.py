@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import event
 
 from mailer.db import Database
 from mailer.delivery import tally
@@ -17,6 +16,7 @@ from mailer.web import metrics
 from tests import factories
 from tests.factories import NOW
 from tests.integration.web.conftest import Paper
+from tests.statements import statements
 from tests.website import Answer, Website, serving
 
 TOKEN = "k7Jx.-_~+/vQ2n8=="
@@ -108,10 +108,8 @@ def test_the_figures_are_those_of_the_database(
         worker = factories.worker(session, connections=4)
         tally.add(session, worker.id, {("sent", "accepted"): 12, ("failed", "bad_mailbox"): 2})
         readers = factories.readers(session, keys, paper.morning, 3)
-        edition = factories.edition(session, factories.digest(session, paper.morning))
         kinds = (DeliveryStatus.QUEUED, DeliveryStatus.SENT, DeliveryStatus.UNKNOWN)
-        for subscription, kind in zip(readers, kinds, strict=True):
-            factories.delivery(session, edition, subscription, status=kind)
+        factories.delivered(session, factories.digest(session, paper.morning), readers, kinds)
         factories.digest(
             session, paper.weekly, due_at=NOW - timedelta(days=1), status=DigestStatus.PAUSED
         )
@@ -175,18 +173,12 @@ def test_it_only_answers_those_who_read(website: Website) -> None:
 
 
 def test_many_who_ask_cost_the_database_no_more_than_one(website: Website) -> None:
-    seen: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(website.app.database.engine, "before_cursor_execute", note)
-    first = website.get("/metrics")
-    number = len(seen)
-    assert number > 5
-    assert website.get("/metrics").body == first.body
-    event.remove(website.app.database.engine, "before_cursor_execute", note)
-    assert len(seen) == number
+    with statements(website.app.database) as seen:
+        first = website.get("/metrics")
+    assert len(seen) > 5
+    with statements(website.app.database) as seen:
+        assert website.get("/metrics").body == first.body
+    assert seen == []
 
 
 @pytest.mark.usefixtures("always_fresh")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from unittest.mock import ANY
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from mailer.db import Database
 from mailer.models import (
@@ -27,6 +27,7 @@ from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
 from tests.integration.web.conftest import Paper, Serve
+from tests.statements import statements
 from tests.website import Website
 
 FORM = {"email": "new@example.com", "newsletter": "daily"}
@@ -163,12 +164,6 @@ def states(database: Database, keys: Keys, paper: Paper) -> list[str]:
 def test_every_address_gets_the_same_answer_and_causes_the_same_statements(
     website: Website, database: Database, keys: Keys, paper: Paper
 ) -> None:
-    statements: list[str] = []
-
-    @event.listens_for(database.engine, "before_cursor_execute")
-    def remember(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
     seen = set()
     for path, fields in (
         ("/subscribe", {"newsletter": "daily"}),
@@ -181,10 +176,10 @@ def test_every_address_gets_the_same_answer_and_causes_the_same_statements(
                 session.execute(table.__table__.delete())
         for address in states(database, keys, paper) if not seen else sorted(seen):
             seen.add(address)
-            statements.clear()
-            answer = website.post(path, {**fields, "email": address})
+            with statements(database) as ran:
+                answer = website.post(path, {**fields, "email": address})
             answer.headers.pop("date")
-            answers.add((answer.status, str(answer.headers), answer.body, tuple(statements)))
+            answers.add((answer.status, str(answer.headers), answer.body, tuple(ran)))
         assert len(answers) == 1
         assert website.content()["signup"]
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 
 from mailer.db import Database
 from mailer.delivery import doubt, tally
@@ -13,6 +12,7 @@ from mailer.operations.pause import pause
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
+from tests.statements import statements
 
 LEASE = timedelta(minutes=1)
 S = DeliveryStatus
@@ -51,9 +51,7 @@ def test_what_waits_is_counted_by_its_status(database: Database, keys: Keys) -> 
             digest = factories.digest(
                 session, schedule, due_at=NOW - timedelta(days=days), status=status
             )
-            edition = factories.edition(session, digest)
-            for subscription, kind in zip(readers, kinds, strict=True):
-                factories.delivery(session, edition, subscription, status=kind)
+            factories.delivered(session, digest, readers, kinds)
         for kind in kinds:
             factories.notice(session, keys, status=kind)
         factories.notice(session, keys, kind=NoticeKind.ALERT)
@@ -131,18 +129,12 @@ def test_the_pause_and_failing_feeds(database: Database) -> None:
 @pytest.mark.parametrize("table", ["delivery", "notice"])
 def test_what_lies_behind_is_not_read(sqlite_database: Database, table: str) -> None:
     """Each statement finds the rows it counts by an index that holds no others."""
-    seen: list[tuple[str, object]] = []
-
-    def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
-        seen.append((statement, values))
-
-    event.listen(sqlite_database.engine, "before_cursor_execute", note)
-    metrics(sqlite_database)
-    event.remove(sqlite_database.engine, "before_cursor_execute", note)
+    with statements(sqlite_database) as seen:
+        metrics(sqlite_database)
     with sqlite_database.engine.connect() as connection:
         steps = [
             str(step[3])
-            for statement, values in seen
+            for statement, values in zip(seen, seen.values, strict=True)
             if table in statement
             for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
         ]
@@ -156,14 +148,8 @@ def test_what_lies_behind_is_not_read(sqlite_database: Database, table: str) -> 
 
 def test_the_same_few_statements_however_much_there_is(database: Database, keys: Keys) -> None:
     def number() -> int:
-        seen: list[str] = []
-
-        def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-            seen.append(statement)
-
-        event.listen(database.engine, "before_cursor_execute", note)
-        metrics(database)
-        event.remove(database.engine, "before_cursor_execute", note)
+        with statements(database) as seen:
+            metrics(database)
         return len(seen)
 
     empty = number()
