@@ -169,13 +169,16 @@ class Scheduler:
         try:
             self._carefully("left builds", self._take_over)
             self._carefully("digests that staff want now", self._build_asked_for)
-            for schedule_id in self._set_alarms():
-                self._build_due(schedule_id)
+            self._carefully("slots", self._build_all_due)
             self._carefully("reviews", self._review)
             self._carefully("finished digests", self._finish_digests)
             self._carefully("reports", self._report)
         finally:
             self._sweeping.release()
+
+    def _build_all_due(self) -> None:
+        for schedule_id in self._set_alarms():
+            self._build_due(schedule_id)
 
     def _set_alarms(self) -> list[int]:
         """Set an alarm at each schedule's next slot; the schedules whose slots count.
@@ -184,16 +187,16 @@ class Scheduler:
         """
         with self._app.database.read() as session:
             now = self._app.times.wall()
-            active = _active(session)
             coming: dict[int, Slot | None] = {}
             due: dict[int, Slot | None] = {}
 
-            def look(schedule: Schedule) -> None:
-                coming[schedule.id] = timetable.next_slot(schedule, now=now)
-                due[schedule.id] = timetable.due(session, schedule, now=now).build
+            def look(schedule_id: int) -> None:
+                schedule = session.get_one(Schedule, schedule_id)
+                coming[schedule_id] = timetable.next_slot(schedule, now=now)
+                due[schedule_id] = timetable.due(session, schedule, now=now).build
 
-            for schedule in active:
-                self._carefully(f"slots of schedule {schedule.id}", partial(look, schedule))
+            for schedule_id in _active(session):
+                self._carefully(f"slots of schedule {schedule_id}", partial(look, schedule_id))
         for schedule_id, slot in coming.items():
             if slot is not None and self._planned.get(schedule_id) != slot.due_at:
                 self._planned[schedule_id] = slot.due_at
@@ -267,18 +270,18 @@ class Scheduler:
         now = self._app.times.wall()
         wanted: list[int] = []
 
-        def look(schedule: Schedule) -> None:
-            slot = timetable.next_slot(schedule, now=now)
+        def look(schedule_id: int) -> None:
+            slot = timetable.next_slot(session.get_one(Schedule, schedule_id), now=now)
             passed = [
                 slot.due_at - before
                 for before in BEFORE_A_SLOT
                 if slot is not None and slot.due_at - before <= now
             ]
             if passed:
-                wanted.extend(_stale(session, schedule.id, max(passed), now))
+                wanted.extend(_stale(session, schedule_id, max(passed), now))
 
-        for schedule in _active(session):
-            self._carefully(f"slots of schedule {schedule.id}", partial(look, schedule))
+        for schedule_id in _active(session):
+            self._carefully(f"slots of schedule {schedule_id}", partial(look, schedule_id))
         return list(dict.fromkeys(wanted))
 
     def _fetch(
@@ -423,10 +426,12 @@ class Scheduler:
                 self._wake_everything()
 
 
-def _active(session: Session) -> Sequence[Schedule]:
-    """The schedules whose slots count."""
+def _active(session: Session) -> Sequence[int]:
+    """The ids of the schedules whose slots count: one whose row cannot be read stops no others."""
     return session.scalars(
-        select(Schedule).where(Schedule.removed_at.is_(None), Schedule.paused_at.is_(None))
+        select(Schedule.id)
+        .where(Schedule.removed_at.is_(None), Schedule.paused_at.is_(None))
+        .order_by(Schedule.id)
     ).all()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from mailer.app import App
 from mailer.clock import Times, utc_now
@@ -285,7 +285,7 @@ def test_a_failure_is_told_once_and_tried_again(
 def test_what_fails_in_a_sweep_fails_alone(
     sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A template breaks in one language, and a zone was abolished: the first of each kind fails."""
+    """A template breaks in one language, a zone was abolished, and a row is damaged."""
     render = Templates.render
 
     def render_no_arabic(self: Templates, name: str, language: str, *more: Any) -> str:
@@ -301,6 +301,8 @@ def test_what_fails_in_a_sweep_fails_alone(
         soon = timedelta(days=1)
         gone = make.schedule(session, broken, "late", zone="Nowhere/Gone", review=soon, **new)
         make.review(session, gone, send_asked_at=NOW)
+        damaged = make.schedule(session, broken, "damaged", **new)
+        session.execute(text("UPDATE schedule SET kind = 'x' WHERE id = :id"), {"id": damaged.id})
         late = make.schedule(session, sound, "late", at="06:30", **new)
         make.reader(session, keys, late, "late@example.com")
         for newsletter in (broken, sound):
