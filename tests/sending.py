@@ -91,14 +91,22 @@ def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Ite
         pulse.stop(close=True)
 
 
-def build(database: Database, keys: Keys, readers: int) -> int:
-    """A digest that is being sent to reader1@example.com and so on; its id."""
+def build(
+    database: Database,
+    keys: Keys,
+    readers: int,
+    slug: str = "daily",
+    name: str = "reader",
+    **content: object,
+) -> int:
+    """A digest of a new newsletter that is being sent to name1@example.com and so on; its id."""
     with database.write() as session:
-        schedule = factories.schedule(session, factories.newsletter(session))
+        schedule = factories.schedule(session, factories.newsletter(session, slug))
         digest = factories.digest(session, schedule)
-        edition = factories.edition(session, digest)
-        for subscription in factories.readers(session, keys, schedule, readers):
-            factories.delivery(session, edition, subscription)
+        edition = factories.edition(session, digest, **content)
+        for number in range(1, readers + 1):
+            reader = factories.reader(session, keys, schedule, f"{name}{number}@example.com")
+            factories.delivery(session, edition, reader)
         found: int = digest.id
         return found
 
@@ -127,8 +135,8 @@ class Post:
     sender: Callable[..., Sender]
     digest_id: int = 0
 
-    def build(self, readers: int) -> int:
-        self.digest_id = build(self.database, self.keys, readers)
+    def build(self, readers: int, *named: str, **content: object) -> int:
+        self.digest_id = build(self.database, self.keys, readers, *named, **content)
         return self.digest_id
 
     def notice(self, address: str = "newcomer@example.com", **values: object) -> Notice:
@@ -158,8 +166,8 @@ class Post:
         self.build(readers)
         return self.send(answer, **changes)
 
-    def is_sent(self) -> bool:
-        return is_sent(self.database, self.digest_id)
+    def is_sent(self, digest_id: int = 0) -> bool:
+        return is_sent(self.database, digest_id or self.digest_id)
 
     def counts(self) -> running.Counts:
         return counts(self.database, self.digest_id)

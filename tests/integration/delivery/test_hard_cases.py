@@ -8,9 +8,8 @@ from sqlalchemy import select, text
 
 from mailer.delivery.pace import Rate
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from tests import factories
 from tests.receiver import Answer, fine, pipelining, plain, receiver
-from tests.sending import Post, is_sent, sending
+from tests.sending import Post, sending
 from tests.waiting import wait_until
 
 Offering = Callable[[Answer], Answer]
@@ -29,15 +28,10 @@ def to(reader: str, verb: str, said: str | None) -> Answer:
 
 def test_what_cannot_be_read_fails_alone_and_with_its_reason(post: Post) -> None:
     """A delivery, a notice, and a newsletter with an edition, in which a date is none."""
-    post.build(4)
+    digests = [post.build(4), post.build(1, "sport", "other")]
+    for address in ("newcomer1@example.com", "newcomer2@example.com"):
+        post.notice(address)
     with post.database.write() as session:
-        evening = factories.schedule(session, factories.newsletter(session, "sport"), "evening")
-        second = factories.digest(session, evening)
-        edition = factories.edition(session, second)
-        other = factories.reader(session, post.keys, evening, "other@example.com")
-        factories.delivery(session, edition, other)
-        for address in ("newcomer1@example.com", "newcomer2@example.com"):
-            factories.notice(session, post.keys, address)
         for table, row in (
             ("delivery", "min(id)"),
             ("notice", "min(id)"),
@@ -50,8 +44,8 @@ def test_what_cannot_be_read_fails_alone_and_with_its_reason(post: Post) -> None
                 {"never": "no date" if post.database.is_sqlite else "infinity"},
             )
     failed = []
-    with receiver() as there, sending(post.sender(there.port)):
-        wait_until(lambda: post.is_sent() and is_sent(post.database, second.id))
+    with post.relay() as there:
+        wait_until(lambda: all(post.is_sent(one) for one in digests))
         for table in (Delivery, Notice):
             statement = select(table.reply).where(table.status == DeliveryStatus.FAILED)
             with post.database.read() as session:
@@ -99,19 +93,7 @@ def test_one_confirmation_at_which_the_relay_hangs_up_holds_up_nobody_else(post:
 
 
 def test_a_digest_that_is_done_is_closed_while_another_goes_on(post: Post) -> None:
-    with post.database.write() as session:
-        newsletter = factories.newsletter(session)
-        found = []
-        for name, number in (("large", 300), ("small", 2)):
-            schedule = factories.schedule(session, newsletter, name=name)
-            digest = factories.digest(session, schedule)
-            edition = factories.edition(session, digest)
-            for reader in range(number):
-                key = f"{name}{reader}@example.com"
-                subscription = factories.reader(session, post.keys, schedule, key)
-                factories.delivery(session, edition, subscription)
-            found.append(digest.id)
-    large, small = found
+    large, small = post.build(300), post.build(2, "small", "small")
     go_on = threading.Event()
 
     def slow(verb: str, argument: str) -> str | None:
@@ -120,10 +102,10 @@ def test_a_digest_that_is_done_is_closed_while_another_goes_on(post: Post) -> No
         return fine(verb, argument)
 
     with post.relay(slow, connections=2):
-        wait_until(lambda: is_sent(post.database, small))
-        assert not is_sent(post.database, large)
+        wait_until(lambda: post.is_sent(small))
+        assert not post.is_sent(large)
         go_on.set()
-        wait_until(lambda: is_sent(post.database, large))
+        wait_until(lambda: post.is_sent(large))
 
 
 def test_a_token_that_bought_nothing_is_there_for_what_comes_next(post: Post) -> None:

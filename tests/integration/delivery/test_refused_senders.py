@@ -17,7 +17,7 @@ from mailer.models import (
 )
 from tests import factories
 from tests.receiver import Answer, Mail, Receiver, fine, pipelining
-from tests.sending import Post, counts, is_sent
+from tests.sending import Post, counts
 from tests.waiting import wait_until
 
 S = DeliveryStatus
@@ -113,7 +113,7 @@ def test_a_refused_newsletter_is_paused_and_the_other_goes_out(
     bad, good = build(post, "b", 40), build(post, "a", 100)
     answer = refusing(said, "b", verb=verb)
     with post.relay(pipelining(answer) if pipelines else answer, connections=connections) as relay:
-        wait_until(lambda: is_sent(post.database, good))
+        wait_until(lambda: post.is_sent(good))
         wait_until(lambda: status(post.database, bad) is DigestStatus.PAUSED)
         wait_until(lambda: told(relay))
     found = counts(post.database, bad)
@@ -141,8 +141,8 @@ def test_what_was_paused_goes_on_when_the_relay_takes_it_again(post: Post) -> No
         says[0] = fine
         with post.database.write() as session:
             running.resume_digest(session, bad)
-        wait_until(lambda: is_sent(post.database, bad))
-        assert is_sent(post.database, good)
+        wait_until(lambda: post.is_sent(bad))
+        assert post.is_sent(good)
         wait_until(lambda: told(relay))
     assert len(alerts(post.database)) == 1
 
@@ -157,7 +157,7 @@ def test_a_confirmation_of_a_refused_newsletter_stops_nothing(post: Post) -> Non
             waiting.extend(notice(post, "b", address=f"c{n}@x.example") for n in range(3))
 
     with post.relay(refusing(REFUSED, "b"), accept=sign_up) as relay:
-        wait_until(lambda: is_sent(post.database, good))
+        wait_until(lambda: post.is_sent(good))
         wait_until(lambda: told(relay))
         wait_until(lambda: {state(post.database, one) for one in waiting} == {(S.DEFERRED, 1)})
     assert told(relay) == ["a@news.example"]
@@ -180,7 +180,7 @@ def test_while_another_newsletter_has_not_been_tried_a_confirmation_stops_nothin
     with post.relay(refusing(REFUSED, "b")) as relay:
         wait_until(lambda: state(post.database, waiting)[0] is S.DEFERRED)
         good = build(post, "c", 20)
-        wait_until(lambda: is_sent(post.database, good))
+        wait_until(lambda: post.is_sent(good))
         wait_until(lambda: "c@news.example" in told(relay) or "a@news.example" in told(relay))
     assert not all_is_paused(post.database)
 
@@ -201,7 +201,7 @@ def test_what_is_for_staff_goes_out_by_another_sender(post: Post, kind: NoticeKi
     build(post, "b", 0)
     good = build(post, "a", 5)
     with post.relay(refusing(REFUSED, "b")) as relay:
-        wait_until(lambda: is_sent(post.database, good))
+        wait_until(lambda: post.is_sent(good))
         notice(post, "b", kind=kind, address=STAFF, html="x", text="x")
         wait_until(lambda: told(relay))
     assert told(relay) == ["a@news.example"]

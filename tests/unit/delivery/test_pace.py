@@ -253,22 +253,6 @@ def test_a_relay_that_goes_away_now_and_then_pauses_nothing() -> None:
         assert breaker.note(7, SENT, "it said", 60.0 * minute + 10) is None
 
 
-@pytest.mark.parametrize("answer", [SENT, LATER, HARD, FULL])
-def test_any_answer_ends_a_row_of_doubts(answer: Verdict) -> None:
-    assert trips(Breaker(4), [*[DOUBT] * 7, answer, *[DOUBT] * 7]) is None
-
-
-def test_what_was_given_back_is_no_attempt() -> None:
-    assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50]) is None
-    assert trips(Breaker(4), [*[DOUBT] * 7, *[RELEASE] * 50, DOUBT]) == 58
-
-
-def test_addresses_that_the_relay_cannot_write_down_are_not_counted() -> None:
-    assert trips(Breaker(1), [UNSUPPORTED_EAI] * 200) is None
-    # Nor do they hide what is.
-    assert trips(Breaker(1), [UNSUPPORTED_EAI, POLICY] * 200) == 8
-
-
 @pytest.mark.parametrize("refusal", [POLICY, HARD])
 @pytest.mark.parametrize(
     ("connections", "attempts"), [(1, 4), (2, 4), (3, 4), (4, 5), (10, 11), (50, 20)]
@@ -280,19 +264,6 @@ def test_a_digest_that_nobody_may_have_is_paused_at_once(
     # While the last one of these was answered, all other connections had a mail under way.
     if connections > 1:
         assert attempts + connections - 1 <= max(2 * connections, 5)
-
-
-@pytest.mark.parametrize(("connections", "attempts"), [(1, 8), (4, 8), (7, 8), (10, 11)])
-def test_a_relay_that_begins_to_refuse_everything_pauses_the_digest(
-    connections: int, attempts: int
-) -> None:
-    assert trips(Breaker(connections), [SENT] * 500 + [POLICY] * 200) == 500 + attempts
-
-
-@pytest.mark.parametrize("refusal", [POLICY, HARD])
-def test_a_run_of_a_few_bad_addresses_pauses_nothing(refusal: Verdict) -> None:
-    assert trips(Breaker(4), ([SENT] * 100 + [refusal] * FEW) * 20) is None
-    assert trips(Breaker(1), [refusal] * 3 + [SENT] * 57) is None
 
 
 @pytest.mark.parametrize("connections", [1, 2, 4, 10, 50])
@@ -313,16 +284,36 @@ def test_one_bad_address_in_three_pauses_the_digest_within_a_hundred_or_so() -> 
         assert attempts <= WINDOW, seed
 
 
-def test_only_the_last_attempts_count() -> None:
-    course = ([POLICY] + [SENT] * 5) * 100
-    assert sum(found is POLICY for found in course[:WINDOW]) == 17
-    assert trips(Breaker(4), course) is None
-    assert trips(Breaker(4), ([POLICY] + [SENT] * 4) * 100) == 96
-
-
-@pytest.mark.parametrize("found", [SENT, LATER, FULL])
-def test_what_is_no_refusal_pauses_nothing(found: Verdict) -> None:
-    assert trips(Breaker(1), [found] * 1000) is None
+@pytest.mark.parametrize(
+    ("connections", "course", "attempts"),
+    [
+        # Any answer ends a row of doubts.
+        *((4, [*[DOUBT] * 7, answer, *[DOUBT] * 7], None) for answer in (SENT, LATER, HARD, FULL)),
+        # What was given back is no attempt.
+        (4, [*[DOUBT] * 7, *[RELEASE] * 50], None),
+        (4, [*[DOUBT] * 7, *[RELEASE] * 50, DOUBT], 58),
+        # Addresses that the relay cannot write down are not counted, nor do they hide what is.
+        (1, [UNSUPPORTED_EAI] * 200, None),
+        (1, [UNSUPPORTED_EAI, POLICY] * 200, 8),
+        # A relay that begins to refuse everything pauses the digest.
+        (1, [SENT] * 500 + [POLICY] * 200, 508),
+        (4, [SENT] * 500 + [POLICY] * 200, 508),
+        (7, [SENT] * 500 + [POLICY] * 200, 508),
+        (10, [SENT] * 500 + [POLICY] * 200, 511),
+        # A run of a few bad addresses pauses nothing.
+        *((4, ([SENT] * 100 + [refusal] * FEW) * 20, None) for refusal in (POLICY, HARD)),
+        *((1, [refusal] * 3 + [SENT] * 57, None) for refusal in (POLICY, HARD)),
+        # Only the last attempts count: the first refuses 17 of them.
+        (4, ([POLICY] + [SENT] * 5) * 100, None),
+        (4, ([POLICY] + [SENT] * 4) * 100, 96),
+        # What is no refusal pauses nothing.
+        *((1, [found] * 1000, None) for found in (SENT, LATER, FULL)),
+    ],
+)
+def test_what_pauses_a_digest_and_what_does_not(
+    connections: int, course: list[Verdict], attempts: int | None
+) -> None:
+    assert trips(Breaker(connections), course) == attempts
 
 
 def test_each_digest_has_its_own_count() -> None:
