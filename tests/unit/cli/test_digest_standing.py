@@ -16,21 +16,6 @@ import pytest
 from tests.typed import Ask
 
 
-@pytest.fixture
-def ask(newsletter: Ask, tmp_path: Path) -> Ask:
-    """Types a command in an installation with a schedule, a reader and an article."""
-    (tmp_path / "words.md").write_text("Hello")
-
-    for arguments in (
-        ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Asia/Yerevan"),
-        ("article", "add", "--newsletter", "daily", "--url", "https://a.example/1", "--title", "One"),
-        ("subscriber", "add", "anna@example.com", "--newsletter", "daily",
-         "--consent-source", "paper"),
-    ):  # fmt: skip
-        assert newsletter(*arguments)[0] == 0
-    return newsletter
-
-
 def last(told: tuple[int, str, str]) -> str:
     """The last line on stderr but for one that says that no worker runs, where nothing is on stdout."""
     code, out, err = told
@@ -94,9 +79,9 @@ def test_a_slot_that_was_done_with_names_the_next_one(ask: Ask) -> None:
 
 
 def test_a_one_off_that_is_over_names_its_digest(ask: Ask) -> None:
-    once = ("digest", "once", "daily", "--at", "2040-12-24 18:00", "--zone", "Asia/Yerevan",
-            "--intro", "words.md")  # fmt: skip
-    first, second = ask(*once)[2], ask(*once)[2]
+    Path("words.md").write_text("Hello")
+    once = "digest once daily --at '2040-12-24 18:00' --zone Asia/Yerevan --intro words.md"
+    first, second = ask(once)[2], ask(once)[2]
     assert first.startswith(
         "daily/once-2040-12-24-1800: Mon 2040-12-24 18:00 Asia/Yerevan (14:00 UTC)\n"
     )
@@ -122,9 +107,7 @@ def test_a_file_that_cannot_be_read_says_what_to_do(ask: Ask, tmp_path: Path) ->
 
 def test_a_preview_writes_all_its_files_or_none(ask: Ask, tmp_path: Path) -> None:
     for place, why in (("no/such.html", "there is no such folder"), (".", "it is a folder")):
-        code, out, err = ask(
-            "digest", "preview", "daily/morning", "--text", "d.txt", "--html", place
-        )
+        code, out, err = ask("digest preview daily/morning --text d.txt --html", place)
         assert (code, out) == (1, "")
         assert err.endswith(f": {why}; name another file\n")
         assert not (tmp_path / "d.txt").exists()

@@ -16,7 +16,7 @@ from mailer.feeds.fetch import Fetched, Wanted
 from mailer.subscriptions import transfer
 from tests.typed import NEWSLETTER
 
-IMPORT = (
+IMPORT = [
     "subscriber",
     "import",
     "readers.csv",
@@ -24,7 +24,8 @@ IMPORT = (
     "daily",
     "--consent-source",
     "fair",
-)
+]
+SCHEDULE = ["schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC"]
 
 
 @pytest.fixture
@@ -32,11 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation with a schedule, and a file of five readers that is read two at a time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(transfer, "CHUNK", 2)
-    for arguments in (
-        ("init",),
-        NEWSLETTER,
-        ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC"),
-    ):
+    for arguments in (["init"], NEWSLETTER, SCHEDULE):
         assert main(arguments) == 0
     (tmp_path / "readers.csv").write_text(
         "email\n" + "".join(f"r{n}@example.com\n" for n in range(5))
@@ -87,13 +84,7 @@ def test_a_refresh_that_is_stopped_goes_on(
             os.kill(os.getpid(), signal.SIGINT)
         body = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example/</link>
         <item><title>One</title><link>https://a.example/1</link></item></channel></rss>"""
-        return Fetched(
-            url=wanted.url,
-            body=body,
-            content_type="application/rss+xml",
-            etag=None,
-            last_modified=None,
-        )
+        return Fetched(wanted.url, body, "application/rss+xml", etag=None, last_modified=None)
 
     monkeypatch.setattr(new_feed, "add_feed", partial(new_feed.add_feed, fetch=fetch))
     monkeypatch.setattr(ingest, "refresh", partial(ingest.refresh, fetch=fetch))

@@ -13,20 +13,17 @@ from mailer.errors import FeedError
 from mailer.feeds import new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import Feed, Newsletter, NewsletterArticle
+from tests.typed import NEWSLETTER
 
 RSS = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example/</link>
 <item><title>One</title><link>https://a.example/1</link><guid>1</guid></item></channel></rss>"""
-ADD = ("newsletter", "add", "daily", "--title", "The Daily", "--from",
-       "The Daily <daily@news.example>", "--postal-address", "1 Sample Street")  # fmt: skip
 
 
 def fetch(wanted: Wanted) -> Fetched:
     """The network's edge: one feed is there, all others are not."""
     if wanted.url != "https://a.example/feed":
         raise FeedError
-    return Fetched(
-        url=wanted.url, body=RSS, content_type="application/rss+xml", etag=None, last_modified=None
-    )
+    return Fetched(wanted.url, RSS, "application/rss+xml", etag=None, last_modified=None)
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databa
 def test_a_newsletter_comes_with_its_feeds(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*ADD, "--feed", "https://a.example/feed"]) == 0
+    assert main([*NEWSLETTER, "--feed", "https://a.example/feed"]) == 0
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "no scheduler is running: start one with `mailer run`",
         "next: mailer schedule add daily NAME --at 07:00 --zone Europe/Paris",
@@ -54,7 +51,7 @@ def test_a_newsletter_comes_with_its_feeds(
 
 @pytest.mark.usefixtures("database")
 def test_without_a_feed_the_feed_is_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(ADD) == 0
+    assert main(NEWSLETTER) == 0
     assert capsys.readouterr().err.endswith("next: mailer feed add URL --newsletter daily\n")
 
 
@@ -62,7 +59,7 @@ def test_when_one_feed_is_missing_nothing_is_added(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     feeds = ("--feed", "https://a.example/feed", "--feed", "https://b.example/feed")
-    assert main([*ADD, *feeds]) == 1
+    assert main([*NEWSLETTER, *feeds]) == 1
     assert "error: " in capsys.readouterr().err
     with database.read() as session:
         for model in (Newsletter, Feed, NewsletterArticle):
@@ -82,7 +79,7 @@ msgstr "Aboni"
 def test_a_language_that_there_are_no_texts_in_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main([*ADD, "--language", "eo"]) == 1
+    assert main([*NEWSLETTER, "--language", "eo"]) == 1
     told = "there are no texts in 'eo', only in en, ar, fr, hy, ru; choose one of these"
     assert told in capsys.readouterr().err
 
@@ -95,7 +92,7 @@ def test_a_file_in_the_templates_folder_adds_a_language(
     folder.mkdir(parents=True)
     (folder / "eo.po").write_text(ESPERANTO, encoding="utf-8")
     monkeypatch.setenv("MAILER_TEMPLATES", str(tmp_path / "own"))
-    assert main([*ADD, "--language", "eo"]) == 0
+    assert main([*NEWSLETTER, "--language", "eo"]) == 0
     capsys.readouterr()
     assert main(["newsletter", "embed", "daily"]) == 0
     form, told = capsys.readouterr()
