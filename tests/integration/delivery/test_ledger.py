@@ -94,9 +94,6 @@ class House:
         self.digest.status = status
         self.session.flush()
 
-    def pause_all(self) -> None:
-        self.session.execute(update(Installation).values(paused_at=NOW))
-
     def another_digest(self) -> None:
         """From now on deliveries are of a second digest."""
         self.digest = factories.digest(self.session, self.schedule, due_at=LATER)
@@ -153,21 +150,6 @@ def test_what_is_due_later_is_not_claimed(house: House) -> None:
     assert house.claim() == []
     assert not ledger.work_waits(house.session, NOW)
     assert ledger.work_waits(house.session, NOW + timedelta(seconds=1))
-
-
-@pytest.mark.parametrize("status", [one for one in DigestStatus if one is not DigestStatus.SENDING])
-def test_only_a_digest_that_is_being_sent_is_claimed(house: House, status: DigestStatus) -> None:
-    house.delivery()
-    house.set_digest(status)
-    assert house.claim() == []
-
-
-def test_a_paused_installation_claims_nothing(house: House) -> None:
-    house.delivery()
-    house.notice()
-    house.pause_all()
-    assert house.claim() == []
-    assert not ledger.work_waits(house.session, NOW)
 
 
 def test_notices_go_first_and_the_limit_holds(house: House) -> None:
@@ -278,20 +260,26 @@ def test_a_notice_that_was_suppressed_since_the_claim_does_not_go(house: House) 
 
 
 @pytest.mark.parametrize("status", [one for one in DigestStatus if one is not DigestStatus.SENDING])
-def test_a_digest_that_was_stopped_since_the_claim_does_not_go(
+def test_of_a_digest_that_is_not_being_sent_nothing_is_claimed_or_starts(
     house: House, status: DigestStatus
 ) -> None:
-    row = house.delivery()
+    claimed = house.delivery()
     house.claim()
+    house.delivery()
     house.set_digest(status)
-    assert house.start(row) == set()
+    assert house.start(claimed) == set()
+    assert house.claim() == []
 
 
-def test_after_pause_nothing_starts(house: House) -> None:
-    rows = [house.delivery(), house.notice()]
+def test_a_paused_installation_claims_and_starts_nothing(house: House) -> None:
+    claimed = [house.delivery(), house.notice()]
     house.claim()
-    house.pause_all()
-    assert house.start(*rows) == set()
+    house.delivery()
+    house.notice()
+    house.session.execute(update(Installation).values(paused_at=NOW))
+    assert house.start(*claimed) == set()
+    assert house.claim() == []
+    assert not ledger.work_waits(house.session, NOW)
 
 
 def test_a_claim_of_somebody_else_does_not_start(house: House) -> None:

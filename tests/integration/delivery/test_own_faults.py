@@ -22,7 +22,7 @@ from mailer.models import Delivery, DeliveryStatus, Worker
 from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
-from tests.processes import killed_in_the_end, start_mailer
+from tests.processes import environment, killed_in_the_end, start_mailer
 from tests.receiver import fine, receiver
 from tests.sending import Post, sending
 from tests.waiting import wait_until
@@ -170,16 +170,7 @@ def test_a_heart_that_stumbles_goes_on_beating(post: Post, monkeypatch: pytest.M
 
 
 def sending_app(database: Database, keys: Keys, port: int) -> App:
-    settings = load(
-        {
-            "MAILER_SECRET_KEY": "s" * 40,
-            "MAILER_IDENTITY_KEY": "i" * 40,
-            "MAILER_DATABASE_URL": database.url.render_as_string(hide_password=False),
-            "MAILER_SMTP_URL": f"smtp://127.0.0.1:{port}",
-            "MAILER_EHLO_NAME": "news.example",
-        },
-        None,
-    )
+    settings = load(environment(database, keys, port, {"lease": "60s"}), None)
     return App(settings, database, keys, Times())
 
 
