@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.models import Digest, Review, ReviewAct, Signup, Subscriber, Subscription
+from mailer.models import Digest, Review, ReviewAct, Schedule, Signup, Subscriber, Subscription
 from mailer.tokens import Keys, Purpose
 from tests import factories
 from tests.factories import NOW
@@ -55,45 +55,31 @@ def open_pages(website: Website, keys: Keys) -> dict[str, str]:
     with database.write() as session:
         signup = session.scalars(select(Signup)).one()
         subscriber = factories.subscriber(session, keys, "r@example.com")
-        rows = [
-            factories.subscription(session, subscriber, schedule)
-            for schedule in session.scalars(
-                select(factories.Schedule).where(factories.Schedule.is_default)
-            )
+        every = session.scalars(select(Schedule).where(Schedule.is_default).order_by(Schedule.id))
+        first, *others = every.all()
+        subscription, *_ = [
+            factories.subscription(session, subscriber, one) for one in (first, *others)
         ]
-        left = factories.reader(
-            session, keys, session.get_one(factories.Schedule, 1), "l@example.com", left_at=NOW
-        )
-        review = factories.review(session, session.get_one(factories.Schedule, 1))
-    tokens = {
-        "confirm": keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at),
-        "not-me": keys.make(Purpose.NOT_ME, signup.public_id, signup.expires_at),
-        **{
-            f"review-{act.name.lower()}": keys.make(
-                Purpose.REVIEW, review.link_id(act), review.expires_at
-            )
-            for act in ReviewAct
-        },
-        "unsubscribe": keys.make(Purpose.UNSUBSCRIBE, rows[0].public_id),
-        "unsubscribed": keys.make(Purpose.UNSUBSCRIBE, left.public_id),
-        "preferences": keys.make(
-            Purpose.PREFERENCES, subscriber.public_id, NOW + timedelta(hours=1)
-        ),
-        "expired": keys.make(Purpose.CONFIRM, signup.public_id, NOW),
-    }
+        left = factories.reader(session, keys, first, "l@example.com", left_at=NOW)
+        review = factories.review(session, first)
+
+    def link(page: str, public_id: int, *expires_at: datetime) -> str:
+        purpose = Purpose[page.upper().replace("-", "_")]
+        return f"/{page}/{keys.make(purpose, public_id, *expires_at)}"
+
     return {
         "home": "/",
         "form": "/subscribe/daily",
         "embed": "/embed/daily",
-        "confirm": f"/confirm/{tokens['confirm']}",
-        "expired": f"/confirm/{tokens['expired']}",
-        "not-me": f"/not-me/{tokens['not-me']}",
-        "unsubscribe": f"/unsubscribe/{tokens['unsubscribe']}",
-        "unsubscribed": f"/unsubscribe/{tokens['unsubscribed']}",
-        "review-stop": f"/review/{tokens['review-stop']}",
-        "review-send": f"/review/{tokens['review-send']}",
+        "confirm": link("confirm", signup.public_id, signup.expires_at),
+        "expired": link("confirm", signup.public_id, NOW),
+        "not-me": link("not-me", signup.public_id, signup.expires_at),
+        "unsubscribe": link("unsubscribe", subscription.public_id),
+        "unsubscribed": link("unsubscribe", left.public_id),
+        "review-stop": link("review", review.link_id(ReviewAct.STOP), review.expires_at),
+        "review-send": link("review", review.link_id(ReviewAct.SEND), review.expires_at),
         "ask": "/preferences",
-        "preferences": f"/preferences/{tokens['preferences']}",
+        "preferences": link("preferences", subscriber.public_id, NOW + timedelta(hours=1)),
         "not-found": "/nowhere",
     }
 
@@ -145,7 +131,6 @@ def test_the_whole_way_by_keyboard_without_script(
     page = context.new_page()
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text))
-    database = website.app.database
 
     page.goto(f"{website.url}/subscribe/daily")
     website.pass_time(timedelta(seconds=3))
@@ -159,17 +144,14 @@ def test_the_whole_way_by_keyboard_without_script(
     keyboard.press("Enter")
     page.get_by_role("heading", name="Look at your inbox").wait_for()
 
-    with database.read() as session:
-        signup = session.scalars(select(Signup)).one()
+    signup = website.row(select(Signup))
     token = keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at)
     page.goto(f"{website.url}/confirm/{token}")
     keyboard.press("Tab")
     keyboard.press("Enter")
     page.get_by_role("heading", name="You are subscribed").wait_for()
 
-    with database.read() as session:
-        subscriber = session.scalars(select(Subscriber)).one()
-        subscription = session.scalars(select(Subscription)).one()
+    subscriber, subscription = (website.row(select(row)) for row in (Subscriber, Subscription))
     assert subscriber.name == "Anna"
     assert subscription.schedule_id == 2
 
@@ -180,16 +162,14 @@ def test_the_whole_way_by_keyboard_without_script(
     keyboard.press("Tab")
     keyboard.press("Enter")
     page.get_by_text("Your choice is saved").wait_for()
-    with database.read() as session:
-        assert session.scalars(select(Subscription.schedule_id)).one() == 1
+    assert website.row(select(Subscription.schedule_id)) == 1
 
     token = keys.make(Purpose.UNSUBSCRIBE, subscription.public_id)
     page.goto(f"{website.url}/unsubscribe/{token}")
     keyboard.press("Tab")
     keyboard.press("Enter")
     page.get_by_role("heading", name="You have left").wait_for()
-    with database.read() as session:
-        assert session.scalars(select(Subscription.left_at)).one() is not None
+    assert website.row(select(Subscription.left_at)) is not None
     # Only the icon that browsers look for by themselves is not there.
     assert [text for text in problems if "404" not in text] == []
     context.close()
@@ -278,22 +258,19 @@ def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
 
 def test_staff_stop_a_digest_with_one_press(website: Website, browser: Browser, keys: Keys) -> None:
     paths = open_pages(website, keys)
-    database = website.app.database
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(website.url + paths["review-send"])
     assert page.get_by_role("button").all_inner_texts() == ["Send it now"]
     page.goto(website.url + paths["review-stop"])
-    with database.read() as session:
-        assert session.scalars(select(Digest)).all() == []
-        assert session.scalars(select(Review.send_asked_at)).all() == [None]
+    assert website.rows(select(Digest)) == []
+    assert website.rows(select(Review.send_asked_at)) == [None]
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="The digest is stopped").wait_for()
     assert page.get_by_role("button").count() == 0
-    with database.read() as session:
-        digest = session.scalars(select(Digest)).one()
-        assert (digest.slot, digest.status) == ("2026-11-24T07:00", "cancelled")
+    digest = website.row(select(Digest))
+    assert (digest.slot, digest.status) == ("2026-11-24T07:00", "cancelled")
     page.goto(website.url + paths["review-send"])
     page.get_by_role("heading", name="The digest is stopped").wait_for()
     context.close()
@@ -305,6 +282,5 @@ def test_staff_ask_for_a_digest_at_once(website: Website, browser: Browser, keys
     page.goto(website.url + paths["review-send"])
     page.get_by_role("button", name="Send it now").click()
     page.get_by_role("heading", name="It goes out in a moment").wait_for()
-    with website.app.database.read() as session:
-        assert session.scalars(select(Review.send_asked_at)).one() == website.clock[0]
+    assert website.row(select(Review.send_asked_at)) == website.clock[0]
     page.close()
