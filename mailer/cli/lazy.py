@@ -43,8 +43,10 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        # Click offers only commands that are loaded as what may have been meant.
-        if args[0] not in self.table and not args[0].startswith("-"):
+        # Click offers only commands that are loaded as what may have been meant. While a shell completes
+        # it is not told at all: it would stand in the middle of what is being typed.
+        is_unknown = args[0] not in self.table and not args[0].startswith("-")
+        if is_unknown and not ctx.resilient_parsing:
             raise click.exceptions.NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
         return super().resolve_command(ctx, args)
 

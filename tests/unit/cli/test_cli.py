@@ -62,6 +62,7 @@ def complete(typed: str) -> list[str]:
         text=True,
         check=True,
     )
+    assert ended.stderr == ""
     return [line.partition(",")[2] for line in ended.stdout.splitlines()]
 
 
@@ -74,6 +75,8 @@ def complete(typed: str) -> list[str]:
         ("mailer digest send --s", ["--slot"]),
         ("mailer run w", ["web", "worker"]),
         ("mailer --ver", ["--version"]),
+        ("mailer digets sub", ["subscriber"]),
+        ("mailer digest sned --", ["--help"]),
     ],
 )
 def test_completion(typed: str, offered: list[str]) -> None:
