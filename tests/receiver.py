@@ -61,6 +61,17 @@ def pipelining(answer: Answer) -> Answer:
     return offering
 
 
+def holding(go_on: threading.Event, seconds: float = 120) -> Answer:
+    """Answers no final dot before `go_on` is set, or so many seconds are over."""
+
+    def answer(verb: str, argument: str) -> str:
+        if verb == "DOT":
+            go_on.wait(seconds)
+        return fine(verb, argument)
+
+    return answer
+
+
 @dataclass
 class Receiver:
     """What a running receiver saw. `accept` is called for each mail before its 250."""

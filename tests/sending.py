@@ -122,6 +122,16 @@ def counts(database: Database, digest_id: int) -> running.Counts:
         return running.counts(session, digest_id)
 
 
+def waiters(database: Database) -> int:
+    """How many sessions wait for a lock in this database."""
+    question = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with database.read() as session:
+        return int(session.connection().exec_driver_sql(question).scalar_one())
+
+
 def address(number: int) -> str:
     return f"reader{number}@example.com"
 
@@ -185,9 +195,9 @@ class Post:
         with self.database.read() as session:
             return list(session.scalars(select(Delivery.status).order_by(Delivery.id)))
 
-    def digest(self) -> Digest:
+    def digest(self, digest_id: int = 0) -> Digest:
         with self.database.read() as session:
-            return session.get_one(Digest, self.digest_id)
+            return session.get_one(Digest, digest_id or self.digest_id)
 
     def change(self, statement: Executable) -> None:
         with self.database.write() as session:

@@ -14,7 +14,6 @@ from mailer.message.lint import judge
 from mailer.models import (
     Delivery,
     DeliveryStatus,
-    Digest,
     DigestStatus,
     Installation,
     Newsletter,
@@ -27,11 +26,12 @@ from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
 from tests.receiver import receiver
-from tests.sending import Post, build, sending
+from tests.sending import Post, sending
 from tests.sending import alerts as make_alerts
 from tests.waiting import wait_until
 
 REASON = "5 in a row were refused: 554 5.7.1 <reader1@example.com>: we do not like this"
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -114,32 +114,28 @@ def test_without_a_staff_address_only_the_log_tells(
     assert sum(record.levelno == logging.ERROR for record in caplog.records) == 2
 
 
+@ON_SQLITE
 def test_a_broken_template_does_not_stand_in_the_way(
-    sqlite_database: Database,
-    keys: Keys,
-    alerts: Alerts,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    post: Post, alerts: Alerts, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    digest_id = build(sqlite_database, keys, 1)
+    digest_id = post.build(1)
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail/alert.txt").write_text("{{ nothing }}")
     broken = replace(alerts, templates=Templates(tmp_path))
-    with sqlite_database.write() as session:
+    with post.database.write() as session:
         assert on_digest_paused(session, broken, digest_id, REASON, NOW)
-        assert session.scalars(select(Digest.status)).one() is DigestStatus.PAUSED
-    assert notices(sqlite_database) == []
+    assert post.digest().status is DigestStatus.PAUSED
+    assert notices(post.database) == []
     assert "no alert can be written" in caplog.text
 
 
-def test_the_language_is_the_newsletters(
-    sqlite_database: Database, keys: Keys, alerts: Alerts
-) -> None:
-    digest_id = build(sqlite_database, keys, 1)
-    with sqlite_database.write() as session:
+@ON_SQLITE
+def test_the_language_is_the_newsletters(post: Post, alerts: Alerts) -> None:
+    digest_id = post.build(1)
+    with post.database.write() as session:
         session.execute(update(Newsletter).values(language="ar"))
         assert on_digest_paused(session, alerts, digest_id, REASON, NOW)
-    [notice] = notices(sqlite_database)
+    [notice] = notices(post.database)
     assert notice.language == "ar"
     assert 'dir="rtl"' in notice.html
 

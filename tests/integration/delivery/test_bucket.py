@@ -11,6 +11,7 @@ from mailer.db import Database
 from mailer.delivery.bucket import Spent, refund, spend
 from mailer.delivery.pace import Rate
 from mailer.models import Pace
+from tests.sending import waiters
 from tests.waiting import wait_until
 
 FAST = Rate(100, 1)
@@ -172,13 +173,3 @@ def test_time_is_not_paid_for_twice_when_one_worker_waits_for_another(
     fourth = spent(postgresql_database, rate, 1000).number
     assert second >= 299
     assert first + second + found[0].number + fourth <= 1000 * (time.monotonic() - begin) + 1
-
-
-def waiters(database: Database) -> int:
-    """How many sessions wait for a lock in this database."""
-    question = (
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with database.read() as session:
-        return int(session.connection().exec_driver_sql(question).scalar_one())

@@ -4,13 +4,13 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from mailer.delivery import doubt, running
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from tests.factories import NOW
 from tests.receiver import fine, receiver
-from tests.sending import Post, sending
+from tests.sending import Post, sending, waiters
 from tests.waiting import wait_until
 
 
@@ -115,16 +115,11 @@ def test_a_digest_is_not_closed_over_mails_that_are_being_queued_again(post: Pos
         with post.database.write() as session:
             closed.append(running.finish_digests(session, NOW))
 
-    def waits_for_a_lock() -> bool:
-        question = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        with post.database.read() as session:
-            return bool(session.scalar(text(question)))
-
     closer = threading.Thread(target=close)
     with post.database.write() as session:
         assert doubt.resend(session, digest_id, NOW) == 2
         closer.start()
-        wait_until(waits_for_a_lock)
+        wait_until(lambda: waiters(post.database))
     closer.join(20)
     assert closed == [[]]
     assert post.digest().status is DigestStatus.SENDING

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from mailer.delivery.pace import Rate
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from tests.receiver import Answer, fine, pipelining, plain, receiver
+from tests.receiver import Answer, fine, holding, pipelining, plain, receiver
 from tests.sending import Post, sending
 from tests.waiting import wait_until
 
@@ -95,13 +95,7 @@ def test_one_confirmation_at_which_the_relay_hangs_up_holds_up_nobody_else(post:
 def test_a_digest_that_is_done_is_closed_while_another_goes_on(post: Post) -> None:
     large, small = post.build(300), post.build(2, "small", "small")
     go_on = threading.Event()
-
-    def slow(verb: str, argument: str) -> str | None:
-        if verb == "DOT":
-            go_on.wait(0.05)
-        return fine(verb, argument)
-
-    with post.relay(slow, connections=2):
+    with post.relay(holding(go_on, 0.05), connections=2):
         wait_until(lambda: post.is_sent(small))
         assert not post.is_sent(large)
         go_on.set()

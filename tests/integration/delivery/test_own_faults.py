@@ -23,7 +23,7 @@ from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
 from tests.processes import environment, killed_in_the_end, start_mailer
-from tests.receiver import fine, receiver
+from tests.receiver import holding, receiver
 from tests.sending import Post, sending
 from tests.waiting import wait_until
 
@@ -139,13 +139,7 @@ def test_a_fault_that_does_not_go_away_is_not_told_of_all_the_time_while_it_drai
 
     monkeypatch.setattr(Sender, "_turn", failing)
     answers = threading.Event()
-
-    def silent(verb: str, argument: str) -> str:
-        if verb == "DOT":
-            answers.wait(120)
-        return fine(verb, argument)
-
-    with receiver(silent) as relay:
+    with receiver(holding(answers)) as relay:
         with sending(post.sender(relay.port)):
             wait_until(lambda: DeliveryStatus.SENDING in post.statuses())
         answers.set()

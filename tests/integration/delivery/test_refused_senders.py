@@ -8,7 +8,6 @@ from mailer.delivery import running
 from mailer.models import (
     Delivery,
     DeliveryStatus,
-    Digest,
     DigestStatus,
     Installation,
     Newsletter,
@@ -69,11 +68,6 @@ def tries(relay: Receiver, slug: str) -> int:
     return sum(command.startswith(f"MAIL FROM:<{slug}@") for command in list(relay.commands))
 
 
-def status(database: Database, digest_id: int) -> DigestStatus:
-    with database.read() as session:
-        return session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
-
-
 def all_is_paused(database: Database) -> bool:
     with database.read() as session:
         return session.scalars(select(Installation.paused_at)).one() is not None
@@ -114,7 +108,7 @@ def test_a_refused_newsletter_is_paused_and_the_other_goes_out(
     answer = refusing(said, "b", verb=verb)
     with post.relay(pipelining(answer) if pipelines else answer, connections=connections) as relay:
         wait_until(lambda: post.is_sent(good))
-        wait_until(lambda: status(post.database, bad) is DigestStatus.PAUSED)
+        wait_until(lambda: post.digest(bad).status is DigestStatus.PAUSED)
         wait_until(lambda: told(relay))
     found = counts(post.database, bad)
     assert (found.pending, found.failed, found.in_doubt) == (40, 0, 0)
@@ -137,7 +131,7 @@ def test_what_was_paused_goes_on_when_the_relay_takes_it_again(post: Post) -> No
     bad, good = build(post, "b", 40), build(post, "a", 10)
     says = [refusing(REFUSED, "b")]
     with post.relay(lambda verb, argument: says[0](verb, argument)) as relay:
-        wait_until(lambda: status(post.database, bad) is DigestStatus.PAUSED)
+        wait_until(lambda: post.digest(bad).status is DigestStatus.PAUSED)
         says[0] = fine
         with post.database.write() as session:
             running.resume_digest(session, bad)
@@ -189,7 +183,7 @@ def test_when_every_sender_is_refused_all_sending_is_paused(post: Post) -> None:
     digests = [build(post, slug, 20) for slug in "ab"]
     with post.relay(refusing(REFUSED, "a", "b")) as relay:
         wait_until(lambda: all_is_paused(post.database))
-    assert [status(post.database, one) for one in digests] == [DigestStatus.SENDING] * 2
+    assert [post.digest(one).status for one in digests] == [DigestStatus.SENDING] * 2
     assert [counts(post.database, one).pending for one in digests] == [20, 20]
     assert relay.mails == []
     assert tries(relay, "a") + tries(relay, "b") <= 2 * CONNECTIONS + 4

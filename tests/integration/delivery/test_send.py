@@ -35,7 +35,7 @@ from mailer.models import (
 from mailer.tokens import Purpose
 from tests import factories
 from tests.factories import NOW
-from tests.receiver import Answer, fine, pipelining, plain, receiver
+from tests.receiver import Answer, fine, holding, pipelining, plain, receiver
 from tests.sending import BASE_URL, Post, address, sending
 from tests.waiting import wait_until
 
@@ -675,13 +675,7 @@ def test_what_is_not_answered_in_time_is_in_doubt_and_named(
     monkeypatch.setattr(send, "DRAIN_SECONDS", 0.5)
     post.build(50)
     go_on = threading.Event()
-
-    def silent(verb: str, argument: str) -> str | None:
-        if verb == "DOT":
-            go_on.wait(120)
-        return fine(verb, argument)
-
-    with receiver(silent) as relay:
+    with receiver(holding(go_on)) as relay:
         with sending(post.sender(relay.port)) as sender:
             wait_until(lambda: len(sender._lanes.busy) == 4)
             wait_until(lambda: all(lane.started for lane in sender._lanes.busy))

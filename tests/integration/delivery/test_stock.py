@@ -1,25 +1,23 @@
 """Turns of a sender's stock in which something goes wrong: what is paused, and what cannot be written."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Database
 from mailer.delivery import bucket, ledger, stock
 from mailer.delivery.mail import Composer
 from mailer.delivery.outcome import OnDelivery, Verdict
 from mailer.delivery.pace import Rate
 from mailer.delivery.restraint import Restraint
 from mailer.delivery.stock import Stock
-from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
-from mailer.tokens import Keys
-from tests.sending import alerts, beating, build
+from mailer.models import Delivery, DeliveryStatus, DigestStatus
+from tests.sending import Post, alerts, beating
 
 CONNECTIONS = 2
 IN_DOUBT = Verdict(OnDelivery.DOUBT)
@@ -27,45 +25,30 @@ IN_DOUBT = Verdict(OnDelivery.DOUBT)
 
 @contextmanager
 def stocked(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
-    restraint: Restraint,
-    *,
-    rate: Rate | None = None,
+    post: Post, composer: Composer, restraint: Restraint, rate: Rate | None = None
 ) -> Iterator[Stock]:
     """A stock from which nobody sends."""
-    with beating(database) as pulse:
-        found = Stock(
-            database,
-            composer,
-            pulse,
-            Times(),
-            restraint=restraint,
-            begun=list,
-            rate=rate,
-            alerts=alerts(keys),
-        )
-        try:
-            yield found
-        finally:
-            found.close()
+    given: dict[str, Any] = {"restraint": restraint, "begun": list, "rate": rate}
+    given["alerts"] = alerts(post.keys)
+    with (
+        beating(post.database) as pulse,
+        closing(Stock(post.database, composer, pulse, Times(), **given)) as found,
+    ):
+        yield found
 
 
-def test_nothing_starts_in_the_turn_that_pauses_its_digest(
-    database: Database, keys: Keys, composer: Composer
-) -> None:
-    digest_id = build(database, keys, 3)
+def test_nothing_starts_in_the_turn_that_pauses_its_digest(post: Post, composer: Composer) -> None:
+    digest_id = post.build(3)
     restraint = Restraint(CONNECTIONS, lambda: 0.5)
-    with stocked(database, keys, composer, restraint) as stock:
+    with stocked(post, composer, restraint) as stock:
         assert stock.settle((), claiming=True) == frozenset()
         first, second = stock.take().claim.row, stock.take().claim.row
         assert stock.settle([first], claiming=False) == frozenset({first})
         for _ in range(2 * CONNECTIONS):
             restraint.count(IN_DOUBT, digest_id, "the connection was lost", 0.0)
         assert stock.settle([second], claiming=False) == frozenset()
-        with database.read() as session:
-            assert session.scalars(select(Digest.status)).one() is DigestStatus.PAUSED
+        assert post.digest().status is DigestStatus.PAUSED
+        with post.database.read() as session:
             assert session.get_one(Delivery, first.id).status is DeliveryStatus.SENDING
             assert session.get_one(Delivery, second.id).status is DeliveryStatus.CLAIMED
         # A turn later it is the digest's own state that holds it.
@@ -94,29 +77,22 @@ class Account:
 
 @pytest.mark.parametrize("fails_at", [1, 2], ids=["before-it-is-made", "after-it-was-made"])
 def test_what_cannot_be_tried_out_is_given_back_and_paid_back_once(
-    database: Database,
-    keys: Keys,
-    composer: Composer,
-    monkeypatch: pytest.MonkeyPatch,
-    fails_at: int,
+    post: Post, composer: Composer, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
-    build(database, keys, 6)
+    post.build(6)
     monkeypatch.setattr(stock, "DATABASE_PAUSE_SECONDS", 0.0)
     account = Account(monkeypatch)
     restraint = Restraint(CONNECTIONS, lambda: 0.5)
-    with stocked(database, keys, composer, restraint, rate=Rate(1000, 1)) as found:
+    with stocked(post, composer, restraint, rate=Rate(1000, 1)) as found:
         settle_until(found, lambda: len(found) > 0)
-        with database.write() as session:
-            session.execute(update(Delivery).values(crashes=1))
+        post.change(update(Delivery).values(crashes=1))
         found.give_back()
         _fail_once(monkeypatch, fails_at)
         settle_until(found, lambda: found.is_stuck)
         assert len(found) == 0
         settle_until(found, lambda: not found.is_stuck and len(found) > 0)
         assert account.paid == len(found)
-        with database.read() as session:
-            claimed = select(Delivery.id).where(Delivery.status == DeliveryStatus.CLAIMED)
-            assert len(session.scalars(claimed).all()) == len(found)
+        assert post.statuses().count(DeliveryStatus.CLAIMED) == len(found)
 
 
 def settle_until(found: Stock, true: Callable[[], bool]) -> None:
