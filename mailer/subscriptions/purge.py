@@ -18,6 +18,10 @@ from mailer.permission.consent import forget_clients
 AT_ONCE: Final = 200
 """So many rows are forgotten in one transaction: for some milliseconds nobody else writes to SQLite."""
 
+NOTICES_STAY: Final = timedelta(days=1)
+"""At least, once they are finished: how soon an address is written to, and what staff are told anew or shown
+of the last day, is read from them, whatever the limits."""
+
 Act = Callable[[Session], int]
 """Forgets at most `AT_ONCE` rows, and says how many. Fewer means that no more are due."""
 
@@ -32,7 +36,7 @@ def acts(*, counted: timedelta, clients: timedelta, now: datetime) -> Mapping[st
     return {
         "counted requests": partial(purge_requests, before=now - counted),
         "expired sign-ups": partial(purge_signups, before=now - counted),
-        "finished notices": partial(purge_notices, before=now - counted),
+        "finished notices": partial(purge_notices, before=now - max(counted, NOTICES_STAY)),
         "old clients in the consent log": partial(
             forget_clients, before=now - clients, limit=AT_ONCE
         ),

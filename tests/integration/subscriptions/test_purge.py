@@ -31,9 +31,9 @@ DAY = timedelta(days=1)
 CLIENTS = 1095 * DAY
 
 
-def forget(session: Session) -> dict[str, int]:
+def forget(session: Session, counted: timedelta = DAY) -> dict[str, int]:
     """Run every act once."""
-    found = purge.acts(counted=DAY, clients=CLIENTS, now=NOW)
+    found = purge.acts(counted=counted, clients=CLIENTS, now=NOW)
     return {what: act(session) for what, act in found.items()}
 
 
@@ -113,6 +113,16 @@ def test_notices_that_are_finished_are_purged_by_age_and_others_stay(
         assert set(session.scalars(select(Notice.address))) == left | others
         # She can still confirm.
         assert len(asked(session, signup.key_hash, now=NOW)) == 1
+
+
+def test_notices_stay_for_a_day_however_short_the_spans_of_the_limits_are(
+    database: Database, keys: Keys
+) -> None:
+    """One address waits ten minutes between two mails, and `status` counts a day's notices in doubt."""
+    with database.write() as session:
+        for at in (NOW - DAY, NOW - DAY + timedelta(seconds=1)):
+            factories.notice(session, keys, status=DeliveryStatus.UNKNOWN, outcome_at=at)
+        assert forget(session, timedelta(minutes=1))["finished notices"] == 1
 
 
 def test_where_people_acted_is_forgotten_in_sign_ups_as_in_the_consent_log(
