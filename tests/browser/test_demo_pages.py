@@ -1,81 +1,27 @@
 """The demo's own pages in a real browser: looks, keyboard, sandbox, and what comes in by itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.routing import Route
 
-from mailer.demo.desk import Addresses, Backstage, Desk
-from mailer.demo.mailbox import Mailbox, Sink
-from mailer.demo.newsroom import Newsroom
-from mailer.demo.paper import Paper
-from mailer.demo.servers import Servers, bind, origin, port_of
+from tests.demo import Demo, opened
 
 pytestmark = pytest.mark.needs_chromium
 
 
-@dataclass(frozen=True)
-class Demo:
-    mailbox: Mailbox
-    newsroom: Newsroom
-    addresses: Addresses
-    posted: list[dict[str, str]] = field(default_factory=list)
-
-    def deliver(self, subject: str = "News", head: str = "", body: str = "") -> None:
-        mail = EmailMessage()
-        mail["From"] = "The Harbour Gazette <news@gazette.example>"
-        mail["To"] = "anna@reader.example"
-        mail["Subject"] = subject
-        mail["List-Unsubscribe"] = f"<{self.addresses.form}/unsubscribe/t>"
-        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        mail.set_content(f"Confirm: {self.addresses.form}/confirm/t\n")
-        html = f'<!doctype html><html lang="en"><head><title>News</title>{head}</head>'
-        mail.add_alternative(f"{html}<body><h1>News</h1>{body}</body></html>", subtype="html")
-        self.mailbox.deliver("", "anna@reader.example", mail.as_bytes())
-
-
 @pytest.fixture
 def demo() -> Iterator[Demo]:
-    with bind(0) as form, bind(0) as paper, bind(0) as desk, bind(0) as smtp:
-        addresses = Addresses(origin(form), origin(paper), origin(desk), port_of(smtp))
-        newsroom = Newsroom(addresses.paper)
-        newsroom.open_with(7, datetime.now(UTC))
-        demo = Demo(Mailbox(), newsroom, addresses)
+    with opened(timedelta(seconds=50)) as found:
+        yield found
 
-        async def page(request: Request) -> HTMLResponse:
-            if request.method == "POST":
-                sent = {name: str(value) for name, value in (await request.form()).items()}
-                demo.posted.append({"path": request.url.path, **sent})
-            return HTMLResponse("<title>The form's page</title>")
 
-        embed = (
-            f'<form method="post" action="{addresses.form}/subscribe"><label>Your e-mail address '
-            '<input type="email" name="email"></label><button>Subscribe</button></form>'
-        )
-        pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST"])])
-        backstage = Backstage("/tmp/mailer-demo-x", ["mailer init", "mailer run"])
-        desk_pages = Desk(
-            addresses, demo.mailbox, newsroom, backstage, lambda now: now + timedelta(seconds=50)
-        )
-        servers = Servers(
-            [
-                (form, pages),
-                (paper, Paper(newsroom, addresses.form, embed).app()),
-                (desk, desk_pages.app()),
-            ],
-            (smtp, Sink(demo.mailbox)),
-        )
-        servers.start()
-        yield demo
-        servers.stop()
+def deliver(demo: Demo, subject: str = "News", head: str = "", body: str = "") -> None:
+    start = f'<!doctype html><html lang="en"><head><title>News</title>{head}</head>'
+    page = f"{start}<body><h1>News</h1>{body}</body></html>"
+    demo.deliver(subject, page, f"Confirm: {demo.addresses.form}/confirm/t\n")
 
 
 @pytest.fixture
@@ -107,7 +53,7 @@ def address(demo: Demo, name: str) -> str:
 def test_pages_fit_and_are_accessible(
     demo: Demo, browser: Browser, width: int, scheme: str
 ) -> None:
-    demo.deliver(subject="A long subject, " + "and on and on " * 8)
+    deliver(demo, subject="A long subject, " + "and on and on " * 8)
     context = browser.new_context(viewport={"width": width, "height": 640}, color_scheme=scheme)
     page = context.new_page()
     complaints: list[str] = []
@@ -123,7 +69,8 @@ def test_pages_fit_and_are_accessible(
 
 def test_a_mail_can_only_be_looked_at(demo: Demo, page: Page) -> None:
     picture = demo.newsroom.picture_address(demo.newsroom.pieces()[-1])
-    demo.deliver(
+    deliver(
+        demo,
         head="<script>document.title = 'changed'</script>",
         body=f'<img id="ours" src="{picture}" alt=""><img id="foreign" '
         f'src="{demo.addresses.form}/pixel.png" alt="">',
@@ -139,7 +86,7 @@ def test_a_mail_can_only_be_looked_at(demo: Demo, page: Page) -> None:
 
 
 def test_links_of_a_mail_open_in_a_tab_where_forms_work(demo: Demo, page: Page) -> None:
-    demo.deliver(body=f'<a href="{demo.addresses.paper}/">Read</a>')
+    deliver(demo, body=f'<a href="{demo.addresses.paper}/">Read</a>')
     page.goto(f"{demo.addresses.desk}/inbox/1")
     with page.expect_popup() as opened:
         page.frame_locator("iframe").get_by_role("link", name="Read").click()
@@ -151,7 +98,7 @@ def test_links_of_a_mail_open_in_a_tab_where_forms_work(demo: Demo, page: Page) 
 
 
 def test_links_of_the_text_part_open_as_well(demo: Demo, page: Page) -> None:
-    demo.deliver()
+    deliver(demo)
     page.goto(f"{demo.addresses.desk}/inbox/1?view=text")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="/confirm/t").click()
@@ -161,7 +108,7 @@ def test_links_of_the_text_part_open_as_well(demo: Demo, page: Page) -> None:
 def test_the_button_beside_the_sender_is_the_one_click_of_mail_programs(
     demo: Demo, page: Page
 ) -> None:
-    demo.deliver()
+    deliver(demo)
     page.goto(f"{demo.addresses.desk}/inbox/1")
     with page.expect_popup() as opened:
         page.get_by_role("button", name="Unsubscribe").click()
@@ -170,10 +117,10 @@ def test_the_button_beside_the_sender_is_the_one_click_of_mail_programs(
 
 
 def test_new_mail_comes_in_by_itself_and_leaves_the_open_one_alone(demo: Demo, page: Page) -> None:
-    demo.deliver(subject="First")
+    deliver(demo, subject="First")
     page.goto(f"{demo.addresses.desk}/inbox/1")
     page.evaluate("window.untouched = document.querySelector('iframe')")
-    demo.deliver(subject="Second")
+    deliver(demo, subject="Second")
     expect(page.get_by_role("link", name="Second")).to_be_visible()
     assert page.evaluate("window.untouched === document.querySelector('iframe')")
 
@@ -191,13 +138,13 @@ def test_without_script_the_inbox_reloads_itself(demo: Demo, browser: Browser) -
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{demo.addresses.desk}/inbox")
-    demo.deliver(subject="Without script")
+    deliver(demo, subject="Without script")
     expect(page.get_by_role("link", name="Without script")).to_be_visible()
     context.close()
 
 
 def test_a_mail_is_opened_and_its_views_changed_by_keyboard(demo: Demo, page: Page) -> None:
-    demo.deliver(subject="By keyboard")
+    deliver(demo, subject="By keyboard")
     page.goto(f"{demo.addresses.desk}/inbox")
     page.get_by_role("link", name="By keyboard").focus()
     page.keyboard.press("Enter")
@@ -210,7 +157,7 @@ def test_a_mail_is_opened_and_its_views_changed_by_keyboard(demo: Demo, page: Pa
 def test_on_a_phone_a_mail_takes_the_whole_page_and_leads_back(
     demo: Demo, browser: Browser
 ) -> None:
-    demo.deliver(subject="On a phone")
+    deliver(demo, subject="On a phone")
     context = browser.new_context(viewport={"width": 320, "height": 640})
     page = context.new_page()
     page.goto(f"{demo.addresses.desk}/inbox")
@@ -222,7 +169,7 @@ def test_on_a_phone_a_mail_takes_the_whole_page_and_leads_back(
 
 
 def test_a_mail_is_shown_as_wide_as_a_phone(demo: Demo, page: Page) -> None:
-    demo.deliver()
+    deliver(demo)
     page.goto(f"{demo.addresses.desk}/inbox/1")
     page.get_by_role("link", name="Phone").click()
     box = page.locator("iframe").bounding_box()

@@ -194,18 +194,6 @@ def test_an_arabic_newsletter_runs_from_right_to_left_beside_others(
     page.close()
 
 
-def test_whoever_is_too_quick_presses_once_more(website: Website, browser: Browser) -> None:
-    page = browser.new_page()
-    # The clock stands still: also the second press comes at once.
-    page.goto(f"{website.url}/subscribe/sport")
-    page.get_by_label("E-mail address").fill("new@example.com")
-    page.get_by_role("button", name="Subscribe").click()
-    page.get_by_text("That was very quick").wait_for()
-    page.get_by_role("button", name="Subscribe").click()
-    page.get_by_role("heading", name="Look at your inbox").wait_for()
-    page.close()
-
-
 @contextmanager
 def newspaper(article: list[str]) -> Iterator[str]:
     """Another web site on loopback, whose only page is `article`; yields its origin."""

@@ -387,7 +387,7 @@ def test_a_form_that_says_when_it_was_shown_is_taken_from_two_seconds_to_a_day_l
     forged = website.post("/subscribe", {**FORM, "stamp": "1.abc"})
 
     assert [one.status for one in (quick, good, late, forged)] == [422, 200, 422, 422]
-    assert "Please press the button once more" in quick.body
+    assert "That was very quick. Please press the button once more." in quick.body
     assert "new@example.com" in quick.body
     assert len(queued(website)) == 1
 

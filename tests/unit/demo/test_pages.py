@@ -1,62 +1,25 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from http.client import HTTPConnection
 
 import pytest
 
-from mailer.demo.desk import Addresses, Backstage, Desk
-from mailer.demo.mailbox import Mailbox, Sink
-from mailer.demo.newsroom import Newsroom
-from mailer.demo.paper import Paper
-from mailer.demo.servers import Servers, bind, origin, port_of
 from mailer.demo.visitor import get
-
-FORM = "http://127.0.0.1:8000"
-EMBED = f'<form method="post" action="{FORM}/subscribe"><input name="email"></form>'
-
-
-@dataclass(frozen=True)
-class Demo:
-    mailbox: Mailbox
-    newsroom: Newsroom
-    addresses: Addresses
+from tests.demo import Demo, opened
 
 
 @pytest.fixture
 def demo() -> Iterator[Demo]:
-    with bind(0) as paper, bind(0) as desk, bind(0) as smtp:
-        newsroom = Newsroom(origin(paper))
-        newsroom.open_with(7, datetime.now(UTC))
-        mailbox = Mailbox()
-        addresses = Addresses(FORM, origin(paper), origin(desk), port_of(smtp))
-        backstage = Backstage("/tmp/mailer-demo-x", ["mailer init"])
-        desk_app = Desk(
-            addresses, mailbox, newsroom, backstage, lambda now: now + timedelta(seconds=75)
-        ).app()
-        paper_app = Paper(newsroom, FORM, EMBED).app()
-        servers = Servers([(paper, paper_app), (desk, desk_app)], (smtp, Sink(mailbox)))
-        servers.start()
-        yield Demo(mailbox, newsroom, addresses)
-        servers.stop()
+    with opened(timedelta(seconds=75)) as found:
+        yield found
 
 
 def deliver(
     demo: Demo, html: str | None = "<html><head></head><body><p>Hi</p></body></html>"
 ) -> None:
-    mail = EmailMessage()
-    mail["From"] = "The Harbour Gazette <news@gazette.example>"
-    mail["To"] = "anna@reader.example"
-    mail["Subject"] = "<b>News</b> & more"
-    mail["List-Unsubscribe"] = f"<{FORM}/unsubscribe/t>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail.set_content("Hello <you>\n")
-    if html is not None:
-        mail.add_alternative(html, subtype="html")
-    demo.mailbox.deliver("bounce@gazette.example", "anna@reader.example", mail.as_bytes())
+    demo.deliver("<b>News</b> & more", html, "Hello <you>\n")
 
 
 def test_the_front_page_has_all_pieces_and_the_form_that_was_printed(demo: Demo) -> None:
@@ -64,8 +27,8 @@ def test_the_front_page_has_all_pieces_and_the_form_that_was_printed(demo: Demo)
     assert page.status == 200
     for piece in demo.newsroom.pieces():
         assert f"/news/{piece.story.slug}" in page.body
-    assert EMBED in page.body
-    assert f"form-action 'self' {FORM}" in page.headers["content-security-policy"]
+    assert demo.embed in page.body
+    assert f"form-action 'self' {demo.addresses.form}" in page.headers["content-security-policy"]
 
 
 def test_every_article_and_picture_that_is_out_is_served_and_no_other(demo: Demo) -> None:
@@ -98,7 +61,7 @@ def test_the_feed_answers_304_until_something_new_is_out(demo: Demo) -> None:
 def test_the_start_page_links_everything_and_counts_down(demo: Demo) -> None:
     page = get(f"{demo.addresses.desk}/").body
     for address in (
-        f"{FORM}/",
+        f"{demo.addresses.form}/",
         f"{demo.addresses.paper}/",
         f"{demo.addresses.paper}/feed.xml",
         "/inbox",
@@ -121,7 +84,7 @@ def test_the_inbox_shows_every_view_of_a_mail_and_escapes_what_it_says(demo: Dem
         get(f"{mail}?view={view}").body for view in ("html", "text", "source", "headers")
     )
     assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in html
-    assert f'action="{FORM}/unsubscribe/t"' in html
+    assert f'action="{demo.addresses.form}/unsubscribe/t"' in html
     assert "Hello &lt;you&gt;" in text
     assert "MIME-Version: 1.0" in source
     assert "bounce@gazette.example" in headers

@@ -12,7 +12,9 @@ from mailer.message.lint import RULES, judge
 SAMPLES = Path(__file__).parents[2] / "data" / "mail"
 GOOD = (SAMPLES / "good" / "digest-en.eml").read_bytes()
 NOTICE = (SAMPLES / "good" / "notice-fr.eml").read_bytes()
-START = b"<p style=3D"
+LEAVE = "<https://news.courier.example/unsubscribe/AbC>"
+EDGE = 'boundary="=_edge"'
+LONG_NAME = "\n ".join(letter * 60 for letter in "abcd")
 
 
 def rules(raw: bytes) -> set[str]:
@@ -68,11 +70,7 @@ def test_every_rule_has_a_bad_sample() -> None:
         ("Reply-To: desk@courier.example", "Reply-To: desk@.example", "address"),
         ("From: Harbour Courier", "From: =?utf-8?b?/w==?=", "encoded-word-broken"),
         ("From: Harbour Courier", "From: =?utf-8?q?Courier_=E2=9A=93?=", "display-name"),
-        (
-            "From: Harbour Courier <news",
-            "From: Harbour Courier <ne=?utf-8?q?w?=s",
-            "encoded-word-place",
-        ),
+        ("Courier <news", "Courier <ne=?utf-8?q?w?=s", "encoded-word-place"),
         ("Subject: Ferry", "Subject: =?utf-8?q?Ferry?=to", "encoded-word-place"),
         ("Subject: Ferry", "Subject: a=?utf-8?q?Ferry?=", "encoded-word-place"),
         ("Subject: Ferry", "Subject: =?utf-8?q?Ferry to?=", "encoded-word-broken"),
@@ -85,24 +83,12 @@ def test_every_rule_has_a_bad_sample() -> None:
         ("List-Id: Harbour Courier <daily.courier.example>\n", "", "list-id"),
         ("Harbour Courier <daily.", "Harbour Courier<daily.", "list-id"),
         ("<daily.courier.example>", "<daily>", "list-id"),
-        (
-            "Id: Harbour Courier <",
-            f"Id: {'a' * 60}\n {'b' * 60}\n {'c' * 60}\n {'d' * 60}\n <",
-            "list-id",
-        ),
+        ("Id: Harbour Courier <", f"Id: {LONG_NAME}\n <", "list-id"),
         ("List-Unsubscribe: <https:", "List-Unsubscribe: <http:", "list-unsubscribe"),
         ("<mailto:bounce+AbC@", "<https://u:p@", "list-unsubscribe"),
         ("<mailto:bounce+AbC@", "<mailto:a@b.example>,\n <mailto:c@", "list-unsubscribe"),
-        (
-            "<https://news.courier.example/unsubscribe/AbC>",
-            "<https://[::1/unsubscribe>",
-            "list-unsubscribe",
-        ),
-        (
-            "<https://news.courier.example/unsubscribe/AbC>",
-            "<https:unsubscribe>",
-            "list-unsubscribe",
-        ),
+        (LEAVE, "<https://[::1/unsubscribe>", "list-unsubscribe"),
+        (LEAVE, "<https:unsubscribe>", "list-unsubscribe"),
         ("List-Help: <https://news.courier.example/preferences>", "List-Help: a", "list-url"),
         ("List-Unsubscribe=One-Click", "List-Unsubscribe=one-click", "list-unsubscribe-post"),
         ("courierexample", "cou", "feedback-id"),
@@ -111,11 +97,7 @@ def test_every_rule_has_a_bad_sample() -> None:
         ("Content-Type: multipart/alternative;", "Content-Type: multipart/mixed;", "alternative"),
         ('; boundary="=_edge"', "", "mime-structure"),
         ('boundary="=_edge"', 'boundary="=_other"', "mime-structure"),
-        (
-            'boundary="=_edge"',
-            'boundary="=_edge"\nContent-Transfer-Encoding: base64',
-            "transfer-encoding",
-        ),
+        (EDGE, f"{EDGE}\nContent-Transfer-Encoding: base64", "transfer-encoding"),
         ("charset=utf-8", "charset=koi8-r", "charset"),
         ("charset=utf-8", "format=fixed", "charset"),
         ("Saltmouth\n\n--", "Saltmouth=\n\n--", "encoding-broken"),
@@ -225,30 +207,20 @@ def test_parts_in_parts() -> None:
     inner = raw.replace(b'boundary="=_edge"', b'boundary="=_outer"', 1)
     head, _, body = inner.partition(b"\r\n\r\n")
     texts, _, pdf = body.rpartition(b"--=_edge\r\nContent-Type: application/pdf")
-    mixed = b"\r\n".join(
-        [
-            head.replace(b"multipart/alternative", b"multipart/mixed"),
-            b"",
-            b"--=_outer",
-            b'Content-Type: multipart/alternative; boundary="=_edge"',
-            b"",
-            texts + b"--=_edge--",
-            b"--=_outer",
-            b"Content-Type: application/pdf" + pdf.replace(b"=_edge", b"=_outer"),
-        ]
+    mixed = (
+        head.replace(b"multipart/alternative", b"multipart/mixed"),
+        b'\r\n--=_outer\r\nContent-Type: multipart/alternative; boundary="=_edge"',
+        b"\r\n" + texts + b"--=_edge--\r\n--=_outer",
+        b"Content-Type: application/pdf" + pdf.replace(b"=_edge", b"=_outer"),
     )
-    assert rules(mixed) == {"attachment"}
+    assert rules(b"\r\n".join(mixed)) == {"attachment"}
 
 
 def test_parts_that_are_nested_without_end() -> None:
     raw = b"Content-Type: text/plain\r\n\r\na"
     for depth in range(12):
-        raw = b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n%b\r\n--%d--\r\n' % (
-            depth,
-            depth,
-            raw,
-            depth,
-        )
+        head = b'Content-Type: multipart/mixed; boundary="%d"\r\n' % depth
+        raw = head + b"\r\n--%d\r\n%b\r\n--%d--\r\n" % (depth, raw, depth)
     found = [problem.detail for problem in judge(raw) if problem.rule == "mime-structure"]
     assert found == ["parts are nested more than 10 deep"]
 
