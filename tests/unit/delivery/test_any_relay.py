@@ -44,14 +44,12 @@ class Relay:
     Attributes:
         owned: the numbers of the mails that it took.
         nested: how often a MAIL came while another mail's transaction was open.
-        nobodys: how many mails without a recipient it took.
     """
 
     codes: dict[str, list[int]]
     offers_pipelining: bool
     owned: list[int] = field(default_factory=list)
     nested: int = 0
-    nobodys: int = 0
     closed: bool = False
     _in: bytes = b""
     _open: bool = False
@@ -119,7 +117,6 @@ class Relay:
         if code // 100 == 2:
             if self._reader is None:
                 assert found == b"", "a mail went to a relay that had no reader for it"
-                self.nobodys += 1
             else:
                 assert found == body(self._reader), "one reader's mail went to another"
                 self.owned.append(self._reader)
@@ -142,7 +139,6 @@ class Seen:
     finished: list[int] = field(default_factory=list)
     answers: dict[int, Answered] = field(default_factory=dict)
     closed: Closed | None = None
-    wire: bytes = b""
 
 
 def converse(
@@ -197,13 +193,9 @@ def converse(
         for event in talk.receive(piece):
             assert seen.closed is None, "something happened after the end"
             if not take_in(event):
-                said = talk.take()
-                relay.hear(said)
-                seen.wire += said
+                relay.hear(talk.take())
                 return talk, seen
-        said = talk.take()
-        seen.wire += said
-        waiting += relay.hear(said)
+        waiting += relay.hear(talk.take())
     return talk, seen
 
 
