@@ -12,7 +12,7 @@ from mailer.errors import NotFound, Refused
 from mailer.feeds import articles, attach
 from mailer.models import Article, Newsletter
 from tests import factories
-from tests.integration.feeds.web import NOW, URL, Web, due, item, titles
+from tests.integration.feeds.web import NOW, URL, Web, item
 
 
 def only_article(database: Database) -> Article:
@@ -25,48 +25,41 @@ def edit(database: Database, article_id: int, **wishes: Any) -> bool:
         return articles.edit_article(session, article_id, **wishes, now=NOW)
 
 
-def test_an_edit_by_staff_is_not_overwritten_by_the_feed(
-    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
-) -> None:
-    web.publish(item("one"))
-    web.add(database, daily)
-    web.add(database, weekly)
-    article_id = only_article(database).id
+def test_an_edit_by_staff_is_not_overwritten_by_the_feed(web: Web) -> None:
+    web.start(item("one"))
+    web.add(to=web.weekly)
+    article_id = only_article(web.database).id
     wishes = {
         "title": "  Ours, and <better> ",
         "summary": "<p onclick=x>Words</p><script>x</script>",
         "url": "https://news.example/better",
         "image": "https://news.example/p.jpg",
     }
-    assert not edit(database, article_id, **wishes)
-    web.publish(item("one", title="Theirs", text="Theirs", at=NOW))
-    (result,) = web.refresh(database)
+    assert not edit(web.database, article_id, **wishes)
+    result = web.poll(item("one", title="Theirs", text="Theirs", at=NOW))
     assert (result.new, result.updated, result.unchanged) == (0, 0, 1)
-    article = only_article(database)
+    article = only_article(web.database)
     assert article.title == "Ours, and <better>"
     assert article.summary_html == "<p>Words</p>"
     assert article.url == "https://news.example/better"
     assert article.image_url == "https://news.example/p.jpg"
     # It is known by the address of its feed all the same.
     assert article.canonical_url == "https://news.example/one"
-    with database.read() as session:
+    with web.database.read() as session:
         assert {one.edited for one in articles.list_articles(session)} == {True}
-        assert due(session, weekly, backlog=True) == due(session, daily, backlog=True)
-    edit(database, article_id, image="")
-    assert only_article(database).image_url is None
-    assert only_article(database).title == "Ours, and <better>"
+        assert web.due(web.weekly, backlog=True) == web.due(backlog=True)
+    edit(web.database, article_id, image="")
+    assert only_article(web.database).image_url is None
+    assert only_article(web.database).title == "Ours, and <better>"
 
 
-def test_a_digest_that_is_built_keeps_what_it_has(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    web.publish(item("one"))
-    web.add(database, daily)
-    with database.write() as session:
+def test_a_digest_that_is_built_keeps_what_it_has(web: Web) -> None:
+    web.start(item("one"))
+    with web.database.write() as session:
         article = session.scalars(select(Article)).one()
-        digest = factories.digest(session, factories.schedule(session, session.merge(daily)))
+        digest = factories.digest(session, factories.schedule(session, session.merge(web.daily)))
         factories.edition(session, digest, [article])
-    assert edit(database, article.id, title="Later")
+    assert edit(web.database, article.id, title="Later")
 
 
 @pytest.mark.parametrize(
@@ -79,15 +72,12 @@ def test_a_digest_that_is_built_keeps_what_it_has(
         ({"image": "javascript:x"}, "no http or https address"),
     ],
 )
-def test_bad_edits_change_nothing(
-    database: Database, daily: Newsletter, web: Web, wishes: dict[str, str], says: str
-) -> None:
-    web.publish(item("one"))
-    web.add(database, daily)
-    before = only_article(database)
+def test_bad_edits_change_nothing(web: Web, wishes: dict[str, str], says: str) -> None:
+    web.start(item("one"))
+    before = only_article(web.database)
     with pytest.raises(Refused, match=says):
-        edit(database, before.id, **wishes)
-    after = only_article(database)
+        edit(web.database, before.id, **wishes)
+    after = only_article(web.database)
     assert (after.title, after.url, after.edited_at) == (before.title, before.url, None)
 
 
@@ -98,25 +88,21 @@ def test_no_such_article(database: Database) -> None:
         articles.withdraw_article(session, 7, now=NOW)
 
 
-def test_what_is_withdrawn_goes_to_nobody_until_it_is_put_back(
-    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
-) -> None:
+def test_what_is_withdrawn_goes_to_nobody_until_it_is_put_back(web: Web) -> None:
     web.publish()
-    for newsletter in (daily, weekly):
-        web.add(database, newsletter)
-    web.publish(item("one"), item("two"))
-    web.refresh(database)
-    with database.read() as session:
+    for newsletter in (web.daily, web.weekly):
+        web.add(to=newsletter)
+    web.poll(item("one"), item("two"))
+    with web.database.read() as session:
         one = session.scalars(select(Article).where(Article.title == "one")).one()
-    with database.write() as session:
+    with web.database.write() as session:
         assert articles.withdraw_article(session, one.id, now=NOW)
         assert not articles.withdraw_article(session, one.id, now=NOW + timedelta(hours=1))
     # Its feed still has it.
-    web.publish(item("one", title="One again"), item("two"))
-    web.refresh(database)
+    web.poll(item("one", title="One again"), item("two"))
 
     def candidate_titles(newsletter: Newsletter) -> list[str]:
-        with database.read() as session:
+        with web.database.read() as session:
             source = candidates.usable(newsletter.id, NOW + timedelta(hours=1), timedelta(days=30))
             return list(
                 session.scalars(
@@ -126,44 +112,43 @@ def test_what_is_withdrawn_goes_to_nobody_until_it_is_put_back(
                 )
             )
 
-    assert candidate_titles(daily) == candidate_titles(weekly) == ["two"]
-    with database.write() as session:
+    assert candidate_titles(web.daily) == candidate_titles(web.weekly) == ["two"]
+    with web.database.write() as session:
         articles.add_article(
-            session, session.merge(daily), url="https://news.example/one", title="T", now=NOW
+            session, session.merge(web.daily), url="https://news.example/one", title="T", now=NOW
         )
-    assert set(candidate_titles(daily)) == {"One again", "two"}
+    assert set(candidate_titles(web.daily)) == {"One again", "two"}
 
 
-def test_what_staff_put_in_stays_when_the_feed_goes(
-    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
-) -> None:
+def test_what_staff_put_in_stays_when_the_feed_goes(web: Web) -> None:
     web.publish(item("by-hand"), item("backlog"), item("own"))
-    with database.write() as session:
+    with web.database.write() as session:
         articles.add_article(
-            session, session.merge(daily), url="https://news.example/by-hand", title="H", now=NOW
+            session,
+            session.merge(web.daily),
+            url="https://news.example/by-hand",
+            title="H",
+            now=NOW,
         )
-    web.add(database, daily)
-    web.add(database, weekly)
-    with database.write() as session:
+    web.add()
+    web.add(to=web.weekly)
+    with web.database.write() as session:
         articles.add_article(
-            session, session.merge(daily), url="https://news.example/backlog", title="B", now=NOW
+            session,
+            session.merge(web.daily),
+            url="https://news.example/backlog",
+            title="B",
+            now=NOW,
         )
         attach.remove(session, attach.find(session, URL))
-    with database.read() as session:
-        assert due(session, daily) == ["H", "backlog"]
-        assert due(session, daily, backlog=True) == []
-        assert due(session, weekly, backlog=True) == []
-        assert len(titles(session)) == 3
+    assert web.due() == ["H", "backlog"]
+    assert web.due(backlog=True) == []
+    assert web.due(web.weekly, backlog=True) == []
+    assert len(web.titles()) == 3
 
 
-def test_what_is_deleted_at_its_source_is_still_due(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    web.publish()
-    web.add(database, daily)
-    web.publish(item("one"), item("two"))
-    web.refresh(database)
-    web.publish(item("two"))
-    web.refresh(database)
-    with database.read() as session:
-        assert sorted(due(session, daily)) == ["one", "two"]
+def test_what_is_deleted_at_its_source_is_still_due(web: Web) -> None:
+    web.start()
+    web.poll(item("one"), item("two"))
+    web.poll(item("two"))
+    assert sorted(web.due()) == ["one", "two"]

@@ -12,10 +12,10 @@ from mailer.delivery.alert import Alerts
 from mailer.errors import Refused
 from mailer.feeds import attach, decide
 from mailer.feeds.arrival import Arrived
-from mailer.models import Article, FeedEntry, HeldPiece, Newsletter, Notice
+from mailer.models import Article, FeedEntry, HeldPiece, Notice
 from mailer.templating import Templates
 from mailer.tokens import Keys
-from tests.integration.feeds.web import NOW, URL, Web, due, item, titles
+from tests.integration.feeds.web import NOW, URL, Web, item
 from tests.looks import always
 
 MOVED = "https://moved.example"
@@ -37,9 +37,8 @@ def elsewhere(number: int, **more: Any) -> str:
     )
 
 
-def start(database: Database, daily: Newsletter, web: Web, number: int = 8) -> None:
-    web.publish(*(old(n) for n in range(number)))
-    web.add(database, daily)
+def start(web: Web) -> None:
+    web.start(*(old(n) for n in range(8)))
     web.pages_asked()
 
 
@@ -53,77 +52,65 @@ def discard(database: Database) -> int:
         return decide.discard(session, attach.find(session, URL), now=NOW)
 
 
-def test_a_moved_site_waits_and_is_told_of_once(
-    database: Database, daily: Newsletter, web: Web, keys: Keys
-) -> None:
+def test_a_moved_site_waits_and_is_told_of_once(web: Web, keys: Keys) -> None:
     alerts = Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
-    start(database, daily, web)
+    start(web)
     web.publish(item("fresh", host=MOVED), *(elsewhere(n) for n in range(8)))
     for _ in range(2):
-        (result,) = web.refresh(database, alerts=alerts)
+        (result,) = web.refresh(alerts=alerts)
         assert (result.new, result.updated, result.held) == (0, 0, 9)
     # Older pages of a site that has moved would be as new.
     assert web.pages_asked() == [URL, URL]
-    with database.read() as session:
-        assert due(session, daily) == []
-        (listed,) = attach.listed(session)
+    with web.database.read() as session:
+        assert web.due() == []
+        (listed,) = web.listed()
         assert (listed.held, listed.held_at) == (9, NOW)
         (notice,) = session.scalars(select(Notice)).all()
         # With validators the server would say that nothing is new when it is back.
-        assert attach.find(session, URL).etag is None
+        assert web.feed().etag is None
     for part in (notice.text, notice.html):
         assert f"mailer feed accept {URL}" in part
         assert f"mailer feed discard {URL}" in part
 
 
-def test_accepted_they_are_the_known_pieces_and_only_what_is_new_is_due(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    start(database, daily, web)
-    web.publish(*(elsewhere(n) for n in range(8)), item("fresh", host=MOVED))
-    web.refresh(database)
+def test_accepted_they_are_the_known_pieces_and_only_what_is_new_is_due(web: Web) -> None:
+    start(web)
+    web.poll(*(elsewhere(n) for n in range(8)), item("fresh", host=MOVED))
     # While it waits, the feed goes on, and what falls out of it is kept.
-    web.publish(item("fresher", host=MOVED), *(elsewhere(n) for n in range(6)))
-    assert web.refresh(database)[0].held == 7
-    arrived = accept(database)
+    assert web.poll(item("fresher", host=MOVED), *(elsewhere(n) for n in range(6))).held == 7
+    arrived = accept(web.database)
     assert (arrived.new, arrived.updated + arrived.unchanged) == (2, 8)
-    with database.read() as session:
-        assert sorted(due(session, daily)) == ["fresh", "fresher"]
-        assert len(titles(session)) == 10
-        feed = attach.find(session, URL)
+    with web.database.read() as session:
+        assert sorted(web.due()) == ["fresh", "fresher"]
+        assert len(web.titles()) == 10
+        feed = web.feed()
         assert (feed.held_at, session.scalars(select(HeldPiece)).all()) == (None, [])
         moved = session.scalars(select(Article).where(Article.title == "piece-3")).one()
         assert moved.canonical_url == f"{MOVED}/p/3"
         assert moved.url == f"{MOVED}/p/3"
         guids = session.scalars(select(FeedEntry.guid).where(FeedEntry.article_id == moved.id))
         assert set(guids) == {"g-piece-3", f"{MOVED}/?p=3"}
-    web.publish(item("freshest", host=MOVED), *(elsewhere(n) for n in range(6)))
-    (result,) = web.refresh(database)
+    result = web.poll(item("freshest", host=MOVED), *(elsewhere(n) for n in range(6)))
     assert (result.new, result.unchanged, result.held) == (1, 6, 0)
 
 
-def test_discarded_they_are_ignored_for_good(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    start(database, daily, web)
-    web.publish(*(elsewhere(n) for n in range(8)))
-    web.refresh(database)
-    assert discard(database) == 8
+def test_discarded_they_are_ignored_for_good(web: Web) -> None:
+    start(web)
+    web.poll(*(elsewhere(n) for n in range(8)))
+    assert discard(web.database) == 8
     # One of them gets another address, and a piece comes in that is no copy.
-    web.publish(
+    result = web.poll(
         item("true-news"),
         item("other", guid=f"{MOVED}/?p=1", title="piece-1", host=MOVED),
         *(elsewhere(n) for n in range(8) if n != 1),
     )
-    (result,) = web.refresh(database)
     assert (result.new, result.held) == (1, 0)
-    with database.read() as session:
-        assert due(session, daily) == ["true-news"]
-        assert attach.listed(session)[0].held == 0
+    assert web.due() == ["true-news"]
+    assert web.listed()[0].held == 0
 
 
 def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_else(
-    database: Database, daily: Newsletter, web: Web
+    web: Web,
 ) -> None:
     def page(first: int, host: str) -> None:
         # The guids are numbers from the top, so each stands for another piece every time.
@@ -135,42 +122,32 @@ def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_e
         )
 
     page(3, "https://news.example")
-    web.add(database, daily)
+    web.add()
     page(2, MOVED)
-    web.refresh(database)
-    assert discard(database) == 8
+    web.refresh()
+    assert discard(web.database) == 8
     page(0, MOVED)
-    (result,) = web.refresh(database)
+    (result,) = web.refresh()
     assert (result.new, result.held) == (2, 0)
-    with database.read() as session:
-        assert due(session, daily) == ["piece-1", "piece-0"]
+    assert web.due() == ["piece-1", "piece-0"]
 
 
-def test_a_site_that_is_back_is_held_no_more(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    start(database, daily, web)
-    web.publish(*(elsewhere(n) for n in range(8)))
-    web.refresh(database)
-    web.publish()
-    assert web.refresh(database)[0].error is None
-    with database.read() as session:
-        assert attach.listed(session)[0].held == 8
-    web.publish(item("news"), *(old(n) for n in range(8)))
-    (result,) = web.refresh(database)
+def test_a_site_that_is_back_is_held_no_more(web: Web) -> None:
+    start(web)
+    web.poll(*(elsewhere(n) for n in range(8)))
+    assert web.poll().error is None
+    assert web.listed()[0].held == 8
+    result = web.poll(item("news"), *(old(n) for n in range(8)))
     assert (result.new, result.held) == (1, 0)
-    with database.read() as session:
-        assert due(session, daily) == ["news"]
-        assert attach.listed(session)[0].held_at is None
+    assert web.due() == ["news"]
+    assert web.listed()[0].held_at is None
 
 
-def test_nothing_can_be_decided_where_nothing_is_held(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    start(database, daily, web)
+def test_nothing_can_be_decided_where_nothing_is_held(web: Web) -> None:
+    start(web)
     for decision in (accept, discard):
         with pytest.raises(Refused, match=r"nothing of .* is held"):
-            decision(database)
+            decision(web.database)
 
 
 @pytest.mark.parametrize(
@@ -191,19 +168,14 @@ def test_nothing_can_be_decided_where_nothing_is_held(
         ([old(n, host="http://www.news.example", guid=f"y{n}") for n in range(8)], False),
     ],
 )
-def test_what_is_held(
-    database: Database, daily: Newsletter, web: Web, entries: list[str], is_held: bool
-) -> None:
-    start(database, daily, web)
-    web.publish(*entries)
-    (result,) = web.refresh(database)
+def test_what_is_held(web: Web, entries: list[str], is_held: bool) -> None:
+    start(web)
+    result = web.poll(*entries)
     assert bool(result.held) is is_held
     assert result.error is None
 
 
-def test_a_first_fetch_is_never_held(
-    database: Database, daily: Newsletter, weekly: Newsletter, web: Web
-) -> None:
-    start(database, daily, web)
+def test_a_first_fetch_is_never_held(web: Web) -> None:
+    start(web)
     web.publish(*(elsewhere(n) for n in range(8)), url=f"{MOVED}/feed")
-    assert web.add(database, weekly, f"{MOVED}/feed").articles == 8
+    assert web.add(f"{MOVED}/feed", to=web.weekly).articles == 8

@@ -5,9 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailer.db import Database
-from mailer.models import Newsletter
-from tests.integration.feeds.web import NOW, URL, Web, due, item
+from tests.integration.feeds.web import NOW, URL, Web, item
 
 Pages = list[list[str]]
 
@@ -120,17 +118,14 @@ LIVES: dict[str, tuple[Pages, list[str]]] = {
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_a_piece_is_due_once(database: Database, daily: Newsletter, web: Web, life: str) -> None:
+def test_a_piece_is_due_once(web: Web, life: str) -> None:
     polls, expected = LIVES[life]
-    web.publish(*ten())
-    web.add(database, daily)
+    web.start(*ten())
     for poll in polls:
-        web.publish(*poll, *ten())
-        (result,) = web.refresh(database)
+        result = web.poll(*poll, *ten())
         assert (result.error, result.held) == (None, 0)
         web.now += timedelta(minutes=15)
-    with database.read() as session:
-        assert sorted(due(session, daily)) == sorted(expected)
+    assert sorted(web.due()) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -148,42 +143,33 @@ def test_a_piece_is_due_once(database: Database, daily: Newsletter, web: Web, li
     ],
 )
 def test_a_whole_site_may_change_and_nothing_is_news(
-    database: Database, daily: Newsletter, web: Web, change: Callable[[str], str]
+    web: Web, change: Callable[[str], str]
 ) -> None:
-    web.publish(*ten())
-    web.add(database, daily)
-    web.publish(*(change(text) for text in ten()))
-    (result,) = web.refresh(database)
+    web.start(*ten())
+    result = web.poll(*(change(text) for text in ten()))
     assert (result.new, result.error) == (0, None)
-    with database.read() as session:
-        assert due(session, daily) == []
+    assert web.due() == []
 
 
-def test_a_server_that_gives_its_first_page_for_all_is_asked_once(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    web.publish(item("a"))
-    web.add(database, daily)
+def test_a_server_that_gives_its_first_page_for_all_is_asked_once(web: Web) -> None:
+    web.start(item("a"))
     web.publish(item("c"), item("b"))
     web.publish(item("c"), item("b"), url=f"{URL}?paged=2")
     web.pages_asked()
-    (result,) = web.refresh(database)
+    (result,) = web.refresh()
     assert web.pages_asked() == [URL, f"{URL}?paged=2"]
     assert result.new == 2
     assert any("may be missing" in text for text in result.warnings)
 
 
-def test_two_feeds_with_their_own_guids_give_a_piece_once(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
+def test_two_feeds_with_their_own_guids_give_a_piece_once(web: Web) -> None:
     other = f"{SITE}/section/feed"
     web.publish(*ten())
     web.publish(*ten(), url=other)
-    web.add(database, daily)
-    web.add(database, daily, other)
+    web.add()
+    web.add(other)
     web.publish(fair(), *ten())
     web.publish(fair(guid="section-90", path="fair?utm_source=section", title="Fair"), url=other)
     for url in (URL, other, URL):
-        web.refresh(database, url)
-    with database.read() as session:
-        assert due(session, daily) == ["The fair"]
+        web.refresh(url)
+    assert web.due() == ["The fair"]

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds.page_pictures import is_same_site
-from mailer.models import Article, Feed, ImageSource, Newsletter
+from mailer.models import Article, Feed, ImageSource
 from tests import factories
 from tests.integration.feeds.web import URL, Web, item
 
@@ -29,57 +29,51 @@ def images(database: Database) -> list[str | None]:
     ],
 )
 def test_the_page_is_asked_once_whatever_comes_of_it(
-    database: Database, daily: Newsletter, web: Web, page: bytes | FeedError, expected: str
+    web: Web, page: bytes | FeedError, expected: str
 ) -> None:
     web.publish(item("one", text=IN_THE_FEED))
     web.pages[PAGE] = page
-    web.add(database, daily, images=ImageSource.PAGE, allow_private=True)
+    web.add(images=ImageSource.PAGE, allow_private=True)
     assert web.asked[-1].allow_private
     assert web.pages_asked() == [URL, PAGE]
-    assert images(database) == [expected]
-    web.publish(item("one", title="Changed", text=IN_THE_FEED))
-    assert web.refresh(database)[0].updated == 1
+    assert images(web.database) == [expected]
+    assert web.poll(item("one", title="Changed", text=IN_THE_FEED)).updated == 1
     assert web.pages_asked() == [URL]
-    assert images(database) == [expected]
+    assert images(web.database) == [expected]
 
 
-def test_pages_of_other_sites_and_of_what_is_out_are_not_asked(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
-    web.publish(item("one"), item("two", host="https://elsewhere.example"))
-    web.add(database, daily)
-    with database.write() as session:
-        digest = factories.digest(session, factories.schedule(session, session.merge(daily)))
+def test_pages_of_other_sites_and_of_what_is_out_are_not_asked(web: Web) -> None:
+    web.start(item("one"), item("two", host="https://elsewhere.example"))
+    with web.database.write() as session:
+        digest = factories.digest(session, factories.schedule(session, session.merge(web.daily)))
         one = session.scalars(select(Article).where(Article.title == "one")).one()
         factories.edition(session, digest, [one])
-    with database.write() as session:
+    with web.database.write() as session:
         other = factories.newsletter(session, "other")
-    web.add(database, other, images=ImageSource.PAGE)
+    web.add(images=ImageSource.PAGE, to=other)
     web.pages_asked()
-    web.refresh(database)
+    web.refresh()
     assert web.pages_asked() == [URL]
 
 
-def test_a_page_that_brings_us_down_costs_the_feed_nothing(
-    database: Database, daily: Newsletter, web: Web
-) -> None:
+def test_a_page_that_brings_us_down_costs_the_feed_nothing(web: Web) -> None:
     web.publish(item("one"))
     web.pages["https://news.example/one"] = ZeroDivisionError("a defect of ours")
-    web.add(database, daily)
-    with database.write() as session:
+    web.add()
+    with web.database.write() as session:
         session.scalars(select(Feed)).one().image_source = ImageSource.PAGE
-    (result,) = web.refresh(database)
+    (result,) = web.refresh()
     assert (result.unchanged, result.error) == (1, None)
 
 
-def test_twenty_pages_at_a_time(database: Database, daily: Newsletter, web: Web) -> None:
+def test_twenty_pages_at_a_time(web: Web) -> None:
     web.publish(*(item(f"n{number}") for number in range(25)))
-    web.add(database, daily, images=ImageSource.PAGE)
+    web.add(images=ImageSource.PAGE)
     assert len(web.pages_asked()) == 21
     web.pages[URL] = None
-    web.refresh(database)
+    web.refresh()
     assert len(web.pages_asked()) == 6
-    web.refresh(database)
+    web.refresh()
     assert web.pages_asked() == [URL]
 
 

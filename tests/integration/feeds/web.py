@@ -12,7 +12,8 @@ from mailer.errors import FeedError
 from mailer.feeds import attach, ingest, new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.feeds.reading.reader import FeedReader
-from mailer.models import Article, Newsletter, NewsletterArticle
+from mailer.models import Article, Feed, Newsletter, NewsletterArticle
+from tests import factories
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 INTERVAL = timedelta(minutes=15)
@@ -22,9 +23,13 @@ READER = FeedReader()
 
 
 class Web:
-    """Feeds at addresses, and what they were asked."""
+    """Feeds at addresses, what they were asked, and the newsletters that take them."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        with database.write() as session:
+            self.daily = factories.newsletter(session, "daily")
+            self.weekly = factories.newsletter(session, "weekly")
         self.pages: dict[str, bytes | Exception | None] = {}
         self.asked: list[Wanted] = []
         self.etag: str | None = '"1"'
@@ -51,13 +56,11 @@ class Web:
             f'<rss version="2.0"><channel><title>{title}</title>{"".join(items)}</channel></rss>'
         ).encode()
 
-    def add(
-        self, database: Database, newsletter: Newsletter, url: str = URL, **more: Any
-    ) -> new_feed.Added:
+    def add(self, url: str = URL, *, to: Newsletter | None = None, **more: Any) -> new_feed.Added:
         return new_feed.add_feed(
-            database,
+            self.database,
             url,
-            newsletter.id,
+            (to or self.daily).id,
             reader=READER,
             clock=lambda: self.now,
             interval=INTERVAL,
@@ -65,21 +68,55 @@ class Web:
             **more,
         )
 
-    def refresh(
-        self, database: Database, *urls: str, unconditional: bool = False, **more: Any
+    def start(self, *items: str) -> new_feed.Added:
+        """Publish these, and add the feed to the daily."""
+        self.publish(*items)
+        return self.add()
+
+    def fetch(
+        self,
+        ids: Sequence[int],
+        *,
+        unconditional: bool = False,
+        fetch: ingest.Fetch | None = None,
+        **more: Any,
     ) -> list[ingest.Refreshed]:
-        with database.read() as session:
-            ids = [attach.find(session, url).id for url in urls or (URL,)]
+        """Fetch the feeds with these ids."""
         return ingest.refresh(
-            database,
+            self.database,
             ids,
             unconditional=unconditional,
             reader=READER,
             clock=lambda: self.now,
             interval=INTERVAL,
-            fetch=self,
+            fetch=fetch or self,
             **more,
         )
+
+    def refresh(self, *urls: str, **more: Any) -> list[ingest.Refreshed]:
+        return self.fetch([self.feed(url).id for url in urls or (URL,)], **more)
+
+    def poll(self, *items: str, **more: Any) -> ingest.Refreshed:
+        """Publish these, and fetch the feed."""
+        self.publish(*items)
+        (result,) = self.refresh(**more)
+        return result
+
+    def feed(self, url: str = URL) -> Feed:
+        with self.database.read() as session:
+            return attach.find(session, url)
+
+    def listed(self, url: str | None = None) -> list[attach.Listed]:
+        with self.database.read() as session:
+            return attach.listed(session, url)
+
+    def titles(self) -> list[str]:
+        with self.database.read() as session:
+            return titles(session)
+
+    def due(self, newsletter: Newsletter | None = None, *, backlog: bool = False) -> list[str]:
+        with self.database.read() as session:
+            return due(session, newsletter or self.daily, backlog=backlog)
 
     def pages_asked(self) -> list[str]:
         """The addresses that were asked for since this was called last."""
