@@ -1,7 +1,7 @@
 """What a build writes, on both engines: editions, deliveries, the newcomers' first digest, skips."""
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -48,12 +48,26 @@ def slot_of(schedule: Schedule, name: str = "2026-11-24T07:00") -> Slot:
     return slot
 
 
-def build(database: Database, schedule: Schedule, name: str = "2026-11-24T07:00") -> Digest:
+def build(
+    database: Database,
+    schedule: Schedule,
+    name: str = "2026-11-24T07:00",
+    render: Callable[..., Content] = render_plainly,
+) -> Digest:
     """Build that slot an hour after NOW."""
-    with builder(database, NOW + timedelta(hours=1)) as one:
+    with builder(database, NOW + timedelta(hours=1), render=render) as one:
         digest_id = one.build(schedule.id, slot_of(schedule, name))
     with database.read() as session:
         return session.get_one(Digest, digest_id)
+
+
+def scheduled(database: Database, keys: Keys, articles: int = 1, readers: int = 1) -> Schedule:
+    """A schedule that has so many articles for so many readers."""
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.articles(session, articles, newsletter)
+        make.readers(session, keys, schedule, readers)
+        return schedule
 
 
 def got(database: Database, digest: Digest) -> dict[int, list[int]]:
@@ -95,10 +109,7 @@ def test_everybody_gets_the_new_articles_newest_first(database: Database, keys: 
 
 
 def test_a_slot_has_one_digest(database: Database, keys: Keys) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.article(session, newsletter)
-        make.reader(session, keys, schedule)
+    schedule = scheduled(database, keys)
     first = build(database, schedule)
     assert build(database, schedule).id == first.id
     with database.read() as session:
@@ -143,8 +154,7 @@ def test_candidates_are_published_young_enough_and_not_withdrawn(
 ) -> None:
     slot = NOW + timedelta(hours=1)
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, max_age=DAY)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), max_age=DAY)
         make.article(session, newsletter, published_at=slot + timedelta(seconds=1))
         make.article(session, newsletter, published_at=slot - DAY)
         make.article(session, newsletter, withdrawn_at=NOW)
@@ -162,8 +172,7 @@ def test_candidates_are_published_young_enough_and_not_withdrawn(
 
 def test_a_newcomer_gets_the_latest_before_the_start_once(database: Database, keys: Keys) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, newcomers=2)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), newcomers=2)
         backlog = [
             make.article(
                 session, newsletter, backlog=True, published_at=NOW - timedelta(hours=20 - n)
@@ -184,8 +193,7 @@ def test_a_newcomer_whose_first_digest_was_given_back_gets_it_again(
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, newcomers=1)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), newcomers=1)
         before = make.article(session, newsletter, backlog=True)
         reader = make.reader(session, keys, schedule, start_article=before.id)
     first = build(database, schedule)
@@ -200,8 +208,7 @@ def test_a_newcomer_whose_first_digest_was_given_back_gets_it_again(
 
 def test_newcomers_next_starts_with_the_next_article(database: Database, keys: Keys) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, newcomers=0)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), newcomers=0)
         before = make.article(session, newsletter)
         new = make.article(session, newsletter)
         reader = make.reader(session, keys, schedule, start_article=before.id)
@@ -210,8 +217,7 @@ def test_newcomers_next_starts_with_the_next_article(database: Database, keys: K
 
 def test_only_readers_who_may_be_mailed_are_due(database: Database, keys: Keys) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, newcomers=0)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), newcomers=0)
         weekly = make.schedule(session, newsletter, "weekly", days="mon")
         make.article(session, newsletter)
         reader = make.reader(session, keys, schedule, "in@example.com")
@@ -237,8 +243,9 @@ def test_only_readers_who_may_be_mailed_are_due(database: Database, keys: Keys) 
 
 def test_nobody_due_is_a_skipped_digest_with_its_reason(database: Database, keys: Keys) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, min_articles=2, newcomers=0)
+        schedule = make.schedule(
+            session, newsletter := make.newsletter(session), min_articles=2, newcomers=0
+        )
         make.article(session, newsletter)
         make.readers(session, keys, schedule, 2)
         make.reader(session, keys, schedule, "late@example.com", start_article=99)
@@ -251,8 +258,7 @@ def test_nobody_due_is_a_skipped_digest_with_its_reason(database: Database, keys
 
 def test_what_is_too_much_is_carried_over_and_goes_first(database: Database, keys: Keys) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, max_articles=2)
+        schedule = make.schedule(session, newsletter := make.newsletter(session), max_articles=2)
         articles = [
             make.article(session, newsletter, published_at=NOW - timedelta(hours=9 - n))
             for n in range(3)
@@ -279,8 +285,9 @@ def test_expiring_counts_what_will_be_too_old_at_the_slot_after(
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, max_articles=1, max_age=DAY)
+        schedule = make.schedule(
+            session, newsletter := make.newsletter(session), max_articles=1, max_age=DAY
+        )
         make.article(session, newsletter, published_at=NOW - timedelta(hours=3))
         make.article(session, newsletter, published_at=NOW + timedelta(hours=1))
         make.reader(session, keys, schedule)
@@ -292,16 +299,13 @@ def test_expiring_counts_what_will_be_too_old_at_the_slot_after(
 def test_an_edition_that_cannot_be_rendered_leaves_the_slot_unbuilt(
     database: Database, keys: Keys
 ) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.article(session, newsletter)
-        make.reader(session, keys, schedule)
+    schedule = scheduled(database, keys)
 
     def broken(*_: object) -> Content:
         raise BadTemplate("digest.html, line 3: no end")
 
-    with builder(database, NOW, render=broken) as one, pytest.raises(BadTemplate, match="line 3"):
-        one.build(schedule.id, slot_of(schedule))
+    with pytest.raises(BadTemplate, match="line 3"):
+        build(database, schedule, render=broken)
     with database.read() as session:
         assert session.scalars(select(Digest)).all() == []
         assert session.scalars(select(Candidate)).all() == []
@@ -311,10 +315,7 @@ def test_an_edition_that_cannot_be_rendered_leaves_the_slot_unbuilt(
 def test_staff_are_told_once_of_a_build_that_fails_and_it_is_tried_less_and_less_often(
     database: Database, keys: Keys
 ) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.article(session, newsletter)
-        make.reader(session, keys, schedule)
+    schedule = scheduled(database, keys)
     tries: list[datetime] = []
 
     def broken(*_: object) -> Content:
@@ -350,8 +351,7 @@ def test_readers_who_leave_or_begin_anew_during_the_build_are_counted_and_get_no
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter)
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
         first, *others = make.articles(session, 3, newsletter)
         stays, leaves, resumes = make.readers(session, keys, schedule, 3, start_article=first.id)
 
@@ -361,22 +361,19 @@ def test_readers_who_leave_or_begin_anew_during_the_build_are_counted_and_get_no
             session.get_one(Subscription, resumes.id).start_article = others[0].id
         return render_plainly(*given)
 
-    with builder(database, NOW, render=meanwhile) as one:
-        digest_id = one.build(schedule.id, slot_of(schedule))
+    digest = build(database, schedule, render=meanwhile)
     with database.read() as session:
-        digest = session.get_one(Digest, digest_id)
         assert digest.reason == "2 readers left or changed during the build"
         assert set(got(database, digest)) == {stays.subscriber_id}
         starts = session.scalars(select(Subscription.first_digest_id).order_by(Subscription.id))
-        assert starts.all() == [digest_id, None, None]
+        assert starts.all() == [digest.id, None, None]
 
 
 def test_what_is_given_back_during_the_build_is_due_at_the_next(
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter)
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
         first, second = make.articles(session, 2, newsletter)
         reader = make.reader(session, keys, schedule)
         earlier = make.digest(session, schedule, due_at=NOW - DAY)
@@ -388,10 +385,8 @@ def test_what_is_given_back_during_the_build_is_due_at_the_next(
             session.get_one(Delivery, under_way.id).status = DeliveryStatus.FAILED
         return render_plainly(*given)
 
-    with builder(database, NOW, render=meanwhile) as one:
-        digest_id = one.build(schedule.id, slot_of(schedule))
+    digest = build(database, schedule, render=meanwhile)
     with database.read() as session:
-        digest = session.get_one(Digest, digest_id)
         assert got(database, digest) == {reader.subscriber_id: [second.id]}
         assert digest.reason is None
     following = build(database, schedule, "2026-11-25T07:00")
@@ -411,10 +406,8 @@ def test_when_everybody_leaves_during_the_build_the_digest_is_skipped(
             session.get_one(Subscription, reader.id).left_at = NOW
         return render_plainly(*given)
 
-    with builder(database, NOW, render=meanwhile) as one:
-        digest_id = one.build(schedule.id, slot_of(schedule))
+    digest = build(database, schedule, render=meanwhile)
     with database.read() as session:
-        digest = session.get_one(Digest, digest_id)
         assert (digest.status, digest.reason) == ("skipped", "nobody is due any more")
         assert session.scalars(select(Edition)).all() == []
 
@@ -422,20 +415,16 @@ def test_when_everybody_leaves_during_the_build_the_digest_is_skipped(
 def test_a_digest_that_is_cancelled_while_it_is_built_stays_so(
     database: Database, keys: Keys
 ) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.article(session, newsletter)
-        make.reader(session, keys, schedule)
+    schedule = scheduled(database, keys)
 
     def meanwhile(*given: Any) -> Content:
         with database.write() as session:
             session.scalars(select(Digest)).one().status = DigestStatus.CANCELLED
         return render_plainly(*given)
 
-    with builder(database, NOW, render=meanwhile) as one:
-        digest_id = one.build(schedule.id, slot_of(schedule))
+    digest = build(database, schedule, render=meanwhile)
     with database.read() as session:
-        assert session.get_one(Digest, digest_id).status == DigestStatus.CANCELLED
+        assert digest.status == DigestStatus.CANCELLED
         assert session.scalars(select(Delivery)).all() == []
 
 
@@ -443,8 +432,7 @@ def test_readers_are_told_apart_by_more_editions_than_sqlite_nests_expressions(
     database: Database, keys: Keys
 ) -> None:
     with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter)
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
         article = make.article(session, newsletter)
         had, _ = make.readers(session, keys, schedule, 2)
         digest = make.digest(session, schedule, due_at=NOW - DAY)

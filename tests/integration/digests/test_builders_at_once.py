@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.delivery import heartbeat
 from mailer.digests import deliveries
-from mailer.digests.calendar import Rule, Slot, slot_named
+from mailer.digests.calendar import Slot
 from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.models import (
@@ -28,6 +28,7 @@ from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.processes import Process, together
+from tests.integration.digests.test_build import scheduled, slot_of
 from tests.waiting import wait_until
 
 
@@ -63,10 +64,7 @@ def test_two_newsletters_that_share_a_feed_repeat_nothing(database: Database, ke
 
 
 def test_any_number_of_builders_make_one_digest_a_slot(database: Database, keys: Keys) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.articles(session, 3, newsletter)
-        make.readers(session, keys, schedule, 5)
+    schedule = scheduled(database, keys, articles=3, readers=5)
     names = [f"2026-12-{day:02}T07:00" for day in range(1, 9)]
     processes = [Process(database, schedule.id, names) for _ in range(4)]
     with together(*processes):
@@ -90,8 +88,7 @@ def test_a_slot_that_staff_stopped_while_a_builder_waited_is_not_built(
         schedule = make.schedule(session, newsletter := make.newsletter(session))
         make.articles(session, 3, newsletter)
         make.readers(session, keys, schedule, 5)
-        slot = slot_named(Rule.of(schedule), "2026-11-24T07:00")
-        assert slot is not None
+        slot = slot_of(schedule)
         for name, value in change.items():
             setattr(schedule, name, value)
     with builder(database, NOW) as building, pytest.raises(Refused, match="does not count"):
@@ -104,10 +101,7 @@ def test_a_slot_that_staff_stopped_while_a_builder_waited_is_not_built(
 def test_what_a_killed_builder_left_is_taken_over(
     database: Database, keys: Keys, place: str
 ) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.articles(session, 3, newsletter)
-        make.readers(session, keys, schedule, 50)
+    schedule = scheduled(database, keys, articles=3, readers=50)
     dying = Process(database, schedule.id, ["2026-11-24T07:00"], failpoint=place)
     with together(dying):
         assert dying.end()[0] == -9
@@ -118,8 +112,7 @@ def test_what_a_killed_builder_left_is_taken_over(
 
     with builder(database, NOW, lease=0.5) as one:
         # The dead builder's lease is not over: another slot has to wait, and then builds both.
-        later = slot_named(Rule.of(schedule), "2026-11-25T07:00")
-        assert later is not None
+        later = slot_of(schedule, "2026-11-25T07:00")
         second = one.build(schedule.id, later)
     with database.read() as session:
         digests = session.scalars(select(Digest).order_by(Digest.id)).all()
@@ -214,13 +207,8 @@ def test_a_builder_beats_until_its_build_has_ended(database: Database, keys: Key
 
 def due_to_one_reader(database: Database, keys: Keys) -> tuple[int, Slot]:
     """A schedule with one reader and one article, and the slot that they make due."""
-    with database.write() as session:
-        schedule = make.schedule(session, newsletter := make.newsletter(session))
-        make.articles(session, 1, newsletter)
-        make.reader(session, keys, schedule)
-    slot = slot_named(Rule.of(schedule), "2026-11-24T07:00")
-    assert slot is not None
-    return schedule.id, slot
+    schedule = scheduled(database, keys)
+    return schedule.id, slot_of(schedule)
 
 
 def test_a_builder_that_was_held_for_dead_writes_nothing(

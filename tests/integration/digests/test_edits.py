@@ -81,10 +81,7 @@ def test_the_next_build_uses_them_up(database: Database, newsroom: Newsroom) -> 
         seen.append(given[4])  # type: ignore[arg-type]
         return render_plainly(*given)  # type: ignore[arg-type]
 
-    with builder(database, NOW + timedelta(hours=1), render=render) as one:
-        digest_id = one.build(schedule.id, slot_of(schedule))
-    with database.read() as session:
-        digest = session.get_one(Digest, digest_id)
+    digest = build(database, schedule, render=render)
     assert list(got(database, digest).values()) == [[oldest.id, middle.id]]
     assert digest.subject == "The fair opens"
     [edits] = seen
@@ -167,8 +164,8 @@ def test_a_build_that_fails_gives_them_back(database: Database, newsroom: Newsro
         change(database, newsroom, subject="Two")
         raise BadTemplate("digest.html, line 3: no end")
 
-    with builder(database, NOW, render=broken) as one, pytest.raises(BadTemplate):
-        one.build(schedule.id, slot_of(schedule))
+    with pytest.raises(BadTemplate):
+        build(database, schedule, render=broken)
     found = coming(database, schedule)
     assert found is not None
     assert (found.subject, found.intro_html, found.lead_id) == ("Two", WORDS.html, oldest.id)
@@ -190,8 +187,7 @@ def test_a_digest_that_is_cancelled_while_it_is_built_gives_them_back(
             assert not record.cancel(session, digest_id, now=NOW)
         return render_plainly(*given)
 
-    with builder(database, NOW, render=meanwhile) as one:
-        one.build(schedule.id, slot_of(schedule))
+    build(database, schedule, render=meanwhile)
     found = coming(database, schedule)
     assert found is not None
     assert (found.subject, found.intro_html, found.lead_id) == ("One", WORDS.html, oldest.id)

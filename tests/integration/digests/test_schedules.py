@@ -1,14 +1,16 @@
 """Schedules as rows: defaults, edits that fire nothing past, removal that forgets nobody."""
 
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.digests import record, schedules, timetable
-from mailer.digests.calendar import Rule, slot_named
+from mailer.digests.calendar import Rule, Slot, slot_named
 from mailer.digests.slots import LATE, SUPERSEDED
 from mailer.digests.terms import Terms
 from mailer.errors import AlreadyExists, NotFound, Refused
@@ -28,29 +30,40 @@ from tests.factories import NOW
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+EIGHT = NOW + 2 * HOUR
 DAILY = Rule(ScheduleKind.DAYS, "UTC", at="07:00")
+LATER = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
 WEEKLY = Rule(ScheduleKind.DAYS, "UTC", at="07:00", days="sat")
 
 
-def test_the_first_schedule_is_the_default_until_another_becomes_it(database: Database) -> None:
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
     with database.write() as session:
-        newsletter = make.newsletter(session)
+        yield session
 
-        def add(name: str, *, default: bool = False) -> None:
-            schedules.add(session, newsletter, name, DAILY, Terms(), default=default, now=NOW)
 
-        def default() -> str:
-            found = schedules.default_of(session, newsletter.id)
-            assert found is not None
-            return found.name
+def name_of(slot: Slot | None) -> str | None:
+    return slot and slot.name
 
-        add("one")
-        add("two")
-        assert default() == "one"
-        add("three", default=True)
-        assert default() == "three"
-        schedules.make_default(session, schedules.find(session, "daily/two")[1])
-        assert default() == "two"
+
+def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Session) -> None:
+    newsletter = make.newsletter(session)
+
+    def add(name: str, *, default: bool = False) -> None:
+        schedules.add(session, newsletter, name, DAILY, Terms(), default=default, now=NOW)
+
+    def default() -> str:
+        found = schedules.default_of(session, newsletter.id)
+        assert found is not None
+        return found.name
+
+    add("one")
+    add("two")
+    assert default() == "one"
+    add("three", default=True)
+    assert default() == "three"
+    schedules.make_default(session, schedules.find(session, "daily/two")[1])
+    assert default() == "two"
 
 
 @pytest.mark.parametrize("name", ["", "Morning", "a/b", "-x", "x-", "a" * 49, "ünter"])
@@ -60,55 +73,39 @@ def test_a_name_stands_in_references(sqlite_database: Database, name: str) -> No
         schedules.add(session, newsletter, name, DAILY, Terms(), default=False, now=NOW)
 
 
-def test_a_name_is_free_again_after_removal(database: Database) -> None:
-    with database.write() as session:
-        newsletter = make.newsletter(session)
-        first = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
-        with pytest.raises(AlreadyExists, match="edit daily/one"):
-            schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
-        assert schedules.remove(session, first, None, now=NOW) == 0
-        with pytest.raises(NotFound):
-            schedules.find(session, "daily/one")
+def test_a_name_is_free_again_after_removal(session: Session) -> None:
+    newsletter = make.newsletter(session)
+    first = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+    with pytest.raises(AlreadyExists, match="edit daily/one"):
         schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
-        assert [one.name for _, one, _ in schedules.of_newsletters(session)] == ["one"]
+    assert schedules.remove(session, first, None, now=NOW) == 0
+    with pytest.raises(NotFound):
+        schedules.find(session, "daily/one")
+    schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+    assert [one.name for _, one, _ in schedules.of_newsletters(session)] == ["one"]
 
 
-def test_only_slots_after_the_schedule_was_made_exist(database: Database) -> None:
-    with database.write() as session:
-        newsletter = make.newsletter(session)
-        late = NOW + timedelta(hours=3)
-        schedule = schedules.add(
-            session, newsletter, "one", DAILY, Terms(), default=False, now=late
-        )
-        assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
-        coming = schedules.coming(session, schedule, now=late)
-        assert coming is not None
-        assert coming.name == "2026-11-25T07:00"
+def test_only_slots_after_the_schedule_was_made_exist(session: Session) -> None:
+    newsletter = make.newsletter(session)
+    late = NOW + 3 * HOUR
+    schedule = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=late)
+    assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
+    assert name_of(schedules.coming(session, schedule, now=late)) == "2026-11-25T07:00"
 
 
-def test_moving_the_time_fires_no_slot_of_the_past(database: Database) -> None:
-    with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter, at="23:00")
-        noon = NOW + timedelta(hours=6)
-        schedules.edit(session, schedule, DAILY, Terms(), now=noon)
-        assert timetable.due(session, schedule, now=noon) == timetable.Due(None, ())
+def test_moving_the_time_fires_no_slot_of_the_past(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session), at="23:00")
+    noon = NOW + 6 * HOUR
+    schedules.edit(session, schedule, DAILY, Terms(), now=noon)
+    assert timetable.due(session, schedule, now=noon) == timetable.Due(None, ())
 
 
-def test_moving_the_time_does_not_repeat_todays(database: Database) -> None:
-    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
-    with database.write() as session:
-        newsletter = make.newsletter(session)
-        schedule = make.schedule(session, newsletter)
-        went_out = make.digest(
-            session, schedule, due_at=NOW + timedelta(hours=1), status=DigestStatus.SENT
-        )
-        eight = NOW + timedelta(hours=2)
-        schedules.edit(session, schedule, later, Terms(), now=eight)
-        coming = schedules.coming(session, schedule, now=eight)
-        assert coming is not None
-        assert coming.name == "2026-11-25T09:00"
-        assert schedules.todays(session, schedule, now=eight) is went_out
+def test_moving_the_time_does_not_repeat_todays(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    went_out = make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
+    schedules.edit(session, schedule, LATER, Terms(), now=EIGHT)
+    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
+    assert schedules.todays(session, schedule, now=EIGHT) is went_out
 
 
 CRON_CASES = [
@@ -128,7 +125,6 @@ CRON_CASES = [
 def test_a_cron_rule_repeats_nothing_of_today(
     sqlite_database: Database, went_out: list[str], line: str, coming: str
 ) -> None:
-    eight = NOW + timedelta(hours=2)
     with sqlite_database.write() as session:
         schedule = make.schedule(
             session, make.newsletter(session), kind=ScheduleKind.CRON, cron="0 6,7 * * *", at=None
@@ -141,10 +137,8 @@ def test_a_cron_rule_repeats_nothing_of_today(
         make.digest(session, schedule, due_at=NOW - 3 * HOUR, status=DigestStatus.SKIPPED)
         make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
         rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
-        schedules.edit(session, schedule, rule, Terms(), now=eight)
-        found = schedules.coming(session, schedule, now=eight)
-        assert found is not None
-        assert found.name == coming
+        schedules.edit(session, schedule, rule, Terms(), now=EIGHT)
+        assert name_of(schedules.coming(session, schedule, now=EIGHT)) == coming
 
 
 def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
@@ -155,13 +149,10 @@ def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
         make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
         rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
         schedules.edit(session, schedule, rome, Terms(), now=seven)
-        found = schedules.coming(session, schedule, now=seven)
-        assert found is not None
-        assert found.name == "2026-11-25T09:00"
+        assert name_of(schedules.coming(session, schedule, now=seven)) == "2026-11-25T09:00"
 
 
 def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Database) -> None:
-    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
     edited = threading.Event()
@@ -169,7 +160,7 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
     def edit() -> None:
         with database.write() as session:
             mine = session.get_one(Schedule, schedule.id)
-            schedules.edit(session, mine, later, Terms(), now=NOW + 2 * HOUR)
+            schedules.edit(session, mine, LATER, Terms(), now=EIGHT)
         edited.set()
 
     with database.write() as session:
@@ -180,18 +171,16 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
         assert not edited.wait(0.3)
     thread.join(30)
     with database.read() as session:
-        found = schedules.coming(
-            session, session.get_one(Schedule, schedule.id), now=NOW + 2 * HOUR
+        assert (
+            name_of(schedules.coming(session, session.get_one(Schedule, schedule.id), now=EIGHT))
+            == "2026-11-25T09:00"
         )
-        assert found is not None
-        assert found.name == "2026-11-25T09:00"
 
 
 def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
     postgresql_database: Database,
 ) -> None:
     """A builder that has read the schedule before staff changed it asks again, and then takes nothing."""
-    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
     with postgresql_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
     slot = slot_named(DAILY, "2026-11-24T07:00")
@@ -200,57 +189,41 @@ def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
         stale = builder.get_one(Schedule, schedule.id)
         with postgresql_database.write() as staff:
             mine = staff.get_one(Schedule, schedule.id)
-            schedules.edit(staff, mine, later, Terms(), now=NOW + 2 * HOUR)
+            schedules.edit(staff, mine, LATER, Terms(), now=EIGHT)
         with pytest.raises(Refused, match="does not count"):
-            record.take_slot(
-                builder, stale, slot, builder_id=1, alive=lambda _: [1], now=NOW + 2 * HOUR
-            )
+            record.take_slot(builder, stale, slot, builder_id=1, alive=lambda _: [1], now=EIGHT)
 
 
-def test_changing_limits_leaves_a_due_slot_due(database: Database) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        eight = NOW + timedelta(hours=2)
-        schedules.edit(session, schedule, DAILY, Terms(max_articles=5), now=eight)
-        assert schedule.max_articles == 5
-        due = timetable.due(session, schedule, now=eight)
-        assert due.build is not None
-        assert due.build.name == "2026-11-24T07:00"
+def test_changing_limits_leaves_a_due_slot_due(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    schedules.edit(session, schedule, DAILY, Terms(max_articles=5), now=EIGHT)
+    assert schedule.max_articles == 5
+    due = timetable.due(session, schedule, now=EIGHT)
+    assert name_of(due.build) == "2026-11-24T07:00"
 
 
-def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(database: Database) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        schedules.pause(session, schedule, now=NOW)
-        assert schedules.coming(session, schedule, now=NOW) is None
-        eight = NOW + timedelta(hours=2)
-        schedules.resume(session, schedule, now=eight)
-        assert timetable.due(session, schedule, now=eight) == timetable.Due(None, ())
-        coming = schedules.coming(session, schedule, now=eight)
-        assert coming is not None
-        assert coming.name == "2026-11-25T07:00"
+def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    schedules.pause(session, schedule, now=NOW)
+    assert schedules.coming(session, schedule, now=NOW) is None
+    schedules.resume(session, schedule, now=EIGHT)
+    assert timetable.due(session, schedule, now=EIGHT) == timetable.Due(None, ())
+    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T07:00"
 
 
-def test_resuming_does_not_repeat_todays_at_another_time(database: Database) -> None:
-    later = Rule(ScheduleKind.DAYS, "UTC", at="09:00")
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        make.digest(session, schedule, due_at=NOW + timedelta(hours=1), status=DigestStatus.SENT)
-        eight = NOW + timedelta(hours=2)
-        schedules.edit(session, schedule, later, Terms(), now=eight)
-        schedules.pause(session, schedule, now=eight)
-        schedules.resume(session, schedule, now=eight)
-        coming = schedules.coming(session, schedule, now=eight)
-        assert coming is not None
-        assert coming.name == "2026-11-25T09:00"
+def test_resuming_does_not_repeat_todays_at_another_time(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
+    schedules.edit(session, schedule, LATER, Terms(), now=EIGHT)
+    schedules.pause(session, schedule, now=EIGHT)
+    schedules.resume(session, schedule, now=EIGHT)
+    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
 
 
-def test_resuming_what_is_not_paused_loses_no_slot(database: Database) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        eight = NOW + timedelta(hours=2)
-        schedules.resume(session, schedule, now=eight)
-        assert timetable.due(session, schedule, now=eight).build is not None
+def test_resuming_what_is_not_paused_loses_no_slot(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    schedules.resume(session, schedule, now=EIGHT)
+    assert timetable.due(session, schedule, now=EIGHT).build is not None
 
 
 def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> None:
@@ -274,25 +247,23 @@ def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> N
         assert session.scalars(select(SignupChoice.schedule_id)).all() == [weekly.id]
 
 
-def test_sign_ups_that_are_over_keep_no_schedule(database: Database, keys: Keys) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        make.reader(session, keys, schedule, "left@example.com", left_at=NOW)
-        make.signup(session, keys, schedule, "left@example.com", confirmed_at=NOW)
-        make.signup(session, keys, schedule, "other@example.com", dropped_at=NOW)
-        make.signup(session, keys, schedule, "late@example.com", expires_at=NOW)
-        assert schedules.remove(session, schedule, None, now=NOW) == 0
-        assert schedule.removed_at == NOW
+def test_sign_ups_that_are_over_keep_no_schedule(session: Session, keys: Keys) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    make.reader(session, keys, schedule, "left@example.com", left_at=NOW)
+    make.signup(session, keys, schedule, "left@example.com", confirmed_at=NOW)
+    make.signup(session, keys, schedule, "other@example.com", dropped_at=NOW)
+    make.signup(session, keys, schedule, "late@example.com", expires_at=NOW)
+    assert schedules.remove(session, schedule, None, now=NOW) == 0
+    assert schedule.removed_at == NOW
 
 
-def test_readers_move_only_within_their_newsletter(database: Database) -> None:
-    with database.write() as session:
-        mine = make.schedule(session, make.newsletter(session, "one"))
-        other = make.schedule(session, make.newsletter(session, "other"))
-        with pytest.raises(Refused, match="another newsletter"):
-            schedules.remove(session, mine, other, now=NOW)
-        with pytest.raises(Refused, match="another one"):
-            schedules.remove(session, mine, mine, now=NOW)
+def test_readers_move_only_within_their_newsletter(session: Session) -> None:
+    mine = make.schedule(session, make.newsletter(session, "one"))
+    other = make.schedule(session, make.newsletter(session, "other"))
+    with pytest.raises(Refused, match="another newsletter"):
+        schedules.remove(session, mine, other, now=NOW)
+    with pytest.raises(Refused, match="another one"):
+        schedules.remove(session, mine, mine, now=NOW)
 
 
 @pytest.mark.parametrize("reference", ["daily", "daily/none", "none/morning", "/", ""])
@@ -320,22 +291,20 @@ def test_a_name_alone_stands_for_the_only_schedule_it_can_mean(sqlite_database: 
             schedules.find(session, "daily")
 
 
-def test_what_is_due_after_a_stop(database: Database) -> None:
-    with database.write() as session:
-        schedule = make.schedule(
-            session, make.newsletter(session), active_from=NOW - 4 * DAY, zone="Europe/Paris"
-        )
-        make.digest(session, schedule, due_at=NOW - 3 * DAY, slot="2026-11-21T07:00")
-        due = timetable.due(session, schedule, now=NOW + timedelta(hours=5))
-        assert due.build is not None
-        assert due.build.name == "2026-11-24T07:00"
-        assert [(one.slot.name, one.reason) for one in due.let_go] == [
-            ("2026-11-22T07:00", SUPERSEDED),
-            ("2026-11-23T07:00", SUPERSEDED),
-        ]
-        due = timetable.due(session, schedule, now=NOW + timedelta(hours=7))
-        assert due.build is None
-        assert due.let_go[-1].reason == LATE
+def test_what_is_due_after_a_stop(session: Session) -> None:
+    schedule = make.schedule(
+        session, make.newsletter(session), active_from=NOW - 4 * DAY, zone="Europe/Paris"
+    )
+    make.digest(session, schedule, due_at=NOW - 3 * DAY, slot="2026-11-21T07:00")
+    due = timetable.due(session, schedule, now=NOW + 5 * HOUR)
+    assert name_of(due.build) == "2026-11-24T07:00"
+    assert [(one.slot.name, one.reason) for one in due.let_go] == [
+        ("2026-11-22T07:00", SUPERSEDED),
+        ("2026-11-23T07:00", SUPERSEDED),
+    ]
+    due = timetable.due(session, schedule, now=NOW + 7 * HOUR)
+    assert due.build is None
+    assert due.let_go[-1].reason == LATE
 
 
 def test_what_was_decided_about_a_day_is_not_decided_again(sqlite_database: Database) -> None:
@@ -355,7 +324,7 @@ def test_an_edit_after_a_digest_fires_no_slot_between(sqlite_database: Database)
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW + 2 * HOUR)
         make.digest(session, schedule, due_at=NOW - 23 * HOUR)
-        due = timetable.due(session, schedule, now=NOW + 2 * HOUR)
+        due = timetable.due(session, schedule, now=EIGHT)
         assert due == timetable.Due(None, ())
 
 
@@ -371,17 +340,16 @@ def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Dat
         ]
 
 
-def test_a_digest_built_early_leaves_the_slots_before_it_due(database: Database) -> None:
-    with database.write() as session:
-        schedule = make.schedule(session, make.newsletter(session))
-        early = make.digest(session, schedule, due_at=NOW + 2 * DAY + timedelta(hours=1))
-        early.created_at = NOW
-        due = timetable.due(session, schedule, now=NOW + timedelta(hours=1))
-        assert due.build is not None
-        assert due.build.name == "2026-11-24T07:00"
-        free = timetable.next_free_slot(session, schedule, now=NOW + 2 * DAY)
-        assert free is not None
-        assert free.name == "2026-11-27T07:00"
+def test_a_digest_built_early_leaves_the_slots_before_it_due(session: Session) -> None:
+    schedule = make.schedule(session, make.newsletter(session))
+    early = make.digest(session, schedule, due_at=NOW + 2 * DAY + timedelta(hours=1))
+    early.created_at = NOW
+    due = timetable.due(session, schedule, now=NOW + HOUR)
+    assert name_of(due.build) == "2026-11-24T07:00"
+    assert (
+        name_of(timetable.next_free_slot(session, schedule, now=NOW + 2 * DAY))
+        == "2026-11-27T07:00"
+    )
 
 
 @pytest.mark.parametrize(
@@ -426,7 +394,7 @@ def test_a_slot_that_the_schedule_does_not_have(
 def test_the_slot_of_a_digest_outlives_an_edit(sqlite_database: Database) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
-        digest = make.digest(session, schedule, due_at=NOW + timedelta(hours=1))
+        digest = make.digest(session, schedule, due_at=NOW + HOUR)
         schedules.edit(session, schedule, WEEKLY, Terms(), now=NOW)
         slot = timetable.slot_of(digest, schedule)
         assert (slot.name, slot.due_at) == ("2026-11-24T07:00", digest.due_at)
