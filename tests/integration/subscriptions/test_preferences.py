@@ -1,12 +1,13 @@
 """Readers who change how often, pause and resume: what is due to them afterwards."""
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscription
 from mailer.subscriptions.client import Client
-from mailer.subscriptions.offer import Publisher
-from mailer.subscriptions.preferences import change, pause, place, resume
+from mailer.subscriptions.offer import Option, Publisher
+from mailer.subscriptions.preferences import Place, change, pause, place, resume
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
@@ -33,20 +34,32 @@ def _act(database: Database, reader: Subscription, *acts: object) -> Subscriptio
         return session.get_one(Subscription, reader.id)
 
 
+def _article(database: Database) -> int:
+    with database.write() as session:
+        found: int = make.article(session).id
+        return found
+
+
+def _weekly(session: Session, reader: Subscription) -> tuple[Place, Option]:
+    """The reader's place, and the schedule that is not theirs."""
+    found = place(session, Publisher(), reader.public_id)
+    assert found is not None
+    weekly = found.offer.option("weekly")
+    assert weekly is not None
+    return found, weekly
+
+
 def _events(database: Database) -> list[tuple[ConsentKind, str]]:
     with database.read() as session:
-        rows = session.execute(
-            select(ConsentEvent.kind, ConsentEvent.source).order_by(ConsentEvent.id)
-        )
-        return [(kind, source) for kind, source in rows]
+        events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.id))
+        return [(event.kind, event.source) for event in events]
 
 
 def test_who_resumes_starts_with_what_comes_in_from_then_on(database: Database, keys: Keys) -> None:
     reader = _reader(database, keys)
     paused = _act(database, reader, pause)
     assert (paused.paused_at, paused.start_article) == (NOW, 0)
-    with database.write() as session:
-        newest = make.articles(session, 3)[-1].id
+    newest = max(_article(database) for _ in range(3))
     resumed = _act(database, reader, resume)
     assert (resumed.paused_at, resumed.start_article) == (None, newest)
     assert _events(database) == [
@@ -67,11 +80,9 @@ def test_who_resumes_is_no_newcomer(database: Database, keys: Keys) -> None:
 def test_pausing_and_resuming_twice_is_once(database: Database, keys: Keys) -> None:
     reader = _reader(database, keys, paused_at=NOW)
     assert _act(database, reader, pause, pause).paused_at == NOW
-    with database.write() as session:
-        make.article(session)
+    _article(database)
     _act(database, reader, resume)
-    with database.write() as session:
-        make.article(session)
+    _article(database)
     # What came in between is still due.
     assert _act(database, reader, resume).start_article == 1
     assert len(_events(database)) == 1
@@ -88,12 +99,8 @@ def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
     database: Database, keys: Keys
 ) -> None:
     reader = _reader(database, keys)
-    with database.read() as session:
-        found = place(session, Publisher(), reader.public_id)
-    assert found is not None
-    weekly = found.offer.option("weekly")
-    assert weekly is not None
     with database.write() as session:
+        found, weekly = _weekly(session, reader)
         session.get_one(Schedule, weekly.id).removed_at = NOW
     with database.write() as session:
         assert change(session, found, weekly, CLIENT, now=NOW).schedule == "morning"
@@ -104,12 +111,9 @@ def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
 
 def test_another_schedule_leaves_the_start_as_it_is(database: Database, keys: Keys) -> None:
     reader = _reader(database, keys)
+    _article(database)
     with database.write() as session:
-        make.article(session)
-        found = place(session, Publisher(), reader.public_id)
-        assert found is not None
-        weekly = found.offer.option("weekly")
-        assert weekly is not None
+        found, weekly = _weekly(session, reader)
         assert change(session, found, weekly, CLIENT, now=NOW).schedule == "weekly"
     with database.read() as session:
         row = session.get_one(Subscription, reader.id)

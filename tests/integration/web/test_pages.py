@@ -16,10 +16,12 @@ from mailer.tokens import Keys, Purpose
 from mailer.web import ROUTES, server
 from tests import factories
 from tests.factories import NOW
-from tests.integration.web.conftest import Paper
+from tests.integration.web.conftest import Paper, Serve
 from tests.waiting import wait_until
-from tests.website import Website, rows_of, serving
+from tests.website import Website, serving
 
+FORM = {"email": "new@example.com", "newsletter": "daily"}
+BEHIND_A_LINK = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -68,9 +70,8 @@ def test_every_html_answer_has_the_headers(website: Website, paths: list[str]) -
     answers["422"] = website.post("/subscribe")
     answers["413"] = website.post("/subscribe", {"email": "x" * 70_000})
 
-    assert {answers[name].status for name in ("/nowhere", "/confirm/bad", "/unsubscribe/bad")} == {
-        404
-    }
+    unknown = ("/nowhere", "/confirm/bad", "/unsubscribe/bad")
+    assert [answers[name].status for name in unknown] == [404] * 3
     assert (answers["PUT"].status, answers["422"].status, answers["413"].status) == (405, 422, 413)
     assert answers["PUT"].headers["allow"] == "GET, HEAD"
     for path, answer in answers.items():
@@ -79,9 +80,7 @@ def test_every_html_answer_has_the_headers(website: Website, paths: list[str]) -
         assert answer.headers["referrer-policy"] == "no-referrer", path
         assert "set-cookie" not in answer.headers
         assert "server" not in answer.headers
-        behind_a_link = path.startswith(
-            ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
-        )
+        behind_a_link = path.startswith(BEHIND_A_LINK)
         unstored = behind_a_link or path == "/metrics"
         assert (answer.headers.get("cache-control") == "no-store") == unstored, path
         assert (answer.headers.get("x-robots-tag") == "noindex") == behind_a_link, path
@@ -112,20 +111,15 @@ def assert_plain(body: str) -> None:
     assert dict(tags.seen)["html"] == {"lang": "en", "dir": "ltr"}
 
 
-def test_pages_go_by_base_url_and_never_by_the_host_that_is_asked_for(
-    database: Database, keys: Keys, paper: Paper
-) -> None:
-    with serving(database, keys, base_url="https://news.example/letters") as website:
+def test_pages_go_by_base_url_and_never_by_the_host_that_is_asked_for(serve: Serve) -> None:
+    with serve(base_url="https://news.example/letters") as website:
         evil = website.ask("GET", "/", headers={"Host": "evil.example"})
-        answer = website.post(
-            "/subscribe",
-            {"email": "new@example.com", "newsletter": "daily"},
-            {"Host": "evil.example", "X-Forwarded-Host": "evil.example"},
-        )
+        hosts = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+        answer = website.post("/subscribe", FORM, hosts)
 
     assert answer.status == 200
     assert 'action="/letters/subscribe"' in evil.body
-    assert "evil" not in evil.body + repr(rows_of(database))
+    assert "evil" not in evil.body + repr(website.content())
 
 
 def test_a_body_that_is_too_large_is_answered_like_any_other_fault(website: Website) -> None:
@@ -177,8 +171,7 @@ def test_where_nothing_can_be_written_the_answer_is_503_and_says_when_to_come_ba
         with sqlite_database.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.execute(text("PRAGMA query_only = ON"))
-        sent = {"email": "new@example.com", "newsletter": "daily"}
-        by_form = website.post("/subscribe", sent)
+        by_form = website.post("/subscribe", FORM)
         by_json = website.ask("POST", "/api/subscribe", b'{"email": "new@example.com"}')
 
     assert by_form.status == by_json.status == 503
@@ -193,12 +186,11 @@ def test_a_request_does_not_wait_long_for_a_lock(
     monkeypatch.setattr("mailer.db.database.LOCK_TIMEOUT", "50ms")
     with postgresql_database.write() as session:
         factories.schedule(session, factories.newsletter(session))
-    sent = {"email": "new@example.com", "newsletter": "daily"}
     with serving(postgresql_database, keys) as website:
         with postgresql_database.write() as session:
             session.execute(text("LOCK TABLE newsletter"))
-            answers = [website.get("/"), website.post("/subscribe", sent)]
-        assert website.post("/subscribe", sent).status == 200
+            answers = [website.get("/"), website.post("/subscribe", FORM)]
+        assert website.post("/subscribe", FORM).status == 200
 
     assert [answer.status for answer in answers] == [503, 503]
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
@@ -213,7 +205,7 @@ def test_a_defect_of_ours_is_a_500_with_headers_and_no_address_in_the_log(
     monkeypatch.setattr("mailer.web.subscribe.request", fail)
     caplog.handler.addFilter(Masking())
     with caplog.at_level(logging.DEBUG):
-        answer = website.post("/subscribe", {"email": "new@example.com", "newsletter": "daily"})
+        answer = website.post("/subscribe", FORM)
         # The server tells of it after the answer has gone out.
         wait_until(lambda: "defect" in caplog.text)
 
@@ -227,7 +219,7 @@ def test_the_log_of_a_whole_visit_holds_no_address_and_no_token(
     website: Website, paths: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        website.post("/subscribe", {"email": "new@example.com", "newsletter": "daily"})
+        website.post("/subscribe", FORM)
         for path in paths:
             website.get(path)
             website.post(path, {"email": "new@example.com", "List-Unsubscribe": "One-Click"})

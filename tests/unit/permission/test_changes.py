@@ -62,14 +62,8 @@ def test_a_decision_of_people_outlasts_a_bounce(
     with database.write() as session:
         newsletter_id = None if everywhere else factories.newsletter(session).id
         for reason, now in ((before, NOW), (after, LATER)):
-            suppress(
-                session,
-                key_hash="k",
-                address="a@example.com",
-                reason=reason,
-                newsletter_id=newsletter_id,
-                now=now,
-            )
+            where = {"address": "a@example.com", "newsletter_id": newsletter_id}
+            suppress(session, key_hash="k", reason=reason, now=now, **where)
         row = session.scalars(select(Suppression)).one()
         assert (row.reason, row.created_at) == (stays, NOW if stays is before else LATER)
 
@@ -78,17 +72,10 @@ def test_lifting_takes_back_all_or_those_with_one_reason(database: Database) -> 
     with database.write() as session:
         newsletter = factories.newsletter(session)
         for key_hash in ("k", "other"):
-            suppress(
-                session, key_hash=key_hash, address=None, reason=SuppressionReason.BOUNCED, now=NOW
-            )
-        suppress(
-            session,
-            key_hash="k",
-            address="a@example.com",
-            reason=SuppressionReason.NOT_ME,
-            newsletter_id=newsletter.id,
-            now=LATER,
-        )
+            bounced = SuppressionReason.BOUNCED
+            suppress(session, key_hash=key_hash, address=None, reason=bounced, now=NOW)
+        here = {"address": "a@example.com", "newsletter_id": newsletter.id}
+        suppress(session, key_hash="k", reason=SuppressionReason.NOT_ME, now=LATER, **here)
         assert lift(session, "k", only=SuppressionReason.BOUNCED) == 1
         assert [(one.newsletter, one.reason) for one in suppressed(session)] == [
             (None, "bounced"),
@@ -130,12 +117,8 @@ def test_old_events_forget_where_people_acted_and_keep_the_rest(
             )
         assert [forget_clients(session, before=limit, limit=5) for _ in range(2)] == [1, 0]
     with database.read() as session:
-        events = session.execute(
-            select(
-                ConsentEvent.ip, ConsentEvent.user_agent, ConsentEvent.address, ConsentEvent.source
-            ).order_by(ConsentEvent.at)
-        ).all()
-    assert events == [
+        events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.at)).all()
+    assert [(one.ip, one.user_agent, one.address, one.source) for one in events] == [
         (None, None, "reader@example.com", "/confirm"),
         ("192.0.2.7", "A browser", "reader@example.com", "/confirm"),
     ]

@@ -25,25 +25,16 @@ def test_a_reader_is_mailed_unless_one_of_the_reasons_holds(database: Database, 
         for number, (left, erased, everywhere, here, paused) in enumerate(cases):
             address = f"r{number}@example.com"
             person = factories.subscriber(session, keys, address, erased_at=NOW if erased else None)
-            row = factories.subscription(
-                session,
-                person,
-                schedule,
-                left_at=NOW if left else None,
-                paused_at=NOW if paused else None,
-            )
+            state = {"left_at": NOW if left else None, "paused_at": NOW if paused else None}
+            row = factories.subscription(session, person, schedule, **state)
             if everywhere:
                 factories.suppression(session, keys, address)
             if here:
                 factories.suppression(session, keys, address, newsletter_id=newsletter.id)
             # Being stopped for another newsletter never counts.
             factories.suppression(session, keys, address, newsletter_id=other.id)
-            reasons = {
-                "left": left,
-                "erased": erased,
-                "suppressed": everywhere or here,
-                "paused": paused,
-            }
+            stopped_here = everywhere or here
+            reasons = {"left": left, "erased": erased, "suppressed": stopped_here, "paused": paused}
             expected[row.id] = next((word for word, holds in reasons.items() if holds), None)
 
     with database.read() as session:
@@ -86,11 +77,8 @@ def test_a_notice_is_stopped_when_all_that_it_is_about_is_muted(
         )
 
         def may() -> bool:
-            return bool(
-                session.scalar(
-                    select(notice_may_be_mailed(forgiven_before(NOW))).select_from(NoticeRow)
-                )
-            )
+            rule = notice_may_be_mailed(forgiven_before(NOW))
+            return bool(session.scalar(select(rule).select_from(NoticeRow)))
 
         assert may()
         factories.suppression(session, keys, signup.address, newsletter_id=second.id)
