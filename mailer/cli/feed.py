@@ -178,7 +178,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 if urls
                 else [one.id for one in attach.listed(session)]
             )
-        with stop_signals() as interrupted, FeedReader() as reader:
+        tell = "stopping; fetches under way are abandoned"
+        with stop_signals(tell) as interrupted, FeedReader() as reader:
             results = ingest.refresh(
                 app.database,
                 ids,
@@ -188,6 +189,7 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 interval=app.settings.feed_interval,
                 alerts=app.alerts,
                 is_stopping=interrupted,
+                is_ending=interrupted,
             )
     if as_json:
         print_json([_as_result(result) for result in results])
