@@ -92,15 +92,21 @@ def header(head: bytes, name: str) -> str | None:
     return None
 
 
-def test_a_feed() -> None:
+def recorded(talk: Talk) -> tuple[Talk, list[bytes]]:
+    """The same talk, and the heads of the requests that came to it."""
     heads: list[bytes] = []
 
-    def talk(connection: socket.socket, head: bytes) -> None:
+    def recording(connection: socket.socket, head: bytes) -> None:
         heads.append(head)
-        reply(Content_Type="text/xml; charset=utf-8", ETag='W/"1"', Last_Modified="yesterday")(
-            connection, head
-        )
+        talk(connection, head)
 
+    return recording, heads
+
+
+def test_a_feed() -> None:
+    talk, heads = recorded(
+        reply(Content_Type="text/xml; charset=utf-8", ETag='W/"1"', Last_Modified="yesterday")
+    )
     with serving(talk) as port:
         fetched = fetch(local(port, "/feed?a=b"), limits=QUICK)
     assert fetched == Fetched(
@@ -123,12 +129,7 @@ def test_what_a_server_says_is_told_without_what_a_terminal_obeys() -> None:
 
 
 def test_both_validators_are_sent_and_nothing_new_is_told() -> None:
-    heads: list[bytes] = []
-
-    def talk(connection: socket.socket, head: bytes) -> None:
-        heads.append(head)
-        reply(b"", "304 Not Modified")(connection, head)
-
+    talk, heads = recorded(reply(b"", "304 Not Modified"))
     with serving(talk) as port:
         fetched = fetch(
             local(port, etag='W/"1"', last_modified="Mon, 23 Nov 2026 09:00:00 GMT"), limits=QUICK
@@ -140,14 +141,11 @@ def test_both_validators_are_sent_and_nothing_new_is_told() -> None:
     assert header(heads[0], "If-Modified-Since") == "Mon, 23 Nov 2026 09:00:00 GMT"
 
 
-def test_gzip() -> None:
-    packed = gzip.compress(FEED)
-    with serving(reply(packed, Content_Encoding="gzip")) as port:
-        assert fetch(local(port), limits=QUICK).body == FEED
-
-
-def test_a_packed_file_is_unpacked_though_the_server_does_not_know_of_it() -> None:
-    with serving(reply(gzip.compress(FEED), Content_Type="application/xml")) as port:
+@pytest.mark.parametrize(
+    "known", [{"Content_Encoding": "gzip"}, {"Content_Type": "application/xml"}]
+)
+def test_gzip_is_unpacked_even_if_the_server_does_not_know_of_it(known: dict[str, str]) -> None:
+    with serving(reply(gzip.compress(FEED), **known)) as port:
         assert fetch(local(port), limits=QUICK).body == FEED
 
 
@@ -306,12 +304,7 @@ def test_every_address_of_a_host_counts(others: list[str]) -> None:
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_connected_to() -> None:
-    heads: list[bytes] = []
-
-    def talk(connection: socket.socket, head: bytes) -> None:
-        heads.append(head)
-        reply()(connection, head)
-
+    talk, heads = recorded(reply())
     # A second answer would lead to the cloud's own address.
     resolver, asked = counting(["127.0.0.1"], ["169.254.169.254"])
     with serving(talk) as port:
@@ -449,14 +442,8 @@ def test_only_redirects_for_good_from_the_beginning_tell_where_a_feed_is(
 
 
 def test_validators_are_sent_to_the_address_that_gave_them_only() -> None:
-    heads: list[bytes] = []
-    talk = redirecting(["302 Found"])
-
-    def listen(connection: socket.socket, head: bytes) -> None:
-        heads.append(head)
-        talk(connection, head)
-
-    with serving(listen) as port:
+    talk, heads = recorded(redirecting(["302 Found"]))
+    with serving(talk) as port:
         at = f"http://127.0.0.1:{port}"
         wanted = local(port, "/0", etag='"1"', validators_url=f"{at}/1")
         assert fetch(wanted, limits=QUICK).body is None
@@ -534,12 +521,20 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_over_tls_the_name_is_asked_for_and_checked(certificate: Path) -> None:
+@pytest.fixture
+def tls(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """How feed.example serves, and how those fetch that trust it."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(certificate)
+    return server, ssl.create_default_context(cafile=str(certificate))
+
+
+def test_over_tls_the_name_is_asked_for_and_checked(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    server, trusting = tls
     names: list[str | None] = []
     server.sni_callback = lambda _socket, name, _context: names.append(name)
-    trusting = ssl.create_default_context(cafile=str(certificate))
     resolver, _ = counting(["127.0.0.1"])
     with serving(reply(), server) as port:
         wanted = Wanted(f"https://feed.example:{port}/", allow_private=True)
@@ -553,11 +548,9 @@ def test_over_tls_the_name_is_asked_for_and_checked(certificate: Path) -> None:
 
 
 def test_a_redirect_for_good_from_https_to_http_is_followed_and_not_remembered(
-    certificate: Path,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate)
-    trusting = ssl.create_default_context(cafile=str(certificate))
+    server, trusting = tls
     resolver, _ = counting(["127.0.0.1"])
 
     def talk(connection: socket.socket, head: bytes) -> None:

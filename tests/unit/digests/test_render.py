@@ -31,6 +31,12 @@ ARABIC = piece(3, title="المجلس البلدي يقرر إعادة فتح ا
 RUSSIAN = piece(4, title="Городской совет проголосовал", author="Анна")
 
 
+def override(folder: Path, name: str, text: str) -> Templates:
+    (folder / "mail").mkdir()
+    (folder / "mail" / name).write_text(text)
+    return Templates(folder)
+
+
 def test_both_parts_hold_the_same() -> None:
     pictured = piece(1, image_url="https://gazette.example/1.jpg")
     content = edition(pictured, piece(2), piece(3, author=None), more_count=7)
@@ -266,16 +272,14 @@ def test_a_newsletter_can_do_without_pictures() -> None:
     ],
 )
 def test_the_subject_is_a_template(tmp_path: Path, text: str, subject: str) -> None:
-    (tmp_path / "mail").mkdir()
-    (tmp_path / "mail" / "digest.subject.txt").write_text(text)
-    assert edition(piece(1), piece(2), templates=Templates(tmp_path)).subject == subject
+    templates = override(tmp_path, "digest.subject.txt", text)
+    assert edition(piece(1), piece(2), templates=templates).subject == subject
 
 
 def test_a_subject_without_a_word_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mail").mkdir()
-    (tmp_path / "mail" / "digest.subject.txt").write_text("{% if False %}x{% endif %}\n")
+    templates = override(tmp_path, "digest.subject.txt", "{% if False %}x{% endif %}\n")
     with pytest.raises(BadTemplate, match=r"digest\.subject\.txt makes no text"):
-        edition(piece(1), templates=Templates(tmp_path))
+        edition(piece(1), templates=templates)
 
 
 def test_nothing_else_is_loaded_from_elsewhere() -> None:
@@ -336,10 +340,9 @@ def test_styles_are_inlined_and_dark_ones_stay() -> None:
 
 
 def test_a_template_of_the_operator_cannot_ask_about_a_reader(tmp_path: Path) -> None:
-    (tmp_path / "mail").mkdir()
-    (tmp_path / "mail" / "digest.html").write_text("<p>\n{% if greeting %}Hi{% endif %}")
+    templates = override(tmp_path, "digest.html", "<p>\n{% if greeting %}Hi{% endif %}")
     with pytest.raises(BadTemplate, match=r"digest\.html, line 2: .*no condition can ask"):
-        edition(piece(1), templates=Templates(tmp_path))
+        edition(piece(1), templates=templates)
 
 
 def test_what_a_mail_program_reads_is_what_was_rendered() -> None:
@@ -351,8 +354,8 @@ def test_what_a_mail_program_reads_is_what_was_rendered() -> None:
     assert mail["Subject"] == content.subject
 
 
-def test_a_build_renders_rows() -> None:
-    newsletter = Newsletter(
+def gazette() -> Newsletter:
+    return Newsletter(
         slug="gazette",
         title="The Gazette",
         language="en",
@@ -361,6 +364,9 @@ def test_a_build_renders_rows() -> None:
         postal_address="1 Quay Street",
         color="#14507a",
     )
+
+
+def test_a_build_renders_rows() -> None:
     article = Article(
         id=7,
         url="https://gazette.example/7",
@@ -372,21 +378,12 @@ def test_a_build_renders_rows() -> None:
     render = edition_renderer(
         Templates(), base_url=BASE_URL, publisher=None, privacy_url=None, random=always("y")
     )
-    content = render(newsletter, Slot(due_at, "2026-11-24T06:00", due_at), [article], 2)
+    content = render(gazette(), Slot(due_at, "2026-11-24T06:00", due_at), [article], 2)
     assert content.subject == "Seven"
     assert "And 2 more" in content.text
     assert content.text.count("The Gazette") == 3
 
 
 def test_a_publisher_stands_where_it_is_set() -> None:
-    newsletter = Newsletter(
-        slug="g",
-        title="The Gazette",
-        language="en",
-        from_name="G",
-        from_address="g@gazette.example",
-        postal_address="1 Quay Street",
-        color="#14507a",
-    )
-    assert Look.of(newsletter, publisher=None).publisher == "The Gazette"
-    assert Look.of(newsletter, publisher="Press").publisher == "Press"
+    assert Look.of(gazette(), publisher=None).publisher == "The Gazette"
+    assert Look.of(gazette(), publisher="Press").publisher == "Press"
