@@ -68,7 +68,12 @@ def confirmed(question: str, *, yes: bool) -> bool:
     """Whether to go on: asks at a terminal, unless `yes` was given; elsewhere nothing is asked."""
     if yes or not is_interactive():
         return True
-    return click.confirm(question, err=True)
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        # Ctrl-C or Ctrl-D: else the shell's prompt would stand behind the question.
+        click.echo(err=True)
+        raise
 
 
 def settings() -> Settings:

@@ -1,4 +1,4 @@
-"""Imports and refreshes that are stopped say how far they came, and go on when they are repeated."""
+"""What is broken off: imports and refreshes tell how far they came, and a question ends its line."""
 
 import json
 import os
@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
+import click
 import pytest
 
-from mailer.cli import main, subscriber
+from mailer.cli import main, subscriber, verb
 from mailer.feeds import ingest, new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.subscriptions import transfer
@@ -106,3 +108,14 @@ def test_a_refresh_that_is_stopped_goes_on(
     )
     stops = False
     assert main(("feed", "refresh")) == 0
+
+
+def test_a_question_that_is_not_answered_leaves_the_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shell's prompt stood behind it."""
+    monkeypatch.setattr(verb, "is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", StringIO())
+    with pytest.raises(click.Abort):
+        verb.confirmed("Send it?", yes=False)
+    assert capsys.readouterr().err == "Send it? [y/N]: \n"
