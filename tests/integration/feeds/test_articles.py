@@ -113,23 +113,13 @@ def test_what_is_withdrawn_goes_to_nobody_until_it_is_put_back(web: Web) -> None
             )
 
     assert candidate_titles(web.daily) == candidate_titles(web.weekly) == ["two"]
-    with web.database.write() as session:
-        articles.add_article(
-            session, session.merge(web.daily), url="https://news.example/one", title="T", now=NOW
-        )
+    web.put_in(url="https://news.example/one", title="T")
     assert set(candidate_titles(web.daily)) == {"One again", "two"}
 
 
 def test_what_staff_put_in_stays_when_the_feed_goes(web: Web) -> None:
     web.publish(item("by-hand"), item("backlog"), item("own"))
-    with web.database.write() as session:
-        articles.add_article(
-            session,
-            session.merge(web.daily),
-            url="https://news.example/by-hand",
-            title="H",
-            now=NOW,
-        )
+    web.put_in(url="https://news.example/by-hand", title="H")
     web.add()
     web.add(to=web.weekly)
     with web.database.write() as session:

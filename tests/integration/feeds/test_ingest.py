@@ -441,16 +441,12 @@ def test_detaching_the_last_newsletter_removes_the_feed(web: Web) -> None:
 
 
 def test_an_article_by_staff_is_due_and_a_feed_does_not_reword_it(web: Web) -> None:
-    with web.database.write() as session:
-        article_id, is_new = articles.add_article(
-            session,
-            session.merge(web.daily),
-            url="http://www.news.example/one?utm_source=x",
-            title=" By  staff ",
-            summary="<p onclick=x>Ours</p>",
-            now=NOW,
-        )
-        assert is_new
+    article_id, is_new = web.put_in(
+        url="http://www.news.example/one?utm_source=x",
+        title=" By  staff ",
+        summary="<p onclick=x>Ours</p>",
+    )
+    assert is_new
     web.now = NOW + timedelta(hours=1)
     web.publish(item("one"))
     assert web.add().articles == 0
@@ -467,20 +463,17 @@ def test_an_article_by_staff_is_due_and_a_feed_does_not_reword_it(web: Web) -> N
 
 def test_staff_can_make_backlog_due(web: Web) -> None:
     web.start(item("one"))
-    with web.database.write() as session:
-        _, is_new = articles.add_article(
-            session, session.merge(web.daily), url="https://news.example/one", title="X", now=NOW
-        )
-        assert not is_new
-        assert due(session, web.daily) == ["one"]
+    _, is_new = web.put_in(url="https://news.example/one", title="X")
+    assert not is_new
+    assert web.due() == ["one"]
 
 
 @pytest.mark.parametrize(
     ("url", "title"), [("news.example", "T"), ("javascript:x", "T"), ("https://a.example/", " ")]
 )
 def test_bad_articles_are_refused(web: Web, url: str, title: str) -> None:
-    with web.database.write() as session, pytest.raises(Refused):
-        articles.add_article(session, session.merge(web.daily), url=url, title=title, now=NOW)
+    with pytest.raises(Refused):
+        web.put_in(url=url, title=title)
 
 
 @pytest.mark.parametrize("status", list(DeliveryStatus))

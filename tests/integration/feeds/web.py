@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import attach, ingest, new_feed
+from mailer.feeds import articles, attach, ingest, new_feed
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.feeds.reading.reader import FeedReader
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
@@ -101,6 +101,12 @@ class Web:
         self.publish(*items)
         (result,) = self.refresh(**more)
         return result
+
+    def put_in(self, url: str, title: str, **more: str) -> tuple[int, bool]:
+        """What staff put into the daily: the id of the article, and whether it is new."""
+        with self.database.write() as session:
+            newsletter = session.merge(self.daily)
+            return articles.add_article(session, newsletter, url=url, title=title, now=NOW, **more)
 
     def feed(self, url: str = URL) -> Feed:
         with self.database.read() as session:
