@@ -330,7 +330,7 @@ def parse(files: tuple[Path, ...], as_json: bool) -> None:
     if as_json and (len(files) > 1 or "error" not in read[0]):
         several = [{"file": str(path)} | data for path, data in zip(files, read, strict=True)]
         print_json(several if len(files) > 1 else read[0])
-    elif not as_json and any("error" not in data for data in read):
+    elif not as_json and (len(files) > 1 or "error" not in read[0]):
         for path, data in zip(files, read, strict=True):
             _show(path, data)
     if all("error" in data for data in read):

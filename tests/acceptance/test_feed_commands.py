@@ -228,6 +228,10 @@ def test_parse_many_files_in_their_order(tmp_path: Path) -> None:
     assert all(one.keys() == {"file", "error"} for one in parsed[1:3])
     both = parse(bad, tmp_path / "missing.xml", status=1)
     assert ["error" in one for one in both] == [True, True]
+    ended = type_command("feed", "parse", str(bad), str(paths[2]), folder=tmp_path, environment={})
+    told = ended.stderr.splitlines()
+    assert told[:2] == [f"{one['file']}: {one['error']}" for one in both]
+    assert told[2:] == ["error: none of the 2 files could be read; give files that hold a feed"]
 
 
 def test_a_file_that_is_no_feed_is_one_line(tmp_path: Path) -> None:
