@@ -173,6 +173,8 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     parent = None if asked["on_disk"] else _memory()
     place = Path(tempfile.mkdtemp(prefix=asked["prefix"], dir=parent))
+    # A program that gave up root's rights, as smtp-sink does, may pass through to a folder of its own.
+    place.chmod(0o711)
     try:
         if asked["cluster"] is not None:
             _start(place, asked["cluster"])
