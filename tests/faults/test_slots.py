@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
                 session, newsletter, f"s{number}", at=f"{due_at:%H:%M}", active_from=before
             )
             factories.reader(session, keys, schedule, f"reader{number}@example.com")
-    log = fast_folder / "log"
+    numbers = count()
 
     def built() -> int:
         with database.read() as session:
@@ -123,22 +124,23 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
 
     with ExitStack() as stack:
 
-        def start() -> "subprocess.Popen[bytes]":
+        def start() -> "tuple[subprocess.Popen[bytes], Path]":
+            log = fast_folder / f"log{next(numbers)}"
             process = start_mailer(database, keys, 1, log, "scheduler")
-            return stack.enter_context(killed_in_the_end(process))
+            return stack.enter_context(killed_in_the_end(process)), log
 
         running = [start() for _ in range(SCHEDULERS)]
         for victim, share in ((0, 3), (1, 2)):
             wait_until(lambda: built() >= SLOTS // share, every=0.005)  # noqa: B023
-            os.killpg(running[victim].pid, signal.SIGKILL)
-            running[victim].wait()
+            process, _ = running[victim]
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             running[victim] = start()
         wait_until(lambda: built() == SLOTS)
-        # Whatever they find at their next look, it is nothing to build.
-        looks = log.read_text().count("running: ")
-        late = start()
-        wait_until(lambda: log.read_text().count("running: ") > looks)
-        for process in (*running[2:], late):
+        # Whatever one that comes later finds, it is nothing to build. Until it says that it runs, SIGTERM
+        # ends a process as it does any other.
+        for process, log in (*running, start()):
+            wait_until(lambda log=log: "running: " in log.read_text())
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 0, log.read_text()
     got = articles_got(database)
