@@ -31,7 +31,6 @@ from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.operations import schema
 from mailer.settings import load
-from mailer.templating import Templates
 from mailer.tokens import Keys
 from mailer.web import make_app
 from mailer.web.server import make_server
@@ -74,7 +73,7 @@ def ours(database: Database) -> ASGIApp:
         },
         None,
     )
-    return make_app(App(settings, database, KEYS, Templates(), Times()))
+    return make_app(App(settings, database, KEYS, Times()))
 
 
 @contextmanager
