@@ -1,11 +1,13 @@
 """Statements for which the two databases have words of their own."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
-from sqlalchemy import func, insert, literal, select, text
+from sqlalchemy import Boolean, bindparam, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from mailer.db.base import Base
 
@@ -48,14 +50,22 @@ def insert_if(
     Returns:
         The first column of the row's primary key, None where nothing was inserted.
     """
+    given = {f"given_{name}": value for name, value in values.items()}
+    statement = _insert_if(model, tuple(values))
+    found: int | None = session.scalar(statement, {**given, "wanted": wanted})
+    return found
+
+
+@cache
+def _insert_if(model: type[Base], names: tuple[str, ...]) -> ReturningInsert[int]:
+    """The statement of `insert_if`, which takes longer to put together than to run."""
     table = model.metadata.tables[model.__tablename__]
-    row = select(*(literal(value, table.c[name].type) for name, value in values.items()))
-    found: int | None = session.scalar(
+    row = select(*(bindparam(f"given_{name}", type_=table.c[name].type) for name in names))
+    return (
         insert(table)
-        .from_select(list(values), row.where(literal(wanted)))
+        .from_select(names, row.where(bindparam("wanted", type_=Boolean)))
         .returning(next(iter(table.primary_key)))
     )
-    return found
 
 
 def take_turns(session: Session, lock: int) -> None:

@@ -93,6 +93,7 @@ class LedgerColumns:
 
 
 _WAITING = text("status IN ('queued', 'deferred')")
+_PUT_OFF = text("not_before > created_at")
 _HELD = text("status IN ('claimed', 'sending')")
 _IN_DOUBT = text("status = 'unknown' AND dropped_at IS NULL")
 
@@ -192,6 +193,12 @@ class Notice(FrozenContent, LedgerColumns, Base):
         Index("ix_notice_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
         Index(None, "rate_key", "created_at"),
         Index(None, "not_before"),
+        Index(
+            "ix_notice_put_off",
+            "not_before",
+            sqlite_where=_PUT_OFF,
+            postgresql_where=_PUT_OFF,
+        ),
         # Whoever deletes a sign-up looks for the notices that refer to it.
         Index(None, "signup_id"),
         # Finished ones are deleted by their age.

@@ -13,6 +13,7 @@ depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INSTANT = sa.DateTime(timezone=True)
+PUT_OFF = sa.text("not_before > created_at")
 HAS_CLIENT = sa.text("ip IS NOT NULL OR user_agent IS NOT NULL")
 
 
@@ -32,6 +33,13 @@ def upgrade() -> None:
     op.drop_column("notice", "network")
     op.create_index("ix_notice_signup_id", "notice", ["signup_id"])
     op.create_index("ix_notice_outcome_at", "notice", ["outcome_at"])
+    op.create_index(
+        "ix_notice_put_off",
+        "notice",
+        ["not_before"],
+        sqlite_where=PUT_OFF,
+        postgresql_where=PUT_OFF,
+    )
     op.create_index("ix_consent_event_signup_public_id", "consent_event", ["signup_public_id"])
     for table, column in (("consent_event", "at"), ("signup", "created_at")):
         op.create_index(
@@ -47,6 +55,7 @@ def downgrade() -> None:
     for table in ("signup", "consent_event"):
         op.drop_index(f"ix_{table}_client", table)
     op.drop_index("ix_consent_event_signup_public_id", "consent_event")
+    op.drop_index("ix_notice_put_off", "notice")
     op.drop_index("ix_notice_outcome_at", "notice")
     op.drop_index("ix_notice_signup_id", "notice")
     op.add_column("notice", sa.Column("network", sa.String(), nullable=True))
