@@ -15,8 +15,10 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 
 RUN = """
-import subprocess, sys, time
+import signal, subprocess, sys, time
 from tests import guard, postgresql
+# Whoever started the tests may ignore it, as nohup does.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with guard.folder("mailer-guarded-") as place, postgresql.server() as server:
     daemon = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], cwd=place, start_new_session=True
