@@ -23,7 +23,7 @@ from benchmarks.rig.postfix import sink
 from benchmarks.rig.worker import sending
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import ledger
+from mailer.ledger import ledger
 from tests import factories as make
 from tests import postgresql
 

@@ -21,8 +21,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Route, sync_playwright
 
-from mailer.delivery.mail import greeting
-from mailer.delivery.notice import render_notice
 from mailer.demo.pictures import draw
 from mailer.demo.servers import bind, port_of
 from mailer.demo.stories import PAPER, load_stories
@@ -32,6 +30,8 @@ from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word
 from mailer.models import NoticeKind
+from mailer.notices.notice import render_notice
+from mailer.sending.outgoing import greeting
 from mailer.templating import Templates
 
 IMAGES = Path(__file__).resolve().parent / "images"

@@ -17,9 +17,9 @@ from mailer.settings import Settings
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
-    from mailer.delivery.alert import Alerts
     from mailer.digests.build import Builder
     from mailer.digests.editions import Render
+    from mailer.notices.alert import Alerts
     from mailer.subscriptions.offer import Publisher
     from mailer.subscriptions.signup import Desk, Terms
     from mailer.templating import Templates
@@ -67,7 +67,7 @@ class App:
     @property
     def alerts(self) -> "Alerts":
         """What it takes to write to staff."""
-        from mailer.delivery.alert import Alerts
+        from mailer.notices.alert import Alerts
 
         return Alerts(
             templates=self.templates,

@@ -6,7 +6,7 @@ Everything else takes `now` as an argument; only entry points hold a `Clock`.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,41 @@ class Times:
 
     wall: Clock = utc_now
     monotonic: Callable[[], float] = time.monotonic
+
+
+CLOCK_JUMP: Final = timedelta(seconds=5)
+"""By more than that a clock is set, and not only kept right."""
+
+_JUMPS_KEPT: Final = 100
+
+
+class ClockJumps:
+    """Watches one wall clock (UTC) beside one monotonic clock (seconds), from the first time it looks."""
+
+    def __init__(self) -> None:
+        self._last: tuple[datetime, float] | None = None
+        self._ahead: list[tuple[datetime, timedelta]] = []
+
+    def look(self, wall: datetime, monotonic: float) -> bool:
+        """Whether the wall clock was set since the last time."""
+        last, self._last = self._last, (wall, monotonic)
+        if last is None:
+            return False
+        expected = last[0] + timedelta(seconds=monotonic - last[1])
+        jump = wall - expected
+        if jump > CLOCK_JUMP:
+            self._ahead.append((expected, jump))
+            # Clocks that are set forward so often do not tell the time.
+            del self._ahead[:-_JUMPS_KEPT]
+        return abs(jump) > CLOCK_JUMP
+
+    def since(self, instant: datetime) -> timedelta:
+        """How far the clock was set forward after `instant`: so much less has passed than it tells.
+
+        Never too little. Where it was set back too, it may be too much: then nobody knows on which side
+        of that an instant lies.
+        """
+        return sum((jump for before, jump in self._ahead if instant <= before), timedelta())
 
 
 def zone(name: str) -> ZoneInfo:

@@ -12,6 +12,15 @@ _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+LONGEST_REPLY_KEPT: Final = 500
+"""Characters of a reply that the ledger keeps."""
+
+_PART: Final = r"[^\s<>()\[\]\"',;:@]"
+# It begins where a word begins: looked for from every letter on, a long word would take minutes.
+_ADDRESS: Final = re.compile(rf"(?<!{_PART}){_PART}+@(?:{_PART}|@)+")
+_LONGEST_READ: Final = 10 * LONGEST_REPLY_KEPT
+"""Characters in which addresses are looked for; taking them out makes a text shorter."""
+
 
 def without_bidi_controls(text: str) -> str:
     """Remove embeddings, overrides and isolates (UAX #9), which turn around what stands beside the text.
@@ -45,3 +54,11 @@ def without_controls(text: str, *, keep: str = "") -> str:
         return text
     shown = _CONTROLS.sub(lambda found: found[0] if found[0] in keep else " ", text)
     return _BIDI_CONTROLS.sub("", shown)
+
+
+def redact(text: str) -> str:
+    """`text` as the ledger keeps it: without anybody's address, and not too long.
+
+    Nor with anything but letters, because PostgreSQL holds no NUL, and a terminal would obey the rest.
+    """
+    return _ADDRESS.sub("***", printable_line(text, _LONGEST_READ))[:LONGEST_REPLY_KEPT]

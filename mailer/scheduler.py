@@ -21,12 +21,12 @@ from sqlalchemy.orm import Session
 from mailer.app import App
 from mailer.clock import utc_now
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.delivery import running
 from mailer.digests import report, review, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError
 from mailer.feeds import attach, course, ingest
 from mailer.feeds.reading.reader import FeedReader
+from mailer.ledger import digest_state
 from mailer.models import Feed, Schedule
 from mailer.subscriptions import purge
 
@@ -379,7 +379,7 @@ class Scheduler:
 
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:
-            running.finish_digests(session, self._app.times.wall())
+            digest_state.finish_digests(session, self._app.times.wall())
 
     def _purge(self) -> None:
         limits = self._app.settings.signup_limits

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from mailer.app import App
-from mailer.delivery.config import SendConfig
-from mailer.delivery.conversation import Credentials, Step
-from mailer.delivery.mail import Composer
-from mailer.delivery.outcome import kept
-from mailer.delivery.pace import Rate
-from mailer.delivery.progress import Standing, read_standing
-from mailer.delivery.relay import RelayConfig, Tls
-from mailer.delivery.retry import RetryPlan
-from mailer.delivery.running import Counts
-from mailer.delivery.send import Sender
 from mailer.errors import MailerError
+from mailer.ledger.digest_state import Counts
+from mailer.monitoring.digest_progress import Standing, read_standing
+from mailer.plain_text import redact
+from mailer.sending.config import SendConfig
+from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.pace import Rate
+from mailer.sending.outgoing import Composer
+from mailer.sending.send_loop import Sender
+from mailer.sending.smtp.connection import RelayConfig, Tls
+from mailer.sending.smtp.conversation import Credentials, Step
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Worker:
 
 
 def _first_line(error: Exception) -> str:
-    return kept(str(error).partition("\n")[0])
+    return redact(str(error).partition("\n")[0])
 
 
 def make_sender(app: App) -> Sender:
@@ -170,7 +170,7 @@ def send_until(
         interrupted: whether to stop before the end; asked several times a second.
 
     Returns:
-        Where the digest stands at the end; `mailer.delivery.progress.why_not_sent` puts it in words.
+        Where the digest stands at the end; `mailer.monitoring.digest_progress.why_not_sent` puts it in words.
 
     Raises:
         MailerError: the sender ended by itself.

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailer.delivery.notice import render_notice
 from mailer.digests.intro import Written, read_intro
 from mailer.digests.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import field_word
 from mailer.models import NoticeKind
+from mailer.notices.notice import render_notice
 from mailer.templating import Templates
 from tests.looks import (
     ALERTS,

@@ -11,15 +11,15 @@ from sqlalchemy import Executable, select
 from mailer.address import parse
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.delivery import running
-from mailer.delivery.alert import Alerts
-from mailer.delivery.config import SendConfig
-from mailer.delivery.heartbeat import Figures
-from mailer.delivery.pulse import Pulse
-from mailer.delivery.relay import RelayConfig
-from mailer.delivery.retry import RetryPlan
-from mailer.delivery.send import Sender
+from mailer.ledger import digest_state
+from mailer.ledger.heartbeat import Figures
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice, Subscriber
+from mailer.notices.alert import Alerts
+from mailer.sending.config import SendConfig
+from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.send_loop import Sender
+from mailer.sending.sender_heartbeat import SenderHeartbeat
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories
@@ -71,9 +71,11 @@ def sending(sender: Sender) -> Iterator[Sender]:
 
 
 @contextmanager
-def beating(database: Database, figures: Callable[[], Figures] = Figures) -> Iterator[Pulse]:
+def beating(
+    database: Database, figures: Callable[[], Figures] = Figures
+) -> Iterator[SenderHeartbeat]:
     """A heartbeat with nobody who sends."""
-    pulse = Pulse(
+    pulse = SenderHeartbeat(
         database,
         Times(),
         host="host.example",
@@ -117,9 +119,9 @@ def is_sent(database: Database, digest_id: int) -> bool:
         return found is DigestStatus.SENT
 
 
-def counts(database: Database, digest_id: int) -> running.Counts:
+def counts(database: Database, digest_id: int) -> digest_state.Counts:
     with database.read() as session:
-        return running.counts(session, digest_id)
+        return digest_state.counts(session, digest_id)
 
 
 def waiters(database: Database) -> int:
@@ -179,7 +181,7 @@ class Post:
     def is_sent(self, digest_id: int = 0) -> bool:
         return is_sent(self.database, digest_id or self.digest_id)
 
-    def counts(self) -> running.Counts:
+    def counts(self) -> digest_state.Counts:
         return counts(self.database, self.digest_id)
 
     def delivery_to(self, to: str) -> Delivery:

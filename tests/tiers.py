@@ -22,9 +22,9 @@ import pytest
 TESTS: Final = Path(__file__).parent
 ON_POSTGRESQL: Final = (
     "unit/",
-    "integration/delivery/test_doubt.py",
-    "integration/delivery/test_ledger.py",
-    "integration/delivery/test_notices_in_doubt.py",
+    "integration/sending/test_in_doubt.py",
+    "integration/sending/test_ledger.py",
+    "integration/sending/test_notices_in_doubt.py",
     "integration/digests/test_build.py",
     "integration/digests/test_builders_at_once.py",
     "integration/digests/test_once.py",

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import ledger
-from mailer.delivery.mail import Composer
+from mailer.ledger import ledger
 from mailer.models import DeliveryStatus, Subscriber, Subscription
 from mailer.operations import schema
+from mailer.sending.outgoing import Composer
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests import factories as make

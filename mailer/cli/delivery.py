@@ -9,10 +9,10 @@ from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Noun, confirmed, json_option, opened, yes_option
-from mailer.delivery import doubt
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
+from mailer.ledger import in_doubt
 from mailer.models import DeliveryStatus
 from mailer.words import counted
 
@@ -81,10 +81,10 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
     with opened() as app:
         with app.database.read() as session:
             found = summary.find(session, digest_id)
-            number = doubt.in_doubt_of(session, digest_id)
+            number = in_doubt.in_doubt_of(session, digest_id)
         if number and not confirmed(_question(number, digest_id, found.subject, resend), yes=yes):
             raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
-        settle = doubt.resend if resend else doubt.drop
+        settle = in_doubt.resend if resend else in_doubt.drop
         with app.database.write() as session:
             settled = settle(session, digest_id, app.times.wall())
             found = summary.find(session, digest_id)

@@ -19,8 +19,6 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Database, Kept
-from mailer.delivery import heartbeat
-from mailer.delivery.alert import Alerts
 from mailer.digests import candidates, deliveries, failed_builds, record, timetable
 from mailer.digests.calendar import Slot
 from mailer.digests.editions import Render, render_editions
@@ -28,8 +26,10 @@ from mailer.digests.plan import plan_from
 from mailer.digests.roll import take_roll
 from mailer.digests.slots import LATE
 from mailer.failpoint import reach
+from mailer.ledger import heartbeat
 from mailer.message.content import Content
 from mailer.models import Digest, Newsletter, Schedule, WorkerRole
+from mailer.notices.alert import Alerts
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from mailer.delivery import alert
-from mailer.delivery.alert import Alerts
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError
 from mailer.models import Newsletter, Schedule
+from mailer.notices import alert
+from mailer.notices.alert import Alerts
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.delivery.change import is_in
 from mailer.digests.choose import Group
+from mailer.ledger.transitions import is_in
 from mailer.models import (
     GIVEN_BACK,
     WORD,

@@ -23,13 +23,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.delivery import running
 from mailer.digests import edits
 from mailer.digests.calendar import Slot
 from mailer.digests.plan import source_at
 from mailer.digests.slots import LetGo
 from mailer.digests.timetable import digest_at
 from mailer.errors import Refused
+from mailer.ledger import digest_state
 from mailer.models import (
     Candidate,
     Digest,
@@ -173,7 +173,7 @@ def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
     """
     # Until the commit no build can finish what is cancelled here.
     status = session.scalar(select(Digest.status).where(Digest.id == digest_id).with_for_update())
-    if not running.cancel_digest(session, digest_id, now):
+    if not digest_state.cancel_digest(session, digest_id, now):
         return False
     if status == DigestStatus.BUILDING:
         edits.give_back(session, digest_id)

@@ -11,13 +11,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.delivery.notice import render_notice
 from mailer.digests.intro import Intro
 from mailer.digests.render import Piece, render_edition
 from mailer.digests.review import above
 from mailer.message.compose import compile_mail
 from mailer.message.look import Look
 from mailer.models import Newsletter, NoticeKind
+from mailer.notices.notice import render_notice
 from mailer.templating import SOURCE_LANGUAGE, Templates
 
 _SITE: Final = "https://gazette.example"

@@ -13,14 +13,11 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.delivery import running
-from mailer.delivery.alert import Alerts
-from mailer.delivery.condition import waits_for_later
-from mailer.delivery.notice import queue_notice, render_notice
-from mailer.delivery.running import Counts
-from mailer.delivery.tally import UNSENDABLE
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
+from mailer.ledger import digest_state
+from mailer.ledger.digest_state import Counts
+from mailer.ledger.predicates import waits_for_later
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.status import meaning
@@ -35,6 +32,9 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
+from mailer.notices.alert import Alerts
+from mailer.notices.notice import queue_notice, render_notice
+from mailer.sending.counters import UNSENDABLE
 
 MOST_DOMAINS: Final = 10
 
@@ -69,7 +69,7 @@ def read_report(session: Session, digest_id: int) -> Report:
     found = summary.find(session, digest_id)
     return Report(
         digest=found,
-        deliveries=running.counts(session, digest_id),
+        deliveries=digest_state.counts(session, digest_id),
         failures=_failures(session, digest_id),
         domains=_domains(session, digest_id),
         left=_left(session, digest_id, found.built_at),

@@ -15,8 +15,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
-from mailer.delivery.alert import Alerts
-from mailer.delivery.notice import queue_notice
 from mailer.digests import failed_builds, timetable
 from mailer.digests.calendar import Rule, Slot, slot_named
 from mailer.digests.editions import Render, render_editions
@@ -36,6 +34,8 @@ from mailer.models import (
     ReviewAct,
     Schedule,
 )
+from mailer.notices.alert import Alerts
+from mailer.notices.notice import queue_notice
 
 if TYPE_CHECKING:
     from mailer.templating import Templates

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.delivery import running
-from mailer.delivery.running import Counts
 from mailer.errors import NotFound
+from mailer.ledger import digest_state
+from mailer.ledger.digest_state import Counts
 from mailer.models import (
     Article,
     Delivery,
@@ -122,7 +122,7 @@ def find(session: Session, digest_id: int) -> DigestSummary:
 
 def counts(session: Session, digest_id: int) -> Counts:
     """Where its deliveries stand."""
-    return running.counts(session, digest_id)
+    return digest_state.counts(session, digest_id)
 
 
 def editions(session: Session, digest_id: int) -> list[EditionSummary]:

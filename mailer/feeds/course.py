@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import format_instant
 from mailer.db import explain
-from mailer.delivery.alert import Alerts, on_feed
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import is_same_host
 from mailer.feeds.entry import Document
 from mailer.models import Feed, Newsletter, NewsletterFeed
+from mailer.notices.alert import Alerts, on_feed
 from mailer.words import command
 
 if TYPE_CHECKING:

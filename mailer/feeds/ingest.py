@@ -16,7 +16,6 @@ from typing import Final
 from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import Database, is_unreadable
-from mailer.delivery.alert import Alerts
 from mailer.errors import FeedError
 from mailer.feeds import course, known, page_pictures
 from mailer.feeds.arrival import Arrived, store, take_turn
@@ -27,6 +26,7 @@ from mailer.feeds.fetch import Fetched, Wanted, fetch
 from mailer.feeds.older import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.reading.reader import FeedReader, ReadingStopped
 from mailer.models import Feed
+from mailer.notices.alert import Alerts
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """What an SMTP reply or a bounce's status is about: the one table of codes.
 
 Says nothing about what to do: that depends on the step too, and is decided in
-`mailer.delivery.outcome`. Whether it is final is the code's first digit, and nothing else is certain
+`mailer.sending.smtp.verdict`. Whether it is final is the code's first digit, and nothing else is certain
 (RFC 5321 section 4.2.1).
 """
 

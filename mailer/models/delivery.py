@@ -1,6 +1,6 @@
 """The ledger's rows: one delivery per reader and digest, and notices, which are mails to one person.
 
-Both have the same columns and the same statuses. Only `mailer.delivery.ledger` writes a status.
+Both have the same columns and the same statuses. Only `mailer.ledger.ledger` writes a status.
 """
 
 from datetime import datetime

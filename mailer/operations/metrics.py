@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
-from mailer.delivery.change import HELD, WAITING, is_in
-from mailer.delivery.doubt import is_in_doubt
+from mailer.ledger.in_doubt import is_in_doubt
+from mailer.ledger.transitions import HELD, WAITING, is_in
 from mailer.models import (
     PENDING,
     Delivery,

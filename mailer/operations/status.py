@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from mailer.delivery.change import HELD, WAITING, is_in
-from mailer.delivery.doubt import in_doubt
+from mailer.ledger.in_doubt import in_doubt
+from mailer.ledger.transitions import HELD, WAITING, is_in
 from mailer.models import (
     Delivery,
     DeliveryStatus,

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
-from mailer.delivery.notice import queue_notice, render_notice
 from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscription
+from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Event, record
 from mailer.permission.leave import leave
 from mailer.subscriptions.client import Client

@@ -15,8 +15,6 @@ from sqlalchemy.orm import Session
 from mailer.address import Address, rate_key
 from mailer.clock import format_instant, zone
 from mailer.db import insert_if
-from mailer.delivery.alert import Alerts, on_signups_held
-from mailer.delivery.notice import queue_notice, render_notice
 from mailer.errors import Refused
 from mailer.models import (
     ConsentKind,
@@ -26,6 +24,8 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
+from mailer.notices.alert import Alerts, on_signups_held
+from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Event, record_if, wording
 from mailer.subscriptions.client import Client
 from mailer.subscriptions.limits import Limits, admit, network_of

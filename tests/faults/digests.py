@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from mailer.db import Database
-from mailer.delivery import running
+from mailer.ledger import digest_state
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -53,10 +53,10 @@ def add_readers(database: Database, keys: Keys, digest_id: int, addresses: Seque
             factories.delivery(session, edition, subscription)
 
 
-def counts(database: Database, digest_id: int) -> running.Counts:
+def counts(database: Database, digest_id: int) -> digest_state.Counts:
     """Where its deliveries stand."""
     with database.read() as session:
-        return running.counts(session, digest_id)
+        return digest_state.counts(session, digest_id)
 
 
 def status(database: Database, digest_id: int) -> DigestStatus:

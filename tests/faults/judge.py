@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.delivery import running
+from mailer.ledger import digest_state
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Subscriber
 from tests.processes import accepted
 
@@ -21,7 +21,7 @@ class Judgement:
     doubled_without_doubt: set[str]
     strangers: set[str]
     ids_per_delivery: int
-    counts: running.Counts
+    counts: digest_state.Counts
     status: DigestStatus
 
     @property
@@ -29,7 +29,7 @@ class Judgement:
         return adds_up(self.counts)
 
 
-def adds_up(found: running.Counts) -> bool:
+def adds_up(found: digest_state.Counts) -> bool:
     """Whether every delivery is in exactly one place."""
     return found.total == (
         found.pending + found.sent + found.failed + found.skipped + found.unknown + found.cancelled
@@ -46,7 +46,7 @@ def judge(database: Database, digest_id: int, file: Path) -> Judgement:
             .join(Delivery, Delivery.subscriber_id == Subscriber.id)
             .where(Delivery.digest_id == digest_id)
         ).all()
-        counts = running.counts(session, digest_id)
+        counts = digest_state.counts(session, digest_id)
         status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
     shown = {
         address for address, status_, doubts in rows if status_ is DeliveryStatus.UNKNOWN and doubts

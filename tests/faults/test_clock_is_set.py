@@ -1,6 +1,6 @@
 """Row T1: the wall clock is set while mails are sent; nobody is held for dead, and nobody mailed twice.
 
-What it does to mails that wait for another try is tested in `tests/integration/delivery/test_clock_set.py`,
+What it does to mails that wait for another try is tested in `tests/integration/sending/test_clock_set.py`,
 what it does to slots in `tests/integration/test_scheduler.py`.
 """
 
@@ -15,9 +15,9 @@ import pytest
 
 from mailer.clock import Times, utc_now
 from mailer.db import Database
-from mailer.delivery.mail import Composer
-from mailer.delivery.send import Sender
 from mailer.models import DigestStatus
+from mailer.sending.outgoing import Composer
+from mailer.sending.send_loop import Sender
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests.faults.conftest import Note

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mailer.db import Database
-from mailer.delivery.conversation import Step
-from mailer.delivery.relay import TIMEOUTS
 from mailer.models import DigestStatus
+from mailer.sending.smtp.connection import TIMEOUTS
+from mailer.sending.smtp.conversation import Step
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
 from tests.faults.digests import counts, queue_digest, status

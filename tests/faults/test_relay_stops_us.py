@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.delivery.change import HELD
+from mailer.ledger.transitions import HELD
 from mailer.models import DeliveryStatus, DigestStatus, Installation
 from mailer.tokens import Keys
 from tests.faults.conftest import Note

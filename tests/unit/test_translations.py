@@ -7,12 +7,12 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
-from mailer.delivery.mail import greeting
-from mailer.delivery.notice import render_notice
 from mailer.digests.review import above
 from mailer.message.content import Content
 from mailer.message.lint.page import visible_text
 from mailer.models import NoticeKind
+from mailer.notices.notice import render_notice
+from mailer.sending.outgoing import greeting
 from mailer.templating import Templates
 from tests import make_catalogue
 from tests.looks import ALERTS, BASE_URL, NOTICES, NUMBERS, always, edition, look, piece

@@ -5,10 +5,10 @@ import click
 from mailer.cli.digest.look import tell_digest
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
-from mailer.delivery import running
 from mailer.digests import record, summary
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
+from mailer.ledger import digest_state
 from mailer.models import DigestStatus
 
 _STAFF = "by staff"
@@ -31,7 +31,7 @@ def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
         with app.database.write() as session:
             found = summary.find(session, digest_id)
             told = f"{_STAFF}: {reason}" if reason else _STAFF
-            if not running.pause_digest(session, digest_id, told):
+            if not digest_state.pause_digest(session, digest_id, told):
                 raise Refused(_why_not_paused(found))
         tell_digest(app, digest_id, as_json)
 
@@ -67,7 +67,7 @@ def resume(digest_id: int, as_json: bool) -> None:
     with opened() as app:
         with app.database.write() as session:
             found = summary.find(session, digest_id)
-            if not running.resume_digest(session, digest_id):
+            if not digest_state.resume_digest(session, digest_id):
                 raise Refused(
                     f"digest {digest_id} is not paused ({found.status}); "
                     "`mailer digest list` shows which are"

@@ -10,10 +10,10 @@ from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.delivery.progress import read_progress, why_still_sending
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.models import DigestStatus
+from mailer.monitoring.digest_progress import read_progress, why_still_sending
 from mailer.operations import newsletters
 from mailer.words import counted
 

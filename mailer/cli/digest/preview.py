@@ -16,8 +16,6 @@ from mailer.cli.digest.reader import one_reader
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text
 from mailer.cli.verb import Verb, opened
-from mailer.delivery.mail import greeting
-from mailer.delivery.notice import queue_notice
 from mailer.digests import plan as planning
 from mailer.digests.editions import render_cohort
 from mailer.errors import Refused
@@ -26,6 +24,8 @@ from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Holds, NoticeKind
+from mailer.notices.notice import queue_notice
+from mailer.sending.outgoing import greeting
 from mailer.settings import links
 from mailer.words import counted
 

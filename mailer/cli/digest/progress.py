@@ -12,7 +12,7 @@ from mailer.cli.waiting import Seldom
 from mailer.words import counted
 
 if TYPE_CHECKING:
-    from mailer.delivery.running import Counts
+    from mailer.ledger.digest_state import Counts
 
 _WINDOW_SECONDS: Final = 60.0
 

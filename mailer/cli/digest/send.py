@@ -138,7 +138,7 @@ def _wait(app: "App", digest_id: int) -> None:
     Raises:
         MailerError: it is not, and why, and what continues it.
     """
-    from mailer.delivery.progress import why_not_sent
+    from mailer.monitoring.digest_progress import why_not_sent
     from mailer.scheduler import report_digest
     from mailer.worker import send_until
 

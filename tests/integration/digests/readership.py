@@ -10,8 +10,8 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.delivery import ledger, running
-from mailer.delivery.change import Claim, Outcome
+from mailer.ledger import digest_state, ledger
+from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus, Subscriber, Subscription, SuppressionReason
 from mailer.permission.leave import leave
 from mailer.permission.suppress import suppress
@@ -152,9 +152,9 @@ class Readership(Newsroom):
         with self.database.write() as session:
             ledger.record(session, outcomes, self.now)
             ledger.release(session, self.worker)
-            running.finish_digests(session, self.now)
+            digest_state.finish_digests(session, self.now)
 
-    def _tried(self, claim: Claim, mail: Mail, person: Person) -> Outcome:
+    def _tried(self, claim: Claim, mail: Mail, person: Person) -> AttemptResult:
         end = self.random.choice(ENDS)
         in_doubt_first = end is S.UNKNOWN and not mail.resent
         again = end is S.DEFERRED or in_doubt_first
@@ -166,7 +166,7 @@ class Readership(Newsroom):
         self.happened[end.value] += 1
         if end is S.FAILED and self.random.random() < 0.3:
             self._refuse(person)
-        return Outcome(
+        return AttemptResult(
             claim.row,
             self.worker,
             claim.attempts + 1,
@@ -202,7 +202,7 @@ class Readership(Newsroom):
         if digests:
             chosen = self.random.choice(sorted(digests))
             with self.database.write() as session:
-                assert running.cancel_digest(session, chosen, self.now)
+                assert digest_state.cancel_digest(session, chosen, self.now)
             for person in self.model.people:
                 for mail in person.mails:
                     if mail.digest == chosen and mail.status in PENDING:

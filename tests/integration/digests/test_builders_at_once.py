@@ -10,10 +10,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.delivery import heartbeat
 from mailer.digests import deliveries
 from mailer.digests.calendar import Slot
 from mailer.errors import Refused
+from mailer.ledger import heartbeat
 from mailer.message.content import Content
 from mailer.models import (
     Delivery,

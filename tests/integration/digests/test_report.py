@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.delivery import running
 from mailer.digests.report import queue_report, read_report, report_content, unreported
 from mailer.errors import NotFound
+from mailer.ledger import digest_state
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -87,15 +87,15 @@ def test_staff_are_told_once(database: Database, keys: Keys, digest: Digest) -> 
     assert not told()
     with database.write() as session:
         assert unreported(session) == []
-        assert running.finish_digests(session, NOW) == [digest.id]
+        assert digest_state.finish_digests(session, NOW) == [digest.id]
         assert unreported(session) == [digest.id]
     assert told()
     assert not told()
     # It is sent once more, to those in doubt: the report stays the one.
     with database.write() as session:
         assert unreported(session) == []
-        assert running.reopen_digest(session, digest.id)
-        assert running.finish_digests(session, NOW) == [digest.id]
+        assert digest_state.reopen_digest(session, digest.id)
+        assert digest_state.finish_digests(session, NOW) == [digest.id]
         assert unreported(session) == []
     assert not told()
     with database.read() as session:
@@ -132,7 +132,7 @@ def test_when_only_mails_for_later_are_left_staff_are_told_then_and_not_again(
         assert not queue_report(session, alerts(keys), digest.id, content, now=NOW)
     set_rows(S.DEFERRED, S.SENT)
     with database.write() as session:
-        assert running.finish_digests(session, NOW) == [digest.id]
+        assert digest_state.finish_digests(session, NOW) == [digest.id]
     assert not wanted()
 
 

@@ -13,12 +13,12 @@ from sqlalchemy import select, text, update
 
 from mailer.address import parse
 from mailer.db import Database
-from mailer.delivery.alert import Alerts
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
 from mailer.feeds import attach, course, decide, ingest
 from mailer.feeds.course import CLAIM, asked_pause
 from mailer.feeds.fetch import Fetched, Wanted
 from mailer.models import Feed, Notice, NoticeKind
+from mailer.notices.alert import Alerts
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item

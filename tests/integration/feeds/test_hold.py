@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from mailer.address import parse
 from mailer.db import Database
-from mailer.delivery.alert import Alerts
 from mailer.errors import Refused
 from mailer.feeds import attach, decide
 from mailer.feeds.arrival import Arrived
 from mailer.models import Article, FeedEntry, HeldPiece, Notice
+from mailer.notices.alert import Alerts
 from mailer.templating import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import NOW, URL, Web, item

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailer.db import Database
-from mailer.delivery import tally
 from mailer.models import DeliveryStatus, DigestStatus
+from mailer.sending import counters
 from mailer.tokens import Keys
 from mailer.web import metrics
 from tests import factories
@@ -97,7 +97,7 @@ def test_every_figure_and_every_reason_is_in_operations_md(
         told = {line.partition("{")[0] for line in samples(website.get("/metrics"))}
     assert set(re.findall(r"^\| `(mailer_\w+)`", text, re.MULTILINE)) == told
     assert set(re.findall(r"\bmailer_\w+", text)) == told
-    assert {f"`{word}`" for word in tally.REASONS} <= set(re.findall(r"`\w+`", text))
+    assert {f"`{word}`" for word in counters.REASONS} <= set(re.findall(r"`\w+`", text))
 
 
 @pytest.mark.usefixtures("always_fresh")
@@ -106,7 +106,7 @@ def test_the_figures_are_those_of_the_database(
 ) -> None:
     with database.write() as session:
         worker = factories.worker(session, connections=4)
-        tally.add(session, worker.id, {("sent", "accepted"): 12, ("failed", "bad_mailbox"): 2})
+        counters.add(session, worker.id, {("sent", "accepted"): 12, ("failed", "bad_mailbox"): 2})
         readers = factories.readers(session, keys, paper.morning, 3)
         kinds = (DeliveryStatus.QUEUED, DeliveryStatus.SENT, DeliveryStatus.UNKNOWN)
         factories.delivered(session, factories.digest(session, paper.morning), readers, kinds)

@@ -3,7 +3,7 @@
 import pytest
 
 from mailer.cli.digest.progress import Speed, in_words, lines
-from mailer.delivery.running import Counts
+from mailer.ledger.digest_state import Counts
 
 
 def counts(total: int, pending: int) -> Counts:

@@ -7,7 +7,7 @@ import pytest
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.delivery import heartbeat
+from mailer.ledger import heartbeat
 from mailer.models import WorkerRole
 from tests.typed import Ask
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from mailer.db import Database
-from mailer.delivery import doubt, tally
+from mailer.ledger import in_doubt
 from mailer.models import DeliveryStatus, DigestStatus, NoticeKind, WorkerRole
 from mailer.operations.metrics import Metrics, read_metrics
 from mailer.operations.pause import pause
+from mailer.sending import counters
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
@@ -62,7 +63,7 @@ def test_what_waits_is_counted_by_its_status(database: Database, keys: Keys) -> 
     # Nobody has decided yet about what older digests left in doubt.
     assert found.in_doubt == 4
     with database.write() as session:
-        doubt.drop(session, digest.id, NOW)
+        in_doubt.drop(session, digest.id, NOW)
     assert metrics(database).in_doubt == 3
 
 
@@ -112,8 +113,8 @@ def test_mails_are_added_up_over_all_workers_that_ever_were(database: Database) 
     with database.write() as session:
         one = factories.worker(session, stopped_at=NOW).id
         two = factories.worker(session).id
-        tally.add(session, one, {("sent", "accepted"): 5, ("failed", "policy"): 1})
-        tally.add(session, two, {("sent", "accepted"): 7})
+        counters.add(session, one, {("sent", "accepted"): 5, ("failed", "policy"): 1})
+        counters.add(session, two, {("sent", "accepted"): 7})
     assert metrics(database).mails == {("sent", "accepted"): 12, ("failed", "policy"): 1}
 
 

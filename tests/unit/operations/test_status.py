@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.db import Database
-from mailer.delivery import doubt
+from mailer.ledger import in_doubt
 from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
 from mailer.operations.pause import pause, resume
 from mailer.operations.status import Status, read_status, warnings
@@ -196,7 +196,7 @@ def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, k
             )
             factories.delivered(session, digest, subscriptions, [DeliveryStatus.UNKNOWN] * 2)
         dropped = digest.id
-        doubt.drop(session, dropped, NOW)
+        in_doubt.drop(session, dropped, NOW)
     found = status(database)
     assert (found.in_doubt, len(found.doubtful)) == (12, 6)
     assert dropped not in {one.digest for one in found.doubtful}

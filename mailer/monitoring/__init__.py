@@ -1,0 +1,1 @@
+"""Reads the state of the installation for people and for monitoring. Changes nothing."""

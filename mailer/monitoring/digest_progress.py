@@ -1,0 +1,195 @@
+"""How far a digest on its way is, how fast it goes, and why it may not go on. Only reads."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.ledger import digest_state
+from mailer.ledger.digest_state import Counts
+from mailer.ledger.in_doubt import in_doubt_of
+from mailer.ledger.transitions import WAITING, is_in
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Installation
+from mailer.words import counted
+
+SOON: Final = timedelta(seconds=60)
+"""Whoever waits for a digest waits this long for a mail that must be tried again, and no longer."""
+
+RECENTLY: Final = timedelta(seconds=60)
+"""The time over which a rate is reckoned."""
+
+_OVER: Final = frozenset({DigestStatus.SENT, DigestStatus.SKIPPED})
+
+
+@dataclass(frozen=True)
+class Later:
+    """Mails that wait for another try, and when the first of them is due (UTC)."""
+
+    number: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What people see of a digest beside its counts.
+
+    Attributes:
+        rate: mails that the relay took, a second, over the last minute; None while it is not sent.
+        remaining_seconds: until all are sent that need not wait, at this rate; None: nobody can say.
+        waiting_later, next_try_at: how many wait for another try, and when the first is due.
+        dropped: how many of the `unknown` ones staff left as they are.
+    """
+
+    rate: float | None
+    remaining_seconds: int | None
+    waiting_later: int
+    next_try_at: datetime | None
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What somebody who waits for a digest goes by.
+
+    Attributes:
+        reason: the digest's.
+        stopped: why all sending is paused; None while it is not.
+        later: what waits for longer than `SOON`.
+    """
+
+    status: DigestStatus
+    reason: str | None
+    stopped: str | None
+    counts: Counts
+    later: Later
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a sender has, or will soon have, something to do for it."""
+        counts = self.counts
+        return (
+            self.status in (DigestStatus.BUILDING, DigestStatus.SENDING)
+            and self.stopped is None
+            and (counts.pending == 0 or counts.pending > self.later.number)
+        )
+
+
+def later(session: Session, digest_id: int, after: datetime) -> Later:
+    """Mails of a digest that are tried after that instant, and not before."""
+    number, next_at = session.execute(
+        select(func.count(), func.min(Delivery.next_attempt_at)).where(
+            Delivery.digest_id == digest_id,
+            is_in(Delivery, WAITING),
+            Delivery.next_attempt_at > after,
+        )
+    ).one()
+    return Later(number, next_at)
+
+
+def read_progress(
+    session: Session, digest_id: int, status: DigestStatus, counts: Counts, *, now: datetime
+) -> Progress:
+    """How a digest with these counts comes on."""
+    waiting = later(session, digest_id, now)
+    rate = _rate(session, digest_id, now) if status is DigestStatus.SENDING else None
+    return Progress(
+        rate=rate,
+        remaining_seconds=remaining_seconds(counts.pending - waiting.number, rate),
+        waiting_later=waiting.number,
+        next_try_at=waiting.next_at,
+        dropped=counts.unknown - in_doubt_of(session, digest_id) if counts.unknown else 0,
+    )
+
+
+def why_still_sending(
+    session: Session,
+    digest_id: int,
+    status: DigestStatus,
+    counts: Counts,
+    *,
+    give_up_after: timedelta,
+) -> str | None:
+    """Why a digest goes on that looks done: only mails that were turned away for now are left.
+
+    Args:
+        give_up_after: how long after its first attempt a mail is given up.
+
+    Returns:
+        In words for staff; None where other mails are left, or none.
+    """
+    if status is not DigestStatus.SENDING or not counts.pending:
+        return None
+    number, last = session.execute(
+        select(func.count(), func.max(Delivery.first_attempt_at)).where(
+            Delivery.digest_id == digest_id, Delivery.status == DeliveryStatus.DEFERRED
+        )
+    ).one()
+    if number < counts.pending or last is None:
+        return None
+    until = f"{last + give_up_after:%Y-%m-%d %H:%M} UTC"
+    return f"{counted(number, 'mail waits', 'mails wait')} for another try, until {until} at the latest"
+
+
+def remaining_seconds(mails: int, rate: float | None) -> int | None:
+    """How long so many mails take at this rate; None where nothing moves."""
+    return None if not rate else round(max(mails, 0) / rate)
+
+
+def read_standing(session: Session, digest_id: int, *, now: datetime) -> Standing:
+    """Where a digest stands for somebody who waits for it."""
+    status, reason = session.execute(
+        select(Digest.status, Digest.reason).where(Digest.id == digest_id)
+    ).one()
+    paused_at, paused_reason = session.execute(
+        select(Installation.paused_at, Installation.paused_reason)
+    ).one()
+    return Standing(
+        status=status,
+        reason=reason,
+        stopped=None if paused_at is None else paused_reason or "no reason given",
+        counts=digest_state.counts(session, digest_id),
+        later=later(session, digest_id, now + SOON),
+    )
+
+
+def why_not_sent(standing: Standing, digest_id: int) -> str | None:
+    """What keeps a digest from being sent and what to do about it; None where it is done with."""
+    counts = standing.counts
+    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
+    told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
+    told += f", {counted(counts.pending, 'waits', 'wait')}"
+    if standing.status in _OVER:
+        return None
+    if standing.status is DigestStatus.CANCELLED:
+        return f"digest {digest_id} was cancelled: {told}; see `mailer digest show {digest_id}`"
+    if standing.status is DigestStatus.PAUSED:
+        return (
+            f"digest {digest_id} is paused ({standing.reason}): {told}; "
+            f"run `mailer digest resume {digest_id}`, then repeat this command"
+        )
+    if standing.stopped is not None:
+        return (
+            f"all sending is paused ({standing.stopped}): {told}; "
+            "run `mailer resume`, then repeat this command"
+        )
+    if not standing.goes_on and standing.later.next_at is not None:
+        return (
+            f"{told} for another try, the next at {standing.later.next_at:%Y-%m-%d %H:%M} UTC; "
+            "run workers (`mailer run`), or repeat this command then"
+        )
+    return f"stopped before the end: {told}; repeating the command continues"
+
+
+def _rate(session: Session, digest_id: int, now: datetime) -> float:
+    number, first = session.execute(
+        select(func.count(), func.min(Delivery.outcome_at)).where(
+            Delivery.digest_id == digest_id,
+            Delivery.status == DeliveryStatus.SENT,
+            Delivery.outcome_at > now - RECENTLY,
+        )
+    ).one()
+    # A digest that has just begun is not measured by the time before it.
+    span = 1.0 if first is None else max((now - first).total_seconds(), 1.0)
+    return round(number / span, 1)

@@ -1,0 +1,1 @@
+"""Notices: mails to one person. Renders and queues them; sends nothing."""

@@ -1,0 +1,340 @@
+"""Alerts: what is told to staff, by mail and in the log, when sending or a feed stops by itself.
+
+Pauses, and tells it exactly once, in the transaction of whoever found out. Nothing here commits, decides
+when to stop, or names a reader.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from mailer.address import Address
+from mailer.clock import format_instant
+from mailer.errors import MailerError
+from mailer.ledger import digest_state
+from mailer.ledger.digest_state import Pause
+from mailer.ledger.transitions import WAITING, RowId, is_in
+from mailer.message.look import Look
+from mailer.models import Digest, DigestStatus, Newsletter, Notice, NoticeKind, Schedule
+from mailer.notices.notice import queue_notice, render_notice
+from mailer.plain_text import redact
+from mailer.tokens import Keys
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
+
+log = logging.getLogger(__name__)
+
+_FOR_STAFF: Final = (NoticeKind.ALERT, NoticeKind.REVIEW, NoticeKind.REPORT)
+_SENDER_AGAIN: Final = timedelta(days=1)
+"""How soon staff are told anew that the relay refuses a newsletter's address."""
+
+
+class TurnedAway(NamedTuple):
+    """A notice whose sender the relay refuses, and why, where staff are to be told."""
+
+    row: RowId
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """What it takes to write to staff.
+
+    Args:
+        staff_address: who gets alerts; None: only the log and `mailer status` tell.
+        publisher: who is named in the mail; None is the newsletter's title.
+        random: gives that many random bytes.
+    """
+
+    templates: "Templates"
+    keys: Keys
+    staff_address: Address | None
+    publisher: str | None
+    random: Callable[[int], bytes]
+
+
+def on_pause(session: Session, alerts: Alerts, pause: Pause, now: datetime) -> None:
+    """Pause a digest or all sending, and tell staff, once.
+
+    Where all senders in use are refused, but a newsletter has an address that has not been tried, that one
+    may still be taken: only the digest is paused.
+    """
+    digest_id, reason, refused = pause
+    is_all = digest_id is None if refused is None else _other(session, refused) is None
+    if is_all:
+        on_sending_paused(session, alerts, reason, now)
+    elif digest_id is not None:
+        on_digest_paused(session, alerts, digest_id, reason, now)
+
+
+def on_digest_paused(
+    session: Session, alerts: Alerts, digest_id: int, reason: str, now: datetime
+) -> bool:
+    """Pause a digest that is being sent, and tell staff; after the outcomes that led to it are recorded.
+
+    Args:
+        reason: why, in words for staff; addresses are taken out of it.
+
+    Returns:
+        False where it is not being sent, as when another worker was first: then nothing is told.
+    """
+    reason = redact(reason)
+    if not digest_state.pause_digest(session, digest_id, reason):
+        return False
+    log.error("digest %d is paused: %s; see `mailer digest show %d`", digest_id, reason, digest_id)
+    found = session.execute(
+        select(Newsletter, Schedule.name, Digest.slot)
+        .select_from(Digest)
+        .join(Schedule, Schedule.id == Digest.schedule_id)
+        .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+        .where(Digest.id == digest_id)
+    ).one()
+    newsletter, schedule, slot = found
+    counts = digest_state.counts(session, digest_id)
+    facts = {
+        "digest": {
+            "id": digest_id,
+            "schedule": f"{newsletter.slug}/{schedule}",
+            "slot": slot,
+            "sent": counts.sent,
+            "pending": counts.pending,
+            "failed": counts.failed,
+            "in_doubt": counts.unknown,
+        },
+        "commands": {
+            "show": f"mailer digest show {digest_id}",
+            "resume": f"mailer digest resume {digest_id}",
+            "cancel": f"mailer digest cancel {digest_id}",
+        },
+    }
+    _queue(session, alerts, newsletter, reason, facts, now)
+    return True
+
+
+def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: datetime) -> bool:
+    """Pause all sending, and tell staff.
+
+    Notices wait like all other mail, so the alert comes when sending goes on; the log and
+    `mailer status` tell at once.
+
+    Args:
+        reason: why, with the relay's words; addresses are taken out of it.
+
+    Returns:
+        False where it was paused already: then nothing is told.
+    """
+    reason = redact(reason)
+    if not digest_state.pause_sending(session, reason, now):
+        return False
+    log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
+    newsletter = session.scalars(select(Newsletter).order_by(Newsletter.id).limit(1)).one_or_none()
+    if newsletter is not None:
+        commands = {"show": "mailer status", "resume": "mailer resume"}
+        _queue(session, alerts, newsletter, reason, {"digest": None, "commands": commands}, now)
+    return True
+
+
+def on_sender_refused(
+    session: Session,
+    alerts: Alerts,
+    turned_away: Collection[TurnedAway],
+    refused: Collection[str],
+    now: datetime,
+) -> None:
+    """See to it that staff learn of senders that the relay refuses, by another sender.
+
+    What is for staff goes out at once, from the first newsletter whose address is not refused. Of the rest
+    they are told once a day for each newsletter, unless one of its digests was paused and has told them.
+
+    Args:
+        turned_away: notices that were refused for their sender; their outcomes are recorded.
+        refused: From addresses, in small letters, whose last mail the relay refused.
+    """
+    other = _other(session, refused)
+    if other is None:
+        return
+    reasons = {one.row.id: one.reason for one in turned_away}
+    session.execute(
+        update(Notice)
+        .where(
+            Notice.id.in_(reasons),
+            Notice.kind.in_(_FOR_STAFF),
+            is_in(Notice, WAITING),
+            Notice.from_address != other.from_address,
+            # The relay may have one that was in doubt, and this would be another mail.
+            Notice.in_doubt == 0,
+        )
+        .values(from_name=other.from_name, from_address=other.from_address, next_attempt_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    rows = session.execute(
+        select(Notice.newsletter_id, func.min(Notice.id))
+        .where(
+            Notice.id.in_([row_id for row_id, reason in reasons.items() if reason is not None]),
+            Notice.kind.not_in(_FOR_STAFF),
+        )
+        .group_by(Notice.newsletter_id)
+    ).all()
+    for newsletter_id, notice_id in rows:
+        if newsletter_id is not None:
+            _tell_of_sender(session, alerts, newsletter_id, reasons[notice_id] or "", now)
+
+
+def _tell_of_sender(
+    session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
+) -> None:
+    # Whoever is second waits here, and then finds the first one's alert.
+    newsletter = session.get_one(Newsletter, newsletter_id, with_for_update=True)
+    is_paused = (
+        select(Digest.id)
+        .join(Schedule, Schedule.id == Digest.schedule_id)
+        .where(Schedule.newsletter_id == newsletter.id, Digest.status == DigestStatus.PAUSED)
+    )
+    if session.scalar(is_paused.limit(1)) is not None:
+        return
+    commands = [f"mailer newsletter show {newsletter.slug}", "mailer status"]
+    facts = {"digest": None, "sender": {"title": newsletter.title}, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _SENDER_AGAIN)
+
+
+def _other(session: Session, refused: Collection[str]) -> Newsletter | None:
+    """The first newsletter whose address is not among these."""
+    return session.scalars(
+        select(Newsletter)
+        .where(func.lower(Newsletter.from_address).not_in(refused))
+        .order_by(Newsletter.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def on_feed(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    title: str,
+    url: str,
+    reason: str,
+    commands: Sequence[str],
+    now: datetime,
+) -> None:
+    """Tell staff that a feed needs somebody. Whoever calls this sees to it that it is told once.
+
+    Args:
+        newsletter: one that takes its articles; the mail has its look and language.
+        reason: what is the matter, in words for staff.
+        commands: what staff may type to settle it.
+    """
+    reason = redact(reason)
+    log.error("the feed %s needs you: %s; `%s`", url, reason, commands[0])
+    facts = {"digest": None, "feed": {"title": title or url, "url": url}, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now)
+
+
+def on_signups_held(
+    session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
+) -> None:
+    """Tell staff that mails of sign-ups wait. Whoever calls this sees to it that it is told once.
+
+    Args:
+        newsletter_id: the one that was asked for; the mail has its look and language.
+        reason: which limit holds them, in words for staff.
+    """
+    log.warning("mails of sign-ups are held: %s", reason)
+    newsletter = session.get_one(Newsletter, newsletter_id)
+    facts = {"digest": None, "signups": True, "commands": {"show": "mailer status"}}
+    _queue(session, alerts, newsletter, reason, facts, now)
+
+
+def on_build_failed(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    schedule: str,
+    slot: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Tell staff that a digest could not be built. Whoever calls this sees to it that it is told once.
+
+    Args:
+        schedule: as staff type it, `SLUG/NAME`.
+        slot: its name.
+        reason: why, in words for staff.
+    """
+    reason = redact(reason)
+    commands = [f"mailer digest preview {schedule} --slot {slot}"]
+    log.error("the digest of %s for %s could not be built: %s", schedule, slot, reason)
+    missing = {"schedule": schedule, "slot": slot, "late": False}
+    facts = {"digest": None, "missing": missing, "commands": commands}
+    _queue(session, alerts, newsletter, reason, facts, now)
+
+
+def on_slot_late(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    *,
+    schedule: str,
+    slot: str,
+    now: datetime,
+) -> None:
+    """Tell staff that nothing is sent for a slot, because it became too late for it.
+
+    Args:
+        schedule, slot: as in `on_build_failed`.
+    """
+    commands = ["mailer status", f"mailer digest plan {schedule}"]
+    missing = {"schedule": schedule, "slot": slot, "late": True}
+    facts = {"digest": None, "missing": missing, "commands": commands}
+    _queue(session, alerts, newsletter, "", facts, now)
+
+
+def _queue(
+    session: Session,
+    alerts: Alerts,
+    newsletter: Newsletter,
+    reason: str,
+    facts: Mapping[str, object],
+    now: datetime,
+    *,
+    unless_since: datetime | None = None,
+) -> None:
+    """Queue an alert; with `unless_since` only where none with its subject was queued since then."""
+    if alerts.staff_address is None:
+        return
+    context = {**facts, "reason": reason, "at": format_instant(now)}
+    try:
+        look = Look.of(newsletter, publisher=alerts.publisher)
+        content = render_notice(
+            alerts.templates, NoticeKind.ALERT, look, look.language, context, alerts.random
+        )
+    except MailerError as error:
+        # The outcomes of mails are recorded in this transaction: no template may stand in their way.
+        log.error("no alert can be written: %s", error)
+        return
+    if unless_since is not None:
+        told = select(Notice.id).where(
+            Notice.kind == NoticeKind.ALERT,
+            Notice.newsletter_id == newsletter.id,
+            Notice.subject == content.subject,
+            Notice.created_at > unless_since,
+        )
+        if session.scalar(told.limit(1)) is not None:
+            return
+    queue_notice(
+        session,
+        kind=NoticeKind.ALERT,
+        address=alerts.staff_address.typed,
+        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
+        content=content,
+        now=now,
+        newsletter_id=newsletter.id,
+    )

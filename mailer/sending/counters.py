@@ -1,0 +1,105 @@
+"""How often attempts came to what, for figures: counted in memory, then added up in the database.
+
+Decides nothing, and nothing of the ledger depends on it. Its words are few and fixed, because every
+pair of them is a series in somebody's monitoring: never a reply's own text.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from mailer.message.status import Meaning, meaning
+from mailer.models import DeliveryStatus, Tally
+from mailer.sending.smtp.reply import Reply
+from mailer.sending.smtp.verdict import Lost
+
+Counts = Mapping[tuple[str, str], int]
+"""How often each pair of outcome and reason was noted."""
+
+OUTCOMES: Final = frozenset(
+    status.value
+    for status in (
+        DeliveryStatus.SENT,
+        DeliveryStatus.DEFERRED,
+        DeliveryStatus.FAILED,
+        DeliveryStatus.UNKNOWN,
+    )
+)
+"""What an attempt may come to."""
+
+DROPPED: Final = "dropped"
+TIMEOUT: Final = "timeout"
+UNSENDABLE: Final = "unsendable"
+"""We could not make the mail, or the relay had said that it cannot take it."""
+STOPPED: Final = "stopped"
+"""It was taken back before its final dot, because the worker or the digest was stopped."""
+CRASHED: Final = "crashed"
+"""Its worker ended before it could record what the relay said."""
+
+_OTHER: Final = Meaning.OTHER.value
+REASONS: Final = frozenset(
+    {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED, CRASHED}
+)
+"""Why it may have come to that."""
+
+_LOST: Final = {Lost.DROP: DROPPED, Lost.TIMEOUT: TIMEOUT}
+
+
+def reason(answer: Reply | Lost) -> str:
+    """Why an attempt came to its outcome, in one word: what the reply is about, or how it was lost."""
+    if isinstance(answer, Lost):
+        return _LOST[answer]
+    return meaning(answer.code, answer.enhanced).value
+
+
+class Counters:
+    """What one sender has counted and not yet written down. For the sender's thread and its heartbeat's."""
+
+    def __init__(self) -> None:
+        # A deque takes and gives single things without a lock, so counting never holds up sending.
+        self._noted: deque[tuple[str, str]] = deque()
+        self._left: Counter[tuple[str, str]] = Counter()
+
+    def note(self, outcome: str, why: str) -> None:
+        """Count one attempt. Takes well under a microsecond, and never raises.
+
+        Args:
+            outcome: one of `OUTCOMES`; any other is not counted.
+            why: of `reason`, or one of the words of this module; any other counts as "other".
+        """
+        self._noted.append((outcome, why))
+
+    def take(self) -> Counts:
+        """All that was counted since the last time; whoever takes it writes it down or puts it back."""
+        taken, self._left = self._left, Counter()
+        while self._noted:
+            outcome, why = self._noted.popleft()
+            if outcome in OUTCOMES:
+                taken[outcome, why if why in REASONS else _OTHER] += 1
+        return taken
+
+    def put_back(self, counts: Counts) -> None:
+        """These could not be written down: they belong to what is taken next."""
+        self._left.update(counts)
+
+
+def add(session: Session, worker_id: int, counts: Counts) -> None:
+    """Add `counts` to what this worker counted before, in one statement."""
+    if not counts:
+        return
+    rows = [
+        # The members of an enumeration are texts here, but a driver may take them for more.
+        {"worker_id": worker_id, "outcome": str(outcome), "reason": str(why), "number": number}
+        for (outcome, why), number in counts.items()
+    ]
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    new = dialect.insert(Tally).values(rows)
+    session.execute(
+        new.on_conflict_do_update(
+            index_elements=[Tally.worker_id, Tally.outcome, Tally.reason],
+            set_={"number": Tally.number + new.excluded.number},
+        )
+    )

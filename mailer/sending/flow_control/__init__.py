@@ -1,0 +1,1 @@
+"""Flow control: how fast mail goes out, and when it stops by itself."""

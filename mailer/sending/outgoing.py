@@ -1,0 +1,409 @@
+"""The mail of a row of the ledger: reads what it needs, and makes envelope and bytes of it.
+
+The same row gives the same bytes at every attempt. Whether it may go is decided by the ledger.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Row, and_, select
+from sqlalchemy.orm import Session
+
+from mailer import failpoint
+from mailer.db import is_unreadable
+from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
+from mailer.ledger.transitions import Addressee, Claim
+from mailer.message.compose import CompiledMail, compile_mail
+from mailer.message.content import Content
+from mailer.message.field import wire_address
+from mailer.message.headers import Header, digest_headers, notice_headers, reader_headers
+from mailer.message.marker import ReaderField
+from mailer.models import (
+    Delivery,
+    Digest,
+    Edition,
+    FrozenContent,
+    Holds,
+    Newsletter,
+    Notice,
+    Review,
+    ReviewAct,
+    Schedule,
+    Signup,
+    Subscriber,
+    Subscription,
+)
+from mailer.reader_name import reader_name
+from mailer.sending.flow_control.refused_senders import NOBODY, SenderId, sender_id
+from mailer.sending.smtp.capabilities import Capabilities
+from mailer.sending.smtp.conversation import Envelope
+from mailer.tokens import Keys, Purpose
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
+
+log = logging.getLogger(__name__)
+
+PREFERENCES_LIFETIME = timedelta(hours=1)
+"""How long the preferences link in a notice lives, counted from when the notice first goes out."""
+
+_EDITIONS_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEdition:
+    """A content that is compiled, or the reason why it could not be.
+
+    Attributes:
+        sender: the envelope's.
+        sender_id: by which refusals of the sender are counted.
+    """
+
+    content: Content
+    mail: CompiledMail | None = None
+    fault: str = ""
+    sender: str = ""
+    sender_id: SenderId = NOBODY
+
+
+_UNREADABLE = CompiledEdition(
+    Content(
+        language="en",
+        from_name="",
+        from_address="",
+        reply_to=None,
+        subject="",
+        html="",
+        text="",
+        marker="",
+    ),
+    fault="a value of its content cannot be read; mend it in the database",
+)
+"""The content of a mail whose rows hold what is none of their columns' types."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """What one claimed row sends, to whom. The links are made when it is composed.
+
+    Attributes:
+        links: the public ids that the reader's links carry, and when each link expires.
+        review: what the two links of a review are about.
+    """
+
+    claim: Claim
+    frozen: CompiledEdition
+    address: str
+    created_at: datetime
+    name: str | None = None
+    links: Mapping[Purpose, tuple[int, datetime | None]] = field(default_factory=dict)
+    review: Review | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsendable:
+    """Why this one mail cannot be handed to the relay.
+
+    Attributes:
+        lacks_smtputf8: only because the relay cannot write down such an address.
+    """
+
+    reason: str
+    lacks_smtputf8: bool = False
+
+
+class Composer:
+    """Loads letters and composes them. An edition is compiled once and kept while it is used.
+
+    Args:
+        base_url: what links start with, without a slash at its end.
+        templates: know how readers are greeted.
+    """
+
+    def __init__(self, keys: Keys, base_url: str, templates: "Templates") -> None:
+        self._keys = keys
+        self._base_url = base_url
+        self._templates = templates
+        self._editions: OrderedDict[int, CompiledEdition] = OrderedDict()
+
+    def load(self, session: Session, claims: Collection[Claim]) -> list[OutgoingMail]:
+        """The letters of these rows, in their order; only reads."""
+        notices = {claim.row.id: claim for claim in claims if claim.addressee is None}
+        try:
+            found = self._load_notices(session, notices) if notices else {}
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            found = self._load_notices_one_by_one(session, notices)
+        self._load_editions(
+            session, {claim.addressee.edition_id for claim in claims if claim.addressee}
+        )
+        return [
+            self._delivery(claim, claim.addressee) if claim.addressee else found[claim]
+            for claim in claims
+        ]
+
+    def compose(self, letter: OutgoingMail, *, utf8: bool) -> tuple[Envelope, bytes]:
+        """Envelope and complete bytes of this letter.
+
+        Args:
+            utf8: the relay offers SMTPUTF8.
+
+        Raises:
+            NeedsSmtputf8: the address needs it, and the relay does not offer it.
+            BadMessage: the content or the address cannot be sent.
+            BadAddress: the address cannot stand in an SMTP command.
+        """
+        frozen, claim = letter.frozen, letter.claim
+        failpoint.reach("worker.compose", claim.row.id)
+        if frozen.mail is None:
+            raise BadMessage(frozen.fault)
+        sender = frozen.sender
+        table, row_id = claim.row
+        fields = {name: self._field(letter, name) for name in frozen.mail.fields}
+        data = frozen.mail.render(
+            to=letter.address,
+            message_id=self._keys.message_id(
+                table.__tablename__, row_id, letter.created_at, sender.rpartition("@")[2]
+            ),
+            date=claim.first_attempt_at,
+            headers=(
+                reader_headers(
+                    delivery_id=row_id,
+                    unsubscribe_url=fields.get(ReaderField.UNSUBSCRIBE)
+                    or self._link(letter, Purpose.UNSUBSCRIBE),
+                )
+                if table is Delivery
+                else ()
+            ),
+            fields=fields,
+            utf8=utf8,
+        )
+        return Envelope(sender, wire_address(letter.address, utf8=utf8)), data
+
+    def try_out(self, letter: OutgoingMail) -> None:
+        """Make this mail, for nobody: whoever made it before may have died of it."""
+        self.for_relay(letter, Capabilities())
+
+    def for_relay(
+        self, letter: OutgoingMail, offers: Capabilities
+    ) -> tuple[Envelope, bytes] | Unsendable:
+        """The letter for a relay that offers this. Whatever is wrong with it fails it alone."""
+        try:
+            envelope, data = self.compose(letter, utf8=offers.offers("SMTPUTF8"))
+        except NeedsSmtputf8:
+            reason = "unsupported_eai: the relay does not offer SMTPUTF8"
+            return Unsendable(reason, lacks_smtputf8=True)
+        except MailerError as error:
+            return Unsendable(str(error))
+        except MemoryError:
+            # No fault of this letter's: it is not to be given up.
+            raise
+        except Exception as error:
+            # A fault of ours with one letter: the next reader's may well be good.
+            log.exception("a mail could not be composed: row %d", letter.claim.row.id)
+            return Unsendable(f"it could not be composed: {type(error).__name__}")
+        if offers.size is not None and len(data) > offers.size:
+            return Unsendable(f"the mail has {len(data)} bytes, and the relay takes {offers.size}")
+        return envelope, data
+
+    def _field(self, letter: OutgoingMail, name: ReaderField) -> str:
+        match name:
+            case ReaderField.GREETING:
+                return greeting(self._templates, letter.frozen.content.language, letter.name)
+            case ReaderField.UNSUBSCRIBE:
+                return self._link(letter, Purpose.UNSUBSCRIBE)
+            case ReaderField.CONFIRM:
+                return self._link(letter, Purpose.CONFIRM)
+            case ReaderField.NOTME:
+                return self._link(letter, Purpose.NOT_ME)
+            case ReaderField.PREFERENCES:
+                return self._link(letter, Purpose.PREFERENCES)
+            case ReaderField.STOP:
+                return self._review_link(letter, ReviewAct.STOP)
+            case ReaderField.SEND:
+                return self._review_link(letter, ReviewAct.SEND)
+
+    def _review_link(self, letter: OutgoingMail, act: ReviewAct) -> str:
+        if letter.review is None:
+            raise BadMessage("the review that this mail is about is gone; wait for the next")
+        expires = letter.review.expires_at
+        token = self._keys.make(Purpose.REVIEW, letter.review.link_id(act), expires)
+        return f"{self._base_url}/review/{token}"
+
+    def _link(self, letter: OutgoingMail, purpose: Purpose) -> str:
+        path = _PATHS[purpose]
+        if purpose in letter.links:
+            public_id, expires = letter.links[purpose]
+            return f"{self._base_url}/{path}/{self._keys.make(purpose, public_id, expires)}"
+        if purpose in (Purpose.CONFIRM, Purpose.NOT_ME):
+            raise BadMessage("the sign-up that this mail is about is gone; sign up again")
+        # A test copy has no reader: the page that mails a link to whoever asks is open to all.
+        return f"{self._base_url}/preferences"
+
+    def _delivery(self, claim: Claim, addressee: Addressee) -> OutgoingMail:
+        return OutgoingMail(
+            claim,
+            self._editions[addressee.edition_id],
+            addressee.address,
+            addressee.created_at,
+            addressee.name,
+            {Purpose.UNSUBSCRIBE: (addressee.public_id, None)},
+        )
+
+    def _load_editions(self, session: Session, ids: Collection[int]) -> None:
+        missing = [edition_id for edition_id in ids if edition_id not in self._editions]
+        for edition_id in missing:
+            try:
+                self._editions[edition_id] = self._load_edition(session, edition_id)
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                log.error("edition %d cannot be read: %s", edition_id, type(error).__name__)
+                self._editions[edition_id] = _UNREADABLE
+        for edition_id in ids:
+            self._editions.move_to_end(edition_id)
+        while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
+            self._editions.popitem(last=False)
+
+    def _load_edition(self, session: Session, edition_id: int) -> CompiledEdition:
+        edition, newsletter, holds = session.execute(
+            select(Edition, Newsletter, Schedule.holds)
+            .join(Digest, Digest.id == Edition.digest_id)
+            .join(Schedule, Schedule.id == Digest.schedule_id)
+            .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+            .where(Edition.id == edition_id)
+        ).one()
+        return self._edition(edition, newsletter, automatic=holds is not Holds.NONE)
+
+    def _edition(
+        self, edition: Edition, newsletter: Newsletter, *, automatic: bool
+    ) -> CompiledEdition:
+        return _frozen(
+            edition,
+            lambda: digest_headers(
+                digest_id=edition.digest_id,
+                slug=newsletter.slug,
+                title=newsletter.title,
+                list_id=newsletter.list_id,
+                from_address=edition.from_address,
+                help_url=f"{self._base_url}/preferences",
+                automatic=automatic,
+            ),
+        )
+
+    def _load_notices(
+        self, session: Session, claims: Mapping[int, Claim]
+    ) -> dict[Claim, OutgoingMail]:
+        rows = session.execute(
+            select(Notice, Newsletter, Signup, Subscriber, Subscription, Review)
+            .outerjoin(Newsletter, Newsletter.id == Notice.newsletter_id)
+            .outerjoin(Signup, Signup.id == Notice.signup_id)
+            .outerjoin(Subscriber, Subscriber.id == Notice.subscriber_id)
+            .outerjoin(
+                Subscription,
+                and_(
+                    Subscription.subscriber_id == Notice.subscriber_id,
+                    Subscription.newsletter_id == Notice.newsletter_id,
+                ),
+            )
+            .outerjoin(Review, Review.notice_id == Notice.id)
+            .where(Notice.id.in_(claims))
+        )
+        return {claims[row[0].id]: self._notice(claims[row[0].id], row) for row in rows}
+
+    def _load_notices_one_by_one(
+        self, session: Session, claims: Mapping[int, Claim]
+    ) -> dict[Claim, OutgoingMail]:
+        """As `_load_notices`; one that cannot be read becomes a letter that cannot be composed."""
+        found: dict[Claim, OutgoingMail] = {}
+        for notice_id, claim in claims.items():
+            try:
+                found |= self._load_notices(session, {notice_id: claim})
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                log.error("notice %d cannot be read: %s", notice_id, type(error).__name__)
+                found[claim] = OutgoingMail(claim, _UNREADABLE, "", claim.first_attempt_at)
+        return found
+
+    def _notice(
+        self,
+        claim: Claim,
+        row: Row[
+            Notice,
+            Newsletter | None,
+            Signup | None,
+            Subscriber | None,
+            Subscription | None,
+            Review | None,
+        ],
+    ) -> OutgoingMail:
+        notice, newsletter, signup, subscriber, subscription, review = row
+        links: dict[Purpose, tuple[int, datetime | None]] = {}
+        if signup is not None:
+            links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
+            links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
+        if subscriber is not None:
+            until = claim.first_attempt_at + PREFERENCES_LIFETIME
+            links[Purpose.PREFERENCES] = (subscriber.public_id, until)
+        if subscription is not None:
+            links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
+        frozen = _frozen(
+            notice,
+            lambda: (
+                notice_headers(title=newsletter.title, list_id=newsletter.list_id)
+                if newsletter is not None
+                else notice_headers()
+            ),
+        )
+        # No name: whoever signed up may have typed anything there, and this goes to that address.
+        return OutgoingMail(claim, frozen, notice.address, notice.created_at, None, links, review)
+
+
+_PATHS = {
+    Purpose.UNSUBSCRIBE: "unsubscribe",
+    Purpose.CONFIRM: "confirm",
+    Purpose.NOT_ME: "not-me",
+    Purpose.PREFERENCES: "preferences",
+}
+
+
+def greeting(templates: "Templates", language: str, name: str | None) -> str:
+    """How a reader is greeted; empty for one without a name that a mail may show.
+
+    Args:
+        name: what they told us, if anything; it may be from before names were looked at.
+    """
+    shown, translate = reader_name(name), templates.gettext(language)
+    return translate("Hello %(name)s,", name=shown) if shown else ""
+
+
+def content_of(row: FrozenContent) -> Content:
+    """The frozen content in the columns of an edition or a notice."""
+    return Content(
+        language=row.language,
+        from_name=row.from_name,
+        from_address=row.from_address,
+        reply_to=row.reply_to,
+        subject=row.subject,
+        html=row.html,
+        text=row.text,
+        marker=row.marker,
+    )
+
+
+def _frozen(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> CompiledEdition:
+    content = content_of(row)
+    try:
+        mail = compile_mail(content, headers())
+        sender = wire_address(content.from_address)
+        return CompiledEdition(
+            content, mail, sender=sender, sender_id=sender_id(content.from_address, sender)
+        )
+    except BadMessage as error:
+        return CompiledEdition(content, fault=str(error))

@@ -1,0 +1,215 @@
+"""Connections to the relay: sockets, TLS, and the conversation driven until a mail may begin.
+
+The only module of the delivery side that touches the network. Opening blocks, in a thread of its
+caller's; an opened connection never does. What is sent over it is not decided here.
+"""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from mailer.sending.smtp.conversation import (
+    Closed,
+    Conversation,
+    Credentials,
+    Event,
+    Ready,
+    StartTls,
+    Step,
+)
+from mailer.sending.smtp.reply import Reply
+from mailer.sending.smtp.verdict import Lost
+
+_READ_BYTES = 4096
+"""Replies are short, and a larger buffer would be asked for and given back each time."""
+_SEND_BUFFER_BYTES = 256 * 1024
+"""A whole mail fits, so that it is handed to the system in one call."""
+
+TIMEOUTS: Final[Mapping[Step, float]] = MappingProxyType(
+    {
+        # RFC 5321 section 4.5.3.2. It names no value for connecting, TLS, AUTH, RSET and QUIT.
+        Step.CONNECT: 60.0,
+        Step.GREETING: 300.0,
+        Step.EHLO: 300.0,
+        Step.STARTTLS: 120.0,
+        Step.AUTH: 120.0,
+        Step.MAIL: 300.0,
+        Step.RCPT: 300.0,
+        Step.DATA: 120.0,
+        Step.BLOCK: 180.0,
+        Step.DOT: 600.0,
+        Step.RSET: 60.0,
+        Step.QUIT: 10.0,
+    }
+)
+"""Seconds to wait for the relay at each step."""
+
+
+class Tls(StrEnum):
+    """How a connection is protected. Except with `NONE` the certificate is always verified."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class RelayConfig:
+    """Where the relay is and how it is spoken to; `timeouts` are seconds for every step."""
+
+    host: str
+    port: int
+    ehlo_name: str
+    tls: Tls = Tls.NONE
+    credentials: Credentials | None = None
+    timeouts: Mapping[Step, float] = field(default_factory=lambda: TIMEOUTS)
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """Why no mail may begin on a connection: at which step, with what answer, in words.
+
+    `beside` is how many others were open when it was tried.
+    """
+
+    step: Step
+    answer: Reply | Lost
+    reason: str
+    beside: int = 0
+
+
+class Connection:
+    """A socket and the conversation on it, as far as it goes without waiting."""
+
+    def __init__(self, sock: socket.socket, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self._sock = sock
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
+        self._unsent = memoryview(b"")
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._sock.fileno()
+
+    @property
+    def flushed(self) -> bool:
+        """Whether all that was said has been handed to the system."""
+        return not self._unsent
+
+    def receive(self) -> list[Event]:
+        """Read what has come and say what happened; a `Closed` is the last of it."""
+        events: list[Event] = []
+        while not (events and isinstance(events[-1], Closed)):
+            try:
+                data = self._sock.recv(_READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            except OSError as error:
+                events.append(self._lost(_explain(error)))
+                break
+            if not data:
+                events.append(self._lost(Lost.DROP))
+                break
+            events += self.conversation.receive(data)
+            if len(data) < _READ_BYTES and not self._is_tls:
+                # That was all. TLS may have decrypted more than it gave us, and nobody would tell.
+                break
+        return events
+
+    def flush(self) -> bool:
+        """Write what the conversation has to say; False where some of it must wait.
+
+        A connection that breaks meanwhile is found by `receive`, which first reads what the relay
+        may have said before it went.
+        """
+        said = self.conversation.take()
+        if said:
+            self._unsent = memoryview(bytes(self._unsent) + said if self._unsent else said)
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError:
+            self._unsent = memoryview(b"")
+        return True
+
+    def close(self) -> None:
+        """Close the socket, whatever is going on."""
+        self._sock.close()
+
+    def _lost(self, reason: str) -> Closed:
+        return Closed(self.conversation.step, None, reason)
+
+
+def connect(relay: RelayConfig, context: ssl.SSLContext | None = None) -> Connection | Unopened:
+    """Open a connection on which a mail may begin. Blocks, but at no step longer than its timeout.
+
+    Args:
+        context: instead of the system's certificate authorities; it must verify names too.
+    """
+    conversation = Conversation(
+        relay.ehlo_name, starttls=relay.tls is Tls.STARTTLS, credentials=relay.credentials
+    )
+    step = Step.CONNECT
+    try:
+        sock = socket.create_connection(
+            (relay.host, relay.port), timeout=relay.timeouts[Step.CONNECT]
+        )
+    except OSError as error:
+        return _unopened(step, error)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if relay.tls is Tls.IMPLICIT:
+            step = Step.STARTTLS
+            sock = _with_tls(sock, relay, context)
+        while True:
+            step = conversation.step or step
+            sock.settimeout(relay.timeouts[step])
+            if said := conversation.take():
+                sock.sendall(said)
+            data = sock.recv(_READ_BYTES)
+            if not data:
+                sock.close()
+                return Unopened(step, Lost.DROP, Lost.DROP)
+            for event in conversation.receive(data):
+                if isinstance(event, StartTls):
+                    step = Step.STARTTLS
+                    sock = _with_tls(sock, relay, context)
+                    conversation.tls_started()
+                elif isinstance(event, Closed):
+                    sock.close()
+                    return Unopened(event.step or step, event.reply or Lost.DROP, event.reason)
+                elif isinstance(event, Ready):
+                    sock.setblocking(False)
+                    return Connection(sock, conversation)
+    except OSError as error:
+        sock.close()
+        return _unopened(step, error)
+
+
+def _with_tls(
+    sock: socket.socket, relay: RelayConfig, context: ssl.SSLContext | None
+) -> ssl.SSLSocket:
+    # Never smtplib's way: without a context of this kind nothing is verified.
+    context = context or ssl.create_default_context()
+    sock.settimeout(relay.timeouts[Step.STARTTLS])
+    return context.wrap_socket(sock, server_hostname=relay.host)
+
+
+def _unopened(step: Step, error: OSError) -> Unopened:
+    lost = Lost.TIMEOUT if isinstance(error, TimeoutError) else Lost.DROP
+    return Unopened(step, lost, _explain(error))
+
+
+def _explain(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return Lost.TIMEOUT
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the relay's certificate is not valid: {error.verify_message}"
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,389 @@
+"""The SMTP conversation with a relay (RFC 5321) as a state machine: bytes in, events and bytes out.
+
+Pure: no socket, no clock, no ledger. It stops before the final dot of each mail until `finish` is
+called, because the ledger must know of the attempt before the relay can own the mail. Where the relay
+offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, behind the last mail's final dot.
+"""
+
+import base64
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mailer.errors import BadAddress, Refused
+from mailer.sending.smtp.capabilities import Capabilities, capabilities
+from mailer.sending.smtp.reply import Reply, ReplyReader, Unreadable
+
+
+class Step(StrEnum):
+    """What was asked of the relay: a reply, a drop or a timeout belongs to one of these.
+
+    `CONNECT` comes before the conversation, `BLOCK` is the body's way between 354 and the final dot.
+    """
+
+    CONNECT = "connect"
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    BLOCK = "block"
+    DOT = "dot"
+    RSET = "rset"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who we are to the relay."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+# A quoted local part may hold a blank or "<", and we refuse those too: nothing that ends the path early,
+# and no CR or LF, may ever stand inside a command.
+_INSIDE_A_PATH = re.compile("[^\\x00-\\x20<>\\x7f-\\x9f]+")
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """From whom and to whom, as the relay is told. Domains are A-labels.
+
+    Raises:
+        BadAddress: one of the two would be more than an address on the wire.
+    """
+
+    sender: str
+    recipient: str
+
+    def __post_init__(self) -> None:
+        for address in (self.sender, self.recipient):
+            if "@" not in address or not _INSIDE_A_PATH.fullmatch(address):
+                raise BadAddress("this address cannot be written in an SMTP command")
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether only a relay with SMTPUTF8 can take it (RFC 6531)."""
+        return not (self.sender + self.recipient).isascii()
+
+
+@dataclass(frozen=True)
+class StartTls:
+    """Start TLS now, then call `tls_started`."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The relay awaits a mail: call `begin`, or `quit`."""
+
+
+@dataclass(frozen=True)
+class BodyWritten:
+    """All of the mail but its final dot has been handed out: call `finish`, or close."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The relay has spoken on the mail in hand, at this step; nothing follows for this mail."""
+
+    step: Step
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The connection is of no more use. A mail without an answer is then where `step` says."""
+
+    step: Step | None
+    reply: Reply | None
+    reason: str
+
+
+Event = StartTls | Ready | BodyWritten | Answered | Closed
+
+_READY = Ready()
+_BODY_WRITTEN = BodyWritten()
+
+
+class Conversation:
+    """One connection's conversation, from the greeting to QUIT, one mail after the other.
+
+    Bytes from the relay go into `receive`, which returns what happened; bytes for the relay come out
+    of `take`. Each reply is matched with the oldest step that awaits one.
+
+    Args:
+        ehlo_name: how we introduce ourselves (RFC 5321 section 4.1.1.1).
+        starttls: whether TLS is started with STARTTLS; without it nothing else is said.
+        credentials: whom to log in as; None: nobody.
+
+    Raises:
+        Refused: `ehlo_name` is no host name or address literal.
+    """
+
+    def __init__(
+        self, ehlo_name: str, *, starttls: bool = False, credentials: Credentials | None = None
+    ) -> None:
+        if not ehlo_name.isascii() or not ehlo_name.isprintable() or " " in ehlo_name:
+            raise Refused("ehlo_name must be a host name, such as mail.example.com")
+        self._name = ehlo_name.encode("ascii")
+        self._starttls = starttls
+        self._credentials = credentials
+        self._ehlo = True
+        self._replies = ReplyReader()
+        self._awaited: deque[Step] = deque([Step.GREETING])
+        self._answers: deque[bytes] = deque()
+        self._out: list[bytes] = []
+        self._recipient = b""
+        self._body = b""
+        self._holding = False
+        self._void = False
+        self._closed = False
+        self.capabilities = Capabilities()
+        self._handlers: dict[Step, Callable[[Reply], list[Event]]] = {
+            Step.GREETING: self._on_greeting,
+            Step.EHLO: self._on_ehlo,
+            Step.STARTTLS: self._on_starttls,
+            Step.AUTH: self._on_auth,
+            Step.MAIL: self._on_mail,
+            Step.RCPT: self._on_rcpt,
+            Step.DATA: self._on_data,
+            Step.DOT: self._on_dot,
+            Step.RSET: self._on_rset,
+            Step.QUIT: self._on_quit,
+        }
+
+    @property
+    def step(self) -> Step | None:
+        """The step whose reply is awaited; `BLOCK` between 354 and `finish`; None when idle."""
+        if self._holding:
+            return Step.BLOCK
+        return self._awaited[0] if self._awaited else None
+
+    @property
+    def pipelines(self) -> bool:
+        """Whether the next mail may begin right after `finish`, before the relay has answered."""
+        return self.capabilities.offers("PIPELINING")
+
+    def take(self) -> bytes:
+        """The bytes to write to the relay now; they are handed out once."""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def receive(self, data: bytes) -> list[Event]:
+        """What `data` from the relay makes happen, in order. After `Closed` nothing more does."""
+        self._replies.feed(data)
+        events: list[Event] = []
+        while not self._closed:
+            try:
+                reply = self._replies.next()
+            except Unreadable as error:
+                events += self._close(None, str(error))
+                break
+            if reply is None:
+                break
+            events += self._on_reply(reply)
+        return events
+
+    def tls_started(self) -> None:
+        """TLS stands: all that was learned in plain text is forgotten (RFC 3207 section 4.2)."""
+        self._starttls = False
+        self._say_ehlo()
+
+    def begin(self, envelope: Envelope, body: bytes, *, dotless: bool = False) -> None:
+        """Hand in the next mail: when `step` is None, and where it `pipelines` after `finish` too.
+
+        Args:
+            envelope: must not need SMTPUTF8 where the relay does not offer it.
+            body: the complete mail with CRLF line ends, not dot-stuffed.
+            dotless: no line of it begins with a dot and the last one is ended, as in what
+                `CompiledMail.render` makes: it is not searched once more.
+        """
+        utf8 = " SMTPUTF8 BODY=8BITMIME" if envelope.needs_utf8 else ""
+        size = f" SIZE={len(body)}" if self.capabilities.offers("SIZE") else ""
+        self._recipient = envelope.recipient.encode()
+        self._body = body if dotless else _stuffed(body)
+        self._say(Step.MAIL, f"MAIL FROM:<{envelope.sender}>{size}{utf8}".encode())
+        if self.pipelines:
+            self._say_rcpt()
+            self._say(Step.DATA, b"DATA")
+
+    def finish(self) -> None:
+        """Hand out the final dot: from here on the relay may own the mail."""
+        self._holding = False
+        self._say_dot()
+
+    def quit(self) -> None:
+        """Say good-bye; possible between mails only."""
+        self._say(Step.QUIT, b"QUIT")
+
+    def _say(self, step: Step, line: bytes) -> None:
+        self._awaited.append(step)
+        self._out.append(line + b"\r\n")
+
+    def _close(self, reply: Reply | None, reason: str, step: Step | None = None) -> list[Event]:
+        self._closed = True
+        return [Closed(step or self.step, reply, reason)]
+
+    def _say_dot(self) -> None:
+        self._say(Step.DOT, b".")
+
+    def _say_rcpt(self) -> None:
+        self._say(Step.RCPT, b"RCPT TO:<" + self._recipient + b">")
+
+    def _on_reply(self, reply: Reply) -> list[Event]:
+        step = self.step
+        if step is None or step is Step.BLOCK:
+            # Nothing was asked. A relay says 421 when it shuts down or is tired of waiting.
+            return self._close(reply, f"the relay ended the connection: {reply}")
+        if reply.code == 421:
+            mine = step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT) and not self._void
+            answered: list[Event] = [Answered(step, reply)] if mine else []
+            return answered + self._close(reply, f"the relay is not available: {reply}")
+        events = self._handlers[step](reply)
+        if not self._closed:
+            self._awaited.popleft()
+        return events
+
+    def _strange(self, step: Step, reply: Reply) -> list[Event]:
+        # A code that cannot follow here: we no longer know what the relay is doing.
+        return self._close(None, f"the relay answered {reply.code} to {step.upper()}")
+
+    def _refused(self, step: Step, reply: Reply) -> list[Event]:
+        return self._close(reply, f"the relay refused {step.upper()}: {reply}")
+
+    def _on_greeting(self, reply: Reply) -> list[Event]:
+        if not reply.accepted:
+            return self._refused(Step.GREETING, reply)
+        self._say_ehlo()
+        return []
+
+    def _say_ehlo(self) -> None:
+        self._answers = deque()
+        self.capabilities = Capabilities()
+        self._ehlo = True
+        self._say(Step.EHLO, b"EHLO " + self._name)
+
+    def _on_ehlo(self, reply: Reply) -> list[Event]:
+        if not reply.accepted:
+            if self._ehlo and reply.code // 100 == 5:
+                # An old relay that knows HELO only (RFC 5321 section 3.2).
+                self._ehlo = False
+                self._say(Step.EHLO, b"HELO " + self._name)
+                return []
+            return self._refused(Step.EHLO, reply)
+        self.capabilities = capabilities(reply) if self._ehlo else Capabilities()
+        if self._starttls:
+            if not self.capabilities.offers("STARTTLS"):
+                reason = "the relay offers no STARTTLS, and TLS is required"
+                return self._close(None, reason, step=Step.STARTTLS)
+            self._say(Step.STARTTLS, b"STARTTLS")
+            return []
+        return self._log_in(self._credentials) if self._credentials else [_READY]
+
+    def _on_starttls(self, reply: Reply) -> list[Event]:
+        if not reply.accepted:
+            return self._refused(Step.STARTTLS, reply)
+        if not self._replies.empty:
+            # Bytes sent in plain text ahead of TLS would be read as if they came through it.
+            return self._close(None, "the relay spoke before TLS was started")
+        return [StartTls()]
+
+    def _log_in(self, credentials: Credentials) -> list[Event]:
+        user, password = credentials.user.encode(), credentials.password.encode()
+        if "PLAIN" in self.capabilities.mechanisms:
+            token = base64.b64encode(b"\0" + user + b"\0" + password)
+            self._say(Step.AUTH, b"AUTH PLAIN " + token)
+        elif "LOGIN" in self.capabilities.mechanisms:
+            self._answers = deque([base64.b64encode(user), base64.b64encode(password)])
+            self._say(Step.AUTH, b"AUTH LOGIN")
+        else:
+            reason = "the relay offers neither AUTH PLAIN nor AUTH LOGIN"
+            return self._close(None, reason, step=Step.AUTH)
+        return []
+
+    def _on_auth(self, reply: Reply) -> list[Event]:
+        if reply.code == 334 and self._answers:
+            self._say(Step.AUTH, self._answers.popleft())
+            return []
+        if reply.code // 100 == 3:
+            return self._strange(Step.AUTH, reply)
+        return [_READY] if reply.accepted else self._refused(Step.AUTH, reply)
+
+    def _on_mail(self, reply: Reply) -> list[Event]:
+        if reply.code // 100 == 3:
+            return self._strange(Step.MAIL, reply)
+        if not reply.accepted:
+            return self._give_up(Step.MAIL, reply)
+        if not self.pipelines:
+            self._say_rcpt()
+        return []
+
+    def _on_rcpt(self, reply: Reply) -> list[Event]:
+        if reply.code // 100 == 3 or (self._void and reply.accepted):
+            return self._strange(Step.RCPT, reply)
+        if self._void:
+            return []
+        if not reply.accepted:
+            return self._give_up(Step.RCPT, reply)
+        if not self.pipelines:
+            self._say(Step.DATA, b"DATA")
+        return []
+
+    def _on_data(self, reply: Reply) -> list[Event]:
+        if reply.accepted:
+            return self._strange(Step.DATA, reply)
+        if reply.code // 100 != 3:
+            return self._reset() if self._void else self._give_up(Step.DATA, reply)
+        if self._void:
+            # It wants a mail although it has no recipient: an empty one, which it can give nobody
+            # (RFC 2920 section 3.1).
+            self._say_dot()
+            return []
+        self._out.append(self._body)
+        self._body = b""
+        self._holding = True
+        return [_BODY_WRITTEN]
+
+    def _on_dot(self, reply: Reply) -> list[Event]:
+        if reply.code // 100 == 3:
+            return self._strange(Step.DOT, reply)
+        if self._void:
+            return self._reset()
+        answered = Answered(Step.DOT, reply)
+        # Behind this reply the next mail may have begun.
+        return [answered] if len(self._awaited) > 1 else [answered, _READY]
+
+    def _give_up(self, step: Step, reply: Reply) -> list[Event]:
+        """The mail in hand is answered; what is still awaited for it is only read."""
+        self._void = True
+        if self._awaited[-1] is step:
+            self._reset()
+        return [Answered(step, reply)]
+
+    def _reset(self) -> list[Event]:
+        # A transaction that was refused half way may still be open at the relay.
+        self._say(Step.RSET, b"RSET")
+        return []
+
+    def _on_rset(self, reply: Reply) -> list[Event]:
+        if not reply.accepted:
+            return self._refused(Step.RSET, reply)
+        self._void = False
+        return [_READY]
+
+    def _on_quit(self, reply: Reply) -> list[Event]:
+        return self._close(reply, "the conversation is over")
+
+
+def _stuffed(body: bytes) -> bytes:
+    # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
+    if stuffed.startswith(b"."):
+        stuffed = b"." + stuffed
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"

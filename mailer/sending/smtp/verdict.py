@@ -1,0 +1,144 @@
+"""What a reply of the relay, or its silence, means for the mail, for its reader and for the run.
+
+Pure. The ledger and the loop do what a verdict says; nothing here looks at a row.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+from mailer.message.status import Meaning, meaning
+from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.reply import Reply
+
+
+class Lost(StrEnum):
+    """How a connection was lost while a reply was awaited."""
+
+    DROP = "the connection was lost"
+    TIMEOUT = "the relay did not answer in time"
+
+
+class OnDelivery(Enum):
+    """What becomes of the mail."""
+
+    SENT = "sent"
+    DEFER = "defer"
+    """It was turned away for now: `RetryPlan` says when it is tried again."""
+    RELEASE = "release"
+    """It waits again as if nothing had happened: the fault was not its own."""
+    FAIL = "fail"
+    DOUBT = "doubt"
+    """Nobody knows whether the relay has it (RFC 5321 section 4.5.3.2.6)."""
+
+
+class OnReader(Enum):
+    """What is learned about the reader's address."""
+
+    NOTHING = "nothing"
+    HARD_BOUNCE = "hard"
+    SOFT_BOUNCE = "soft"
+
+
+class OnRun(Enum):
+    """What it means for all the mails after this one."""
+
+    GO_ON = "go on"
+    SLOW_DOWN = "slow down"
+    COUNT = "count"
+    """A refusal that too many of which must stop the digest."""
+    BACK_OFF = "back off"
+    """Leave the relay alone for a while."""
+    STOP = "stop"
+    """The relay refuses us: only staff can mend that."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done.
+
+    Attributes:
+        of_sender: it may be for who the mail is from, and for nothing else.
+    """
+
+    delivery: OnDelivery
+    reader: OnReader = OnReader.NOTHING
+    run: OnRun = OnRun.GO_ON
+    of_sender: bool = False
+
+
+_ABOUT_US = frozenset({Step.GREETING, Step.EHLO, Step.AUTH})
+"""A relay that says no to one of these wants nothing from our network, our name or our login."""
+_ABOUT_THE_WAY = frozenset({Step.CONNECT, Step.STARTTLS})
+_BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
+_STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
+SENT = Verdict(OnDelivery.SENT)
+UNSENDABLE = Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+"""For a mail that we cannot make or that the relay has said it cannot take, as it would say to MAIL."""
+UNSUPPORTED_EAI = Verdict(OnDelivery.FAIL)
+"""For a reader whose address the relay cannot write down: it says nothing of the digest or of the mailbox."""
+
+
+def verdict(step: Step, what: Reply | Lost) -> Verdict:
+    """What to do when this was the answer to this step, or the silence after it.
+
+    Args:
+        step: `BLOCK` is any moment between 354 and the final dot.
+        what: a reply that is not a success before the final dot, any reply to the dot, or how the
+            connection was lost.
+    """
+    if isinstance(what, Lost):
+        return Verdict(OnDelivery.DOUBT) if step is Step.DOT else _BACK_OFF
+    about = meaning(what.code, what.enhanced)
+    # 421 at any step: the relay has not taken the mail (RFC 5321 section 3.8).
+    if about is Meaning.CLOSING or step is Step.BLOCK:
+        return _BACK_OFF
+    for_now = what.code // 100 == 4
+    if about is Meaning.NOT_AUTHENTICATED or step in _ABOUT_US:
+        return _BACK_OFF if for_now else _STOP
+    if step in _ABOUT_THE_WAY:
+        return _BACK_OFF
+    if step is Step.MAIL:
+        return _on_mail(what, about, for_now)
+    if what.accepted:
+        return SENT
+    if step is Step.RCPT and what.code == 552 and not _says_what_is_full(what, about):
+        # It means "too many recipients" too, and is to be read as 452 (RFC 5321 section 4.5.3.1.10).
+        return Verdict(OnDelivery.DEFER)
+    found = _for_now(step, about) if for_now else _for_good(step, what, about)
+    # Some relays judge the sender only when they know the reader, and tell by the status alone.
+    return replace(found, of_sender=about is Meaning.BAD_SENDER)
+
+
+def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
+    # The relay has not heard of the reader yet, so this is about us or about the sender, or about the
+    # mail's size or letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
+    of_sender = about not in (Meaning.SYSTEM, Meaning.CONGESTED)
+    if for_now:
+        return replace(_BACK_OFF, of_sender=of_sender)
+    if about is Meaning.UNSUPPORTED_EAI:
+        return UNSUPPORTED_EAI
+    if reply.code == 552 or about is Meaning.TOO_BIG:
+        return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
+    return replace(_STOP, of_sender=of_sender)
+
+
+def _for_now(step: Step, about: Meaning) -> Verdict:
+    reader = OnReader.SOFT_BOUNCE if about is Meaning.MAILBOX_FULL else OnReader.NOTHING
+    slow = step is Step.DOT or about is Meaning.CONGESTED
+    return Verdict(OnDelivery.DEFER, reader, OnRun.SLOW_DOWN if slow else OnRun.GO_ON)
+
+
+def _says_what_is_full(reply: Reply, about: Meaning) -> bool:
+    return reply.enhanced is not None and about in (Meaning.MAILBOX_FULL, Meaning.TOO_BIG)
+
+
+def _for_good(step: Step, reply: Reply, about: Meaning) -> Verdict:
+    if about is Meaning.UNSUPPORTED_EAI:
+        return UNSUPPORTED_EAI
+    # After RCPT a bare 550 is about the mailbox; later only an enhanced status says that it is.
+    if step is Step.RCPT or reply.enhanced is not None:
+        if about is Meaning.BAD_MAILBOX:
+            return Verdict(OnDelivery.FAIL, OnReader.HARD_BOUNCE)
+        if about is Meaning.MAILBOX_FULL:
+            return Verdict(OnDelivery.FAIL, OnReader.SOFT_BOUNCE)
+    return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)

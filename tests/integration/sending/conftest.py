@@ -1,0 +1,44 @@
+"""A sender for the database of the test."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mailer.clock import Times
+from mailer.db import Database
+from mailer.sending import outbox
+from mailer.sending.flow_control import back_off
+from mailer.sending.outgoing import Composer
+from mailer.sending.send_loop import Sender
+from mailer.templating import Templates
+from mailer.tokens import Keys
+from tests.sending import BASE_URL, Post, alerts, config
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Senders look for work, and for a relay that failed, ten times as often as in real life."""
+    monkeypatch.setattr(outbox, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(back_off, "FIRST_PAUSE_SECONDS", 0.1)
+
+
+@pytest.fixture
+def composer(keys: Keys) -> Composer:
+    return Composer(keys, BASE_URL, Templates())
+
+
+@pytest.fixture
+def make_sender(database: Database, composer: Composer, keys: Keys) -> Callable[..., Sender]:
+    """Makes a sender; it is given the relay's port, and changes of its configuration."""
+
+    def make(port: int, **changes: object) -> Sender:
+        return Sender(
+            database, config(port, **changes), composer, times=Times(), alerts=alerts(keys)
+        )
+
+    return make
+
+
+@pytest.fixture
+def post(database: Database, keys: Keys, make_sender: Callable[..., Sender]) -> Post:
+    return Post(database, keys, make_sender)
