@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.feeds import attach, ingest
-from mailer.feeds.parse import parse
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds import newsletter_feeds, refresh
+from mailer.feeds.reading.parse import parse
+from mailer.feeds.sandbox.reader import FeedReader
 from mailer.operations import schema
 from tests import factories
 
@@ -195,10 +195,10 @@ def measure_refreshing() -> bool:
                     session, newsletter, url=url, allow_private=True, etag='"1"', validators_url=url
                 )
         with database.read() as session:
-            ids = attach.due_feeds(session, utc_now())
+            ids = newsletter_feeds.due_feeds(session, utc_now())
         begin = time.perf_counter()
         with FeedReader() as reader:
-            done = ingest.refresh(
+            done = refresh.refresh(
                 database,
                 ids,
                 unconditional=False,

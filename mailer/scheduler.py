@@ -24,8 +24,8 @@ from mailer.daemon_pool import DaemonThreadPool
 from mailer.digests import report, review, timetable
 from mailer.digests.calendar import Slot
 from mailer.errors import MailerError
-from mailer.feeds import attach, course, ingest
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds import fetch_state, newsletter_feeds, refresh
+from mailer.feeds.sandbox.reader import FeedReader
 from mailer.ledger import digest_state
 from mailer.models import Feed, Schedule
 from mailer.subscriptions import purge
@@ -261,7 +261,7 @@ class Scheduler:
         self._carefully(
             "feeds",
             lambda: self._fetch(
-                lambda session: attach.due_feeds(session, self._app.times.wall()),
+                lambda session: newsletter_feeds.due_feeds(session, self._app.times.wall()),
                 unconditional=False,
             ),
         )
@@ -312,7 +312,7 @@ class Scheduler:
             chosen_at = self._app.times.wall()
             with self._app.database.read() as session:
                 feeds = wanted(session)
-            ingest.refresh(
+            refresh.refresh(
                 self._app.database,
                 feeds,
                 unconditional=unconditional,
@@ -437,7 +437,7 @@ def _active(session: Session) -> Sequence[int]:
 
 def _stale(session: Session, schedule_id: int, since: datetime, now: datetime) -> list[int]:
     """The feeds of the schedule's newsletter that were not fetched since then, and may be by now."""
-    feeds = attach.feeds_of_schedule(session, schedule_id)
+    feeds = newsletter_feeds.feeds_of_schedule(session, schedule_id)
     return list(
         session.scalars(
             select(Feed.id).where(
@@ -445,9 +445,9 @@ def _stale(session: Session, schedule_id: int, since: datetime, now: datetime) -
                 or_(
                     Feed.last_fetched_at.is_(None),
                     Feed.last_fetched_at < since,
-                    course.is_ahead(now),
+                    fetch_state.is_ahead(now),
                 ),
-                or_(Feed.retry_at.is_(None), Feed.retry_at <= now, course.is_ahead(now)),
+                or_(Feed.retry_at.is_(None), Feed.retry_at <= now, fetch_state.is_ahead(now)),
                 Feed.gone_at.is_(None),
             )
         )

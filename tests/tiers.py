@@ -28,7 +28,7 @@ ON_POSTGRESQL: Final = (
     "integration/digests/test_build.py",
     "integration/digests/test_builders_at_once.py",
     "integration/digests/test_once.py",
-    "integration/feeds/test_ingest.py",
+    "integration/feeds/test_refresh.py",
     "integration/subscriptions/",
     "integration/test_migrations.py",
     "integration/test_scheduler.py",

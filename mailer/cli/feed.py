@@ -16,15 +16,15 @@ from mailer.cli.verb import Noun, json_option, opened
 from mailer.cli.waiting import stop_signals
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable, Refused, SeveralFeeds
-from mailer.feeds import attach
-from mailer.feeds.attach import Listed
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds import newsletter_feeds
+from mailer.feeds.newsletter_feeds import Listed
+from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import ImageSource
 from mailer.operations import newsletters
 from mailer.words import command, counted
 
 if TYPE_CHECKING:
-    from mailer.feeds.ingest import Refreshed
+    from mailer.feeds.refresh import Refreshed
 
 _WARNINGS_SHOWN = 10
 _HELD = ("entry is held", "entries are held")
@@ -100,9 +100,9 @@ def add(
                 f"{url} is a web page that names several feeds; type one of {', '.join(commands)}"
             ) from error
         with app.database.read() as session:
-            (found,) = attach.listed(session, added.url)
-            row = attach.find(session, added.url)
-            missing, there = attach.unknown_categories(session, row, wanted)
+            (found,) = newsletter_feeds.listed(session, added.url)
+            row = newsletter_feeds.find(session, added.url)
+            missing, there = newsletter_feeds.unknown_categories(session, row, wanted)
             (overview,) = newsletters.overviews(session, slug)
         if added.page is not None:
             message(f"{added.page} is a web page; its feed is {added.url}")
@@ -135,7 +135,7 @@ def list_(as_json: bool) -> None:
       mailer feed list --json
     """
     with opened() as app, app.database.read() as session:
-        found = attach.listed(session)
+        found = newsletter_feeds.listed(session)
     if as_json:
         print_json([_as_data(one) for one in found])
         return
@@ -169,18 +169,18 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
     Example:
       mailer feed refresh
     """
-    from mailer.feeds import ingest
+    from mailer.feeds import refresh
 
     with opened() as app:
         with app.database.read() as session:
             ids = (
-                [attach.find(session, url).id for url in dict.fromkeys(urls)]
+                [newsletter_feeds.find(session, url).id for url in dict.fromkeys(urls)]
                 if urls
-                else [one.id for one in attach.listed(session)]
+                else [one.id for one in newsletter_feeds.listed(session)]
             )
         tell = "stopping; fetches under way are abandoned"
         with stop_signals(tell) as interrupted, FeedReader() as reader:
-            results = ingest.refresh(
+            results = refresh.refresh(
                 app.database,
                 ids,
                 unconditional=True,
@@ -239,13 +239,13 @@ def remove(url: str, slug: str | None, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            row = attach.find(session, url)
+            row = newsletter_feeds.find(session, url)
             if slug is None:
-                attach.remove(session, row)
+                newsletter_feeds.remove(session, row)
             else:
-                attach.detach(session, row, newsletters.find(session, slug))
+                newsletter_feeds.detach(session, row, newsletters.find(session, slug))
         with app.database.read() as session:
-            left = attach.listed(session, url)
+            left = newsletter_feeds.listed(session, url)
     if as_json:
         print_json(
             {"url": url, "removed": not left, "newsletters": _takers(left[0]) if left else []}
@@ -269,12 +269,12 @@ def accept(url: str, as_json: bool) -> None:
     Example:
       mailer feed accept https://www.news.example/feed
     """
-    from mailer.feeds import decide
+    from mailer.feeds import moved
 
     with opened() as app, app.database.write() as session:
-        row = attach.find(session, url)
+        row = newsletter_feeds.find(session, url)
         former, was_held = row.url, row.held_at is not None
-        arrived = decide.accept(session, row, now=app.times.wall())
+        arrived = moved.accept(session, row, now=app.times.wall())
         address = row.url
     same = arrived.updated + arrived.unchanged
     if as_json:
@@ -299,11 +299,11 @@ def discard(url: str, as_json: bool) -> None:
     Example:
       mailer feed discard https://www.news.example/feed
     """
-    from mailer.feeds import decide
+    from mailer.feeds import moved
 
     with opened() as app, app.database.write() as session:
-        row = attach.find(session, url)
-        number = decide.discard(session, row, now=app.times.wall())
+        row = newsletter_feeds.find(session, url)
+        number = moved.discard(session, row, now=app.times.wall())
         address = row.url
     if as_json:
         print_json({"url": address, "discarded": number})

@@ -205,8 +205,8 @@ def embed(slug: str) -> None:
 
 def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
     """Let a new newsletter take from the feeds at `urls`; when one cannot be added, take it all back."""
-    from mailer.feeds import attach, new_feed
-    from mailer.feeds.reading.reader import FeedReader
+    from mailer.feeds import new_feed, newsletter_feeds
+    from mailer.feeds.sandbox.reader import FeedReader
 
     with app.database.read() as session:
         newsletter_id = newsletters.find(session, slug).id
@@ -229,7 +229,9 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)
             for address in added:
-                attach.detach(session, attach.find(session, address), newsletter)
+                newsletter_feeds.detach(
+                    session, newsletter_feeds.find(session, address), newsletter
+                )
             newsletters.take_back(session, newsletter)
         raise
 

@@ -9,10 +9,10 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import AlreadyExists, NotFound, Refused
-from mailer.feeds.arrival import take_turn
 from mailer.feeds.canonical import absolute_url, canonical_url
-from mailer.feeds.pictures import first_image
-from mailer.feeds.sanitise import one_line, summarise
+from mailer.feeds.reading.pictures import first_image
+from mailer.feeds.reading.sanitise import one_line, summarise
+from mailer.feeds.store import take_turn
 from mailer.models import (
     Article,
     ArticleCategory,

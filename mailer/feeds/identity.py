@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Final
 
 from mailer.feeds.canonical import canonical_url, place
-from mailer.feeds.entry import Entry
+from mailer.feeds.reading.entry import Entry
 
 FEWEST_MOVED: Final = 5
 """So many pieces must look moved before a fetch is held: a few may be alike by chance."""
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownArticle:
     """An article that is stored already, as far as it is compared."""
 
     article_id: int
@@ -28,7 +28,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FeedItem:
     """One piece of a document, perhaps of several entries: what is stored of it, and under which guids."""
 
     canonical_url: str
@@ -37,7 +37,7 @@ class Piece:
     categories: tuple[str, ...]
 
 
-def pieces(entries: Iterable[Entry]) -> list[Piece]:
+def feed_items(entries: Iterable[Entry]) -> list[FeedItem]:
     """The pieces that `entries` tell of, each canonical address once; those without one are left out.
 
     A guid that stands on several pieces tells nothing: such pieces go by their address alone.
@@ -50,7 +50,7 @@ def pieces(entries: Iterable[Entry]) -> list[Piece]:
             by_url[canonical].append(entry)
             urls_of[entry.guid].add(canonical)
     return [
-        Piece(
+        FeedItem(
             canonical,
             same[0],
             tuple(dict.fromkeys(one.guid for one in same if len(urls_of[one.guid]) == 1))
@@ -62,8 +62,10 @@ def pieces(entries: Iterable[Entry]) -> list[Piece]:
 
 
 def identify(
-    found: Iterable[Piece], by_guid: Mapping[str, Known], by_url: Mapping[str, Known]
-) -> list[tuple[Piece, Known | None]]:
+    found: Iterable[FeedItem],
+    by_guid: Mapping[str, KnownArticle],
+    by_url: Mapping[str, KnownArticle],
+) -> list[tuple[FeedItem, KnownArticle | None]]:
     """Each piece with the article that it is, or None where it is new.
 
     It is the same piece when its address is known, or when its guid is and the title, the path or the
@@ -84,7 +86,7 @@ def identify(
         if (known := by_url.get(piece.canonical_url)) is not None
         and (any(by_guid.get(guid) == known for guid in piece.guids) or _reads_alike(piece, known))
     }
-    moved: dict[str, Known] = {}
+    moved: dict[str, KnownArticle] = {}
     for piece in every:
         if piece.canonical_url not in by_url:
             # Of the day alone, without a time, many pieces are.
@@ -103,8 +105,8 @@ def identify(
 
 
 def moved(
-    identified: Sequence[tuple[Piece, Known | None]], stored: Iterable[Known]
-) -> dict[str, Known]:
+    identified: Sequence[tuple[FeedItem, KnownArticle | None]], stored: Iterable[KnownArticle]
+) -> dict[str, KnownArticle]:
     """The pieces that look new but are like an article that this document does not tell of otherwise.
 
     A site that gets another address and other guids does that to all of its pieces at once. They are like
@@ -117,13 +119,13 @@ def moved(
         By canonical address, each article once.
     """
     seen = {known.article_id for _, known in identified if known is not None}
-    by_text: dict[tuple[str, datetime], Known] = {}
-    by_place: dict[str, Known] = {}
+    by_text: dict[tuple[str, datetime], KnownArticle] = {}
+    by_place: dict[str, KnownArticle] = {}
     for known in stored:
         if known.article_id not in seen:
             by_text.setdefault((known.title, known.published_at), known)
             by_place.setdefault(place(known.canonical_url), known)
-    found: dict[str, Known] = {}
+    found: dict[str, KnownArticle] = {}
     for piece, article in identified:
         if article is not None:
             continue
@@ -136,12 +138,12 @@ def moved(
     return found
 
 
-def looks_moved(found: Sequence[Piece], alike: Mapping[str, Known]) -> bool:
+def looks_moved(found: Sequence[FeedItem], alike: Mapping[str, KnownArticle]) -> bool:
     """Whether so many pieces of a document are like known articles that a site must have moved."""
     return len(alike) >= FEWEST_MOVED and 2 * len(alike) > len(found)
 
 
-def is_same_by_guid(piece: Piece, known: Known, *, is_only: bool) -> bool:
+def is_same_by_guid(piece: FeedItem, known: KnownArticle, *, is_only: bool) -> bool:
     """Whether a piece is one that had the same guid: the title, the path or the date must agree as well.
 
     Args:
@@ -155,7 +157,9 @@ def is_same_by_guid(piece: Piece, known: Known, *, is_only: bool) -> bool:
     )
 
 
-def _by_guid(piece: Piece, by_guid: Mapping[str, Known], *, is_only: bool) -> Known | None:
+def _by_guid(
+    piece: FeedItem, by_guid: Mapping[str, KnownArticle], *, is_only: bool
+) -> KnownArticle | None:
     for guid in piece.guids:
         known = by_guid.get(guid)
         if known is not None and is_same_by_guid(piece, known, is_only=is_only):
@@ -163,9 +167,9 @@ def _by_guid(piece: Piece, by_guid: Mapping[str, Known], *, is_only: bool) -> Kn
     return None
 
 
-def _has_title(piece: Piece, known: Known) -> bool:
+def _has_title(piece: FeedItem, known: KnownArticle) -> bool:
     return bool(piece.entry.title) and piece.entry.title == known.title
 
 
-def _reads_alike(piece: Piece, known: Known) -> bool:
+def _reads_alike(piece: FeedItem, known: KnownArticle) -> bool:
     return _has_title(piece, known) or piece.entry.published == known.published_at

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 from mailer.clock import Clock
 from mailer.db import Database
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
-from mailer.feeds import course
-from mailer.feeds.arrival import store, take_turn
-from mailer.feeds.attach import attach, with_url
+from mailer.feeds import fetch_state
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.entry import Document
-from mailer.feeds.fetch import Fetched, Wanted, fetch
-from mailer.feeds.ingest import Fetch, read, read_pages
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds.http.fetch import Fetched, FetchRequest, fetch
+from mailer.feeds.newsletter_feeds import attach, with_url
+from mailer.feeds.reading.entry import Document
+from mailer.feeds.refresh import Fetch, read, read_pages
+from mailer.feeds.sandbox.reader import FeedReader
+from mailer.feeds.store import store, take_turn
 from mailer.models import Feed, ImageSource, Newsletter
 
 _MOST_NAMED: Final = 10
@@ -81,7 +81,7 @@ def add_feed(
     page: str | None = None
     now = clock()
     if not is_known:
-        wanted, fetched, document = _find(Wanted(address, allow_private), reader, fetch, now)
+        wanted, fetched, document = _find(FetchRequest(address, allow_private), reader, fetch, now)
         if wanted.url != address:
             page, address = address, wanted.url
     with database.write() as session:
@@ -107,7 +107,7 @@ def add_feed(
             session.flush()
             articles = store(session, feed, document.entries, now=now).new
             warnings += tuple(
-                course.succeeded(session, feed, fetched, document, now=now, interval=interval)
+                fetch_state.succeeded(session, feed, fetched, document, now=now, interval=interval)
             )
         if allow_private and is_same_host(page or address, feed.url):
             feed.allow_private = True
@@ -139,8 +139,8 @@ def _checked(url: str) -> str:
 
 
 def _find(
-    wanted: Wanted, reader: FeedReader, fetch: Fetch, now: datetime
-) -> tuple[Wanted, Fetched, Document]:
+    wanted: FetchRequest, reader: FeedReader, fetch: Fetch, now: datetime
+) -> tuple[FetchRequest, Fetched, Document]:
     """Fetch a feed for the first time; where a web page is instead, the one feed that it names."""
     fetched = fetch(wanted)
     try:
@@ -156,7 +156,7 @@ def _find(
             tuple(feeds[:_MOST_NAMED]),
         )
     try:
-        named = Wanted(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
+        named = FetchRequest(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
         fetched = fetch(named)
         return named, fetched, read(reader, fetched, now)
     except FeedError as error:

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from mailer.errors import FeedError
 from mailer.feeds.canonical import is_same_host
-from mailer.feeds.fetch import Fetched, Wanted
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds.http.fetch import Fetched, FetchRequest
+from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
 
 _MOST_AT_ONCE: Final = 20
@@ -24,7 +24,7 @@ _MOST_AT_ONCE: Final = 20
 class Fetch(Protocol):
     """Fetches a document, within the limits of all fetches."""
 
-    def __call__(self, wanted: Wanted, /) -> Fetched: ...
+    def __call__(self, wanted: FetchRequest, /) -> Fetched: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def look(page: Page, fetch: Fetch, reader: FeedReader) -> str | None:
     if not page.is_ours:
         return None
     try:
-        fetched = fetch(Wanted(page.url, page.allow_private))
+        fetched = fetch(FetchRequest(page.url, page.allow_private))
         text = (fetched.body or b"").decode("utf-8", "replace")
         return reader.page_image(text, fetched.url)
     except FeedError:

@@ -21,14 +21,7 @@ from mailer.models.digest import (
     FrozenContent,
 )
 from mailer.models.edits import ChosenArticle, DroppedArticle, Edits
-from mailer.models.feed import (
-    Article,
-    ArticleCategory,
-    Feed,
-    FeedEntry,
-    HeldPiece,
-    ImageSource,
-)
+from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry, HeldItem, ImageSource
 from mailer.models.installation import Installation, Pace, Tally, Worker, WorkerRole
 from mailer.models.newsletter import (
     Newsletter,
@@ -65,7 +58,7 @@ __all__ = [
     "Feed",
     "FeedEntry",
     "FrozenContent",
-    "HeldPiece",
+    "HeldItem",
     "Holds",
     "ImageSource",
     "Installation",

@@ -105,7 +105,7 @@ class FeedEntry(Base):
     first_seen_at: Mapped[datetime]
 
 
-class HeldPiece(Base):
+class HeldItem(Base):
     """A piece that a fetch brought and that waits for staff, or that staff does not want for good.
 
     `content` is the piece as it was read, in JSON; `guids` tell it again under another address.

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.feeds.course import CLAIM
+from mailer.feeds.fetch_state import CLAIM
 from mailer.models import Article, Feed, NewsletterArticle
 from mailer.tokens import Keys
 from tests import factories

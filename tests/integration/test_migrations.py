@@ -31,7 +31,7 @@ from mailer.models import (
     Edits,
     Feed,
     FeedEntry,
-    HeldPiece,
+    HeldItem,
     Installation,
     NewsletterFeedCategory,
     Pace,
@@ -66,8 +66,8 @@ def _quiet() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def held(feed: Feed, url: str) -> HeldPiece:
-    return HeldPiece(feed_id=feed.id, canonical_url=url, guids="[]", content="{}", held_at=NOW)
+def held(feed: Feed, url: str) -> HeldItem:
+    return HeldItem(feed_id=feed.id, canonical_url=url, guids="[]", content="{}", held_at=NOW)
 
 
 def fill(database: Database, keys: Keys) -> None:
@@ -396,7 +396,7 @@ def test_pieces_are_known_by_the_addresses_that_feeds_are_read_with(
         "https://news.example/plain?id=7",
     ]
     with created.write() as session:
-        session.execute(delete(HeldPiece))
+        session.execute(delete(HeldItem))
         feed = session.scalars(select(Feed)).one()
         for url in before:
             factories.article(session, url=url, canonical_url=url)
@@ -405,5 +405,5 @@ def test_pieces_are_known_by_the_addresses_that_feeds_are_read_with(
     run(created, command.upgrade, "head")
     wanted = {"https://news.example/fair", *before[1:]}
     with created.read() as session:
-        assert set(session.scalars(select(HeldPiece.canonical_url))) == wanted
+        assert set(session.scalars(select(HeldItem.canonical_url))) == wanted
         assert wanted <= set(session.scalars(select(Article.canonical_url)))

@@ -350,7 +350,7 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
                 feed.next_fetch_at = given["clock"]() + timedelta(hours=5)
         return []
 
-    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         make.schedule(session, newsletter, active_from=NOW)
@@ -410,7 +410,7 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -435,7 +435,7 @@ def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -462,7 +462,7 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
         wait_until(given["is_stopping"])
         return []
 
-    monkeypatch.setattr("mailer.scheduler.ingest.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
     with sqlite_database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)

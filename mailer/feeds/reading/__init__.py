@@ -1,1 +1,1 @@
-"""Reads feeds and pages in a child process, whose limits hold for whatever a stranger sends."""
+"""Reads a feed or a page: bytes in, entries out, in any encoding and format. Pure; the sandbox runs it."""

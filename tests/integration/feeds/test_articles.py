@@ -9,7 +9,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.digests import candidates
 from mailer.errors import NotFound, Refused
-from mailer.feeds import articles, attach
+from mailer.feeds import articles, newsletter_feeds
 from mailer.models import Article, Newsletter
 from tests import factories
 from tests.integration.feeds.web import NOW, URL, Web, item
@@ -130,7 +130,7 @@ def test_what_staff_put_in_stays_when_the_feed_goes(web: Web) -> None:
             title="B",
             now=NOW,
         )
-        attach.remove(session, attach.find(session, URL))
+        newsletter_feeds.remove(session, newsletter_feeds.find(session, URL))
     assert web.due() == ["H", "backlog"]
     assert web.due(backlog=True) == []
     assert web.due(web.weekly, backlog=True) == []

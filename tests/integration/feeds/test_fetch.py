@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailer.errors import FeedBusy, FeedError, FeedGone
-from mailer.feeds.fetch import Fetched, Limits, Wanted, fetch
+from mailer.feeds.http.fetch import Fetched, FetchLimits, FetchRequest, fetch
 
-QUICK = Limits(connect=1.0, read=1.0, total=1.5, size=100_000)
+QUICK = FetchLimits(connect=1.0, read=1.0, total=1.5, size=100_000)
 FEED = b"<rss version='2.0'></rss>"
 
 Talk = Callable[[socket.socket, bytes], None]
@@ -80,8 +80,8 @@ def reply(body: bytes = FEED, status: str = "200 OK", **headers: str) -> Talk:
     return lambda connection, _: connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
 
 
-def local(port: int, path: str = "/feed", host: str = "127.0.0.1", **more: str) -> Wanted:
-    return Wanted(f"http://{host}:{port}{path}", allow_private=True, **more)
+def local(port: int, path: str = "/feed", host: str = "127.0.0.1", **more: str) -> FetchRequest:
+    return FetchRequest(f"http://{host}:{port}{path}", allow_private=True, **more)
 
 
 def header(head: bytes, name: str) -> str | None:
@@ -224,7 +224,7 @@ def flood(first: bytes, again: bytes) -> Talk:
     ],
 )
 def test_slow_servers_are_left(talk: Talk) -> None:
-    limits = Limits(connect=1.0, read=0.6, total=1.0, size=100_000)
+    limits = FetchLimits(connect=1.0, read=0.6, total=1.0, size=100_000)
     # Not one of them ends by itself.
     with serving(talk) as port, pytest.raises(FeedError, match=r"in time|took longer|broke off"):
         fetch(local(port), limits=limits)
@@ -256,7 +256,7 @@ def test_a_slow_resolver_is_left() -> None:
         return []
 
     with pytest.raises(FeedError, match="not resolved in time"):
-        fetch(Wanted("http://feed.example/"), limits=Limits(total=0.2), resolver=slow)
+        fetch(FetchRequest("http://feed.example/"), limits=FetchLimits(total=0.2), resolver=slow)
     release.set()
 
 
@@ -292,7 +292,7 @@ def test_private_addresses_are_refused(url: str) -> None:
         serving(lambda _, head: connected.append(head)) as port,
         pytest.raises(FeedError, match=r"private network|not on a network"),
     ):
-        fetch(Wanted(url.format(port)), limits=QUICK)
+        fetch(FetchRequest(url.format(port)), limits=QUICK)
     assert connected == []
 
 
@@ -300,7 +300,7 @@ def test_private_addresses_are_refused(url: str) -> None:
 def test_every_address_of_a_host_counts(others: list[str]) -> None:
     resolver, _ = counting(others)
     with pytest.raises(FeedError, match=r"feed.example \(127.0.0.1\) is on a private network"):
-        fetch(Wanted("http://feed.example/"), limits=QUICK, resolver=resolver)
+        fetch(FetchRequest("http://feed.example/"), limits=QUICK, resolver=resolver)
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_connected_to() -> None:
@@ -367,7 +367,7 @@ def test_a_stranger_cannot_send_a_fetch_back_into_a_private_network(
 ) -> None:
     public = iter([True, True])
     monkeypatch.setattr(
-        "mailer.feeds.fetch.may_connect", lambda _, allow_private: next(public, allow_private)
+        "mailer.feeds.http.fetch.may_connect", lambda _, allow_private: next(public, allow_private)
     )
     hosts = iter(["stranger.example", "feed.example"])
     resolver, asked = counting(["127.0.0.1"])
@@ -472,7 +472,9 @@ def test_a_server_may_ask_to_be_left_alone(status: str) -> None:
 def test_sign_in_data_is_never_sent() -> None:
     heads: list[bytes] = []
     with serving(hops(heads, 2)) as port:
-        fetch(Wanted(f"http://desk:secret@127.0.0.1:{port}/0", allow_private=True), limits=QUICK)
+        fetch(
+            FetchRequest(f"http://desk:secret@127.0.0.1:{port}/0", allow_private=True), limits=QUICK
+        )
         assert [header(head, "Host") for head in heads] == [f"127.0.0.1:{port}"] * len(heads)
     assert [header(head, "Authorization") for head in heads] == [None] * len(heads)
 
@@ -480,7 +482,7 @@ def test_sign_in_data_is_never_sent() -> None:
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "feed", "ftp://f.example/", "http://", ""])
 def test_what_is_no_web_address(url: str) -> None:
     with pytest.raises(FeedError, match="no http or https address"):
-        fetch(Wanted(url), limits=QUICK)
+        fetch(FetchRequest(url), limits=QUICK)
 
 
 def test_a_host_that_is_not_there() -> None:
@@ -488,7 +490,7 @@ def test_a_host_that_is_not_there() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     with pytest.raises(FeedError, match=r"there is no host nowhere\.example"):
-        fetch(Wanted("http://nowhere.example/"), limits=QUICK, resolver=unknown)
+        fetch(FetchRequest("http://nowhere.example/"), limits=QUICK, resolver=unknown)
 
 
 @pytest.fixture(scope="module")
@@ -537,9 +539,9 @@ def test_over_tls_the_name_is_asked_for_and_checked(
     server.sni_callback = lambda _socket, name, _context: names.append(name)
     resolver, _ = counting(["127.0.0.1"])
     with serving(reply(), server) as port:
-        wanted = Wanted(f"https://feed.example:{port}/", allow_private=True)
+        wanted = FetchRequest(f"https://feed.example:{port}/", allow_private=True)
         assert fetch(wanted, limits=QUICK, resolver=resolver, tls=trusting).body == FEED
-        other = Wanted(f"https://other.example:{port}/", allow_private=True)
+        other = FetchRequest(f"https://other.example:{port}/", allow_private=True)
         with pytest.raises(FeedError, match=r"certificate of other\.example is not valid"):
             fetch(other, limits=QUICK, resolver=resolver, tls=trusting)
         with pytest.raises(FeedError, match=r"certificate of feed\.example is not valid"):
@@ -558,7 +560,7 @@ def test_a_redirect_for_good_from_https_to_http_is_followed_and_not_remembered(
         reply(b"", "301 Moved", Location=to)(connection, head)
 
     with serving(reply()) as plain, serving(talk, server) as port:
-        wanted = Wanted(f"https://feed.example:{port}/", allow_private=True)
+        wanted = FetchRequest(f"https://feed.example:{port}/", allow_private=True)
         fetched = fetch(wanted, limits=QUICK, resolver=resolver, tls=trusting)
     assert fetched.body == FEED
     assert fetched.permanent_url == f"https://feed.example:{port}/moved"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mailer.errors import FeedUnreadable
-from mailer.feeds.reading.limits import Limits
-from mailer.feeds.reading.reader import FeedReader, ReadingStopped
+from mailer.feeds.sandbox.limits import ChildLimits
+from mailer.feeds.sandbox.reader import FeedReader, ReadingStopped
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ FEED = b'<rss version="2.0"><channel><title>News</title><item><title>One</title>
 # The feed library looks for an address in the name, and anew from each of its letters.
 ENDLESS = FEED.replace(b"<title>One</title>", b"<author>%b</author>" % (b"a." * 500_000))
 HUGE = FEED.replace(b"<title>One</title>", b"<a %b" % (b"x" * 4_900_000))
-QUICK = Limits(cpu_seconds=1)
+QUICK = ChildLimits(cpu_seconds=1)
 
 
 @pytest.fixture
@@ -53,17 +53,17 @@ def has_read_one(reader: FeedReader) -> bool:
     ("limits", "body", "says"),
     [
         (QUICK, ENDLESS, "more than 1 s of CPU time"),
-        (Limits(seconds=2), ENDLESS, "longer than 2 s"),
-        (Limits(memory=100_000_000), HUGE, "more than 100 MB of memory"),
+        (ChildLimits(seconds=2), ENDLESS, "longer than 2 s"),
+        (ChildLimits(memory=100_000_000), HUGE, "more than 100 MB of memory"),
     ],
 )
 def test_past_a_limit_the_document_fails_and_the_next_is_read(
-    limits: Limits, body: bytes, says: str
+    limits: ChildLimits, body: bytes, says: str
 ) -> None:
     with FeedReader(limits) as reader:
         with pytest.raises(FeedUnreadable, match=says):
             reader.parse(body, now=NOW)
-        reader._limits = Limits()
+        reader._limits = ChildLimits()
         assert has_read_one(reader)
 
 
@@ -179,8 +179,8 @@ def test_stopping_abandons_what_is_being_read_and_all_that_waits() -> None:
 PARENT = """
 import sys, threading
 from datetime import UTC, datetime
-from mailer.feeds.reading.limits import Limits
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds.sandbox.limits import Limits
+from mailer.feeds.sandbox.reader import FeedReader
 from tests.integration.feeds.test_reader import ENDLESS, FEED, NOW
 
 reader = FeedReader(Limits(cpu_seconds=1))

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import articles, attach, ingest, new_feed
-from mailer.feeds.fetch import Fetched, Wanted
-from mailer.feeds.reading.reader import FeedReader
+from mailer.feeds import articles, new_feed, newsletter_feeds
+from mailer.feeds.http.fetch import Fetched, FetchRequest
+from mailer.feeds.refresh import Fetch, Refreshed, refresh
+from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
 from tests import factories
 
@@ -31,12 +32,12 @@ class Web:
             self.daily = factories.newsletter(session, "daily")
             self.weekly = factories.newsletter(session, "weekly")
         self.pages: dict[str, bytes | Exception | None] = {}
-        self.asked: list[Wanted] = []
+        self.asked: list[FetchRequest] = []
         self.etag: str | None = '"1"'
         self.permanent: dict[str, str] = {}
         self.now = NOW
 
-    def __call__(self, wanted: Wanted) -> Fetched:
+    def __call__(self, wanted: FetchRequest) -> Fetched:
         self.asked.append(wanted)
         page = self.pages.get(wanted.url, FeedError("there is no host news.example"))
         if isinstance(page, Exception):
@@ -78,11 +79,11 @@ class Web:
         ids: Sequence[int],
         *,
         unconditional: bool = False,
-        fetch: ingest.Fetch | None = None,
+        fetch: Fetch | None = None,
         **more: Any,
-    ) -> list[ingest.Refreshed]:
+    ) -> list[Refreshed]:
         """Fetch the feeds with these ids."""
-        return ingest.refresh(
+        return refresh(
             self.database,
             ids,
             unconditional=unconditional,
@@ -93,10 +94,10 @@ class Web:
             **more,
         )
 
-    def refresh(self, *urls: str, **more: Any) -> list[ingest.Refreshed]:
+    def refresh(self, *urls: str, **more: Any) -> list[Refreshed]:
         return self.fetch([self.feed(url).id for url in urls or (URL,)], **more)
 
-    def poll(self, *items: str, **more: Any) -> ingest.Refreshed:
+    def poll(self, *items: str, **more: Any) -> Refreshed:
         """Publish these, and fetch the feed."""
         self.publish(*items)
         (result,) = self.refresh(**more)
@@ -110,11 +111,11 @@ class Web:
 
     def feed(self, url: str = URL) -> Feed:
         with self.database.read() as session:
-            return attach.find(session, url)
+            return newsletter_feeds.find(session, url)
 
-    def listed(self, url: str | None = None) -> list[attach.Listed]:
+    def listed(self, url: str | None = None) -> list[newsletter_feeds.Listed]:
         with self.database.read() as session:
-            return attach.listed(session, url)
+            return newsletter_feeds.listed(session, url)
 
     def titles(self) -> list[str]:
         with self.database.read() as session:

@@ -6,14 +6,14 @@ from functools import partial
 import pytest
 
 from mailer.feeds import new_feed
-from mailer.feeds.fetch import Fetched, Wanted
+from mailer.feeds.http.fetch import Fetched, FetchRequest
 from tests.typed import Ask
 
 URL, ELSEWHERE = "https://a.example/feed?x=1&y=2", "https://b.example/feed"
 RSS = b"<rss version='2.0'><channel><title>News</title></channel></rss>"
 
 
-def fetch(wanted: Wanted) -> Fetched:
+def fetch(wanted: FetchRequest) -> Fetched:
     """The network's edge."""
     return Fetched(ELSEWHERE, RSS, "application/rss+xml", None, None, ELSEWHERE)
 

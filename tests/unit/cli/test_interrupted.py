@@ -14,8 +14,8 @@ import click
 import pytest
 
 from mailer.cli import main, subscriber, verb
-from mailer.feeds import ingest, new_feed
-from mailer.feeds.fetch import Fetched, Wanted
+from mailer.feeds import new_feed, refresh
+from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.subscriptions import transfer
 from tests.typed import NEWSLETTER
 
@@ -79,10 +79,10 @@ def test_an_import_that_is_stopped_goes_on(
 def test_a_refresh_that_is_stopped_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ingest, "_AT_ONCE", 1)
+    monkeypatch.setattr(refresh, "_AT_ONCE", 1)
     stops, go_on = False, threading.Event()
 
-    def fetch(wanted: Wanted) -> Fetched:
+    def fetch(wanted: FetchRequest) -> Fetched:
         if stops and wanted.url.endswith("three"):
             os.kill(os.getpid(), signal.SIGINT)
             assert go_on.wait(120)
@@ -91,7 +91,7 @@ def test_a_refresh_that_is_stopped_goes_on(
         return Fetched(wanted.url, body, "application/rss+xml", etag=None, last_modified=None)
 
     monkeypatch.setattr(new_feed, "add_feed", partial(new_feed.add_feed, fetch=fetch))
-    monkeypatch.setattr(ingest, "refresh", partial(ingest.refresh, fetch=fetch))
+    monkeypatch.setattr(refresh, "refresh", partial(refresh.refresh, fetch=fetch))
     assert main(("feed", "refresh")) == 0
     assert "`mailer feed add URL --newsletter SLUG`" in capsys.readouterr().err
     for name in ("one", "two", "three"):

@@ -11,7 +11,7 @@ from mailer.cli import main
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import new_feed
-from mailer.feeds.fetch import Fetched, Wanted
+from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Newsletter, NewsletterArticle
 from tests.typed import NEWSLETTER
 
@@ -19,7 +19,7 @@ RSS = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example
 <item><title>One</title><link>https://a.example/1</link><guid>1</guid></item></channel></rss>"""
 
 
-def fetch(wanted: Wanted) -> Fetched:
+def fetch(wanted: FetchRequest) -> Fetched:
     """The network's edge: one feed is there, all others are not."""
     if wanted.url != "https://a.example/feed":
         raise FeedError

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from mailer.feeds.entry import Entry
-from mailer.feeds.identity import Known, identify, pieces
+from mailer.feeds.identity import KnownArticle, feed_items, identify
+from mailer.feeds.reading.entry import Entry
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-FAIR = Known(1, "https://news.example/fair", "The fair", NOON)
+FAIR = KnownArticle(1, "https://news.example/fair", "The fair", NOON)
 
 
 def entry(**values: Any) -> Entry:
@@ -49,25 +49,25 @@ OTHER = {
     ],
 )
 def test_one_entry(changed: dict[str, Any], is_same: bool) -> None:
-    found = pieces([entry(**changed)])
+    found = feed_items([entry(**changed)])
     ((_, known),) = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
     assert (known == FAIR) is is_same
 
 
 def test_untitled_pieces_do_not_agree_on_their_titles() -> None:
-    untitled = Known(1, "https://news.example/1", "", NOON)
-    found = pieces([entry(**(OTHER | {"title": ""}))])
+    untitled = KnownArticle(1, "https://news.example/1", "", NOON)
+    found = feed_items([entry(**(OTHER | {"title": ""}))])
     assert identify(found, {"g1": untitled}, {untitled.canonical_url: untitled})[0][1] is None
 
 
 def test_front_pages_do_not_agree_on_their_paths() -> None:
-    front = Known(1, "https://news.example/", "The fair", NOON)
-    found = pieces([entry(**(OTHER | {"url": "https://other.example/"}))])
+    front = KnownArticle(1, "https://news.example/", "The fair", NOON)
+    found = feed_items([entry(**(OTHER | {"url": "https://other.example/"}))])
     assert identify(found, {"g1": front}, {front.canonical_url: front})[0][1] is None
 
 
 def test_one_guid_on_two_pieces_tells_nothing() -> None:
-    found = pieces([entry(), entry(**OTHER)])
+    found = feed_items([entry(), entry(**OTHER)])
     assert [piece.guids for piece in found] == [
         ("https://news.example/fair",),
         ("https://news.example/storm",),
@@ -79,7 +79,7 @@ def test_one_guid_on_two_pieces_tells_nothing() -> None:
 
 
 def test_one_address_twice_is_one_piece_with_both_guids_and_all_categories() -> None:
-    (piece,) = pieces(
+    (piece,) = feed_items(
         [entry(categories=("a", "b")), entry(guid="g2", title="Later", categories=("b", "c"))]
     )
     assert piece.guids == ("g1", "g2")
@@ -88,7 +88,7 @@ def test_one_address_twice_is_one_piece_with_both_guids_and_all_categories() -> 
 
 
 def test_an_entry_without_an_address_is_no_piece() -> None:
-    assert pieces([entry(url=None)]) == []
+    assert feed_items([entry(url=None)]) == []
 
 
 def test_a_new_piece_may_take_the_address_that_another_left() -> None:
@@ -97,7 +97,9 @@ def test_a_new_piece_may_take_the_address_that_another_left() -> None:
     for order in ([moved, new], [new, moved]):
         identified = {
             piece.guids[0]: known
-            for piece, known in identify(pieces(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR})
+            for piece, known in identify(
+                feed_items(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR}
+            )
         }
         assert identified == {"g1": FAIR, "g2": None}
 
@@ -108,9 +110,12 @@ def test_guids_that_count_from_the_top_stand_for_other_pieces_each_time() -> Non
     second = {"title": "The storm", "url": "https://news.example/storm"}
     third = {"title": "The vote", "url": "https://news.example/vote"}
     fair, storm = (
-        Known(n, one["url"], one["title"], NOON) for n, one in enumerate([first, second], start=1)
+        KnownArticle(n, one["url"], one["title"], NOON)
+        for n, one in enumerate([first, second], start=1)
     )
-    now = pieces([entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)])
+    now = feed_items(
+        [entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)]
+    )
     identified = identify(
         now, {"1": fair, "2": storm}, {fair.canonical_url: fair, storm.canonical_url: storm}
     )
@@ -118,7 +123,7 @@ def test_guids_that_count_from_the_top_stand_for_other_pieces_each_time() -> Non
 
 
 def test_a_day_that_several_pieces_have_tells_nothing() -> None:
-    found = pieces(
+    found = feed_items(
         [entry(**(OTHER | {"published": NOON})), entry(guid="g2", url="https://news.example/x")]
     )
     identified = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
@@ -129,5 +134,5 @@ def test_an_article_is_one_piece_of_a_document_only() -> None:
     both = {"g1": FAIR, "g2": FAIR}
     still = entry()
     other = entry(guid="g2", url="https://news.example/fair-2")
-    identified = identify(pieces([other, still]), both, {FAIR.canonical_url: FAIR})
+    identified = identify(feed_items([other, still]), both, {FAIR.canonical_url: FAIR})
     assert [known for _, known in identified] == [None, FAIR]

@@ -1,0 +1,290 @@
+"""What a fetch means for the feed's own row: when to ask again, where it is now, what staff is told.
+
+Changes the row in the caller's transaction. Entries and articles are none of its business.
+"""
+
+import logging
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from mailer.clock import format_instant
+from mailer.db import explain
+from mailer.errors import FeedBusy, FeedError, FeedGone
+from mailer.feeds.canonical import is_same_host
+from mailer.feeds.reading.entry import Document
+from mailer.models import Feed, Newsletter, NewsletterFeed
+from mailer.notices.alert import Alerts, on_feed
+from mailer.words import command
+
+if TYPE_CHECKING:
+    from mailer.feeds.http.fetch import Fetched
+
+log = logging.getLogger(__name__)
+
+ALERT_AFTER: Final = timedelta(days=1)
+"""How long a feed fails before staff is told: most come back by themselves."""
+MOVED_AGAIN_AFTER: Final = timedelta(days=1)
+"""How long a new address on another host stays what staff was told: a server may name another each time."""
+CLAIM: Final = timedelta(minutes=2)
+"""How long a scheduler has a feed to itself: longer than a fetch takes, and not long after it was killed."""
+
+_LONGEST_WISH: Final = 100
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+_LONGEST_ASKED: Final = timedelta(days=1)
+"""A server that asks for more may have slipped by a zero, and articles would be missed."""
+
+
+def pause_after(failures: int, interval: timedelta) -> timedelta:
+    """How long to wait after so many failures in a row: twice as long each time, up to six hours."""
+    return max(interval, min(interval * (1 << min(failures, 10)), _LONGEST_PAUSE))
+
+
+def asked_pause(retry_after: str, now: datetime) -> timedelta:
+    """How long a server wants to be left alone (RFC 9110 section 10.2.3), up to a day.
+
+    Args:
+        retry_after: seconds or a date; anything else is no wish.
+    """
+    wish = retry_after[:_LONGEST_WISH].strip()
+    try:
+        asked = timedelta(seconds=int(wish)) if wish.isdigit() else _until(wish, now)
+    except (ValueError, OverflowError):
+        return timedelta()
+    return max(timedelta(), min(asked, _LONGEST_ASKED))
+
+
+def is_free(now: datetime) -> ColumnElement[bool]:
+    """Whether no scheduler is fetching the feed."""
+    # Further ahead than a claim reaches, it was made before the clock was set back.
+    return or_(
+        Feed.fetching_until.is_(None),
+        Feed.fetching_until <= now,
+        Feed.fetching_until > now + CLAIM,
+    )
+
+
+def is_ahead(now: datetime) -> ColumnElement[bool]:
+    """Whether the feed was fetched by a clock that has been set back since, by more than clocks differ.
+
+    Then all its times lie ahead, and to wait until they come could take years.
+    """
+    return Feed.last_fetched_at > now + CLAIM
+
+
+def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> bool:
+    """Take a feed for a fetch, so that no other scheduler fetches it as well.
+
+    Args:
+        chosen_at: when it was found to be due.
+
+    Returns:
+        False where another one is fetching it, or has done so since it was chosen.
+    """
+    claimed = session.execute(
+        update(Feed)
+        .where(
+            Feed.id == feed_id,
+            is_free(now),
+            or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < chosen_at, is_ahead(now)),
+        )
+        .values(fetching_until=now + CLAIM)
+        .returning(Feed.id)
+    )
+    return claimed.first() is not None
+
+
+def give_back(session: Session, feed_ids: Collection[int]) -> None:
+    """Undo the claim of feeds that are not fetched after all."""
+    session.execute(update(Feed).where(Feed.id.in_(feed_ids)).values(fetching_until=None))
+
+
+def as_failure(feed_id: int, error: Exception) -> FeedError:
+    """Log what went wrong with a feed, and return it as what is recorded of it.
+
+    Raises:
+        Exception: `error` itself, where the database cannot be used: that is no feed's fault.
+    """
+    if isinstance(error, FeedError):
+        log.warning("feed %d could not be refreshed: %s", feed_id, error)
+        return error
+    if explain(error) is not None:
+        raise error
+    log.error("feed %d could not be refreshed", feed_id, exc_info=error)
+    return FeedError(
+        f"the mailer failed at it ({type(error).__name__}); "
+        "look for the reason in the log of that time, and report it"
+    )
+
+
+def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:
+    """The fetch failed: what the feed has is untouched, and it is asked less and less often."""
+    pause = pause_after(feed.failures + 1, interval)
+    if isinstance(error, FeedBusy):
+        asked = asked_pause(error.retry_after, now)
+        feed.retry_at = now + asked
+        pause = max(pause, asked)
+    feed.error = str(error)
+    if isinstance(error, FeedGone):
+        feed.gone_at = feed.gone_at or now
+        feed.error += (
+            ". It is not fetched by itself any more; `mailer feed refresh` tries again, "
+            "`mailer feed remove` takes it out"
+        )
+    feed.fetching_until = None
+    feed.failures += 1
+    feed.failing_since = feed.failing_since or now
+    feed.last_fetched_at = now
+    feed.next_fetch_at = now + pause
+
+
+def cannot_be_read(
+    session: Session, feed_id: int, told: str, *, now: datetime, interval: timedelta
+) -> None:
+    """A value in the feed's row is none of its column's type: the row is written without being read."""
+    session.execute(
+        update(Feed)
+        .where(Feed.id == feed_id)
+        .values(
+            error=told,
+            failing_since=func.coalesce(Feed.failing_since, now),
+            last_fetched_at=now,
+            next_fetch_at=now + interval,
+            fetching_until=None,
+        )
+    )
+
+
+def succeeded(
+    session: Session,
+    feed: Feed,
+    fetched: "Fetched",
+    document: Document | None,
+    *,
+    now: datetime,
+    interval: timedelta,
+) -> list[str]:
+    """The fetch was read, or the server said that nothing has changed; what is odd about it.
+
+    Args:
+        document: what was read; None where nothing has changed.
+    """
+    feed.failures, feed.error, feed.failing_since, feed.alerted_at = 0, None, None, None
+    feed.gone_at = feed.retry_at = feed.fetching_until = None
+    feed.last_fetched_at = feed.last_success_at = now
+    feed.next_fetch_at = now + interval
+    if document is None:
+        return []
+    feed.first_fetched_at = feed.first_fetched_at or now
+    feed.title = document.title or feed.title
+    # With the validators of half a document a server would say that nothing is new, and the other
+    # half would never come. Nor would what is held be seen to be back at its old address.
+    is_settled = document.whole and feed.held_at is None
+    feed.etag = fetched.etag if is_settled else None
+    feed.last_modified = fetched.last_modified if is_settled else None
+    feed.validators_url = fetched.url
+    return _follow(session, feed, fetched.permanent_url, now)
+
+
+def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: datetime) -> None:
+    """Tell staff once that the feed is gone, has been failing for a day, has moved, or is held."""
+    newsletter = session.scalars(
+        select(Newsletter)
+        .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)
+        .where(NewsletterFeed.feed_id == feed.id)
+        .order_by(Newsletter.id)
+        .limit(1)
+    ).one_or_none()
+    if newsletter is None:
+        return
+    reason, commands = "", [command("feed", verb, feed.url) for verb in ("refresh", "remove")]
+    if feed.held_at is not None and not was_held:
+        reason = (
+            "most of its articles look new, but are known under other addresses: the site seems to "
+            "have moved. Nothing of it is taken until you decide: accept, so that only what is "
+            "truly new is sent, or discard"
+        )
+        if feed.moved_url is not None:
+            reason += f". To accept also lets it be fetched at {feed.moved_url}, on another host"
+        commands = [command("feed", verb, feed.url) for verb in ("accept", "discard")]
+    elif (
+        feed.alerted_at is None
+        and feed.failing_since is not None
+        and (feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER)
+    ):
+        feed.alerted_at = now
+        reason = f"it cannot be fetched since {format_instant(feed.failing_since)}: {feed.error}"
+        if feed.gone_at is None:
+            reason += (
+                ". It is still tried by itself; see whether its address opens in a browser, and "
+                "remove it only when it will not come back"
+            )
+            commands.insert(1, command("feed", "list"))
+    elif feed.moved_url is not None and feed.moved_at == now:
+        reason = (
+            f"its server says that it has moved for good to another host: {feed.moved_url}. It is still "
+            "fetched by way of its old address; accept the new one if it is the feed's, or remove the feed"
+        )
+        commands = [command("feed", verb, feed.url) for verb in ("accept", "remove")]
+    if reason:
+        on_feed(
+            session,
+            alerts,
+            newsletter,
+            title=feed.title,
+            url=feed.url,
+            reason=reason,
+            commands=commands,
+            now=now,
+        )
+
+
+def move(session: Session, feed: Feed, url: str) -> None:
+    """Let the feed be at `url`, and be found at its former address as well.
+
+    A permission to fetch from a private network was given for the host that it was on.
+    """
+    log.info("feed %d has moved from %s to %s", feed.id, feed.url, url)
+    feed.former_url = feed.former_url or feed.url
+    feed.allow_private = feed.allow_private and is_same_host(url, feed.url)
+    feed.url, feed.moved_url = url, None
+    session.flush()
+
+
+def is_taken(session: Session, url: str) -> bool:
+    """Whether a feed is at `url` already."""
+    return session.scalar(select(Feed.id).where(Feed.url == url)) is not None
+
+
+def _follow(session: Session, feed: Feed, permanent_url: str | None, now: datetime) -> list[str]:
+    """Let the feed be where its server says that it is for good; on another host only staff may."""
+    if permanent_url is None or permanent_url == feed.url:
+        feed.moved_url = None
+        return []
+    if is_taken(session, permanent_url):
+        feed.moved_url = None
+        warning = (
+            f"it has moved to {permanent_url}, which is a feed here already; "
+            f"`{command('feed', 'remove', feed.url)}` once that one has the same newsletters"
+        )
+        return [warning]
+    if is_same_host(permanent_url, feed.url):
+        move(session, feed, permanent_url)
+        return [f"it has moved to {permanent_url} for good, and is fetched there from now on"]
+    may_tell = feed.moved_at is None or now - feed.moved_at >= MOVED_AGAIN_AFTER
+    if permanent_url != feed.moved_url and may_tell:
+        feed.moved_url, feed.moved_at = permanent_url, now
+    warning = f"its server says that it has moved for good to another host: {permanent_url}"
+    if permanent_url == feed.moved_url:
+        accept = command("feed", "accept", feed.url)
+        warning += f"; `{accept}` lets it be fetched there, until then its old address leads there"
+    return [warning]
+
+
+def _until(date: str, now: datetime) -> timedelta:
+    at = parsedate_to_datetime(date)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now

@@ -1,0 +1,1 @@
+"""Fetches feeds and pages over HTTP, from addresses that may be asked, within limits."""

@@ -1,0 +1,55 @@
+"""Finds the feeds that a web page names as its own, so that a site's front page is enough. Pure.
+
+The page is a stranger's: it is read as text, only so far, and what comes out is checked as an address.
+"""
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from mailer.feeds.canonical import absolute_url
+from mailer.feeds.reading.cut import without
+from mailer.feeds.reading.pictures import elements
+
+_LONGEST_PAGE: Final = 500_000
+_MOST_LINKS: Final = 500
+_TYPES: Final = frozenset({"application/rss+xml", "application/atom+xml", "application/feed+json"})
+
+_PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
+_LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
+_BASE = re.compile(r"<base(?=[\s/>])", re.IGNORECASE)
+_COMMENTS = re.compile(r"\bcomments\b", re.IGNORECASE)
+
+
+def feeds_of(page: str, url: str) -> list[str]:
+    """The addresses of the feeds that a web page names, in its order; of comments only if all are.
+
+    Args:
+        page: its HTML; what is no web page names none.
+        url: where it came from.
+    """
+    text = without(page[:_LONGEST_PAGE], "<script", "</script>")
+    if _PAGE.search(text) is None:
+        return []
+    for attributes in elements(text, _BASE, most=1):
+        url = absolute_url(attributes.get("href", ""), url) or url
+    articles: dict[str, None] = {}
+    comments: dict[str, None] = {}
+    for attributes in elements(text, _LINK, most=_MOST_LINKS):
+        kind = attributes.get("type", "").partition(";")[0].strip().lower()
+        address = absolute_url(attributes.get("href", ""), url)
+        is_alternate = "alternate" in attributes.get("rel", "").lower().split()
+        if is_alternate and kind in _TYPES and address is not None:
+            is_of_comments = _is_of_comments(address, attributes.get("title", ""))
+            (comments if is_of_comments else articles)[address] = None
+    return list(articles or comments)
+
+
+def _is_of_comments(address: str, title: str) -> bool:
+    """Whether a feed holds what readers wrote: by its title, or as WordPress names it in any language."""
+    parts = urlsplit(address)
+    return (
+        _COMMENTS.search(title) is not None
+        or "comments" in parts.path.lower().split("/")
+        or any(value.startswith("comments-") for _, value in parse_qsl(parts.query))
+    )

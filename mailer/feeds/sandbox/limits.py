@@ -1,0 +1,31 @@
+"""What the reader and its child process agree on: limits, and how the child says that it failed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+OUT_OF_MEMORY: Final = 3
+"""The exit status of a child that came to the limit of its memory."""
+
+
+@dataclass(frozen=True)
+class ChildLimits:
+    """What reading one document may take.
+
+    Args:
+        cpu_seconds: CPU time.
+        seconds: time by the clock.
+        memory: bytes of address space beyond what the idle child has.
+        idle_seconds: how long a child waits for the next document before it is ended.
+    """
+
+    cpu_seconds: int = 10
+    seconds: float = 60.0
+    memory: int = 400_000_000
+    idle_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class ChildFailure:
+    """The child's answer to a document at which our own code failed, with the traceback."""
+
+    traceback: str

@@ -1,0 +1,249 @@
+"""Hands documents to the child process that reads them, and turns its end into an error of that document.
+
+One child reads for all threads, one document after the other, so a hostile document delays the others by no
+more than its limits. Nothing here looks into a document.
+"""
+
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from datetime import datetime
+from typing import IO, Final, Self, cast
+
+from mailer.errors import FeedUnreadable
+from mailer.feeds.reading.entry import Document
+from mailer.feeds.sandbox.limits import OUT_OF_MEMORY, ChildFailure, ChildLimits
+
+log = logging.getLogger(__name__)
+
+_CHILD: Final = "mailer.feeds.sandbox.child"
+_SECRET: Final = ("MAILER_", "PG")
+"""How the names of variables begin that hold keys and passwords: ours, and those of PostgreSQL's library."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class ReadingStopped(BaseException):
+    """The reader was stopped. Not an `Exception`: that would count as the document's failure."""
+
+
+class _ChildError(Exception):
+    """Carries a traceback of the child into our log."""
+
+
+class FeedReader:
+    """Reads feeds and pages in a child process, which starts with the first and ends when it is idle.
+
+    As a context manager it is stopped at the end. All methods may be called from any thread.
+    """
+
+    def __init__(self, limits: ChildLimits | None = None) -> None:
+        self._limits = limits or ChildLimits()
+        self._turn = threading.Lock()
+        self._state = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+        self._idle: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Abandon at once what is being read, and read nothing any more; returns without waiting.
+
+        Whoever waits for a document gets `ReadingStopped`. May be called several times.
+        """
+        with self._state:
+            self._is_stopped = True
+            process = self._process
+        if process is not None:
+            process.kill()
+        # Nobody reads: nobody else would take away what is left of the child.
+        if self._turn.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._turn.release()
+
+    def parse(
+        self, body: bytes, *, content_type: str = "", base_url: str | None = None, now: datetime
+    ) -> Document:
+        """Read a feed; the arguments are those of `mailer.feeds.reading.parse.parse`.
+
+        Raises:
+            FeedUnreadable: it is no feed, or reading it took more than the limits.
+            ReadingStopped: the reader was stopped.
+        """
+        found = self._read(
+            "parse", body=body, content_type=content_type, base_url=base_url, now=now
+        )
+        return cast(Document, found)
+
+    def page_image(self, page: str, base: str) -> str | None:
+        """Find a page's picture; the arguments are those of `mailer.feeds.reading.pictures.page_image`.
+
+        Raises:
+            FeedUnreadable: reading it took more than the limits.
+            ReadingStopped: the reader was stopped.
+        """
+        return cast(str | None, self._read("page_image", page=page, base=base))
+
+    def feeds_of(self, page: str, url: str) -> list[str]:
+        """Find the feeds that a page names; the arguments are those of `autodiscovery.feeds_of`.
+
+        Raises:
+            FeedUnreadable: reading it took more than the limits.
+            ReadingStopped: the reader was stopped.
+        """
+        return cast(list[str], self._read("feeds_of", page=page, url=url))
+
+    def _read(self, name: str, **arguments: object) -> object:
+        with self._turn:
+            process = self._started()
+            expired = threading.Event()
+            watchdog = _timer(self._limits.seconds, _kill, process, expired)
+            try:
+                answer = _asked(process, (name, arguments))
+            except (OSError, EOFError, pickle.UnpicklingError):
+                self._end()
+                if self._is_stopped:
+                    raise ReadingStopped from None
+                raise self._failure(process.returncode, expired.is_set()) from None
+            except BaseException:
+                # Such as Ctrl-C: the answer to this document must not be taken for the next one's.
+                self._end()
+                raise
+            finally:
+                watchdog.cancel()
+            self._idle = _timer(self._limits.idle_seconds, self._end_idle)
+        if isinstance(answer, ChildFailure):
+            log.error("a document could not be read", exc_info=_ChildError(answer.traceback))
+            raise FeedUnreadable(
+                "the mailer failed at this document; look for the reason in the log, and report it"
+            )
+        if isinstance(answer, FeedUnreadable):
+            raise answer
+        return answer
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._process is not None and self._process.poll() is not None:
+            self._end()
+        with self._state:
+            if self._is_stopped:
+                raise ReadingStopped
+            if self._process is None:
+                try:
+                    self._process = _start()
+                except OSError as error:
+                    raise FeedUnreadable(
+                        f"no process can be started to read it ({error.strerror}); "
+                        "see whether this machine has memory left and lets us start processes"
+                    ) from error
+                # Written with the first document; a child that cannot start fails there.
+                pickle.dump(self._limits, _pipe(self._process.stdin))
+            return self._process
+
+    def _end_idle(self) -> None:
+        if self._turn.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._turn.release()
+
+    def _end(self) -> None:
+        """End the child, if there is one. Only whoever has the turn calls this."""
+        if self._idle is not None:
+            self._idle.cancel()
+        with self._state:
+            process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            # What it did not read is still to be written, and cannot be.
+            with suppress(OSError):
+                _pipe(pipe).close()
+
+    def _failure(self, status: int, is_late: bool) -> FeedUnreadable:
+        limits = self._limits
+        if is_late:
+            took = f"longer than {limits.seconds:g} s"
+        elif status == -signal.SIGXCPU:
+            took = f"more than {limits.cpu_seconds} s of CPU time"
+        elif status == OUT_OF_MEMORY:
+            took = f"more than {limits.memory // 1_000_000} MB of memory"
+        elif status < 0:
+            return FeedUnreadable(
+                "the document brought down the process that read it "
+                f"({signal.Signals(-status).name}); tell who runs the site"
+            )
+        else:
+            return FeedUnreadable(
+                f"the process that reads feeds ended with status {status}; "
+                f"`{sys.executable} -m {_CHILD}` may tell why"
+            )
+        return FeedUnreadable(
+            f"reading the document took {took}, so it was given up; tell who runs the site"
+        )
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Start a child that finds the same modules as this process, and knows none of its secrets."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(_SECRET)
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    # A child keeps the signals blocked that its parent has blocked: Ctrl-C and SIGTERM reach the whole
+    # process group, and the parent decides when the child ends.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        return subprocess.Popen(  # noqa: S603
+            # Without -P a file of the working directory could stand for one of Python's modules.
+            [sys.executable, "-P", "-m", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _asked(process: subprocess.Popen[bytes], work: tuple[str, dict[str, object]]) -> object:
+    """The child's answer.
+
+    Raises:
+        OSError, EOFError, UnpicklingError: it has ended.
+    """
+    pipe = _pipe(process.stdin)
+    pickle.dump(work, pipe)
+    pipe.flush()
+    # What comes back is what our own code made of the document.
+    return pickle.load(_pipe(process.stdout))  # noqa: S301
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None, "Popen was asked for it"  # noqa: S101
+    return pipe
+
+
+def _kill(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
+    expired.set()
+    process.kill()
+
+
+def _timer(seconds: float, act: object, *arguments: object) -> threading.Timer:
+    timer = threading.Timer(seconds, act, arguments)  # type: ignore[arg-type]
+    timer.name, timer.daemon = "feed reader", True
+    timer.start()
+    return timer
