@@ -28,10 +28,10 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Base, Database, Kept
-from mailer.digests.build import Builder
-from mailer.digests.plan import plan_digest
-from mailer.digests.render import edition_renderer
-from mailer.digests.timetable import next_slot
+from mailer.digests.build.builder import Builder
+from mailer.digests.build.render import edition_renderer
+from mailer.digests.schedules.timetable import next_slot
+from mailer.digests.selection.plan import plan_digest
 from mailer.models import (
     Delivery,
     DigestStatus,

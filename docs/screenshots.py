@@ -24,8 +24,8 @@ from playwright.sync_api import Browser, Route, sync_playwright
 from mailer.demo.pictures import draw
 from mailer.demo.servers import bind, port_of
 from mailer.demo.stories import PAPER, load_stories
-from mailer.digests.render import Piece, render_edition
-from mailer.digests.review import above
+from mailer.digests.build.render import Story, render_edition
+from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, field_word
@@ -125,7 +125,7 @@ NOTICE = (680, 700)
 def digest(language: str = "en") -> Content:
     """A digest of the sample newsroom's first articles, or of those in another language."""
     pieces = [
-        Piece(
+        Story(
             article_id=number,
             title=title,
             url=f"{SITE}/news/{number}",

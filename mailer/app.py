@@ -17,8 +17,8 @@ from mailer.settings import Settings
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
-    from mailer.digests.build import Builder
-    from mailer.digests.editions import Render
+    from mailer.digests.build.builder import Builder
+    from mailer.digests.build.editions import Render
     from mailer.notices.alert import Alerts
     from mailer.subscriptions.offer import Publisher
     from mailer.subscriptions.signup import Desk, Terms
@@ -100,7 +100,7 @@ class App:
 
     @cached_property
     def _renderer(self) -> "Render":
-        from mailer.digests.render import edition_renderer
+        from mailer.digests.build.render import edition_renderer
 
         return edition_renderer(
             self.templates,
@@ -112,7 +112,7 @@ class App:
 
     def make_builder(self, alerts: "Alerts | None" = None) -> "Builder":
         """A builder as the settings want it; see `Builder` for `alerts`. Whoever makes one opens it."""
-        from mailer.digests.build import Builder
+        from mailer.digests.build.builder import Builder
 
         return Builder(
             self.database,

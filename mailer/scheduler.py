@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 from mailer.app import App
 from mailer.clock import utc_now
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.digests import report, review, timetable
-from mailer.digests.calendar import Slot
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.staff_mail import report, review
 from mailer.errors import MailerError
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
 from mailer.feeds.sandbox.reader import FeedReader

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailer.digests.render import Piece, render_edition
+from mailer.digests.build.render import Story, render_edition
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
@@ -134,7 +134,7 @@ def look(**values: Any) -> Look:
     return replace(LOOK, **values)
 
 
-def piece(number: int = 1, **values: Any) -> Piece:
+def piece(number: int = 1, **values: Any) -> Story:
     """A piece of news."""
     defaults: dict[str, Any] = {
         "article_id": number,
@@ -145,7 +145,7 @@ def piece(number: int = 1, **values: Any) -> Piece:
         "image_url": None,
         "published_at": datetime(2026, 11, 23, 22, 0, tzinfo=UTC),
     }
-    return Piece(**(defaults | values))
+    return Story(**(defaults | values))
 
 
 def always(letter: str) -> Callable[[int], bytes]:
@@ -153,7 +153,7 @@ def always(letter: str) -> Callable[[int], bytes]:
     return lambda length: letter.encode() * length
 
 
-def edition(*pieces: Piece, templates: Templates | None = None, **values: Any) -> Content:
+def edition(*pieces: Story, templates: Templates | None = None, **values: Any) -> Content:
     """The content of an edition with these pieces."""
     defaults: dict[str, Any] = {
         "look": LOOK,

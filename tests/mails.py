@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mailer.digests.intro import Written, read_intro
-from mailer.digests.review import above
+from mailer.digests.editing.introduction import TextFormat, read_intro
+from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import field_word
@@ -95,7 +95,7 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     yield "bare digest", edition(bare, look=paper(language))
     words = read_intro(
         f"# {title}\n\n{text} **{text}** [{text}]({SITE}/fair)\n\n- {text}\n\n> {text}\n",
-        Written.MARKDOWN,
+        TextFormat.MARKDOWN,
     )
     yield "digest with an introduction", edition(*usual, intro=words, look=rich)
     yield "letter", edition(intro=words, look=paper(language))

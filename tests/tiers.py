@@ -25,7 +25,7 @@ ON_POSTGRESQL: Final = (
     "integration/sending/test_in_doubt.py",
     "integration/sending/test_ledger.py",
     "integration/sending/test_notices_in_doubt.py",
-    "integration/digests/test_build.py",
+    "integration/digests/test_builder.py",
     "integration/digests/test_builders_at_once.py",
     "integration/digests/test_once.py",
     "integration/feeds/test_refresh.py",

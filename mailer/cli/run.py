@@ -15,7 +15,7 @@ import click
 
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
-from mailer.digests.rehearsal import languages_in_use, rehearse
+from mailer.digests.template_check import check_templates, languages_in_use
 from mailer.errors import MailerError, Refused
 from mailer.settings import links
 
@@ -50,7 +50,7 @@ def run(roles: tuple[str, ...]) -> None:
         app.templates.check_all()
         with app.database.read() as session:
             languages = languages_in_use(session)
-        rehearse(app.templates, languages)
+        check_templates(app.templates, languages)
         _run(app, frozenset(roles or ROLES))
 
 

@@ -12,7 +12,7 @@ from mailer.cli.output import message, moment, print_json, print_table, print_te
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
-from mailer.digests import schedules, timetable
+from mailer.digests.schedules import schedules, timetable
 from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.operations.status import Status, read_status, warnings
 from mailer.settings import links

@@ -47,7 +47,7 @@ def render_notice(
         context: what this kind tells, beside its links. For a confirmation `titles`, those of the
             newsletters that were asked for, and `expires_on`, the last day on which it can be
             confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing; for an
-            alert what `mailer.notices.alert` found, for a report what `mailer.digests.report` did.
+            alert what `mailer.notices.alert` found, for a report what `mailer.digests.staff_mail.report` did.
         random: gives that many random bytes.
 
     Raises:

@@ -7,8 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mailer.digests import review
-from mailer.digests.review import ReviewView
+from mailer.digests.staff_mail import review
+from mailer.digests.staff_mail.review import ReviewView
 from mailer.errors import BadToken, ExpiredToken, NotFound
 from mailer.tokens import Purpose
 from mailer.web.site import site_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, meta, nodes
 
-from mailer.digests.render import Story
+from mailer.digests.build.render import PrintedStory
 from mailer.errors import BadTemplate
 from mailer.message.look import Look
 from mailer.templating import Templates
@@ -62,7 +62,7 @@ def test_every_filter_is_in_the_doc(tmp_path: Path) -> None:
 
 def test_every_field_of_a_story_and_of_a_look_is_in_the_doc() -> None:
     all_named = named(DOC)
-    assert {field.name for field in fields(Story)} <= all_named
+    assert {field.name for field in fields(PrintedStory)} <= all_named
     of_look = {field.name for field in fields(Look)}
     of_look |= {name for name, value in vars(Look).items() if isinstance(value, property)}
     assert {f"look.{name}" for name in of_look} <= all_named

@@ -7,7 +7,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
-from mailer.digests.review import above
+from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.lint.page import visible_text
 from mailer.models import NoticeKind

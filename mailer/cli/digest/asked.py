@@ -9,8 +9,8 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.digests import schedules, timetable
-from mailer.digests.calendar import Slot
+from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules.calendar import Slot
 from mailer.errors import Refused
 from mailer.models import Digest, Newsletter, Schedule, ScheduleKind
 

@@ -5,7 +5,8 @@ import click
 from mailer.cli.digest.look import tell_digest
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
-from mailer.digests import record, summary
+from mailer.digests import summary
+from mailer.digests.build import slot_claims
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
 from mailer.ledger import digest_state
@@ -95,7 +96,7 @@ def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
         if not confirmed(f"Cancel digest {digest_id}, {found.subject!r}?", yes=yes):
             raise Refused("nothing was cancelled")
         with app.database.write() as session:
-            done = record.cancel(session, digest_id, now=app.times.wall())
+            done = slot_claims.cancel(session, digest_id, now=app.times.wall())
         if not done:
             raise Refused(
                 f"digest {digest_id} is over ({found.status}); "

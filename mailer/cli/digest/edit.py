@@ -14,10 +14,12 @@ from mailer.cli.output import message, moment, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import zone as zone_named
-from mailer.digests import candidates, edits, schedules, timetable
-from mailer.digests.edits import Changes
-from mailer.digests.intro import Intro, Written, read_intro
-from mailer.digests.once import add_once, rule_at
+from mailer.digests.editing import edits
+from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.introduction import Intro, TextFormat, read_intro
+from mailer.digests.editing.once import add_once, rule_at
+from mailer.digests.schedules import schedules, timetable
+from mailer.digests.selection import article_queries
 from mailer.errors import Refused
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.operations import newsletters
@@ -26,8 +28,8 @@ from mailer.words import counted
 if TYPE_CHECKING:
     from mailer.app import App
 
-_ENDINGS = {".md": Written.MARKDOWN, ".markdown": Written.MARKDOWN, ".html": Written.HTML}
-_ENDINGS |= {".htm": Written.HTML, ".txt": Written.TEXT}
+_ENDINGS = {".md": TextFormat.MARKDOWN, ".markdown": TextFormat.MARKDOWN, ".html": TextFormat.HTML}
+_ENDINGS |= {".htm": TextFormat.HTML, ".txt": TextFormat.TEXT}
 
 intro_option = click.option(
     "--intro",
@@ -196,7 +198,7 @@ def _try_out(app: "App", session: Session, newsletter: Newsletter, schedule: Sch
 def _as_data(
     session: Session, newsletter: Newsletter, schedule: Schedule, app: "App"
 ) -> dict[str, Any]:
-    found: Edits | None = candidates.load_edits(session, schedule.id, None)
+    found: Edits | None = article_queries.load_edits(session, schedule.id, None)
     slot = timetable.next_free_slot(session, schedule, now=app.times.wall())
     return {
         "schedule": f"{newsletter.slug}/{schedule.name}",

@@ -12,10 +12,12 @@ from mailer.cli.digest.look import print_editions, warn_of_subject
 from mailer.cli.digest.reader import one_reader
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.digests import edits, explain, timetable
-from mailer.digests import plan as planning
-from mailer.digests.editions import render_editions
-from mailer.digests.plan import Plan
+from mailer.digests.build.editions import render_editions
+from mailer.digests.editing import edits
+from mailer.digests.schedules import timetable
+from mailer.digests.selection import explain
+from mailer.digests.selection import plan as planning
+from mailer.digests.selection.plan import Plan
 from mailer.models import Article
 from mailer.words import counted
 

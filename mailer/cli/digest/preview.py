@@ -16,8 +16,8 @@ from mailer.cli.digest.reader import one_reader
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text
 from mailer.cli.verb import Verb, opened
-from mailer.digests import plan as planning
-from mailer.digests.editions import render_cohort
+from mailer.digests.build.editions import render_cohort
+from mailer.digests.selection import plan as planning
 from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content

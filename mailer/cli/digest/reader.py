@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from mailer.address import Address
 from mailer.cli.digest.asked import Asked
 from mailer.cli.output import moment
-from mailer.digests import plan as planning
-from mailer.digests import schedules
-from mailer.digests.choose import Cohort
-from mailer.digests.plan import Plan
+from mailer.digests.schedules import schedules
+from mailer.digests.selection import plan as planning
+from mailer.digests.selection.choose import Cohort
+from mailer.digests.selection.plan import Plan
 from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
 from mailer.permission.suppress import suppressed

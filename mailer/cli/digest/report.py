@@ -8,7 +8,7 @@ import click
 from mailer.cli.output import message, print_json, print_text
 from mailer.cli.parameters import ROW_ID
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.digests.report import read_report, report_content
+from mailer.digests.staff_mail.report import read_report, report_content
 from mailer.errors import Refused
 from mailer.models import DigestStatus
 

@@ -11,8 +11,8 @@ from mailer.cli.digest.progress import showing
 from mailer.cli.output import coming_time, message
 from mailer.cli.verb import Verb, confirmed, is_interactive, json_option, opened, yes_option
 from mailer.cli.waiting import stop_signals
-from mailer.digests import schedules, timetable
-from mailer.digests.calendar import Slot
+from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
 from mailer.settings import links

@@ -9,9 +9,9 @@ import click
 from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
 from mailer.cli.schedule.look import REFERENCE, show_schedule
 from mailer.cli.verb import Verb, json_option, opened
-from mailer.digests import schedules
-from mailer.digests.calendar import Rule
-from mailer.digests.terms import Terms, When, rule_from
+from mailer.digests.schedules import schedules
+from mailer.digests.schedules.calendar import Rule
+from mailer.digests.schedules.schedule_options import ScheduleLimits, When, rule_from
 from mailer.errors import Refused
 from mailer.operations import newsletters
 
@@ -97,7 +97,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> No
                 newsletter,
                 name,
                 rule,
-                _terms(wishes, Terms()),
+                _terms(wishes, ScheduleLimits()),
                 default=default,
                 now=now,
             )
@@ -126,7 +126,7 @@ def edit(reference: str, default: bool, as_json: bool, **wishes: Any) -> None:
         with app.database.write() as session:
             _, found = schedules.find(session, reference)
             rule = rule_from(_when(wishes), Rule.of(found))
-            terms = _terms(wishes, Terms.of(found))
+            terms = _terms(wishes, ScheduleLimits.of(found))
             schedules.edit(session, found, rule, terms, now=app.times.wall())
             if default:
                 schedules.make_default(session, found)
@@ -143,6 +143,6 @@ def _when(wishes: dict[str, Any]) -> When:
     return When(**{name: wishes[name] for name in ("at", "days", "monthday", "cron", "zone")})
 
 
-def _terms(wishes: dict[str, Any], before: Terms) -> Terms:
+def _terms(wishes: dict[str, Any], before: ScheduleLimits) -> ScheduleLimits:
     names = ("min_articles", "max_articles", "max_age", "max_lateness", "newcomers", "review")
     return replace(before, **{n: wishes[n] for n in names if wishes[n] is not None})

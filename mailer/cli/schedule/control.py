@@ -5,7 +5,7 @@ import click
 from mailer.cli.output import message, print_json
 from mailer.cli.schedule.look import REFERENCE, show_schedule
 from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
-from mailer.digests import schedules
+from mailer.digests.schedules import schedules
 from mailer.errors import Refused
 from mailer.models import ScheduleKind
 from mailer.words import counted

@@ -11,9 +11,9 @@ from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json, print_table, wall_time
 from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant, parse_instant, zone
-from mailer.digests import schedules, timetable
-from mailer.digests.calendar import Rule, Slot, slots
-from mailer.digests.plan import max_age
+from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules.calendar import Rule, Slot, slots
+from mailer.digests.selection.plan import max_age
 from mailer.errors import NotFound
 from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.operations import newsletters

@@ -12,8 +12,8 @@ from itertools import islice
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.digests import timetable
-from mailer.digests.calendar import Rule, Slot, slots
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.models import Schedule
 from tests.integration.digests.builders import builder
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.digests.build import Builder
-from mailer.digests.calendar import Slot
+from mailer.digests.build.builder import Builder
+from mailer.digests.schedules.calendar import Slot
 from mailer.message.content import Content
 from mailer.models import Article, Edits, Newsletter
 from mailer.notices.alert import Alerts

@@ -13,11 +13,12 @@ from sqlalchemy import func, select
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.digests import explain, timetable
-from mailer.digests.build import Builder
-from mailer.digests.calendar import Rule, Slot, slots
-from mailer.digests.plan import excluded, plan_digest
-from mailer.digests.slots import SUPERSEDED
+from mailer.digests.build.builder import Builder
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Rule, Slot, slots
+from mailer.digests.schedules.due_slots import SUPERSEDED
+from mailer.digests.selection import explain
+from mailer.digests.selection.plan import excluded, plan_digest
 from mailer.models import Delivery, Digest, EditionArticle, Schedule
 from mailer.tokens import Keys
 from tests.factories import NOW

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import zone
 from mailer.db import Database
-from mailer.digests import edits, once, timetable
-from mailer.digests.calendar import Slot, slots
-from mailer.digests.edits import Changes
-from mailer.digests.intro import Intro
+from mailer.digests.editing import edits, once
+from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.introduction import Intro
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Slot, slots
 from mailer.feeds.articles import add_article, edit_article, withdraw_article
 from mailer.models import (
     Article,

@@ -5,7 +5,7 @@ what is sent. `make property` lives new ones for as long as it is told to.
 import pytest
 
 from mailer.db import Database
-from mailer.digests import choose
+from mailer.digests.selection import choose
 from mailer.tokens import Keys
 from tests.integration.digests.life import Life
 

@@ -10,8 +10,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.digests import deliveries
-from mailer.digests.calendar import Slot
+from mailer.digests.build import digest_writer
+from mailer.digests.schedules.calendar import Slot
 from mailer.errors import Refused
 from mailer.ledger import heartbeat
 from mailer.message.content import Content
@@ -28,7 +28,7 @@ from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.processes import Process, together
-from tests.integration.digests.test_build import scheduled, slot_of
+from tests.integration.digests.test_builder import scheduled, slot_of
 from tests.waiting import wait_until
 
 
@@ -170,7 +170,7 @@ def test_a_build_under_way_is_rolled_back_when_its_builder_is_closed(
         planning.set()
         session.execute(text(ENDLESS[database.is_sqlite]))
 
-    monkeypatch.setattr("mailer.digests.build.plan_from", plan_for_ever)
+    monkeypatch.setattr("mailer.digests.build.builder.plan_from", plan_for_ever)
     built: list[int | None] = []
     with builder(database, NOW) as one:
         work = lambda: built.append(one.build(schedule_id, slot))  # noqa: E731
@@ -223,13 +223,13 @@ def test_a_builder_that_was_held_for_dead_writes_nothing(
             session.scalars(select(Digest)).one().builder_id = thief.id
         return render_plainly(*given)
 
-    def write_and_close(*given: Any, **more: Any) -> deliveries.Written | None:
+    def write_and_close(*given: Any, **more: Any) -> digest_writer.BuildResult | None:
         written = write(*given, **more)
         one.close_soon()
         return written
 
-    write = deliveries.write
-    monkeypatch.setattr(deliveries, "write", write_and_close)
+    write = digest_writer.write
+    monkeypatch.setattr(digest_writer, "write", write_and_close)
     with builder(database, NOW, render=taken_over_meanwhile) as one:
         assert one.build(schedule_id, slot) is None
     with database.read() as session:

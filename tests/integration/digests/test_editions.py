@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests.calendar import Slot
-from mailer.digests.editions import Render, render_editions
-from mailer.digests.plan import plan_digest
-from mailer.digests.render import MAX_HTML_BYTES, edition_renderer
+from mailer.digests.build.editions import Render, render_editions
+from mailer.digests.build.render import MAX_HTML_BYTES, edition_renderer
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.selection.plan import plan_digest
 from mailer.errors import MessageTooLong
 from mailer.message.content import Content
 from mailer.models import Article, Digest, Edition, Edits, Newsletter, Schedule
@@ -19,7 +19,7 @@ from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
-from tests.integration.digests.test_build import got, slot_of
+from tests.integration.digests.test_builder import got, slot_of
 
 RENDER = edition_renderer(
     Templates(), base_url="https://news.example", publisher=None, privacy_url=None, random=bytes

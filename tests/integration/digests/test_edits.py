@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests import edits, record
-from mailer.digests.candidates import load_edits
-from mailer.digests.edits import Changes, clear, dropped, edit
-from mailer.digests.intro import Intro
-from mailer.digests.plan import articles_of, plan_digest
+from mailer.digests.build import slot_claims
+from mailer.digests.editing import edits
+from mailer.digests.editing.edits import Changes, clear, dropped, edit
+from mailer.digests.editing.introduction import Intro
+from mailer.digests.selection.article_queries import load_edits
+from mailer.digests.selection.plan import articles_of, plan_digest
 from mailer.errors import BadTemplate, NotFound, Refused
 from mailer.feeds.articles import withdraw_article
 from mailer.message.content import Content
@@ -29,7 +30,7 @@ from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
-from tests.integration.digests.test_build import build, got, slot_of
+from tests.integration.digests.test_builder import build, got, slot_of
 
 DAY = timedelta(days=1)
 WORDS = Intro("<p>Good morning.</p>", "Good morning.")
@@ -114,7 +115,7 @@ def test_what_is_withdrawn_while_a_digest_is_built_is_not_in_it(
     _, schedule, (oldest, middle, newest) = newsroom
     with database.write() as session:
         dead = make.worker(session, WorkerRole.BUILDER, stopped_at=NOW)
-        record.take_slot(
+        slot_claims.take_slot(
             session, session.get_one(Schedule, schedule.id), slot_of(schedule),
             builder_id=dead.id, alive=lambda _: (), now=NOW,
         )  # fmt: skip
@@ -183,8 +184,8 @@ def test_a_digest_that_is_cancelled_while_it_is_built_gives_them_back(
     def meanwhile(*given: Any) -> Content:
         with database.write() as session:
             [digest_id] = session.scalars(select(Digest.id))
-            assert record.cancel(session, digest_id, now=NOW)
-            assert not record.cancel(session, digest_id, now=NOW)
+            assert slot_claims.cancel(session, digest_id, now=NOW)
+            assert not slot_claims.cancel(session, digest_id, now=NOW)
         return render_plainly(*given)
 
     build(database, schedule, render=meanwhile)
@@ -195,7 +196,7 @@ def test_a_digest_that_is_cancelled_while_it_is_built_gives_them_back(
     assert following.subject == "One"
     # What went out is over: its edits stay with it.
     with database.write() as session:
-        assert record.cancel(session, following.id, now=NOW)
+        assert slot_claims.cancel(session, following.id, now=NOW)
     assert coming(database, schedule) is None
 
 

@@ -5,14 +5,14 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from mailer.db import Database
-from mailer.digests.edits import Changes, edit
-from mailer.digests.explain import ends, of_reader
-from mailer.digests.plan import plan_digest
+from mailer.digests.editing.edits import Changes, edit
+from mailer.digests.selection.explain import ends, of_reader
+from mailer.digests.selection.plan import plan_digest
 from mailer.models import NewsletterArticle
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
-from tests.integration.digests.test_build import DAY, slot_of
+from tests.integration.digests.test_builder import DAY, slot_of
 
 
 def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:

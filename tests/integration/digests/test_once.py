@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests.edits import Changes
-from mailer.digests.intro import Intro
-from mailer.digests.once import add_once, rule_at
-from mailer.digests.plan import excluded, for_reader, plan_digest
+from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.introduction import Intro
+from mailer.digests.editing.once import add_once, rule_at
+from mailer.digests.selection.plan import excluded, for_reader, plan_digest
 from mailer.errors import BadSchedule, NotFound, Refused
 from mailer.models import (
     Article,
@@ -23,7 +23,7 @@ from mailer.models import (
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
-from tests.integration.digests.test_build import DAY, build, got, slot_of
+from tests.integration.digests.test_builder import DAY, build, got, slot_of
 
 LETTER = Changes(subject="Thank you", intro=Intro("<p>Thank you.</p>", "Thank you."))
 SLOT = "2026-11-24T18:00"

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.digests.report import queue_report, read_report, report_content, unreported
+from mailer.digests.staff_mail.report import queue_report, read_report, report_content, unreported
 from mailer.errors import NotFound
 from mailer.ledger import digest_state
 from mailer.models import (

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.db import Database
-from mailer.digests import review
-from mailer.digests.calendar import Slot
-from mailer.digests.review import ReviewState
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.staff_mail import review
+from mailer.digests.staff_mail.review import ReviewState
 from mailer.errors import NotFound
 from mailer.message.content import Content
 from mailer.message.lint import judge
@@ -30,7 +30,7 @@ from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW
 from tests.integration.digests.builders import render_plainly
-from tests.integration.digests.test_build import build, got, slot_of
+from tests.integration.digests.test_builder import build, got, slot_of
 from tests.looks import edition, notice_mail, piece
 from tests.sending import alerts
 

@@ -9,10 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.digests import record, schedules, timetable
-from mailer.digests.calendar import Rule, Slot, slot_named
-from mailer.digests.slots import LATE, SUPERSEDED
-from mailer.digests.terms import Terms
+from mailer.digests.build import slot_claims
+from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules.calendar import Rule, Slot, slot_named
+from mailer.digests.schedules.due_slots import LATE, SUPERSEDED
+from mailer.digests.schedules.schedule_options import ScheduleLimits
 from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.models import (
     ConsentEvent,
@@ -50,7 +51,7 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
     newsletter = make.newsletter(session)
 
     def add(name: str, *, default: bool = False) -> None:
-        schedules.add(session, newsletter, name, DAILY, Terms(), default=default, now=NOW)
+        schedules.add(session, newsletter, name, DAILY, ScheduleLimits(), default=default, now=NOW)
 
     def default() -> str:
         found = schedules.default_of(session, newsletter.id)
@@ -70,25 +71,29 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
 def test_a_name_stands_in_references(sqlite_database: Database, name: str) -> None:
     with sqlite_database.write() as session, pytest.raises(Refused, match="no name"):
         newsletter = make.newsletter(session)
-        schedules.add(session, newsletter, name, DAILY, Terms(), default=False, now=NOW)
+        schedules.add(session, newsletter, name, DAILY, ScheduleLimits(), default=False, now=NOW)
 
 
 def test_a_name_is_free_again_after_removal(session: Session) -> None:
     newsletter = make.newsletter(session)
-    first = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+    first = schedules.add(
+        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
+    )
     with pytest.raises(AlreadyExists, match="edit daily/one"):
-        schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+        schedules.add(session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW)
     assert schedules.remove(session, first, None, now=NOW) == 0
     with pytest.raises(NotFound):
         schedules.find(session, "daily/one")
-    schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=NOW)
+    schedules.add(session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW)
     assert [one.name for _, one, _ in schedules.of_newsletters(session)] == ["one"]
 
 
 def test_only_slots_after_the_schedule_was_made_exist(session: Session) -> None:
     newsletter = make.newsletter(session)
     late = NOW + 3 * HOUR
-    schedule = schedules.add(session, newsletter, "one", DAILY, Terms(), default=False, now=late)
+    schedule = schedules.add(
+        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=late
+    )
     assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
     assert name_of(schedules.coming(session, schedule, now=late)) == "2026-11-25T07:00"
 
@@ -96,14 +101,14 @@ def test_only_slots_after_the_schedule_was_made_exist(session: Session) -> None:
 def test_moving_the_time_fires_no_slot_of_the_past(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session), at="23:00")
     noon = NOW + 6 * HOUR
-    schedules.edit(session, schedule, DAILY, Terms(), now=noon)
+    schedules.edit(session, schedule, DAILY, ScheduleLimits(), now=noon)
     assert timetable.due(session, schedule, now=noon) == timetable.Due(None, ())
 
 
 def test_moving_the_time_does_not_repeat_todays(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     went_out = make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedules.edit(session, schedule, LATER, Terms(), now=EIGHT)
+    schedules.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
     assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
     assert schedules.todays(session, schedule, now=EIGHT) is went_out
 
@@ -137,7 +142,7 @@ def test_a_cron_rule_repeats_nothing_of_today(
         make.digest(session, schedule, due_at=NOW - 3 * HOUR, status=DigestStatus.SKIPPED)
         make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
         rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
-        schedules.edit(session, schedule, rule, Terms(), now=EIGHT)
+        schedules.edit(session, schedule, rule, ScheduleLimits(), now=EIGHT)
         assert name_of(schedules.coming(session, schedule, now=EIGHT)) == coming
 
 
@@ -148,7 +153,7 @@ def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
         # 06:00 in Yerevan is 02:00 UTC, and the same date in Rome.
         make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
         rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
-        schedules.edit(session, schedule, rome, Terms(), now=seven)
+        schedules.edit(session, schedule, rome, ScheduleLimits(), now=seven)
         assert name_of(schedules.coming(session, schedule, now=seven)) == "2026-11-25T09:00"
 
 
@@ -160,7 +165,7 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
     def edit() -> None:
         with database.write() as session:
             mine = session.get_one(Schedule, schedule.id)
-            schedules.edit(session, mine, LATER, Terms(), now=EIGHT)
+            schedules.edit(session, mine, LATER, ScheduleLimits(), now=EIGHT)
         edited.set()
 
     with database.write() as session:
@@ -189,14 +194,16 @@ def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
         stale = builder.get_one(Schedule, schedule.id)
         with postgresql_database.write() as staff:
             mine = staff.get_one(Schedule, schedule.id)
-            schedules.edit(staff, mine, LATER, Terms(), now=EIGHT)
+            schedules.edit(staff, mine, LATER, ScheduleLimits(), now=EIGHT)
         with pytest.raises(Refused, match="does not count"):
-            record.take_slot(builder, stale, slot, builder_id=1, alive=lambda _: [1], now=EIGHT)
+            slot_claims.take_slot(
+                builder, stale, slot, builder_id=1, alive=lambda _: [1], now=EIGHT
+            )
 
 
 def test_changing_limits_leaves_a_due_slot_due(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
-    schedules.edit(session, schedule, DAILY, Terms(max_articles=5), now=EIGHT)
+    schedules.edit(session, schedule, DAILY, ScheduleLimits(max_articles=5), now=EIGHT)
     assert schedule.max_articles == 5
     due = timetable.due(session, schedule, now=EIGHT)
     assert name_of(due.build) == "2026-11-24T07:00"
@@ -214,7 +221,7 @@ def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(session: 
 def test_resuming_does_not_repeat_todays_at_another_time(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedules.edit(session, schedule, LATER, Terms(), now=EIGHT)
+    schedules.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
     schedules.pause(session, schedule, now=EIGHT)
     schedules.resume(session, schedule, now=EIGHT)
     assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
@@ -395,6 +402,6 @@ def test_the_slot_of_a_digest_outlives_an_edit(sqlite_database: Database) -> Non
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
         digest = make.digest(session, schedule, due_at=NOW + HOUR)
-        schedules.edit(session, schedule, WEEKLY, Terms(), now=NOW)
+        schedules.edit(session, schedule, WEEKLY, ScheduleLimits(), now=NOW)
         slot = timetable.slot_of(digest, schedule)
         assert (slot.name, slot.due_at) == ("2026-11-24T07:00", digest.due_at)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests import candidates
+from mailer.digests.selection import article_queries
 from mailer.errors import NotFound, Refused
 from mailer.feeds import articles, newsletter_feeds
 from mailer.models import Article, Newsletter
@@ -103,7 +103,9 @@ def test_what_is_withdrawn_goes_to_nobody_until_it_is_put_back(web: Web) -> None
 
     def candidate_titles(newsletter: Newsletter) -> list[str]:
         with web.database.read() as session:
-            source = candidates.usable(newsletter.id, NOW + timedelta(hours=1), timedelta(days=30))
+            source = article_queries.usable(
+                newsletter.id, NOW + timedelta(hours=1), timedelta(days=30)
+            )
             return list(
                 session.scalars(
                     select(Article.title)

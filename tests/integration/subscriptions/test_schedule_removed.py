@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.address import parse
 from mailer.db import Database
-from mailer.digests import schedules
+from mailer.digests.schedules import schedules
 from mailer.models import Schedule, SignupChoice, Subscription
 from mailer.subscriptions import confirm, preferences, signup
 from mailer.subscriptions.client import Client

@@ -1,0 +1,1 @@
+"""Builds a digest: claims its slot, renders its editions and writes its deliveries."""

@@ -1,0 +1,290 @@
+"""The runner that builds digests: takes a slot, has it planned and rendered, and has it written down.
+
+Owns the transactions of a build and decides nothing about readers or articles. Builds follow one another,
+whatever process they run in: two that read at the same time would give a reader one article twice.
+"""
+
+import logging
+import os
+import platform
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from mailer.clock import Times
+from mailer.db import Database, Kept
+from mailer.digests.build import digest_writer, failed_builds, slot_claims
+from mailer.digests.build.editions import Render, render_editions
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.schedules.due_slots import LATE
+from mailer.digests.selection import article_queries
+from mailer.digests.selection.build_readers import record_build_readers
+from mailer.digests.selection.plan import plan_from
+from mailer.failpoint import reach
+from mailer.ledger import heartbeat
+from mailer.message.content import Content
+from mailer.models import Digest, Newsletter, Schedule, WorkerRole
+from mailer.notices.alert import Alerts
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+
+
+class _Closed(Exception):
+    """The builder was closed while it built."""
+
+
+class Builder:
+    """A process that builds digests: has a heartbeat while it is open, and builds one at a time.
+
+    Args:
+        render: makes the content of an edition; when it fails, the slot is left as if never taken.
+        lease: how long another builder may be silent before what it was building is taken over.
+        alerts: who is told of builds that fail and of slots that are let go as late; None where whoever
+            asks for a build sees for themselves what becomes of it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        times: Times,
+        *,
+        render: Render,
+        lease: timedelta,
+        alerts: Alerts | None = None,
+    ) -> None:
+        self._database = database
+        self._times = times
+        self._render = render
+        self._alerts = alerts
+        self._lease = lease.total_seconds()
+        self._watch = heartbeat.Watch(self._lease)
+        self._one_at_a_time = threading.Lock()
+        self._closing = threading.Event()
+        self._over = threading.Event()
+        self._kept: Kept | None = None
+        self._pulse = threading.Thread(target=self._beat, name="builder-heartbeat", daemon=True)
+        self._id = 0
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Show from now on that this builder lives."""
+        self._register()
+        self._pulse.start()
+
+    def close_soon(self) -> None:
+        """Begin no more builds, end waiting for those of others, and roll back the one under way.
+
+        It ends at its next statement, or when this is called again while one runs. From any thread.
+        """
+        self._closing.set()
+        if (kept := self._kept) is not None:
+            kept.interrupt()
+
+    def close(self, seconds: float | None = None) -> None:
+        """Begin no more builds, and show no more that this builder lives.
+
+        Args:
+            seconds: how long to wait at most until that is in the database; None waits without limit.
+        """
+        self._closing.set()
+        self._over.set()
+        self._pulse.join(seconds)
+
+    def build(self, schedule_id: int, slot: Slot) -> int | None:
+        """Build the digest of that slot, if nobody did; what dead builders left is built first.
+
+        Returns:
+            The digest that stands for the slot, or None where the builder was closed meanwhile.
+
+        Raises:
+            MailerError: an edition cannot be rendered.
+        """
+        with self._one_at_a_time:
+            while not self._closing.is_set():
+                builder_id = self._id
+                with self._database.write() as session:
+                    turn = slot_claims.take_slot(
+                        session,
+                        session.get_one(Schedule, schedule_id),
+                        slot,
+                        builder_id=builder_id,
+                        alive=self._alive,
+                        now=self._times.wall(),
+                    )
+                if turn.build and turn.digest_id is not None:
+                    reach("build.after-claim")
+                    self._finish(turn.digest_id, builder_id)
+                elif turn.digest_id is not None:
+                    return turn.digest_id
+                else:
+                    self._closing.wait(_POLL_SECONDS)
+        return None
+
+    def build_due(self, schedule_id: int) -> int | None:
+        """Do what is due for this schedule now: record slots that are let go, build the latest.
+
+        A slot whose build failed a short while ago is left for later.
+
+        Returns:
+            The digest that was due, if any.
+
+        Raises:
+            MailerError: an edition cannot be rendered.
+        """
+        now = self._times.wall()
+        with self._database.read() as session:
+            schedule = session.get_one(Schedule, schedule_id)
+            due = timetable.due(session, schedule, now=now)
+        if due.let_go:
+            with self._database.write() as session:
+                for one in slot_claims.let_go(session, schedule, due.let_go, now=now):
+                    if one.reason == LATE and self._alerts is not None:
+                        failed_builds.note_late(
+                            session, self._alerts, schedule, one.slot.name, now=now
+                        )
+        if due.build is None or not failed_builds.may_try(schedule, due.build, now=now):
+            return None
+        return self.build(schedule_id, due.build)
+
+    def take_over(self) -> int | None:
+        """Build one digest that a dead builder left, if there is one; its id."""
+        with self._one_at_a_time:
+            if self._closing.is_set():
+                return None
+            builder_id = self._id
+            with self._database.write() as session:
+                left = slot_claims.take_over(session, builder_id=builder_id, alive=self._alive)
+            if left is not None:
+                self._finish(left, builder_id)
+            return left
+
+    def _finish(self, digest_id: int, builder_id: int) -> None:
+        """Plan, render and write a digest that this builder has taken, unless it is closed meanwhile."""
+        with (
+            self._giving_back_on_failure(digest_id, builder_id),
+            # The roll of readers lasts as long as this connection does.
+            self._interruptible() as kept,
+        ):
+            self._write(kept, digest_id, builder_id)
+
+    def _write(self, kept: Kept, digest_id: int, builder_id: int) -> None:
+        with kept.read() as session:
+            digest = session.get(Digest, digest_id)
+            if digest is None:
+                return
+            schedule = session.get_one(Schedule, digest.schedule_id)
+            newsletter = session.get_one(Newsletter, schedule.newsletter_id)
+            slot = timetable.slot_of(digest, schedule)
+            source = article_queries.frozen(digest_id)
+            plan = plan_from(session, schedule, slot, source, digest_id, record_build_readers)
+        plan, rendered = render_editions(plan, newsletter, self._render_unless_closed)
+        self._go_on()
+        with kept.write() as session:
+            written = digest_writer.write(
+                session, digest_id, plan, rendered, builder_id=builder_id, now=self._times.wall()
+            )
+            reach("build.before-commit")
+        if written is None:
+            log.warning("digest %s: taken over or cancelled while it was being built", digest_id)
+            return
+        log.info(
+            "digest %s: slot %s built, %s editions, %s readers, %s changed meanwhile",
+            digest_id,
+            slot.name,
+            len(rendered),
+            written.queued,
+            written.changed,
+        )
+
+    @contextmanager
+    def _giving_back_on_failure(self, digest_id: int, builder_id: int) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            with self._database.write() as session:
+                taken = slot_claims.give_back(session, digest_id, builder_id=builder_id)
+                # A build that is given up because the process ends has not failed.
+                if taken and self._alerts and not self._closing.is_set():
+                    failed_builds.note_failure(
+                        session, self._alerts, *taken, error, now=self._times.wall()
+                    )
+            # A statement that was interrupted fails in whatever way its driver likes.
+            if not (self._closing.is_set() and isinstance(error, Exception)):
+                raise
+            log.info("digest %s: not built, because this process ends", digest_id)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[Kept]:
+        """The connection of a build, which `close_soon` may interrupt."""
+        with self._database.kept() as kept:
+            self._kept = kept
+            try:
+                self._go_on()
+                yield kept
+            finally:
+                self._kept = None
+
+    def _render_unless_closed(self, *given: Any) -> Content:
+        self._go_on()
+        return self._render(*given)
+
+    def _go_on(self) -> None:
+        """End a build that is no longer wanted."""
+        if self._closing.is_set():
+            raise _Closed
+
+    def _alive(self, session: Session) -> Collection[int]:
+        """The builders that live, this one among them; the rows of those that do not are closed."""
+        beats = heartbeat.beats(session, WorkerRole.BUILDER)
+        silent = self._watch.observe(beats, self._times.monotonic()) - {self._id}
+        for builder_id in silent:
+            heartbeat.stop(session, builder_id, self._times.wall())
+        return beats.keys() - silent
+
+    def _register(self) -> None:
+        with self._database.beat() as session:
+            self._id = heartbeat.register(
+                session,
+                WorkerRole.BUILDER,
+                platform.node(),
+                os.getpid(),
+                self._times.wall(),
+            )
+
+    def _beat(self) -> None:
+        # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
+        while not self._over.wait(self._lease / 3):
+            try:
+                with self._database.beat() as session:
+                    lives = heartbeat.beat(session, self._id, self._times.wall())
+                if not lives:
+                    # Others held us for dead and may have taken our digest over; what we have in hand
+                    # is fenced by the old id.
+                    self._register()
+            except Exception:
+                log.exception("builder %s could not show that it lives; it tries again", self._id)
+        try:
+            with self._database.beat() as session:
+                heartbeat.stop(session, self._id, self._times.wall())
+        except SQLAlchemyError as error:
+            log.warning("the builder could not be signed off: %s", type(error).__name__)

@@ -1,0 +1,214 @@
+"""Which digest stands for a slot: taken by a builder, let go, taken over, or given back.
+
+Builds begin one after the other. Which slot is due was decided before, and who gets what is decided after.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from mailer.digests.editing import edits
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.schedules.due_slots import LetGo
+from mailer.digests.schedules.timetable import digest_at
+from mailer.digests.selection.plan import source_at
+from mailer.errors import Refused
+from mailer.ledger import digest_state
+from mailer.models import (
+    Candidate,
+    Digest,
+    DigestStatus,
+    Schedule,
+)
+
+log = logging.getLogger(__name__)
+
+Alive = Callable[[Session], Collection[int]]
+"""Says which builders live. It is asked when no other build can begin any more, so that one that has
+just begun is among them."""
+
+_BUILDS_LOCK: Final = 0x6D61_696C_6572
+"""The key of the advisory lock under which PostgreSQL lets one build begin after the other."""
+
+
+@dataclass(frozen=True)
+class SlotClaim:
+    """What a builder that wants a slot is to do.
+
+    Attributes:
+        digest_id: the digest to build, or the one that stands for the slot; None while another
+            builder is at work: ask again.
+        build: whether it is this builder's to build.
+    """
+
+    digest_id: int | None
+    build: bool
+
+
+def take_slot(
+    session: Session,
+    schedule: Schedule,
+    slot: Slot,
+    *,
+    builder_id: int,
+    alive: Alive,
+    now: datetime,
+) -> SlotClaim:
+    """Begin the digest of that slot: its row, its candidates and staff's edits, frozen.
+
+    While a digest is being built nothing else begins; one whose builder is not alive is taken over
+    first, whichever it is.
+
+    Raises:
+        Refused: the slot does not count any more, since staff paused, removed or moved the schedule.
+    """
+    one_after_the_other(session)
+    known = digest_at(session, schedule, slot)
+    if known is not None and known.status != DigestStatus.BUILDING:
+        return SlotClaim(known.id, build=False)
+    left = _take_over(session, builder_id, alive(session))
+    if left is not None:
+        return SlotClaim(left, build=True)
+    # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
+    if known is not None or _is_building(session):
+        return SlotClaim(None, build=False)
+    # A builder may have waited for others since it found the slot due. Until the commit nobody can change
+    # the schedule, and whoever does it afterwards finds this digest.
+    session.refresh(schedule, with_for_update={"read": True})
+    if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
+        raise Refused(f"slot {slot.name} does not count any more; see `mailer schedule list`")
+    digest = Digest(
+        schedule_id=schedule.id,
+        slot=slot.name,
+        due_at=slot.due_at,
+        status=DigestStatus.BUILDING,
+        builder_id=builder_id,
+        created_at=now,
+    )
+    session.add(digest)
+    session.flush()
+    source = source_at(schedule, slot).add_columns(literal(digest.id))
+    session.execute(insert(Candidate).from_select(["article_id", "backlog", "digest_id"], source))
+    edits.use_up(session, schedule.id, digest.id)
+    return SlotClaim(digest.id, build=True)
+
+
+def let_go(
+    session: Session, schedule: Schedule, given_up: Sequence[LetGo], *, now: datetime
+) -> list[LetGo]:
+    """Write down that nothing is sent for these slots; one that has a digest meanwhile is left alone.
+
+    Returns:
+        Those that were written down.
+    """
+    one_after_the_other(session)
+    written = []
+    for one in given_up:
+        if digest_at(session, schedule, one.slot) is None:
+            session.add(
+                Digest(
+                    schedule_id=schedule.id,
+                    slot=one.slot.name,
+                    due_at=one.slot.due_at,
+                    status=DigestStatus.SKIPPED,
+                    reason=one.reason,
+                    created_at=now,
+                    finished_at=now,
+                )
+            )
+            session.flush()
+            log.warning(
+                "schedule %s: nothing is sent for slot %s (%s)",
+                schedule.id,
+                one.slot.name,
+                one.reason,
+            )
+            written.append(one)
+    return written
+
+
+def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
+    """A digest whose builder is not alive, now this builder's; None where there is none."""
+    one_after_the_other(session)
+    return _take_over(session, builder_id, alive(session))
+
+
+def give_back(session: Session, digest_id: int, *, builder_id: int) -> tuple[int, str] | None:
+    """Undo what `take_slot` did, so that the slot can be built again. Nothing is left of a failed build.
+
+    Returns:
+        The schedule and the name of the slot; None where the digest is not this builder's any more.
+    """
+    mine = is_mine(digest_id, builder_id)
+    row = session.execute(select(Digest.schedule_id, Digest.slot).where(mine)).one_or_none()
+    if row is None:
+        return None
+    edits.give_back(session, digest_id)
+    session.execute(delete(Candidate).where(Candidate.digest_id.in_(select(Digest.id).where(mine))))
+    session.execute(delete(Digest).where(mine))
+    return row.schedule_id, row.slot
+
+
+def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
+    """Stop a digest for good; what staff wrote for one that was still being built is for the next one.
+
+    Returns:
+        False where it was sent, skipped or cancelled before.
+    """
+    # Until the commit no build can finish what is cancelled here.
+    status = session.scalar(select(Digest.status).where(Digest.id == digest_id).with_for_update())
+    if not digest_state.cancel_digest(session, digest_id, now):
+        return False
+    if status == DigestStatus.BUILDING:
+        edits.give_back(session, digest_id)
+    return True
+
+
+def one_after_the_other(session: Session) -> None:
+    """Wait until nobody else decides about slots, and keep others waiting until the commit."""
+    # On SQLite a write session is alone anyway.
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _BUILDS_LOCK})
+
+
+def _take_over(session: Session, builder_id: int, alive: Collection[int]) -> int | None:
+    # A builder builds one at a time: what carries its own name was left when giving back failed.
+    others = set(alive) - {builder_id}
+    return session.scalar(
+        update(Digest)
+        .where(
+            Digest.status == DigestStatus.BUILDING,
+            or_(Digest.builder_id.is_(None), Digest.builder_id.not_in(others)),
+        )
+        .values(builder_id=builder_id)
+        .returning(Digest.id)
+    )
+
+
+def _is_building(session: Session) -> bool:
+    return bool(session.scalar(select(exists().where(Digest.status == DigestStatus.BUILDING))))
+
+
+def is_mine(digest_id: int, builder_id: int) -> ColumnElement[bool]:
+    """True for the digest while this builder builds it."""
+    return and_(
+        Digest.id == digest_id,
+        Digest.status == DigestStatus.BUILDING,
+        Digest.builder_id == builder_id,
+    )

@@ -1,0 +1,1 @@
+"""What staff decide by hand: edits of a coming digest, one-offs, and introductions."""

@@ -1,0 +1,100 @@
+"""One-offs: a letter, chosen articles, or the latest, sent once to the readers of all schedules.
+
+A one-off is a schedule with one slot, named after it, and goes the way of all digests from there on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.digests.editing import edits
+from mailer.digests.editing.edits import Changes
+from mailer.digests.schedules import schedules
+from mailer.digests.schedules.calendar import Rule, Slot, check_rule, slots
+from mailer.digests.schedules.schedule_options import ScheduleLimits, check_terms
+from mailer.digests.selection.article_queries import chosen
+from mailer.errors import BadSchedule, Refused
+from mailer.models import ChosenArticle, Holds, Newsletter, Schedule, ScheduleKind
+
+_WAYS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+
+
+def rule_at(at: str, zone: str) -> Rule:
+    """The rule of a one-off at that wall time, such as "2026-12-24 18:00", in that zone.
+
+    Raises:
+        BadSchedule: it is no date and time.
+        Refused: there is no such zone.
+    """
+    for way in _WAYS:
+        try:
+            # A wall time: its zone stands beside it.
+            when = datetime.strptime(at.strip(), way)  # noqa: DTZ007
+        except ValueError:
+            continue
+        rule = Rule(ScheduleKind.ONCE, zone, once=when.strftime(_WAYS[1]))
+        check_rule(rule)
+        return rule
+    raise BadSchedule(f'{at!r} is no date and time; write it like "2026-12-24 18:00"')
+
+
+def add_once(
+    session: Session,
+    newsletter: Newsletter,
+    rule: Rule,
+    changes: Changes,
+    *,
+    articles: Sequence[int],
+    now: datetime,
+) -> Schedule:
+    """Plan a one-off.
+
+    With articles it holds these, the first one leading; with nothing but an introduction it is a letter;
+    else it holds what is due.
+
+    Raises:
+        NotFound: an article is not in the newsletter.
+        Refused: it lies in the past, or an article is withdrawn or dropped, or there are too many.
+    """
+    slot = next(slots(rule, now), None)
+    if slot is None:
+        # The calendar ends with the year 9000.
+        why = "is past" if (rule.once or "") < now.isoformat() else "is too far off"
+        raise Refused(f"{rule.once} {why} in {rule.zone}; give --at a time to come")
+    wanted = tuple(dict.fromkeys(articles))
+    for article_id in wanted:
+        edits.check_place(session, newsletter, article_id)
+    terms = replace(ScheduleLimits(), max_articles=max(len(wanted), ScheduleLimits().max_articles))
+    check_terms(rule, terms)
+    name = _free_name(session, newsletter, slot)
+    schedule = schedules.put(session, newsletter, name, rule, terms, now)
+    if wanted:
+        schedule.holds = Holds.CHOSEN
+        session.add_all(
+            ChosenArticle(schedule_id=schedule.id, article_id=article_id) for article_id in wanted
+        )
+        changes = replace(changes, lead=wanted[0])
+    elif changes.intro is not None:
+        schedule.holds = Holds.NONE
+    session.flush()
+    usable = set(session.scalars(select(chosen(schedule).subquery().c.article_id)))
+    for article_id in wanted:
+        if article_id not in usable:
+            raise Refused(
+                f"article {article_id} was withdrawn or dropped; leave it out, or take it back with "
+                "`mailer article add`"
+            )
+    if changes != Changes():
+        edits.edit(session, newsletter, schedule, changes, now=now)
+    return schedule
+
+
+def _free_name(session: Session, newsletter: Newsletter, slot: Slot) -> str:
+    stem = f"once-{slot.name.replace('T', '-').replace(':', '')}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(one for one in names if schedules.named(session, newsletter.id, one) is None)

@@ -1,0 +1,121 @@
+"""Slots and the digests that stand for them: what is due, what comes next, what a name means.
+
+Asks the calendar and the table of digests; builds nothing.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from mailer.clock import YEARS
+from mailer.clock import zone as zone_named
+from mailer.digests.schedules.calendar import Rule, Slot, slot_named, slots
+from mailer.digests.schedules.due_slots import Due, Recorded, due_slots
+from mailer.errors import Refused
+from mailer.models import Digest, Schedule, ScheduleKind
+
+
+def due(session: Session, schedule: Schedule, *, now: datetime) -> Due:
+    """What is to be done now about the schedule's slots; nothing while it is paused or removed."""
+    if schedule.paused_at is not None or schedule.removed_at is not None:
+        return Due(None, ())
+    # Whatever lies before the latest slot that was dealt with in time has been decided about. A digest
+    # that staff had built before its slot says nothing about the slots before it.
+    settled = session.scalar(
+        select(func.max(Digest.due_at)).where(
+            Digest.schedule_id == schedule.id,
+            Digest.due_at <= now,
+            Digest.created_at >= Digest.due_at,
+        )
+    )
+    after = schedule.active_from if settled is None else max(settled, schedule.active_from)
+    return due_slots(
+        Rule.of(schedule),
+        after=after,
+        recorded=_recorded(session, schedule, after),
+        max_lateness=schedule.max_lateness,
+        now=now,
+    )
+
+
+def digest_at(session: Session, schedule: Schedule, slot: Slot) -> Digest | None:
+    """The digest of that slot, or of the same instant under another name after the rule was edited."""
+    return session.scalar(
+        select(Digest)
+        .where(
+            Digest.schedule_id == schedule.id,
+            or_(Digest.slot == slot.name, Digest.due_at == slot.due_at),
+        )
+        .order_by((Digest.slot == slot.name).desc())
+        .limit(1)
+    )
+
+
+def next_slot(schedule: Schedule, *, now: datetime) -> Slot | None:
+    """The schedule's first slot after `now`, whether it has a digest or not."""
+    return next(slots(Rule.of(schedule), max(now, schedule.active_from)), None)
+
+
+def next_free_slot(session: Session, schedule: Schedule, *, now: datetime) -> Slot | None:
+    """The schedule's first slot after `now` that has no digest yet."""
+    after = max(now, schedule.active_from)
+    recorded = _recorded(session, schedule, after)
+    coming = slots(Rule.of(schedule), after)
+    return next((slot for slot in coming if not recorded.holds(slot)), None)
+
+
+def is_over(session: Session, schedule: Schedule, *, now: datetime) -> bool:
+    """Whether it is a one-off whose digest is built, or that was let go: nothing is to be built any more."""
+    return (
+        schedule.kind is ScheduleKind.ONCE
+        and next_free_slot(session, schedule, now=now) is None
+        and due(session, schedule, now=now).build is None
+    )
+
+
+def slot_of(digest: Digest, schedule: Schedule) -> Slot:
+    """The slot that the digest stands for, whatever the schedule's rule is by now."""
+    local = digest.due_at.astimezone(zone_named(schedule.zone))
+    return Slot(due_at=digest.due_at, name=digest.slot, local=local)
+
+
+def slot_meant(schedule: Schedule, text: str) -> Slot:
+    """The slot that somebody names: by its local date and time, or by its instant with an offset.
+
+    Raises:
+        Refused: the schedule has no such slot.
+    """
+    rule = Rule.of(schedule)
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise Refused(
+            f"{text!r} is no slot; name it as `mailer schedule next` does, such as 2026-11-24T06:00"
+        ) from error
+    if parsed.year not in YEARS:
+        found = None
+    elif parsed.tzinfo is None:
+        found = slot_named(rule, parsed.strftime("%Y-%m-%dT%H:%M"))
+    else:
+        at = parsed.astimezone(UTC)
+        found = next(slots(rule, at - timedelta(seconds=1), at), None)
+    if found is None:
+        raise Refused(f"the schedule has no slot {text!r}; `mailer schedule next` lists them")
+    return found
+
+
+def _recorded(session: Session, schedule: Schedule, after: datetime) -> Recorded:
+    """The slots after `after` that have a digest, and those whose names are of that time."""
+    # Names are local times, which are never more than a day from UTC.
+    names_from = (after.astimezone(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    rows = session.execute(
+        select(Digest.slot, Digest.due_at).where(
+            Digest.schedule_id == schedule.id,
+            or_(Digest.due_at > after, Digest.slot > names_from),
+        )
+    ).all()
+    return Recorded(
+        names=frozenset(name for name, _ in rows),
+        instants=frozenset(due_at for _, due_at in rows),
+    )

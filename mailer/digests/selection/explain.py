@@ -1,0 +1,125 @@
+"""What becomes of each article of a newsletter in a planned digest, for all readers and for one. Only reads.
+
+Every article is counted once, under the first of these that fits:
+
+| word | means |
+|---|---|
+| `dropped` | staff dropped it from the newsletter's digests |
+| `withdrawn` | staff withdrew it everywhere |
+| `later` | it is published after the slot |
+| `expired` | it is too old; for all readers only what was in no digest ever is counted |
+| `due` | it is in the digest |
+| `carried_over` | it is due and has no place: it waits |
+| `had` | whoever it was due to has had it |
+| `before_start` | it came in before the readers did, or was there before the feed |
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Select, case, exists, func, literal, not_, select
+from sqlalchemy.orm import Session
+
+from mailer.digests.selection.article_queries import is_dropped
+from mailer.digests.selection.choose import Cohort, Group
+from mailer.digests.selection.plan import Plan, max_age
+from mailer.digests.selection.reader_groups import load_reader
+from mailer.models import Article, EditionArticle, Holds, NewsletterArticle, Schedule
+
+DUE: Final = "due"
+CARRIED_OVER: Final = "carried_over"
+HAD: Final = "had"
+BEFORE_START: Final = "before_start"
+DROPPED: Final = "dropped"
+WITHDRAWN: Final = "withdrawn"
+LATER: Final = "later"
+EXPIRED: Final = "expired"
+
+_IN_ORDER: Final = (DUE, CARRIED_OVER, HAD, BEFORE_START, DROPPED, WITHDRAWN, LATER, EXPIRED)
+
+
+def ends(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
+    """How many of the newsletter's articles come to what; nothing for a one-off that staff filled."""
+    if schedule.holds is not Holds.DUE:
+        return {}
+    why = _why_no_candidate(schedule, plan)
+    never_sent = not_(
+        exists(select(EditionArticle.article_id).where(EditionArticle.article_id == Article.id))
+    )
+    found: Counter[str] = Counter()
+    for reason, number in session.execute(
+        _places(schedule)
+        .with_only_columns(why, func.count())
+        .where(why.is_not(None), (why != EXPIRED) | never_sent)
+        .group_by(why)
+    ):
+        found[str(reason)] = number
+    had = frozenset[int]().union(*(_had(plan, group) for group in plan.groups))
+    printed = {one for cohort in plan.choice.cohorts for one in cohort.articles}
+    for one in plan.candidates:
+        found[_end(one.id, printed, plan.choice.carried_over, had)] += 1
+    return {reason: found[reason] for reason in _IN_ORDER}
+
+
+def of_reader(
+    session: Session, schedule: Schedule, plan: Plan, address_key: str
+) -> list[tuple[Article, str]]:
+    """Each article that is of interest for one reader, newest first, and what becomes of it.
+
+    Those that expired are left out. Nothing where the reader is none of this schedule.
+    """
+    group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
+    if not isinstance(group, Group) or schedule.holds is Holds.NONE:
+        return []
+    cohort: Cohort | None = next((one for one in plan.choice.cohorts if group in one.groups), None)
+    printed = set(cohort.articles) if cohort else set()
+    had = _had(plan, group)
+    due = {one.id for one in plan.candidates if one.id > group.start and not one.backlog} - had
+    told = {one.id: _end(one.id, printed, due, had) for one in plan.candidates}
+    if schedule.holds is Holds.DUE:
+        why = _why_no_candidate(schedule, plan)
+        for article_id, reason in session.execute(
+            _places(schedule)
+            .with_only_columns(Article.id, why)
+            .where(why.in_((DROPPED, WITHDRAWN, LATER)))
+        ):
+            told[article_id] = str(reason)
+    articles = session.scalars(
+        select(Article)
+        .where(Article.id.in_(told))
+        .order_by(Article.published_at.desc(), Article.id.desc())
+    )
+    return [(article, told[article.id]) for article in articles]
+
+
+def _end(article_id: int, printed: Iterable[int], due: Iterable[int], had: Iterable[int]) -> str:
+    if article_id in printed:
+        return DUE
+    if article_id in due:
+        return CARRIED_OVER
+    return HAD if article_id in had else BEFORE_START
+
+
+def _had(plan: Plan, group: Group) -> frozenset[int]:
+    return frozenset[int]().union(*(plan.editions.get(one, ()) for one in group.editions))
+
+
+def _places(schedule: Schedule) -> Select[int]:
+    return (
+        select(Article.id)
+        .join(NewsletterArticle, NewsletterArticle.article_id == Article.id)
+        .where(NewsletterArticle.newsletter_id == schedule.newsletter_id)
+    )
+
+
+def _why_no_candidate(schedule: Schedule, plan: Plan) -> ColumnElement[str | None]:
+    """Why an article of the newsletter is none that this digest may use, or NULL."""
+    oldest = plan.slot.due_at - max_age(schedule)
+    return case(
+        (is_dropped(), literal(DROPPED)),
+        (Article.withdrawn_at.is_not(None), literal(WITHDRAWN)),
+        (Article.published_at > plan.slot.due_at, literal(LATER)),
+        (Article.published_at <= oldest, literal(EXPIRED)),
+        else_=None,
+    )

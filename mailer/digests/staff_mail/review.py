@@ -1,0 +1,320 @@
+"""Reviews: staff see a digest before its slot, and may stop it or have it sent at once.
+
+Writes the mail, and down what staff answered; builds nothing. The digest is still built at its slot, with
+what came in until then.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.clock import zone as zone_named
+from mailer.digests.build import failed_builds
+from mailer.digests.build.editions import Render, render_editions
+from mailer.digests.build.slot_claims import cancel, one_after_the_other
+from mailer.digests.schedules import timetable
+from mailer.digests.schedules.calendar import Rule, Slot, slot_named
+from mailer.digests.selection.plan import excluded, expiring, plan_digest
+from mailer.digests.selection.reader_groups import OTHER_SCHEDULE
+from mailer.errors import MailerError, NotFound
+from mailer.message.content import Content
+from mailer.message.look import Look
+from mailer.message.marker import AtSending, ReaderField, field_word
+from mailer.models import (
+    Digest,
+    DigestStatus,
+    Newsletter,
+    NoticeKind,
+    Review,
+    ReviewAct,
+    Schedule,
+)
+from mailer.notices.alert import Alerts
+from mailer.notices.notice import queue_notice
+
+if TYPE_CHECKING:
+    from mailer.templating import Templates
+
+_BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
+_BY_STAFF: Final = "stopped by staff, who saw it in the review"
+
+
+class ReviewState(StrEnum):
+    """What became of the digest that a review is about."""
+
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    ASKED = "asked"
+    """Staff asked for it, and it is built in a moment."""
+    SENT = "sent"
+    """It is on its way."""
+    OVER = "over"
+    """Nothing is to be decided any more: all of it has gone out, the slot was moved or let go, or its
+    time is over."""
+
+
+@dataclass(frozen=True)
+class ReviewView:
+    """A review as its pages show it.
+
+    Attributes:
+        schedule: the titles of newsletter and schedule.
+        at: when the digest goes out, in the zone of its schedule.
+        digest_id: the digest that stands for the slot, if there is one.
+    """
+
+    look: Look
+    act: ReviewAct
+    state: ReviewState
+    schedule: str
+    at: datetime
+    digest_id: int | None
+
+
+def due(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
+    """The schedules and slots of which staff should be shown the digest now, and were not."""
+    found = []
+    for schedule in session.scalars(
+        select(Schedule).where(
+            Schedule.review.is_not(None),
+            Schedule.removed_at.is_(None),
+            Schedule.paused_at.is_(None),
+        )
+    ):
+        try:
+            slot = timetable.next_free_slot(session, schedule, now=now)
+        except MailerError:
+            # Such as when its zone was abolished: whoever looks for its slots tells of it.
+            continue
+        if slot is None or schedule.review is None or slot.due_at - schedule.review > now:
+            continue
+        if _written(session, schedule, slot) is None:
+            found.append((schedule.id, slot))
+    return found
+
+
+def review_content(
+    session: Session, alerts: Alerts, render: Render, schedule_id: int, slot: Slot
+) -> Content | None:
+    """The digest as most readers would get it now, below what staff need to decide about it.
+
+    Returns:
+        None where nobody would get anything.
+
+    Raises:
+        BadMessage, BadTemplate: no mail can be made of it.
+    """
+    schedule = session.get_one(Schedule, schedule_id)
+    newsletter = session.get_one(Newsletter, schedule.newsletter_id)
+    plan, editions = render_editions(plan_digest(session, schedule, slot), newsletter, render)
+    if not editions:
+        return None
+    _, content = editions[0]
+    look = Look.of(newsletter, publisher=alerts.publisher)
+    left_out = excluded(session, schedule, plan)
+    # Who chose another schedule misses nothing, and staff need not wonder about them.
+    left_out.pop(OTHER_SCHEDULE, None)
+    numbers = {
+        "schedule": f"{newsletter.slug}/{schedule.name}",
+        "at": slot.local.strftime("%H:%M"),
+        "date": slot.local.date(),
+        "zone": schedule.zone,
+        "readers": plan.due,
+        "editions": len(plan.choice.cohorts),
+        "excluded": sum(left_out.values()),
+        "carried_over": len(plan.choice.carried_over),
+        "expiring": expiring(schedule, plan),
+    }
+    return above(content, alerts.templates, look, numbers)
+
+
+def above(
+    content: Content, templates: "Templates", look: Look, numbers: Mapping[str, object]
+) -> Content:
+    """A digest with what staff need to decide above it, and the two links.
+
+    Raises:
+        BadTemplate: a template cannot be rendered.
+    """
+    fields = {
+        "look": look,
+        "subject": content.subject,
+        **numbers,
+        "stop_url": AtSending(field_word(content.marker, ReaderField.STOP)),
+        "send_url": AtSending(field_word(content.marker, ReaderField.SEND)),
+    }
+
+    def rendered(name: str) -> str:
+        return templates.render(f"mail/review.{name}", look.language, fields)
+
+    body = _BODY.search(content.html)
+    start = body.end() if body else 0
+    return replace(
+        content,
+        subject=" ".join(rendered("subject.txt").split()),
+        html=content.html[:start] + rendered("html") + content.html[start:],
+        text=rendered("txt") + content.text,
+    )
+
+
+def queue_review(
+    session: Session,
+    alerts: Alerts,
+    content: Content,
+    schedule_id: int,
+    slot: Slot,
+    *,
+    now: datetime,
+) -> bool:
+    """Send staff this review, unless somebody else did.
+
+    Returns:
+        False where there is one already, or nothing to decide any more, or nobody to send it to.
+    """
+    one_after_the_other(session)
+    schedule = session.get_one(Schedule, schedule_id)
+    if (
+        alerts.staff_address is None
+        or _written(session, schedule, slot) is not None
+        or timetable.digest_at(session, schedule, slot) is not None
+    ):
+        return False
+    notice_id = queue_notice(
+        session,
+        kind=NoticeKind.REVIEW,
+        address=alerts.staff_address.typed,
+        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
+        content=content,
+        now=now,
+        newsletter_id=schedule.newsletter_id,
+    )
+    session.add(
+        Review(
+            schedule_id=schedule.id,
+            slot=slot.name,
+            due_at=slot.due_at,
+            expires_at=slot.due_at + schedule.max_lateness,
+            notice_id=notice_id,
+            created_at=now,
+        )
+    )
+    session.flush()
+    return True
+
+
+def read_review(
+    session: Session, link_id: int, *, publisher: str | None, now: datetime
+) -> ReviewView:
+    """The review behind a link.
+
+    Raises:
+        NotFound: there is none.
+    """
+    review, act = _behind(session, link_id)
+    schedule = session.get_one(Schedule, review.schedule_id)
+    newsletter = session.get_one(Newsletter, schedule.newsletter_id)
+    slot = _slot(review, schedule)
+    digest = timetable.digest_at(session, schedule, slot)
+    return ReviewView(
+        look=Look.of(newsletter, publisher=publisher),
+        act=act,
+        state=_state(review, schedule, digest, now),
+        schedule=f"{newsletter.title} ({schedule.name})",
+        at=slot.local,
+        digest_id=None if digest is None else digest.id,
+    )
+
+
+def answer(session: Session, link_id: int, *, now: datetime) -> None:
+    """Do what the link says: stop the digest of this slot, or ask for it at once.
+
+    To stop one that is on its way ends it: what has not gone out is cancelled. Where nothing is to be
+    decided any more, nothing happens.
+
+    Raises:
+        NotFound: there is no such review.
+    """
+    one_after_the_other(session)
+    review, act = _behind(session, link_id)
+    schedule = session.get_one(Schedule, review.schedule_id)
+    slot = _slot(review, schedule)
+    digest = timetable.digest_at(session, schedule, slot)
+    state = _state(review, schedule, digest, now)
+    if act is ReviewAct.SEND:
+        if state is ReviewState.WAITING:
+            review.send_asked_at = now
+    elif digest is None and state in (ReviewState.WAITING, ReviewState.ASKED):
+        session.add(
+            Digest(
+                schedule_id=schedule.id,
+                slot=slot.name,
+                due_at=slot.due_at,
+                status=DigestStatus.CANCELLED,
+                reason=_BY_STAFF,
+                created_at=now,
+                finished_at=now,
+            )
+        )
+    elif digest is not None and cancel(session, digest.id, now=now):
+        digest.reason = _BY_STAFF
+    session.flush()
+
+
+def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
+    """The schedules and slots whose digests staff want at once, and that may be built now."""
+    found = []
+    for review, schedule in session.execute(
+        select(Review, Schedule)
+        .join(Schedule, Schedule.id == Review.schedule_id)
+        .where(Review.send_asked_at.is_not(None), Review.expires_at > now)
+    ):
+        try:
+            slot = _slot(review, schedule)
+        except MailerError:
+            continue
+        digest = timetable.digest_at(session, schedule, slot)
+        asked = _state(review, schedule, digest, now) is ReviewState.ASKED
+        if asked and failed_builds.may_try(schedule, slot, now=now):
+            found.append((schedule.id, slot))
+    return found
+
+
+def _written(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
+    return session.scalar(
+        select(Review).where(Review.schedule_id == schedule.id, Review.slot == slot.name)
+    )
+
+
+def _behind(session: Session, link_id: int) -> tuple[Review, ReviewAct]:
+    review_id, act = Review.behind(link_id)
+    found = session.get(Review, review_id)
+    if found is None:
+        raise NotFound("there is no such review")
+    return found, act
+
+
+def _slot(review: Review, schedule: Schedule) -> Slot:
+    local = review.due_at.astimezone(zone_named(schedule.zone))
+    return Slot(due_at=review.due_at, name=review.slot, local=local)
+
+
+def _state(review: Review, schedule: Schedule, digest: Digest | None, now: datetime) -> ReviewState:
+    if digest is not None:
+        match digest.status:
+            case DigestStatus.CANCELLED:
+                return ReviewState.STOPPED
+            case DigestStatus.SENT | DigestStatus.SKIPPED:
+                return ReviewState.OVER
+        return ReviewState.SENT
+    named = slot_named(Rule.of(schedule), review.slot)
+    counts = schedule.paused_at is None and schedule.removed_at is None
+    moved = named is None or named.due_at != review.due_at or named.due_at <= schedule.active_from
+    if moved or not counts or now >= review.expires_at:
+        return ReviewState.OVER
+    return ReviewState.WAITING if review.send_asked_at is None else ReviewState.ASKED

@@ -1,0 +1,38 @@
+"""How editions that readers have had are told by numbers, and understood again."""
+
+import pytest
+
+from mailer.digests.selection.reader_groups import Frame
+from mailer.models import WORD
+
+
+@pytest.mark.parametrize(
+    "editions",
+    [
+        (),
+        (1,),
+        (WORD - 1, WORD),
+        tuple(range(1, 2 * WORD + 1)),
+        (3, WORD * 7 + 5, WORD * 900 + WORD - 1),
+    ],
+)
+def test_what_is_told_is_understood(editions: tuple[int, ...]) -> None:
+    frame = Frame.around([10], editions)
+    for had in (editions, editions[:1], editions[1:], editions[::2], ()):
+        assert frame.understood(frame.told(had)) == had
+
+
+def test_a_number_for_each_word_of_editions() -> None:
+    frame = Frame.around([10], [1, 3, WORD, 5 * WORD + 1])
+    assert frame.words == (0, 1, 5)
+    assert frame.told([1, 3, 5 * WORD + 1]) == "10,0,2"
+
+
+def test_a_word_fits_into_the_numbers_of_both_databases() -> None:
+    frame = Frame.around([10], range(WORD))
+    assert int(frame.told(range(WORD))) < 2**62
+
+
+def test_no_editions_are_told_by_nothing() -> None:
+    assert Frame.around([], []).told([]) == ""
+    assert Frame.around([], []).understood("") == ()
