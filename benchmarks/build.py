@@ -27,7 +27,7 @@ from sqlalchemy import ColumnElement, case, event, func, select, text, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Base, Database, Kept
+from mailer.db import Base, Database, PinnedConnection
 from mailer.digests.build.builder import Builder
 from mailer.digests.build.render import edition_renderer
 from mailer.digests.schedules.timetable import next_slot
@@ -39,7 +39,7 @@ from mailer.models import (
     Schedule,
     Subscription,
 )
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories as make
 from tests import postgresql
@@ -114,7 +114,7 @@ class Locked:
         database.kept = self.kept  # type: ignore[method-assign]
 
     @contextmanager
-    def kept(self) -> Iterator[Kept]:
+    def kept(self) -> Iterator[PinnedConnection]:
         """As `Database.kept`."""
         with self._kept() as kept:
             kept.write = self._timed(kept.write)  # type: ignore[method-assign]

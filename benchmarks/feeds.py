@@ -20,12 +20,12 @@ import feedparser
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.feeds import newsletter_feeds, refresh
 from mailer.feeds.reading.parse import parse
 from mailer.feeds.sandbox.reader import FeedReader
-from mailer.operations import schema
 from tests import factories
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

@@ -26,10 +26,10 @@ from starlette.types import ASGIApp
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from mailer import schema
 from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
-from mailer.operations import schema
 from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.web import make_app

@@ -32,7 +32,7 @@ from mailer.message.marker import ReaderField, field_word
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.sending.outgoing import greeting
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SITE = "https://gazette.example"

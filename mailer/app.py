@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mailer import schema
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.errors import SettingsError
-from mailer.operations import schema
 from mailer.settings import Settings
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
     from mailer.digests.build.builder import Builder
     from mailer.digests.build.editions import Render
+    from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
-    from mailer.subscriptions.offer import Publisher
-    from mailer.subscriptions.signup import Desk, Terms
-    from mailer.templating import Templates
+    from mailer.subscribers.signup import MailContext, SignupPolicy
+    from mailer.templating.templates import Templates
 
 _POOL: int = 10
 """Connections to PostgreSQL that a process keeps; it opens twice as many when it is busy."""
@@ -44,23 +44,23 @@ class App:
         Raises:
             BadTemplate: the folder of templates does not exist.
         """
-        from mailer.templating import Templates
+        from mailer.templating.templates import Templates
 
         return Templates(self.settings.templates)
 
     @property
     def publisher(self) -> "Publisher":
         """Who answers for all newsletters here."""
-        from mailer.subscriptions.offer import Publisher
+        from mailer.newsletters.offer import Publisher
 
         return Publisher(self.settings.publisher, self.settings.privacy_url)
 
     @property
-    def desk(self) -> "Desk":
+    def desk(self) -> "MailContext":
         """What it takes to write to somebody who asks."""
-        from mailer.subscriptions.signup import Desk
+        from mailer.subscribers.signup import MailContext
 
-        return Desk(
+        return MailContext(
             self.settings.base_url, self.keys, self.templates, secrets.token_bytes, self.alerts
         )
 
@@ -78,14 +78,14 @@ class App:
         )
 
     @property
-    def terms(self) -> "Terms":
+    def terms(self) -> "SignupPolicy":
         """Under which terms people sign up."""
-        from mailer.subscriptions.limits import Limits, Rate
-        from mailer.subscriptions.signup import Terms
+        from mailer.subscribers.limits import Rate, SignupRates
+        from mailer.subscribers.signup import SignupPolicy
 
         limits = self.settings.signup_limits
-        return Terms(
-            limits=Limits(
+        return SignupPolicy(
+            limits=SignupRates(
                 address=Rate(limits.address.count, limits.address.span),
                 network=Rate(limits.network.count, limits.network.span),
                 total=Rate(limits.total.count, limits.total.span),

@@ -6,7 +6,7 @@ none is given, and every message says what to do next.
 
 from typing import Final
 
-from mailer.plain_text import printable_line
+from mailer.text.untrusted import printable_line
 
 LONGEST_FEED_ERROR: Final = 500
 """Characters of an error of a feed that are kept: servers and documents decide what stands in it."""

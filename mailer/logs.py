@@ -9,7 +9,7 @@ import sys
 from typing import Final, TextIO
 
 from mailer.address import mask
-from mailer.plain_text import printable_line, without_controls
+from mailer.text.untrusted import printable_line, without_controls
 
 _NOISY: Final = ("apscheduler", "uvicorn", "mail.log", "urllib3", "alembic")
 """Libraries that tell at INFO what nobody asked for."""

@@ -29,7 +29,7 @@ from mailer.feeds import fetch_state, newsletter_feeds, refresh
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.ledger import digest_state
 from mailer.models import Feed, Schedule
-from mailer.subscriptions import purge
+from mailer.subscribers import purge
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from mailer.app import App
 from mailer.errors import MailerError
 from mailer.ledger.digest_state import Counts
 from mailer.monitoring.digest_progress import Standing, read_standing
-from mailer.plain_text import redact
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.back_off import RetryPlan
 from mailer.sending.flow_control.pace import Rate
@@ -22,6 +21,7 @@ from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig, Tls
 from mailer.sending.smtp.conversation import Credentials, Step
+from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 

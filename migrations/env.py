@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `mailer.operations.schema` has prepared.
+"""Runs the migrations on the connection that `mailer.schema` has prepared.
 
 The transaction, the locks and SQLite's foreign keys are that module's business, not Alembic's.
 """

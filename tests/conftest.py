@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import make_url
 
+from mailer import schema
 from mailer.db import Database
-from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import guard, postgresql
 from tests.factories import NOW

@@ -18,9 +18,9 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from mailer import schema
 from mailer.db import Database
 from mailer.digests.selection import choose
-from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import postgresql
 from tests.factories import NOW

@@ -13,7 +13,7 @@ from mailer.message.headers import digest_headers, notice_headers, reader_header
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField
 from mailer.models import NoticeKind
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 
 LOOK = Look(
     slug="gazette",

@@ -15,7 +15,7 @@ from mailer.message.look import Look
 from mailer.message.marker import field_word
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from tests.looks import (
     ALERTS,
     FIELDS,

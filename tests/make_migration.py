@@ -12,13 +12,13 @@ from pathlib import Path
 
 from alembic import command
 
+from mailer import schema
 from mailer.db import Database
-from mailer.operations import schema
-from mailer.shipped import shipped_folder
+from mailer.resources import resource_folder
 
 
 def main(number: str, message: str) -> None:
-    versions = shipped_folder("migrations") / "versions"
+    versions = resource_folder("migrations") / "versions"
     for old in versions.glob(f"{number}_*.py"):
         old.unlink()
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from mailer.sending.flow_control.back_off import RetryPlan
 from mailer.sending.send_loop import Sender
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import RelayConfig
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories
 from tests.looks import always

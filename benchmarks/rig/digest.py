@@ -15,13 +15,13 @@ import psycopg
 from sqlalchemy import Integer, String, cast, insert, literal, select, text
 from sqlalchemy.orm import Session
 
+from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.ledger import ledger
 from mailer.models import DeliveryStatus, Subscriber, Subscription
-from mailer.operations import schema
 from mailer.sending.outgoing import Composer
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import CONTENT

@@ -13,7 +13,7 @@ import click
 from mailer import __version__
 from mailer.cli.lazy import LazyGroup
 from mailer.errors import BadAddress, MailerError
-from mailer.plain_text import printable_line
+from mailer.text.untrusted import printable_line
 
 NOUNS: Final[dict[str, tuple[str, str]]] = {
     "init": ("mailer.cli.init:init", "Write the configuration and make the database."),

@@ -11,7 +11,7 @@ from mailer.cli.verb import Noun, json_option, opened
 from mailer.clock import parse_instant
 from mailer.feeds import articles
 from mailer.feeds.articles import ListedArticle
-from mailer.operations import newsletters
+from mailer.newsletters import newsletters
 
 
 @click.group(cls=Noun)

@@ -8,7 +8,7 @@ from mailer.address import parse
 from mailer.cli.output import print_json, print_table
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import NotFound
-from mailer.subscriptions.readers import consent_of
+from mailer.subscribers.readers import consent_of
 
 
 @click.group(cls=Noun)

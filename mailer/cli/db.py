@@ -2,11 +2,11 @@
 
 import click
 
+from mailer import schema
 from mailer.app import open_app
 from mailer.cli.output import message, print_json
 from mailer.cli.verb import Noun, json_option, opened, settings
 from mailer.errors import SchemaError
-from mailer.operations import schema
 
 
 @click.group(cls=Noun)

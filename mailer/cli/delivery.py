@@ -14,7 +14,7 @@ from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
 from mailer.ledger import in_doubt
 from mailer.models import DeliveryStatus
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 
 @click.group(cls=Noun)
@@ -107,17 +107,17 @@ def _tell(found: DigestSummary, settled: int, resend: bool, as_json: bool) -> No
         message(f"no mail of digest {digest_id} is in doubt")
     elif resend:
         what = (f"mail of digest {digest_id} waits", f"mails of digest {digest_id} wait")
-        message(f"{counted(settled, *what)} to be sent again")
+        message(f"{pluralise(settled, *what)} to be sent again")
     else:
         what = (
             f"mail of digest {digest_id} is left as it is, and counts as had",
             f"mails of digest {digest_id} are left as they are, and count as had",
         )
-        message(counted(settled, *what))
+        message(pluralise(settled, *what))
 
 
 def _question(number: int, digest_id: int, subject: str | None, resend: bool) -> str:
-    which = f"{counted(number, 'mail')} in doubt of digest {digest_id}, {subject!r}"
+    which = f"{pluralise(number, 'mail')} in doubt of digest {digest_id}, {subject!r}"
     if resend:
         return f"Send {which}, once more? Readers may get it twice."
     return f"Leave {which}, as before? Who did not get it will not get it any more."

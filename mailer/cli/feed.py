@@ -20,8 +20,8 @@ from mailer.feeds import newsletter_feeds
 from mailer.feeds.newsletter_feeds import Listed
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import ImageSource
-from mailer.operations import newsletters
-from mailer.words import command, counted
+from mailer.newsletters import newsletters
+from mailer.text.english import command, pluralise
 
 if TYPE_CHECKING:
     from mailer.feeds.refresh import Refreshed
@@ -116,7 +116,7 @@ def add(
             data = {"articles": added.articles, "warnings": list(added.warnings)}
             print_json(_as_data(found) | data)
         elif added.fetched:
-            number = counted(added.articles, "article")
+            number = pluralise(added.articles, "article")
             message(f"added {added.url}: {number}, as backlog of {slug}")
         else:
             message(f"{slug} takes from {added.url} as well")
@@ -197,7 +197,7 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         _warn(result.url, result.warnings)
         if result.held:
             message(
-                f"{result.url}: {counted(result.held, *_HELD)}, because the site seems to have moved; "
+                f"{result.url}: {pluralise(result.held, *_HELD)}, because the site seems to have moved; "
                 f"`{command('feed', 'accept', result.url)}` or "
                 f"`{command('feed', 'discard', result.url)}`"
             )
@@ -211,13 +211,13 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         message(f"{result.url}: {result.error}")
     if failed:
         raise FeedError(
-            f"{len(failed)} of {counted(len(results), 'feed')} could not be refreshed, and what was "
+            f"{len(failed)} of {pluralise(len(results), 'feed')} could not be refreshed, and what was "
             "there stays; "
             "`mailer feed refresh` again tries them anew"
         )
     if len(results) < len(ids):
         raise FeedError(
-            f"stopped before the end: {len(results)} of {counted(len(ids), 'feed')} refreshed; "
+            f"stopped before the end: {len(results)} of {pluralise(len(ids), 'feed')} refreshed; "
             "repeating the command goes on"
         )
     if not ids and not as_json:
@@ -283,8 +283,8 @@ def accept(url: str, as_json: bool) -> None:
     if address != former:
         message(f"{former} is fetched at {address} from now on")
     if was_held:
-        known = counted(same, "entry is a known article", "entries are known articles")
-        message(f"{address}: {known}, {counted(arrived.new, 'is', 'are')} new")
+        known = pluralise(same, "entry is a known article", "entries are known articles")
+        message(f"{address}: {known}, {pluralise(arrived.new, 'is', 'are')} new")
 
 
 @feed.command
@@ -308,7 +308,7 @@ def discard(url: str, as_json: bool) -> None:
     if as_json:
         print_json({"url": address, "discarded": number})
     else:
-        ignored = counted(number, "entry is ignored", "entries are ignored")
+        ignored = pluralise(number, "entry is ignored", "entries are ignored")
         message(f"{address}: {ignored} for good")
 
 
@@ -363,7 +363,7 @@ def _show(path: Path, data: dict[str, Any]) -> None:
     if "error" in data:
         message(f"{path}: {data['error']}")
         return
-    number = counted(len(data["entries"]), "entry", "entries")
+    number = pluralise(len(data["entries"]), "entry", "entries")
     message(f"{path}: {data['title'] or 'no title'}, {number}")
     _warn(str(path), data["warnings"])
     print_table(
@@ -376,7 +376,7 @@ def _warn(where: str, warnings: Any) -> None:
     for warning in warnings[:_WARNINGS_SHOWN]:
         message(f"warning: {where}: {warning}")
     if len(warnings) > _WARNINGS_SHOWN:
-        more = counted(len(warnings) - _WARNINGS_SHOWN, "more oddity", "more oddities")
+        more = pluralise(len(warnings) - _WARNINGS_SHOWN, "more oddity", "more oddities")
         message(f"warning: {where}: and {more}")
 
 
@@ -396,7 +396,7 @@ def _as_data(found: Listed) -> dict[str, Any]:
 def _matter(found: Listed) -> str | None:
     if found.held_at is not None:
         accept, discard = (command("feed", verb, found.url) for verb in ("accept", "discard"))
-        return f"{counted(found.held, *_HELD)}: `{accept}` or `{discard}`"
+        return f"{pluralise(found.held, *_HELD)}: `{accept}` or `{discard}`"
     if found.error is None and found.moved_url is not None:
         return f"has moved to {found.moved_url}: `{command('feed', 'accept', found.url)}`"
     return found.error

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from mailer.cli.output import message
 from mailer.models import WorkerRole
-from mailer.operations.idle import why_idle
+from mailer.monitoring.idle import why_idle
 
 if TYPE_CHECKING:
     from mailer.app import App

@@ -9,11 +9,11 @@ from typing import Final
 
 import click
 
+from mailer import schema
 from mailer.app import open_app
 from mailer.cli.output import message
 from mailer.cli.verb import Verb
 from mailer.errors import AlreadyExists, Refused
-from mailer.operations import schema
 from mailer.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, load
 
 _KEY_BYTES: Final = 32

@@ -7,8 +7,8 @@ import click
 from mailer.cli.output import print_json, print_table
 from mailer.cli.verb import Verb, json_option
 from mailer.errors import Refused
-from mailer.message.lint import Problem, judge
-from mailer.words import counted
+from mailer.lint import Problem, judge
+from mailer.text.english import pluralise
 
 
 @click.command(cls=Verb)
@@ -38,7 +38,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
     bad = sum(found != () for _, found in judged)
     if bad:
         raise Refused(
-            f"{bad} of {counted(len(files), 'mail')} must be better;"
+            f"{bad} of {pluralise(len(files), 'mail')} must be better;"
             " mend what is listed, then check again"
         )
 

@@ -12,10 +12,10 @@ from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
-from mailer.operations import newsletters
-from mailer.operations.newsletters import Overview, Wishes
+from mailer.newsletters import newsletters
+from mailer.newsletters.newsletters import NewsletterChanges, Overview
 from mailer.settings import links
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -81,7 +81,7 @@ def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None
       mailer newsletter add daily --title "The Daily" --from "The Daily <daily@news.example>" \\
         --postal-address "1 Sample Street, Sampletown" --feed https://www.news.example/feed
     """
-    profile = newsletters.profile(Wishes(**wishes))
+    profile = newsletters.profile(NewsletterChanges(**wishes))
     with opened() as app:
         _check_language(app, profile.language)
         with app.database.write() as session:
@@ -159,8 +159,8 @@ def edit(slug: str, as_json: bool, **wishes: Any) -> None:
     Example:
       mailer newsletter edit daily --color "#7a1450" --closed no
     """
-    wanted = Wishes(**wishes)
-    if wanted == Wishes():
+    wanted = NewsletterChanges(**wishes)
+    if wanted == NewsletterChanges():
         raise click.UsageError("Nothing to change was given.")
     with opened() as app:
         with app.database.write() as session:
@@ -181,7 +181,7 @@ def embed(slug: str) -> None:
     Example:
       mailer newsletter embed daily > form.html
     """
-    from mailer.subscriptions.offer import consent_sentence, offer
+    from mailer.newsletters.offer import consent_sentence, offer
 
     with opened() as app:
         with app.database.read() as session:
@@ -223,7 +223,7 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
                     interval=app.settings.feed_interval,
                 )
                 added.append(feed.url)
-                number = counted(feed.articles, "article")
+                number = pluralise(feed.articles, "article")
                 message(f"added {feed.url}: {number}, as backlog of {slug}")
     except BaseException:
         with app.database.write() as session:

@@ -14,7 +14,7 @@ import click
 
 from mailer.clock import format_instant
 from mailer.errors import Refused
-from mailer.plain_text import without_controls
+from mailer.text.untrusted import without_controls
 
 _WRAPPED_ROWS: Final = 1000
 _ESCAPED_IN_JSON: Final = {

@@ -4,7 +4,7 @@ import click
 
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
-from mailer.operations.pause import pause as pause_sending
+from mailer.ledger.pause_switch import pause as pause_sending
 
 
 @click.command(cls=Verb)

@@ -5,7 +5,7 @@ import click
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message
 from mailer.cli.verb import Verb, opened
-from mailer.operations.pause import resume as resume_sending
+from mailer.ledger.pause_switch import resume as resume_sending
 
 
 @click.command(cls=Verb)

@@ -14,10 +14,10 @@ from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedules, timetable
 from mailer.models import Newsletter, Schedule, WorkerRole
-from mailer.operations.status import Status, read_status, warnings
+from mailer.monitoring.status import Status, read_status, warnings
 from mailer.settings import links
-from mailer.subscriptions.limits import all_from_loopback
-from mailer.words import counted
+from mailer.subscribers.limits import all_from_loopback
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.settings import Settings
@@ -225,8 +225,8 @@ def _next(one: _Coming) -> str:
 
 def _waiting(status: Status) -> str:
     told = (
-        f"waiting: {counted(status.deliveries_waiting, 'mail')} of digests, "
-        f"{counted(status.notices_waiting, 'notice')}"
+        f"waiting: {pluralise(status.deliveries_waiting, 'mail')} of digests, "
+        f"{pluralise(status.notices_waiting, 'notice')}"
     )
     if status.waiting_since is not None:
         told += f"; the oldest since {format_instant(status.waiting_since)}"

@@ -19,16 +19,16 @@ from mailer.cli.waiting import rows_in_lines, stop_signals
 from mailer.clock import format_instant
 from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind, Subscriber, Subscription
-from mailer.operations import newsletters
+from mailer.newsletters import newsletters
+from mailer.newsletters.offer import need_schedule, offer
 from mailer.permission.leave import leave
 from mailer.permission.suppress import suppressed
-from mailer.subscriptions import readers
-from mailer.subscriptions.client import Client
-from mailer.subscriptions.entry import Fate, enter, entry, fate, known
-from mailer.subscriptions.offer import need_schedule, offer
-from mailer.subscriptions.signup import Choice, Wish, request
-from mailer.subscriptions.transfer import Tally, import_readers, parse_columns
-from mailer.words import command, counted
+from mailer.subscribers import readers
+from mailer.subscribers.client import Client
+from mailer.subscribers.csv_import import ImportCounts, import_readers, parse_columns
+from mailer.subscribers.signup import ScheduleChoice, SignupRequest, request
+from mailer.subscribers.staff_entry import ImportResult, enter, entry, fate, known
+from mailer.text.english import command, pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -95,14 +95,14 @@ def _bring_in(
     one = entry(app.keys, address, None, f"{_COMMAND} add: {consent_source or 'staff'}")
     now = app.times.wall()
     what = fate(one, known(session, [one], choice.offer.id), choice)
-    if what is Fate.SUPPRESSED:
+    if what is ImportResult.SUPPRESSED:
         raise Refused(
             f"{address.typed} is suppressed; `mailer suppression list` says why, "
             f"`{command('suppression', 'lift', address.typed)}` takes it back"
         )
-    if consent_source is None and what in {Fate.ADDED, Fate.UNSUBSCRIBED}:
+    if consent_source is None and what in {ImportResult.ADDED, ImportResult.UNSUBSCRIBED}:
         return "pending", _ask(app, session, address, choice)
-    if what is Fate.UNSUBSCRIBED:
+    if what is ImportResult.UNSUBSCRIBED:
         raise Refused(
             f"{address.typed} has left {newsletter}; only they can come back: "
             "leave out --consent-source to mail them a link"
@@ -111,11 +111,16 @@ def _bring_in(
     return what.value, f"{address.typed}: {what.value}"
 
 
-def _ask(app: "App", session: Session, address: Address, choice: Choice) -> str:
+def _ask(app: "App", session: Session, address: Address, choice: ScheduleChoice) -> str:
     """Queue a confirmation mail; what to tell."""
     now = app.times.wall()
     found = request(
-        session, Wish(address, [choice]), Client(f"{_COMMAND} add"), app.desk, app.terms, now=now
+        session,
+        SignupRequest(address, [choice]),
+        Client(f"{_COMMAND} add"),
+        app.desk,
+        app.terms,
+        now=now,
     )
     if not found.mailed:
         raise Refused(
@@ -237,7 +242,7 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
         print_json({"address": parsed.typed, "unsubscribed": left})
     before = len(found) - left
     message(
-        f"{parsed.typed} is off {counted(left, 'newsletter')}"
+        f"{parsed.typed} is off {pluralise(left, 'newsletter')}"
         + (f"; {before} had been left before" if before else "")
     )
 
@@ -325,15 +330,15 @@ def _rows(file: Path) -> Iterator[Callable[[int], None]]:
         yield lambda rows: bar.update(task, completed=rows)
 
 
-def _tell(tally: Tally) -> None:
+def _tell(tally: ImportCounts) -> None:
     print_table(
         ("rows", "added", "updated", "unchanged", "unsubscribed", "suppressed", "rejected"),
-        [(tally.rows, *(tally.fates[one] for one in Fate), len(tally.rejected))],
+        [(tally.rows, *(tally.fates[one] for one in ImportResult), len(tally.rejected))],
     )
     for one in tally.rejected:
         message(f"line {one.line}: {one.reason}")
 
 
-def _choice(app: "App", session: Session, slug: str, schedule: str | None) -> Choice:
+def _choice(app: "App", session: Session, slug: str, schedule: str | None) -> ScheduleChoice:
     found = offer(session, app.publisher, slug)
-    return Choice(found, need_schedule(found, schedule))
+    return ScheduleChoice(found, need_schedule(found, schedule))

@@ -9,9 +9,9 @@ from mailer.db.base import (
     UTCDateTime,
     checked_on_sqlite,
 )
-from mailer.db.database import Database, FifoLock, Kept, Writer
+from mailer.db.database import Database, FifoLock, PinnedConnection, Writer
+from mailer.db.errors import explain, is_unreadable, is_unusable
 from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen, take_turns
-from mailer.db.trouble import explain, is_unreadable, is_unusable
 
 __all__ = [
     "SQLITE_ONLY",
@@ -19,8 +19,8 @@ __all__ = [
     "BigId",
     "Database",
     "FifoLock",
-    "Kept",
     "LongText",
+    "PinnedConnection",
     "PrimaryKey",
     "UTCDateTime",
     "Writer",

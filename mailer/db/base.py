@@ -99,7 +99,7 @@ def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
 
     PostgreSQL calls a trigger for each row and key, which takes longer than to write the row. What a build
     writes there it has read in the same transaction, and nothing deletes what is referred to;
-    `mailer.operations.schema.loose_ends` looks for what refers to nothing all the same.
+    `mailer.schema.loose_ends` looks for what refers to nothing all the same.
     """
     key = ForeignKeyConstraint([column], [target], info={SQLITE_ONLY: True})
     return key.ddl_if(dialect="sqlite")

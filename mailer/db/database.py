@@ -168,7 +168,7 @@ class Database:
         return hasty
 
     @contextmanager
-    def kept(self) -> Iterator["Kept"]:
+    def kept(self) -> Iterator["PinnedConnection"]:
         """Sessions that have one connection, on which temporary tables last from one to the next."""
         with self.engine.connect() as connection:
             if not self.is_sqlite:
@@ -177,7 +177,7 @@ class Database:
                 connection.exec_driver_sql("SET work_mem = '64MB'")
                 connection.commit()
             try:
-                yield Kept(connection, self._turn if self.is_sqlite else nullcontext())
+                yield PinnedConnection(connection, self._turn if self.is_sqlite else nullcontext())
             finally:
                 # Whoever would get it next is not to find what is left on it.
                 connection.invalidate()
@@ -192,7 +192,7 @@ class Database:
         self._beats.dispose()
 
 
-class Kept:
+class PinnedConnection:
     """The two kinds of session on one connection, see `Database.kept`; one at a time.
 
     Args:

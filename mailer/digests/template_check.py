@@ -18,7 +18,7 @@ from mailer.message.compose import compile_mail
 from mailer.message.look import Look
 from mailer.models import Newsletter, NoticeKind
 from mailer.notices.notice import render_notice
-from mailer.templating import SOURCE_LANGUAGE, Templates
+from mailer.templating.templates import SOURCE_LANGUAGE, Templates
 
 _SITE: Final = "https://gazette.example"
 _DAY: Final = date(2026, 11, 24)

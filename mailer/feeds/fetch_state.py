@@ -19,7 +19,7 @@ from mailer.feeds.canonical import is_same_host
 from mailer.feeds.reading.entry import Document
 from mailer.models import Feed, Newsletter, NewsletterFeed
 from mailer.notices.alert import Alerts, on_feed
-from mailer.words import command
+from mailer.text.english import command
 
 if TYPE_CHECKING:
     from mailer.feeds.http.fetch import Fetched

@@ -12,7 +12,7 @@ from mailer.feeds import fetch_state, held_items
 from mailer.feeds.newsletter_feeds import hand_out
 from mailer.feeds.store import Arrived, store_held
 from mailer.models import Feed
-from mailer.words import command
+from mailer.text.english import command
 
 
 def accept(session: Session, feed: Feed, *, now: datetime) -> Arrived:

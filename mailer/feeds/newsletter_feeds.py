@@ -25,7 +25,7 @@ from mailer.models import (
     NewsletterFeedCategory,
     Schedule,
 )
-from mailer.words import command
+from mailer.text.english import command
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from mailer.db import BigId, UTCDateTime
+from mailer.db.prepared import Among, Prepared
 from mailer.ledger.predicates import digest_is_sending, reader_may_be_mailed, sending_is_on, waits
 from mailer.ledger.transitions import (
     CLAIM,
@@ -50,7 +51,6 @@ from mailer.models import (
     Subscription,
 )
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_not
-from mailer.prepared import Among, Prepared
 
 
 @cache

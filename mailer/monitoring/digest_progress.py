@@ -12,7 +12,7 @@ from mailer.ledger.digest_state import Counts
 from mailer.ledger.in_doubt import in_doubt_of
 from mailer.ledger.transitions import WAITING, is_in
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Installation
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 SOON: Final = timedelta(seconds=60)
 """Whoever waits for a digest waits this long for a mail that must be tried again, and no longer."""
@@ -129,7 +129,7 @@ def why_still_sending(
     if number < counts.pending or last is None:
         return None
     until = f"{last + give_up_after:%Y-%m-%d %H:%M} UTC"
-    return f"{counted(number, 'mail waits', 'mails wait')} for another try, until {until} at the latest"
+    return f"{pluralise(number, 'mail waits', 'mails wait')} for another try, until {until} at the latest"
 
 
 def remaining_seconds(mails: int, rate: float | None) -> int | None:
@@ -159,7 +159,7 @@ def why_not_sent(standing: Standing, digest_id: int) -> str | None:
     counts = standing.counts
     doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
     told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
-    told += f", {counted(counts.pending, 'waits', 'wait')}"
+    told += f", {pluralise(counts.pending, 'waits', 'wait')}"
     if standing.status in _OVER:
         return None
     if standing.status is DigestStatus.CANCELLED:

@@ -22,11 +22,11 @@ from mailer.ledger.transitions import WAITING, RowId, is_in
 from mailer.message.look import Look
 from mailer.models import Digest, DigestStatus, Newsletter, Notice, NoticeKind, Schedule
 from mailer.notices.notice import queue_notice, render_notice
-from mailer.plain_text import redact
+from mailer.text.untrusted import redact
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
-    from mailer.templating import Templates
+    from mailer.templating.templates import Templates
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
 from mailer.models import DeliveryStatus, Notice, NoticeKind
 
 if TYPE_CHECKING:
-    from mailer.templating import Templates
+    from mailer.templating.templates import Templates
 
 _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     NoticeKind.CONFIRMATION: {

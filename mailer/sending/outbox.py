@@ -20,12 +20,12 @@ from mailer.ledger.transitions import AttemptResult, Claim, RowId
 from mailer.models import Notice
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
-from mailer.plain_text import redact
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.flow_control.pace import Rate, most_to_claim
 from mailer.sending.outgoing import Composer, OutgoingMail
 from mailer.sending.sender_heartbeat import SenderHeartbeat
+from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 

@@ -37,14 +37,14 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.reader_name import reader_name
 from mailer.sending.flow_control.refused_senders import NOBODY, SenderId, sender_id
 from mailer.sending.smtp.capabilities import Capabilities
 from mailer.sending.smtp.conversation import Envelope
+from mailer.text.reader_name import reader_name
 from mailer.tokens import Keys, Purpose
 
 if TYPE_CHECKING:
-    from mailer.templating import Templates
+    from mailer.templating.templates import Templates
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.errors import ExpiredToken
-from mailer.subscriptions.confirm import SignupState, SignupView, confirm
+from mailer.subscribers.confirmation import SignupState, SignupView, confirm
 from mailer.tokens import Purpose
 from mailer.web.signup_link import signup_behind
 from mailer.web.site import site_of

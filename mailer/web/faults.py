@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailer.db import explain
 from mailer.errors import BadToken
-from mailer.subscriptions.limits import TooManySignups
+from mailer.subscribers.limits import TooManySignups
 from mailer.web.site import site_of
 
 log = logging.getLogger(__name__)

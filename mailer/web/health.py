@@ -6,8 +6,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from mailer import schema
 from mailer.errors import MailerError
-from mailer.operations import schema
 from mailer.web.site import site_of
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.message.look import Look
-from mailer.subscriptions.offer import Offer, consent_sentence, offers, several_zones
+from mailer.newsletters.offer import Offer, consent_sentence, offers, several_zones
 from mailer.web.language import preferred
 from mailer.web.signup_form import QUICKEST, Errors, SignupForm
 from mailer.web.site import Site, site_of

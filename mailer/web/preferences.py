@@ -10,8 +10,8 @@ from starlette.responses import Response
 from mailer.address import parse
 from mailer.errors import BadAddress, ExpiredToken
 from mailer.message.look import Look
-from mailer.subscriptions.offer import offers, several_zones
-from mailer.subscriptions.preferences import change, leave_places, places, request_link
+from mailer.newsletters.offer import offers, several_zones
+from mailer.subscribers.preferences import change, leave_places, places, request_link
 from mailer.tokens import Purpose
 from mailer.web.newsletters import speaking
 from mailer.web.site import fields_of, site_of

@@ -10,9 +10,9 @@ from typing import Final
 
 from mailer.address import Address, parse
 from mailer.errors import BadAddress
-from mailer.reader_name import reader_name
-from mailer.subscriptions.offer import Offer
-from mailer.subscriptions.signup import Choice, Wish
+from mailer.newsletters.offer import Offer
+from mailer.subscribers.signup import ScheduleChoice, SignupRequest
+from mailer.text.reader_name import reader_name
 
 QUICKEST: Final = timedelta(seconds=2)
 LONGEST: Final = timedelta(hours=24)
@@ -81,7 +81,7 @@ class Errors:
 
 def read_wish(
     form: SignupForm, offers: Sequence[Offer], translate: Callable[..., str]
-) -> Wish | Errors:
+) -> SignupRequest | Errors:
     """What the form asks for, or what is wrong with it."""
     _ = translate
     try:
@@ -95,7 +95,7 @@ def read_wish(
         )
     chosen = _chosen(form, offers)
     newsletter = schedule = ""
-    choices: list[Choice] = []
+    choices: list[ScheduleChoice] = []
     if not chosen:
         newsletter = _("Please choose at least one newsletter.")
     for one in chosen:
@@ -108,10 +108,10 @@ def read_wish(
             option = None if wanted is None else one.option(wanted)
             if wanted is not None and option is None:
                 schedule = _("%(title)s does not come out like that.", title=one.look.title)
-            choices.append(Choice(one, option))
+            choices.append(ScheduleChoice(one, option))
     if address is None or newsletter or schedule:
         return Errors(email="" if address else email, newsletter=newsletter, schedule=schedule)
-    return Wish(address, choices, reader_name(form.name))
+    return SignupRequest(address, choices, reader_name(form.name))
 
 
 def form_time(shown_at: datetime | None, now: datetime) -> str:

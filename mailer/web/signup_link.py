@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from mailer.errors import ExpiredToken
-from mailer.subscriptions.confirm import SignupView, read_signup
+from mailer.subscribers.confirmation import SignupView, read_signup
 from mailer.tokens import Purpose
 from mailer.web.site import site_of
 

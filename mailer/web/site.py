@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 from mailer.app import App
 from mailer.errors import BadToken
 from mailer.message.look import Look
-from mailer.subscriptions.client import Client
+from mailer.subscribers.client import Client
 from mailer.tokens import Purpose
 from mailer.web.client import client_ip, short_user_agent
 from mailer.web.language import preferred

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.message.look import Look
-from mailer.subscriptions.offer import offers
+from mailer.newsletters.offer import offers
 from mailer.web.site import site_of
 
 _SHEET: Final = Path(__file__).with_name("static") / "style.css"

@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from mailer.subscriptions.client import Client
-from mailer.subscriptions.limits import admit, network_of
-from mailer.subscriptions.offer import Offer, offers
-from mailer.subscriptions.signup import Wish, request
+from mailer.newsletters.offer import Offer, offers
+from mailer.subscribers.client import Client
+from mailer.subscribers.limits import admit, network_of
+from mailer.subscribers.signup import SignupRequest, request
 from mailer.web.newsletters import show_form, speaking
 from mailer.web.signup_form import Errors, SignupForm, form_time, read_wish
 from mailer.web.site import Site, fields_of, site_of
@@ -44,7 +44,7 @@ def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool
     shown, wish = _read(http, form)
     if embedded and not any(one.look.slug in form.newsletters for one in shown):
         raise HTTPException(404)
-    if isinstance(wish, Wish):
+    if isinstance(wish, SignupRequest):
         wish = _in_time(http, form, shown) or wish
     if isinstance(wish, Errors):
         return show_form(http, shown, embedded=embedded, form=form, errors=wish, status=422)
@@ -62,7 +62,7 @@ def _answer_json(http: Request, form: SignupForm, client: Client) -> Response:
     return JSONResponse({"status": "pending"}, 202)
 
 
-def _read(http: Request, form: SignupForm) -> tuple[list[Offer], Wish | Errors]:
+def _read(http: Request, form: SignupForm) -> tuple[list[Offer], SignupRequest | Errors]:
     """The newsletters of the page that the form came from, and what it asks for."""
     site = site_of(http)
     with site.app.database.read() as session:
@@ -94,7 +94,7 @@ def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | No
     return None
 
 
-def _sign_up(site: Site, form: SignupForm, wish: Wish, client: Client) -> None:
+def _sign_up(site: Site, form: SignupForm, wish: SignupRequest, client: Client) -> None:
     app, now = site.app, site.app.times.wall()
     with app.database.write() as session:
         if form.trap:

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.errors import BadToken
-from mailer.subscriptions.offer import several_zones
-from mailer.subscriptions.preferences import Place, change, leave_places, place
+from mailer.newsletters.offer import several_zones
+from mailer.subscribers.preferences import Place, change, leave_places, place
 from mailer.tokens import Purpose
 from mailer.web.site import fields_of, site_of
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 
+from mailer import schema
 from mailer.db import Database
-from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import guard, postgresql
 from tests.factories import NOW

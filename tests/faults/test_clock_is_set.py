@@ -18,7 +18,7 @@ from mailer.db import Database
 from mailer.models import DigestStatus
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest

@@ -16,6 +16,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, UniqueConstraint, delete, func, inspect, select, text, update
 
+from mailer import schema
 from mailer.db import SQLITE_ONLY, Base, Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import (
@@ -38,7 +39,6 @@ from mailer.models import (
     Subscription,
     Tally,
 )
-from mailer.operations import schema
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW

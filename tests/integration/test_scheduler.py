@@ -30,7 +30,7 @@ from mailer.models import (
 )
 from mailer.scheduler import Scheduler, _stale
 from mailer.settings import load
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW

@@ -11,7 +11,7 @@ from babel import Locale
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from tests import mails, make_catalogue
 
 FOLDER = Path(make_catalogue.ROOT) / "templates" / "translations"

@@ -10,7 +10,7 @@ from jinja2 import Environment, meta, nodes
 from mailer.digests.build.render import PrintedStory
 from mailer.errors import BadTemplate
 from mailer.message.look import Look
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(

@@ -8,12 +8,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
 from mailer.digests.staff_mail.review import above
+from mailer.lint.page import visible_text
 from mailer.message.content import Content
-from mailer.message.lint.page import visible_text
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.sending.outgoing import greeting
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from tests import make_catalogue
 from tests.looks import ALERTS, BASE_URL, NOTICES, NUMBERS, always, edition, look, piece
 

@@ -22,8 +22,8 @@ from mailer.digests.schedules import schedules, timetable
 from mailer.digests.selection import article_queries
 from mailer.errors import Refused
 from mailer.models import Edits, Newsletter, Schedule
-from mailer.operations import newsletters
-from mailer.words import counted
+from mailer.newsletters import newsletters
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -222,7 +222,7 @@ def _tell(data: dict[str, Any]) -> None:
         if data[name] is not None:
             message(f"{name}: {data[name]}")
     if data["intro"]:
-        message(f"introduction: {counted(len(data['intro']), 'character')}")
+        message(f"introduction: {pluralise(len(data['intro']), 'character')}")
     if data["dropped"]:
         message(f"dropped: {', '.join(map(str, data['dropped']))}")
     if not (data["subject"] or data["lead"] or data["intro"] or data["dropped"]):

@@ -14,8 +14,8 @@ from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.models import DigestStatus
 from mailer.monitoring.digest_progress import read_progress, why_still_sending
-from mailer.operations import newsletters
-from mailer.words import counted
+from mailer.newsletters import newsletters
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -119,7 +119,7 @@ def _tell_of_doubt(digest_id: int, unsettled: int) -> None:
 def _standing(data: Mapping[str, Any]) -> str:
     number, deliveries = data["id"], data["deliveries"]
     what = f"digest {number} of {data['newsletter']}/{data['schedule']}"
-    sums = f"{deliveries['sent']} of {counted(deliveries['total'], 'mail')} sent"
+    sums = f"{deliveries['sent']} of {pluralise(deliveries['total'], 'mail')} sent"
     if deliveries["failed"]:
         sums += f", {deliveries['failed']} failed"
     if deliveries["unknown"]:

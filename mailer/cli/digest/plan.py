@@ -19,7 +19,7 @@ from mailer.digests.selection import explain
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.plan import Plan
 from mailer.models import Article
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -143,7 +143,7 @@ def _print(data: dict[str, Any]) -> None:
         message(f"nothing would be sent: {data['reason']}")
     if data["carried_over"]:
         # The table above counts only what is printed for nobody.
-        waiting = counted(data["carried_over"], "article waits", "articles wait")
+        waiting = pluralise(data["carried_over"], "article waits", "articles wait")
         message(f"{waiting} for a later digest of some readers")
     if data["expiring"]:
         message(
@@ -159,7 +159,7 @@ def _print_reader(reader: dict[str, Any]) -> None:
     if reader["reason"] is not None:
         message(f"no mail: {reader['address']} {reader['told']}")
     else:
-        number = counted(len(reader["articles"]), "article")
+        number = pluralise(len(reader["articles"]), "article")
         message(f"{reader['address']} gets {number if reader['articles'] else 'a letter'}")
     rows = [("in it", one["id"], one["title"]) for one in reader["articles"]]
     rows += [(one["why"], one["id"], one["title"]) for one in reader["others"]]

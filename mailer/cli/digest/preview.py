@@ -27,7 +27,7 @@ from mailer.models import Holds, NoticeKind
 from mailer.notices.notice import queue_notice
 from mailer.sending.outgoing import greeting
 from mailer.settings import links
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -131,7 +131,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
                     now=now,
                     newsletter_id=about.newsletter.id,
                 )
-        copies = counted(len(parsed), "test copy", "test copies")
+        copies = pluralise(len(parsed), "test copy", "test copies")
         message(f"queued {copies} of slot {about.slot.name} of {about.reference}")
         warn_if_nothing_sends(app)
 

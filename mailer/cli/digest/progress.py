@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailer.cli.output import message
 from mailer.cli.waiting import Seldom
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.ledger.digest_state import Counts
@@ -36,7 +36,7 @@ class Speed:
 
 def in_words(counts: "Counts", speed: float) -> str:
     """Progress in one line."""
-    done = f"{counts.total - counts.pending} of {counted(counts.total, 'mail')} done"
+    done = f"{counts.total - counts.pending} of {pluralise(counts.total, 'mail')} done"
     if not speed or not counts.pending:
         return done
     rate = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"

@@ -20,8 +20,8 @@ from mailer.digests.selection.plan import Plan
 from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
 from mailer.permission.suppress import suppressed
-from mailer.subscriptions import readers
-from mailer.words import command
+from mailer.subscribers import readers
+from mailer.text.english import command
 
 if TYPE_CHECKING:
     from mailer.app import App

@@ -16,7 +16,7 @@ from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
 from mailer.settings import links
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -101,7 +101,7 @@ def _ask(app: "App", about: Asked) -> None:
         why = "there are no articles" if shown is None else shown.nobody
         question = f"As things stand, {why}. Skip {digest}?"
     else:
-        readers = counted(shown.readers, "reader")
+        readers = pluralise(shown.readers, "reader")
         question = f"{shown.content.subject!r}, {digest}: send it to {readers} now?"
     if not confirmed(question, yes=False):
         raise Refused(

@@ -13,7 +13,7 @@ from mailer.digests.schedules import schedules
 from mailer.digests.schedules.calendar import Rule
 from mailer.digests.schedules.schedule_options import ScheduleLimits, When, rule_from
 from mailer.errors import Refused
-from mailer.operations import newsletters
+from mailer.newsletters import newsletters
 
 if TYPE_CHECKING:
     from mailer.app import App

@@ -8,7 +8,7 @@ from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
 from mailer.digests.schedules import schedules
 from mailer.errors import Refused
 from mailer.models import ScheduleKind
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 
 @click.command(cls=Verb)
@@ -78,7 +78,7 @@ def remove(reference: str, move_to: str | None, yes: bool, as_json: bool) -> Non
             }
         )
     else:
-        readers = counted(moved, "reader")
+        readers = pluralise(moved, "reader")
         message(f"removed {reference}" + (f"; {readers} moved to {move_to}" if move_to else ""))
     if default is None and not once:
         message(

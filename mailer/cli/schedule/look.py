@@ -16,8 +16,8 @@ from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.digests.selection.plan import max_age
 from mailer.errors import NotFound
 from mailer.models import Newsletter, Schedule, ScheduleKind
-from mailer.operations import newsletters
-from mailer.words import counted
+from mailer.newsletters import newsletters
+from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -63,7 +63,7 @@ def list_(every: bool, as_json: bool) -> None:
     elif not known:
         message("there are no schedules; `mailer schedule add SLUG NAME …` makes one")
     if hidden := len(known) - len(found):
-        told = counted(hidden, "one-off is over", "one-offs are over")
+        told = pluralise(hidden, "one-off is over", "one-offs are over")
         message(f"{told}; `mailer schedule list --all` shows them too")
 
 

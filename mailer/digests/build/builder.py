@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.clock import Times
-from mailer.db import Database, Kept
+from mailer.db import Database, PinnedConnection
 from mailer.digests.build import digest_writer, failed_builds, slot_claims
 from mailer.digests.build.editions import Render, render_editions
 from mailer.digests.schedules import timetable
@@ -70,7 +70,7 @@ class Builder:
         self._one_at_a_time = threading.Lock()
         self._closing = threading.Event()
         self._over = threading.Event()
-        self._kept: Kept | None = None
+        self._kept: PinnedConnection | None = None
         self._pulse = threading.Thread(target=self._beat, name="builder-heartbeat", daemon=True)
         self._id = 0
 
@@ -187,7 +187,7 @@ class Builder:
         ):
             self._write(kept, digest_id, builder_id)
 
-    def _write(self, kept: Kept, digest_id: int, builder_id: int) -> None:
+    def _write(self, kept: PinnedConnection, digest_id: int, builder_id: int) -> None:
         with kept.read() as session:
             digest = session.get(Digest, digest_id)
             if digest is None:
@@ -234,7 +234,7 @@ class Builder:
             log.info("digest %s: not built, because this process ends", digest_id)
 
     @contextmanager
-    def _interruptible(self) -> Iterator[Kept]:
+    def _interruptible(self) -> Iterator[PinnedConnection]:
         """The connection of a build, which `close_soon` may interrupt."""
         with self._database.kept() as kept:
             self._kept = kept

@@ -46,7 +46,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 _GROUP: Final = Table(
     "build_group",
@@ -125,7 +125,7 @@ def write(
         # What staff wrote for the coming digest is not lost when there is none.
         edits.give_back(session, digest_id)
     elif changed:
-        reason = f"{counted(changed, 'reader', 'readers')} left or changed during the build"
+        reason = f"{pluralise(changed, 'reader', 'readers')} left or changed during the build"
     session.execute(
         update(Digest)
         .where(Digest.id == digest_id)

@@ -23,7 +23,7 @@ from mailer.message.field import printable
 from mailer.message.look import Look
 from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
 from mailer.models import Article, Edits, Newsletter
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 
 _SUBJECT_LENGTH: Final = 120
 _TITLE_LENGTH: Final = 160

@@ -14,7 +14,7 @@ import nh3
 from markdown_it import MarkdownIt
 
 from mailer.errors import Refused
-from mailer.formats import wrap
+from mailer.templating.formats import wrap
 
 _KEPT: Final = frozenset(
     {"p", "h2", "h3", "a", "em", "strong", "ul", "ol", "li", "blockquote", "br", "hr"}

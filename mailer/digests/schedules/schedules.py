@@ -29,7 +29,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.words import counted
+from mailer.text.english import pluralise
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _DAY: Final = timedelta(days=1)
@@ -186,7 +186,7 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     )
     if target is None and (readers or waiting):
         raise Refused(
-            f"{counted(readers, 'reader')} and {counted(waiting or 0, 'sign-up')} are on it; "
+            f"{pluralise(readers, 'reader')} and {pluralise(waiting or 0, 'sign-up')} are on it; "
             "say with --move-to SLUG/OTHER where they go"
         )
     was_default = schedule.is_default

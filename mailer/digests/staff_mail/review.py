@@ -39,7 +39,7 @@ from mailer.notices.alert import Alerts
 from mailer.notices.notice import queue_notice
 
 if TYPE_CHECKING:
-    from mailer.templating import Templates
+    from mailer.templating.templates import Templates
 
 _BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _BY_STAFF: Final = "stopped by staff, who saw it in the review"

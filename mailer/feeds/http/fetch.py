@@ -27,7 +27,7 @@ from mailer import __version__
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import absolute_url, is_same_host
 from mailer.feeds.http.address_policy import may_connect
-from mailer.plain_text import printable_line
+from mailer.text.untrusted import printable_line
 
 Resolver = Callable[[str, int], Sequence[str]]
 """The IP addresses of a host, for a connection to a port. Raises OSError where there are none."""

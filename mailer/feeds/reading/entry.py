@@ -13,8 +13,8 @@ from typing import Final
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reading.pictures import first_image, is_no_picture
 from mailer.feeds.reading.sanitise import one_line, summarise
-from mailer.plain_text import without_bidi_controls
-from mailer.words import counted
+from mailer.text.english import pluralise
+from mailer.text.untrusted import without_bidi_controls
 
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
@@ -143,7 +143,7 @@ class Warn:
     def every(self) -> tuple[str, ...]:
         """What was said, and how much more was not kept."""
         more = (
-            (f"and {counted(self._unsaid, 'more oddity', 'more oddities')}",)
+            (f"and {pluralise(self._unsaid, 'more oddity', 'more oddities')}",)
             if self._unsaid
             else ()
         )

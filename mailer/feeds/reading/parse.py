@@ -11,7 +11,7 @@ from mailer.feeds.reading.document import Format, read_text
 from mailer.feeds.reading.entry import Document, Warn
 from mailer.feeds.reading.json_feed import read_json
 from mailer.feeds.reading.xml_feed import read_xml
-from mailer.plain_text import without_bidi_controls
+from mailer.text.untrusted import without_bidi_controls
 
 
 def parse(

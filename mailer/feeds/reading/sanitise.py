@@ -12,7 +12,7 @@ import nh3
 
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reading.pictures import is_emoji
-from mailer.plain_text import without_bidi_controls
+from mailer.text.untrusted import without_bidi_controls
 
 SUMMARY_LENGTH: Final = 1200
 """Characters of text in a summary; twenty of them must stay below what mail programs cut off."""

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import Claim, RowId
 from mailer.notices.alert import TurnedAway
-from mailer.plain_text import redact
 from mailer.sending.flow_control.back_off import Ceiling, Random, Rest, postponed_seconds
 from mailer.sending.flow_control.pace import Breaker, Throttle, why_pause_all, why_pause_sender
 from mailer.sending.flow_control.refused_senders import Blame, SenderId, Senders
 from mailer.sending.smtp.conversation import Step
 from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict
+from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from mailer.plain_text import redact
 from mailer.sending.flow_control.back_off import Random, pause_seconds
 from mailer.sending.smtp.verdict import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
+from mailer.text.untrusted import redact
 
 BURST_SECONDS: Final = 1.0
 """What asks us to slow down so soon after we did is about the mails from before."""

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from mailer.ledger import digest_state, ledger
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus, Subscriber, Subscription, SuppressionReason
+from mailer.newsletters.offer import Publisher
 from mailer.permission.leave import leave
 from mailer.permission.suppress import suppress
-from mailer.subscriptions import preferences
-from mailer.subscriptions.client import Client
-from mailer.subscriptions.confirm import confirm
-from mailer.subscriptions.offer import Publisher
+from mailer.subscribers import preferences
+from mailer.subscribers.client import Client
+from mailer.subscribers.confirmation import confirm
 from tests import factories as make
 from tests.integration.digests.model import Mail, Person, Reader
 from tests.integration.digests.newsroom import DAY, Newsroom

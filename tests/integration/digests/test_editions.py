@@ -14,7 +14,7 @@ from mailer.digests.selection.plan import plan_digest
 from mailer.errors import MessageTooLong
 from mailer.message.content import Content
 from mailer.models import Article, Digest, Edition, Edits, Newsletter, Schedule
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories as make
 from tests.factories import NOW

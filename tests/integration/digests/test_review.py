@@ -12,8 +12,8 @@ from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import review
 from mailer.digests.staff_mail.review import ReviewState
 from mailer.errors import NotFound
+from mailer.lint import judge
 from mailer.message.content import Content
-from mailer.message.lint import judge
 from mailer.message.marker import ReaderField, cut
 from mailer.models import (
     Delivery,

@@ -19,7 +19,7 @@ from mailer.feeds.fetch_state import CLAIM, asked_pause
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Notice, NoticeKind
 from mailer.notices.alert import Alerts
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item
 from tests.looks import always

@@ -13,7 +13,7 @@ from mailer.feeds import moved, newsletter_feeds
 from mailer.feeds.store import Arrived
 from mailer.models import Article, FeedEntry, HeldItem, Notice
 from mailer.notices.alert import Alerts
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import NOW, URL, Web, item
 from tests.looks import always

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from mailer.db import Database
-from mailer.message.lint import judge
+from mailer.lint import judge
 from mailer.tokens import Keys
 from tests.looks import edition, piece
 from tests.mails import LANGUAGES, digests, html_of, mails, node_says, paper

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import BadMessage
+from mailer.lint import judge
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.field import printable
 from mailer.message.headers import digest_headers, reader_headers
-from mailer.message.lint import judge
 from mailer.message.marker import ReaderField, field_word
 
 pytestmark = pytest.mark.needs_perl

@@ -10,7 +10,7 @@ from mailer.sending import outbox
 from mailer.sending.flow_control import back_off
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.sending import BASE_URL, Post, alerts, config
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.ledger import digest_state
-from mailer.message.lint import judge
+from mailer.ledger import digest_state, pause_switch
+from mailer.lint import judge
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -20,8 +20,7 @@ from mailer.models import (
     NoticeKind,
 )
 from mailer.notices.alert import Alerts, on_digest_paused, on_sending_paused
-from mailer.operations import pause
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW
@@ -96,7 +95,7 @@ def test_nothing_is_told_of_what_is_paused_already(post: Post, alerts: Alerts) -
     digest_id = post.build(1)
     with post.database.write() as session:
         digest_state.pause_digest(session, digest_id, "by staff")
-        pause.pause(session, "the relay moves", now=NOW)
+        pause_switch.pause(session, "the relay moves", now=NOW)
         assert not on_digest_paused(session, alerts, digest_id, REASON, NOW)
         assert not on_sending_paused(session, alerts, REASON, NOW)
     assert notices(post.database) == []
@@ -160,7 +159,7 @@ def test_an_alert_about_all_sending_comes_when_it_goes_on(post: Post, alerts: Al
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
         with post.database.write() as session:
             assert relay.mails == []
-            pause.resume(session)
+            pause_switch.resume(session)
         sender.wake()
         wait_until(lambda: len(relay.mails) == 2)
         assert relay.recipients == ["desk@news.example", "reader1@example.com"]

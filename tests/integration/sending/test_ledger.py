@@ -9,6 +9,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
+from mailer.db.prepared import _Compiled
 from mailer.ledger import digest_state, heartbeat, ledger
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
@@ -28,7 +29,6 @@ from mailer.models import (
     Worker,
     WorkerRole,
 )
-from mailer.prepared import _Compiled
 from mailer.tokens import Keys
 from tests import factories
 from tests.factories import NOW

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.message.lint.page import visible_text
+from mailer.lint.page import visible_text
 from mailer.models import Notice, Subscriber, Wording
-from mailer.subscriptions.offer import consent_sentence
-from mailer.templating import Templates
+from mailer.newsletters.offer import consent_sentence
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys, Purpose
 from tests import factories, mails
 from tests.looks import look

@@ -16,7 +16,7 @@ import pytest
 from mailer.cli import main, subscriber, verb
 from mailer.feeds import new_feed, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.subscriptions import transfer
+from mailer.subscribers import csv_import
 from tests.typed import NEWSLETTER
 
 IMPORT = [
@@ -35,7 +35,7 @@ SCHEDULE = ["schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "U
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation with a schedule, and a file of five readers that is read two at a time."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(transfer, "CHUNK", 2)
+    monkeypatch.setattr(csv_import, "CHUNK", 2)
     for arguments in (["init"], NEWSLETTER, SCHEDULE):
         assert main(arguments) == 0
     (tmp_path / "readers.csv").write_text(

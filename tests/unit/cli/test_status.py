@@ -7,7 +7,7 @@ import pytest
 from mailer.cli import status as command
 from mailer.db import Database
 from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
-from mailer.operations.status import read_status
+from mailer.monitoring.status import read_status
 from mailer.settings import load
 from tests import factories
 from tests.factories import NOW

@@ -7,11 +7,11 @@ import pytest
 from mailer.digests.template_check import check_templates
 from mailer.errors import BadMessage, BadTemplate
 from mailer.models import NoticeKind
-from mailer.shipped import shipped_folder
-from mailer.templating import Templates
+from mailer.resources import resource_folder
+from mailer.templating.templates import Templates
 from tests.looks import NOTICES
 
-SHIPPED = shipped_folder("templates")
+SHIPPED = resource_folder("templates")
 ALL = sorted(
     path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.*") if path.suffix != ".po"
 )

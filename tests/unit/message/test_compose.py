@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import BadMessage, NeedsSmtputf8
+from mailer.lint import judge
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
 from mailer.message.encode import base64_lines, body_text, quoted_printable
 from mailer.message.field import printable
-from mailer.message.lint import judge
 from mailer.message.marker import ReaderField, cut, field_word
 
 MARKER = "QJ4ZT2MNBX7PLKA5"

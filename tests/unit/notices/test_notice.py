@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
+from mailer.lint import judge
+from mailer.lint.page import visible_text
 from mailer.message.content import Content
-from mailer.message.lint import judge
-from mailer.message.lint.page import visible_text
 from mailer.message.marker import ReaderField, cut
 from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.sending.outgoing import content_of
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from tests import factories
 from tests.factories import NOW
 from tests.looks import BASE_URL, NOTICES, TITLES, always, look, notice_mail

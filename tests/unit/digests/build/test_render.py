@@ -11,13 +11,13 @@ from mailer.digests.build.render import MAX_HTML_BYTES, Story, edition_renderer
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import BadTemplate, MessageTooLong
+from mailer.lint import judge
+from mailer.lint.page import visible_text
 from mailer.message.content import Content
-from mailer.message.lint import judge
-from mailer.message.lint.page import visible_text
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Article, Newsletter
-from mailer.templating import Templates
+from mailer.templating.templates import Templates
 from tests.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"

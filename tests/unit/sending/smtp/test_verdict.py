@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.plain_text import LONGEST_REPLY_KEPT, redact
 from mailer.sending.smtp.conversation import Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost, OnDelivery, OnReader, OnRun, Verdict, verdict
+from mailer.text.untrusted import LONGEST_REPLY_KEPT, redact
 
 D, R, N = OnDelivery, OnReader, OnRun
 

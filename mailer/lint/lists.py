@@ -1,0 +1,110 @@
+"""Rules on the headers that make a mail a digest, and on mails that are none."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from mailer.lint.reading import Field, Part
+from mailer.lint.rules import Problem
+
+_MARKS_OF_A_DIGEST = (
+    "x-mailer-digest",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
+    "list-post",
+    "precedence",
+    "feedback-id",
+)
+_URL_HEADERS = (
+    "list-unsubscribe",
+    "list-help",
+    "list-owner",
+    "list-archive",
+    "list-subscribe",
+)
+_LONGEST_LIST_ID = 255
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LIST_ID = re.compile(rf"(?:[^<>]*\s)?<{_ATOM}(?:\.{_ATOM})+>")
+_URLS = re.compile(r"<[!-;=?-~]+>(?:\s*,\s*<[!-;=?-~]+>)*")
+_CUT_URL = re.compile(r"<[^<>\s]*\s[^<>]*>")
+_FEEDBACK_ID = re.compile(r"[^:]*:[^:]*:[^:]*:[^:\s]{5,15}")
+
+
+def judge_lists(mail: Part) -> Iterator[Problem]:
+    """Problems with List-*, Auto-Submitted, Precedence and Feedback-ID."""
+    for name in _URL_HEADERS:
+        for field in mail.all(name):
+            yield from _urls(field)
+    if any(mail.all(name) for name in _MARKS_OF_A_DIGEST):
+        yield from _digest(mail)
+    elif not mail.all("auto-submitted"):
+        yield Problem("auto-submitted", "this is no digest, and there is no Auto-Submitted")
+    list_id = mail.value("list-id")
+    if list_id is not None and not _LIST_ID.fullmatch(list_id):
+        yield Problem("list-id", f"{list_id!r} is not `phrase <label.domain>`")
+    elif len(list_id or "") > _LONGEST_LIST_ID:
+        yield Problem("list-id", f"it has {len(list_id or '')} octets")
+    automatic = mail.value("auto-submitted")
+    if automatic is not None and automatic.lower() != "auto-generated":
+        yield Problem("auto-submitted", f"{automatic!r} is not auto-generated")
+
+
+def is_safe_url(url: str, *schemes: str) -> bool:
+    """Whether `url` is absolute and https, or of one of `schemes`; plain http only to loopback."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if parts.scheme == "https":
+        return bool(host)
+    return parts.scheme in schemes or (parts.scheme == "http" and _is_loopback(host or ""))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _urls(field: Field) -> Iterator[Problem]:
+    if _CUT_URL.search(field.value):
+        yield Problem("list-url", f"a URL in {field.name} has a blank or a fold in it")
+    elif not _URLS.fullmatch(field.value) and "=?" not in field.value:
+        yield Problem("list-url", f"{field.name} is not <URL>, <URL>: {field.value[:60]!r}")
+
+
+def _digest(mail: Part) -> Iterator[Problem]:
+    if mail.value("list-id") is None:
+        yield Problem("list-id", "this is a digest, and there is no List-Id")
+    field = next(iter(mail.all("list-unsubscribe")), None)
+    if field is None:
+        yield Problem("list-unsubscribe", "this is a digest, and there is no List-Unsubscribe")
+    else:
+        yield from _unsubscribe(field)
+    post = mail.value("list-unsubscribe-post")
+    if post != "List-Unsubscribe=One-Click":
+        yield Problem("list-unsubscribe-post", f"it is {post!r}")
+    may_post = mail.value("list-post")
+    if may_post is not None and may_post.upper() != "NO":
+        yield Problem("list-post", f"{may_post!r} is not NO")
+    precedence = mail.value("precedence")
+    if precedence is not None and precedence.lower() not in {"bulk", "list"}:
+        yield Problem("precedence", f"{precedence!r} is neither bulk nor list")
+    feedback = mail.value("feedback-id")
+    if feedback is not None and not _FEEDBACK_ID.fullmatch(feedback) and "=?" not in feedback:
+        yield Problem("feedback-id", f"{feedback!r} is not a:b:c:sender")
+
+
+def _unsubscribe(field: Field) -> Iterator[Problem]:
+    urls = re.findall(r"<([^<>]*)>", re.sub(r"\s", "", field.value))
+    web = [url for url in urls if not url.lower().startswith("mailto:")]
+    if not urls:
+        # What is in no angle brackets is reported as no list of URLs.
+        return
+    if urls[0] not in web or not is_safe_url(urls[0]):
+        yield Problem("list-unsubscribe", f"the first URL is no https URL: {urls[0][:60]!r}")
+    elif len(web) > 1 or len(urls) > 2:
+        yield Problem("list-unsubscribe", "there is more than one https and one mailto URL")

@@ -1,1 +1,0 @@
-"""Running an installation: its schema, its pause switch, its newsletters and its state."""

@@ -1,0 +1,234 @@
+"""The database's schema: brings it up to date, and refuses to work with another one.
+
+Whether it is current is decided without Alembic, which is slow to import: by the number in the database
+and the numbers of the files in `migrations/versions`.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import (
+    Connection,
+    ForeignKeyConstraint,
+    Select,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
+
+from mailer.db import SQLITE_ONLY, Base, Database
+from mailer.errors import Refused, SchemaError, SettingsError
+from mailer.models import Installation
+from mailer.resources import resource_folder
+from mailer.text.english import pluralise
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_LOCK_TIMEOUT: Final = "10s"
+_ORPHANS: Final = ("row that refers to nothing", "rows that refer to nothing")
+"""How long a migration waits for a table on PostgreSQL, where whoever comes after it waits too."""
+
+_UPGRADE_LOCK: Final = 0x6D61696C
+"""The advisory lock that lets one upgrade at a time run on PostgreSQL."""
+
+
+def head() -> str:
+    """The number of the newest migration, such as "0001"."""
+    return max(path.name[:4] for path in resource_folder("migrations").glob("versions/[0-9]*.py"))
+
+
+def check(database: Database, fingerprint: str) -> None:
+    """Make sure that the schema is the current one, and the identity key the database's own.
+
+    Raises:
+        SchemaError: there is no database, or its schema is another one.
+        SettingsError: `fingerprint` is that of another identity key.
+    """
+    version = current(database)
+    if version is None:
+        raise SchemaError("the database is empty; fill it with `mailer db upgrade`")
+    if version > head():
+        raise SchemaError(
+            f"the database has schema {version} of a newer mailer, this one knows {head()}; "
+            "install the newer one again"
+        )
+    if version != head():
+        raise SchemaError(
+            f"the database has schema {version}, this mailer needs {head()}; run `mailer db upgrade`"
+        )
+    with database.read() as session:
+        _check_fingerprint(session.connection(), fingerprint)
+
+
+def current(database: Database) -> str | None:
+    """The number of the schema that the database has, or None where it has none.
+
+    Raises:
+        SchemaError: SQLite's file does not exist.
+    """
+    if database.is_sqlite and not Path(database.url.database or "").is_file():
+        raise SchemaError(
+            f"there is no database {database.url.database}; check `database_url`, "
+            "or make it with `mailer db upgrade`"
+        )
+    with database.read() as session:
+        return _version(session.connection())
+
+
+def loose_ends(database: Database) -> dict[str, int]:
+    """How many references to rows that do not exist there are, by table; none where all is well.
+
+    Looks at every row: on SQLite for all foreign keys, on PostgreSQL for those that it does not check itself.
+    """
+    with database.read() as session:
+        connection = session.connection()
+        if database.is_sqlite:
+            broken = connection.execute(text("PRAGMA foreign_key_check"))
+            return dict(sorted(Counter(row[0] for row in broken).items()))
+        found: Counter[str] = Counter()
+        for table in Base.metadata.sorted_tables:
+            for key in table.foreign_key_constraints:
+                if key.info.get(SQLITE_ONLY):
+                    found[table.name] += connection.scalar(_count_loose(key)) or 0
+    return {name: number for name, number in sorted(found.items()) if number}
+
+
+def _count_loose(key: ForeignKeyConstraint) -> Select[int]:
+    [element] = key.elements
+    target = element.column.table.alias()
+    exists = select(target.c[element.column.name]).where(
+        target.c[element.column.name] == element.parent
+    )
+    return (
+        select(func.count())
+        .select_from(key.table)
+        .where(element.parent.is_not(None), ~exists.exists())
+    )
+
+
+def create(database: Database, fingerprint: str, now: datetime) -> None:
+    """Give an empty database the current schema, and write down whose identity key it knows.
+
+    Raises:
+        Refused: it is not empty.
+    """
+    with migration(database) as connection:
+        if inspect(connection).get_table_names():
+            raise Refused(
+                "the database that database_url names is in use already; name an empty one, "
+                "or put back the mailer.toml that belongs to it"
+            )
+        _upgrade(connection)
+        _install(connection, fingerprint, now)
+
+
+def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | None, str]:
+    """Bring the schema up to date, all of it or nothing.
+
+    Returns:
+        The number of the schema before and after.
+
+    Raises:
+        SettingsError: `fingerprint` is that of another identity key.
+        SchemaError: the database is of a newer mailer.
+    """
+    with migration(database) as connection:
+        before = _version(connection)
+        if before is not None:
+            _check_fingerprint(connection, fingerprint)
+            if before > head():
+                raise SchemaError(
+                    f"the database has schema {before} of a newer mailer; install that"
+                )
+        _upgrade(connection)
+        if before is None:
+            _install(connection, fingerprint, now)
+    return before, head()
+
+
+def alembic_config(connection: Connection) -> "Config":
+    """What Alembic needs to work on `connection`; there is no alembic.ini."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resource_folder("migrations")).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def migration(database: Database) -> Iterator[Connection]:
+    """A connection in one transaction in which tables may be made anew, one process at a time."""
+    if database.is_sqlite:
+        _make_private(Path(database.url.database or ""))
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            yield from _on_sqlite(connection)
+            return
+        with connection.begin():
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+            connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+            yield connection
+
+
+def _make_private(file: Path) -> None:
+    """Make SQLite's file, where there is none, so that nobody else can read the readers' addresses."""
+    # What cannot be made here cannot be opened either, and that error is told in full.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _on_sqlite(connection: Connection) -> Iterator[Connection]:
+    driver = connection.connection.cursor()
+    # A table that is made anew is dropped first, and dropping it would delete by ON DELETE CASCADE what
+    # refers to it. The switch works outside of a transaction only, so it comes before BEGIN.
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        writer = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        with writer.begin():
+            yield writer
+            if broken := writer.execute(text("PRAGMA foreign_key_check")).all():
+                raise SchemaError(
+                    f"the migration would leave {pluralise(len(broken), *_ORPHANS)}, "
+                    f"the first in {broken[0][0]}; nothing was changed: report this"
+                )
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+
+    command.upgrade(alembic_config(connection), "head")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _install(connection: Connection, fingerprint: str, now: datetime) -> None:
+    connection.execute(
+        insert(Installation).values(id=1, identity_fingerprint=fingerprint, created_at=now)
+    )
+
+
+def _check_fingerprint(connection: Connection, fingerprint: str) -> None:
+    known = connection.scalar(select(Installation.identity_fingerprint))
+    if known is None:
+        raise SchemaError("the database has lost its installation row; put a backup back")
+    if known != fingerprint:
+        raise SettingsError(
+            "identity_key does not belong to this database; "
+            "put the one back that `mailer init` wrote, or name the database that belongs to it"
+        )

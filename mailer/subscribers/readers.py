@@ -1,0 +1,232 @@
+"""Readers for staff to look at: who they are, what they got, and what they did not and why.
+
+Only reads. Whether somebody may be mailed is asked of `mailer.permission.rule`, never decided here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import String, case, exists, func, literal, not_, or_, select, type_coerce
+from sqlalchemy.orm import Session
+
+from mailer.models import (
+    HAD,
+    PENDING,
+    ConsentEvent,
+    ConsentKind,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Newsletter,
+    Notice,
+    NoticeKind,
+    Schedule,
+    Signup,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+    Wording,
+)
+from mailer.permission.rule import why_not
+
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A subscriber's place in one newsletter. `state` is "active", or why they get no digest."""
+
+    address: str
+    name: str | None
+    newsletter: str
+    schedule: str
+    state: str
+    confirmed_at: datetime
+    left_at: datetime | None
+    left_reason: str | None
+
+
+@dataclass(frozen=True)
+class ReaderMail:
+    """A digest as far as one reader is concerned; `delivery` is empty where there was none for them."""
+
+    digest: int
+    delivery: int | None
+    newsletter: str
+    schedule: str
+    slot: str
+    subject: str | None
+    status: str
+    at: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True)
+class OpenSignup:
+    """A sign-up that awaits confirmation."""
+
+    newsletter: str
+    asked_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class ConsentLine:
+    """One line of the consent log with the sentence that was shown."""
+
+    at: datetime
+    kind: ConsentKind
+    address: str | None
+    newsletter: str | None
+    schedule: str | None
+    source: str
+    wording: str | None
+    language: str | None
+    publisher: str | None
+    privacy_url: str | None
+    ip: str | None
+    user_agent: str | None
+
+
+def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator[Reader]:
+    """Everybody's place in every newsletter, or in one, in the order in which they came."""
+    statement = _READERS.order_by(Subscription.id)
+    if newsletter_id is not None:
+        statement = statement.where(Subscription.newsletter_id == newsletter_id)
+    for row in session.execute(statement.execution_options(yield_per=_AT_ONCE)):
+        yield Reader(*row)
+
+
+def places_of(session: Session, key_hash: str) -> list[Reader]:
+    """One person's places, left ones too."""
+    rows = session.execute(
+        _READERS.where(Subscriber.key_hash == key_hash).order_by(Newsletter.slug)
+    )
+    return [Reader(*row) for row in rows]
+
+
+def asked(session: Session, key_hash: str, *, now: datetime) -> list[OpenSignup]:
+    """What one person asked for and has not confirmed yet, unless there is nothing to confirm it with.
+
+    The notice that brought the link may be purged by now.
+    """
+    unmailed = exists().where(
+        Notice.signup_id == Signup.id,
+        or_(
+            Notice.kind != NoticeKind.CONFIRMATION,
+            Notice.status == DeliveryStatus.SKIPPED,
+        ),
+    )
+    rows = session.execute(
+        select(Newsletter.slug, Signup.created_at, Signup.expires_at)
+        .join(SignupChoice, SignupChoice.signup_id == Signup.id)
+        .join(Newsletter, Newsletter.id == SignupChoice.newsletter_id)
+        .where(
+            Signup.key_hash == key_hash,
+            Signup.confirmed_at.is_(None),
+            Signup.dropped_at.is_(None),
+            Signup.expires_at > now,
+            ~unmailed,
+        )
+        .order_by(Signup.id, Newsletter.slug)
+    )
+    return [OpenSignup(*row) for row in rows]
+
+
+def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[ReaderMail]]:
+    """What one person got or is about to get, and the digests since they came that did not reach them."""
+    rows = session.execute(
+        select(
+            Digest.id,
+            Delivery.id,
+            Newsletter.slug,
+            Schedule.name,
+            Digest.slot,
+            Digest.subject,
+            case(
+                (Delivery.status.in_(PENDING), literal("pending")),
+                (Delivery.id.is_(None), literal("none")),
+                else_=type_coerce(Delivery.status, String),
+            ),
+            func.coalesce(Delivery.outcome_at, Digest.finished_at),
+            case(
+                (Delivery.id.is_not(None), Delivery.reply),
+                (Digest.status == DigestStatus.SKIPPED, Digest.reason),
+                else_=literal("nothing in it was new for them"),
+            ),
+        )
+        .select_from(Subscription)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .join(Newsletter, Newsletter.id == Subscription.newsletter_id)
+        .join(Schedule, Schedule.newsletter_id == Newsletter.id)
+        .join(Digest, Digest.schedule_id == Schedule.id)
+        .outerjoin(
+            Delivery,
+            (Delivery.digest_id == Digest.id) & (Delivery.subscriber_id == Subscriber.id),
+        )
+        .where(
+            Subscriber.key_hash == key_hash,
+            # A digest that did not reach them counts where it was for their schedule, and not before
+            # they came, after they left, or while it is not built.
+            Delivery.id.is_not(None)
+            | (
+                (Digest.schedule_id == Subscription.schedule_id)
+                & (Digest.created_at >= Subscription.confirmed_at)
+                & (func.coalesce(Subscription.left_at, Digest.created_at) >= Digest.created_at)
+                & not_(Digest.status.in_([DigestStatus.SCHEDULED, DigestStatus.BUILDING]))
+            ),
+        )
+        .order_by(Digest.due_at, Digest.id)
+    )
+    mails = [ReaderMail(*row) for row in rows]
+    got = {"pending", *(status.value for status in HAD)}
+    return (
+        [mail for mail in mails if mail.status in got],
+        [mail for mail in mails if mail.status not in got],
+    )
+
+
+def consent_of(session: Session, key_hash: str) -> list[ConsentLine]:
+    """The consent log of one person, in its order."""
+    rows: Iterable[Sequence[Any]] = session.execute(
+        select(
+            ConsentEvent.at,
+            ConsentEvent.kind,
+            ConsentEvent.address,
+            Newsletter.slug,
+            Schedule.name,
+            ConsentEvent.source,
+            Wording.text,
+            Wording.language,
+            ConsentEvent.publisher,
+            ConsentEvent.privacy_url,
+            ConsentEvent.ip,
+            ConsentEvent.user_agent,
+        )
+        .outerjoin(Newsletter, Newsletter.id == ConsentEvent.newsletter_id)
+        .outerjoin(Schedule, Schedule.id == ConsentEvent.schedule_id)
+        .outerjoin(Wording, Wording.id == ConsentEvent.wording_id)
+        .where(ConsentEvent.key_hash == key_hash)
+        .order_by(ConsentEvent.id)
+    )
+    return [ConsentLine(*row) for row in rows]
+
+
+_READERS: Final = (
+    select(
+        Subscriber.address,
+        Subscriber.name,
+        Newsletter.slug,
+        Schedule.name,
+        type_coerce(func.coalesce(why_not(), literal("active")), String),
+        Subscription.confirmed_at,
+        Subscription.left_at,
+        Subscription.left_reason,
+    )
+    .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+    .join(Newsletter, Newsletter.id == Subscription.newsletter_id)
+    .join(Schedule, Schedule.id == Subscription.schedule_id)
+)

@@ -1,0 +1,121 @@
+"""Readers who change how often, pause and resume: what is due to them afterwards."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.db import Database
+from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscription
+from mailer.newsletters.offer import Option, Publisher
+from mailer.subscribers.client import Client
+from mailer.subscribers.preferences import Place, change, pause, place, resume
+from mailer.tokens import Keys
+from tests import factories as make
+from tests.factories import NOW
+
+CLIENT = Client("/preferences", "192.0.2.7", "Browser/1")
+
+
+def _reader(database: Database, keys: Keys, **values: object) -> Subscription:
+    with database.write() as session:
+        schedule = make.schedule(session, newsletter := make.newsletter(session))
+        make.schedule(session, newsletter, "weekly", days="sat")
+        return make.reader(session, keys, schedule, **values)
+
+
+def _act(database: Database, reader: Subscription, *acts: object) -> Subscription:
+    """Run these for the reader's place, and say what the row is afterwards."""
+    with database.write() as session:
+        found = place(session, Publisher(), reader.public_id)
+        assert found is not None
+        for act in acts:
+            assert callable(act)
+            act(session, found, CLIENT, now=NOW)
+    with database.read() as session:
+        return session.get_one(Subscription, reader.id)
+
+
+def _article(database: Database) -> int:
+    with database.write() as session:
+        found: int = make.article(session).id
+        return found
+
+
+def _weekly(session: Session, reader: Subscription) -> tuple[Place, Option]:
+    """The reader's place, and the schedule that is not theirs."""
+    found = place(session, Publisher(), reader.public_id)
+    assert found is not None
+    weekly = found.offer.option("weekly")
+    assert weekly is not None
+    return found, weekly
+
+
+def _events(database: Database) -> list[tuple[ConsentKind, str]]:
+    with database.read() as session:
+        events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.id))
+        return [(event.kind, event.source) for event in events]
+
+
+def test_who_resumes_starts_with_what_comes_in_from_then_on(database: Database, keys: Keys) -> None:
+    reader = _reader(database, keys)
+    paused = _act(database, reader, pause)
+    assert (paused.paused_at, paused.start_article) == (NOW, 0)
+    newest = max(_article(database) for _ in range(3))
+    resumed = _act(database, reader, resume)
+    assert (resumed.paused_at, resumed.start_article) == (None, newest)
+    assert _events(database) == [
+        (ConsentKind.CHANGED, "/preferences: pause"),
+        (ConsentKind.CHANGED, "/preferences: resume"),
+    ]
+
+
+def test_who_resumes_is_no_newcomer(database: Database, keys: Keys) -> None:
+    reader = _reader(database, keys)
+    with database.write() as session:
+        row = session.get_one(Subscription, reader.id)
+        digest = make.digest(session, make.schedule(session, make.newsletter(session, "other")))
+        row.first_digest_id = digest.id
+    assert _act(database, reader, pause, resume).first_digest_id == digest.id
+
+
+def test_pausing_and_resuming_twice_is_once(database: Database, keys: Keys) -> None:
+    reader = _reader(database, keys, paused_at=NOW)
+    assert _act(database, reader, pause, pause).paused_at == NOW
+    _article(database)
+    _act(database, reader, resume)
+    _article(database)
+    # What came in between is still due.
+    assert _act(database, reader, resume).start_article == 1
+    assert len(_events(database)) == 1
+
+
+def test_who_has_left_stays_away(database: Database, keys: Keys) -> None:
+    reader = _reader(database, keys, left_at=NOW, paused_at=NOW)
+    row = _act(database, reader, resume)
+    assert (row.left_at, row.paused_at) == (NOW, NOW)
+    assert _events(database) == []
+
+
+def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
+    database: Database, keys: Keys
+) -> None:
+    reader = _reader(database, keys)
+    with database.write() as session:
+        found, weekly = _weekly(session, reader)
+        session.get_one(Schedule, weekly.id).removed_at = NOW
+    with database.write() as session:
+        assert change(session, found, weekly, CLIENT, now=NOW).schedule == "morning"
+    with database.read() as session:
+        assert session.get_one(Subscription, reader.id).schedule_id == reader.schedule_id
+    assert _events(database) == []
+
+
+def test_another_schedule_leaves_the_start_as_it_is(database: Database, keys: Keys) -> None:
+    reader = _reader(database, keys)
+    _article(database)
+    with database.write() as session:
+        found, weekly = _weekly(session, reader)
+        assert change(session, found, weekly, CLIENT, now=NOW).schedule == "weekly"
+    with database.read() as session:
+        row = session.get_one(Subscription, reader.id)
+        assert (row.schedule_id, row.start_article) == (weekly.id, 0)
+    assert _events(database) == [(ConsentKind.CHANGED, "/preferences")]
