@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Route, sync_playwright
 
+from mailer.demo.articles import PAPER, load_articles
 from mailer.demo.pictures import draw
 from mailer.demo.servers import bind, port_of
-from mailer.demo.stories import PAPER, load_stories
 from mailer.digests.build.render import Story, render_edition
 from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
@@ -153,7 +153,7 @@ def news(language: str) -> list[tuple[str, str, str, str | None]]:
     """Title, beginning, author and picture of articles."""
     if language != "en":
         return list(NEWS[language])
-    return [(one.title, one.summary, one.author, one.scene) for one in load_stories()[:5]]
+    return [(one.title, one.summary, one.author, one.scene) for one in load_articles()[:5]]
 
 
 def confirmation() -> Content:

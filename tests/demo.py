@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from mailer.demo.desk import Addresses, Backstage, Desk
+from mailer.demo.inbox_pages import Addresses, Backstage, InboxPages
 from mailer.demo.mailbox import Mailbox, Sink
 from mailer.demo.newsroom import Newsroom
-from mailer.demo.paper import Paper
 from mailer.demo.servers import Servers, bind, origin, port_of
+from mailer.demo.site import Site
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ def opened(next_in: timedelta) -> Iterator[Demo]:
 
         pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST"])])
         backstage = Backstage("/tmp/mailer-demo-x", ["mailer init", "mailer run"])
-        desk_pages = Desk(addresses, demo.mailbox, newsroom, backstage, lambda now: now + next_in)
-        paper_pages = Paper(newsroom, addresses.form, embed)
+        desk_pages = InboxPages(
+            addresses, demo.mailbox, newsroom, backstage, lambda now: now + next_in
+        )
+        paper_pages = Site(newsroom, addresses.form, embed)
         served = [(form, pages), (paper, paper_pages.app()), (desk, desk_pages.app())]
         servers = Servers(served, (smtp, Sink(demo.mailbox)))
         servers.start()

@@ -3,12 +3,12 @@
 import click
 
 from mailer.address import parse
+from mailer.cli.base import Group, json_option
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import Noun, json_option
 from mailer.errors import BadAddress
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def address() -> None:
     """Mail addresses."""
 

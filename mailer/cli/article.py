@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Noun, json_option, opened
 from mailer.clock import parse_instant
 from mailer.feeds import articles
 from mailer.feeds.articles import ListedArticle
 from mailer.newsletters import newsletters
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def article() -> None:
     """The articles that came in."""
 

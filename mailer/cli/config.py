@@ -2,11 +2,11 @@
 
 import click
 
+from mailer.cli.base import Group, json_option, settings
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import Noun, json_option, settings
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def config() -> None:
     """The settings."""
 

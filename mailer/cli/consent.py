@@ -5,13 +5,13 @@ from dataclasses import asdict
 import click
 
 from mailer.address import parse
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import NotFound
 from mailer.subscribers.readers import consent_of
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def consent() -> None:
     """What a reader agreed to, and when."""
 

@@ -4,12 +4,12 @@ import click
 
 from mailer import schema
 from mailer.app import open_app
+from mailer.cli.base import Group, json_option, opened, settings
 from mailer.cli.output import message, print_json
-from mailer.cli.verb import Noun, json_option, opened, settings
 from mailer.errors import SchemaError
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def db() -> None:
     """The database."""
 

@@ -5,10 +5,10 @@ from dataclasses import asdict
 import click
 
 from mailer import address as addresses
+from mailer.cli.base import Group, confirmed, json_option, opened, yes_option
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Noun, confirmed, json_option, opened, yes_option
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
@@ -17,7 +17,7 @@ from mailer.models import DeliveryStatus
 from mailer.text.english import pluralise
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def delivery() -> None:
     """Who was sent what."""
 

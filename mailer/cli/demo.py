@@ -2,10 +2,10 @@
 
 import click
 
-from mailer.cli.verb import Verb
+from mailer.cli.base import Command
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.option("--once", is_flag=True, help="Run the whole journey unattended, then stop.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the sign-up form listens.")
 @click.pass_context

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.idle import warn_if_nothing_builds
+from mailer.cli.long_running import stop_signals
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import Noun, json_option, opened
-from mailer.cli.waiting import stop_signals
 from mailer.clock import utc_now
 from mailer.errors import FeedError, FeedUnreadable, Refused, SeveralFeeds
 from mailer.feeds import newsletter_feeds
@@ -30,7 +30,7 @@ _WARNINGS_SHOWN = 10
 _HELD = ("entry is held", "entries are held")
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def feed() -> None:
     """Where articles come from: RSS, Atom or JSON Feed."""
 

@@ -11,8 +11,8 @@ import click
 
 from mailer import schema
 from mailer.app import open_app
+from mailer.cli.base import Command
 from mailer.cli.output import message
-from mailer.cli.verb import Verb
 from mailer.errors import AlreadyExists, Refused
 from mailer.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, load
 
@@ -34,7 +34,7 @@ _TAIL: Final = """
 """
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 # It has no question to ask; a script gives --yes to every command all the same.
 @click.option("--yes", is_flag=True, expose_value=False, help="Ask nothing, as ever.")
 def init() -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
+from mailer.cli.base import Command, json_option
 from mailer.cli.output import print_json, print_table
-from mailer.cli.verb import Verb, json_option
 from mailer.errors import Refused
 from mailer.lint import Problem, judge
 from mailer.text.english import pluralise
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
 )

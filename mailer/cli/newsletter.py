@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, print_json, print_table, print_text
-from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import Refused
 from mailer.newsletters import newsletters
 from mailer.newsletters.newsletters import NewsletterChanges, Overview
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def newsletter() -> None:
     """The publication lines that readers subscribe to."""
 

@@ -2,12 +2,12 @@
 
 import click
 
+from mailer.cli.base import Command, opened
 from mailer.cli.output import message
-from mailer.cli.verb import Verb, opened
 from mailer.ledger.pause_switch import pause as pause_sending
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
 def pause(reason: str | None) -> None:
     """Stop all sending until `mailer resume`, also of confirmations.

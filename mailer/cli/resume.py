@@ -2,13 +2,13 @@
 
 import click
 
+from mailer.cli.base import Command, opened
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message
-from mailer.cli.verb import Verb, opened
 from mailer.ledger.pause_switch import resume as resume_sending
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 def resume() -> None:
     """Send again after `mailer pause`.
 

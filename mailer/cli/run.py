@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import click
 
+from mailer.cli.base import Command, opened
 from mailer.cli.output import message
-from mailer.cli.verb import Verb, opened
 from mailer.digests.template_check import check_templates, languages_in_use
 from mailer.errors import MailerError, Refused
 from mailer.settings import links
@@ -30,7 +30,7 @@ _LAST_ANSWERS_SECONDS: Final = 30.0
 """A web server that was told to stop is left to itself after this: its own limit is shorter."""
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[web] [scheduler] [worker]")
 def run(roles: tuple[str, ...]) -> None:
     """Run the roles that are named, or all three, until SIGTERM or Ctrl-C.

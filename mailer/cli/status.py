@@ -8,8 +8,8 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.output import message, moment, print_json, print_table, print_text, wall_time
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedules, timetable
@@ -46,7 +46,7 @@ class _Coming:
     overdue_since: datetime | None
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @json_option
 def status(as_json: bool) -> None:
     """Show what runs, what waits, the next slots, and what needs somebody.

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, parse
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.idle import warn_if_nothing_sends
+from mailer.cli.long_running import rows_in_lines, stop_signals
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import Noun, json_option, opened
-from mailer.cli.waiting import rows_in_lines, stop_signals
 from mailer.clock import format_instant
 from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind, Subscriber, Subscription
@@ -41,7 +41,7 @@ _schedule_option = click.option(
 )
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def subscriber() -> None:
     """The readers."""
 

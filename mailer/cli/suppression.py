@@ -5,8 +5,8 @@ from dataclasses import asdict
 import click
 
 from mailer.address import parse
+from mailer.cli.base import Group, json_option, opened
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import Noun, json_option, opened
 from mailer.errors import NotFound, Refused
 from mailer.models import SuppressionReason
 from mailer.permission.suppress import lift as lift_all
@@ -15,7 +15,7 @@ from mailer.permission.suppress import suppress, suppressed
 _WORDS = (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED, SuppressionReason.STAFF)
 
 
-@click.group(cls=Noun)
+@click.group(cls=Group)
 def suppression() -> None:
     """Addresses that get no mail."""
 

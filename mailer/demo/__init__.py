@@ -22,21 +22,21 @@ def main(once: bool, port: int | None) -> int:
         130 when `once` was interrupted.
     """
     # Imported here because `mailer --help` knows this function without wanting its servers.
-    from mailer.demo import journey, live
-    from mailer.demo.report import Report, StepFailed
+    from mailer.demo import interactive, tour
+    from mailer.demo.checklist import Checklist, StepFailed
     from mailer.demo.servers import PortTaken
-    from mailer.demo.stage import Stage
+    from mailer.demo.setup import Setup
 
     before = {
         number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
     }
-    report = Report()
+    report = Checklist()
     try:
-        with Stage(report, port) as stage:
+        with Setup(report, port) as stage:
             if once:
-                journey.walk(stage)
+                tour.walk(stage)
             else:
-                live.play(stage)
+                interactive.play(stage)
     except KeyboardInterrupt:
         report.passing("")
         report.say("\nEnded; the mailer has stopped and its folder is removed.")

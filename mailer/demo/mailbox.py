@@ -22,7 +22,7 @@ _URL_IN_TEXT = re.compile(r"https?://[^\s<>\"]+")
 
 
 @dataclass(frozen=True)
-class Mail:
+class ReceivedMail:
     """One mail that was received: its envelope, its bytes and what they parse to.
 
     `number` counts from 1 in order of arrival; `received` is aware UTC.
@@ -102,30 +102,32 @@ class Mailbox:
     """All mails received so far. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._mails: list[Mail] = []
+        self._mails: list[ReceivedMail] = []
         self._changed = threading.Condition()
 
     def deliver(self, sender: str, recipient: str, raw: bytes) -> None:
         """Keep one mail for one recipient."""
         with self._changed:
             number = len(self._mails) + 1
-            self._mails.append(Mail(number, datetime.now(UTC), sender, recipient, raw))
+            self._mails.append(ReceivedMail(number, datetime.now(UTC), sender, recipient, raw))
             self._changed.notify_all()
 
-    def mails(self) -> list[Mail]:
+    def mails(self) -> list[ReceivedMail]:
         """Everything received, oldest first."""
         with self._changed:
             return list(self._mails)
 
-    def mail(self, number: int) -> Mail | None:
+    def mail(self, number: int) -> ReceivedMail | None:
         """The mail with that number, if it has come."""
         return next((mail for mail in self.mails() if mail.number == number), None)
 
-    def to(self, address: str) -> list[Mail]:
+    def to(self, address: str) -> list[ReceivedMail]:
         """What came for one address, oldest first."""
         return [mail for mail in self.mails() if mail.recipient.lower() == address.lower()]
 
-    def wait(self, wanted: Callable[[Mail], bool], *, seconds: float) -> Mail | None:
+    def wait(
+        self, wanted: Callable[[ReceivedMail], bool], *, seconds: float
+    ) -> ReceivedMail | None:
         """The first mail that `wanted` accepts, as soon as it has come; None when time is up."""
         deadline = time.monotonic() + seconds
         with self._changed:

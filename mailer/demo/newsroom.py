@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
+from mailer.demo.articles import PAPER, TOWN, SampleArticle, harbour_log, load_articles
 from mailer.demo.pictures import draw
-from mailer.demo.stories import PAPER, TOWN, Story, harbour_log, load_stories
 
 ENTRIES_IN_FEED = 20
 
@@ -21,10 +21,10 @@ register_namespace("content", "http://purl.org/rss/1.0/modules/content/")
 
 
 @dataclass(frozen=True)
-class Piece:
+class PublishedArticle:
     """A story that is out, with the instant (aware UTC) at which it appeared."""
 
-    story: Story
+    story: SampleArticle
     published: datetime
 
 
@@ -37,8 +37,8 @@ class Newsroom:
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self._waiting = list(load_stories())
-        self._pieces: list[Piece] = []
+        self._waiting = list(load_articles())
+        self._pieces: list[PublishedArticle] = []
         self._lock = threading.Lock()
 
     def open_with(self, count: int, now: datetime) -> None:
@@ -46,29 +46,29 @@ class Newsroom:
         for number in range(count):
             self.publish(now - timedelta(hours=5 * (count - number) - 2))
 
-    def publish(self, now: datetime) -> Piece:
+    def publish(self, now: datetime) -> PublishedArticle:
         """Publish the next story; when all are out, a notice from the harbour log."""
         with self._lock:
             waiting = self._waiting
             story = waiting.pop(0) if waiting else harbour_log(len(self._pieces), now)
-            piece = Piece(story, now)
+            piece = PublishedArticle(story, now)
             self._pieces.append(piece)
             return piece
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[PublishedArticle]:
         """Everything that is out, newest first."""
         with self._lock:
             return self._pieces[::-1]
 
-    def piece(self, slug: str) -> Piece | None:
+    def piece(self, slug: str) -> PublishedArticle | None:
         """The piece at that address, if it is out."""
         return next((piece for piece in self.pieces() if piece.story.slug == slug), None)
 
-    def address(self, piece: Piece) -> str:
+    def address(self, piece: PublishedArticle) -> str:
         """Where the article is read."""
         return f"{self.origin}/news/{piece.story.slug}"
 
-    def picture_address(self, piece: Piece) -> str | None:
+    def picture_address(self, piece: PublishedArticle) -> str | None:
         """Where the article's picture is, if it has one."""
         return f"{self.origin}/pictures/{piece.story.slug}.png" if piece.story.scene else None
 
@@ -84,7 +84,7 @@ class Newsroom:
             self._entry(SubElement(channel, "item"), piece)
         return bytes(tostring(rss, encoding="utf-8", xml_declaration=True))
 
-    def _entry(self, item: Element, piece: Piece) -> None:
+    def _entry(self, item: Element, piece: PublishedArticle) -> None:
         story = piece.story
         _add(item, "title", story.title)
         _add(item, "link", self.address(piece))

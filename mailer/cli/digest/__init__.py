@@ -30,22 +30,22 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
         "Build the digest of a slot now, and send it; the scheduler then finds it done.",
     ),
     "list": (
-        "mailer.cli.digest.look:list_",
+        "mailer.cli.digest.show:list_",
         "List digests, the newest first: all of them, or those of one newsletter.",
     ),
     "show": (
-        "mailer.cli.digest.look:show",
+        "mailer.cli.digest.show:show",
         "Show a digest: its editions, where its deliveries stand, and how fast it goes.",
     ),
     "pause": (
-        "mailer.cli.digest.control:pause",
+        "mailer.cli.digest.pause:pause",
         "Begin no more mails of a digest, until `mailer digest resume`.",
     ),
     "resume": (
-        "mailer.cli.digest.control:resume",
+        "mailer.cli.digest.pause:resume",
         "Go on with a digest that was paused, by staff or by itself.",
     ),
-    "cancel": ("mailer.cli.digest.control:cancel", "End a digest for good."),
+    "cancel": ("mailer.cli.digest.pause:cancel", "End a digest for good."),
     "report": (
         "mailer.cli.digest.report:report",
         "Say how a digest went: sent, failed and why, in doubt, and who left since.",

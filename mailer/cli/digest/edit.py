@@ -7,12 +7,12 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.cli.digest.asked import Asked
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.digest.preview import shown_content
+from mailer.cli.digest.target import Target
 from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import zone as zone_named
 from mailer.digests.editing import edits
 from mailer.digests.editing.edits import Changes
@@ -40,7 +40,7 @@ intro_option = click.option(
 )
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar="SLUG/NAME")
 @click.option("--subject", metavar="S", help="Instead of the lead's title.")
 @intro_option
@@ -89,7 +89,7 @@ def edit(
     _tell(data)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("slug")
 @click.option("--at", metavar='"YYYY-MM-DD HH:MM"', required=True, help="The wall time.")
 @click.option("--zone", metavar="IANA", required=True, help="Such as Europe/Paris.")
@@ -192,7 +192,7 @@ def _try_out(app: "App", session: Session, newsletter: Newsletter, schedule: Sch
     """
     slot = timetable.next_free_slot(session, schedule, now=app.times.wall())
     if slot is not None:
-        shown_content(app, session, Asked(newsletter, schedule, slot), None)
+        shown_content(app, session, Target(newsletter, schedule, slot), None)
 
 
 def _as_data(

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from mailer import address as addresses
 from mailer.address import Address
-from mailer.cli.digest.asked import Asked, asked, slot_options
-from mailer.cli.digest.look import print_editions, warn_of_subject
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.digest.reader import one_reader
+from mailer.cli.digest.show import print_editions, warn_of_subject
+from mailer.cli.digest.target import Target, find_target, slot_options
 from mailer.cli.output import message, print_json, print_table
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests.build.editions import render_editions
 from mailer.digests.editing import edits
 from mailer.digests.schedules import timetable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @slot_options
 @click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get, or why not.")
 @json_option
@@ -51,7 +51,7 @@ def _planned(
 ) -> dict[str, Any]:
     now = app.times.wall()
     with app.database.read() as session:
-        about = asked(session, reference, slot, now=now)
+        about = find_target(session, reference, slot, now=now)
         found, rendered = render_editions(
             planning.plan_digest(session, about.schedule, about.slot),
             about.newsletter,
@@ -111,7 +111,7 @@ def _edits(session: Session, found: Plan) -> dict[str, Any] | None:
     }
 
 
-def _why_not(session: Session, about: Asked, found: Plan) -> str | None:
+def _why_not(session: Session, about: Target, found: Plan) -> str | None:
     """Why nothing would be sent, or None."""
     digest = timetable.digest_at(session, about.schedule, about.slot)
     if digest is not None:

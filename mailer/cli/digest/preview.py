@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from mailer import address as addresses
 from mailer.address import Address
-from mailer.cli.digest.asked import Asked, asked, slot_options
-from mailer.cli.digest.look import warn_of_subject
+from mailer.cli.base import Command, opened
 from mailer.cli.digest.reader import one_reader
+from mailer.cli.digest.show import warn_of_subject
+from mailer.cli.digest.target import Target, find_target, slot_options
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text
-from mailer.cli.verb import Verb, opened
 from mailer.digests.build.editions import render_cohort
 from mailer.digests.selection import plan as planning
 from mailer.errors import Refused
@@ -36,7 +36,7 @@ _SOMEBODY = "reader@example.com"
 
 
 @dataclass(frozen=True)
-class Shown:
+class Preview:
     """A digest as somebody would see it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Shown:
     readers: int
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @slot_options
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the HTML here.")
 @click.option("--text", "text_file", type=click.Path(path_type=Path), help="Write the text here.")
@@ -74,7 +74,7 @@ def preview(
     address = None if reader is None else addresses.parse(reader)
     with opened() as app:
         with app.database.read() as session:
-            about = asked(session, reference, slot, now=app.times.wall())
+            about = find_target(session, reference, slot, now=app.times.wall())
             content = _content(app, session, about, address)
         warn_of_subject(content.subject)
         base_url = app.settings.base_url
@@ -99,7 +99,7 @@ def preview(
         print_text(text)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @slot_options
 @click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Repeatable.")
 def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
@@ -116,7 +116,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
         links.check(app.settings.base_url, app.settings.smtp_url)
         now = app.times.wall()
         with app.database.read() as session:
-            about = asked(session, reference, slot, now=now)
+            about = find_target(session, reference, slot, now=now)
             content = _content(app, session, about, None)
         warn_of_subject(content.subject)
         marked = replace(content, subject=f"[Test] {content.subject}")
@@ -136,7 +136,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
         warn_if_nothing_sends(app)
 
 
-def _content(app: "App", session: Session, about: Asked, address: Address | None) -> Content:
+def _content(app: "App", session: Session, about: Target, address: Address | None) -> Content:
     shown = shown_content(app, session, about, address)
     if shown is None:
         raise Refused(
@@ -152,8 +152,8 @@ def _content(app: "App", session: Session, about: Asked, address: Address | None
 
 
 def shown_content(
-    app: "App", session: Session, about: Asked, address: Address | None
-) -> Shown | None:
+    app: "App", session: Session, about: Target, address: Address | None
+) -> Preview | None:
     """The edition that most readers, or this one, would get; None where there is nothing to show.
 
     Raises:
@@ -173,11 +173,11 @@ def shown_content(
             raise Refused(f"this reader would get nothing: {address.typed} {reader.told}")
         cohort, articles = reader.cohort, found.articles
     _, content = render_cohort(found, about.newsletter, app.render, cohort, articles)
-    return Shown(content, found.reason, found.due)
+    return Preview(content, found.reason, found.due)
 
 
 def _bytes(
-    app: "App", about: Asked, content: Content, to: str, fields: dict[ReaderField, str]
+    app: "App", about: Target, content: Content, to: str, fields: dict[ReaderField, str]
 ) -> bytes:
     """The mail as it would go over the wire, under a number that no digest has."""
     newsletter, now = about.newsletter, app.times.wall()

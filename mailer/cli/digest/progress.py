@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from mailer.cli.long_running import Ticker
 from mailer.cli.output import message
-from mailer.cli.waiting import Seldom
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def showing() -> Iterator[Show]:
 def lines(tell: Callable[[str], None], monotonic: Callable[[], float]) -> Show:
     """What tells progress in a line at once, and then every `LINE_SECONDS`."""
     speed = Speed()
-    seldom = Seldom(at_once=True, now=monotonic())
+    seldom = Ticker(at_once=True, now=monotonic())
 
     def show(counts: "Counts") -> None:
         now = monotonic()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address
-from mailer.cli.digest.asked import Asked
+from mailer.cli.digest.target import Target
 from mailer.cli.output import moment
 from mailer.digests.schedules import schedules
 from mailer.digests.selection import plan as planning
@@ -55,7 +55,7 @@ class OneReader:
 
 
 def one_reader(
-    app: "App", session: Session, about: Asked, found: Plan, address: Address, *, now: datetime
+    app: "App", session: Session, about: Target, found: Plan, address: Address, *, now: datetime
 ) -> OneReader:
     """What the plan holds for this address.
 
@@ -87,7 +87,7 @@ def one_reader(
 def _of_schedule(
     session: Session,
     reason: str,
-    about: Asked,
+    about: Target,
     schedule: Schedule,
     reference: str,
     address: Address,
@@ -109,7 +109,7 @@ def _of_schedule(
 
 
 def _no_reader(
-    app: "App", session: Session, about: Asked, address: Address, now: datetime, error: NotFound
+    app: "App", session: Session, about: Target, address: Address, now: datetime, error: NotFound
 ) -> OneReader:
     """Of an address that has no place in the newsletter: it may have asked for one."""
     key_hash = app.keys.key_hash(address.key)

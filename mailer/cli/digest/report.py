@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.output import message, print_json, print_text
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests.staff_mail.report import read_report, report_content
 from mailer.errors import Refused
 from mailer.models import DigestStatus
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page here.")
 @json_option

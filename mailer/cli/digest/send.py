@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mailer.cli.digest.asked import Asked, no_slot
-from mailer.cli.digest.look import tell_digest
+from mailer.cli.base import Command, confirmed, is_interactive, json_option, opened, yes_option
 from mailer.cli.digest.preview import shown_content
 from mailer.cli.digest.progress import showing
+from mailer.cli.digest.show import tell_digest
+from mailer.cli.digest.target import Target, no_slot
+from mailer.cli.long_running import stop_signals
 from mailer.cli.output import coming_time, message
-from mailer.cli.verb import Verb, confirmed, is_interactive, json_option, opened, yes_option
-from mailer.cli.waiting import stop_signals
 from mailer.digests.schedules import schedules, timetable
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OVER: Final = (DigestStatus.SENT, DigestStatus.SKIPPED, DigestStatus.CANCELLED)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar="SLUG/NAME")
 @click.option(
     "--slot", metavar="ISO", help="As `mailer schedule next` prints it; else the next one."
@@ -77,7 +77,7 @@ def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
     if known is None:
         # The question takes a plan and a mail, which nobody needs who is not asked.
         if is_interactive() and not yes:
-            _ask(app, Asked(newsletter, schedule, meant))
+            _ask(app, Target(newsletter, schedule, meant))
         # For many readers it takes a while.
         message(f"building the digest of {reference} for {meant.name}")
     with app.make_builder() as builder:
@@ -87,7 +87,7 @@ def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
     return digest_id, known is not None and known.status in _OVER
 
 
-def _ask(app: "App", about: Asked) -> None:
+def _ask(app: "App", about: Target) -> None:
     """Ask whether to build this digest, telling its subject, its slot and how many readers get it.
 
     Raises:

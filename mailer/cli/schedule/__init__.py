@@ -5,24 +5,24 @@ from typing import Final
 from mailer.cli.lazy import LazyGroup
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
-    "add": ("mailer.cli.schedule.change:add", "Give the newsletter SLUG a schedule."),
+    "add": ("mailer.cli.schedule.edit:add", "Give the newsletter SLUG a schedule."),
     "list": (
-        "mailer.cli.schedule.look:list_",
+        "mailer.cli.schedule.show:list_",
         "List the schedules with their next slots; one-offs until they are over.",
     ),
-    "show": ("mailer.cli.schedule.look:show", "Show all about one schedule."),
-    "edit": ("mailer.cli.schedule.change:edit", "Change what is given."),
+    "show": ("mailer.cli.schedule.show:show", "Show all about one schedule."),
+    "edit": ("mailer.cli.schedule.edit:edit", "Change what is given."),
     "pause": (
-        "mailer.cli.schedule.control:pause",
+        "mailer.cli.schedule.pause:pause",
         "Let no slot fire until the schedule is resumed.",
     ),
     "resume": (
-        "mailer.cli.schedule.control:resume",
+        "mailer.cli.schedule.pause:resume",
         "Let slots fire again, from the next one on.",
     ),
-    "remove": ("mailer.cli.schedule.control:remove", "End a schedule."),
+    "remove": ("mailer.cli.schedule.pause:remove", "End a schedule."),
     "next": (
-        "mailer.cli.schedule.look:next_",
+        "mailer.cli.schedule.show:next_",
         "Print the coming slots in local time, UTC and zone.",
     ),
 }

@@ -179,11 +179,11 @@ def test_stopping_abandons_what_is_being_read_and_all_that_waits() -> None:
 PARENT = """
 import sys, threading
 from datetime import UTC, datetime
-from mailer.feeds.sandbox.limits import Limits
+from mailer.feeds.sandbox.limits import ChildLimits
 from mailer.feeds.sandbox.reader import FeedReader
 from tests.integration.feeds.test_reader import ENDLESS, FEED, NOW
 
-reader = FeedReader(Limits(cpu_seconds=1))
+reader = FeedReader(ChildLimits(cpu_seconds=1))
 reader.parse(FEED, now=NOW)
 print(reader._process.pid, flush=True)
 reader.parse(ENDLESS, now=NOW) if sys.argv[1] == "busy" else threading.Event().wait()

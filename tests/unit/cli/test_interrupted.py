@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from mailer.cli import main, subscriber, verb
+from mailer.cli import base, main, subscriber
 from mailer.feeds import new_feed, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.subscribers import csv_import
@@ -114,8 +114,8 @@ def test_a_question_that_is_not_answered_leaves_the_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The shell's prompt stood behind it."""
-    monkeypatch.setattr(verb, "is_interactive", lambda: True)
+    monkeypatch.setattr(base, "is_interactive", lambda: True)
     monkeypatch.setattr("sys.stdin", StringIO())
     with pytest.raises(click.Abort):
-        verb.confirmed("Send it?", yes=False)
+        base.confirmed("Send it?", yes=False)
     assert capsys.readouterr().err == "Send it? [y/N]: \n"

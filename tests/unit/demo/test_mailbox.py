@@ -6,7 +6,7 @@ from email.message import EmailMessage
 import pytest
 from starlette.applications import Starlette
 
-from mailer.demo.mailbox import Mail, Mailbox, Sink
+from mailer.demo.mailbox import Mailbox, ReceivedMail, Sink
 from mailer.demo.servers import Servers, bind, port_of
 
 
@@ -53,7 +53,7 @@ def test_what_comes_over_smtp_is_kept_byte_by_byte(inbox: tuple[Mailbox, int]) -
     assert mailbox.mail(3) is None
 
 
-def parsed(message: EmailMessage) -> Mail:
+def parsed(message: EmailMessage) -> ReceivedMail:
     mailbox = Mailbox()
     mailbox.deliver("bounce@gazette.example", "anna@reader.example", message.as_bytes())
     return mailbox.mails()[0]

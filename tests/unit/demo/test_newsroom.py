@@ -3,16 +3,16 @@ from io import BytesIO
 
 import feedparser
 
+from mailer.demo.articles import harbour_log, load_articles
 from mailer.demo.newsroom import ENTRIES_IN_FEED, Newsroom
 from mailer.demo.pictures import HEIGHT, WIDTH, draw
-from mailer.demo.stories import harbour_log, load_stories
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 ORIGIN = "http://127.0.0.1:8001"
 
 
 def test_stories_are_complete_and_have_addresses_of_their_own() -> None:
-    stories = load_stories()
+    stories = load_articles()
     assert len(stories) >= 12
     assert len({story.slug for story in stories}) == len(stories)
     for story in stories:
@@ -25,7 +25,7 @@ def test_stories_are_complete_and_have_addresses_of_their_own() -> None:
 
 
 def test_every_scene_that_a_story_names_can_be_drawn() -> None:
-    scenes = {story.scene for story in load_stories()}
+    scenes = {story.scene for story in load_articles()}
     scenes |= {harbour_log(number, NOW).scene for number in range(40)}
     for scene in scenes - {None}:
         picture = draw(scene, "seed")
@@ -77,7 +77,7 @@ def test_the_feed_keeps_growing_after_the_last_story_and_shows_only_the_newest()
 
 def test_a_piece_is_found_by_its_address_only_when_it_is_out() -> None:
     newsroom = Newsroom(ORIGIN)
-    slug = load_stories()[0].slug
+    slug = load_articles()[0].slug
     assert newsroom.piece(slug) is None
     piece = newsroom.publish(NOW)
     assert newsroom.piece(slug) == piece

@@ -2,9 +2,9 @@
 
 import click
 
-from mailer.cli.digest.look import tell_digest
+from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
+from mailer.cli.digest.show import tell_digest
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
 from mailer.digests import summary
 from mailer.digests.build import slot_claims
 from mailer.digests.summary import DigestSummary
@@ -15,7 +15,7 @@ from mailer.models import DigestStatus
 _STAFF = "by staff"
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
 @json_option
@@ -53,7 +53,7 @@ def _why_not_paused(found: DigestSummary) -> str:
     return f"digest {number} is over ({found.status}); `mailer digest list` shows which are not"
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def resume(digest_id: int, as_json: bool) -> None:
@@ -76,7 +76,7 @@ def resume(digest_id: int, as_json: bool) -> None:
         tell_digest(app, digest_id, as_json)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @yes_option
 @json_option

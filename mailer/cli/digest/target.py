@@ -18,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Asked:
+class Target:
     """What a command is about."""
 
     newsletter: Newsletter
@@ -39,7 +39,7 @@ def slot_options(command: Command) -> Command:
     return click.argument("reference", metavar="SLUG/NAME")(command)
 
 
-def asked(session: Session, reference: str, slot: str | None, *, now: datetime) -> Asked:
+def find_target(session: Session, reference: str, slot: str | None, *, now: datetime) -> Target:
     """What `plan`, `preview` and `test` are about: a coming slot, else the first without a digest.
 
     Raises:
@@ -51,13 +51,13 @@ def asked(session: Session, reference: str, slot: str | None, *, now: datetime) 
         found = timetable.next_free_slot(session, schedule, now=now)
         if found is None:
             raise Refused(no_slot(session, reference, schedule))
-        return Asked(newsletter, schedule, found)
+        return Target(newsletter, schedule, found)
     found = timetable.slot_meant(schedule, slot)
     if found.due_at <= max(now, schedule.active_from):
         raise Refused(
             f"slot {found.name} is past; `mailer schedule next {reference}` lists those to come"
         )
-    return Asked(newsletter, schedule, found)
+    return Target(newsletter, schedule, found)
 
 
 def no_slot(session: Session, reference: str, schedule: Schedule) -> str:

@@ -12,7 +12,7 @@ LINE_SECONDS: Final = 10.0
 """Without a terminal there is a line of progress this often."""
 
 
-class Seldom:
+class Ticker:
     """Says when the next line is due: at once, or a while after the last one."""
 
     def __init__(self, *, at_once: bool, now: float) -> None:
@@ -63,7 +63,7 @@ def rows_in_lines(
 ) -> Callable[[int], None]:
     """What tells every `LINE_SECONDS` how many rows are done, and how many that is a second."""
     began = monotonic()
-    seldom = Seldom(at_once=False, now=began)
+    seldom = Ticker(at_once=False, now=began)
 
     def show(rows: int) -> None:
         now = monotonic()

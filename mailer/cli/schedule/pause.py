@@ -2,16 +2,16 @@
 
 import click
 
+from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
 from mailer.cli.output import message, print_json
-from mailer.cli.schedule.look import REFERENCE, show_schedule
-from mailer.cli.verb import Verb, confirmed, json_option, opened, yes_option
+from mailer.cli.schedule.show import REFERENCE, show_schedule
 from mailer.digests.schedules import schedules
 from mailer.errors import Refused
 from mailer.models import ScheduleKind
 from mailer.text.english import pluralise
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def pause(reference: str, as_json: bool) -> None:
@@ -28,7 +28,7 @@ def pause(reference: str, as_json: bool) -> None:
         show_schedule(app, reference, as_json, changed=True)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def resume(reference: str, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def resume(reference: str, as_json: bool) -> None:
         show_schedule(app, reference, as_json, changed=True)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar=REFERENCE)
 @click.option("--move-to", metavar="SLUG/OTHER", help="Where its readers go.")
 @yes_option

@@ -2,8 +2,8 @@ from io import StringIO
 
 import pytest
 
+from mailer.demo.checklist import Checklist, Mismatch, StepFailed, expect, require
 from mailer.demo.program import CommandFailed
-from mailer.demo.report import Mismatch, Report, StepFailed, expect, require
 
 
 class Terminal(StringIO):
@@ -13,7 +13,7 @@ class Terminal(StringIO):
 
 def test_steps_are_numbered_and_say_how_they_ended() -> None:
     out = StringIO()
-    report = Report(out)
+    report = Checklist(out)
     with report.step("first"):
         pass
     with report.step("second"):
@@ -32,7 +32,7 @@ def test_steps_are_numbered_and_say_how_they_ended() -> None:
 )
 def test_a_failed_step_prints_why(error: Exception, printed: list[str]) -> None:
     out = StringIO()
-    with pytest.raises(StepFailed), Report(out).step("breaks"):
+    with pytest.raises(StepFailed), Checklist(out).step("breaks"):
         raise error
     first, *rest = out.getvalue().splitlines()
     assert first.split() == ["1", "breaks", "FAILED", "0.0", "s"]
@@ -41,7 +41,7 @@ def test_a_failed_step_prints_why(error: Exception, printed: list[str]) -> None:
 
 def test_other_errors_are_not_hidden() -> None:
     out = StringIO()
-    with pytest.raises(KeyboardInterrupt), Report(out).step("ends early"):
+    with pytest.raises(KeyboardInterrupt), Checklist(out).step("ends early"):
         raise KeyboardInterrupt
     assert out.getvalue().endswith("\n")
 
@@ -58,7 +58,7 @@ def test_expectations_name_what_was_expected_and_what_was_seen() -> None:
 def test_only_a_terminal_gets_the_passing_line() -> None:
     file, terminal = StringIO(), Terminal()
     for out in (file, terminal):
-        report = Report(out)
+        report = Checklist(out)
         report.passing("in 3 s")
         report.passing("in 3 s")
         report.say("news")

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from mailer.demo import visitor
-from mailer.demo.desk import Addresses, Backstage, Desk
+from mailer.demo import browser
+from mailer.demo.articles import PAPER, TOWN
+from mailer.demo.checklist import Checklist, Mismatch, expect
+from mailer.demo.inbox_pages import Addresses, Backstage, InboxPages
 from mailer.demo.mailbox import Mailbox, Sink
 from mailer.demo.newsroom import Newsroom
-from mailer.demo.paper import Paper
 from mailer.demo.program import Program
-from mailer.demo.report import Mismatch, Report, expect
 from mailer.demo.servers import HOST, Servers, bind, origin, port_of
-from mailer.demo.stories import PAPER, TOWN
+from mailer.demo.site import Site
 
 SLUG = "gazette"
 WEEKLY = f"{SLUG}/weekly"
@@ -28,7 +28,7 @@ BACKLOG = 7
 READY_SECONDS = 20
 
 
-class Stage:
+class Setup:
     """Everything one demo consists of. Entering it takes the ports, leaving it ends everything.
 
     Args:
@@ -39,14 +39,14 @@ class Stage:
         PortTaken: on entering, when a port is not free.
     """
 
-    def __init__(self, report: Report, port: int | None) -> None:
+    def __init__(self, report: Checklist, port: int | None) -> None:
         self.report = report
         self.mailbox = Mailbox()
         self._port = port
         self._slots: list[datetime] = []
         self._exits = ExitStack()
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "Setup":
         with self._exits as exits:
             ports = [0] * 4 if self._port is None else range(self._port, self._port + 4)
             sockets = [exits.enter_context(bind(port)) for port in ports]
@@ -126,9 +126,9 @@ class Stage:
 
     def _open_newsroom(self, form_html: str) -> None:
         self.newsroom.open_with(BACKLOG, datetime.now(UTC))
-        paper = Paper(self.newsroom, self.addresses.form, form_html)
+        paper = Site(self.newsroom, self.addresses.form, form_html)
         backstage = Backstage(str(self.program.folder), self.program.typed)
-        desk = Desk(self.addresses, self.mailbox, self.newsroom, backstage, self.next_slot)
+        desk = InboxPages(self.addresses, self.mailbox, self.newsroom, backstage, self.next_slot)
         servers = Servers(
             [(self._paper_socket, paper.app()), (self._desk_socket, desk.app())],
             (self._smtp_socket, Sink(self.mailbox)),
@@ -150,7 +150,7 @@ class Stage:
         self._form_socket.close()
         self.program.start()
         deadline = time.monotonic() + READY_SECONDS
-        while (answer := visitor.get(f"{self.addresses.form}/readyz")).status != 200:
+        while (answer := browser.get(f"{self.addresses.form}/readyz")).status != 200:
             if self.program.exit_status is not None or time.monotonic() > deadline:
                 raise Mismatch(
                     f"expected 200 from {answer.url} within {READY_SECONDS} s\n"

@@ -15,7 +15,7 @@ TOWN = "Merrowhaven"
 
 
 @dataclass(frozen=True)
-class Story:
+class SampleArticle:
     """One article as its author wrote it; `scene` names the picture that goes with it, if any."""
 
     slug: str
@@ -27,11 +27,11 @@ class Story:
     scene: str | None
 
 
-def load_stories() -> tuple[Story, ...]:
+def load_articles() -> tuple[SampleArticle, ...]:
     """The written articles, oldest first."""
     text = Path(__file__).with_name("stories.toml").read_text(encoding="utf-8")
     return tuple(
-        Story(
+        SampleArticle(
             slug=entry["slug"],
             title=entry["title"],
             author=entry["author"],
@@ -44,7 +44,7 @@ def load_stories() -> tuple[Story, ...]:
     )
 
 
-def harbour_log(number: int, at: datetime) -> Story:
+def harbour_log(number: int, at: datetime) -> SampleArticle:
     """A short notice from the pier, so that the feed of a demo that runs for hours keeps growing.
 
     The same number gives the same notice; `at` is only named in its title.
@@ -54,7 +54,7 @@ def harbour_log(number: int, at: datetime) -> Story:
     winds = ("light from the west", "fresh from the south-west", "none to speak of", "brisk, north")
     arriving, leaving = boats[seed[0] % 6], boats[(seed[0] + 1 + seed[1] % 5) % 6]
     berth = f"The {arriving} is at berth {seed[6] % 9 + 1}."
-    return Story(
+    return SampleArticle(
         slug=f"harbour-log-{number}",
         title=f"Harbour log {number}, {at:%H:%M}: {arriving} in, {leaving} out",
         author="The harbour office",

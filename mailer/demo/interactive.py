@@ -3,16 +3,16 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from mailer.demo.report import StepFailed
-from mailer.demo.stage import Stage
-from mailer.demo.stories import PAPER
+from mailer.demo.articles import PAPER
+from mailer.demo.checklist import StepFailed
+from mailer.demo.setup import Setup
 
 SCHEDULE = "every-minute"
 PUBLISH_EVERY = timedelta(seconds=20)
 SLOTS_AHEAD = 60
 
 
-def play(stage: Stage) -> None:
+def play(stage: Setup) -> None:
     """Set the demo up, print its addresses and keep it going; ends only by an exception.
 
     Raises:
@@ -50,7 +50,7 @@ def play(stage: Stage) -> None:
         time.sleep(0.25)
 
 
-def _print_addresses(stage: Stage) -> None:
+def _print_addresses(stage: Setup) -> None:
     say, addresses = stage.report.say, stage.addresses
     say()
     say(f"{PAPER} is open. Everything is on this machine, and no mail leaves it.")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from sqlalchemy.orm import Session
 
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json, print_table, wall_time
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.clock import format_instant, parse_instant, zone
 from mailer.digests.schedules import schedules, timetable
 from mailer.digests.schedules.calendar import Rule, Slot, slots
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REFERENCE: Final = "SLUG/NAME"
 
 
-@click.command("list", cls=Verb)
+@click.command("list", cls=Command)
 @click.option("--all", "every", is_flag=True, help="Also one-offs that are over.")
 @json_option
 def list_(every: bool, as_json: bool) -> None:
@@ -67,7 +67,7 @@ def list_(every: bool, as_json: bool) -> None:
         message(f"{told}; `mailer schedule list --all` shows them too")
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def show(reference: str, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def show(reference: str, as_json: bool) -> None:
         show_schedule(app, reference, as_json)
 
 
-@click.command("next", cls=Verb)
+@click.command("next", cls=Command)
 @click.argument("reference", metavar="SLUG[/NAME]")
 @click.option(
     "--count", type=click.IntRange(1, 10_000), default=5, help="How many, up to 10000; 5."

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from mailer.demo.articles import PAPER, TOWN
 from mailer.demo.newsroom import Newsroom
-from mailer.demo.pages import render, static
 from mailer.demo.pictures import draw
-from mailer.demo.stories import PAPER, TOWN
+from mailer.demo.static import render, static
 
 
-class Paper:
+class Site:
     """The pages of the newspaper.
 
     Args:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mailer.demo import visitor
-from mailer.demo.mailbox import Mail
-from mailer.demo.report import Mismatch, expect, require
-from mailer.demo.stage import BACKLOG, SLUG, WEEKLY, Stage
-from mailer.demo.visitor import Answer, Form
+from mailer.demo import browser
+from mailer.demo.browser import Answer, Form
+from mailer.demo.checklist import Mismatch, expect, require
+from mailer.demo.mailbox import ReceivedMail
+from mailer.demo.setup import BACKLOG, SLUG, WEEKLY, Setup
 
 SCHEDULE = "daily"
 DAILY = f"{SLUG}/{SCHEDULE}"
@@ -30,7 +30,7 @@ COMMANDS_AFTER_FIRST, COMMANDS_AFTER_SECOND = 12, 10
 """How many commands follow a digest; a slot is only waited for when there is time for them."""
 
 
-def walk(stage: Stage) -> None:
+def walk(stage: Setup) -> None:
     """Go through everything once.
 
     Raises:
@@ -42,7 +42,7 @@ def walk(stage: Stage) -> None:
 class _Journey:
     """One run: the stage, the slot that the scheduler shall meet, and what readers have got."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Setup) -> None:
         self._stage = stage
         self._step = stage.report.step
         self._began = datetime.now(UTC)
@@ -166,13 +166,13 @@ class _Journey:
     # The readers
 
     def _sign_up_by_form(self, address: str) -> None:
-        page = visitor.get(f"{self._stage.addresses.form}/subscribe/{SLUG}")
+        page = browser.get(f"{self._stage.addresses.form}/subscribe/{SLUG}")
         opened = time.monotonic()
         expect("the status of the form's page", page.status, 200)
         form = _only_form(page)
         require("a field called email", "email" in form.fields, form)
         time.sleep(max(0.0, opened + FORM_SECONDS - time.monotonic()))
-        answer = visitor.post(form.action, {**form.fields, "email": address})
+        answer = browser.post(form.action, {**form.fields, "email": address})
         expect("the status of the answer", answer.status, 200)
         require("a page that says to look into the inbox", "inbox" in answer.body, answer.body)
 
@@ -194,23 +194,23 @@ class _Journey:
 
     def _look_at_confirmation(self, link: str) -> Answer:
         for _ in range(2):
-            page = visitor.get(link)
+            page = browser.get(link)
             expect("the status of the page behind the link", page.status, 200)
         expect("subscribers after opening the link", self._subscribers(), set())
         return page
 
     def _confirm(self, page: Answer) -> None:
         form = _only_form(page)
-        answer = visitor.post(form.action, form.fields)
+        answer = browser.post(form.action, form.fields)
         expect("the status after pressing the button", answer.status, 200)
 
     def _sign_up_weekly(self, address: str) -> None:
-        answer = visitor.post(
+        answer = browser.post(
             f"{self._stage.addresses.form}/subscribe",
             {"email": address, "newsletter": SLUG, "schedule": WEEKLY},
         )
         expect("the status of the answer", answer.status, 200)
-        self._confirm(visitor.get(self._confirmation(address)))
+        self._confirm(browser.get(self._confirmation(address)))
 
     def _leave_by_one_click(self, address: str) -> None:
         last = self._digests_to(address)[-1]
@@ -219,7 +219,7 @@ class _Journey:
             raise Mismatch(f"expected List-Unsubscribe headers\nseen: {last.message.items()}")
         form = self._stage.addresses.form
         require(f"an address under {form}", target.startswith(f"{form}/unsubscribe/"), target)
-        answer = visitor.post(target, {"List-Unsubscribe": "One-Click"})
+        answer = browser.post(target, {"List-Unsubscribe": "One-Click"})
         expect("the status of the answer", answer.status, 200)
 
     # The digests
@@ -249,7 +249,7 @@ class _Journey:
         )
         expect("further digests to Anna, who has left", len(self._digests_to(ANNA)) - anna, 0)
 
-    def _expect_digest(self, address: str, expected: list[str]) -> Mail:
+    def _expect_digest(self, address: str, expected: list[str]) -> ReceivedMail:
         """Wait for the reader's next digest and check which articles it has, in both parts."""
         known = len(self._had[address])
         last = self._digests_to(address)[known - 1].number if known else 0
@@ -297,7 +297,9 @@ class _Journey:
 
     # What was seen
 
-    def _mail_to(self, address: str, what: str, wanted: Callable[[Mail], bool]) -> Mail:
+    def _mail_to(
+        self, address: str, what: str, wanted: Callable[[ReceivedMail], bool]
+    ) -> ReceivedMail:
         mail = self._stage.mailbox.wait(
             lambda mail: mail.recipient == address and wanted(mail), seconds=MAIL_SECONDS
         )
@@ -309,7 +311,7 @@ class _Journey:
             )
         return mail
 
-    def _digests_to(self, address: str) -> list[Mail]:
+    def _digests_to(self, address: str) -> list[ReceivedMail]:
         return [mail for mail in self._stage.mailbox.to(address) if mail.is_digest]
 
     def _subscribers(self) -> set[str]:
@@ -330,6 +332,6 @@ def _whole_minute_after(instant: datetime) -> datetime:
 
 
 def _only_form(page: Answer) -> Form:
-    forms = [form for form in visitor.forms(page) if form.method == "post"]
+    forms = [form for form in browser.forms(page) if form.method == "post"]
     require("one form to send", len(forms) == 1, forms)
     return forms[0]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import ROW_ID
-from mailer.cli.verb import Verb, json_option, opened
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.models import DigestStatus
@@ -24,7 +24,7 @@ LONG_SUBJECT = 70
 """Characters of a subject that mail programs show, more or less."""
 
 
-@click.command("list", cls=Verb)
+@click.command("list", cls=Command)
 @click.argument("slug", required=False)
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def list_(slug: str | None, as_json: bool) -> None:
     )
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def show(digest_id: int, as_json: bool) -> None:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from mailer.cli.waiting import rows_in_lines, stop_signals
+from mailer.cli.long_running import rows_in_lines, stop_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.routing import Route
 
+from mailer.demo.browser import Answer, forms, get, post
 from mailer.demo.mailbox import Mailbox, Sink
 from mailer.demo.servers import Servers, bind, origin
-from mailer.demo.visitor import Answer, forms, get, post
 
 PAGE = """
 <form action="/search"><input name="q"></form>

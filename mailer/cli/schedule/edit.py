@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from mailer.cli.base import Command, json_option, opened
 from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
-from mailer.cli.schedule.look import REFERENCE, show_schedule
-from mailer.cli.verb import Verb, json_option, opened
+from mailer.cli.schedule.show import REFERENCE, show_schedule
 from mailer.digests.schedules import schedules
 from mailer.digests.schedules.calendar import Rule
 from mailer.digests.schedules.schedule_options import ScheduleLimits, When, rule_from
@@ -18,10 +18,10 @@ from mailer.newsletters import newsletters
 if TYPE_CHECKING:
     from mailer.app import App
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _schedule_options(command: Command) -> Command:
+def _schedule_options(command: Function) -> Function:
     """The options that `add` and `edit` share."""
     options = [
         click.option("--at", metavar="HH:MM", help="The wall time."),
@@ -70,7 +70,7 @@ def _schedule_options(command: Command) -> Command:
     return command
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("slug")
 @click.argument("name")
 @_schedule_options
@@ -104,7 +104,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> No
         show_schedule(app, f"{slug}/{name}", as_json, changed=True)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Command)
 @click.argument("reference", metavar=REFERENCE)
 @_schedule_options
 @click.option("--zone", metavar="IANA", help="Such as Europe/Paris.")

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from mailer.demo.mailbox import Mail, Mailbox
+from mailer.demo.articles import PAPER
+from mailer.demo.mailbox import Mailbox, ReceivedMail
 from mailer.demo.newsroom import Newsroom
-from mailer.demo.pages import render, static
-from mailer.demo.stories import PAPER
+from mailer.demo.static import render, static
 
 VIEWS = ("html", "text", "source", "headers")
 SOURCE_SHOWN = 60_000
@@ -42,7 +42,7 @@ class Backstage:
     commands: Sequence[str]
 
 
-class Desk:
+class InboxPages:
     """The pages of the desk.
 
     Args:
@@ -147,7 +147,7 @@ class Desk:
     def _state(self, request: Request) -> Response:
         return JSONResponse({"version": self._version()}, headers={"Cache-Control": "no-store"})
 
-    def _find(self, number: int) -> Mail:
+    def _find(self, number: int) -> ReceivedMail:
         mail = self._mailbox.mail(number)
         if mail is None:
             raise HTTPException(404, "There is no such mail in this inbox.")
@@ -163,7 +163,7 @@ def _headers(policy: str) -> dict[str, str]:
     }
 
 
-def _source(mail: Mail) -> str:
+def _source(mail: ReceivedMail) -> str:
     source = mail.raw.decode("ascii", "backslashreplace").replace("\r\n", "\n")
     if len(source) > SOURCE_SHOWN:
         return source[:SOURCE_SHOWN] + f"\n… and {len(source) - SOURCE_SHOWN} characters more"

@@ -39,7 +39,7 @@ def require(expected: str, holds: bool, seen: object) -> None:
         raise Mismatch(f"expected {expected}\nseen: {seen!r}")
 
 
-class Report:
+class Checklist:
     """Writes steps and remarks to `out`, each as soon as it is known."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:

@@ -6,7 +6,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from mailer.demo.visitor import get
+from mailer.demo.browser import get
 from tests.demo import Demo, opened
 
 

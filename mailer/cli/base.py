@@ -26,7 +26,7 @@ yes_option = click.option("--yes", is_flag=True, help="Ask nothing.")
 _LIKE_LISTS: Final = frozenset({"--at", "--cron", "--days", "--monthday", "--newsletter", "--slot"})
 
 
-class Verb(click.Command):
+class Command(click.Command):
     """A command that refuses two of an option which people may take for a list, and which is none.
 
     Of two values Click keeps the last without a word, so that `--days mon --days thu` would mean Thursday.
@@ -49,10 +49,10 @@ class Verb(click.Command):
         return super().parse_args(ctx, args)
 
 
-class Noun(click.Group):
+class Group(click.Group):
     """A group of such commands."""
 
-    command_class = Verb
+    command_class = Command
 
 
 def _looks_like_a_list(option: click.Option) -> bool:
