@@ -41,13 +41,13 @@ bench: packages setup ## Measure speed and memory, side by side with a yardstick
 
 property: setup ## Draw new examples, and live random lives for MINUTES=60 against a model in plain Python
 	$(PYTHON) -m pytest $(PYTEST) -m hypothesis --hypothesis-profile property --timeout 1200
-	$(PYTHON) tests/long_life.py --minutes $(MINUTES)
+	$(PYTHON) tools/long_life.py --minutes $(MINUTES)
 
 week: setup ## Play a week of two newspapers by commands; WEEK='--engine sqlite --keep FOLDER'
-	$(PYTHON) tests/week.py $(WEEK)
+	$(PYTHON) tools/week.py $(WEEK)
 
 mutants: setup ## Break each promise by one line; its test has to notice
-	$(PYTHON) tests/mutants.py
+	$(PYTHON) tools/mutants.py
 
 faults: packages setup ## Break everything at full size, and print the table of docs/reliability.md
 	FAULTS=full $(PYTHON) -m pytest $(PYTEST) tests/faults

@@ -41,9 +41,9 @@ from mailer.models import (
 )
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories as make
-from tests import postgresql
-from tests.factories import NOW
+from tests.support import factories as make
+from tests.support import postgresql
+from tests.support.factories import NOW
 
 READERS = (10_000, 100_000)
 MILLION = (100_000, 1_000_000)

@@ -26,7 +26,7 @@ from mailer.db import Database
 from mailer.feeds import newsletter_feeds, refresh
 from mailer.feeds.reading.parse import parse
 from mailer.feeds.sandbox.reader import FeedReader
-from tests import factories
+from tests.support import factories
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 RATIO_LIMIT = 1.2

@@ -24,8 +24,8 @@ from benchmarks.rig.worker import sending
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.ledger import ledger
-from tests import factories as make
-from tests import postgresql
+from tests.support import factories as make
+from tests.support import postgresql
 
 PENDING = (10_000, 1_000_000)
 BATCH = 100

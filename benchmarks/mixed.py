@@ -29,7 +29,7 @@ from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import KEYS, Watch, fill, watching
 from benchmarks.rig.postfix import free_port, sink
 from mailer.db import Database
-from tests.processes import ROOT, environment
+from tests.support.processes import ROOT, environment
 
 READERS = 200_000
 """So many that the digest is still being sent when the last POST has been answered."""

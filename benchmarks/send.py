@@ -23,7 +23,7 @@ from benchmarks.rig.digest import fill, one_mail, remove, watching
 from benchmarks.rig.postfix import sink, source
 from benchmarks.rig.worker import sending
 from mailer.db import Database
-from tests import postgresql
+from tests.support import postgresql
 
 ROUNDS = 3
 SQLITE = ((1, 1, 2_000), (10, 10, 10_000))

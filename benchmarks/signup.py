@@ -34,7 +34,7 @@ from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.web import make_app
 from mailer.web.server import make_server
-from tests import factories
+from tests.support import factories
 
 KEYS = Keys((b"s" * 40,), b"i" * 40)
 CLIENTS = 8

@@ -14,10 +14,10 @@ from sqlalchemy import make_url
 from mailer import schema
 from mailer.db import Database
 from mailer.tokens import Keys
-from tests import guard, postgresql
-from tests.factories import NOW
+from tests.support import guard, postgresql
+from tests.support.factories import NOW
 
-pytest_plugins = ["pytester", "tests.tiers"]
+pytest_plugins = ["pytester", "tests.support.tiers"]
 
 # How long an example takes says more about the machine than about the code.
 # The same examples come every time, so that a red run speaks of the change; `make property` draws others.

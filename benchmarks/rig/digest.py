@@ -23,8 +23,8 @@ from mailer.models import DeliveryStatus, Subscriber, Subscription
 from mailer.sending.outgoing import Composer
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import CONTENT
+from tests.support import factories as make
+from tests.support.factories import CONTENT
 
 KEYS = Keys((b"s" * 40,), b"i" * 40)
 BASE_URL = "https://news.example"

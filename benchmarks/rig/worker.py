@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.rig.digest import KEYS
 from mailer.db import Database
-from tests.processes import working
+from tests.support.processes import working
 
 
 @contextmanager

@@ -26,9 +26,9 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from tests.receiver import Receiver, receiver
-from tests.typed import PROCESSES, Ended, own_environment, type_command
-from tests.waiting import wait_until
+from tests.support.receiver import Receiver, receiver
+from tests.support.typed import PROCESSES, Ended, own_environment, type_command
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.receiver import fine
-from tests.typed import NEWSLETTER
-from tests.waiting import wait_until
+from tests.support.receiver import fine
+from tests.support.typed import NEWSLETTER
+from tests.support.waiting import wait_until
 
 DIGEST = ("digest", "plan", "daily/morning")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.typed import NEWSLETTER
-from tests.waiting import wait_until
+from tests.support.typed import NEWSLETTER
+from tests.support.waiting import wait_until
 
 DESK = "desk@news.example"
 ON_SQLITE = pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)

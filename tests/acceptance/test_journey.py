@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 NEWSLETTER = ("--title", "The Sample", "--from", "The Sample <news@sample.example>")
 POSTAL = ("--postal-address", "The Sample, 1 Sample Street, Sampletown")

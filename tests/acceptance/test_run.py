@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 
 def processes(installation: Any) -> set[str]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.typed import NEWSLETTER
+from tests.support.typed import NEWSLETTER
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.conftest import Inbox, Installation
-from tests.typed import NEWSLETTER
-from tests.waiting import wait_until
+from tests.support.typed import NEWSLETTER
+from tests.support.waiting import wait_until
 
 Browse = Callable[..., tuple[int, str]]
 

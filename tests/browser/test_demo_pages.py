@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.demo import Demo, opened
+from tests.support.demo import Demo, opened
 
 pytestmark = pytest.mark.needs_chromium
 

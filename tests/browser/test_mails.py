@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, Route
 
 from mailer.demo.pictures import draw
 from mailer.message.content import Content
-from tests.looks import edition, look, piece
-from tests.mails import html_of, mails
+from tests.support.looks import edition, look, piece
+from tests.support.mails import html_of, mails
 
 pytestmark = pytest.mark.needs_chromium
 

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Digest, Review, ReviewAct, Schedule, Signup, Subscriber, Subscription
 from mailer.tokens import Keys, Purpose
-from tests import factories
-from tests.factories import NOW
-from tests.website import Website, serving
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.website import Website, serving
 
 pytestmark = pytest.mark.needs_chromium
 

@@ -15,8 +15,8 @@ from sqlalchemy import URL, create_engine, make_url, text
 from mailer import schema
 from mailer.db import Database
 from mailer.tokens import Keys
-from tests import guard, postgresql
-from tests.factories import NOW
+from tests.support import guard, postgresql
+from tests.support.factories import NOW
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mailer.models import (
     Suppression,
 )
 from mailer.tokens import Keys
-from tests import factories
+from tests.support import factories
 
 
 def queue_digest(database: Database, keys: Keys, readers: int, **content: Any) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.ledger import digest_state
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Subscriber
-from tests.processes import accepted
+from tests.support.processes import accepted
 
 
 @dataclass(frozen=True)

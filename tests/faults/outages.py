@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.relays import Relay
-from tests.receiver import fine
-from tests.waiting import wait_until
+from tests.support.receiver import fine
+from tests.support.waiting import wait_until
 
 GONE = "the database cannot be used"
 """What a worker logs, once for each outage."""

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Subscriber, Subscription
 from mailer.tokens import Keys, Purpose
-from tests.processes import ROOT, environment
-from tests.website import Website
+from tests.support.processes import ROOT, environment
+from tests.support.website import Website
 
 
 def command(

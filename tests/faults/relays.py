@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.receiver import Answer, Mail, Receiver, fine, pipelining, receiver
-from tests.waiting import wait_until
+from tests.support.receiver import Answer, Mail, Receiver, fine, pipelining, receiver
+from tests.support.waiting import wait_until
 
 FULL = os.environ.get("FAULTS") == "full"
 """The sizes of the fault matrix, instead of those that every run of the tests can afford."""

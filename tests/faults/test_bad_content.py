@@ -14,15 +14,15 @@ from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Delivery, DeliveryStatus, Digest, Edition, Subscriber
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest, rows
 from tests.faults.judge import judge
 from tests.faults.people import command
 from tests.faults.relays import relay, size
-from tests.processes import accepted, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.processes import accepted, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 ROOT_TEMPLATES = Path(__file__).parents[2] / "templates"
 

@@ -24,9 +24,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.relays import relay, size
-from tests.receiver import fine
-from tests.sending import BASE_URL, alerts, config, is_sent, sending
-from tests.waiting import wait_until
+from tests.support.receiver import fine
+from tests.support.sending import BASE_URL, alerts, config, is_sent, sending
+from tests.support.waiting import wait_until
 
 READERS = size(200, 1000)
 LEASE_SECONDS = 2

@@ -21,7 +21,7 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import size
-from tests.processes import (
+from tests.support.processes import (
     ROOT,
     accepted,
     environment,
@@ -31,8 +31,8 @@ from tests.processes import (
     start_mailer,
     working,
 )
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(1500, 20_000)
 SECONDS = size(10, 60)

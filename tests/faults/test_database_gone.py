@@ -22,9 +22,9 @@ from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.outages import GONE, Outage, starts_nothing_more
 from tests.faults.relays import FULL, relay, size
-from tests.processes import has_more, receiving, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import has_more, receiving, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 4
 DOWN_SECONDS = size(3, 20)

@@ -17,10 +17,10 @@ from tests.faults.disk import Disk, small_disk
 from tests.faults.judge import judge
 from tests.faults.outages import Outage, starts_nothing_more
 from tests.faults.relays import relay, size
-from tests.processes import is_up, killed_in_the_end, start_mailer
-from tests.sending import is_sent
-from tests.waiting import wait_until
-from tests.website import rows_of
+from tests.support.processes import is_up, killed_in_the_end, start_mailer
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
+from tests.support.website import rows_of
 
 CONNECTIONS = 4
 READERS = size(150, 1000)

@@ -15,9 +15,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.relays import size
-from tests.processes import receiving, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import receiving, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(12, 10_000)
 PASS = size(3, 5000)

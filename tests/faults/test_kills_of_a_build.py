@@ -16,15 +16,15 @@ from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Delivery, Digest, DigestStatus
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.relays import size
 from tests.faults.traps import AT_THE_END, after_delivery, die_in
-from tests.processes import accepted, killed_in_the_end, receiving, start_mailer, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.processes import accepted, killed_in_the_end, receiving, start_mailer, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(60, 10_000)
 LEASE_SECONDS = 2

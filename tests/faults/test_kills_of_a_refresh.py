@@ -15,12 +15,12 @@ from mailer.db import Database
 from mailer.feeds.fetch_state import CLAIM
 from mailer.models import Article, Feed, NewsletterArticle
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.relays import size
 from tests.faults.traps import article_written, die_in
-from tests.processes import killed_in_the_end, start_mailer
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.processes import killed_in_the_end, start_mailer
+from tests.support.waiting import wait_until
 
 ITEMS = 5
 

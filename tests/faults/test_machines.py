@@ -23,9 +23,16 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import size
-from tests.processes import ROOT, accepted, environment, has_more, killed_in_the_end, receiving
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import (
+    ROOT,
+    accepted,
+    environment,
+    has_more,
+    killed_in_the_end,
+    receiving,
+)
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(600, 10_000)
 CONNECTIONS = 4

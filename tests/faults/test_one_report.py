@@ -27,16 +27,16 @@ from mailer.models import (
     Schedule,
 )
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import Judgement, judge
 from tests.faults.relays import size
 from tests.faults.traps import AT_THE_END, REPORT_QUEUED, REPORT_STARTED, Trap, die_in
-from tests.processes import accepted, killed_in_the_end, receiving, start_mailer
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.processes import accepted, killed_in_the_end, receiving, start_mailer
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 DESK = "desk@news.example"
 ROLES = ("scheduler", "worker")

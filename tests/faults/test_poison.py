@@ -14,9 +14,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import size
-from tests.processes import accepted, receiving, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, receiving, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(30, 1000)
 

@@ -18,9 +18,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import size
-from tests.processes import ROOT, environment, killed_in_the_end, receiving
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import ROOT, environment, killed_in_the_end, receiving
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(12, 1000)
 FULL_SYNC = 2

@@ -20,9 +20,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import adds_up, judge
 from tests.faults.relays import size
-from tests.processes import accepted, has_more, receiving, start_worker, working
-from tests.sending import counts, is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, has_more, receiving, start_worker, working
+from tests.support.sending import counts, is_sent
+from tests.support.waiting import wait_until
 
 READERS = size(1000, 10_000)
 CONNECTIONS = 4

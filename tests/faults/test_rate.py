@@ -14,9 +14,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import counts, queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import FULL, relay, size
-from tests.processes import accepted, killed_in_the_end, start_worker, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, killed_in_the_end, start_worker, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 RATE = 100 if FULL else 40
 WINDOW_SECONDS = 10.0

@@ -18,11 +18,11 @@ from tests.faults.digests import counts, last_in_queue, queue_digest, rows
 from tests.faults.judge import judge
 from tests.faults.people import command, leave, one_click_link
 from tests.faults.relays import relay, size
-from tests.processes import accepted, working
-from tests.receiver import Answer, fine
-from tests.sending import is_sent
-from tests.waiting import wait_until
-from tests.website import serving
+from tests.support.processes import accepted, working
+from tests.support.receiver import Answer, fine
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
+from tests.support.website import serving
 
 CONNECTIONS = 4
 

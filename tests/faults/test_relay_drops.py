@@ -19,10 +19,10 @@ from tests.faults.relays import (
     smtp_sink,
     waits_told,
 )
-from tests.processes import accepted, working
-from tests.receiver import fine
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, working
+from tests.support.receiver import fine
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 4
 

@@ -14,9 +14,9 @@ from tests.faults.conftest import Note
 from tests.faults.digests import counts, queue_digest, suppressed
 from tests.faults.people import command
 from tests.faults.relays import relay, size, waits_told
-from tests.processes import accepted, working
-from tests.receiver import fine
-from tests.waiting import wait_until
+from tests.support.processes import accepted, working
+from tests.support.receiver import fine
+from tests.support.waiting import wait_until
 
 
 def lines_told(log: Path) -> list[str]:

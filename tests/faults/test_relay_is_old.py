@@ -15,10 +15,10 @@ from mailer.tokens import Keys
 from tests.faults.conftest import Note
 from tests.faults.digests import add_readers, counts, queue_digest, rows, suppressed
 from tests.faults.relays import copies_in, instead, relay, size, smtp_sink
-from tests.processes import working
-from tests.receiver import Answer, Mail, fine
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import working
+from tests.support.receiver import Answer, Mail, fine
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 TEXT = "Բարեւ, ընթերցող։ " * 200 + "\n" + "x" * 2000 + "\n\nLeave: XKUNSUBSCRIBEZ\n"
 HTML = f'<p>{TEXT.partition("Leave")[0]}</p><a href="XKUNSUBSCRIBEZ">Leave</a>'

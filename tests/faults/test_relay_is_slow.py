@@ -14,10 +14,10 @@ from tests.faults.conftest import Note
 from tests.faults.digests import counts, queue_digest, status
 from tests.faults.judge import judge
 from tests.faults.relays import FULL, relay, size, slowly
-from tests.processes import accepted, working
-from tests.sending import is_sent
-from tests.waiting import wait_until
-from tests.website import serving
+from tests.support.processes import accepted, working
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
+from tests.support.website import serving
 
 SIGN_UPS = 20
 AT_ONCE = 5

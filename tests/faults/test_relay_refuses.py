@@ -11,15 +11,15 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import DeliveryStatus, DigestStatus, Newsletter
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.digests import alerts, counts, queue_digest, rows, status, suppressed
 from tests.faults.judge import judge
 from tests.faults.relays import Relay, instead, relay, size, waits_told
-from tests.processes import accepted, working
-from tests.receiver import Answer, fine
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.processes import accepted, working
+from tests.support.receiver import Answer, fine
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 4
 

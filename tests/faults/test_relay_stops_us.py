@@ -17,10 +17,10 @@ from tests.faults.digests import alerts, counts, queue_digest, rows, status, sup
 from tests.faults.judge import Judgement, judge
 from tests.faults.people import command
 from tests.faults.relays import FULL, Relay, instead, relay, size
-from tests.processes import accepted, working
-from tests.receiver import Answer, fine
-from tests.sending import is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, working
+from tests.support.receiver import Answer, fine
+from tests.support.sending import is_sent
+from tests.support.waiting import wait_until
 
 STAFF = "editor@news.example"
 CONNECTIONS = 4 if FULL else 2

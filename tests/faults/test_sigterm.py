@@ -17,12 +17,12 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Delivery, DeliveryStatus, Feed, Worker
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.digests import queue_digest
 from tests.faults.judge import judge
 from tests.faults.relays import FULL, relay, size
-from tests.processes import (
+from tests.support import factories
+from tests.support.processes import (
     accepted,
     has_more,
     killed_in_the_end,
@@ -30,9 +30,9 @@ from tests.processes import (
     start_mailer,
     working,
 )
-from tests.receiver import fine
-from tests.sending import counts, is_sent
-from tests.waiting import wait_until
+from tests.support.receiver import fine
+from tests.support.sending import counts, is_sent
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 4
 

@@ -19,12 +19,12 @@ from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Delivery, Digest, DigestStatus, EditionArticle, Schedule
 from mailer.tokens import Keys
-from tests import factories
 from tests.faults.conftest import Note
 from tests.faults.relays import size
 from tests.integration.digests.processes import Process, together
-from tests.processes import accepted, killed_in_the_end, receiving, start_mailer
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.processes import accepted, killed_in_the_end, receiving, start_mailer
+from tests.support.waiting import wait_until
 
 SLOTS = size(12, 1000)
 SCHEDULERS = 4

@@ -17,8 +17,8 @@ from sqlalchemy import text
 
 from mailer.db import Database
 from mailer.tokens import Keys
-from tests.processes import killed_in_the_end, start_mailer
-from tests.waiting import wait_until
+from tests.support.processes import killed_in_the_end, start_mailer
+from tests.support.waiting import wait_until
 
 _LOCK = 4711
 _PROGRAM = Path(__file__).with_name("trapped.py")

@@ -40,8 +40,8 @@ from mailer.models import (
     Tally,
 )
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 BOTH = pytest.mark.parametrize("empty_database_url", ["sqlite", "postgresql"], indirect=True)
 

@@ -32,9 +32,9 @@ from mailer.scheduler import Scheduler, _stale
 from mailer.settings import load
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
-from tests.waiting import wait_until
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.waiting import wait_until
 
 
 class Wall:

@@ -12,7 +12,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
 from mailer.templating.templates import Templates
-from tests import mails, make_catalogue
+from tests.support import mails
+from tools import make_catalogue
 
 FOLDER = Path(make_catalogue.ROOT) / "templates" / "translations"
 LANGUAGES = [language for language in mails.LANGUAGES if language != "en"]
@@ -69,7 +70,7 @@ def test_there_is_a_test_for_every_catalogue() -> None:
 def test_the_catalogue_has_exactly_the_texts_there_are(language: str) -> None:
     wanted = texts()
     there = {forms(message.id) for message in catalogue(language) if message.id}
-    again = f"run .venv/bin/python tests/make_catalogue.py {language}, and translate"
+    again = f"run .venv/bin/python tools/make_catalogue.py {language}, and translate"
     assert wanted - there == set(), again
     assert there - wanted == set(), again
 

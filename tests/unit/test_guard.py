@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import guard, postgresql
-from tests.waiting import wait_until
+from tests.support import guard, postgresql
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
 RUN = """
 import signal, subprocess, sys, time
-from tests import guard, postgresql
+from tests.support import guard, postgresql
 # Whoever started the tests may ignore it, as nohup does.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with guard.folder("mailer-guarded-") as place, postgresql.server() as server:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.typed import NEWSLETTER
+from tests.support.typed import NEWSLETTER
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -23,7 +23,10 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-OUTSIDE = [*(TESTS / "acceptance").rglob("*.py"), TESTS / "receiver.py", TESTS / "waiting.py"]
+OUTSIDE = [
+    *(TESTS / "acceptance").rglob("*.py"),
+    *(TESTS / "support" / f"{name}.py" for name in ("receiver", "waiting")),
+]
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: path.name)

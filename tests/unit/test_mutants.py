@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import mutants
+from tools import mutants
 
 ALL = mutants.read()
 

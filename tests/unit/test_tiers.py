@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiers
+from tests.support import tiers
 
 USES = {
     "chromium": "playwright",
@@ -63,7 +63,7 @@ def test_what_cannot_run_is_listed_and_fails_in_ci(
     if ci:
         monkeypatch.setenv("CI", "true")
     pytester.makeconftest(
-        "from pathlib import Path\nfrom tests import tiers\nfrom tests.tiers import *\n"
+        "from pathlib import Path\nfrom tests.support import tiers\nfrom tests.support.tiers import *\n"
         "tiers.TESTS = Path(__file__).parent\n"
     )
     pytester.makepyfile(LISTED)

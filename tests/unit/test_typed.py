@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import typed
+from tests.support import typed
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 

@@ -21,11 +21,11 @@ from mailer.digests.selection import explain
 from mailer.digests.selection.plan import excluded, plan_digest
 from mailer.models import Delivery, Digest, EditionArticle, Schedule
 from mailer.tokens import Keys
-from tests.factories import NOW
 from tests.integration.digests.builders import render_plainly
 from tests.integration.digests.model import COUNTS_AS_HAD, Mail
 from tests.integration.digests.newsroom import DAY, HOUR
 from tests.integration.digests.readership import Readership
+from tests.support.factories import NOW
 
 
 class Life(Readership):

@@ -29,9 +29,9 @@ from mailer.models import (
     ScheduleKind,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.model import Model, Piece, Terms
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)

@@ -19,9 +19,9 @@ from mailer.permission.suppress import suppress
 from mailer.subscribers import preferences
 from mailer.subscribers.client import Client
 from mailer.subscribers.confirmation import confirm
-from tests import factories as make
 from tests.integration.digests.model import Mail, Person, Reader
 from tests.integration.digests.newsroom import DAY, Newsroom
+from tests.support import factories as make
 
 S = DeliveryStatus
 CLIENT: Final = Client("/a-life")

@@ -34,10 +34,10 @@ from mailer.models import (
     Worker,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
-from tests.sending import alerts
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.sending import alerts
 
 DAY = timedelta(days=1)
 

@@ -24,12 +24,12 @@ from mailer.models import (
     WorkerRole,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.processes import Process, together
 from tests.integration.digests.test_builder import scheduled, slot_of
-from tests.waiting import wait_until
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.waiting import wait_until
 
 
 def _articles_got(database: Database) -> Counter[tuple[int, int]]:

@@ -16,10 +16,10 @@ from mailer.message.content import Content
 from mailer.models import Article, Digest, Edition, Edits, Newsletter, Schedule
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.test_builder import got, slot_of
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 RENDER = edition_renderer(
     Templates(), base_url="https://news.example", publisher=None, privacy_url=None, random=bytes

@@ -27,10 +27,10 @@ from mailer.models import (
     WorkerRole,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.builders import builder, render_plainly
 from tests.integration.digests.test_builder import build, got, slot_of
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 DAY = timedelta(days=1)
 WORDS = Intro("<p>Good morning.</p>", "Good morning.")

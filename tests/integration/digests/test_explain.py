@@ -10,9 +10,9 @@ from mailer.digests.selection.explain import ends, of_reader
 from mailer.digests.selection.plan import plan_digest
 from mailer.models import NewsletterArticle
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.test_builder import DAY, slot_of
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 
 def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:

@@ -21,9 +21,9 @@ from mailer.models import (
     Subscription,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.test_builder import DAY, build, got, slot_of
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 LETTER = Changes(subject="Thank you", intro=Intro("<p>Thank you.</p>", "Thank you."))
 SLOT = "2026-11-24T18:00"

@@ -19,9 +19,9 @@ from mailer.models import (
     Subscription,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
-from tests.sending import alerts
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.sending import alerts
 
 S = DeliveryStatus
 

@@ -27,12 +27,12 @@ from mailer.models import (
     Schedule,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
 from tests.integration.digests.builders import render_plainly
 from tests.integration.digests.test_builder import build, got, slot_of
-from tests.looks import edition, notice_mail, piece
-from tests.sending import alerts
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.looks import edition, notice_mail, piece
+from tests.support.sending import alerts
 
 NEAR = NOW + timedelta(minutes=40)
 """Twenty minutes before the slot."""

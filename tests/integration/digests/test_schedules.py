@@ -26,8 +26,8 @@ from mailer.models import (
     Subscription,
 )
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -11,8 +11,8 @@ from mailer.digests.selection import article_queries
 from mailer.errors import NotFound, Refused
 from mailer.feeds import articles, newsletter_feeds
 from mailer.models import Article, Newsletter
-from tests import factories
 from tests.integration.feeds.web import NOW, URL, Web, item
+from tests.support import factories
 
 
 def only_article(database: Database) -> Article:

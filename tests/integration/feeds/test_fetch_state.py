@@ -22,8 +22,8 @@ from mailer.notices.alert import Alerts
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item
-from tests.looks import always
-from tests.waiting import wait_until
+from tests.support.looks import always
+from tests.support.waiting import wait_until
 
 NEW_URL = "https://www.news.example/rss"
 ELSEWHERE = "https://new.example/feed"

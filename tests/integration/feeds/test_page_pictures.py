@@ -7,8 +7,8 @@ from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds.page_pictures import is_same_site
 from mailer.models import Article, Feed, ImageSource
-from tests import factories
 from tests.integration.feeds.web import URL, Web, item
+from tests.support import factories
 
 PAGE = "https://news.example/one"
 WITH_PICTURE = b'<html><meta property="og:image" content="/og.jpg"></html>'

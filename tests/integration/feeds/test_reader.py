@@ -15,7 +15,7 @@ import pytest
 from mailer.errors import FeedUnreadable
 from mailer.feeds.sandbox.limits import ChildLimits
 from mailer.feeds.sandbox.reader import FeedReader, ReadingStopped
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 FEED = b'<rss version="2.0"><channel><title>News</title><item><title>One</title></item></channel></rss>'

@@ -17,8 +17,8 @@ from mailer.models import (
     ImageSource,
 )
 from mailer.tokens import Keys
-from tests import factories
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item
+from tests.support import factories
 
 
 def test_the_first_fetch_is_backlog_and_what_comes_later_is_due(web: Web) -> None:

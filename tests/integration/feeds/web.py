@@ -14,7 +14,7 @@ from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.refresh import Fetch, Refreshed, refresh
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
-from tests import factories
+from tests.support import factories
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 INTERVAL = timedelta(minutes=15)

@@ -11,10 +11,10 @@ import pytest
 from mailer.db import Database
 from mailer.lint import judge
 from mailer.tokens import Keys
-from tests.looks import edition, piece
-from tests.mails import LANGUAGES, digests, html_of, mails, node_says, paper
-from tests.pages import all_pages, newspaper, pages_of_none
-from tests.website import serving
+from tests.support.looks import edition, piece
+from tests.support.mails import LANGUAGES, digests, html_of, mails, node_says, paper
+from tests.support.pages import all_pages, newspaper, pages_of_none
+from tests.support.website import serving
 
 ALONE = {
     # What some mail program does not know, and why a mail is whole without it.

@@ -17,8 +17,8 @@ from mailer.monitoring.digest_progress import (
     why_still_sending,
 )
 from mailer.tokens import Keys
-from tests.factories import NOW
-from tests.sending import build
+from tests.support.factories import NOW
+from tests.support.sending import build
 
 SECOND = timedelta(seconds=1)
 

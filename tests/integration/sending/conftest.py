@@ -12,7 +12,7 @@ from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests.sending import BASE_URL, Post, alerts, config
+from tests.support.sending import BASE_URL, Post, alerts, config
 
 
 @pytest.fixture(autouse=True)

@@ -22,12 +22,12 @@ from mailer.models import (
 from mailer.notices.alert import Alerts, on_digest_paused, on_sending_paused
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
-from tests.receiver import receiver
-from tests.sending import Post, sending
-from tests.sending import alerts as make_alerts
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.receiver import receiver
+from tests.support.sending import Post, sending
+from tests.support.sending import alerts as make_alerts
+from tests.support.waiting import wait_until
 
 REASON = "5 in a row were refused: 554 5.7.1 <reader1@example.com>: we do not like this"
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

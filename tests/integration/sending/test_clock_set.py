@@ -13,9 +13,9 @@ from mailer.models import Delivery
 from mailer.sending.flow_control.back_off import RetryPlan
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
-from tests.receiver import fine, receiver
-from tests.sending import Post, alerts, config, sending
-from tests.waiting import wait_until
+from tests.support.receiver import fine, receiver
+from tests.support.sending import Post, alerts, config, sending
+from tests.support.waiting import wait_until
 
 READERS = 6
 HOUR = timedelta(hours=1)

@@ -4,9 +4,9 @@ from sqlalchemy import update
 
 from mailer.ledger import digest_state
 from mailer.models import Delivery, DigestStatus
-from tests.receiver import fine, receiver
-from tests.sending import Post, sending
-from tests.waiting import wait_until
+from tests.support.receiver import fine, receiver
+from tests.support.sending import Post, sending
+from tests.support.waiting import wait_until
 
 
 def test_a_pause_stops_what_has_not_begun_and_a_resume_goes_on(post: Post) -> None:

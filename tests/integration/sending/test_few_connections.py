@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from tests.receiver import fine
-from tests.sending import Post
+from tests.support.receiver import fine
+from tests.support.sending import Post
 
 CONNECTIONS = 10
 TOO_MANY = "421 4.7.0 too many connections"

@@ -16,11 +16,11 @@ from mailer.ledger.heartbeat import Figures
 from mailer.models import DeliveryStatus, Tally, Worker
 from mailer.sending import counters
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
 from tests.integration.digests.builders import builder
-from tests.sending import beating
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.sending import beating
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

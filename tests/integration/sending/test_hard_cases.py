@@ -8,9 +8,9 @@ from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
 from mailer.sending.flow_control.pace import Rate
-from tests.receiver import Answer, fine, holding, pipelining, plain, receiver
-from tests.sending import Post, sending
-from tests.waiting import wait_until
+from tests.support.receiver import Answer, fine, holding, pipelining, plain, receiver
+from tests.support.sending import Post, sending
+from tests.support.waiting import wait_until
 
 Offering = Callable[[Answer], Answer]
 

@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 
 from mailer.ledger import digest_state, in_doubt
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
-from tests.factories import NOW
-from tests.receiver import fine, receiver
-from tests.sending import Post, sending, waiters
-from tests.waiting import wait_until
+from tests.support.factories import NOW
+from tests.support.receiver import fine, receiver
+from tests.support.sending import Post, sending, waiters
+from tests.support.waiting import wait_until
 
 
 def doubtful(post: Post, status: DigestStatus) -> int:

@@ -30,8 +30,8 @@ from mailer.models import (
     WorkerRole,
 )
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 S = DeliveryStatus
 LATER = NOW + timedelta(minutes=5)

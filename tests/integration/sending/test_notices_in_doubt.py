@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from mailer.models import DeliveryStatus, Notice
 from mailer.sending.flow_control.back_off import RetryPlan
-from tests.receiver import Answer, fine, pipelining, plain
-from tests.sending import Post
-from tests.waiting import wait_until
+from tests.support.receiver import Answer, fine, pipelining, plain
+from tests.support.sending import Post
+from tests.support.waiting import wait_until
 
 PLAN = RetryPlan((timedelta(seconds=0.05),), timedelta(hours=48))
 

@@ -11,9 +11,9 @@ from mailer.clock import utc_now
 from mailer.models import Delivery, DeliveryStatus
 from mailer.sending.flow_control import back_off
 from mailer.sending.flow_control.back_off import RetryPlan
-from tests.receiver import Answer, fine, pipelining, plain
-from tests.sending import Post
-from tests.waiting import wait_until
+from tests.support.receiver import Answer, fine, pipelining, plain
+from tests.support.sending import Post
+from tests.support.waiting import wait_until
 
 BAD = "reader1@example.com"
 READERS = 30

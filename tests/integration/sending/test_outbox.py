@@ -19,7 +19,7 @@ from mailer.sending.flow_control.pace import Rate
 from mailer.sending.outbox import Outbox
 from mailer.sending.outgoing import Composer
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
-from tests.sending import Post, alerts, beating
+from tests.support.sending import Post, alerts, beating
 
 CONNECTIONS = 2
 IN_DOUBT = Verdict(OnDelivery.DOUBT)

@@ -22,10 +22,10 @@ from mailer.sending.send_loop import Sender
 from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.worker import Worker as Sending
-from tests.processes import environment, killed_in_the_end, start_mailer
-from tests.receiver import holding, receiver
-from tests.sending import Post, sending
-from tests.waiting import wait_until
+from tests.support.processes import environment, killed_in_the_end, start_mailer
+from tests.support.receiver import holding, receiver
+from tests.support.sending import Post, sending
+from tests.support.waiting import wait_until
 
 READERS = 20
 

@@ -14,10 +14,10 @@ from mailer.models import (
     Notice,
     NoticeKind,
 )
-from tests import factories
-from tests.receiver import Answer, Mail, Receiver, fine, pipelining
-from tests.sending import Post, counts
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.receiver import Answer, Mail, Receiver, fine, pipelining
+from tests.support.sending import Post, counts
+from tests.support.waiting import wait_until
 
 S = DeliveryStatus
 

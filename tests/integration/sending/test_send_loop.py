@@ -34,11 +34,11 @@ from mailer.sending.replies import ReplyHandler
 from mailer.sending.send_loop import Sender
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.tokens import Purpose
-from tests import factories
-from tests.factories import NOW
-from tests.receiver import Answer, fine, holding, pipelining, plain, receiver
-from tests.sending import BASE_URL, Post, address, sending
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.receiver import Answer, fine, holding, pipelining, plain, receiver
+from tests.support.sending import BASE_URL, Post, address, sending
+from tests.support.waiting import wait_until
 
 S = DeliveryStatus
 

@@ -11,8 +11,8 @@ from mailer.sending.flow_control.back_off import RetryPlan
 from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.conversation import Step
 from tests.faults.relays import smtp_sink
-from tests.sending import Post, sending
-from tests.waiting import wait_until
+from tests.support.sending import Post, sending
+from tests.support.waiting import wait_until
 
 S = DeliveryStatus
 READERS = 6

@@ -26,8 +26,8 @@ from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import Connection, RelayConfig, Tls, Unopened, connect
 from mailer.sending.smtp.conversation import Capabilities, Credentials, Envelope, Step
 from mailer.sending.smtp.verdict import Lost
-from tests.sending import Post, alerts, config, sending
-from tests.waiting import wait_until
+from tests.support.sending import Post, alerts, config, sending
+from tests.support.waiting import wait_until
 
 USER, PASSWORD = "news", "s3cret-пароль"
 LOGIN = Credentials(USER, PASSWORD)

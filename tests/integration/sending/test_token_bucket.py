@@ -11,8 +11,8 @@ from mailer.db import Database
 from mailer.models import Pace
 from mailer.sending.flow_control.pace import Rate
 from mailer.sending.flow_control.token_bucket import Spent, refund, spend
-from tests.sending import waiters
-from tests.waiting import wait_until
+from tests.support.sending import waiters
+from tests.support.waiting import wait_until
 
 FAST = Rate(100, 1)
 DAILY = Rate(1, 24 * 3600)

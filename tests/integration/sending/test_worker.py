@@ -9,9 +9,9 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Delivery
 from mailer.tokens import Keys
-from tests.processes import accepted, receiving, working
-from tests.sending import build, counts, is_sent
-from tests.waiting import wait_until
+from tests.support.processes import accepted, receiving, working
+from tests.support.sending import build, counts, is_sent
+from tests.support.waiting import wait_until
 
 
 def test_two_workers_never_send_one_delivery_twice(

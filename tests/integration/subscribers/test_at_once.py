@@ -13,8 +13,8 @@ from mailer.newsletters.offer import Publisher
 from mailer.subscribers.client import Client
 from mailer.subscribers.confirmation import confirm
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 
 def together(*acts: Callable[[], object]) -> None:

@@ -23,11 +23,11 @@ from mailer.subscribers.csv_import import ImportCounts, import_readers
 from mailer.subscribers.signup import MailContext, ScheduleChoice
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
-from tests.processes import ROOT, environment
-from tests.sending import alerts
-from tests.statements import statements
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.processes import ROOT, environment
+from tests.support.sending import alerts
+from tests.support.statements import statements
 
 
 @dataclass

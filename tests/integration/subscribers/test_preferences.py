@@ -9,8 +9,8 @@ from mailer.newsletters.offer import Option, Publisher
 from mailer.subscribers.client import Client
 from mailer.subscribers.preferences import Place, change, pause, place, resume
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
+from tests.support import factories as make
+from tests.support.factories import NOW
 
 CLIENT = Client("/preferences", "192.0.2.7", "Browser/1")
 

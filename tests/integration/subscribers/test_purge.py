@@ -24,8 +24,8 @@ from mailer.models import (
 from mailer.subscribers import purge
 from mailer.subscribers.readers import asked
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 DAY = timedelta(days=1)
 CLIENTS = 1095 * DAY

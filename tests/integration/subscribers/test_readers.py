@@ -6,8 +6,8 @@ from mailer.db import Database
 from mailer.models import DeliveryStatus, DigestStatus, NoticeKind
 from mailer.subscribers.readers import asked, consent_of, list_readers, mails_of, places_of
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 DAY = timedelta(days=1)
 

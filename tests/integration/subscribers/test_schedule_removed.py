@@ -19,9 +19,9 @@ from mailer.subscribers.client import Client
 from mailer.subscribers.limits import Rate, SignupRates
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories as make
-from tests.factories import NOW
-from tests.sending import alerts
+from tests.support import factories as make
+from tests.support.factories import NOW
+from tests.support.sending import alerts
 
 CLIENT = Client("/subscribe")
 RATE = Rate(100, timedelta(hours=1))

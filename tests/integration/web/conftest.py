@@ -10,8 +10,8 @@ import pytest
 from mailer.db import Database
 from mailer.models import Newsletter, Schedule
 from mailer.tokens import Keys
-from tests import factories
-from tests.website import Website, serving
+from tests.support import factories
+from tests.support.website import Website, serving
 
 
 @dataclass

@@ -15,11 +15,11 @@ from mailer.models import Notice, Subscriber, Wording
 from mailer.newsletters.offer import consent_sentence
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys, Purpose
-from tests import factories, mails
-from tests.looks import look
-from tests.make_catalogue import texts
-from tests.pages import all_pages, newspaper, pages_of_none
-from tests.website import Answer, Website, serving
+from tests.support import factories, mails
+from tests.support.looks import look
+from tests.support.pages import all_pages, newspaper, pages_of_none
+from tests.support.website import Answer, Website, serving
+from tools.make_catalogue import texts
 
 LANGUAGES = [language for language in mails.LANGUAGES if language != "en"]
 PAGES = {path.stem for path in Path("templates/web").glob("*.html")}

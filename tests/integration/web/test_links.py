@@ -19,10 +19,10 @@ from mailer.models import (
 )
 from mailer.permission.rule import may_mail
 from mailer.tokens import Keys, Purpose
-from tests import factories
-from tests.factories import NOW
 from tests.integration.web.conftest import Paper
-from tests.website import Website
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.website import Website
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 WEEK = timedelta(days=7)

@@ -13,11 +13,11 @@ from mailer.models import DeliveryStatus, DigestStatus
 from mailer.sending import counters
 from mailer.tokens import Keys
 from mailer.web import metrics
-from tests import factories
-from tests.factories import NOW
 from tests.integration.web.conftest import Paper
-from tests.statements import statements
-from tests.website import Answer, Website, serving
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.statements import statements
+from tests.support.website import Answer, Website, serving
 
 TOKEN = "k7Jx.-_~+/vQ2n8=="
 DOCS = Path(__file__).resolve().parents[3] / "docs"

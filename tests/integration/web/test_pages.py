@@ -14,11 +14,11 @@ from mailer.logs import Masking
 from mailer.models import ReviewAct
 from mailer.tokens import Keys, Purpose
 from mailer.web import ROUTES, server
-from tests import factories
-from tests.factories import NOW
 from tests.integration.web.conftest import Paper, Serve
-from tests.waiting import wait_until
-from tests.website import Website, serving
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.waiting import wait_until
+from tests.support.website import Website, serving
 
 FORM = {"email": "new@example.com", "newsletter": "daily"}
 BEHIND_A_LINK = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")

@@ -24,11 +24,11 @@ from mailer.models import (
 )
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
 from tests.integration.web.conftest import Paper, Serve
-from tests.statements import statements
-from tests.website import Website
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.statements import statements
+from tests.support.website import Website
 
 FORM = {"email": "new@example.com", "newsletter": "daily"}
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from mailer.db import Database
 from mailer.tokens import Keys, Purpose
 from mailer.web import concurrency, server
-from tests import factories
-from tests.waiting import wait_until
-from tests.website import Answer, Website, serving
+from tests.support import factories
+from tests.support.waiting import wait_until
+from tests.support.website import Answer, Website, serving
 
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 HALF_A_BODY = (

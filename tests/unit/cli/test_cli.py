@@ -15,7 +15,7 @@ from mailer.cli.digest import digest
 from mailer.cli.lazy import LazyGroup
 from mailer.cli.schedule import schedule
 from mailer.errors import Refused
-from tests.typed import NEWSLETTER
+from tests.support.typed import NEWSLETTER
 
 
 def test_help_imports_neither_sqlalchemy_nor_anything_else_that_is_slow() -> None:

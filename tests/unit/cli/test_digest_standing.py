@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.typed import Ask
+from tests.support.typed import Ask
 
 
 def last(told: tuple[int, str, str]) -> str:

@@ -9,8 +9,8 @@ from mailer.db import Database
 from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
 from mailer.monitoring.status import read_status
 from mailer.settings import load
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 LEASE = timedelta(minutes=1)
 SLOT = NOW.replace(hour=7, minute=0, second=0, microsecond=0)

@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from mailer.db import Database
 from mailer.models import Installation, Newsletter, Subscription
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 
 def test_instants_come_back_aware_and_in_utc(database: Database) -> None:

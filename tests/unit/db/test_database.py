@@ -10,7 +10,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from mailer.db import Database, FifoLock
 from mailer.errors import SettingsError
 from mailer.models import Newsletter
-from tests import factories
+from tests.support import factories
 
 
 def test_a_write_session_commits(database: Database) -> None:

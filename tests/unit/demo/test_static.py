@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 import pytest
 
 from mailer.demo.browser import get
-from tests.demo import Demo, opened
+from tests.support.demo import Demo, opened
 
 
 @pytest.fixture

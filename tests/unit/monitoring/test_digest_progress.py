@@ -7,7 +7,7 @@ import pytest
 from mailer.ledger.digest_state import Counts
 from mailer.models import DigestStatus
 from mailer.monitoring.digest_progress import Later, Standing, remaining_seconds, why_not_sent
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 COUNTS = Counts(
     total=10, pending=4, sent=5, failed=1, skipped=0, unknown=0, cancelled=0, in_doubt=0

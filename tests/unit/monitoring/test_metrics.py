@@ -11,9 +11,9 @@ from mailer.models import DeliveryStatus, DigestStatus, NoticeKind, WorkerRole
 from mailer.monitoring.metrics import Metrics, read_metrics
 from mailer.sending import counters
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
-from tests.statements import statements
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.statements import statements
 
 LEASE = timedelta(minutes=1)
 S = DeliveryStatus

@@ -10,8 +10,8 @@ from mailer.ledger.pause_switch import pause, resume
 from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
 from mailer.monitoring.status import Status, read_status, warnings
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 LEASE = timedelta(minutes=1)
 

@@ -11,8 +11,8 @@ from mailer.errors import AlreadyExists, BadAddress, BadMessage, MailerError, No
 from mailer.newsletters import newsletters
 from mailer.newsletters.newsletters import NewsletterChanges, Profile, profile
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 GOOD = NewsletterChanges(
     title="The Daily",

@@ -14,9 +14,9 @@ from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.sending.outgoing import content_of
 from mailer.templating.templates import Templates
-from tests import factories
-from tests.factories import NOW
-from tests.looks import BASE_URL, NOTICES, TITLES, always, look, notice_mail
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.looks import BASE_URL, NOTICES, TITLES, always, look, notice_mail
 
 LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],

@@ -18,8 +18,8 @@ from mailer.permission.consent import Event, forget_clients, record, wording
 from mailer.permission.leave import leave
 from mailer.permission.suppress import lift, suppress, suppressed
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 LATER = NOW + timedelta(days=1)
 

@@ -11,8 +11,8 @@ from mailer.models import Notice as NoticeRow
 from mailer.models import NoticeKind, Subscriber, Subscription, SuppressionReason
 from mailer.permission.rule import forgiven_before, may_mail, notice_may_be_mailed, stopped, why_not
 from mailer.tokens import Keys
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 
 def test_a_reader_is_mailed_unless_one_of_the_reasons_holds(database: Database, keys: Keys) -> None:

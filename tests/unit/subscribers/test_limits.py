@@ -16,7 +16,7 @@ from mailer.subscribers.limits import (
     decide,
     network_of,
 )
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LIMITS = SignupRates(address=Rate(3, DAY), network=Rate(20, DAY), total=Rate(200, HOUR))

@@ -8,7 +8,7 @@ import pytest
 from mailer.errors import BadTemplate, Refused
 from mailer.message.marker import AtSending
 from mailer.templating.templates import MAX_OUTPUT, Templates
-from tests import make_catalogue
+from tools import make_catalogue
 
 DAY = date(2026, 11, 24)
 

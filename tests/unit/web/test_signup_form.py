@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.web.signup_form import SignupForm, form_time
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 
 @pytest.mark.parametrize(

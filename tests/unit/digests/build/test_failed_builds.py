@@ -7,7 +7,7 @@ import pytest
 from mailer.digests.build.failed_builds import FIRST_PAUSE, LONGEST_PAUSE, may_try, pause_after
 from mailer.digests.schedules.calendar import Slot
 from mailer.models import Schedule
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 SLOT = Slot(due_at=NOW, name="2026-11-24T06:00", local=NOW)
 

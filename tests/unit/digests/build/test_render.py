@@ -18,7 +18,7 @@ from mailer.message.look import Look
 from mailer.message.marker import ReaderField, cut
 from mailer.models import Article, Newsletter
 from mailer.templating.templates import Templates
-from tests.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece
+from tests.support.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"
 ARMENIAN = piece(

@@ -14,7 +14,7 @@ from mailer.digests.selection.choose import (
     choose,
     with_shorter_lists,
 )
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 ANY = DigestLimits(min_articles=1, max_articles=20, newcomers=0)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.feeds.reading.parse import parse
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 TITLES = [
     ("The fair opens", "The fair opens"),

@@ -6,8 +6,8 @@ While it does, whoever sends can be killed or stopped: a mail is taken by then, 
 import threading
 from collections.abc import Callable
 
-from tests.newspapers.post import Post
-from tests.receiver import Mail, fine
+from tests.simulation.post import Post
+from tests.support.receiver import Mail, fine
 
 Act = Callable[[str, Mail], None]
 """Gets the name by which the sender of a mail called itself, and the mail."""

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests import due as rules
-from tests.newspapers import phrases
-from tests.newspapers.post import Received
-from tests.newspapers.site import Site, Story
+from tests.simulation import phrases
+from tests.simulation.post import Received
+from tests.simulation.site import Site, Story
+from tests.support import due as rules
 
 Keys = tuple[str, ...]
 """The stories of a mail, in their order."""

@@ -6,8 +6,8 @@ Each happens when the relay has a mail and has not said so; what readers get the
 from collections.abc import Callable
 from datetime import timedelta
 
-from tests.newspapers.desk import Desk, Plan
-from tests.receiver import Mail
+from tests.simulation.desk import Desk, Plan
+from tests.support.receiver import Mail
 
 HOLD = timedelta(minutes=20)
 

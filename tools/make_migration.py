@@ -1,6 +1,6 @@
 """Writes a migration for what the models have and the migrations have not: a draft, to be read.
 
-Run as `python -m tests.make_migration 0002 "add bounces"`. An existing one of that number is replaced,
+Run as `python -m tools.make_migration 0002 "add bounces"`. An existing one of that number is replaced,
 which is right only as long as no release has it.
 """
 

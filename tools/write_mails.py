@@ -1,12 +1,12 @@
 """Write every mail in every language into a folder, as HTML and as it goes over the wire.
 
-Run as `python -m tests.write_mails FOLDER`.
+Run as `python -m tools.write_mails FOLDER`.
 """
 
 import sys
 from pathlib import Path
 
-from tests.mails import LANGUAGES, html_of, mails
+from tests.support.mails import LANGUAGES, html_of, mails
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -5,12 +5,12 @@ Every act is one of `people`; what was set up before stands in `opening`.
 
 from dataclasses import dataclass, field
 
-from tests.newspapers import audit, trouble
-from tests.newspapers.model import Schedule
-from tests.newspapers.opening import DAILY, HY, RU, SHARED, WEEKLY, at, mail
-from tests.newspapers.people import People
-from tests.newspapers.site import Story
-from tests.newspapers.stories import INTRO, LETTER
+from tests.simulation import audit, trouble
+from tests.simulation.model import Schedule
+from tests.simulation.opening import DAILY, HY, RU, SHARED, WEEKLY, at, mail
+from tests.simulation.people import People
+from tests.simulation.site import Story
+from tests.simulation.stories import INTRO, LETTER
 
 FAIR = "The fair opens, and the bridge is closed"
 BY_HAND = "Letters to the editor"

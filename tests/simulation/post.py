@@ -10,8 +10,8 @@ from email.parser import BytesParser
 from functools import cached_property
 from pathlib import Path
 
-from tests.newspapers import phrases
-from tests.receiver import Mail
+from tests.simulation import phrases
+from tests.support.receiver import Mail
 
 _KEY = re.compile(r"/((?:news|culture|hy|ru|common)-\d+|by-hand)\b")
 _INDEX = "index.jsonl"

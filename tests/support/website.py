@@ -20,9 +20,9 @@ from mailer.settings import load
 from mailer.tokens import Keys
 from mailer.web import make_app
 from mailer.web.server import make_server
-from tests import factories
-from tests.factories import NOW
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.waiting import wait_until
 
 BROWSER = "Browser/1"
 

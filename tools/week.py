@@ -19,20 +19,20 @@ from socket import socket
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests import postgresql
-from tests.newspapers import audit
-from tests.newspapers.browser import NoSuchForm
-from tests.newspapers.daemons import Daemons
-from tests.newspapers.desk import CONNECTIONS
-from tests.newspapers.model import Model
-from tests.newspapers.office import Clock, Office, WeekStopped
-from tests.newspapers.opening import BEGINS, LANGUAGES, TAKES, ZONES, open_papers
-from tests.newspapers.people import STAFF
-from tests.newspapers.post import Post
-from tests.newspapers.relay import Relay
-from tests.newspapers.site import serving
-from tests.newspapers.story import Week
-from tests.receiver import receiver
+from tests.simulation import audit
+from tests.simulation.browser import NoSuchForm
+from tests.simulation.daemons import Daemons
+from tests.simulation.desk import CONNECTIONS
+from tests.simulation.model import Model
+from tests.simulation.office import Clock, Office, WeekStopped
+from tests.simulation.opening import BEGINS, LANGUAGES, TAKES, ZONES, open_papers
+from tests.simulation.people import STAFF
+from tests.simulation.post import Post
+from tests.simulation.relay import Relay
+from tests.simulation.site import serving
+from tests.simulation.story import Week
+from tests.support import postgresql
+from tests.support.receiver import receiver
 
 PROCESSES: dict[str, tuple[tuple[str, ...], ...]] = {
     "sqlite": ((),),

@@ -1,6 +1,6 @@
 """A relay for tests: takes mail over SMTP, a thread a connection, and remembers what it accepted.
 
-As a program (`python tests/receiver.py PORT FILE DELAY KIND`) it appends one line of JSON for each accepted
+As a program (`python receiver.py PORT FILE DELAY KIND`) it appends one line of JSON for each accepted
 mail to FILE, and the line is on the disk before the 250 is said: that file alone tells what arrived.
 KIND is "pipelining" or "plain".
 Imports nothing of mailer.

@@ -14,14 +14,21 @@ from typing import Any
 from mailer.db import Database
 from mailer.tokens import Keys
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
 def receiving(path: Path, *, delay: float = 0.0, kind: str = "plain") -> Iterator[int]:
-    """`tests/receiver.py` as a process that writes what it accepts to `path`; yields its port."""
+    """`tests/support/receiver.py` as a process that writes what it accepts to `path`; yields its port."""
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "receiver.py"), "0", str(path), str(delay), kind],
+        [
+            sys.executable,
+            str(ROOT / "tests" / "support" / "receiver.py"),
+            "0",
+            str(path),
+            str(delay),
+            kind,
+        ],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -1,6 +1,6 @@
 """Breaks each promise by one line, on a copy of the tree, and demands that the promise's test goes red.
 
-The changes stand in tests/mutants.toml, the promises in docs/promises.md. Run by `make mutants`; with
+The changes stand in tools/mutants.toml, the promises in docs/promises.md. Run by `make mutants`; with
 names of tests as arguments only the mutants whose test holds one of them.
 """
 
@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("mailer", "templates", "migrations", "tests", "pyproject.toml", "docs", "README.md")
+COPIED = (
+    "mailer",
+    "templates",
+    "migrations",
+    "tests",
+    "tools",
+    "pyproject.toml",
+    "docs",
+    "README.md",
+)
 TIMEOUT_SECONDS = 600
 TESTS_FAILED = 1
 """pytest's exit code; others mean that the test could not be run, which proves nothing."""
@@ -33,7 +42,7 @@ class Mutant:
 
 def read() -> list[Mutant]:
     """All mutants."""
-    with (ROOT / "tests/mutants.toml").open("rb") as file:
+    with (ROOT / "tools/mutants.toml").open("rb") as file:
         return [Mutant(**one) for one in tomllib.load(file)["mutant"]]
 
 

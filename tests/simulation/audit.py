@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 
-from tests.newspapers import phrases
-from tests.newspapers.desk import Tally
-from tests.newspapers.office import WeekStopped
-from tests.newspapers.people import STAFF, People
-from tests.newspapers.post import Received
+from tests.simulation import phrases
+from tests.simulation.desk import Tally
+from tests.simulation.office import WeekStopped
+from tests.simulation.people import STAFF, People
+from tests.simulation.post import Received
 
 LANGUAGES = ("en", "hy", "ru")
 

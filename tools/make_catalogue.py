@@ -1,4 +1,4 @@
-"""Make or update the catalogue of a language: `.venv/bin/python tests/make_catalogue.py hy`.
+"""Make or update the catalogue of a language: `.venv/bin/python tools/make_catalogue.py hy`.
 
 Collects all texts of templates and code, and keeps what is translated already. Run from anywhere.
 """

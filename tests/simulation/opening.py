@@ -6,10 +6,10 @@ One is English, and comes daily and weekly; one is Armenian and Russian, two new
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tests.newspapers.model import Schedule
-from tests.newspapers.people import People
-from tests.newspapers.site import HOSTS
-from tests.newspapers.stories import ARAKS_HY, ARAKS_RU, COURIER
+from tests.simulation.model import Schedule
+from tests.simulation.people import People
+from tests.simulation.site import HOSTS
+from tests.simulation.stories import ARAKS_HY, ARAKS_RU, COURIER
 
 SHARED = "Ընդհանուր"
 TAKES = {

@@ -22,10 +22,10 @@ from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import RelayConfig
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
-from tests import factories
-from tests.looks import always
-from tests.receiver import Answer, Mail, Receiver, fine, receiver
-from tests.waiting import wait_until
+from tests.support import factories
+from tests.support.looks import always
+from tests.support.receiver import Answer, Mail, Receiver, fine, receiver
+from tests.support.waiting import wait_until
 
 BASE_URL = "https://news.example"
 

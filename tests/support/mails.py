@@ -16,7 +16,7 @@ from mailer.message.marker import field_word
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.templating.templates import Templates
-from tests.looks import (
+from tests.support.looks import (
     ALERTS,
     FIELDS,
     NOTICES,
@@ -29,7 +29,7 @@ from tests.looks import (
     piece,
 )
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SITE = "https://www.gazette.example"
 WORDS = {
     "en": ("The old lighthouse is lit again after 31 winters",

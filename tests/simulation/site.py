@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from xml.sax.saxutils import escape, quoteattr
 
-from tests.newspapers.stories import AUTHORS, stories
+from tests.simulation.stories import AUTHORS, stories
 
 HOSTS = {
     "news": "https://www.courier.example",

@@ -11,7 +11,7 @@ from itertools import count
 
 from sqlalchemy import URL, create_engine, make_url, text
 
-from tests import guard
+from tests.support import guard
 
 VARIABLE = "TEST_POSTGRESQL_URL"
 

@@ -1,6 +1,6 @@
 """Lives new random lives until the time is over, and stops at the first that finds something.
 
-`make property MINUTES=60` runs it. `python tests/long_life.py --seed N` lives one again: everything about a
+`make property MINUTES=60` runs it. `python tools/long_life.py --seed N` lives one again: everything about a
 life comes from its seed, also how long it is and on which engine.
 """
 
@@ -22,9 +22,9 @@ from mailer import schema
 from mailer.db import Database
 from mailer.digests.selection import choose
 from mailer.tokens import Keys
-from tests import postgresql
-from tests.factories import NOW
 from tests.integration.digests.life import Life
+from tests.support import postgresql
+from tests.support.factories import NOW
 
 KEYS = Keys(secrets=(b"secret key of the lives" * 2,), identity=b"identity key of the lives" * 2)
 COHORTS = (choose.MAX_COHORTS, choose.MAX_COHORTS, choose.MAX_COHORTS, 1, 2, 5)

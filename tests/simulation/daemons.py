@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from tests.newspapers.browser import open_page
-from tests.newspapers.office import PROGRAM, Office, WeekStopped
+from tests.simulation.browser import open_page
+from tests.simulation.office import PROGRAM, Office, WeekStopped
 
 STOP_SECONDS = 35
 """Within 30 s of SIGTERM a daemon has to be over; the rest is for a busy machine."""

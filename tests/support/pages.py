@@ -8,9 +8,9 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Newsletter, ReviewAct, Schedule, Signup, Subscriber
 from mailer.tokens import Keys, Purpose
-from tests import factories
-from tests.factories import NOW
-from tests.website import Answer, Website
+from tests.support import factories
+from tests.support.factories import NOW
+from tests.support.website import Answer, Website
 
 LATER = timedelta(hours=1)
 

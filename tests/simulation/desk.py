@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.newspapers.browser import open_page
-from tests.newspapers.daemons import Daemons
-from tests.newspapers.model import Expected, Keys, Model, Schedule
-from tests.newspapers.office import Office
-from tests.newspapers.post import Post, Received
-from tests.newspapers.relay import Relay
-from tests.newspapers.site import Site
+from tests.simulation.browser import open_page
+from tests.simulation.daemons import Daemons
+from tests.simulation.model import Expected, Keys, Model, Schedule
+from tests.simulation.office import Office
+from tests.simulation.post import Post, Received
+from tests.simulation.relay import Relay
+from tests.simulation.site import Site
 
 CONNECTIONS = 2
 """To the relay, of each worker: so many mails may come twice when it is killed."""

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-TESTS: Final = Path(__file__).parent
+TESTS: Final = Path(__file__).parents[1]
 ON_POSTGRESQL: Final = (
     "unit/",
     "integration/sending/test_in_doubt.py",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests" / "on_a_clock.py"
+PROGRAM = ROOT / "tests" / "simulation" / "on_a_clock.py"
 WAIT_SECONDS = 120
 
 

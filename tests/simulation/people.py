@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.newspapers import phrases
-from tests.newspapers.browser import open_page, send
-from tests.newspapers.desk import Desk
-from tests.newspapers.post import Received
+from tests.simulation import phrases
+from tests.simulation.browser import open_page, send
+from tests.simulation.desk import Desk
+from tests.simulation.post import Received
 
 STAFF = "desk@papers.example"
 FORM_TIME = timedelta(seconds=12)
