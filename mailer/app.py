@@ -80,18 +80,9 @@ class App:
     @property
     def terms(self) -> "SignupPolicy":
         """Under which terms people sign up."""
-        from mailer.subscribers.limits import Rate, SignupRates
         from mailer.subscribers.signup import SignupPolicy
 
-        limits = self.settings.signup_limits
-        return SignupPolicy(
-            limits=SignupRates(
-                address=Rate(limits.address.count, limits.address.span),
-                network=Rate(limits.network.count, limits.network.span),
-                total=Rate(limits.total.count, limits.total.span),
-            ),
-            expiry=self.settings.signup_expiry,
-        )
+        return SignupPolicy(limits=self.settings.signup_limits, expiry=self.settings.signup_expiry)
 
     @property
     def render(self) -> "Render":

@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from mailer.db import SQLITE_ONLY, Base, Database
+from mailer.db import SQLITE_ONLY, AdvisoryLock, Base, Database, take_lock
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import Installation
 from mailer.resources import resource_folder
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 _LOCK_TIMEOUT: Final = "10s"
 _ORPHANS: Final = ("row that refers to nothing", "rows that refer to nothing")
 """How long a migration waits for a table on PostgreSQL, where whoever comes after it waits too."""
-
-_UPGRADE_LOCK: Final = 0x6D61696C
-"""The advisory lock that lets one upgrade at a time run on PostgreSQL."""
 
 
 def head() -> str:
@@ -175,7 +172,7 @@ def migration(database: Database) -> Iterator[Connection]:
             return
         with connection.begin():
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-            connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+            take_lock(connection, AdvisoryLock.UPGRADE_SCHEMA)
             yield connection
 
 

@@ -16,7 +16,7 @@ from mailer.ledger.digest_state import Counts
 from mailer.monitoring.digest_progress import Standing, read_standing
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.pace import Rate
+from mailer.sending.flow_control.pace import SendRate
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig, Tls
@@ -145,7 +145,7 @@ def make_sender(app: App) -> Sender:
         resend=settings.on_unknown == "resend",
         lease_seconds=settings.lease.total_seconds(),
         rate=(
-            Rate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
+            SendRate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
             if settings.smtp_rate is not None
             else None
         ),

@@ -11,10 +11,12 @@ from mailer.db.base import (
 )
 from mailer.db.database import Database, FifoLock, PinnedConnection, Writer
 from mailer.db.errors import explain, is_unreadable, is_unusable
-from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen, take_turns
+from mailer.db.locks import AdvisoryLock, take_lock
+from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen
 
 __all__ = [
     "SQLITE_ONLY",
+    "AdvisoryLock",
     "Base",
     "BigId",
     "Database",
@@ -31,5 +33,5 @@ __all__ = [
     "is_unreadable",
     "is_unusable",
     "let_go_when_frozen",
-    "take_turns",
+    "take_lock",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Boolean, bindparam, func, insert, select, text
+from sqlalchemy import Boolean, bindparam, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -66,12 +66,3 @@ def _insert_if(model: type[Base], names: tuple[str, ...]) -> ReturningInsert[int
         .from_select(names, row.where(bindparam("wanted", type_=Boolean)))
         .returning(next(iter(table.primary_key)))
     )
-
-
-def take_turns(session: Session, lock: int) -> None:
-    """Wait until no other transaction holds `lock`, and hold it until this one ends.
-
-    On SQLite writers follow one another anyway.
-    """
-    if session.get_bind().dialect.name != "sqlite":
-        session.execute(select(func.pg_advisory_xact_lock(lock)))

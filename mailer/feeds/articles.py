@@ -8,11 +8,11 @@ from typing import Final
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.feeds.canonical import absolute_url, canonical_url
 from mailer.feeds.reading.pictures import first_image
 from mailer.feeds.reading.sanitise import one_line, summarise
-from mailer.feeds.store import take_turn
 from mailer.models import (
     Article,
     ArticleCategory,
@@ -78,7 +78,7 @@ def add_article(
         raise Refused(f"{_short(url)} is no http or https address; give the article's own")
     if not one_line(title):
         raise Refused("an article needs a title; give --title")
-    take_turn(session)
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     canonical = canonical_url(address)
     article = session.scalar(select(Article).where(Article.canonical_url == canonical))
     is_new = article is None

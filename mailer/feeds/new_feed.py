@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mailer.clock import Clock
-from mailer.db import Database
+from mailer.db import AdvisoryLock, Database, take_lock
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import fetch_state
 from mailer.feeds.canonical import absolute_url, is_same_host
@@ -20,7 +20,7 @@ from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document
 from mailer.feeds.refresh import Fetch, read, read_pages
 from mailer.feeds.sandbox.reader import FeedReader
-from mailer.feeds.store import store, take_turn
+from mailer.feeds.store import store
 from mailer.models import Feed, ImageSource, Newsletter
 
 _MOST_NAMED: Final = 10
@@ -85,7 +85,7 @@ def add_feed(
         if wanted.url != address:
             page, address = address, wanted.url
     with database.write() as session:
-        take_turn(session)
+        take_lock(session, AdvisoryLock.ADD_ARTICLES)
         newsletter = session.get_one(Newsletter, newsletter_id)
         feed = with_url(session, address)
         permanent_url = fetched.permanent_url if fetched else None

@@ -15,7 +15,7 @@ from typing import Final
 
 from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.db import Database, is_unreadable
+from mailer.db import AdvisoryLock, Database, is_unreadable, take_lock
 from mailer.errors import FeedError
 from mailer.feeds import fetch_state, lookup, page_pictures
 from mailer.feeds.canonical import is_same_host
@@ -24,7 +24,7 @@ from mailer.feeds.newsletter_feeds import hand_out
 from mailer.feeds.pagination import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.reading.entry import Document
 from mailer.feeds.sandbox.reader import FeedReader, ReadingStopped
-from mailer.feeds.store import Arrived, store, take_turn
+from mailer.feeds.store import Arrived, store
 from mailer.models import Feed
 from mailer.notices.alert import Alerts
 
@@ -287,7 +287,7 @@ def _record_success(
     arrived = Arrived(0, 0, 0)
     with database.write() as session:
         if document is not None:
-            take_turn(session)
+            take_lock(session, AdvisoryLock.ADD_ARTICLES)
         feed = session.get(Feed, row.id)
         if feed is None:
             return Refreshed(row.id, row.url, error="the feed was removed")

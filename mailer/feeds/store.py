@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from mailer.db import AdvisoryLock, take_lock
 from mailer.feeds import held_items, lookup
 from mailer.feeds.identity import FeedItem, KnownArticle, feed_items, identify, looks_moved
 from mailer.feeds.lookup import portions
@@ -25,9 +26,6 @@ from mailer.models import (
     FeedEntry,
     ImageSource,
 )
-
-_ARRIVALS_LOCK: Final = 0x6665_6564
-"""The key of the advisory lock that lets one transaction at a time add articles on PostgreSQL."""
 
 _TITLE_LENGTH: Final = 80
 
@@ -45,12 +43,6 @@ class Arrived:
     held: int = 0
 
 
-def take_turn(session: Session) -> None:
-    """Wait until no other transaction adds articles; SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ARRIVALS_LOCK})
-
-
 def store(session: Session, feed: Feed, entries: Sequence[Entry], *, now: datetime) -> Arrived:
     """Make `entries` articles of `feed`: new ones get their ids from the oldest on.
 
@@ -61,7 +53,7 @@ def store(session: Session, feed: Feed, entries: Sequence[Entry], *, now: dateti
     Args:
         now: when they arrived; also the date of those that have none.
     """
-    take_turn(session)
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     found = held_items.wanted(session, feed, feed_items(entries))
     identified, by_guid = _identified(session, feed, found)
     if feed.first_fetched_at is not None:
@@ -80,7 +72,7 @@ def store(session: Session, feed: Feed, entries: Sequence[Entry], *, now: dateti
 
 def store_held(session: Session, feed: Feed, *, now: datetime) -> Arrived:
     """Make what was held of `feed` articles: a piece like a known one is that article from now on."""
-    take_turn(session)
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     found = held_items.kept(session, feed)
     identified, by_guid = _identified(session, feed, found)
     same = lookup.alike(session, feed, identified)

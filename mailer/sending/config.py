@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.pace import Rate
+from mailer.sending.flow_control.pace import SendRate
 from mailer.sending.smtp.connection import RelayConfig
 
 
@@ -25,4 +25,4 @@ class SendConfig:
     messages_per_connection: int = 100
     resend: bool = True
     lease_seconds: float = 60.0
-    rate: Rate | None = None
+    rate: SendRate | None = None

@@ -22,7 +22,7 @@ from mailer.notices import alert
 from mailer.notices.alert import Alerts
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.flow_control.pace import Rate, most_to_claim
+from mailer.sending.flow_control.pace import SendRate, most_to_claim
 from mailer.sending.outgoing import Composer, OutgoingMail
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.text.untrusted import redact
@@ -57,7 +57,7 @@ class Outbox:
         *,
         restraint: FlowControl,
         begun: Callable[[], list[RowId]],
-        rate: Rate | None,
+        rate: SendRate | None,
         alerts: Alerts,
     ) -> None:
         self._database = database

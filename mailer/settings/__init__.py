@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from mailer.address import Address
 from mailer.errors import SettingsError
+from mailer.rate import Rate, SignupLimits
 from mailer.settings import forms, masks, rights
-from mailer.settings.forms import Network, Rate, RelayUrl, Secret, SignupLimits
+from mailer.settings.forms import Network, RelayUrl, Secret
 
 PREFIX: Final = "MAILER_"
 CONFIG_VARIABLE: Final = "MAILER_CONFIG"

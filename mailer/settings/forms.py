@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mailer import address
 from mailer.address import Address
 from mailer.errors import BadAddress
+from mailer.rate import Rate, SignupLimits
 from mailer.settings.masks import without_password
 
 SMTP_TIMEOUTS: Final = {
@@ -78,23 +79,6 @@ class Secret:
         return isinstance(other, Secret) and other._value == self._value
 
     __hash__ = None  # type: ignore[assignment]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """At most `count` in any `span`."""
-
-    count: int
-    span: timedelta
-
-
-@dataclass(frozen=True)
-class SignupLimits:
-    """How many mails sign-ups may cause: for one address, for one client network, and in all."""
-
-    address: Rate
-    network: Rate
-    total: Rate
 
 
 @dataclass(frozen=True)

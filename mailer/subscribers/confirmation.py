@@ -12,7 +12,7 @@ from enum import Enum
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import insert_missing, take_turns
+from mailer.db import AdvisoryLock, insert_missing, take_lock
 from mailer.message.look import Look
 from mailer.models import (
     Article,
@@ -29,9 +29,6 @@ from mailer.permission.consent import Event, record
 from mailer.permission.suppress import lift, suppress
 from mailer.subscribers.client import Client
 from mailer.subscribers.signup import new_public_id
-
-SUBSCRIBERS_TURNS = 0x6D61_696C_0003
-"""Held by whoever makes subscribers: two confirmations at once make one of them."""
 
 
 class SignupState(Enum):
@@ -78,7 +75,7 @@ def confirm(
     Returns:
         Where the sign-up stands afterwards; None where it was purged.
     """
-    take_turns(session, SUBSCRIBERS_TURNS)
+    take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
     if signup is None:
         return None

@@ -12,9 +12,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, ScalarSelect, func, insert, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from mailer.db import take_turns
+from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import Refused
 from mailer.models import ClientRequest, Notice
+from mailer.rate import Rate, SignupLimits
 
 GAP: Final = timedelta(minutes=10)
 """How long one address waits between two mails."""
@@ -22,26 +23,8 @@ GAP: Final = timedelta(minutes=10)
 WIDER: Final = 5
 """How many times as many requests a /48 may make as one of the /64s in it: one customer may have them all."""
 
-_TURNS: Final = 0x6D61_696C_0002
 _NETWORK_BITS: Final = {4: 24, 6: 64}
 _WIDER_BITS: Final = 48
-
-
-@dataclass(frozen=True)
-class Rate:
-    """At most `count` in any `span`."""
-
-    count: int
-    span: timedelta
-
-
-@dataclass(frozen=True)
-class SignupRates:
-    """The limits for one address, for one client network, and for all together."""
-
-    address: Rate
-    network: Rate
-    total: Rate
 
 
 @dataclass(frozen=True)
@@ -95,7 +78,7 @@ class TooManySignups(Refused):
         self.retry_after = retry_after
 
 
-def decide(history: History, limits: SignupRates, *, now: datetime) -> Allowance:
+def decide(history: History, limits: SignupLimits, *, now: datetime) -> Allowance:
     """What the limits allow after this history.
 
     Only the limit for the network is told to the client: it says nothing about any address.
@@ -121,7 +104,7 @@ def admit(
     *,
     rate_key: str,
     client: ClientNetwork | None,
-    limits: SignupRates,
+    limits: SignupLimits,
     now: datetime,
 ) -> Allowance:
     """Count a request against its client's network, and say what the limits allow it.
@@ -146,11 +129,11 @@ def _history(
     *,
     rate_key: str,
     client: ClientNetwork | None,
-    limits: SignupRates,
+    limits: SignupLimits,
     now: datetime,
 ) -> History:
     """What counts against these limits. Until the transaction ends nobody else counts."""
-    take_turns(session, _TURNS)
+    take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
     # A command has no network, and IPv4 no wider one. The statement stays the same, and finds nothing.
     network = literal("" if client is None else client.network)
     wider = literal("" if client is None or client.wider is None else client.wider)

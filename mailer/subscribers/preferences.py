@@ -18,9 +18,10 @@ from mailer.newsletters.offer import Offer, Option, Publisher, hold_schedules, o
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Event, record
 from mailer.permission.leave import leave
+from mailer.rate import SignupLimits
 from mailer.subscribers.client import Client
 from mailer.subscribers.confirmation import newest_article
-from mailer.subscribers.limits import SignupRates, admit, network_of
+from mailer.subscribers.limits import admit, network_of
 from mailer.subscribers.signup import MailContext
 
 _NOBODY: Final = "nobody subscribes with this address"
@@ -130,7 +131,7 @@ def request_link(
     address: Address,
     client: Client,
     desk: MailContext,
-    limits: SignupRates,
+    limits: SignupLimits,
     publisher: Publisher,
     *,
     now: datetime,

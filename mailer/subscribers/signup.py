@@ -35,8 +35,9 @@ from mailer.newsletters.offer import (
 from mailer.notices.alert import Alerts, on_signups_held
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Event, record_if, wording
+from mailer.rate import SignupLimits
 from mailer.subscribers.client import Client
-from mailer.subscribers.limits import SignupRates, admit, network_of
+from mailer.subscribers.limits import admit, network_of
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SignupRequest:
 class SignupPolicy:
     """Under which terms people sign up here."""
 
-    limits: SignupRates
+    limits: SignupLimits
     expiry: timedelta
 
 

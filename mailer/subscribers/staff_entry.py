@@ -13,12 +13,12 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address
-from mailer.db import insert_missing, take_turns
+from mailer.db import AdvisoryLock, insert_missing, take_lock
 from mailer.errors import Refused
 from mailer.models import ConsentKind, Schedule, Subscriber, Subscription
 from mailer.permission.consent import Event, record
 from mailer.permission.rule import stopped
-from mailer.subscribers.confirmation import SUBSCRIBERS_TURNS, newest_article
+from mailer.subscribers.confirmation import newest_article
 from mailer.subscribers.signup import ScheduleChoice, new_public_id
 from mailer.tokens import Keys
 
@@ -99,7 +99,7 @@ def enter(
     option = choice.option or choice.offer.default
     if option is None:
         raise ValueError("a newsletter without a schedule takes no readers")
-    take_turns(session, SUBSCRIBERS_TURNS)
+    take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     # An import goes on for long after it was chosen; on a removed schedule readers would get nothing.
     # Until the commit nobody can remove it.
     there = select(Schedule.id).where(Schedule.id == option.id, Schedule.removed_at.is_(None))

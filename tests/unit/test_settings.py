@@ -11,8 +11,9 @@ import pytest
 
 from mailer.address import Address
 from mailer.errors import Refused, SettingsError
+from mailer.rate import Rate
 from mailer.settings import Settings, config_path, links, load, rights
-from mailer.settings.forms import Rate, Secret
+from mailer.settings.forms import Secret
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,11 +17,11 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.orm import Session
 
+from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.editing import edits
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.schedules.due_slots import LetGo
@@ -42,9 +41,6 @@ log = logging.getLogger(__name__)
 Alive = Callable[[Session], Collection[int]]
 """Says which builders live. It is asked when no other build can begin any more, so that one that has
 just begun is among them."""
-
-_BUILDS_LOCK: Final = 0x6D61_696C_6572
-"""The key of the advisory lock under which PostgreSQL lets one build begin after the other."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def take_slot(
     Raises:
         Refused: the slot does not count any more, since staff paused, removed or moved the schedule.
     """
-    one_after_the_other(session)
+    take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     known = digest_at(session, schedule, slot)
     if known is not None and known.status != DigestStatus.BUILDING:
         return SlotClaim(known.id, build=False)
@@ -117,7 +113,7 @@ def let_go(
     Returns:
         Those that were written down.
     """
-    one_after_the_other(session)
+    take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     written = []
     for one in given_up:
         if digest_at(session, schedule, one.slot) is None:
@@ -145,7 +141,7 @@ def let_go(
 
 def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
     """A digest whose builder is not alive, now this builder's; None where there is none."""
-    one_after_the_other(session)
+    take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     return _take_over(session, builder_id, alive(session))
 
 
@@ -178,13 +174,6 @@ def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
     if status == DigestStatus.BUILDING:
         edits.give_back(session, digest_id)
     return True
-
-
-def one_after_the_other(session: Session) -> None:
-    """Wait until nobody else decides about slots, and keep others waiting until the commit."""
-    # On SQLite a write session is alone anyway.
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _BUILDS_LOCK})
 
 
 def _take_over(session: Session, builder_id: int, alive: Collection[int]) -> int | None:

@@ -15,9 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
+from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.build import failed_builds
 from mailer.digests.build.editions import Render, render_editions
-from mailer.digests.build.slot_claims import cancel, one_after_the_other
+from mailer.digests.build.slot_claims import cancel
 from mailer.digests.schedules import timetable
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
 from mailer.digests.selection.plan import excluded, expiring, plan_digest
@@ -177,7 +178,7 @@ def queue_review(
     Returns:
         False where there is one already, or nothing to decide any more, or nobody to send it to.
     """
-    one_after_the_other(session)
+    take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     schedule = session.get_one(Schedule, schedule_id)
     if (
         alerts.staff_address is None
@@ -240,7 +241,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
     Raises:
         NotFound: there is no such review.
     """
-    one_after_the_other(session)
+    take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     review, act = _behind(session, link_id)
     schedule = session.get_one(Schedule, review.schedule_id)
     slot = _slot(review, schedule)

@@ -42,7 +42,7 @@ _DIGESTS_KEPT: Final = 100
 
 
 @dataclass(frozen=True)
-class Rate:
+class SendRate:
     """At most `number` mails in `seconds`, of all workers together."""
 
     number: int
@@ -59,7 +59,7 @@ class Rate:
         return max(1.0, self.per_second)
 
 
-def most_to_claim(connections: int, rate: Rate) -> int:
+def most_to_claim(connections: int, rate: SendRate) -> int:
     """How many mails one worker may hold: for its connections and behind them, one second's worth at most.
 
     What is claimed is paid for and may go out all at once after a rest, so more would break the rate.
@@ -67,13 +67,13 @@ def most_to_claim(connections: int, rate: Rate) -> int:
     return min(2 * connections, int(rate.burst))
 
 
-def filled(tokens: float, elapsed: float, rate: Rate) -> float:
+def filled(tokens: float, elapsed: float, rate: SendRate) -> float:
     """What is in a bucket that held `tokens` so many seconds ago; less than none have passed where the
     clock was set back."""
     return min(rate.burst, tokens + max(0.0, elapsed) * rate.per_second)
 
 
-def until_next(tokens: float, rate: Rate) -> float:
+def until_next(tokens: float, rate: SendRate) -> float:
     """Seconds until a bucket with `tokens` holds a whole one."""
     return max(0.0, (1.0 - tokens) / rate.per_second)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime, insert_missing
 from mailer.models import Pace
-from mailer.sending.flow_control.pace import Rate, filled, until_next
+from mailer.sending.flow_control.pace import SendRate, filled, until_next
 
 _FIRST_TOKENS = 1.0
 """The very first mail need not wait, not even at one a day; a full bucket would be a burst at no rate."""
@@ -25,7 +25,7 @@ class Spent(NamedTuple):
     wait_seconds: float
 
 
-def spend(session: Session, rate: Rate, wanted: int) -> Spent:
+def spend(session: Session, rate: SendRate, wanted: int) -> Spent:
     """Take up to `wanted` whole tokens, for as many mails.
 
     Workers that do so at the same time wait for one another until the session ends (PostgreSQL), so
@@ -40,13 +40,13 @@ def spend(session: Session, rate: Rate, wanted: int) -> Spent:
     return Spent(number, until_next(tokens - number, rate))
 
 
-def refund(session: Session, rate: Rate, number: int) -> None:
+def refund(session: Session, rate: SendRate, number: int) -> None:
     """Put back what was paid for mails that were not begun: rows released, or skipped at the claim."""
     tokens, _, now = _look(session, rate)
     _keep(session, min(rate.burst, tokens + number), now)
 
 
-def _look(session: Session, rate: Rate) -> tuple[float, datetime, datetime]:
+def _look(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
     """The tokens that are there now, when they were last counted, and the database's clock."""
     # When another worker changed the row while we waited for it, PostgreSQL works out the whole line
     # anew, the clock included; so it is never older than what that worker wrote.

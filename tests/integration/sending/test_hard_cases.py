@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from mailer.sending.flow_control.pace import Rate
+from mailer.sending.flow_control.pace import SendRate
 from tests.support.receiver import Answer, fine, holding, pipelining, plain, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until
 
 Offering = Callable[[Answer], Answer]
 
-DAILY = Rate(1, 24 * 3600)
+DAILY = SendRate(1, 24 * 3600)
 
 
 def to(reader: str, verb: str, said: str | None) -> Answer:

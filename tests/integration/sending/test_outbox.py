@@ -15,7 +15,7 @@ from mailer.models import Delivery, DeliveryStatus, DigestStatus
 from mailer.sending import outbox
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.flow_control.pace import Rate
+from mailer.sending.flow_control.pace import SendRate
 from mailer.sending.outbox import Outbox
 from mailer.sending.outgoing import Composer
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
@@ -27,7 +27,7 @@ IN_DOUBT = Verdict(OnDelivery.DOUBT)
 
 @contextmanager
 def stocked(
-    post: Post, composer: Composer, restraint: FlowControl, rate: Rate | None = None
+    post: Post, composer: Composer, restraint: FlowControl, rate: SendRate | None = None
 ) -> Iterator[Outbox]:
     """A stock from which nobody sends."""
     given: dict[str, Any] = {"restraint": restraint, "begun": list, "rate": rate}
@@ -69,7 +69,7 @@ class Account:
             self.paid += spent.number
             return spent
 
-        def refunding(session: Session, rate: Rate, number: int) -> None:
+        def refunding(session: Session, rate: SendRate, number: int) -> None:
             self.paid -= number
             refund(session, rate, number)
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_tried_out_is_given_back_and_paid_back_once(
     monkeypatch.setattr(outbox, "DATABASE_PAUSE_SECONDS", 0.0)
     account = Account(monkeypatch)
     restraint = FlowControl(CONNECTIONS, lambda: 0.5)
-    with stocked(post, composer, restraint, rate=Rate(1000, 1)) as found:
+    with stocked(post, composer, restraint, rate=SendRate(1000, 1)) as found:
         settle_until(found, lambda: len(found) > 0)
         post.change(update(Delivery).values(crashes=1))
         found.give_back()

@@ -14,9 +14,9 @@ from mailer.db import Database
 from mailer.digests.schedules import schedules
 from mailer.models import Schedule, SignupChoice, Subscription
 from mailer.newsletters.offer import Publisher, offer
+from mailer.rate import Rate, SignupLimits
 from mailer.subscribers import confirmation, preferences, signup
 from mailer.subscribers.client import Client
-from mailer.subscribers.limits import Rate, SignupRates
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.support import factories as make
@@ -25,7 +25,7 @@ from tests.support.sending import alerts
 
 CLIENT = Client("/subscribe")
 RATE = Rate(100, timedelta(hours=1))
-LIMITS = SignupRates(RATE, RATE, RATE)
+LIMITS = SignupLimits(RATE, RATE, RATE)
 Act = Callable[[Session], object]
 
 

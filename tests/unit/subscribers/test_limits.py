@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer.rate import Rate, SignupLimits
 from mailer.subscribers.limits import (
     Allowance,
     ClientNetwork,
     History,
-    Rate,
-    SignupRates,
     TooManySignups,
     decide,
     network_of,
@@ -19,7 +18,7 @@ from mailer.subscribers.limits import (
 from tests.support.factories import NOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LIMITS = SignupRates(address=Rate(3, DAY), network=Rate(20, DAY), total=Rate(200, HOUR))
+LIMITS = SignupLimits(address=Rate(3, DAY), network=Rate(20, DAY), total=Rate(200, HOUR))
 
 
 def ago(**span: float) -> datetime:
@@ -61,7 +60,7 @@ def test_a_full_network_is_told_when_its_oldest_request_counts_no_more(full: His
 
 @given(st.lists(st.integers(0, 5000), max_size=60), st.integers(1, 5))
 def test_in_any_window_no_more_go_out_than_the_total_allows(gaps: list[int], count: int) -> None:
-    limits = SignupRates(LIMITS.address, LIMITS.network, Rate(count, HOUR))
+    limits = SignupLimits(LIMITS.address, LIMITS.network, Rate(count, HOUR))
     released: list[datetime] = []
     now = NOW
     for gap in gaps:

@@ -13,7 +13,7 @@ from mailer.sending.flow_control.pace import (
     FEW,
     WINDOW,
     Breaker,
-    Rate,
+    SendRate,
     Throttle,
     filled,
     most_to_claim,
@@ -43,17 +43,17 @@ def middle() -> float:
 @pytest.mark.parametrize(
     ("rate", "burst", "batch"),
     [
-        (Rate(100, 1), 100, 20),
-        (Rate(5, 1), 5, 5),
-        (Rate(1, 1), 1, 1),
-        (Rate(5000, 3600), 5000 / 3600, 1),
-        (Rate(90, 60), 1.5, 1),
-        (Rate(5, 3600), 1, 1),
-        (Rate(1, DAY), 1, 1),
+        (SendRate(100, 1), 100, 20),
+        (SendRate(5, 1), 5, 5),
+        (SendRate(1, 1), 1, 1),
+        (SendRate(5000, 3600), 5000 / 3600, 1),
+        (SendRate(90, 60), 1.5, 1),
+        (SendRate(5, 3600), 1, 1),
+        (SendRate(1, DAY), 1, 1),
     ],
 )
 def test_a_claim_is_for_the_connections_and_one_second_at_most(
-    rate: Rate, burst: float, batch: int
+    rate: SendRate, burst: float, batch: int
 ) -> None:
     assert rate.burst == burst
     assert most_to_claim(10, rate) == batch
@@ -61,36 +61,36 @@ def test_a_claim_is_for_the_connections_and_one_second_at_most(
 
 
 def test_a_bucket_fills_with_time_and_no_further_than_its_brim() -> None:
-    rate = Rate(100, 1)
+    rate = SendRate(100, 1)
     assert filled(3, 0.25, rate) == 28
     assert filled(3, 3600, rate) == 100
     assert filled(3, -3600, rate) == 3
     # The rate was lowered.
-    assert filled(100, 0, Rate(5, 1)) == 5
+    assert filled(100, 0, SendRate(5, 1)) == 5
 
 
 @pytest.mark.parametrize(
     ("tokens", "rate", "seconds"),
     [
-        (0, Rate(1, DAY), DAY),
-        (0.5, Rate(5, 3600), 360),
-        (0.75, Rate(100, 1), 0.0025),
-        (1, Rate(1, DAY), 0),
-        (7.5, Rate(100, 1), 0),
+        (0, SendRate(1, DAY), DAY),
+        (0.5, SendRate(5, 3600), 360),
+        (0.75, SendRate(100, 1), 0.0025),
+        (1, SendRate(1, DAY), 0),
+        (7.5, SendRate(100, 1), 0),
     ],
 )
-def test_the_next_token_is_foretold(tokens: float, rate: Rate, seconds: float) -> None:
+def test_the_next_token_is_foretold(tokens: float, rate: SendRate, seconds: float) -> None:
     assert until_next(tokens, rate) == pytest.approx(seconds)
     assert filled(tokens, seconds, rate) >= 1 - 1e-9
 
 
-rates = st.builds(Rate, st.integers(1, 1000), st.sampled_from([1.0, 60.0, 3600.0, DAY]))
+rates = st.builds(SendRate, st.integers(1, 1000), st.sampled_from([1.0, 60.0, 3600.0, DAY]))
 
 
 class Bucket:
     """What the row of the database does, without one: spending, refunds, and a clock that may jump."""
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: SendRate) -> None:
         self.rate, self.tokens = rate, 1.0
 
     def spend(self, elapsed: float, wanted: int) -> int:
@@ -102,7 +102,7 @@ class Bucket:
 
 @given(rates, st.lists(st.tuples(st.floats(0, 15), st.integers(0, 2000)), max_size=60))
 def test_no_ten_seconds_see_more_than_the_rate_and_one_batch(
-    rate: Rate, turns: list[tuple[float, int]]
+    rate: SendRate, turns: list[tuple[float, int]]
 ) -> None:
     bucket, now = Bucket(rate), 0.0
     taken: list[tuple[float, int]] = []
@@ -115,7 +115,7 @@ def test_no_ten_seconds_see_more_than_the_rate_and_one_batch(
 
 
 @given(rates, st.lists(st.integers(0, 100), min_size=1, max_size=50))
-def test_whoever_waits_as_foretold_gets_the_whole_rate(rate: Rate, wishes: list[int]) -> None:
+def test_whoever_waits_as_foretold_gets_the_whole_rate(rate: SendRate, wishes: list[int]) -> None:
     bucket, now, taken = Bucket(rate), 0.0, 0
     for wanted in wishes:
         wait = until_next(bucket.tokens, rate)
@@ -125,7 +125,7 @@ def test_whoever_waits_as_foretold_gets_the_whole_rate(rate: Rate, wishes: list[
 
 
 @given(rates, st.lists(st.floats(-1e6, 1e6), max_size=50))
-def test_a_clock_that_jumps_takes_nothing_away(rate: Rate, jumps: list[float]) -> None:
+def test_a_clock_that_jumps_takes_nothing_away(rate: SendRate, jumps: list[float]) -> None:
     tokens = 0.5
     for jump in jumps:
         later = filled(tokens, jump, rate)

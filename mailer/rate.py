@@ -1,0 +1,21 @@
+"""Defines rates and the limits on sign-ups that are made of them. Pure."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `count` in any `span`."""
+
+    count: int
+    span: timedelta
+
+
+@dataclass(frozen=True)
+class SignupLimits:
+    """How many mails sign-ups may cause: for one address, for one client network, and in total."""
+
+    address: Rate
+    network: Rate
+    total: Rate
