@@ -21,7 +21,7 @@ from mailer.feeds.newsletter_feeds import Listed
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import ImageSource
 from mailer.newsletters import newsletters
-from mailer.text.english import command, pluralise
+from mailer.text.english import command, duration, pluralise
 
 if TYPE_CHECKING:
     from mailer.feeds.refresh import Refreshed
@@ -151,7 +151,8 @@ def list_(as_json: bool) -> None:
                 ),
                 one.last_success_at,
                 None if one.gone_at else one.next_fetch_at,
-                None if one.failing_since is None else _age(now - one.failing_since),
+                one.failing_since
+                and duration(max(timedelta(), now - one.failing_since), roughly=True),
                 _matter(one),
             )
             for one in found
@@ -400,15 +401,6 @@ def _matter(found: Listed) -> str | None:
     if found.error is None and found.moved_url is not None:
         return f"has moved to {found.moved_url}: `{command('feed', 'accept', found.url)}`"
     return found.error
-
-
-def _age(age: timedelta) -> str:
-    """How long something has been so, in its largest unit."""
-    minutes = int(age.total_seconds()) // 60
-    for unit, length in (("d", 1440), ("h", 60)):
-        if minutes >= length:
-            return f"{minutes // length} {unit}"
-    return f"{max(minutes, 0)} min"
 
 
 def _as_result(result: "Refreshed") -> dict[str, Any]:

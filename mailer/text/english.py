@@ -1,9 +1,13 @@
-"""Words for the people who run the mailer, in English: numbers with their nouns, commands to type.
+"""Words for the people who run the mailer, in English: numbers with nouns, durations, commands to type.
 
 What readers get goes through the catalogues instead, which know the plurals of each language.
 """
 
 import shlex
+from datetime import timedelta
+from typing import Final
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 def pluralise(number: int, one: str, many: str | None = None) -> str:
@@ -14,6 +18,24 @@ def pluralise(number: int, one: str, many: str | None = None) -> str:
         many: what stands behind any other number; without it `one` with an s.
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def duration(length: timedelta, *, roughly: bool = False) -> str:
+    """Write a duration, in whole seconds, as settings and options take it: "7d", "36h", "90m".
+
+    Args:
+        roughly: write its two largest units instead, for people: "3d 4h", "2m 5s".
+    """
+    seconds = round(length.total_seconds())
+    units = [(unit, size) for unit, size in _UNITS if size <= max(1, seconds)]
+    if not roughly:
+        return next(f"{seconds // size}{unit}" for unit, size in units if seconds % size == 0)
+    parts: list[str] = []
+    for unit, size in units[:2]:
+        number, seconds = divmod(seconds, size)
+        if number or not parts:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts)
 
 
 def command(*arguments: str) -> str:

@@ -5,11 +5,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mailer.cli.long_running import Ticker
 from mailer.cli.output import message
-from mailer.text.english import pluralise
+from mailer.text.english import duration, pluralise
 
 if TYPE_CHECKING:
     from mailer.ledger.digest_state import Counts
@@ -40,13 +41,8 @@ def in_words(counts: "Counts", speed: float) -> str:
     if not speed or not counts.pending:
         return done
     rate = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
-    return f"{done}, {rate}/s, {_span(counts.pending / speed)} left"
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
+    left = duration(timedelta(seconds=counts.pending / speed), roughly=True)
+    return f"{done}, {rate}/s, {left} left"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """`mailer schedule list`, `show` and `next`, and how a schedule is shown after it was changed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from mailer.digests.selection.plan import max_age
 from mailer.errors import NotFound
 from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.newsletters import newsletters
-from mailer.text.english import pluralise
+from mailer.text.english import duration, pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -198,10 +198,10 @@ def _as_data(
         "zone": found.zone,
         "min_articles": found.min_articles,
         "max_articles": found.max_articles,
-        "max_age": _span(max_age(found)),
-        "max_lateness": _span(found.max_lateness),
+        "max_age": duration(max_age(found)),
+        "max_lateness": duration(found.max_lateness),
         "newcomers": f"latest:{found.newcomers}" if found.newcomers else "next",
-        "review": _span(found.review) if found.review else None,
+        "review": duration(found.review) if found.review else None,
         "default": found.is_default,
         "once": found.kind is ScheduleKind.ONCE,
         "over": timetable.is_over(session, found, now=now),
@@ -229,11 +229,3 @@ def _in_words(found: Schedule) -> str:
     if found.monthday:
         return f"day {found.monthday} of the month at {found.at}"
     return f"{found.days or 'every day'} at {found.at}"
-
-
-def _span(length: timedelta) -> str:
-    """A duration as it is given in options."""
-    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
-        if length.total_seconds() % seconds == 0:
-            return f"{int(length.total_seconds()) // seconds}{unit}"
-    return f"{int(length.total_seconds())}s"

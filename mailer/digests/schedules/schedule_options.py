@@ -10,6 +10,7 @@ from typing import Final, Self
 from mailer.digests.schedules.calendar import WEEKDAYS, Rule, check_rule, longest_gap_by_the_clock
 from mailer.errors import Refused
 from mailer.models.schedule import Schedule, ScheduleKind
+from mailer.text.english import duration
 
 MOST_ARTICLES: Final = 100
 _UNSAID: Final = (None, None, None)
@@ -100,8 +101,8 @@ def check_terms(rule: Rule, terms: ScheduleLimits) -> None:
     gap = longest_gap_by_the_clock(rule)
     if terms.max_age is not None and terms.max_age < gap:
         raise Refused(
-            f"articles would be too old before a slot comes: up to {_span(gap)} lie between two "
-            f"slots, so give --max-age {_span(gap)} or more"
+            f"articles would be too old before a slot comes: up to {duration(gap)} lie between two "
+            f"slots, so give --max-age {duration(gap)} or more"
         )
 
 
@@ -134,12 +135,3 @@ def _in_order(rule: Rule) -> Rule:
     named = {day.strip().lower() for day in rule.days.split(",")}
     kept = [day for day in WEEKDAYS if day in named]
     return replace(rule, at=at, days=",".join(kept) if 0 < len(kept) < len(WEEKDAYS) else None)
-
-
-def _span(duration: timedelta) -> str:
-    """A duration of at least this length, as settings write it."""
-    minutes = -(-duration // timedelta(minutes=1))
-    if minutes % 60:
-        return f"{minutes}m"
-    hours = minutes // 60
-    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
