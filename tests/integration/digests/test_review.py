@@ -255,7 +255,10 @@ def test_pressed_by_many_at_once_it_is_one_answer(desk: Desk, act: ReviewAct) ->
     found: list[ReviewState] = []
 
     def press() -> None:
-        ready.wait(120)
+        # All have a connection before the first of them asks for anything.
+        with desk.database.read() as session:
+            session.execute(select(1))
+            ready.wait(120)
         found.append(desk.press(act))
 
     threads = [threading.Thread(target=press) for _ in range(8)]
