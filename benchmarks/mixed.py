@@ -62,7 +62,7 @@ class Client:
         self._connection.request("POST", "/subscribe", body, kind)
         answer = self._connection.getresponse()
         page = answer.read()
-        if answer.status != 200 or b"Look at your inbox" not in page:
+        if answer.status != 200 or b"Check your inbox" not in page:
             raise RuntimeError(f"answered {answer.status}")
         self.took.append(time.perf_counter() - begin)
 

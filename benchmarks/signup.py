@@ -54,7 +54,7 @@ def yardstick(database: Database) -> ASGIApp:
     async def post(request: Request) -> PlainTextResponse:
         async with request.form() as form:
             await run_in_threadpool(write, str(form["email"]))
-        return PlainTextResponse("Look at your inbox")
+        return PlainTextResponse("Check your inbox")
 
     return Starlette(routes=[Route("/subscribe", post, methods=["POST"])])
 
@@ -108,7 +108,7 @@ def measure(port: int, run: int) -> tuple[float, list[float]]:
             body = urlencode({"email": email, "newsletter": "daily"})
             connection.request("POST", "/subscribe", body, kind)
             answer = connection.getresponse()
-            if answer.status != 200 or b"Look at your inbox" not in answer.read():
+            if answer.status != 200 or b"Check your inbox" not in answer.read():
                 raise RuntimeError(f"answered {answer.status}")
             took.append(time.perf_counter() - begin)
         connection.close()

@@ -126,13 +126,13 @@ def consent_sentence(translate: Callable[..., str], look: Look) -> str:
     """What somebody agrees to who signs up for this newsletter, in the language of `translate`."""
     if look.publisher == look.title:
         return translate(
-            "I want to get %(newsletter)s by e-mail. "
-            "I can leave at any time with the link in every mail.",
+            "I want to receive %(newsletter)s by email. "
+            "I can unsubscribe at any time using the link in every email.",
             newsletter=look.title,
         )
     return translate(
-        "I want to get %(newsletter)s from %(publisher)s by e-mail. "
-        "I can leave at any time with the link in every mail.",
+        "I want to receive %(newsletter)s from %(publisher)s by email. "
+        "I can unsubscribe at any time using the link in every email.",
         newsletter=look.title,
         publisher=look.publisher,
     )

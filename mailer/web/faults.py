@@ -98,7 +98,7 @@ def fault(request: Request, status: int, headers: dict[str, str] | None = None) 
     if request.url.path.startswith(_API):
         return JSONResponse({"error": _WORDS.get(status, "bad request")}, status, headers)
     return site_of(request).page(
-        "fault", request=request, status=status, headers=headers, fault=status
+        "error", request=request, status=status, headers=headers, fault=status
     )
 
 

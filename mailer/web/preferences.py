@@ -23,7 +23,12 @@ def ask(request: Request) -> Response:
     """The page that asks for the address."""
     site = site_of(request)
     return site.page(
-        "preferences_ask", look=_look(request), request=request, headers=_VARY, email="", error=""
+        "preferences_request",
+        look=_look(request),
+        request=request,
+        headers=_VARY,
+        email="",
+        error="",
     )
 
 
@@ -40,9 +45,9 @@ def _send_link(request: Request, email: str) -> Response:
         address = parse(email)
     except BadAddress:
         _ = site.app.templates.gettext(site.language(look, request))
-        told = _("This is no e-mail address. Is there a slip of the finger in it?")
+        told = _("That doesn’t look like an email address. Check for typos.")
         return site.page(
-            "preferences_ask",
+            "preferences_request",
             look=look,
             request=request,
             status=422,

@@ -89,25 +89,30 @@ def read_wish(
     except BadAddress:
         address = None
         email = (
-            _("This is no e-mail address. Is there a slip of the finger in it?")
+            _("That doesn’t look like an email address. Check for typos.")
             if form.email.strip()
-            else _("Please enter your e-mail address.")
+            else _("Enter your email address.")
         )
     chosen = _chosen(form, offers)
     newsletter = schedule = ""
     choices: list[ScheduleChoice] = []
     if not chosen:
-        newsletter = _("Please choose at least one newsletter.")
+        newsletter = _("Choose at least one newsletter.")
     for one in chosen:
         if one is None:
             newsletter = _("There is no such newsletter.")
         elif not one.is_open:
-            newsletter = _("%(title)s takes no new readers at present.", title=one.look.title)
+            newsletter = _(
+                "%(title)s isn’t accepting new subscribers at the moment.", title=one.look.title
+            )
         else:
             wanted = _wanted(form, one, alone=len(chosen) == 1)
             option = None if wanted is None else one.option(wanted)
             if wanted is not None and option is None:
-                schedule = _("%(title)s does not come out like that.", title=one.look.title)
+                schedule = _(
+                    "%(title)s isn’t available on that schedule. Choose another one.",
+                    title=one.look.title,
+                )
             choices.append(ScheduleChoice(one, option))
     if address is None or newsletter or schedule:
         return Errors(email="" if address else email, newsletter=newsletter, schedule=schedule)

@@ -51,7 +51,7 @@ def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool
     _sign_up(site, form, wish, client)
     if form.next in site.app.settings.next_urls:
         return RedirectResponse(form.next, 303)
-    return site.page("look_at_your_inbox", look=wish.choices[0].offer.look, request=http)
+    return site.page("check_your_inbox", look=wish.choices[0].offer.look, request=http)
 
 
 def _answer_json(http: Request, form: SignupForm, client: Client) -> Response:
@@ -88,9 +88,9 @@ def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | No
     says = form_time(site.app.keys.read_form_stamp(form.stamp), site.app.times.wall())
     _ = _translating(http, shown)
     if says == "quick":
-        return Errors(form=_("That was very quick. Please press the button once more."))
+        return Errors(form=_("That was very quick. Press the button again."))
     if says == "old":
-        return Errors(form=_("This page was open for long. Please press the button once more."))
+        return Errors(form=_("This page was open for a long time. Press the button again."))
     return None
 
 

@@ -161,10 +161,10 @@ def test_an_editor_without_a_shell(staffed: Any, inbox: Any, browse: Any) -> Non
             assert button in page
         assert staffed.ask("digest", "list") == []
 
-        assert "The digest is stopped" in browse(stop, {})[1]
+        assert "This digest has been stopped" in browse(stop, {})[1]
         [stopped] = staffed.ask("digest", "list")
         assert (stopped["schedule"], stopped["status"]) == ("evening", "cancelled")
-        assert "It goes out in a moment" in browse(now, {})[1]
+        assert "It will go out in a moment" in browse(now, {})[1]
         assert [one["Subject"] for one in inbox.wait_for("anna@example.com", 1)] == ["Story 3"]
         report = inbox.wait_for(DESK, 3)[2]
         assert report["Subject"] == "Report: Story 3"

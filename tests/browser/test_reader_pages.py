@@ -111,11 +111,11 @@ def test_every_page_is_accessible_and_fits(
         look_at(page, name, f"{width}-{scheme}")
     page.goto(f"{website.url}/subscribe/daily")
     page.evaluate("document.querySelector('form').noValidate = true")
-    page.get_by_label("E-mail address").fill("nobody")
+    page.get_by_label("Email address").fill("nobody")
     page.get_by_role("button", name="Subscribe").click()
     look_at(page, "error", f"{width}-{scheme}")
     website.pass_time(timedelta(seconds=3))
-    page.get_by_label("E-mail address").fill("new@example.com")
+    page.get_by_label("Email address").fill("new@example.com")
     page.get_by_role("button", name="Subscribe").click()
     look_at(page, "inbox", f"{width}-{scheme}")
     page.goto(website.url + paths["confirm"])
@@ -142,14 +142,14 @@ def test_the_whole_way_by_keyboard_without_script(
     keyboard.press("Tab")
     keyboard.press("ArrowDown")
     keyboard.press("Enter")
-    page.get_by_role("heading", name="Look at your inbox").wait_for()
+    page.get_by_role("heading", name="Check your inbox").wait_for()
 
     signup = website.row(select(Signup))
     token = keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at)
     page.goto(f"{website.url}/confirm/{token}")
     keyboard.press("Tab")
     keyboard.press("Enter")
-    page.get_by_role("heading", name="You are subscribed").wait_for()
+    page.get_by_role("heading", name="You’re subscribed").wait_for()
 
     subscriber, subscription = (website.row(select(row)) for row in (Subscriber, Subscription))
     assert subscriber.name == "Anna"
@@ -161,14 +161,14 @@ def test_the_whole_way_by_keyboard_without_script(
     keyboard.press("ArrowUp")
     keyboard.press("Tab")
     keyboard.press("Enter")
-    page.get_by_text("Your choice is saved").wait_for()
+    page.get_by_text("Your changes have been saved").wait_for()
     assert website.row(select(Subscription.schedule_id)) == 1
 
     token = keys.make(Purpose.UNSUBSCRIBE, subscription.public_id)
     page.goto(f"{website.url}/unsubscribe/{token}")
     keyboard.press("Tab")
     keyboard.press("Enter")
-    page.get_by_role("heading", name="You have left").wait_for()
+    page.get_by_role("heading", name="You’ve unsubscribed").wait_for()
     assert website.row(select(Subscription.left_at)) is not None
     # Only the icon that browsers look for by themselves is not there.
     assert [text for text in problems if "404" not in text] == []
@@ -233,11 +233,11 @@ def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
             website.pass_time(timedelta(seconds=3))
             frame = page.frame_locator("iframe")
             if allowed:
-                frame.get_by_label("E-mail address").fill("new@example.com")
+                frame.get_by_label("Email address").fill("new@example.com")
                 frame.get_by_role("button", name="Subscribe").click()
-                frame.get_by_role("heading", name="Look at your inbox").wait_for()
+                frame.get_by_role("heading", name="Check your inbox").wait_for()
             else:
-                assert frame.get_by_label("E-mail address").count() == 0
+                assert frame.get_by_label("Email address").count() == 0
             page.close()
     with sqlite_database.read() as session:
         sources = session.scalars(select(Signup.source)).all()
@@ -255,12 +255,12 @@ def test_staff_stop_a_digest_with_one_press(website: Website, browser: Browser, 
     assert website.rows(select(Review.send_asked_at)) == [None]
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="The digest is stopped").wait_for()
+    page.get_by_role("heading", name="This digest has been stopped").wait_for()
     assert page.get_by_role("button").count() == 0
     digest = website.row(select(Digest))
     assert (digest.slot, digest.status) == ("2026-11-24T07:00", "cancelled")
     page.goto(website.url + paths["review-send"])
-    page.get_by_role("heading", name="The digest is stopped").wait_for()
+    page.get_by_role("heading", name="This digest has been stopped").wait_for()
     context.close()
 
 
@@ -269,6 +269,6 @@ def test_staff_ask_for_a_digest_at_once(website: Website, browser: Browser, keys
     page = browser.new_page()
     page.goto(website.url + paths["review-send"])
     page.get_by_role("button", name="Send it now").click()
-    page.get_by_role("heading", name="It goes out in a moment").wait_for()
+    page.get_by_role("heading", name="It will go out in a moment").wait_for()
     assert website.row(select(Review.send_asked_at)) == website.clock[0]
     page.close()

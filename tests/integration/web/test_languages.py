@@ -60,7 +60,7 @@ def test_no_page_has_a_word_of_english(
         answers |= dict(all_pages(website, keys))
         for fault in FAULTS:
             context = {"root": "", "look": None, "fault": fault}
-            body = website.app.templates.render("web/fault.html", language, context)
+            body = website.app.templates.render("web/error.html", language, context)
             answers[f"fault {fault}"] = Answer(fault, {}, body)
         templates = website.app.templates
         there = embedded(templates, language)
@@ -99,7 +99,7 @@ def test_the_recorded_sentence_and_the_notice_are_in_the_language_of_the_newslet
         wording = session.scalars(select(Wording)).one()
         notice = session.scalars(select(Notice)).one()
     assert wording.language == "hy"
-    assert wording.text.startswith("Ուզում եմ «1111» տեղեկագիրն ստանալ")
+    assert wording.text.startswith("Ցանկանում եմ «1111» տեղեկագիրն ստանալ")
     assert wording.text in page.body
     assert notice.language == "hy"
     assert notice.subject == "Խնդրում ենք հաստատել՝ 1111"

@@ -46,7 +46,7 @@ def test_a_post_writes_a_sign_up_a_consent_event_and_a_notice_and_no_subscriber(
     answer = website.post("/subscribe", {**FORM, "name": "BUY http://spam.example"})
 
     assert answer.status == 200
-    assert "Look at your inbox" in answer.body
+    assert "Check your inbox" in answer.body
     assert "set-cookie" not in answer.headers
     signup, choice, consent, wording, notice = (
         website.row(select(table))
@@ -110,12 +110,12 @@ def test_a_schedule_of_a_newsletter_that_is_not_chosen_does_not_count(
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"email": "", "newsletter": "daily"}, "Please enter your e-mail address"),
-        ({"newsletter": "daily"}, "Please enter your e-mail address"),
-        ({"email": "nobody", "newsletter": "daily"}, "This is no e-mail address"),
+        ({"email": "", "newsletter": "daily"}, "Enter your email address"),
+        ({"newsletter": "daily"}, "Enter your email address"),
+        ({"email": "nobody", "newsletter": "daily"}, "That doesn’t look like an email address"),
         ({"email": "a@example.com", "newsletter": "none"}, "There is no such newsletter"),
-        ({"email": "a@example.com"}, "Please choose at least one newsletter"),
-        ({**FORM, "schedule": "daily/hourly"}, "does not come out like that"),
+        ({"email": "a@example.com"}, "Choose at least one newsletter"),
+        ({**FORM, "schedule": "daily/hourly"}, "isn’t available on that schedule"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_written(
@@ -140,8 +140,8 @@ def test_a_newsletter_that_is_closed_or_has_no_schedule_takes_nobody(
     for slug in ("daily", "new"):
         answer = website.post("/subscribe", {**FORM, "newsletter": slug})
         assert answer.status == 422
-        assert "takes no new readers" in answer.body
-        assert "takes no new readers" in website.get(f"/subscribe/{slug}").body
+        assert "isn’t accepting new subscribers" in answer.body
+        assert "isn’t accepting new subscribers" in website.get(f"/subscribe/{slug}").body
 
 
 def states(database: Database, keys: Keys, paper: Paper) -> list[str]:
@@ -387,7 +387,7 @@ def test_a_form_that_says_when_it_was_shown_is_taken_from_two_seconds_to_a_day_l
     forged = website.post("/subscribe", {**FORM, "stamp": "1.abc"})
 
     assert [one.status for one in (quick, good, late, forged)] == [422, 200, 422, 422]
-    assert "That was very quick. Please press the button once more." in quick.body
+    assert "That was very quick. Press the button again." in quick.body
     assert "new@example.com" in quick.body
     assert len(queued(website)) == 1
 

@@ -227,7 +227,7 @@ def test_shipped_templates_compile() -> None:
     [
         ("mail/own.html", "{% if %}"),
         ("own.txt", "{{ 1 +"),
-        ("web/fault.html", "{{ ''.__class__.__mro__ }}"),
+        ("web/error.html", "{{ ''.__class__.__mro__ }}"),
         ("own.txt", "{{ ''['__class__'] }}"),
         ("translations/hy.po", 'msgid "a"\nnonsense'),
         ("translations/hy.po", 'msgid "Hello %(name)s"\nmsgstr "Hello %(nmae)s"'),
