@@ -1,6 +1,6 @@
-"""Addresses of articles: made absolute and safe, and reduced to what tells two pieces apart. Pure.
+"""Makes links absolute and safe, and reduces them to canonical URLs, which identify articles. Pure.
 
-A link that cannot be used is `None` here, never an error: one bad link must not cost a whole feed.
+Never raises for a bad link, but returns None: one bad link must not cost a whole feed.
 """
 
 import re
@@ -8,10 +8,10 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 MAX_URL_LENGTH: Final = 2000
-"""Longer addresses are refused: PostgreSQL cannot keep them in a unique index."""
+"""Longer addresses are refused: PostgreSQL cannot index them."""
 
 _LONGEST_READ: Final = 10 * MAX_URL_LENGTH
-"""What is longer as it stands, with its blanks and escapes, is no address either."""
+"""No address is longer, even with its blanks and escapes."""
 
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _UNRESERVED: Final = "-._~"
@@ -19,55 +19,16 @@ _PATH_SAFE: Final = _UNRESERVED + "!$&'()*+,;=:@/%"
 _QUERY_SAFE: Final = _PATH_SAFE + "?"
 
 _TRACKING_PREFIXES: Final = ("utm_", "mtm_", "pk_", "matomo_", "hsa_", "_hs")
-_TRACKING: Final = frozenset(
-    [
-        "fbclid",
-        "gclid",
-        "gclsrc",
-        "dclid",
-        "gbraid",
-        "wbraid",
-        "msclkid",
-        "twclid",
-        "ttclid",
-        "li_fat_id",
-        "igshid",
-        "igsh",
-        "yclid",
-        "ysclid",
-        "mc_cid",
-        "mc_eid",
-        "mkt_tok",
-        "_ga",
-        "_gl",
-        "oly_anon_id",
-        "oly_enc_id",
-        "vero_id",
-        "vero_conv",
-        "wickedid",
-        "s_cid",
-        "at_medium",
-        "at_campaign",
-        "at_format",
-        "srsltid",
-        "wt_mc",
-        "xtor",
-        "cmpid",
-        "ocid",
-        "fb_action_ids",
-        "fb_action_types",
-        "fb_source",
-        "ns_campaign",
-        "ns_mchannel",
-        "ns_source",
-        "ns_linkname",
-        "phpsessid",
-        "jsessionid",
-    ]
-)
+_TRACKING_NAMES: Final = """
+    fbclid gclid gclsrc dclid gbraid wbraid msclkid twclid ttclid li_fat_id igshid igsh yclid
+    ysclid mc_cid mc_eid mkt_tok _ga _gl oly_anon_id oly_enc_id vero_id vero_conv wickedid s_cid
+    at_medium at_campaign at_format srsltid wt_mc xtor cmpid ocid fb_action_ids fb_action_types
+    fb_source ns_campaign ns_mchannel ns_source ns_linkname phpsessid jsessionid
+"""
+_TRACKING: Final = frozenset(_TRACKING_NAMES.split())
 
 _HOST = re.compile(r"[a-z0-9._-]*[a-z0-9-]|\[[0-9a-f:.]+\]")
-# An address that comes out as it went in, as most do; a test holds that.
+# Most addresses need no change. A test holds that these come out unchanged.
 _PLAIN = re.compile(
     r"https?://(?:[a-z0-9-]{1,63}\.)*[a-z0-9-]{1,63}"
     r"(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*)?"
@@ -76,25 +37,25 @@ _PLAIN = re.compile(
 _SESSION_PATH = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# What browsers take out of an address before they read it; a line that is broken inside an address
-# goes on after blanks.
+# What browsers remove from an address before they read it. A line broken inside an address continues after
+# blanks.
 _INVISIBLE = re.compile(r"(?<![ \t])[ \t]*[\r\n]\s*|[\x00-\x1f\x7f]")
 
 
 def absolute_url(link: str, base: str | None = None) -> str | None:
-    """`link` as an absolute http or https address in ASCII, or None where it is none.
+    """Turn a link into an absolute http or https address in ASCII, or None if it is none.
 
-    A user name and password in it are left out.
+    A user name and password are removed.
 
     Args:
-        link: as it stands in a feed, perhaps relative, perhaps with letters outside ASCII.
+        link: as in the feed, perhaps relative, perhaps not ASCII.
         base: what a relative link is resolved against; without it only absolute ones are used.
     """
     if len(link) <= MAX_URL_LENGTH and _PLAIN.fullmatch(link):
         return link
     if len(link) > _LONGEST_READ:
         return None
-    # Escaped once too often: no address has such a parameter.
+    # `&amp;` was escaped once too often: no address has such a parameter.
     bare = _INVISIBLE.sub("", link).strip().replace("&amp;", "&")
     if not bare:
         return None
@@ -107,7 +68,7 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
         return None
     if parts.scheme not in _DEFAULT_PORT or not _HOST.fullmatch(host):
         return None
-    # A user name hides where a link leads, and a password must stand in no table and no mail.
+    # A user name hides where a link leads, and a password must not get into tables and mails.
     netloc = host
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         netloc += f":{port}"
@@ -124,15 +85,14 @@ def absolute_url(link: str, base: str | None = None) -> str | None:
 
 
 def canonical_url(url: str) -> str:
-    """What identifies the piece at `url`: equal for all addresses under which it is linked.
+    """Return what identifies the article at `url`: equal for all addresses that link to it.
 
-    Scheme, `www.`, default port, fragment, sign-in data, a slash at the end of the path, and parameters
-    for tracking and sessions do not count. The result is again an address, always with https, but it is
-    made for comparing and not for linking. What is known was made by the same rule: whoever changes it
-    brings a migration that makes the known ones anew.
+    Ignores scheme, `www.`, default port, fragment, sign-in data, a slash at the end of the path, and
+    parameters for tracking and sessions. The result is an https address, but made for comparing and not for
+    linking. The database holds results of this rule, so a change of it needs a migration.
 
     Args:
-        url: an absolute address as `absolute_url` gives it.
+        url: an absolute address from `absolute_url`.
     """
     parts = urlsplit(url)
     host = parts.netloc.lower().removeprefix("www.")
@@ -146,23 +106,27 @@ def canonical_url(url: str) -> str:
 
 
 def place(canonical: str) -> str:
-    """The path and query of a canonical address, without its host; empty for a site's front page.
+    """Return the path and query of a canonical URL, empty for a front page.
 
-    It stays the same when a whole site moves to another host.
+    It stays the same when a site moves to another host.
     """
     parts = urlsplit(canonical)
     return (parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")).strip("/")
 
 
-def is_same_host(one: str, other: str) -> bool:
-    """Whether two absolute addresses are on one host; `www.` in front does not count."""
-    first, second = ((urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other))
-    return first == second
+def host_of(url: str) -> str:
+    """Return the host of an absolute address, without `www.`."""
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
+def is_same_host(first: str, second: str) -> bool:
+    """Tell whether two absolute addresses are on one host, regardless of `www.`."""
+    return host_of(first) == host_of(second)
 
 
 def _ascii_host(host: str) -> str:
     if ":" in host:
-        # An IPv6 address is read without its brackets and written with them.
+        # urlsplit removes the brackets of an IPv6 address.
         return f"[{host.lower()}]"
     return host.encode("idna").decode("ascii").lower().rstrip(".")
 
@@ -172,7 +136,7 @@ def _escape(text: str, safe: str) -> str:
 
 
 def _normal_escapes(text: str) -> str:
-    """Percent-escapes in capitals, and none for letters that need none (RFC 3986 section 6.2.2)."""
+    """Write percent-escapes in capitals, and decode needless ones (RFC 3986 section 6.2.2)."""
 
     def normal(match: re.Match[str]) -> str:
         character = unquote_to_bytes(match[0]).decode("latin-1")

@@ -1,6 +1,6 @@
-"""Finds the feeds that a web page names as its own, so that a site's front page is enough. Pure.
+"""Finds the feeds that a web page names, so that staff may give a site's front page. Pure.
 
-The page is a stranger's: it is read as text, only so far, and what comes out is checked as an address.
+Reads a stranger's page as text, and only its beginning.
 """
 
 import re
@@ -8,8 +8,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from mailer.feeds.canonical import absolute_url
-from mailer.feeds.reading.cut import without
-from mailer.feeds.reading.pictures import elements
+from mailer.feeds.reading.markup import elements, without
 
 _LONGEST_PAGE: Final = 500_000
 _MOST_LINKS: Final = 500
@@ -22,10 +21,10 @@ _COMMENTS = re.compile(r"\bcomments\b", re.IGNORECASE)
 
 
 def feeds_of(page: str, url: str) -> list[str]:
-    """The addresses of the feeds that a web page names, in its order; of comments only if all are.
+    """Return the addresses of the feeds that a page names; those of comments only if there is no other.
 
     Args:
-        page: its HTML; what is no web page names none.
+        page: its HTML; anything else names no feed.
         url: where it came from.
     """
     text = without(page[:_LONGEST_PAGE], "<script", "</script>")
@@ -40,13 +39,13 @@ def feeds_of(page: str, url: str) -> list[str]:
         address = absolute_url(attributes.get("href", ""), url)
         is_alternate = "alternate" in attributes.get("rel", "").lower().split()
         if is_alternate and kind in _TYPES and address is not None:
-            is_of_comments = _is_of_comments(address, attributes.get("title", ""))
-            (comments if is_of_comments else articles)[address] = None
+            has_comments = _has_comments(address, attributes.get("title", ""))
+            (comments if has_comments else articles)[address] = None
     return list(articles or comments)
 
 
-def _is_of_comments(address: str, title: str) -> bool:
-    """Whether a feed holds what readers wrote: by its title, or as WordPress names it in any language."""
+def _has_comments(address: str, title: str) -> bool:
+    """Tell whether a feed has readers' comments, by its title or by WordPress's addresses for such feeds."""
     parts = urlsplit(address)
     return (
         _COMMENTS.search(title) is not None

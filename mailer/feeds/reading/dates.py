@@ -1,6 +1,6 @@
-"""Dates as feeds write them, read as aware UTC instants. Pure.
+"""Parses the dates of feeds into aware UTC instants. Pure.
 
-Whether an instant is credible is not decided here.
+Never decides whether an instant is credible.
 """
 
 import re
@@ -15,7 +15,7 @@ _ISO = re.compile(
     r"(?:[Tt ]\s*(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?)?)?"
     r"\s*(?:([Zz]|UTC|GMT)|([+-])(\d\d):?(\d\d)?)?"
 )
-# What nearly all feeds write, read at a fraction of the cost of reading any form.
+# What nearly all feeds write. Parsing it costs a fraction of parsing any form.
 _USUAL = re.compile(
     r"[A-Z][a-z]{2}, (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
     r" (\d\d):(\d\d):(\d\d) (?:GMT|Z|([+-])(\d\d)(\d\d))"
@@ -39,17 +39,17 @@ _HALF_OF_DAY = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _ODD_OFFSET = re.compile(
     r"(:\d\d)\s*(?:[A-Za-z]{2,4}\s*)?([+-])(\d{1,2})(?::?(\d\d))?(?=[\s(]|$).*", re.S
 )
-# A year, a month, or a day of a year: what is read of them has another day than they name.
+# A year, a month, or a day of a year: the library's reading has a day that the text does not name.
 _SHORT = re.compile(r"\d{4}(?:-\d\d|-?\d{3}(?:T.*)?)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _NO_YEAR: Final = "-0001"
-"""What WordPress gives as the year of a piece that has no date."""
+"""The year that WordPress gives to an article without a date."""
 _LONGEST: Final = 200
-"""Characters of a date that are read at all."""
+"""How many characters of a date are read."""
 _LONGEST_IN_WORDS: Final = 60
 
-# How the names of the months begin in English, French, German, Spanish, Italian, Portuguese, Dutch,
-# Swedish, Danish, Norwegian, Polish, Turkish, Russian, Ukrainian, Armenian and Arabic; the longest counts.
+# The first letters of month names in English, French, German, Spanish, Italian, Portuguese, Dutch, Swedish,
+# Danish, Norwegian, Polish, Turkish, Russian, Ukrainian, Armenian and Arabic. The longest match counts.
 _MONTHS: Final = {
     stem: month
     for month, stems in enumerate(
@@ -72,47 +72,40 @@ _MONTHS: Final = {
     for stem in stems.split()
 }
 
-# RFC 822 names few zones; these stand in feeds as well, and mean one thing in all of them.
+# RFC 822 names few zones. These occur in feeds as well, and mean one thing in all of them.
 _ZONES: Final = {
-    "WET": "+0000",
-    "WEST": "+0100",
-    "BST": "+0100",
-    "CET": "+0100",
-    "CEST": "+0200",
-    "EET": "+0200",
-    "EEST": "+0300",
-    "MSK": "+0300",
-    "HKT": "+0800",
-    "SGT": "+0800",
-    "AWST": "+0800",
-    "JST": "+0900",
-    "KST": "+0900",
-    "AEST": "+1000",
-    "AEDT": "+1100",
-    "NZST": "+1200",
-    "NZDT": "+1300",
-    "EST": "-0500",
-    "EDT": "-0400",
-    "CST": "-0600",
-    "CDT": "-0500",
-    "MST": "-0700",
-    "MDT": "-0600",
-    "PST": "-0800",
-    "PDT": "-0700",
-    "HST": "-1000",
+    name: offset
+    for offset, names in (
+        ("-1000", "HST"),
+        ("-0800", "PST"),
+        ("-0700", "PDT MST"),
+        ("-0600", "MDT CST"),
+        ("-0500", "CDT EST"),
+        ("-0400", "EDT"),
+        ("+0000", "WET"),
+        ("+0100", "WEST BST CET"),
+        ("+0200", "CEST EET"),
+        ("+0300", "EEST MSK"),
+        ("+0800", "HKT SGT AWST"),
+        ("+0900", "JST KST"),
+        ("+1000", "AEST"),
+        ("+1100", "AEDT"),
+        ("+1200", "NZST"),
+        ("+1300", "NZDT"),
+    )
+    for name in names.split()
 }
 
 
 def read_instant(text: str, guess: struct_time | None = None) -> datetime | None:
-    """The instant that `text` names, or None; without a zone it is taken as UTC.
+    """Parse a date; a date without a zone is taken as UTC.
 
-    ISO 8601, RFC 3339, RFC 822 and 2822 and Unix times are read, and dates with the name of a month in
-    one of several languages.
+    Knows ISO 8601, RFC 3339, RFC 822 and 2822, Unix times, and dates with a month name in several languages.
 
     Args:
-        guess: how the feed library read it, in UTC; used for other forms.
+        guess: the feed library's reading in UTC, used for other forms.
     """
-    # A minus sign of its own letter, as word processors set it.
+    # Word processors write U+2212 for a minus sign.
     raw = text.strip()[:_LONGEST].replace("\N{MINUS SIGN}", "-")
     if _NO_YEAR in raw:
         return None
@@ -148,9 +141,9 @@ def _at(
     hours: str | None,
     minutes: str | None,
 ) -> datetime:
-    """The instant of a date, a time of day and an offset from UTC.
+    """Combine a date, a time of day and an offset from UTC.
 
-    24:00 ends a day, and 60 is a leap second: both are the beginning of what comes next.
+    24:00 is the end of a day and second 60 is a leap second: both become the start of the next unit.
 
     Raises:
         ValueError: there is no such date or time.
@@ -177,7 +170,7 @@ def _from_mail(raw: str) -> datetime | None:
     year, month, day, hour, minute, second = parts[:6]
     if hour > 24 or minute > 59 or second > 60 or year < 1:
         return None
-    # Checks that the day exists, which mktime_tz does not.
+    # This checks that the day exists. mktime_tz does not.
     datetime(year, month, day, tzinfo=UTC)
     return datetime.fromtimestamp(mktime_tz(parts), UTC)
 
@@ -187,25 +180,25 @@ def _as_offset(match: re.Match[str]) -> str:
 
 
 def _from_words(raw: str) -> datetime | None:
-    """Such as `24. November 2026 um 9:00`, `Nov 24, 2026 9:00 pm`, `24.11.2026` or `2026/11/24 9:00`."""
+    """Parse `24. November 2026 um 9:00`, `Nov 24, 2026 9:00 pm`, `24.11.2026` or `2026/11/24 9:00`."""
     clock = _CLOCK.search(raw)
     date = raw[: clock.start()] if clock else raw
     if year_first := _YEAR_FIRST.search(date):
         year, month, day = (int(part) for part in year_first.groups())
     elif slashed := _SLASHED.search(date):
-        first, second_part, year = int(slashed[1]), int(slashed[3]), int(slashed[4])
-        if first <= 12 and second_part <= 12 and first != second_part:
-            # Nobody can tell whether this is the day or the month.
+        day, month, year = int(slashed[1]), int(slashed[3]), int(slashed[4])
+        if day <= 12 and month <= 12 and day != month:
+            # Day and month cannot be told apart.
             return None
-        day, month = (second_part, first) if second_part > 12 else (first, second_part)
+        day, month = (month, day) if month > 12 else (day, month)
     elif dotted := _DOTTED.search(date):
         day, month, year = (int(part) for part in dotted.groups())
     else:
-        months = [found for word in _LETTERS.findall(date.lower()) if (found := _month(word))]
+        months = [number for word in _LETTERS.findall(date.lower()) if (number := _month(word))]
         day_of, year_of = _DAY.search(date), _YEAR.search(date)
         if not months or day_of is None or year_of is None:
             return None
-        # A day of the week comes first, and some begin like a month.
+        # The day of the week comes first, and some of them start like a month.
         day, month, year = int(day_of[1]), months[-1], int(year_of[1])
     hour, minute, second, offset = _time(clock) if clock else (0, 0, 0, timedelta())
     if hour < 12 and _AFTERNOON.search(date):
@@ -230,7 +223,7 @@ def _month(word: str) -> int | None:
 
 
 def _from_guess(guess: struct_time | None, raw: str) -> datetime | None:
-    """The library's reading, where the day in it stands in the text: else it read but a part of it."""
+    """Take the library's reading if the text contains its day; otherwise it read only a part of the text."""
     if guess is None:
         return None
     numbers = {int(number) for number in re.findall(r"\d{1,2}", raw)}

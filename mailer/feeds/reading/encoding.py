@@ -1,54 +1,50 @@
-"""Which letters the bytes of a feed are: by its mark, by what it says, and by what it must be. Pure.
+"""Detects a feed's character encoding: byte order mark, declaration, heuristics. Pure.
 
-Every document is read somehow: a few letters that nobody can read must not cost the others.
+Never refuses a document: a few unreadable characters must not cost the others.
 """
 
 import codecs
 import re
+from collections.abc import Callable
 from typing import Final
 
 _BOMS: Final = (
-    # UTF-32 first: its little-endian mark begins like the one of UTF-16.
+    # UTF-32 first: its little-endian mark starts with the one of UTF-16.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# A document without a mark begins with one of these two signs (XML 1.0 appendix F).
+# Without a mark, a document starts with one of these two characters (XML 1.0 appendix F).
 _WIDE: Final = (
     (re.compile(rb"[<{]\x00[^\x00]\x00"), "utf-16-le"),
     (re.compile(rb"\x00[<{]\x00[^\x00]"), "utf-16-be"),
 )
 _EBCDIC_BEGINS: Final = "<?xml".encode("cp037")
 _SEVEN_BIT: Final = ("iso-2022", "utf-7", "hz", "iso2022")
-# Python's names for ways of writing that are no encodings of documents, some of them slow.
+# Python codecs that are no encodings of documents; some of them are slow.
 _NO_ENCODINGS: Final = ("idna", "punycode", "unicode", "raw", "undefined")
 _FALLBACK: Final = "windows-1252"
-# What documents say, and the larger set of letters that they mean: so read browsers (WHATWG Encoding).
+# A declared name, and the larger encoding that it means, as browsers read it (WHATWG Encoding).
 _MEANT: Final = {
-    "iso-8859-1": "windows-1252",
-    "iso8859-1": "windows-1252",
-    "latin1": "windows-1252",
-    "latin-1": "windows-1252",
-    "iso-8859-9": "windows-1254",
-    "iso-8859-11": "cp874",
-    "tis-620": "cp874",
-    "windows-874": "cp874",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift-jis": "cp932",
-    "x-sjis": "cp932",
-    "euc-kr": "cp949",
-    "ks-c-5601-1987": "cp949",
-    "windows-31j": "cp932",
-    "big5": "big5hkscs",
+    name: meant
+    for meant, names in (
+        ("windows-1252", "iso-8859-1 iso8859-1 latin1 latin-1"),
+        ("windows-1254", "iso-8859-9"),
+        ("cp874", "iso-8859-11 tis-620 windows-874"),
+        ("gb18030", "gb2312 gbk"),
+        ("cp932", "shift-jis x-sjis windows-31j"),
+        ("cp949", "euc-kr ks-c-5601-1987"),
+        ("big5hkscs", "big5"),
+    )
+    for name in names.split()
 }
 _ASCII_ALIKE: Final = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
-_REPLACED: Final = "\ufffd"
+_REPLACEMENT: Final = "\ufffd"
 _UNREADABLE: Final = "some characters could not be read"
 _FEW: Final = 10
-"""How many letters must be read for one that cannot be, before what a document says is believed."""
+"""How many characters must be readable for each that is not, before a declaration is believed."""
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]+)["']""")
@@ -58,13 +54,13 @@ _LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 _BROKEN = re.compile(r"[\udc80-\udcff]+")
-# The Japanese syllabaries begin with one of two bytes and may end with one of ASCII's.
+# Shift JIS: kana start with one of two bytes and may end with an ASCII byte.
 _DENSE = re.compile(rb"[\x80-\xff]{2,}|[\x82\x83][\x40-\x7e]")
 _HIGH = re.compile(rb"[\x80-\xff]")
 _CYRILLIC: Final = ("windows-1251", "koi8-r", "iso-8859-5", "ibm866")
 _JAPANESE: Final = ("euc-jp", "cp932")
-# What documents in these languages were written in before UTF-8 (WHATWG HTML, the default encodings).
-_WRITTEN: Final = {
+# The usual encodings of each language before UTF-8 (WHATWG HTML, the default encodings).
+_OF_LANGUAGE: Final = {
     language: encodings
     for languages, encodings in (
         ("ru uk be bg mk sr", _CYRILLIC),
@@ -81,8 +77,8 @@ _WRITTEN: Final = {
     )
     for language in languages.split()
 }
-# The letters that a text has many of, where it was read as what it is. Russian read as Hebrew or Greek
-# has fewer of theirs, so these two are asked first; Thai read as nearly anything is likely.
+# The letters that a text has many of if it was decoded rightly, and their least share. Russian decoded as
+# Hebrew or Greek has fewer of theirs, so these two come first; Thai is likely in nearly any encoding.
 _USUAL: Final = (
     (("windows-1255",), re.compile("[\u05d0-\u05ea]"), 0.975),
     (("windows-1253",), re.compile("[\u03ac-\u03af\u03b1\u03b5\u03b9\u03bd\u03bf\u03c2]"), 0.42),
@@ -94,29 +90,29 @@ _USUAL: Final = (
 _LOOKED_AT: Final = 20_000
 _LOOKED_AT_FIRST: Final = 2_000
 _FEWEST: Final = 12
-"""From fewer bytes no language can be told: `créée` has two side by side, too."""
+"""Fewer bytes beyond ASCII tell no language: `créée` has two side by side, too."""
 
 
-def decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
-    """`body` as text, without its byte order mark.
+def decode(body: bytes, content_type: str, warn: Callable[[str], None]) -> str:
+    """Decode a document, and remove its byte order mark.
 
-    Bytes beyond ASCII that are valid UTF-8 are UTF-8, whatever a server says: no other encoding makes
-    such bytes by chance. Encodings that write everything in seven bits must be believed.
+    Valid UTF-8 beyond ASCII is UTF-8, whatever a server says: no other encoding makes such bytes by chance.
+    Encodings that write everything in seven bits must be believed.
 
     Args:
-        content_type: the Content-Type header, empty where there is none.
-        warnings: gets what is odd about the bytes.
+        content_type: the Content-Type header, empty if there was none.
+        warn: is told what is odd about the bytes.
     """
-    # What blanks a template leaves before the feed stand before its mark, too.
-    begun = body.lstrip(b" \t\r\n")
-    if (wide := _wide(begun)) is not None:
-        if _REPLACED in wide:
-            warnings.append(_UNREADABLE)
+    # Blanks that a template leaves before the feed are before its mark, too.
+    stripped = body.lstrip(b" \t\r\n")
+    if (wide := _wide(stripped)) is not None:
+        if _REPLACEMENT in wide:
+            warn(_UNREADABLE)
         return wide
-    is_marked = begun.startswith(codecs.BOM_UTF8)
-    if begun.startswith(_MARKS):
-        # A mark of wide letters before single bytes is there by mistake.
-        body = begun[3 if is_marked else 2 :]
+    is_marked = stripped.startswith(codecs.BOM_UTF8)
+    if stripped.startswith(_MARKS):
+        # A UTF-16 mark before single bytes is a mistake.
+        body = stripped[3 if is_marked else 2 :]
     declared = _declared(body, content_type)
     if is_marked:
         declared.insert(0, "utf-8")
@@ -124,31 +120,31 @@ def decoded(body: bytes, content_type: str, warnings: list[str]) -> str:
         try:
             text = body.decode("utf-8")
         except UnicodeDecodeError as error:
-            if (mended := _nearly_utf_8(body, error.start)) is not None:
-                warnings.append(_UNREADABLE)
-                return mended
+            if (repaired := _nearly_utf_8(body, error.start)) is not None:
+                warn(_UNREADABLE)
+                return repaired
         else:
             if declared and declared[0] not in _ASCII_ALIKE and not text.isascii():
-                warnings.append(f"not {declared[0]}; read as utf-8")
+                warn(f"not {declared[0]}; read as utf-8")
             return text
-    return _as_declared(body, declared, warnings)
+    return _as_declared(body, declared, warn)
 
 
-def _wide(begun: bytes) -> str | None:
-    """The text of a document whose letters are more than a byte each, or that is no ASCII at all."""
+def _wide(body: bytes) -> str | None:
+    """Decode UTF-16, UTF-32 and EBCDIC; None for all other encodings."""
     for mark, encoding in _BOMS:
-        if begun.startswith(mark) and b"\x00" in begun[:200]:
-            return begun[len(mark) :].decode(encoding, "replace")
+        if body.startswith(mark) and b"\x00" in body[:200]:
+            return body[len(mark) :].decode(encoding, "replace")
     for pattern, encoding in _WIDE:
-        if pattern.match(begun):
-            return begun.decode(encoding, "replace")
-    if begun.startswith(_EBCDIC_BEGINS):
-        # The names of encodings are written alike in all of its kinds.
-        name = _DECLARED.search(begun[:200].decode("cp037").encode("ascii", "replace"))
+        if pattern.match(body):
+            return body.decode(encoding, "replace")
+    if body.startswith(_EBCDIC_BEGINS):
+        # All kinds of EBCDIC have the letters of an encoding's name in the same places.
+        name = _DECLARED.search(body[:200].decode("cp037").encode("ascii", "replace"))
         try:
-            return begun.decode(name[1].decode() if name else "cp037", "replace")
+            return body.decode(name[1].decode() if name else "cp037", "replace")
         except LookupError:
-            return begun.decode("cp037", "replace")
+            return body.decode("cp037", "replace")
     return None
 
 
@@ -166,12 +162,12 @@ def _declared(body: bytes, content_type: str) -> list[str]:
 
 
 def _nearly_utf_8(body: bytes, at: int) -> str | None:
-    """UTF-8 into which a few bytes of something else were put, which are read as windows-1252.
+    """Decode UTF-8 with a few bytes of something else in it, which are read as windows-1252.
 
     Args:
-        at: where the first of them is.
+        at: where the first of these bytes is.
     """
-    # What is no UTF-8 at all shows it soon, and to read all of it as such takes long.
+    # The beginning shows whether it is UTF-8 at all; decoding all of it takes long.
     if not _is_nearly(body[at : at + _LOOKED_AT_FIRST].decode("utf-8", "surrogateescape")):
         return None
     text = body.decode("utf-8", "surrogateescape")
@@ -187,7 +183,7 @@ def _is_nearly(text: str, fewest: int = 100) -> bool:
     return broken < fewest or _beyond_ascii(text) - broken > 2 * broken
 
 
-def _as_declared(body: bytes, declared: list[str], warnings: list[str]) -> str:
+def _as_declared(body: bytes, declared: list[str], warn: Callable[[str], None]) -> str:
     first = (declared or ["utf-8"])[0]
     for name in declared:
         for encoding in dict.fromkeys((_MEANT.get(name, name), name)):
@@ -195,45 +191,35 @@ def _as_declared(body: bytes, declared: list[str], warnings: list[str]) -> str:
                 text = body.decode(encoding)
             except (LookupError, ValueError):
                 continue
-            # Any bytes can be read as letters of Western Europe, and this is what templates say.
+            # Any bytes are valid windows-1252, and templates declare it without need.
             if _MEANT.get(name, name) == _FALLBACK and _is_dense(body):
                 guess = _guess(body)
-                warnings.append(f"not {name}; read as {guess}")
+                warn(f"not {name}; read as {guess}")
                 return body.decode(guess, "replace")
             if name != first:
-                warnings.append(f"not {first}; read as {name}")
+                warn(f"not {first}; read as {name}")
             return text
     for name in declared:
         try:
             text = body.decode(_MEANT.get(name, name), "replace")
         except (LookupError, ValueError):
             continue
-        broken = text.count(_REPLACED)
-        if _beyond_ascii(text) > (_FEW + 1) * broken:
-            # Such as a document that ends in the middle of a letter.
-            warnings.append(_UNREADABLE)
+        if _beyond_ascii(text) > (_FEW + 1) * text.count(_REPLACEMENT):
+            # Such as a document that ends in the middle of a character.
+            warn(_UNREADABLE)
             return text
     guess = _guess(body)
-    warnings.append(f"not {first}; read as {guess}")
+    warn(f"not {first}; read as {guess}")
     text = body.decode(guess, "replace")
-    if _REPLACED in text:
-        warnings.append(_UNREADABLE)
+    if _REPLACEMENT in text:
+        warn(_UNREADABLE)
     return text
 
 
 def _guess(body: bytes) -> str:
-    """The encoding of a document that says none, or a wrong one: by its language, or by its bytes."""
-    if found := _LANGUAGE.search(body):
-        language, region = found[1].decode().lower(), found[2]
-        written = _WRITTEN.get(language, ())
-        if region:
-            written = written[::-1]
-        for encodings, usual, share in _USUAL:
-            if written == encodings:
-                return _likeliest(body, written, usual, share) or written[0]
-        for encoding in written:
-            if not _is_broken(body, encoding):
-                return encoding
+    """Guess the encoding from the document's language, or else from its bytes."""
+    if (language := _LANGUAGE.search(body)) and (encoding := _of_language(body, language)):
+        return encoding
     if _is_dense(body):
         for encodings, usual, share in _USUAL:
             if likeliest := _likeliest(body, encodings, usual, share):
@@ -244,8 +230,19 @@ def _guess(body: bytes) -> str:
     return _FALLBACK
 
 
+def _of_language(body: bytes, language: re.Match[bytes]) -> str | None:
+    candidates = _OF_LANGUAGE.get(language[1].decode().lower(), ())
+    if language[2]:
+        # Taiwan and Hong Kong.
+        candidates = candidates[::-1]
+    for encodings, usual, share in _USUAL:
+        if candidates == encodings:
+            return _likeliest(body, candidates, usual, share) or candidates[0]
+    return next((name for name in candidates if not _is_broken(body, name)), None)
+
+
 def _is_dense(body: bytes) -> bool:
-    """Whether bytes beyond ASCII stand closer together than letters of Latin scripts do."""
+    """Tell whether bytes beyond ASCII are closer together than in Latin scripts."""
     dense = sum(map(len, _DENSE.findall(body, 0, _LOOKED_AT)))
     return dense >= _FEWEST and 2 * dense > len(_HIGH.findall(body, 0, _LOOKED_AT))
 
@@ -253,19 +250,19 @@ def _is_dense(body: bytes) -> bool:
 def _likeliest(
     body: bytes, encodings: tuple[str, ...], usual: re.Pattern[str], share: float
 ) -> str | None:
-    """Which of `encodings` gives the most usual letters, or None where no one gives enough."""
+    """Return the encoding that gives the most usual letters, or None if none gives enough."""
     best, most = None, share
     for encoding in encodings:
         text = body[:_LOOKED_AT].decode(encoding, "replace")
-        found = len(usual.findall(text)) / (_beyond_ascii(text) or 1)
-        if found > most and not _is_broken(body, encoding):
-            best, most = encoding, found
+        letters = len(usual.findall(text)) / (_beyond_ascii(text) or 1)
+        if letters > most and not _is_broken(body, encoding):
+            best, most = encoding, letters
     return best
 
 
 def _is_broken(body: bytes, encoding: str) -> bool:
     text = body.decode(encoding, "replace")
-    return (_FEW + 1) * text.count(_REPLACED) >= _beyond_ascii(text)
+    return (_FEW + 1) * text.count(_REPLACEMENT) >= _beyond_ascii(text)
 
 
 def _beyond_ascii(text: str) -> int:

@@ -1,14 +1,11 @@
-"""What a feed's document says, whichever format it came in: a title and its entries. Pure.
-
-The three makers of entries (RSS and Atom, JSON Feed, tests) hand in raw pieces; here they become clean.
-"""
+"""Cleans the entries of a feed: links, dates, summaries, pictures, whichever format they came in. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reading.pictures import first_image, is_no_picture
@@ -18,24 +15,26 @@ from mailer.text.untrusted import without_bidi_controls
 
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
-"""How far ahead of now a date may lie: further ones come from mistakes."""
+"""How far in the future a date may be: a later one is a mistake."""
 
 MOST_ENTRIES: Final = 20_000
-"""How many entries of one document are read: no feed that is meant for reading has as many."""
+"""How many entries of one document are read: no feed for readers has as many."""
 
 _MAX_GUID: Final = 500
 _MAX_TITLE: Final = 1000
 _MAX_NAME: Final = 200
 _MOST_WARNINGS: Final = 500
 
+_Item = TypeVar("_Item")
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One piece as a feed tells of it.
+    """An entry of a feed.
 
-    `guid` is never empty: where the feed gives none, it is the address, or else a digest of the text.
-    `published` is an aware UTC instant, or None where the feed
-    gives no credible one. `summary_html` is sanitised; all else is plain text.
+    `guid` is never empty: if the feed gives none, it is the address, or else a hash of the text.
+    `published` is an aware UTC instant, or None if the feed gives no credible one. `summary_html` is
+    sanitised; everything else is plain text.
     """
 
     guid: str
@@ -50,9 +49,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Document:
-    """A feed as it was read. `whole` is False where it was cut off or broken, and only part was read.
+    """A parsed feed. `whole` is False if it was cut off or broken, and only a part was read.
 
-    `next_url` is where it says that its older entries stand.
+    `next_url` is where its older entries are.
     """
 
     title: str
@@ -67,14 +66,14 @@ class RawEntry:
     """An entry as one format gives it: nothing is checked, resolved or cleaned yet.
 
     Args:
-        links: where the piece may be read, best first.
+        links: addresses of the article, best first.
         title: plain text already.
-        dates: the raw text of each date, best first, and the instant it was read as.
+        dates: the raw text of each date, best first, and its instant.
         markup: HTML that may serve as a summary, best first.
         images: addresses of lead images, best first.
-        thumbnails: addresses of small images, for where there is no other one.
+        thumbnails: addresses of small images, used if there is no other one.
         base: what `links`, `images` and `thumbnails` are resolved against.
-        markup_base: what the links in `markup` are.
+        markup_base: what the links in `markup` are resolved against.
     """
 
     guid: str
@@ -90,73 +89,81 @@ class RawEntry:
     markup_base: str | None
 
 
-def finish(pieces: RawEntry, now: datetime, warn: "Warn") -> Entry:
-    """The entry that `pieces` make."""
-    url = next(filter(None, (absolute_url(link, pieces.base) for link in pieces.links)), None)
+class FeedWarnings:
+    """Collects what is odd about a document, each with the number of the entry it concerns.
+
+    Keeps only so many: a document may be odd a million times.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self.entry = 0
+        self._dropped = 0
+
+    def __call__(self, text: str) -> None:
+        if len(self._texts) < _MOST_WARNINGS:
+            self._texts.append(f"entry {self.entry}: {text}" if self.entry else text)
+        else:
+            self._dropped += 1
+
+    def collected(self) -> tuple[str, ...]:
+        """Return the warnings, and as the last one how many more there were."""
+        if not self._dropped:
+            return tuple(self._texts)
+        return (*self._texts, f"and {pluralise(self._dropped, 'more oddity', 'more oddities')}")
+
+
+def each_entry(
+    items: Sequence[_Item], read: Callable[[_Item], Entry | None], warn: FeedWarnings
+) -> tuple[Entry, ...]:
+    """Read the first items of a document, and leave out those for which `read` returns None."""
+    if len(items) > MOST_ENTRIES:
+        warn(f"only the first {MOST_ENTRIES:,} entries were read")
+    entries = []
+    for warn.entry, item in enumerate(items[:MOST_ENTRIES], start=1):
+        if (entry := read(item)) is not None:
+            entries.append(entry)
+    warn.entry = 0
+    return tuple(entries)
+
+
+def finish(raw: RawEntry, now: datetime, warn: FeedWarnings) -> Entry:
+    """Check, resolve and clean an entry."""
+    url = next(filter(None, (absolute_url(link, raw.base) for link in raw.links)), None)
     if url is None:
-        unusable = next((link for link in pieces.links if link.strip()), None)
+        unusable = next((link for link in raw.links if link.strip()), None)
         warn("no link" if unusable is None else f"unusable link {unusable[:100]!r}")
     # Cleaning markup costs more than all else, so only what is used is cleaned.
-    summaries = (summarise(markup, pieces.markup_base) for markup in pieces.markup)
+    summaries = (summarise(markup, raw.markup_base) for markup in raw.markup)
     summary = next(filter(None, summaries), "")
     images = chain(
-        (absolute_url(image, pieces.base) for image in pieces.images),
-        (first_image(markup, pieces.markup_base) for markup in pieces.markup),
-        (absolute_url(image, pieces.base) for image in pieces.thumbnails),
+        (absolute_url(image, raw.base) for image in raw.images),
+        (first_image(markup, raw.markup_base) for markup in raw.markup),
+        (absolute_url(image, raw.base) for image in raw.thumbnails),
     )
-    title = _shown(pieces.title)[:_MAX_TITLE]
+    title = _visible(raw.title)[:_MAX_TITLE]
     if not title:
         warn("no title")
+    categories = (_visible(name)[:_MAX_NAME] for name in raw.categories)
     return Entry(
-        guid=_short(one_line(pieces.guid)) or url or _fingerprint(pieces, summary),
+        guid=_short(one_line(raw.guid)) or url or _fingerprint(raw, summary),
         url=url,
         title=title,
-        published=_credible(pieces.dates, now, warn),
+        published=_credible(raw.dates, now, warn),
         summary_html=summary,
-        author=_shown(pieces.author)[:_MAX_NAME] or None,
-        categories=tuple(
-            dict.fromkeys(
-                name[:_MAX_NAME] for name in (_shown(raw) for raw in pieces.categories) if name
-            )
-        ),
+        author=_visible(raw.author)[:_MAX_NAME] or None,
+        categories=tuple(dict.fromkeys(filter(None, categories))),
         image=next((image for image in images if image and not is_no_picture(image)), None),
     )
 
 
-class Warn:
-    """Collects what is odd about one document, each with the number of the entry it is about.
-
-    Only so many are kept: a document may be odd a million times.
-    """
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.entry = 0
-        self._unsaid = 0
-
-    def __call__(self, text: str) -> None:
-        if len(self.said) < _MOST_WARNINGS:
-            self.said.append(f"entry {self.entry}: {text}" if self.entry else text)
-        else:
-            self._unsaid += 1
-
-    def every(self) -> tuple[str, ...]:
-        """What was said, and how much more was not kept."""
-        more = (
-            (f"and {pluralise(self._unsaid, 'more oddity', 'more oddities')}",)
-            if self._unsaid
-            else ()
-        )
-        return (*self.said, *more)
-
-
-def _shown(text: str) -> str:
-    """`text` as people are shown it; a guid, which only tells entries apart, stays as it is."""
+def _visible(text: str) -> str:
+    """Clean `text` for display; a guid, which only tells entries apart, is not cleaned."""
     return one_line(without_bidi_controls(text))
 
 
 def _credible(
-    dates: Sequence[tuple[str, datetime | None]], now: datetime, warn: Warn
+    dates: Sequence[tuple[str, datetime | None]], now: datetime, warn: FeedWarnings
 ) -> datetime | None:
     for raw, instant in dates:
         if instant is not None and EARLIEST <= instant <= now + LATEST:
@@ -168,14 +175,14 @@ def _credible(
 
 
 def _short(guid: str) -> str:
-    """`guid`, or a digest of it where it is too long for a key of the database."""
-    return guid if len(guid) <= _MAX_GUID else _hashed(guid)
+    """Return `guid`, or its hash if it is too long for a key of the database."""
+    return guid if len(guid) <= _MAX_GUID else _hash(guid)
 
 
-def _fingerprint(pieces: RawEntry, summary: str) -> str:
-    """What tells an entry that has neither a guid nor a link from others."""
-    return _hashed("\n".join([pieces.title, *(raw for raw, _ in pieces.dates), summary]))
+def _fingerprint(raw: RawEntry, summary: str) -> str:
+    """Return what tells an entry with neither a guid nor a link from others."""
+    return _hash("\n".join([raw.title, *(text for text, _ in raw.dates), summary]))
 
 
-def _hashed(text: str) -> str:
+def _hash(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""JSON Feed (versions 1 and 1.1): text in, entries out. Pure.
+"""Parses JSON Feed, versions 1 and 1.1. Pure.
 
-Members of a wrong type count as missing: a feed is never refused for one of them.
+Never refuses a feed for a member of a wrong type: such a member counts as missing.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final
 from mailer.errors import FeedUnreadable
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reading.dates import read_instant
-from mailer.feeds.reading.entry import MOST_ENTRIES, Document, RawEntry, Warn, finish
+from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, each_entry, finish
 from mailer.feeds.reading.sanitise import as_html, clean_text, title_text
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
@@ -20,18 +20,18 @@ _HEAD = re.compile(r'"(version|title|home_page_url|feed_url)"\s*:\s*("[^"\\]*")'
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
-def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Document:
-    """The feed that `text` is.
+def read_json(text: str, base_url: str | None, now: datetime, warn: FeedWarnings) -> Document:
+    """Parse a JSON Feed; if the JSON is broken, as much of it as can be read.
 
     Raises:
         FeedUnreadable: it is no JSON, or no JSON Feed.
     """
     whole = True
     try:
-        # Line ends and tabs stand in texts of many a feed as they are.
+        # Many feeds have unescaped line ends and tabs in their texts.
         data = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        data, whole = _readable(text), False
+        data, whole = _salvaged(text), False
         if not data["items"]:
             raise FeedUnreadable(
                 "the document is no valid JSON; try again later, or tell who runs the site"
@@ -42,27 +42,20 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: Warn) -> Doc
     if not _text(data, "version").startswith("https://jsonfeed.org/version/"):
         warn("no JSON Feed version")
     base = base_url or _text(data, "feed_url") or _text(data, "home_page_url") or None
-    entries = []
-    if len(data["items"]) > MOST_ENTRIES:
-        warn(f"only the first {MOST_ENTRIES:,} entries were read")
-    for number, item in enumerate(data["items"][:MOST_ENTRIES], start=1):
-        warn.entry = number
+
+    def read(item: Any) -> Entry | None:
         if not isinstance(item, dict):
             warn("no object: left out")
-            continue
-        entries.append(finish(_pieces(item, data, base), now, warn))
-    warn.entry = 0
-    return Document(
-        title_text(_text(data, "title")),
-        tuple(entries),
-        warn.every(),
-        whole,
-        next_url=absolute_url(_text(data, "next_url"), base),
-    )
+            return None
+        return finish(_raw_entry(item, data, base), now, warn)
+
+    entries = each_entry(data["items"], read, warn)
+    title, next_url = title_text(_text(data, "title")), absolute_url(_text(data, "next_url"), base)
+    return Document(title, entries, warn.collected(), whole, next_url)
 
 
-def _readable(text: str) -> dict[str, Any]:
-    """What can be read of a feed that is cut off or no proper JSON: its head, and its whole items."""
+def _salvaged(text: str) -> dict[str, Any]:
+    """Return what can be read of broken JSON: the feed's head, and its complete items."""
     begin = _ITEMS.search(text)
     data: dict[str, Any] = {"items": []}
     if begin is None:
@@ -79,7 +72,7 @@ def _readable(text: str) -> dict[str, Any]:
     return data
 
 
-def _pieces(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> RawEntry:
+def _raw_entry(item: dict[str, Any], feed: dict[str, Any], base: str | None) -> RawEntry:
     dates = [_text(item, "date_published"), _text(item, "date_modified")]
     summary, content = _text(item, "summary"), _text(item, "content_text")
     tags = item.get("tags")
@@ -114,7 +107,7 @@ def _attached_images(item: dict[str, Any]) -> Iterator[str]:
 
 def _id(item: dict[str, Any]) -> str:
     value = item.get("id")
-    # Version 1 asked for text, but numbers were used.
+    # Version 1 asks for text, but some feeds use numbers.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else _text(item, "id")
 

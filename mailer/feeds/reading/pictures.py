@@ -1,27 +1,23 @@
-"""Finds the picture of a piece in its markup, and letters that were put there as pictures. Pure.
+"""Finds the picture of an article in its markup or its page, and recognises emoji images. Pure.
 
-Reads markup as text, at most so many elements of it: that is a fraction of the cost of a parser, and
-whatever comes out is checked as an address. Nothing here makes markup safe.
+Reads only the first elements of the markup, as text: that costs a fraction of a parser.
 """
 
-import html
 import re
-from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from mailer.feeds.canonical import absolute_url
-from mailer.feeds.reading.cut import without
+from mailer.feeds.reading.markup import elements
 
-_MOST_LOOKED_AT: Final = 20
-_LONGEST_TAG: Final = 3000
+_MOST_IMAGES: Final = 20
+_MOST_PROPERTIES: Final = 500
 
-# Scripts that load pictures late leave the real address in one of these.
+# Scripts that load pictures late keep the real address in one of these.
 _SOURCES: Final = ("src", "data-src", "data-lazy-src", "data-original")
 _EMOJI_CLASSES: Final = frozenset({"wp-smiley", "emoji", "smiley", "smilies"})
 _LONGEST_EMOJI: Final = 20
 _FIRST_SYMBOL: Final = 0x203C
-"""The first letter that is drawn as an emoji, but for the signs of copyright and trade mark."""
+"""The first character that is drawn as an emoji, apart from the copyright and trade mark signs."""
 _TINY: Final = frozenset({"0", "1", "2", "3"})
 
 _NO_PICTURE = re.compile(
@@ -30,53 +26,51 @@ _NO_PICTURE = re.compile(
 )
 _IMAGE = re.compile(r"<img(?=[\s/>])", re.IGNORECASE)
 _PROPERTY = re.compile(r"<meta(?=[\s/>])", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""\s*/?([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+)))?""")
 _OG_NAMES: Final = ("og:image:secure_url", "og:image", "og:image:url", "twitter:image")
 
 
 def first_image(markup: str, base: str | None) -> str | None:
-    """The address of the first image in `markup` that is neither a letter nor a counter.
+    """Return the address of the first image that is neither an emoji nor a tracking pixel.
 
     Args:
         base: what a relative address is resolved against.
     """
-    for attributes in elements(markup, _IMAGE):
-        if is_emoji(attributes) or _TINY.intersection(
-            attributes.get(name, "").removesuffix("px") for name in ("width", "height")
-        ):
+    for attributes in elements(markup, _IMAGE, most=_MOST_IMAGES):
+        sizes = {attributes.get(name, "").removesuffix("px") for name in ("width", "height")}
+        if is_emoji(attributes) or not _TINY.isdisjoint(sizes):
             continue
         for name in _SOURCES:
-            found = absolute_url(attributes.get(name, ""), base)
-            if found and not is_no_picture(found):
-                return found
+            address = absolute_url(attributes.get(name, ""), base)
+            if address and not is_no_picture(address):
+                return address
     return None
 
 
 def is_no_picture(address: str) -> bool:
-    """Whether an image is the portrait of an author, or there to count who looks at it."""
+    """Tell whether an image is an author's portrait or a tracking pixel."""
     return _NO_PICTURE.search(address) is not None
 
 
 def page_image(page: str, base: str) -> str | None:
-    """The picture by which a web page wants to be shown elsewhere (the Open Graph protocol).
+    """Return the picture that a web page names for previews of itself (the Open Graph protocol).
 
     Args:
         page: the page's HTML.
         base: where it came from.
     """
-    found: dict[str, str] = {}
-    for attributes in elements(page, _PROPERTY, most=500):
+    images: dict[str, str] = {}
+    for attributes in elements(page, _PROPERTY, most=_MOST_PROPERTIES):
         name = (attributes.get("property") or attributes.get("name") or "").lower()
         address = absolute_url(attributes.get("content", ""), base)
         if name in _OG_NAMES and address is not None:
-            found.setdefault(name, address)
-    return next((found[name] for name in _OG_NAMES if name in found), None)
+            images.setdefault(name, address)
+    return next((images[name] for name in _OG_NAMES if name in images), None)
 
 
 def is_emoji(attributes: dict[str, str]) -> bool:
-    """Whether an image stands for the letters in its `alt`.
+    """Tell whether an image stands for the characters in its `alt`.
 
-    Publishing systems mark such images by a class; others only give one emoji as the text.
+    Publishing systems mark such images with a class; others only put one emoji into `alt`.
     """
     if not _EMOJI_CLASSES.isdisjoint(attributes.get("class", "").split()):
         return True
@@ -86,23 +80,3 @@ def is_emoji(attributes: dict[str, str]) -> bool:
         and any(ord(letter) >= _FIRST_SYMBOL for letter in letters)
         and not any(letter.isalnum() or letter.isspace() for letter in letters)
     )
-
-
-def elements(
-    markup: str, begin: re.Pattern[str], *, most: int = _MOST_LOOKED_AT
-) -> Iterator[dict[str, str]]:
-    """The attributes of the first elements that `begin` finds outside comments.
-
-    Args:
-        begin: the element's name in its tag.
-        most: how many elements are read.
-    """
-    shown = without(markup, "<!--", "-->")
-    for start in islice(begin.finditer(shown), most):
-        attributes: dict[str, str] = {}
-        at, end = start.end(), start.end() + _LONGEST_TAG
-        while match := _ATTRIBUTE.match(shown, at, end):
-            value = match[2] or match[3] or match[4] or ""
-            attributes.setdefault(match[1].lower(), html.unescape(value).strip())
-            at = match.end()
-        yield attributes

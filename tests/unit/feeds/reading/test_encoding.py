@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.feeds.reading.encoding import decoded
+from mailer.feeds.reading.encoding import decode
 
 TEXTS = {
     "ru": "Городской совет в понедельник обсудил бюджет и объявил о новых выборах, съезде и ярмарке",
@@ -34,7 +34,7 @@ def feed(text: str, encoding: str, declared: str = "", language: str = "") -> by
 
 def read(body: bytes, content_type: str = "") -> tuple[str, list[str]]:
     warnings: list[str] = []
-    return decoded(body, content_type, warnings), warnings
+    return decode(body, content_type, warnings.append), warnings
 
 
 @pytest.mark.parametrize(

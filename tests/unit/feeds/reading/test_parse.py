@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailer.errors import FeedUnreadable
 from mailer.feeds.reading import xml_feed
-from mailer.feeds.reading.entry import Document, Entry, RawEntry, Warn, finish
+from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, finish
 from mailer.feeds.reading.parse import parse
 
 DATA = Path(__file__).parents[3] / "data" / "feeds"
@@ -589,7 +589,7 @@ def test_no_name_of_an_element_is_a_trap(name: str, form: str) -> None:
 
 
 def test_an_entry_that_nobody_can_read_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def trap(pieces: RawEntry, now: datetime, warn: Warn) -> Entry:
+    def trap(pieces: RawEntry, now: datetime, warn: FeedWarnings) -> Entry:
         if pieces.title == "Trap":
             raise AttributeError("'str' object has no attribute 'get'")
         return finish(pieces, now, warn)

@@ -1,6 +1,6 @@
 import pytest
 
-from mailer.feeds.reading.cut import without
+from mailer.feeds.reading.markup import without
 
 
 @pytest.mark.parametrize(
