@@ -102,7 +102,7 @@ def test_the_recorded_sentence_and_the_notice_are_in_the_language_of_the_newslet
     assert wording.text.startswith("Ցանկանում եմ «1111» տեղեկագիրն ստանալ")
     assert wording.text in page.body
     assert notice.language == "hy"
-    assert notice.subject == "Խնդրում ենք հաստատել՝ 1111"
+    assert notice.subject == "Հաստատեք բաժանորդագրությունը՝ 1111"
 
 
 def test_a_page_of_a_newsletter_speaks_its_language_whatever_the_browser_asks_for(

@@ -74,26 +74,26 @@ def test_who_writes_stands_in_both_parts(kind: NoticeKind) -> None:
 
 def test_a_confirmation_says_what_for_until_when_and_that_nothing_need_be_done() -> None:
     content = rendered(NoticeKind.CONFIRMATION)
-    assert content.subject == "Please confirm: The Harbour Gazette, Вечер {{7*7}} <b>"
+    assert content.subject == "Confirm your subscription to The Harbour Gazette, Вечер {{7*7}} <b>"
     for part in (visible_text(content.html), content.text):
         words = " ".join(part.split())
         for title in TITLES:
             assert title in words
-        assert "Somebody, most likely you, asked us" in words
+        assert "Someone, probably you, asked us" in words
         assert "If you do nothing, nothing happens" in words
         assert "1 December 2026" in words
-        assert "It was not you?" in words
+        assert "Not you? Cancel this request." in words
 
 
 def test_a_long_title_stays_one_line_of_subject() -> None:
     context = {"titles": ["Two\r\nlines"], "expires_on": date(2026, 12, 1)}
     made = render_notice(Templates(), NoticeKind.CONFIRMATION, look(), "en", context, always("n"))
-    assert made.subject == "Please confirm: Two lines"
+    assert made.subject == "Confirm your subscription to Two lines"
 
 
 def test_somebody_who_subscribes_already_is_told_so() -> None:
     content = rendered(NoticeKind.ALREADY)
-    assert content.subject.startswith("You already get The Harbour Gazette")
+    assert content.subject.startswith("You’re already subscribed to The Harbour Gazette")
     for part in (content.html, content.text):
         assert f"{BASE_URL}/preferences" in part
         assert "Nothing has changed" in part

@@ -48,7 +48,7 @@ def test_both_parts_hold_the_same() -> None:
             assert f"Story {number}" in words
             assert f"What happened in story {number}." in words
         assert "And 7 more stories on the site" in words
-        assert "You get this mail because you subscribed to The Harbour Gazette." in words
+        assert "You’re receiving this email because you subscribed to The Harbour Gazette." in words
         assert "Merrowhaven Press" in words
         assert "1 Quay Street" in words
         assert "Merrowhaven" in words
