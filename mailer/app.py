@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mailer.digests.build.editions import Render
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
-    from mailer.subscribers.signup import MailContext, SignupPolicy
+    from mailer.subscribers.signup import SignupContext
     from mailer.templating.templates import Templates
 
 _POOL: int = 10
@@ -56,12 +56,19 @@ class App:
         return Publisher(self.settings.publisher, self.settings.privacy_url)
 
     @property
-    def desk(self) -> "MailContext":
-        """What it takes to write to somebody who asks."""
-        from mailer.subscribers.signup import MailContext
+    def signup_context(self) -> "SignupContext":
+        """What this installation brings to every sign-up."""
+        from mailer.subscribers.signup import SignupContext
 
-        return MailContext(
-            self.settings.base_url, self.keys, self.templates, secrets.token_bytes, self.alerts
+        return SignupContext(
+            base_url=self.settings.base_url,
+            publisher=self.publisher,
+            keys=self.keys,
+            templates=self.templates,
+            random=secrets.token_bytes,
+            alerts=self.alerts,
+            limits=self.settings.signup_limits,
+            expiry=self.settings.signup_expiry,
         )
 
     @property
@@ -76,13 +83,6 @@ class App:
             publisher=self.settings.publisher,
             random=secrets.token_bytes,
         )
-
-    @property
-    def terms(self) -> "SignupPolicy":
-        """Under which terms people sign up."""
-        from mailer.subscribers.signup import SignupPolicy
-
-        return SignupPolicy(limits=self.settings.signup_limits, expiry=self.settings.signup_expiry)
 
     @property
     def render(self) -> "Render":

@@ -21,13 +21,14 @@ from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind, Subscriber, Subscription
 from mailer.newsletters import newsletters
 from mailer.newsletters.offer import need_schedule, offer
+from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
-from mailer.permission.suppress import suppressed
+from mailer.permission.suppress import list_suppressions
 from mailer.subscribers import readers
-from mailer.subscribers.client import Client
 from mailer.subscribers.csv_import import ImportCounts, import_readers, parse_columns
-from mailer.subscribers.signup import ScheduleChoice, SignupRequest, request
-from mailer.subscribers.staff_entry import ImportResult, enter, entry, fate, known
+from mailer.subscribers.csv_table import read_table
+from mailer.subscribers.signup import ScheduleChoice, SignupRequest, sign_up
+from mailer.subscribers.staff_entry import EntryResult, NewReader, enter, preview
 from mailer.text.english import command, pluralise
 
 if TYPE_CHECKING:
@@ -92,44 +93,44 @@ def _bring_in(
         Refused: the address is suppressed, has left, or was written to just now.
     """
     choice = _choice(app, session, newsletter, schedule)
-    one = entry(app.keys, address, None, f"{_COMMAND} add: {consent_source or 'staff'}")
+    source = f"{_COMMAND} add: {consent_source or 'staff'}"
+    reader = NewReader(address, app.keys.key_hash(address.key), None, source)
     now = app.times.wall()
-    what = fate(one, known(session, [one], choice.offer.id), choice)
-    if what is ImportResult.SUPPRESSED:
+    (what,) = preview(session, [reader], choice)
+    if what is EntryResult.SUPPRESSED:
         raise Refused(
             f"{address.typed} is suppressed; `mailer suppression list` says why, "
             f"`{command('suppression', 'lift', address.typed)}` takes it back"
         )
-    if consent_source is None and what in {ImportResult.ADDED, ImportResult.UNSUBSCRIBED}:
+    if consent_source is None and what in {EntryResult.ADDED, EntryResult.UNSUBSCRIBED}:
         return "pending", _ask(app, session, address, choice)
-    if what is ImportResult.UNSUBSCRIBED:
+    if what is EntryResult.UNSUBSCRIBED:
         raise Refused(
             f"{address.typed} has left {newsletter}; only they can come back: "
             "leave out --consent-source to mail them a link"
         )
-    enter(session, [one], choice, random=app.desk.random, now=now)
+    enter(session, [reader], choice, random=app.signup_context.random, now=now)
     return what.value, f"{address.typed}: {what.value}"
 
 
 def _ask(app: "App", session: Session, address: Address, choice: ScheduleChoice) -> str:
     """Queue a confirmation mail; what to tell."""
     now = app.times.wall()
-    found = request(
+    result = sign_up(
         session,
         SignupRequest(address, [choice]),
-        Client(f"{_COMMAND} add"),
-        app.desk,
-        app.terms,
+        Origin(f"{_COMMAND} add"),
+        app.signup_context,
         now=now,
     )
-    if not found.mailed:
+    if not result.mailed:
         raise Refused(
             f"{address.typed} was written to just now or too often lately; "
             "wait ten minutes, or see `signup_limits`"
         )
-    what = "a confirmation mail" if found.kind is NoticeKind.CONFIRMATION else "a mail"
-    if found.not_before > now:
-        return f"{what} to {address.typed} waits until {format_instant(found.not_before)}"
+    what = "a confirmation mail" if result.kind is NoticeKind.CONFIRMATION else "a mail"
+    if result.not_before > now:
+        return f"{what} to {address.typed} waits until {format_instant(result.not_before)}"
     return f"{what} to {address.typed} is on its way"
 
 
@@ -174,7 +175,7 @@ def show(address: str, as_json: bool) -> None:
         with app.database.read() as session:
             places = readers.places_of(session, key_hash)
             asked = readers.asked(session, key_hash, now=app.times.wall())
-            stops = suppressed(session, key_hash)
+            stops = list_suppressions(session, key_hash)
             got, missed = readers.mails_of(session, key_hash)
     if not (places or asked or stops):
         raise NotFound(f"nobody here has the address {parsed.typed}; `mailer subscriber list`")
@@ -236,8 +237,8 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
                 f"{parsed.typed} does not subscribe to {newsletter or 'any newsletter'}; "
                 "`mailer subscriber list` shows who does"
             )
-        source, now = f"{_COMMAND} unsubscribe", app.times.wall()
-        left = sum(leave(session, one, reason="staff", source=source, now=now) for one in found)
+        origin, now = Origin(f"{_COMMAND} unsubscribe"), app.times.wall()
+        left = sum(leave(session, one, origin, reason="staff", now=now) for one in found)
     if as_json:
         print_json({"address": parsed.typed, "unsubscribed": left})
     before = len(found) - left
@@ -282,11 +283,10 @@ def import_file(
         with _progress(file, dry_run=dry_run) as progress:
             tally = import_readers(
                 app.database,
-                file,
-                parse_columns(columns),
+                read_table(file, parse_columns(columns)),
                 choice,
-                consent_source.strip(),
-                app.desk,
+                f"import {file.name}: {consent_source.strip()}",
+                app.signup_context,
                 clock=app.times.wall,
                 dry_run=dry_run,
                 progress=progress,
@@ -333,7 +333,7 @@ def _rows(file: Path) -> Iterator[Callable[[int], None]]:
 def _tell(tally: ImportCounts) -> None:
     print_table(
         ("rows", "added", "updated", "unchanged", "unsubscribed", "suppressed", "rejected"),
-        [(tally.rows, *(tally.fates[one] for one in ImportResult), len(tally.rejected))],
+        [(tally.rows, *(tally.results[one] for one in EntryResult), len(tally.rejected))],
     )
     for one in tally.rejected:
         message(f"line {one.line}: {one.reason}")

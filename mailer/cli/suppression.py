@@ -10,7 +10,7 @@ from mailer.cli.output import message, print_json, print_table
 from mailer.errors import NotFound, Refused
 from mailer.models import SuppressionReason
 from mailer.permission.suppress import lift as lift_all
-from mailer.permission.suppress import suppress, suppressed
+from mailer.permission.suppress import list_suppressions, suppress
 
 _WORDS = (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED, SuppressionReason.STAFF)
 
@@ -86,7 +86,7 @@ def list_all(as_json: bool) -> None:
       mailer suppression list
     """
     with opened() as app, app.database.read() as session:
-        found = suppressed(session)
+        found = list_suppressions(session)
     if as_json:
         print_json([asdict(one) for one in found])
         return

@@ -1,1 +1,1 @@
-"""Whether we may mail an address, and what people do to change that: leave, be suppressed, consent."""
+"""Decides whether an address may be mailed, and records what people do to change it."""

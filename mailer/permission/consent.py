@@ -1,7 +1,7 @@
-"""The consent log: writes what happened to somebody's consent, and the sentences that were shown.
+"""Writes the consent log, and the consent sentences exactly as they were shown.
 
-Only adds, and forgets in time from where people acted; what they agreed to is never changed or removed.
-Whether anybody may be mailed is not decided here.
+Never changes or removes what somebody agreed to; only the client's address and browser are forgotten in
+time. Does not decide whether anybody may be mailed.
 """
 
 import hashlib
@@ -13,59 +13,97 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_if, insert_missing
-from mailer.models import ConsentEvent, ConsentKind, Wording
+from mailer.models import ConsentEvent, ConsentKind, Subscriber, Subscription, Wording
 
 
 @dataclass(frozen=True)
-class Event:
-    """One thing that happened to one person's consent to one newsletter.
+class Origin:
+    """Where a request came from: a page or a command, and for a page its client.
 
     Args:
-        source: where: the form's path, the import with its consent source, or the link pressed.
-        publisher: who was named to the person, where a sentence was shown.
+        source: the page's path without its token, or the command.
+        ip: the client's address.
+        user_agent: what the browser calls itself, as one short line.
+    """
+
+    source: str
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True)
+class NewConsentEvent:
+    """What happened to one person's consent to one newsletter, to be written as a row.
+
+    Args:
+        publisher: who was named to the person, if a sentence was shown.
     """
 
     kind: ConsentKind
     address: str | None
     key_hash: str
-    source: str
+    origin: Origin
     newsletter_id: int | None = None
     schedule_id: int | None = None
     signup_public_id: int | None = None
     wording_id: int | None = None
     publisher: str | None = None
     privacy_url: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
+
+    def columns(self, now: datetime) -> dict[str, object]:
+        """Return the columns of the row."""
+        columns = asdict(self)
+        return {"at": now, **columns.pop("origin"), **columns}
 
 
-def record(session: Session, events: Sequence[Event], *, now: datetime) -> None:
+def record(session: Session, events: Sequence[NewConsentEvent], *, now: datetime) -> None:
     """Write these events into the log, in their order."""
     if events:
-        session.execute(insert(ConsentEvent), [{"at": now, **asdict(event)} for event in events])
+        session.execute(insert(ConsentEvent), [event.columns(now) for event in events])
 
 
-def record_if(session: Session, events: Sequence[Event], *, wanted: bool, now: datetime) -> None:
-    """Write these events if they are `wanted`; else the same statements run, and write nothing."""
+def record_if(
+    session: Session, events: Sequence[NewConsentEvent], *, wanted: bool, now: datetime
+) -> None:
+    """Write these events if they are `wanted`; else run the same statements, which write nothing."""
     for event in events:
-        insert_if(session, ConsentEvent, {"at": now, **asdict(event)}, wanted=wanted)
+        insert_if(session, ConsentEvent, event.columns(now), wanted=wanted)
 
 
-def wording(session: Session, language: str, text: str) -> int:
-    """The id of the `Wording` with exactly this text in this language; written if it is new."""
+def record_change(
+    session: Session,
+    kind: ConsentKind,
+    subscription: Subscription,
+    origin: Origin,
+    *,
+    now: datetime,
+    schedule_id: int | None = None,
+) -> None:
+    """Write what happened to `subscription`, whose schedule is now `schedule_id`, if one is given."""
+    subscriber = session.get_one(Subscriber, subscription.subscriber_id)
+    event = NewConsentEvent(
+        kind=kind,
+        address=subscriber.address,
+        key_hash=subscriber.key_hash,
+        origin=origin,
+        newsletter_id=subscription.newsletter_id,
+        schedule_id=schedule_id or subscription.schedule_id,
+    )
+    record(session, [event], now=now)
+
+
+def wording_id(session: Session, language: str, text: str) -> int:
+    """Return the id of the `Wording` with exactly this text, and write it if it is new."""
     sha256 = hashlib.sha256(f"{language}\0{text}".encode()).hexdigest()
     insert_missing(session, Wording, [{"sha256": sha256, "language": language, "text": text}])
     return session.scalars(select(Wording.id).where(Wording.sha256 == sha256)).one()
 
 
 def forget_clients(session: Session, *, before: datetime, limit: int) -> int:
-    """Delete the network addresses and browsers of events up to `before` (UTC), and keep the events.
-
-    Args:
-        limit: so many events at most, the oldest first.
+    """Delete the addresses and browsers of clients from events up to `before`, the oldest first.
 
     Returns:
-        How many there were.
+        From how many events, at most `limit`.
     """
     ids = session.scalars(
         select(ConsentEvent.id)

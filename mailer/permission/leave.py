@@ -1,34 +1,27 @@
-"""Leaving a newsletter. It holds at once, also for a mail that is queued already: the ledger asks again
-before each mail. Never touches the ledger.
+"""Unsubscribes a reader from a newsletter. Never touches the ledger.
+
+This also stops a mail that is queued already, because the ledger asks for permission before each mail.
 """
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from mailer.models import ConsentKind, Subscriber, Subscription
-from mailer.permission.consent import Event, record
+from mailer.models import ConsentKind, Subscription
+from mailer.permission.consent import Origin, record_change
 
 
 def leave(
-    session: Session,
-    subscription: Subscription,
-    *,
-    reason: str,
-    source: str,
-    now: datetime,
-    ip: str | None = None,
-    user_agent: str | None = None,
+    session: Session, subscription: Subscription, origin: Origin, *, reason: str, now: datetime
 ) -> bool:
-    """Take a reader off a newsletter, and say so in the consent log.
+    """Unsubscribe a reader from a newsletter, and write it into the consent log.
 
     Args:
-        reason: a word for staff to read: "reader" or "staff".
-        source: the page or the command that was used.
+        reason: who wanted it, a word for staff: "reader" or "staff".
 
     Returns:
-        False where the reader had left before; then nothing changes.
+        Whether anything changed: not if the reader had left before.
     """
     left = session.scalar(
         update(Subscription)
@@ -38,18 +31,5 @@ def leave(
     )
     if left is None:
         return False
-    subscriber = session.scalars(
-        select(Subscriber).where(Subscriber.id == subscription.subscriber_id)
-    ).one()
-    event = Event(
-        kind=ConsentKind.UNSUBSCRIBED,
-        address=subscriber.address,
-        key_hash=subscriber.key_hash,
-        newsletter_id=subscription.newsletter_id,
-        schedule_id=subscription.schedule_id,
-        source=source,
-        ip=ip,
-        user_agent=user_agent,
-    )
-    record(session, [event], now=now)
+    record_change(session, ConsentKind.UNSUBSCRIBED, subscription, origin, now=now)
     return True

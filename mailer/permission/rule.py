@@ -1,7 +1,7 @@
-"""May we mail this address? The one rule, as SQL predicates: build, plan, import and send all ask here.
+"""Decides whether an address may be mailed, in SQL predicates that builds, imports and sending share.
 
-Only reads; leaving and suppressing are decided next door. Nothing else may look at `left_at`,
-`paused_at`, `erased_at` or the suppressions to decide about a mail.
+Never writes. No other module may look at `left_at`, `paused_at`, `erased_at` or the suppressions to decide
+about a mail.
 """
 
 from collections.abc import Collection
@@ -26,9 +26,9 @@ CONFIRMATION_AFTER_BOUNCE = timedelta(days=30)
 
 
 def may_mail() -> ColumnElement[bool]:
-    """True for a subscription whose reader may get a digest now.
+    """Return a condition that is true for a subscription whose reader may get a digest now.
 
-    For a statement whose FROM has `Subscription` joined to `Subscriber`, or that encloses one.
+    For a statement, or an enclosed one, whose FROM has `Subscription` joined to `Subscriber`.
     """
     return and_(
         Subscription.left_at.is_(None),
@@ -39,9 +39,9 @@ def may_mail() -> ColumnElement[bool]:
 
 
 def why_not() -> ColumnElement[str | None]:
-    """Why a subscription's reader gets no digest: left, erased, suppressed or paused; NULL if they may.
+    """Return why a reader gets no digest: left, erased, suppressed or paused; NULL if they get one.
 
-    For the same statements as `may_mail`, and NULL exactly where that is true.
+    For the same statements as `may_mail`, and NULL exactly if that is true.
     """
     return case(
         (Subscription.left_at.is_not(None), literal("left")),
@@ -52,8 +52,8 @@ def why_not() -> ColumnElement[str | None]:
     )
 
 
-def stopped(session: Session, key_hashes: Collection[str], newsletter_id: int) -> frozenset[str]:
-    """Which of these addresses are suppressed everywhere or for this newsletter, whoever enters them."""
+def suppressed(session: Session, key_hashes: Collection[str], newsletter_id: int) -> frozenset[str]:
+    """Return which of these addresses are suppressed, for all newsletters or for this one."""
     return frozenset(
         session.scalars(
             select(Suppression.key_hash).where(
@@ -65,19 +65,19 @@ def stopped(session: Session, key_hashes: Collection[str], newsletter_id: int) -
 
 
 def forgiven_before(now: datetime) -> datetime:
-    """A hard bounce that is older than this does not stop a confirmation at `now`."""
+    """Return the time before which a hard bounce does not stop a confirmation at `now`."""
     return now - CONFIRMATION_AFTER_BOUNCE
 
 
 def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """True for a `Notice` that may be sent when bounces older than `forgiven` no longer count.
-
-    Args:
-        forgiven: aware UTC, from `forgiven_before`; or a parameter, where a statement is kept.
+    """Return a condition that is true for a `Notice` that may be sent.
 
     A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
-    by a suppression everywhere, or when every newsletter it is about is suppressed for the address.
-    An older hard bounce does not stop a confirmation.
+    by a suppression for all newsletters, or if every newsletter that it is about is suppressed for the
+    address. A hard bounce before `forgiven` does not stop a confirmation.
+
+    Args:
+        forgiven: aware UTC, from `forgiven_before`; or a parameter, if the statement is prepared.
     """
     old_bounce = and_(
         Notice.kind == NoticeKind.CONFIRMATION,
@@ -85,8 +85,10 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         Suppression.created_at < forgiven,
     )
     everywhere = _suppressed(Notice.key_hash, _everywhere(), not_(old_bounce))
-    its_newsletter = _suppressed(Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id)
-    some_choice_is_free = (
+    main_newsletter = _suppressed(
+        Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id
+    )
+    some_choice_is_not_suppressed = (
         select(SignupChoice.signup_id)
         .where(
             SignupChoice.signup_id == Notice.signup_id,
@@ -99,7 +101,7 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         .correlate_except(SignupChoice)
         .exists()
     )
-    return and_(not_(everywhere), or_(not_(its_newsletter), some_choice_is_free))
+    return and_(not_(everywhere), or_(not_(main_newsletter), some_choice_is_not_suppressed))
 
 
 def _reader_is_suppressed() -> ColumnElement[bool]:

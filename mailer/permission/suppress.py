@@ -1,7 +1,7 @@
-"""Suppressions: the decisions that an address gets no mail, made and taken back.
+"""Suppresses addresses, lifts suppressions, and lists them.
 
-They are found by the keyed hash of the address, so that they outlive it. What follows from one is decided
-by `mailer.permission.rule` alone.
+A suppression is found by the keyed hash of the address, so that it outlives the address. Only
+`mailer.permission.rule` decides what follows from one.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from mailer.models import Newsletter, Suppression, SuppressionReason
 
 
 @dataclass(frozen=True)
-class Suppressed:
-    """One suppression, for people to read; without a newsletter it holds for all."""
+class SuppressionView:
+    """A suppression for people to read; without a newsletter it holds for all."""
 
     address: str | None
     newsletter: str | None
@@ -35,21 +35,22 @@ def suppress(
     newsletter_id: int | None = None,
     detail: str | None = None,
 ) -> bool:
-    """Let this address get no mail any more, from any newsletter or from the one that is given.
+    """Stop all mail to this address, or that of one newsletter.
 
-    Where it is suppressed already the first reason stays, but for a bounce: that one fades with time,
-    and what people decide does not.
+    If it is suppressed already, the first reason stays, unless that is a bounce: a bounce expires, and a
+    decision of people does not.
 
     Returns:
-        False where nothing changed.
+        Whether anything changed.
     """
     values = {"reason": reason, "detail": detail, "created_at": now}
     row = {"key_hash": key_hash, "address": address, "newsletter_id": newsletter_id, **values}
-    same = (
-        Suppression.key_hash == key_hash,
-        Suppression.newsletter_id.is_not_distinct_from(newsletter_id),
-    )
-    before = session.execute(select(Suppression.id, Suppression.reason).where(*same)).one_or_none()
+    before = session.execute(
+        select(Suppression.id, Suppression.reason).where(
+            Suppression.key_hash == key_hash,
+            Suppression.newsletter_id.is_not_distinct_from(newsletter_id),
+        )
+    ).one_or_none()
     if before is None:
         insert_missing(session, Suppression, [row])
         return True
@@ -60,7 +61,7 @@ def suppress(
 
 
 def lift(session: Session, key_hash: str, *, only: SuppressionReason | None = None) -> int:
-    """Take back every suppression of an address, or those with one reason.
+    """Delete all suppressions of an address, or those with one reason.
 
     Returns:
         How many there were.
@@ -71,8 +72,8 @@ def lift(session: Session, key_hash: str, *, only: SuppressionReason | None = No
     return len(session.scalars(statement.returning(Suppression.id)).all())
 
 
-def suppressed(session: Session, key_hash: str | None = None) -> list[Suppressed]:
-    """All suppressions, or those of one address; the oldest first."""
+def list_suppressions(session: Session, key_hash: str | None = None) -> list[SuppressionView]:
+    """List all suppressions, or those of one address; the oldest first."""
     statement = (
         select(Suppression, Newsletter.slug)
         .outerjoin(Newsletter, Newsletter.id == Suppression.newsletter_id)
@@ -81,6 +82,6 @@ def suppressed(session: Session, key_hash: str | None = None) -> list[Suppressed
     if key_hash is not None:
         statement = statement.where(Suppression.key_hash == key_hash)
     return [
-        Suppressed(row.address, slug, row.reason.value, row.detail, row.created_at)
+        SuppressionView(row.address, slug, row.reason.value, row.detail, row.created_at)
         for row, slug in session.execute(statement)
     ]

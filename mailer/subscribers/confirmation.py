@@ -1,7 +1,6 @@
-"""Answers to a confirmation mail: this is me, which makes a subscriber, or it was not me.
+"""Confirms a sign-up, which makes a subscriber, or cancels one that its address did not make.
 
-Reading changes nothing, because mail scanners open links. What the person may be mailed afterwards is
-decided by `mailer.permission.rule` as for everybody.
+Never changes anything when a link is only opened, because mail scanners open links.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import AdvisoryLock, insert_missing, take_lock
+from mailer.db import AdvisoryLock, take_lock
 from mailer.message.look import Look
 from mailer.models import (
-    Article,
     ConsentKind,
     Newsletter,
     Signup,
@@ -25,10 +23,9 @@ from mailer.models import (
     SuppressionReason,
 )
 from mailer.newsletters.offer import Publisher, hold_schedules
-from mailer.permission.consent import Event, record
+from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.suppress import lift, suppress
-from mailer.subscribers.client import Client
-from mailer.subscribers.signup import new_public_id
+from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions, newest_article
 
 
 class SignupState(Enum):
@@ -43,7 +40,7 @@ class SignupState(Enum):
 
 @dataclass(frozen=True)
 class SignupView:
-    """A sign-up for the pages behind its links; names no address."""
+    """A sign-up as the pages behind its links show it; names no address."""
 
     state: SignupState
     look: Look
@@ -54,8 +51,8 @@ class SignupView:
 def read_signup(
     session: Session, publisher: Publisher, public_id: int, *, now: datetime
 ) -> SignupView | None:
-    """The sign-up with this public id; None where it was purged."""
-    signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
+    """Return the sign-up with this public id; None if it was purged."""
+    signup = _signup(session, public_id)
     return None if signup is None else _view(session, signup, publisher, now)
 
 
@@ -63,46 +60,48 @@ def confirm(
     session: Session,
     publisher: Publisher,
     public_id: int,
-    client: Client,
+    origin: Origin,
     *,
     random: Callable[[int], bytes],
     now: datetime,
 ) -> SignupView | None:
-    """Subscribe the person who pressed the button, to the schedules that were asked for.
+    """Subscribe the person who pressed the button to the schedules that were asked for.
 
-    Doing it again changes nothing. Neither does a link that is older than the reader's leaving.
+    Does nothing the second time, nor if the reader has left since the link was mailed.
 
     Returns:
-        Where the sign-up stands afterwards; None where it was purged.
+        The sign-up afterwards; None if it was purged.
     """
     take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
-    signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
+    signup = _signup(session, public_id)
     if signup is None:
         return None
     if _view(session, signup, publisher, now).state is SignupState.WAITING:
-        # Whoever removes a schedule moves its sign-ups: before this line, or after the reader is on it.
+        # Removing a schedule moves its sign-ups: before this line, or after the reader is on it.
         hold_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
-        subscriber_id = _subscriber(session, signup, random, now)
-        # Whoever presses the button has got our mail: the address works again.
+        columns = ("address", "address_key", "key_hash", "name")
+        person = {column: getattr(signup, column) for column in columns}
+        (subscriber_id,) = add_subscribers(session, [person], random=random, now=now)
+        # Our mail has arrived: the address works again.
         lift(session, signup.key_hash, only=SuppressionReason.BOUNCED)
         for choice in _choices(session, signup):
             kind = _subscribe(session, subscriber_id, signup, choice, random, now)
             if kind is not None:
-                record(session, [_event(kind, signup, choice, client)], now=now)
+                record(session, [_event(kind, signup, choice, origin)], now=now)
         session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=now))
         session.refresh(signup)
     return _view(session, signup, publisher, now)
 
 
-def not_me(
-    session: Session, publisher: Publisher, public_id: int, client: Client, *, now: datetime
+def cancel_signup(
+    session: Session, publisher: Publisher, public_id: int, origin: Origin, *, now: datetime
 ) -> SignupView | None:
-    """Drop a sign-up that its address did not make, and mute the address for its newsletters.
+    """Cancel a sign-up that its address did not make, and suppress the address for its newsletters.
 
     Returns:
-        Where the sign-up stands afterwards; None where it was purged.
+        The sign-up afterwards; None if it was purged.
     """
-    signup = session.scalar(select(Signup).where(Signup.public_id == public_id))
+    signup = _signup(session, public_id)
     if signup is None:
         return None
     dropped = session.scalar(
@@ -121,15 +120,13 @@ def not_me(
                 newsletter_id=choice.newsletter_id,
                 now=now,
             )
-            event = _event(ConsentKind.REFUSED, signup, choice, client)
-            record(session, [event], now=now)
+            record(session, [_event(ConsentKind.REFUSED, signup, choice, origin)], now=now)
         session.refresh(signup)
     return _view(session, signup, publisher, now)
 
 
-def newest_article(session: Session) -> int:
-    """The newest article of the whole installation: what a reader is due begins after it."""
-    return session.scalar(select(func.coalesce(func.max(Article.id), 0))) or 0
+def _signup(session: Session, public_id: int) -> Signup | None:
+    return session.scalar(select(Signup).where(Signup.public_id == public_id))
 
 
 def _view(session: Session, signup: Signup, publisher: Publisher, now: datetime) -> SignupView:
@@ -140,35 +137,31 @@ def _view(session: Session, signup: Signup, publisher: Publisher, now: datetime)
         .order_by((Newsletter.language == signup.language).desc(), Newsletter.title, Newsletter.id)
     ).all()
     return SignupView(
-        state=_state(signup, _subscriptions(session, signup), len(newsletters), now),
+        state=_state(session, signup, len(newsletters), now),
         look=Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url),
-        slugs=[one.slug for one in newsletters],
-        titles=[one.title for one in newsletters],
+        slugs=[newsletter.slug for newsletter in newsletters],
+        titles=[newsletter.title for newsletter in newsletters],
     )
 
 
-def _state(
-    signup: Signup, subscriptions: Sequence[Subscription], asked: int, now: datetime
-) -> SignupState:
+def _state(session: Session, signup: Signup, newsletters: int, now: datetime) -> SignupState:
+    left_since = session.scalars(
+        select(Subscription.id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .join(SignupChoice, SignupChoice.newsletter_id == Subscription.newsletter_id)
+        .where(
+            Subscriber.address_key == signup.address_key,
+            SignupChoice.signup_id == signup.id,
+            Subscription.left_at >= signup.created_at,
+        )
+    ).all()
     if signup.dropped_at is not None:
         return SignupState.DROPPED
-    left = [row for row in subscriptions if row.left_at and row.left_at >= signup.created_at]
-    if len(left) == asked:
+    if len(left_since) == newsletters:
         return SignupState.LEFT
     if signup.confirmed_at is not None:
         return SignupState.CONFIRMED
     return SignupState.EXPIRED if signup.expires_at <= now else SignupState.WAITING
-
-
-def _subscriptions(session: Session, signup: Signup) -> Sequence[Subscription]:
-    """What the address has of what this sign-up asks for, left or not."""
-    return session.scalars(
-        select(Subscription)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .join(SignupChoice, SignupChoice.newsletter_id == Subscription.newsletter_id)
-        .where(Subscriber.address_key == signup.address_key, SignupChoice.signup_id == signup.id)
-        .execution_options(populate_existing=True)
-    ).all()
 
 
 def _choices(session: Session, signup: Signup) -> Sequence[SignupChoice]:
@@ -180,23 +173,6 @@ def _choices(session: Session, signup: Signup) -> Sequence[SignupChoice]:
     ).all()
 
 
-def _subscriber(
-    session: Session, signup: Signup, random: Callable[[int], bytes], now: datetime
-) -> int:
-    row = {
-        "public_id": new_public_id(random),
-        "address": signup.address,
-        "address_key": signup.address_key,
-        "key_hash": signup.key_hash,
-        "name": signup.name,
-        "created_at": now,
-    }
-    insert_missing(session, Subscriber, [row])
-    return session.scalars(
-        select(Subscriber.id).where(Subscriber.address_key == signup.address_key)
-    ).one()
-
-
 def _subscribe(
     session: Session,
     subscriber_id: int,
@@ -205,50 +181,51 @@ def _subscribe(
     random: Callable[[int], bytes],
     now: datetime,
 ) -> ConsentKind | None:
-    """Give the reader this choice; what happened, or None where they have left since they asked."""
-    has = session.scalar(
+    """Subscribe to this choice; return what happened, or None if the reader has left since asking."""
+    subscription = session.scalar(
         select(Subscription).where(
             Subscription.subscriber_id == subscriber_id,
             Subscription.newsletter_id == choice.newsletter_id,
         )
     )
-    anew: dict[str, object] = {
-        "schedule_id": choice.schedule_id,
-        "start_article": newest_article(session),
-        "first_digest_id": None,
-        "confirmed_at": now,
-        "paused_at": None,
-        "left_at": None,
-        "left_reason": None,
-    }
-    if has is None:
-        named = {
-            "public_id": new_public_id(random),
-            "subscriber_id": subscriber_id,
-            "newsletter_id": choice.newsletter_id,
-        }
-        session.execute(insert(Subscription).values(named | anew))
+    if subscription is None:
+        add_subscriptions(
+            session,
+            [subscriber_id],
+            newsletter_id=choice.newsletter_id,
+            schedule_id=choice.schedule_id,
+            random=random,
+            now=now,
+        )
         return ConsentKind.CONFIRMED
-    if has.left_at is not None and has.left_at >= signup.created_at:
+    if subscription.left_at is not None and subscription.left_at >= signup.created_at:
         return None
-    if has.left_at is None and has.paused_at is None:
-        anew, kind = {"schedule_id": choice.schedule_id}, ConsentKind.CHANGED
-    else:
+    values: dict[str, object] = {"schedule_id": choice.schedule_id}
+    kind = ConsentKind.CHANGED
+    if subscription.left_at is not None or subscription.paused_at is not None:
         kind = ConsentKind.CONFIRMED
-    session.execute(update(Subscription).where(Subscription.id == has.id).values(anew))
+        values |= {
+            "start_article": newest_article(session),
+            "first_digest_id": None,
+            "confirmed_at": now,
+            "paused_at": None,
+            "left_at": None,
+            "left_reason": None,
+        }
+    session.execute(update(Subscription).where(Subscription.id == subscription.id).values(values))
     return kind
 
 
-def _event(kind: ConsentKind, signup: Signup, choice: SignupChoice, client: Client) -> Event:
-    return Event(
+def _event(
+    kind: ConsentKind, signup: Signup, choice: SignupChoice, origin: Origin
+) -> NewConsentEvent:
+    return NewConsentEvent(
         kind=kind,
         address=signup.address,
         key_hash=signup.key_hash,
-        source=client.source,
+        origin=origin,
         newsletter_id=choice.newsletter_id,
         schedule_id=choice.schedule_id,
         signup_public_id=signup.public_id,
         wording_id=choice.wording_id,
-        ip=client.ip,
-        user_agent=client.user_agent,
     )

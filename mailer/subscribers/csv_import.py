@@ -1,15 +1,14 @@
-"""Imports: takes readers out of a file into the database, a chunk to a transaction.
+"""Imports the readers of a CSV file, one chunk per transaction, and counts what happened.
 
-Owns the commits, and decides nothing: repeating an import that broke off continues it, because those who
-are in already are left as they are.
+Commits, but decides nothing. Repeating an import that broke off continues it, because readers who are in
+already stay as they are.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -19,14 +18,15 @@ from mailer.clock import Clock
 from mailer.db import Database, explain
 from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
-from mailer.subscribers.csv_table import Line, read_table
-from mailer.subscribers.signup import MailContext, ScheduleChoice
-from mailer.subscribers.staff_entry import ImportResult, NewReader, enter, entry, fate, known
+from mailer.subscribers.csv_table import Line
+from mailer.subscribers.signup import ScheduleChoice, SignupContext
+from mailer.subscribers.staff_entry import EntryResult, NewReader, enter, preview
 from mailer.text.english import pluralise
 from mailer.text.reader_name import reader_name
+from mailer.tokens import Keys
 
 CHUNK: Final = 500
-_SKIPPED: Final = (ImportResult.UNSUBSCRIBED, ImportResult.SUPPRESSED)
+_SKIPPED: Final = (EntryResult.UNSUBSCRIBED, EntryResult.SUPPRESSED)
 
 
 @dataclass(frozen=True)
@@ -42,110 +42,115 @@ class ImportCounts:
     """What an import did; `rows` is the sum of all others."""
 
     rows: int = 0
-    fates: Counter[ImportResult] = field(default_factory=Counter)
+    results: Counter[EntryResult] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
 
     def as_data(self) -> dict[str, object]:
-        """The numbers as `subscriber import` prints them."""
+        """Return the counts as `subscriber import` prints them."""
         return {
             "rows": self.rows,
-            "added": self.fates[ImportResult.ADDED],
-            "updated": self.fates[ImportResult.UPDATED],
-            "unchanged": self.fates[ImportResult.UNCHANGED],
-            "skipped": {one.value: self.fates[one] for one in _SKIPPED},
-            "rejected": [{"line": one.line, "reason": one.reason} for one in self.rejected],
+            "added": self.results[EntryResult.ADDED],
+            "updated": self.results[EntryResult.UPDATED],
+            "unchanged": self.results[EntryResult.UNCHANGED],
+            "skipped": {result.value: self.results[result] for result in _SKIPPED},
+            "rejected": [{"line": row.line, "reason": row.reason} for row in self.rejected],
         }
 
 
 def import_readers(
     database: Database,
-    path: Path,
-    columns: Mapping[str, str],
+    lines: Iterator[Line],
     choice: ScheduleChoice,
-    consent_source: str,
-    desk: MailContext,
+    source: str,
+    context: SignupContext,
     *,
     clock: Clock,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportCounts:
-    """Enter everybody in the file for one newsletter.
+    """Enter the readers in the lines of a file for one newsletter.
 
     Args:
-        columns: which column holds "email" and "name".
-        consent_source: where these people said yes; kept in the consent log with file and line.
-        dry_run: count only.
-        progress: is told after each chunk how many rows were read in all.
+        source: the file, and where its readers gave their consent; kept in the consent log with the line.
+        dry_run: only count.
+        progress: is called after each chunk with the number of rows read so far.
 
     Raises:
         Refused: the file cannot be read, or the database written, to its end. What came before is entered.
+        DBAPIError: the database failed for a reason that `explain` does not know.
     """
-    tally = ImportCounts()
+    counts = ImportCounts()
     seen: set[str] = set()
-    source = f"import {path.name}: {consent_source}"
-    lines = read_table(path, columns)
-    with _telling(tally, dry_run=dry_run):
+    with _saying_how_far(counts, dry_run=dry_run):
         while chunk := list(islice(lines, CHUNK)):
-            entries = list(_fresh(chunk, seen, tally, desk, source))
-            now = clock()
+            readers = list(_new_readers(chunk, seen, counts, context.keys, source))
             if dry_run:
                 with database.read() as session:
-                    before = known(session, entries, choice.offer.id)
-                tally.fates.update(fate(one, before, choice) for one in entries)
+                    results = preview(session, readers, choice)
             else:
                 with database.write() as session:
-                    fates = enter(session, entries, choice, random=desk.random, now=now)
-                tally.fates.update(fates)
+                    results = enter(session, readers, choice, random=context.random, now=clock())
                 reach("import.after-chunk")
-            tally.rows += len(chunk)
-            progress(tally.rows)
-    return tally
+            counts.results.update(results)
+            counts.rows += len(chunk)
+            progress(counts.rows)
+    return counts
 
 
 @contextmanager
-def _telling(tally: ImportCounts, *, dry_run: bool) -> Iterator[None]:
-    """Adds how far an import came to what broke it off."""
+def _saying_how_far(counts: ImportCounts, *, dry_run: bool) -> Iterator[None]:
+    """Add to an error how far the import came.
+
+    Raises:
+        Refused: the file or the database can be used no further.
+        DBAPIError: the database failed for a reason that `explain` does not know.
+    """
     try:
         yield
     except (Refused, DBAPIError) as error:
-        told = explain(error) if isinstance(error, DBAPIError) else error
-        if told is None or dry_run or not tally.rows:
+        reason = explain(error) if isinstance(error, DBAPIError) else error
+        if reason is None or dry_run or not counts.rows:
             raise
         raise Refused(
-            f"{told}; the first {pluralise(tally.rows, 'row is', 'rows are')} done, "
+            f"{reason}; the first {pluralise(counts.rows, 'row is', 'rows are')} done, "
             "and repeating the command continues"
         ) from error
 
 
-def _fresh(
-    chunk: list[Line], seen: set[str], tally: ImportCounts, desk: MailContext, source: str
+def _new_readers(
+    chunk: Sequence[Line], seen: set[str], counts: ImportCounts, keys: Keys, source: str
 ) -> Iterator[NewReader]:
-    """The chunk's addresses that are valid and that the file did not hold before."""
+    """Yield the chunk's addresses that are valid and new in this file."""
     for line in chunk:
         try:
             address = parse(line.email)
         except BadAddress as error:
-            tally.rejected.append(Rejected(line.number, str(error)))
+            counts.rejected.append(Rejected(line.number, str(error)))
             continue
         if address.key in seen:
-            tally.fates[ImportResult.UNCHANGED] += 1
+            counts.results[EntryResult.UNCHANGED] += 1
             continue
         seen.add(address.key)
-        yield entry(desk.keys, address, reader_name(line.name), f"{source}, line {line.number}")
+        yield NewReader(
+            address,
+            keys.key_hash(address.key),
+            reader_name(line.name),
+            f"{source}, line {line.number}",
+        )
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
-    """`email=Column,name=Column` as a mapping.
+    """Read `email=Column,name=Column` into a mapping.
 
     Raises:
-        Refused: it is written otherwise.
+        Refused: it is written differently.
     """
-    found = {}
+    columns = {}
     for item in (text or "").split(","):
         if not item.strip():
             continue
-        column, equals, name = item.partition("=")
-        if not equals or column.strip() not in {"email", "name"} or not name.strip():
+        column, _, name = (part.strip() for part in item.partition("="))
+        if column not in {"email", "name"} or not name:
             raise Refused(f"--map must be like email=Column,name=Column, not {text!r}")
-        found[column.strip()] = name.strip()
-    return found
+        columns[column] = name
+    return columns

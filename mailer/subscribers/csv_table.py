@@ -1,6 +1,6 @@
-"""Reads readers out of a CSV file: finds the delimiter and the columns, and tells each row's line.
+"""Reads readers from a CSV file: finds the delimiter and the columns, and numbers the lines.
 
-Knows nothing of the database. The file is read as it goes, so its size does not matter.
+Never reads the whole file at once, so its size does not matter.
 """
 
 import csv
@@ -26,10 +26,10 @@ class Line:
 
 
 def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
-    """The rows of the CSV file at `path`; empty ones are left out.
+    """Yield the rows of the CSV file at `path`, without empty ones.
 
     Args:
-        columns: which column holds "email" and "name", where it is not called that.
+        columns: which columns hold "email" and "name", if they have other names.
 
     Raises:
         Refused: the file cannot be read, is not UTF-8, or lacks a column.
@@ -40,7 +40,8 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
             header = _decoded(head, path, 1)
             delimiter = max(DELIMITERS, key=header.count)
             places = _places(_names(header, delimiter, path), columns, path)
-            yield from _lines(_text(file, path), delimiter, places, path)
+            text = (_decoded(line, path, number) for number, line in enumerate(file, 2))
+            yield from _lines(text, delimiter, places, path)
     except OSError as error:
         raise Refused(
             f"{path} cannot be read ({error.strerror}); name a CSV file that can be read"
@@ -51,15 +52,13 @@ def _lines(
     text: Iterator[str], delimiter: str, places: Mapping[str, int], path: Path
 ) -> Iterator[Line]:
     rows = csv.reader(text, delimiter=delimiter)
-
-    def cell(row: list[str], column: str) -> str:
-        place = places.get(column)
-        return "" if place is None or place >= len(row) else row[place].strip()
-
     try:
         for row in rows:
-            if any(text.strip() for text in row):
-                yield Line(rows.line_num + 1, cell(row, "email"), cell(row, "name") or None)
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                columns = {name: cells[at] for name, at in places.items() if at < len(cells)}
+                email, name = columns.get("email", ""), columns.get("name", "")
+                yield Line(rows.line_num + 1, email, name or None)
     except csv.Error as error:
         raise Refused(f"{path}, line {rows.line_num + 1}: {error}; mend that line") from error
 
@@ -68,29 +67,23 @@ def _names(header: str, delimiter: str, path: Path) -> list[str]:
     try:
         return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
     except csv.Error as error:
-        # Such as all rows in one line, divided by carriage returns alone.
+        # For example, all rows are in one line, separated by carriage returns alone.
         raise Refused(f"{path}, line 1: {error}; save the file as CSV in UTF-8") from error
 
 
 def _places(names: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
     folded = [name.casefold() for name in names]
-    found = {}
+    places = {}
     for column in COLUMNS:
         wanted = columns.get(column, column)
         if wanted.casefold() in folded:
-            found[column] = folded.index(wanted.casefold())
+            places[column] = folded.index(wanted.casefold())
         elif column == "email" or column in columns:
-            there = ", ".join(names) or "nothing"
             raise Refused(
-                f"{path} has no column {wanted!r}, it has {there}; "
+                f"{path} has no column {wanted!r}, it has {', '.join(names) or 'nothing'}; "
                 f"say which one it is with --map {column}=COLUMN"
             )
-    return found
-
-
-def _text(file: Iterator[bytes], path: Path) -> Iterator[str]:
-    for number, line in enumerate(file, 2):
-        yield _decoded(line, path, number)
+    return places
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:

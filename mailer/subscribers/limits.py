@@ -1,6 +1,6 @@
-"""Limits on sign-ups and the mails that they cause: what they allow (pure), and what counts (SQL).
+"""Limits sign-ups and the mails that they cause: `decide` is pure, the rest is SQL.
 
-Mails are counted in the notices themselves, requests in rows of their own, so that the limits hold over
+Mails are counted in the notices themselves, and requests in rows of their own, so that the limits hold over
 restarts and between processes. A request that is refused writes nothing.
 """
 
@@ -21,30 +21,22 @@ GAP: Final = timedelta(minutes=10)
 """How long one address waits between two mails."""
 
 WIDER: Final = 5
-"""How many times as many requests a /48 may make as one of the /64s in it: one customer may have them all."""
+"""How many times as many requests a /48 may make as one of its /64s: one customer may have them all."""
 
 _NETWORK_BITS: Final = {4: 24, 6: 64}
 _WIDER_BITS: Final = 48
 
 
 @dataclass(frozen=True)
-class ClientNetwork:
-    """What a client is counted with: its /24, or its /64 and the /48 around that."""
-
-    network: str
-    wider: str | None = None
-
-
-@dataclass(frozen=True)
-class History:
-    """What was asked and mailed lately; each is None where that many were not.
+class SignupHistory:
+    """What was requested and mailed lately; a field is None if there were not so many.
 
     Attributes:
-        newest: when this address was last written to.
-        nth_for_address: when the mail went that fills the limit, counted from the newest backwards.
+        newest: when the last mail to this address was queued.
+        nth_for_address: when the mail was queued that fills its limit, counting back from the newest.
         nth_for_network, nth_for_wider: the same for the requests of the client's networks.
         nth_in_total: the same for all sign-ups, by when they were allowed to go out.
-        newest_held: when the last mail goes out that was held, within the span of the limit on all.
+        newest_held: when the last mail goes out that was held, within the span of the total limit.
     """
 
     newest: datetime | None = None
@@ -61,8 +53,8 @@ class Allowance:
 
     Attributes:
         mail: whether to mail at all.
-        not_before: from when on a mail may go that counts in the total.
-        first_held: it is held by the total, and none was for the whole span of that limit.
+        not_before: when a mail that counts in the total may go out.
+        first_held: whether it is the first that the total holds, for the whole span of that limit.
     """
 
     mail: bool
@@ -78,10 +70,10 @@ class TooManySignups(Refused):
         self.retry_after = retry_after
 
 
-def decide(history: History, limits: SignupLimits, *, now: datetime) -> Allowance:
-    """What the limits allow after this history.
+def decide(history: SignupHistory, limits: SignupLimits, *, now: datetime) -> Allowance:
+    """Decide what the limits allow after this history.
 
-    Only the limit for the network is told to the client: it says nothing about any address.
+    The client learns only of the limit for its network, because that says nothing about any address.
 
     Raises:
         TooManySignups: the client's network, or the /48 around it, has reached its limit.
@@ -89,96 +81,67 @@ def decide(history: History, limits: SignupLimits, *, now: datetime) -> Allowanc
     full = [at for at in (history.nth_for_network, history.nth_for_wider) if at is not None]
     if full:
         raise TooManySignups(max(full) + limits.network.span - now)
-    waits = history.newest is not None and now - history.newest < GAP
+    is_too_soon = history.newest is not None and now - history.newest < GAP
     not_before = now
     if history.nth_in_total is not None:
-        # Whoever comes after a full window follows the one whose place becomes free.
+        # After a full window, each mail follows the one whose place becomes free.
         not_before = max(now, history.nth_in_total + limits.total.span)
-    mail = not waits and history.nth_for_address is None
+    mail = not is_too_soon and history.nth_for_address is None
     first_held = mail and not_before > now and history.newest_held is None
     return Allowance(mail, not_before, first_held)
 
 
 def admit(
-    session: Session,
-    *,
-    rate_key: str,
-    client: ClientNetwork | None,
-    limits: SignupLimits,
-    now: datetime,
+    session: Session, ip: str | None, rate_key: str, limits: SignupLimits, *, now: datetime
 ) -> Allowance:
-    """Count a request against its client's network, and say what the limits allow it.
+    """Count a request against its client's network, and return what the limits allow it.
+
+    No other request is counted until the transaction ends.
 
     Args:
-        rate_key: what its mails are counted under.
-        client: None for a command, which is not counted.
+        ip: the client's address; None for a command, which is not counted.
+        rate_key: the key under which its mails are counted.
 
     Raises:
         TooManySignups: the client's network has reached its limit; then it is not counted.
     """
-    found = _history(session, rate_key=rate_key, client=client, limits=limits, now=now)
-    allowed = decide(found, limits, now=now)
-    if client is not None:
-        row = {"network": client.network, "wider_network": client.wider, "at": now}
-        session.execute(insert(ClientRequest).values(row))
-    return allowed
-
-
-def _history(
-    session: Session,
-    *,
-    rate_key: str,
-    client: ClientNetwork | None,
-    limits: SignupLimits,
-    now: datetime,
-) -> History:
-    """What counts against these limits. Until the transaction ends nobody else counts."""
     take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
+    network, wider = (None, None) if ip is None else networks_of(ip)
     # A command has no network, and IPv4 no wider one. The statement stays the same, and finds nothing.
-    network = literal("" if client is None else client.network)
-    wider = literal("" if client is None or client.wider is None else client.wider)
-    requests = limits.network
-    row = session.execute(
-        select(
-            select(func.max(Notice.created_at))
-            .where(Notice.rate_key == rate_key)
-            .scalar_subquery(),
-            _nth(Notice.created_at, Notice.rate_key == rate_key, limits.address, now),
-            _nth(ClientRequest.at, ClientRequest.network == network, requests, now),
-            _nth(
-                ClientRequest.at,
-                ClientRequest.wider_network == wider,
-                Rate(WIDER * requests.count, requests.span),
-                now,
-            ),
-            _nth(Notice.not_before, Notice.not_before.is_not(None), limits.total, now),
-            _nth(
-                Notice.not_before,
-                Notice.not_before > Notice.created_at,
-                Rate(1, limits.total.span),
-                now,
-            ),
-        )
-    ).one()
-    return History(*row)
+    is_network = ClientRequest.network == literal(network or "")
+    is_wider = ClientRequest.wider_network == literal(wider or "")
+    wider_rate = Rate(WIDER * limits.network.count, limits.network.span)
+    is_held = Notice.not_before > Notice.created_at
+    newest = select(func.max(Notice.created_at)).where(Notice.rate_key == rate_key)
+    columns = (
+        newest.scalar_subquery(),
+        _nth(Notice.created_at, Notice.rate_key == rate_key, limits.address, now),
+        _nth(ClientRequest.at, is_network, limits.network, now),
+        _nth(ClientRequest.at, is_wider, wider_rate, now),
+        _nth(Notice.not_before, Notice.not_before.is_not(None), limits.total, now),
+        _nth(Notice.not_before, is_held, Rate(1, limits.total.span), now),
+    )
+    allowance = decide(SignupHistory(*session.execute(select(*columns)).one()), limits, now=now)
+    if network is not None:
+        row = {"network": network, "wider_network": wider, "at": now}
+        session.execute(insert(ClientRequest).values(row))
+    return allowance
 
 
-def network_of(ip: str | None) -> ClientNetwork | None:
-    """The networks that a client at `ip` is counted with; None for one without an address."""
-    if ip is None:
-        return None
+def networks_of(ip: str) -> tuple[str, str | None]:
+    """Return the networks a client is counted with: its /24, or its /64 and the /48 around it."""
     address = ipaddress.ip_address(ip)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     network = ipaddress.ip_network((address, _NETWORK_BITS[address.version]), strict=False)
     wider = network.supernet(new_prefix=_WIDER_BITS) if network.version == 6 else None
-    return ClientNetwork(str(network), None if wider is None else str(wider))
+    return str(network), None if wider is None else str(wider)
 
 
 def all_from_loopback(session: Session) -> bool:
-    """Whether all requests that are counted came from this machine, and there are some.
+    """Return whether there are counted requests and all of them came from this machine.
 
-    A web server in front looks like that, until `trusted_proxies` names it.
+    A web server in front looks like that until `trusted_proxies` names it.
     """
     network = ClientRequest.network
     others = ~(network.startswith("127.") | (network == "::/64"))

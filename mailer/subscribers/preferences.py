@@ -1,10 +1,9 @@
-"""What a reader who holds a link may see and change: one subscription, or all of them.
+"""Shows a reader their subscriptions, and changes what they ask to change.
 
-A link to leave, which a forwarded digest gives away, shows no address and reaches one newsletter only. All
-newsletters are reached by a link that was mailed to the reader within the hour.
+A link to unsubscribe, which a forwarded digest gives away, shows no address and reaches one newsletter only.
+All newsletters are reached by a link that was mailed to the reader within the hour.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -16,21 +15,18 @@ from mailer.address import Address, rate_key
 from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscription
 from mailer.newsletters.offer import Offer, Option, Publisher, hold_schedules, offers
 from mailer.notices.notice import queue_notice, render_notice
-from mailer.permission.consent import Event, record
-from mailer.permission.leave import leave
-from mailer.rate import SignupLimits
-from mailer.subscribers.client import Client
-from mailer.subscribers.confirmation import newest_article
-from mailer.subscribers.limits import admit, network_of
-from mailer.subscribers.signup import MailContext
+from mailer.permission.consent import Origin, record_change
+from mailer.subscribers.limits import admit
+from mailer.subscribers.new_subscribers import newest_article
+from mailer.subscribers.signup import SignupContext
 
-_NOBODY: Final = "nobody subscribes with this address"
-"""Why a notice is never to be sent: it is kept for a while, so that every address leaves the same rows."""
+_NOT_A_READER: Final = "nobody subscribes with this address"
+"""Why a notice is never sent: it is kept for a while, so that every address leaves the same rows."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A reader's place in one newsletter, as the pages show it; names no address.
+class SubscriptionView:
+    """A subscription as the pages show it; names no address.
 
     `schedule` may be one that can no longer be chosen, and is then not among the offer's options.
     """
@@ -45,108 +41,80 @@ class Place:
         return self.subscription.left_at is not None
 
     @property
-    def paused(self) -> bool:
-        """Whether the reader wants no digests for now."""
-        return self.subscription.paused_at is not None
-
-    @property
     def others(self) -> tuple[Option, ...]:
-        """What the reader may change to."""
+        """The schedules that the reader may change to."""
         return tuple(option for option in self.offer.options if option.name != self.schedule)
 
 
-def place(session: Session, publisher: Publisher, public_id: int) -> Place | None:
-    """The subscription with this public id, or None where there is none."""
-    found = _places(session, publisher, Subscription.public_id == public_id)
-    return found[0] if found else None
+def read_subscription(
+    session: Session, publisher: Publisher, public_id: int
+) -> SubscriptionView | None:
+    """Return the subscription with this public id; None if there is none."""
+    views = _views(session, publisher, Subscription.public_id == public_id)
+    return views[0] if views else None
 
 
-def places(session: Session, publisher: Publisher, public_id: int) -> list[Place]:
-    """The newsletters that the subscriber with this public id has not left, by title."""
-    found = _places(session, publisher, Subscriber.public_id == public_id)
-    return [place for place in found if not place.left]
+def read_subscriptions(
+    session: Session, publisher: Publisher, public_id: int
+) -> list[SubscriptionView]:
+    """Return the subscriptions of the subscriber with this public id, by title, without those left."""
+    views = _views(session, publisher, Subscriber.public_id == public_id)
+    return [view for view in views if not view.left]
 
 
-def change(
-    session: Session, place: Place, option: Option, client: Client, *, now: datetime
-) -> Place:
-    """Let the reader get the newsletter by another of its schedules; one who has left stays away.
+def change_schedule(
+    session: Session, view: SubscriptionView, option: Option, origin: Origin, *, now: datetime
+) -> SubscriptionView:
+    """Change a reader's schedule to `option`, unless they have left or it has just been removed."""
+    if (
+        view.left
+        or option.name == view.schedule
+        or option.id not in hold_schedules(session, [view.offer.id])
+        or not _change(session, view, origin, now, schedule_id=option.id)
+    ):
+        return view
+    return replace(view, schedule=option.name)
 
-    So does the reader's schedule where the other one has just been removed.
+
+def pause(session: Session, view: SubscriptionView, origin: Origin, *, now: datetime) -> None:
+    """Stop a reader's digests of this newsletter until they resume, also those already queued.
+
+    Does nothing if the reader has left or paused before.
     """
-    if place.left or option.name == place.schedule:
-        return place
-    if option.id not in hold_schedules(session, [place.offer.id]):
-        return place
-    if _update(session, place, schedule_id=option.id) is None:
-        return place
-    _record_change(session, place, option.id, client, client.source, now)
-    return replace(place, schedule=option.name)
+    origin = replace(origin, source=f"{origin.source}: pause")
+    _change(session, view, origin, now, Subscription.paused_at.is_(None), paused_at=now)
 
 
-def pause(session: Session, place: Place, client: Client, *, now: datetime) -> None:
-    """Let the reader get nothing of this newsletter until they resume, nor what is queued for them.
+def resume(session: Session, view: SubscriptionView, origin: Origin, *, now: datetime) -> None:
+    """Send a reader this newsletter again, with only the articles that come in from now on.
 
-    One who has left, or paused before, stays as they are.
+    Does nothing if the reader has left or had not paused.
     """
-    schedule_id = _update(session, place, Subscription.paused_at.is_(None), paused_at=now)
-    if schedule_id is not None:
-        _record_change(session, place, schedule_id, client, f"{client.source}: pause", now)
-
-
-def resume(session: Session, place: Place, client: Client, *, now: datetime) -> None:
-    """Let the reader get this newsletter again, and nothing that came in before this moment.
-
-    One who has left, or had not paused, stays as they are.
-    """
-    schedule_id = _update(
+    _change(
         session,
-        place,
+        view,
+        replace(origin, source=f"{origin.source}: resume"),
+        now,
         Subscription.paused_at.is_not(None),
         paused_at=None,
         start_article=newest_article(session),
     )
-    if schedule_id is not None:
-        _record_change(session, place, schedule_id, client, f"{client.source}: resume", now)
-
-
-def leave_places(
-    session: Session, places: Sequence[Place], client: Client, *, now: datetime
-) -> None:
-    """Take the reader off these newsletters; where they have left before, nothing changes."""
-    for place in places:
-        leave(
-            session,
-            place.subscription,
-            reason="reader",
-            source=client.source,
-            now=now,
-            ip=client.ip,
-            user_agent=client.user_agent,
-        )
 
 
 def request_link(
-    session: Session,
-    address: Address,
-    client: Client,
-    desk: MailContext,
-    limits: SignupLimits,
-    publisher: Publisher,
-    *,
-    now: datetime,
+    session: Session, address: Address, origin: Origin, context: SignupContext, *, now: datetime
 ) -> None:
-    """Queue a mail with a link to the preferences, where the address subscribes to something.
+    """Queue a mail with a link to the preferences, if the address subscribes to something.
 
-    The mail goes to the address that confirmed: what was typed may differ from it in letters that mail
-    servers tell apart, and then somebody else may read it. For any other address the same statements
+    The mail goes to the address that confirmed: the typed one may differ from it in letters that mail
+    servers tell apart, and could then be somebody else's. For any other address the same statements
     run, and leave a notice that is never sent; a repeat leaves none for either. No such mail waits for
-    the limit on all sign-ups together: only a reader gets one.
+    the limit on all sign-ups together, because only a reader gets one.
 
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
     """
-    subscription = session.execute(
+    reader = session.execute(
         select(Subscription.newsletter_id, Subscription.subscriber_id, Subscriber.address)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(Subscriber.address_key == address.key, Subscription.left_at.is_(None))
@@ -155,32 +123,32 @@ def request_link(
     ).one_or_none()
     # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now. And
     # apart from what is never sent: who asked too early gets a link once they subscribe.
-    counted = "preferences" if subscription else "no preferences"
-    folded = f"{counted} {rate_key(address)}"
-    allowed = admit(session, rate_key=folded, client=network_of(client.ip), limits=limits, now=now)
-    known = offers(session, publisher)
-    if not known:
+    counted_as = f"{'preferences' if reader else 'no preferences'} {rate_key(address)}"
+    allowance = admit(session, origin.ip, counted_as, context.limits, now=now)
+    looks = {offer.id: offer.look for offer in offers(session, context.publisher)}
+    if not looks:
         return
-    newsletter_id = subscription.newsletter_id if subscription else known[0].id
-    look = next(one.look for one in known if one.id == newsletter_id)
+    newsletter_id = reader.newsletter_id if reader else next(iter(looks))
+    look = looks[newsletter_id]
+    kind = NoticeKind.PREFERENCES
     queue_notice(
         session,
-        kind=NoticeKind.PREFERENCES,
-        address=subscription.address if subscription else address.typed,
-        key_hash=desk.keys.key_hash(address.key),
-        content=render_notice(
-            desk.templates, NoticeKind.PREFERENCES, look, look.language, {}, desk.random
-        ),
+        kind=kind,
+        address=reader.address if reader else address.typed,
+        key_hash=context.keys.key_hash(address.key),
+        content=render_notice(context.templates, kind, look, look.language, {}, context.random),
         now=now,
         newsletter_id=newsletter_id,
-        subscriber_id=subscription.subscriber_id if subscription else None,
-        rate_key=folded,
-        skip=None if subscription else _NOBODY,
-        wanted=allowed.mail,
+        subscriber_id=reader.subscriber_id if reader else None,
+        rate_key=counted_as,
+        skip=None if reader else _NOT_A_READER,
+        wanted=allowance.mail,
     )
 
 
-def _places(session: Session, publisher: Publisher, which: ColumnElement[bool]) -> list[Place]:
+def _views(
+    session: Session, publisher: Publisher, which: ColumnElement[bool]
+) -> list[SubscriptionView]:
     by_id = {offer.id: offer for offer in offers(session, publisher)}
     rows = session.execute(
         select(Subscription, Schedule.name)
@@ -188,45 +156,28 @@ def _places(session: Session, publisher: Publisher, which: ColumnElement[bool]) 
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(which)
     )
-    found = [Place(row, by_id[row.newsletter_id], name) for row, name in rows]
-    return sorted(found, key=lambda place: (place.offer.look.title, place.offer.id))
+    views = [SubscriptionView(row, by_id[row.newsletter_id], name) for row, name in rows]
+    return sorted(views, key=lambda view: (view.offer.look.title, view.offer.id))
 
 
-def _update(
-    session: Session, place: Place, *where: ColumnElement[bool], **values: object
-) -> int | None:
-    """Change the reader's row if they have not left; their schedule, or None where nothing changed."""
-    return session.scalar(
+def _change(
+    session: Session,
+    view: SubscriptionView,
+    origin: Origin,
+    now: datetime,
+    *where: ColumnElement[bool],
+    **values: object,
+) -> bool:
+    """Change the row and record it, unless the reader has left; return whether anything changed."""
+    schedule_id = session.scalar(
         update(Subscription)
-        .where(Subscription.id == place.subscription.id, Subscription.left_at.is_(None), *where)
+        .where(Subscription.id == view.subscription.id, Subscription.left_at.is_(None), *where)
         .values(values)
         .returning(Subscription.schedule_id)
     )
-
-
-def _record_change(
-    session: Session,
-    place: Place,
-    schedule_id: int,
-    client: Client,
-    source: str,
-    now: datetime,
-) -> None:
-    subscriber = _subscriber(session, place.subscription)
-    event = Event(
-        kind=ConsentKind.CHANGED,
-        address=subscriber.address,
-        key_hash=subscriber.key_hash,
-        source=source,
-        newsletter_id=place.subscription.newsletter_id,
-        schedule_id=schedule_id,
-        ip=client.ip,
-        user_agent=client.user_agent,
+    if schedule_id is None:
+        return False
+    record_change(
+        session, ConsentKind.CHANGED, view.subscription, origin, now=now, schedule_id=schedule_id
     )
-    record(session, [event], now=now)
-
-
-def _subscriber(session: Session, subscription: Subscription) -> Subscriber:
-    return session.scalars(
-        select(Subscriber).where(Subscriber.id == subscription.subscriber_id)
-    ).one()
+    return True

@@ -32,8 +32,8 @@ def _act(request: Request) -> Response:
             session,
             site.app.publisher,
             public_id,
-            site.client(request, "/confirm"),
-            random=site.app.desk.random,
+            site.origin(request, "/confirm"),
+            random=site.app.signup_context.random,
             now=site.app.times.wall(),
         )
     return _answer(request, view)

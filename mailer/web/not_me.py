@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.errors import ExpiredToken
-from mailer.subscribers.confirmation import SignupState, SignupView, not_me
+from mailer.subscribers.confirmation import SignupState, SignupView, cancel_signup
 from mailer.tokens import Purpose
 from mailer.web.signup_link import signup_behind
 from mailer.web.site import site_of
@@ -28,11 +28,11 @@ def _act(request: Request) -> Response:
     except ExpiredToken:
         return _answer(request, None)
     with site.app.database.write() as session:
-        view = not_me(
+        view = cancel_signup(
             session,
             site.app.publisher,
             public_id,
-            site.client(request, "/not-me"),
+            site.origin(request, "/not-me"),
             now=site.app.times.wall(),
         )
     return _answer(request, view)

@@ -11,7 +11,8 @@ from mailer.address import parse
 from mailer.errors import BadAddress, ExpiredToken
 from mailer.message.look import Look
 from mailer.newsletters.offer import offers, several_zones
-from mailer.subscribers.preferences import change, leave_places, places, request_link
+from mailer.permission.leave import leave
+from mailer.subscribers.preferences import change_schedule, read_subscriptions, request_link
 from mailer.tokens import Purpose
 from mailer.web.newsletters import speaking
 from mailer.web.site import fields_of, site_of
@@ -59,10 +60,8 @@ def _send_link(request: Request, email: str) -> Response:
         request_link(
             session,
             address,
-            site.client(request, "/preferences"),
-            site.app.desk,
-            site.app.terms.limits,
-            site.app.publisher,
+            site.origin(request, "/preferences"),
+            site.app.signup_context,
             now=site.app.times.wall(),
         )
     return site.page("preferences_sent", look=look, request=request, headers=_VARY)
@@ -90,24 +89,24 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
         public_id = site.public_id(request, Purpose.PREFERENCES)
     except ExpiredToken:
         return _expired(request)
-    client, now = site.client(request, "/preferences"), site.app.times.wall()
+    origin, now = site.origin(request, "/preferences"), site.app.times.wall()
     with site.app.database.write() as session:
-        for one in places(session, site.app.publisher, public_id):
-            slug = one.offer.look.slug
+        for view in read_subscriptions(session, site.app.publisher, public_id):
+            slug = view.offer.look.slug
             wanted = fields.get(slug, [""])[0]
             if "all" in fields.get("leave", ()) or wanted == "leave":
-                leave_places(session, [one], client, now=now)
+                leave(session, view.subscription, origin, reason="reader", now=now)
                 continue
-            option = one.offer.option(wanted.removeprefix(f"{slug}/"))
+            option = view.offer.option(wanted.removeprefix(f"{slug}/"))
             if option is not None:
-                change(session, one, option, client, now=now)
+                change_schedule(session, view, option, origin, now=now)
     return _page(request, public_id, saved=bool(fields))
 
 
 def _page(request: Request, public_id: int, *, saved: bool = False) -> Response:
     site = site_of(request)
     with site.app.database.read() as session:
-        found = places(session, site.app.publisher, public_id)
+        found = read_subscriptions(session, site.app.publisher, public_id)
     look = found[0].offer.look if found else _look(request)
     return site.page(
         "preferences",

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 from mailer.app import App
 from mailer.errors import BadToken
 from mailer.message.look import Look
-from mailer.subscribers.client import Client
+from mailer.permission.consent import Origin
 from mailer.tokens import Purpose
 from mailer.web.client import client_ip, short_user_agent
 from mailer.web.language import preferred
@@ -54,9 +54,9 @@ class Site:
         asked = request.headers.get("accept-language", "")
         return preferred(asked, self.app.templates.languages())
 
-    def client(self, request: Request, source: str) -> Client:
+    def origin(self, request: Request, source: str) -> Origin:
         """Who asks, for the consent log. `source` is the page's path without its token."""
-        return Client(
+        return Origin(
             source=source,
             ip=client_ip(
                 request.client.host if request.client else None,

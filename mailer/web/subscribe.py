@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailer.newsletters.offer import Offer, offers
-from mailer.subscribers.client import Client
-from mailer.subscribers.limits import admit, network_of
-from mailer.subscribers.signup import SignupRequest, request
+from mailer.permission.consent import Origin
+from mailer.subscribers.limits import admit
+from mailer.subscribers.signup import SignupRequest, sign_up
 from mailer.web.newsletters import show_form, speaking
 from mailer.web.signup_form import Errors, SignupForm, form_time, read_wish
 from mailer.web.site import Site, fields_of, site_of
@@ -25,8 +25,8 @@ async def by_form(http: Request) -> Response:
     if slug is not None:
         # The frame is one newsletter's, whatever its form names.
         form = replace(form, newsletters=(slug,))
-    client = site.client(http, "/subscribe" if slug is None else "/embed")
-    return await run_in_threadpool(_answer_form, http, form, client, slug is not None)
+    origin = site.origin(http, "/subscribe" if slug is None else "/embed")
+    return await run_in_threadpool(_answer_form, http, form, origin, slug is not None)
 
 
 async def by_json(http: Request) -> Response:
@@ -35,11 +35,11 @@ async def by_json(http: Request) -> Response:
         form = SignupForm.of_json(json.loads(await http.body()))
     except (ValueError, RecursionError):
         return JSONResponse({"error": "the body must be a JSON object"}, 422)
-    client = site_of(http).client(http, "/api/subscribe")
-    return await run_in_threadpool(_answer_json, http, form, client)
+    origin = site_of(http).origin(http, "/api/subscribe")
+    return await run_in_threadpool(_answer_json, http, form, origin)
 
 
-def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool) -> Response:
+def _answer_form(http: Request, form: SignupForm, origin: Origin, embedded: bool) -> Response:
     site = site_of(http)
     shown, wish = _read(http, form)
     if embedded and not any(one.look.slug in form.newsletters for one in shown):
@@ -48,17 +48,17 @@ def _answer_form(http: Request, form: SignupForm, client: Client, embedded: bool
         wish = _in_time(http, form, shown) or wish
     if isinstance(wish, Errors):
         return show_form(http, shown, embedded=embedded, form=form, errors=wish, status=422)
-    _sign_up(site, form, wish, client)
+    _sign_up(site, form, wish, origin)
     if form.next in site.app.settings.next_urls:
         return RedirectResponse(form.next, 303)
     return site.page("check_your_inbox", look=wish.choices[0].offer.look, request=http)
 
 
-def _answer_json(http: Request, form: SignupForm, client: Client) -> Response:
+def _answer_json(http: Request, form: SignupForm, origin: Origin) -> Response:
     _, wish = _read(http, form)
     if isinstance(wish, Errors):
         return JSONResponse({"error": wish.first}, 422)
-    _sign_up(site_of(http), form, wish, client)
+    _sign_up(site_of(http), form, wish, origin)
     return JSONResponse({"status": "pending"}, 202)
 
 
@@ -94,12 +94,11 @@ def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | No
     return None
 
 
-def _sign_up(site: Site, form: SignupForm, wish: SignupRequest, client: Client) -> None:
+def _sign_up(site: Site, form: SignupForm, wish: SignupRequest, origin: Origin) -> None:
     app, now = site.app, site.app.times.wall()
     with app.database.write() as session:
         if form.trap:
             # Only a robot fills in what nobody sees. It gets the answer that everybody gets, as often.
-            network, limits = network_of(client.ip), app.terms.limits
-            admit(session, rate_key="", client=network, limits=limits, now=now)
+            admit(session, origin.ip, "", app.settings.signup_limits, now=now)
         else:
-            request(session, wish, client, app.desk, app.terms, now=now)
+            sign_up(session, wish, origin, app.signup_context, now=now)

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from mailer.errors import BadToken
 from mailer.newsletters.offer import several_zones
-from mailer.subscribers.preferences import Place, change, leave_places, place
+from mailer.permission.leave import leave
+from mailer.subscribers.preferences import SubscriptionView, change_schedule, read_subscription
 from mailer.tokens import Purpose
 from mailer.web.site import fields_of, site_of
 
@@ -23,7 +24,7 @@ def show(request: Request) -> Response:
     site = site_of(request)
     public_id = site.public_id(request, Purpose.UNSUBSCRIBE)
     with site.app.database.read() as session:
-        found = place(session, site.app.publisher, public_id)
+        found = read_subscription(session, site.app.publisher, public_id)
     return _page(request, found)
 
 
@@ -39,17 +40,17 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
     if not one_click and "schedule" not in fields:
         return show(request)
     public_id = site.public_id(request, Purpose.UNSUBSCRIBE)
-    client, now = site.client(request, "/unsubscribe"), site.app.times.wall()
+    origin, now = site.origin(request, "/unsubscribe"), site.app.times.wall()
     with site.app.database.write() as session:
-        found = place(session, site.app.publisher, public_id)
+        found = read_subscription(session, site.app.publisher, public_id)
         if found is not None and one_click:
-            leave_places(session, [found], client, now=now)
+            leave(session, found.subscription, origin, reason="reader", now=now)
             return site.page("unsubscribed", look=found.offer.look, request=request)
         if found is not None and not found.left:
             prefix = f"{found.offer.look.slug}/"
             option = found.offer.option(fields["schedule"][0].removeprefix(prefix))
             if option is not None:
-                found = change(session, found, option, client, now=now)
+                found = change_schedule(session, found, option, origin, now=now)
                 return site.page(
                     "changed",
                     look=found.offer.look,
@@ -60,7 +61,7 @@ def _act(request: Request, fields: Mapping[str, list[str]]) -> Response:
     return _page(request, found)
 
 
-def _page(request: Request, found: Place | None) -> Response:
+def _page(request: Request, found: SubscriptionView | None) -> Response:
     site = site_of(request)
     if found is None:
         raise BadToken

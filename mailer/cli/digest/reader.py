@@ -19,7 +19,7 @@ from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
 from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
-from mailer.permission.suppress import suppressed
+from mailer.permission.suppress import list_suppressions
 from mailer.subscribers import readers
 from mailer.text.english import command
 
@@ -122,7 +122,7 @@ def _no_reader(
             f"`{command('subscriber', 'add', address.typed, '--newsletter', slug)}` sends it once more"
         )
         return OneReader(None, AWAITS_CONFIRMATION, None, told)
-    if suppressed(session, key_hash):
+    if list_suppressions(session, key_hash):
         raise NotFound(
             f"{address.typed} does not subscribe to {slug}, and is suppressed; "
             f"`{command('subscriber', 'show', address.typed)}` tells more"

@@ -14,17 +14,17 @@ from mailer.ledger import digest_state, ledger
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus, Subscriber, Subscription, SuppressionReason
 from mailer.newsletters.offer import Publisher
+from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
 from mailer.permission.suppress import suppress
 from mailer.subscribers import preferences
-from mailer.subscribers.client import Client
 from mailer.subscribers.confirmation import confirm
 from tests.integration.digests.model import Mail, Person, Reader
 from tests.integration.digests.newsroom import DAY, Newsroom
 from tests.support import factories as make
 
 S = DeliveryStatus
-CLIENT: Final = Client("/a-life")
+ORIGIN: Final = Origin("/a-life")
 ENDS: Final = [S.SENT] * 14 + [S.FAILED] * 2 + [S.DEFERRED] * 2 + [S.UNKNOWN] * 2
 PENDING: Final = {S.QUEUED, S.DEFERRED}
 
@@ -61,7 +61,7 @@ class Readership(Newsroom):
         # A second later, for somebody may have left in this one.
         pressed = self.now + timedelta(seconds=1)
         with self.database.write() as session:
-            confirm(session, Publisher(), signup.public_id, CLIENT, random=token_bytes, now=pressed)
+            confirm(session, Publisher(), signup.public_id, ORIGIN, random=token_bytes, now=pressed)
             row = session.scalars(
                 select(Subscription)
                 .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
@@ -98,7 +98,7 @@ class Readership(Newsroom):
             place = self._place(session, reader)
             option = place.offer.option(others[0].name)
             assert option is not None
-            preferences.change(session, place, option, CLIENT, now=self.now)
+            preferences.change_schedule(session, place, option, ORIGIN, now=self.now)
         reader.schedule = others[0].id
 
     def pause(self) -> None:
@@ -109,7 +109,7 @@ class Readership(Newsroom):
             return
         act = preferences.resume if reader.paused else preferences.pause
         with self.database.write() as session:
-            act(session, self._place(session, reader), CLIENT, now=self.now)
+            act(session, self._place(session, reader), ORIGIN, now=self.now)
         if reader.paused:
             reader.start = self.model.newest
         reader.paused = not reader.paused
@@ -120,7 +120,7 @@ class Readership(Newsroom):
             return
         with self.database.write() as session:
             row = session.get_one(Subscription, reader.id)
-            leave(session, row, reason="reader", source="/a-life", now=self.now)
+            leave(session, row, ORIGIN, reason="reader", now=self.now)
         reader.left = True
 
     def relay(self) -> None:
@@ -212,8 +212,8 @@ class Readership(Newsroom):
         here = [reader for reader in self.model.readers if not reader.left]
         return self.random.choice(here) if here else None
 
-    def _place(self, session: Session, reader: Reader) -> preferences.Place:
+    def _place(self, session: Session, reader: Reader) -> preferences.SubscriptionView:
         public_id = session.get_one(Subscription, reader.id).public_id
-        found = preferences.place(session, Publisher(), public_id)
+        found = preferences.read_subscription(session, Publisher(), public_id)
         assert found is not None
         return found

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from mailer.db import Database
 from mailer.models import ConsentEvent, Signup, Subscriber, Subscription
 from mailer.newsletters.offer import Publisher
-from mailer.subscribers.client import Client
+from mailer.permission.consent import Origin
 from mailer.subscribers.confirmation import confirm
 from mailer.tokens import Keys
 from tests.support import factories
@@ -50,7 +50,7 @@ def test_the_button_pressed_twice_at_once_makes_one_subscriber(
                 session,
                 Publisher(),
                 signup.public_id,
-                Client("/confirm"),
+                Origin("/confirm"),
                 random=token_bytes,
                 now=NOW,
             )

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -20,13 +19,13 @@ from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subsc
 from mailer.newsletters.offer import Publisher, need_schedule, offer
 from mailer.subscribers import csv_import
 from mailer.subscribers.csv_import import ImportCounts, import_readers
-from mailer.subscribers.signup import MailContext, ScheduleChoice
-from mailer.templating.templates import Templates
+from mailer.subscribers.csv_table import read_table
+from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
 from tests.support.processes import ROOT, environment
-from tests.support.sending import alerts
+from tests.support.signups import signup_context
 from tests.support.statements import statements
 
 
@@ -52,11 +51,15 @@ class Paper:
         with self.database.read() as session:
             daily = offer(session, Publisher(), "daily")
         choice = ScheduleChoice(daily, need_schedule(daily, schedule and f"daily/{schedule}"))
-        desk = MailContext(
-            "https://news.example", self.keys, Templates(), token_bytes, alerts(self.keys)
-        )
+        source, context = f"import {self.path.name}: the fair", signup_context(self.keys)
         return import_readers(
-            self.database, self.path, {}, choice, "the fair", desk, clock=lambda: NOW, **options
+            self.database,
+            read_table(self.path, {}),
+            choice,
+            source,
+            context,
+            clock=lambda: NOW,
+            **options,
         )
 
 

@@ -6,13 +6,19 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscription
 from mailer.newsletters.offer import Option, Publisher
-from mailer.subscribers.client import Client
-from mailer.subscribers.preferences import Place, change, pause, place, resume
+from mailer.permission.consent import Origin
+from mailer.subscribers.preferences import (
+    SubscriptionView,
+    change_schedule,
+    pause,
+    read_subscription,
+    resume,
+)
 from mailer.tokens import Keys
 from tests.support import factories as make
 from tests.support.factories import NOW
 
-CLIENT = Client("/preferences", "192.0.2.7", "Browser/1")
+ORIGIN = Origin("/preferences", "192.0.2.7", "Browser/1")
 
 
 def _reader(database: Database, keys: Keys, **values: object) -> Subscription:
@@ -25,11 +31,11 @@ def _reader(database: Database, keys: Keys, **values: object) -> Subscription:
 def _act(database: Database, reader: Subscription, *acts: object) -> Subscription:
     """Run these for the reader's place, and say what the row is afterwards."""
     with database.write() as session:
-        found = place(session, Publisher(), reader.public_id)
+        found = read_subscription(session, Publisher(), reader.public_id)
         assert found is not None
         for act in acts:
             assert callable(act)
-            act(session, found, CLIENT, now=NOW)
+            act(session, found, ORIGIN, now=NOW)
     with database.read() as session:
         return session.get_one(Subscription, reader.id)
 
@@ -40,9 +46,9 @@ def _article(database: Database) -> int:
         return found
 
 
-def _weekly(session: Session, reader: Subscription) -> tuple[Place, Option]:
+def _weekly(session: Session, reader: Subscription) -> tuple[SubscriptionView, Option]:
     """The reader's place, and the schedule that is not theirs."""
-    found = place(session, Publisher(), reader.public_id)
+    found = read_subscription(session, Publisher(), reader.public_id)
     assert found is not None
     weekly = found.offer.option("weekly")
     assert weekly is not None
@@ -103,7 +109,7 @@ def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
         found, weekly = _weekly(session, reader)
         session.get_one(Schedule, weekly.id).removed_at = NOW
     with database.write() as session:
-        assert change(session, found, weekly, CLIENT, now=NOW).schedule == "morning"
+        assert change_schedule(session, found, weekly, ORIGIN, now=NOW).schedule == "morning"
     with database.read() as session:
         assert session.get_one(Subscription, reader.id).schedule_id == reader.schedule_id
     assert _events(database) == []
@@ -114,7 +120,7 @@ def test_another_schedule_leaves_the_start_as_it_is(database: Database, keys: Ke
     _article(database)
     with database.write() as session:
         found, weekly = _weekly(session, reader)
-        assert change(session, found, weekly, CLIENT, now=NOW).schedule == "weekly"
+        assert change_schedule(session, found, weekly, ORIGIN, now=NOW).schedule == "weekly"
     with database.read() as session:
         row = session.get_one(Subscription, reader.id)
         assert (row.schedule_id, row.start_article) == (weekly.id, 0)

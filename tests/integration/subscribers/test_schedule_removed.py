@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from secrets import token_bytes
 
 import pytest
@@ -14,47 +13,38 @@ from mailer.db import Database
 from mailer.digests.schedules import schedules
 from mailer.models import Schedule, SignupChoice, Subscription
 from mailer.newsletters.offer import Publisher, offer
-from mailer.rate import Rate, SignupLimits
+from mailer.permission.consent import Origin
 from mailer.subscribers import confirmation, preferences, signup
-from mailer.subscribers.client import Client
-from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.support import factories as make
 from tests.support.factories import NOW
-from tests.support.sending import alerts
+from tests.support.signups import signup_context
 
-CLIENT = Client("/subscribe")
-RATE = Rate(100, timedelta(hours=1))
-LIMITS = SignupLimits(RATE, RATE, RATE)
+ORIGIN = Origin("/subscribe")
 Act = Callable[[Session], object]
 
 
 def _sign_up(session: Session, keys: Keys) -> Act:
-    wish = signup.SignupRequest(
-        parse("new@example.com"), [signup.ScheduleChoice(offer(session, Publisher(), "daily"))]
-    )
-    desk = signup.MailContext(
-        "https://news.example", keys, Templates(None), token_bytes, alerts(keys)
-    )
-    terms = signup.SignupPolicy(LIMITS, timedelta(days=7))
-    return lambda later: signup.request(later, wish, CLIENT, desk, terms, now=NOW)
+    choice = signup.ScheduleChoice(offer(session, Publisher(), "daily"))
+    request = signup.SignupRequest(parse("new@example.com"), [choice])
+    return lambda later: signup.sign_up(later, request, ORIGIN, signup_context(keys), now=NOW)
 
 
 def _confirm(session: Session, keys: Keys) -> Act:
     public_id = make.signup(session, keys, session.scalars(select(Schedule)).all()[0]).public_id
     return lambda later: confirmation.confirm(
-        later, Publisher(), public_id, CLIENT, random=token_bytes, now=NOW
+        later, Publisher(), public_id, ORIGIN, random=token_bytes, now=NOW
     )
 
 
 def _change(session: Session, keys: Keys) -> Act:
     old, kept = session.scalars(select(Schedule).order_by(Schedule.id))
     reader = make.reader(session, keys, kept)
-    place = preferences.place(session, Publisher(), reader.public_id)
-    assert place is not None
-    option = place.offer.option(old.name)
+    view = preferences.read_subscription(session, Publisher(), reader.public_id)
+    assert view is not None
+    option = view.offer.option(old.name)
     assert option is not None
-    return lambda later: preferences.change(later, place, option, CLIENT, now=NOW)
+    return lambda later: preferences.change_schedule(later, view, option, ORIGIN, now=NOW)
 
 
 @pytest.mark.parametrize("ready", [_sign_up, _confirm, _change])

@@ -202,7 +202,7 @@ def test_a_defect_of_ours_is_a_500_with_headers_and_no_address_in_the_log(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("defect at new@example.com")
 
-    monkeypatch.setattr("mailer.web.subscribe.request", fail)
+    monkeypatch.setattr("mailer.web.subscribe.sign_up", fail)
     caplog.handler.addFilter(Masking())
     with caplog.at_level(logging.DEBUG):
         answer = website.post("/subscribe", FORM)

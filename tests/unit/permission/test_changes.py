@@ -14,9 +14,9 @@ from mailer.models import (
     SuppressionReason,
     Wording,
 )
-from mailer.permission.consent import Event, forget_clients, record, wording
+from mailer.permission.consent import NewConsentEvent, Origin, forget_clients, record, wording_id
 from mailer.permission.leave import leave
-from mailer.permission.suppress import lift, suppress, suppressed
+from mailer.permission.suppress import lift, list_suppressions, suppress
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -28,10 +28,9 @@ def test_leaving_is_recorded_once(database: Database, keys: Keys) -> None:
     with database.write() as session:
         schedule = factories.schedule(session, factories.newsletter(session))
         subscription = factories.reader(session, keys, schedule)
-        first = leave(
-            session, subscription, reason="reader", source="/unsubscribe", now=NOW, ip="192.0.2.1"
-        )
-        second = leave(session, subscription, reason="staff", source="command", now=LATER)
+        page, command = Origin("/unsubscribe", "192.0.2.1"), Origin("command")
+        first = leave(session, subscription, page, reason="reader", now=NOW)
+        second = leave(session, subscription, command, reason="staff", now=LATER)
 
     assert (first, second) == (True, False)
     with database.read() as session:
@@ -77,20 +76,20 @@ def test_lifting_takes_back_all_or_those_with_one_reason(database: Database) -> 
         here = {"address": "a@example.com", "newsletter_id": newsletter.id}
         suppress(session, key_hash="k", reason=SuppressionReason.NOT_ME, now=LATER, **here)
         assert lift(session, "k", only=SuppressionReason.BOUNCED) == 1
-        assert [(one.newsletter, one.reason) for one in suppressed(session)] == [
+        assert [(one.newsletter, one.reason) for one in list_suppressions(session)] == [
             (None, "bounced"),
             ("daily", "not_me"),
         ]
         assert lift(session, "k") == 1
         assert lift(session, "k") == 0
-        assert not suppressed(session, "k")
-        assert len(suppressed(session)) == 1
+        assert not list_suppressions(session, "k")
+        assert len(list_suppressions(session)) == 1
 
 
 def test_a_wording_is_kept_once_and_to_the_letter(database: Database) -> None:
     texts = [("en", "Yes, please."), ("en", "Yes, please. "), ("hy", "Yes, please.")]
     with database.write() as session:
-        ids = [wording(session, language, text) for language, text in texts * 2]
+        ids = [wording_id(session, language, text) for language, text in texts * 2]
         rows = session.execute(select(Wording.id, Wording.language, Wording.text)).all()
 
     assert ids[:3] == ids[3:]
@@ -99,7 +98,7 @@ def test_a_wording_is_kept_once_and_to_the_letter(database: Database) -> None:
 
 def test_events_are_added_in_their_order(database: Database) -> None:
     with database.write() as session:
-        events = [Event(kind, None, "k", "test") for kind in ConsentKind]
+        events = [NewConsentEvent(kind, None, "k", Origin("test")) for kind in ConsentKind]
         record(session, events, now=NOW)
         record(session, [], now=NOW)
         found = session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all()

@@ -9,7 +9,13 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.models import Notice as NoticeRow
 from mailer.models import NoticeKind, Subscriber, Subscription, SuppressionReason
-from mailer.permission.rule import forgiven_before, may_mail, notice_may_be_mailed, stopped, why_not
+from mailer.permission.rule import (
+    forgiven_before,
+    may_mail,
+    notice_may_be_mailed,
+    suppressed,
+    why_not,
+)
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -98,6 +104,6 @@ def test_who_is_stopped_whoever_enters_them(database: Database, keys: Keys) -> N
         factories.suppression(session, keys, "c@example.com", newsletter_id=there.id)
         hashes = {name: keys.key_hash(f"{name}@example.com") for name in "abcd"}
 
-        found = stopped(session, list(hashes.values()), here.id)
+        found = suppressed(session, list(hashes.values()), here.id)
 
     assert found == {hashes["a"], hashes["b"]}
