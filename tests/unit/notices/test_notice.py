@@ -80,7 +80,7 @@ def test_a_confirmation_says_what_for_until_when_and_that_nothing_need_be_done()
         for title in TITLES:
             assert title in words
         assert "Someone, probably you, asked us" in words
-        assert "If you do nothing, nothing happens" in words
+        assert "If you do nothing, you won’t be subscribed" in words
         assert "1 December 2026" in words
         assert "Not you? Cancel this request." in words
 
