@@ -30,7 +30,7 @@ from mailer.clock import Times
 from mailer.db import Base, Database, PinnedConnection
 from mailer.digests.build.builder import Builder
 from mailer.digests.build.render import edition_renderer
-from mailer.digests.schedules.timetable import next_slot
+from mailer.digests.schedules.slot_lookup import next_slot
 from mailer.digests.selection.plan import plan_digest
 from mailer.models import (
     Delivery,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from mailer.app import App
 from mailer.clock import utc_now
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import report, review
 from mailer.errors import MailerError
@@ -193,8 +193,8 @@ class Scheduler:
 
             def look(schedule_id: int) -> None:
                 schedule = session.get_one(Schedule, schedule_id)
-                coming[schedule_id] = timetable.next_slot(schedule, now=now)
-                due[schedule_id] = timetable.due(session, schedule, now=now).build
+                coming[schedule_id] = slot_lookup.next_slot(schedule, now=now)
+                due[schedule_id] = slot_lookup.due(session, schedule, now=now).build
 
             for schedule_id in _active(session):
                 self._carefully(f"slots of schedule {schedule_id}", partial(look, schedule_id))
@@ -224,7 +224,7 @@ class Scheduler:
         with self._app.database.read() as session:
             schedule = session.get_one(Schedule, schedule_id)
             now = self._app.times.wall()
-            due = timetable.due(session, schedule, now=now)
+            due = slot_lookup.due(session, schedule, now=now)
         if due.build is not None:
             since = due.build.due_at - BEFORE_A_SLOT[0]
             is_fresh = self._fetch_all(lambda session: _stale(session, schedule_id, since, now))
@@ -272,7 +272,7 @@ class Scheduler:
         wanted: list[int] = []
 
         def look(schedule_id: int) -> None:
-            slot = timetable.next_slot(session.get_one(Schedule, schedule_id), now=now)
+            slot = slot_lookup.next_slot(session.get_one(Schedule, schedule_id), now=now)
             passed = [
                 slot.due_at - before
                 for before in BEFORE_A_SLOT

@@ -12,7 +12,7 @@ from mailer.cli.base import Command, json_option, opened
 from mailer.cli.output import message, moment, print_json, print_table, print_text, wall_time
 from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.monitoring.status import Status, read_status, warnings
 from mailer.settings import links
@@ -79,11 +79,11 @@ def _coming(session: Session, now: datetime) -> list[_Coming]:
     )
     found = []
     for slug, schedule in rows:
-        if timetable.is_over(session, schedule, now=now):
+        if slot_lookup.is_over(session, schedule, now=now):
             continue
-        slot = schedules.coming(session, schedule, now=now)
-        due = timetable.due(session, schedule, now=now)
-        missed = [one.slot for one in due.let_go] + ([due.build] if due.build else [])
+        slot = slot_lookup.coming_slot(session, schedule, now=now)
+        due = slot_lookup.due(session, schedule, now=now)
+        missed = [one.slot for one in due.skipped] + ([due.build] if due.build else [])
         found.append(
             _Coming(
                 schedule=f"{slug}/{schedule.name}",
@@ -127,7 +127,7 @@ def _of_reviews(session: Session, settings: "Settings") -> list[str]:
         return []
     wanted = [
         f"{newsletter.slug}/{schedule.name}"
-        for newsletter, schedule, _ in schedules.of_newsletters(session)
+        for newsletter, schedule, _ in schedule_lookup.of_newsletters(session)
         if schedule.review is not None
     ]
     if not wanted:

@@ -18,7 +18,7 @@ from mailer.digests.editing import edits
 from mailer.digests.editing.edits import Changes
 from mailer.digests.editing.introduction import Intro, TextFormat, read_intro
 from mailer.digests.editing.once import add_once, rule_at
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.selection import article_queries
 from mailer.errors import Refused
 from mailer.models import Edits, Newsletter, Schedule
@@ -74,7 +74,7 @@ def edit(
     with opened() as app:
         now = app.times.wall()
         with app.database.write() as session:
-            newsletter, schedule = schedules.find(session, reference)
+            newsletter, schedule = schedule_lookup.find(session, reference)
             if clear:
                 cleared = edits.clear(session, schedule)
             elif changes != Changes():
@@ -190,7 +190,7 @@ def _try_out(app: "App", session: Session, newsletter: Newsletter, schedule: Sch
     Raises:
         BadMessage, BadTemplate: it cannot.
     """
-    slot = timetable.next_free_slot(session, schedule, now=app.times.wall())
+    slot = slot_lookup.next_free_slot(session, schedule, now=app.times.wall())
     if slot is not None:
         shown_content(app, session, Target(newsletter, schedule, slot), None)
 
@@ -199,7 +199,7 @@ def _as_data(
     session: Session, newsletter: Newsletter, schedule: Schedule, app: "App"
 ) -> dict[str, Any]:
     found: Edits | None = article_queries.load_edits(session, schedule.id, None)
-    slot = timetable.next_free_slot(session, schedule, now=app.times.wall())
+    slot = slot_lookup.next_free_slot(session, schedule, now=app.times.wall())
     return {
         "schedule": f"{newsletter.slug}/{schedule.name}",
         "slot": slot.name if slot else None,

@@ -14,7 +14,7 @@ from mailer.cli.digest.target import Target, find_target, slot_options
 from mailer.cli.output import message, print_json, print_table
 from mailer.digests.build.editions import render_editions
 from mailer.digests.editing import edits
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.selection import explain
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.plan import Plan
@@ -113,7 +113,7 @@ def _edits(session: Session, found: Plan) -> dict[str, Any] | None:
 
 def _why_not(session: Session, about: Target, found: Plan) -> str | None:
     """Why nothing would be sent, or None."""
-    digest = timetable.digest_at(session, about.schedule, about.slot)
+    digest = slot_lookup.digest_at(session, about.schedule, about.slot)
     if digest is not None:
         return f"digest {digest.id} stands for this slot already"
     if about.schedule.paused_at is not None:

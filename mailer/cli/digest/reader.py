@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from mailer.address import Address
 from mailer.cli.digest.target import Target
 from mailer.cli.output import moment
-from mailer.digests.schedules import schedules
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
@@ -98,7 +98,7 @@ def _of_schedule(
             f"fewer than {about.schedule.min_articles} articles are due to them; they wait for more "
             f"(`mailer schedule edit {about.reference} --min-articles`)"
         )
-    coming = schedules.coming(session, schedule, now=now)
+    coming = slot_lookup.coming_slot(session, schedule, now=now)
     following = "paused" if schedule.paused_at is not None else "with no slot to come"
     if coming is not None:
         following = f"next {moment(coming.local, schedule.zone)}"

@@ -11,7 +11,7 @@ from mailer.cli.digest.show import tell_digest
 from mailer.cli.digest.target import Target, no_slot
 from mailer.cli.long_running import stop_signals
 from mailer.cli.output import coming_time, message
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
@@ -65,13 +65,13 @@ def _built(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
     """
     now = app.times.wall()
     with app.database.read() as session:
-        newsletter, schedule = schedules.find(session, reference)
-        meant = timetable.next_slot(schedule, now=now) if slot is None else None
+        newsletter, schedule = schedule_lookup.find(session, reference)
+        meant = slot_lookup.next_slot(schedule, now=now) if slot is None else None
         if slot is not None:
-            meant = timetable.slot_meant(schedule, slot)
+            meant = slot_lookup.parse_slot(schedule, slot)
         if meant is None:
             raise Refused(no_slot(session, reference, schedule))
-        known = timetable.digest_at(session, schedule, meant)
+        known = slot_lookup.digest_at(session, schedule, meant)
         if known is None:
             _check(schedule, reference, meant, app)
     if known is None:
@@ -112,8 +112,8 @@ def _ask(app: "App", about: Target) -> None:
 def _tell_of_the_next(app: "App", reference: str) -> None:
     """Where the slot was done with: what `plan` shows by now is another one's, and did not go out."""
     with app.database.read() as session:
-        _, schedule = schedules.find(session, reference)
-        following = timetable.next_free_slot(session, schedule, now=app.times.wall())
+        _, schedule = schedule_lookup.find(session, reference)
+        following = slot_lookup.next_free_slot(session, schedule, now=app.times.wall())
     if following is not None:
         message(
             "it was so before this command, and nothing more is sent for that slot; "

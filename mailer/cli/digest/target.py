@@ -9,7 +9,7 @@ import click
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import Refused
 from mailer.models import Digest, Newsletter, Schedule, ScheduleKind
@@ -46,13 +46,13 @@ def find_target(session: Session, reference: str, slot: str | None, *, now: date
         NotFound: there is no such schedule.
         Refused: it has no such slot, or none is to come.
     """
-    newsletter, schedule = schedules.find(session, reference)
+    newsletter, schedule = schedule_lookup.find(session, reference)
     if slot is None:
-        found = timetable.next_free_slot(session, schedule, now=now)
+        found = slot_lookup.next_free_slot(session, schedule, now=now)
         if found is None:
             raise Refused(no_slot(session, reference, schedule))
         return Target(newsletter, schedule, found)
-    found = timetable.slot_meant(schedule, slot)
+    found = slot_lookup.parse_slot(schedule, slot)
     if found.due_at <= max(now, schedule.active_from):
         raise Refused(
             f"slot {found.name} is past; `mailer schedule next {reference}` lists those to come"

@@ -9,9 +9,9 @@ import click
 from mailer.cli.base import Command, json_option, opened
 from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
 from mailer.cli.schedule.show import REFERENCE, show_schedule
-from mailer.digests.schedules import schedules
+from mailer.digests.schedules import schedule_changes, schedule_lookup
 from mailer.digests.schedules.calendar import Rule
-from mailer.digests.schedules.schedule_options import ScheduleLimits, When, rule_from
+from mailer.digests.schedules.schedule_options import ScheduleLimits, TimingOptions, rule_from
 from mailer.errors import Refused
 from mailer.newsletters import newsletters
 
@@ -92,7 +92,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> No
         now = app.times.wall()
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)
-            schedules.add(
+            schedule_changes.add(
                 session,
                 newsletter,
                 name,
@@ -124,12 +124,12 @@ def edit(reference: str, default: bool, as_json: bool, **wishes: Any) -> None:
     with opened() as app:
         _check_staff(app, wishes)
         with app.database.write() as session:
-            _, found = schedules.find(session, reference)
+            _, found = schedule_lookup.find(session, reference)
             rule = rule_from(_when(wishes), Rule.of(found))
             terms = _terms(wishes, ScheduleLimits.of(found))
-            schedules.edit(session, found, rule, terms, now=app.times.wall())
+            schedule_changes.edit(session, found, rule, terms, now=app.times.wall())
             if default:
-                schedules.make_default(session, found)
+                schedule_changes.make_default(session, found)
         show_schedule(app, reference, as_json, changed=True)
 
 
@@ -139,8 +139,10 @@ def _check_staff(app: "App", wishes: dict[str, Any]) -> None:
         raise Refused("a review goes to staff, and `staff_address` is not set; set it first")
 
 
-def _when(wishes: dict[str, Any]) -> When:
-    return When(**{name: wishes[name] for name in ("at", "days", "monthday", "cron", "zone")})
+def _when(wishes: dict[str, Any]) -> TimingOptions:
+    return TimingOptions(
+        **{name: wishes[name] for name in ("at", "days", "monthday", "cron", "zone")}
+    )
 
 
 def _terms(wishes: dict[str, Any], before: ScheduleLimits) -> ScheduleLimits:

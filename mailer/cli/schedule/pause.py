@@ -5,7 +5,7 @@ import click
 from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
 from mailer.cli.output import message, print_json
 from mailer.cli.schedule.show import REFERENCE, show_schedule
-from mailer.digests.schedules import schedules
+from mailer.digests.schedules import schedule_changes, schedule_lookup
 from mailer.errors import Refused
 from mailer.models import ScheduleKind
 from mailer.text.english import pluralise
@@ -23,8 +23,8 @@ def pause(reference: str, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            _, found = schedules.find(session, reference)
-            schedules.pause(session, found, now=app.times.wall())
+            _, found = schedule_lookup.find(session, reference)
+            schedule_changes.pause(session, found, now=app.times.wall())
         show_schedule(app, reference, as_json, changed=True)
 
 
@@ -40,8 +40,8 @@ def resume(reference: str, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            _, found = schedules.find(session, reference)
-            schedules.resume(session, found, now=app.times.wall())
+            _, found = schedule_lookup.find(session, reference)
+            schedule_changes.resume(session, found, now=app.times.wall())
         show_schedule(app, reference, as_json, changed=True)
 
 
@@ -59,16 +59,16 @@ def remove(reference: str, move_to: str | None, yes: bool, as_json: bool) -> Non
     """
     with opened() as app:
         with app.database.read() as session:
-            newsletter, found = schedules.find(session, reference)
+            newsletter, found = schedule_lookup.find(session, reference)
         reference = f"{newsletter.slug}/{found.name}"
         if not confirmed(f"Remove {reference}?", yes=yes):
             raise Refused("nothing was removed")
         with app.database.write() as session:
-            newsletter, found = schedules.find(session, reference)
+            newsletter, found = schedule_lookup.find(session, reference)
             once = found.kind is ScheduleKind.ONCE
-            target = schedules.find(session, move_to)[1] if move_to else None
-            moved = schedules.remove(session, found, target, now=app.times.wall())
-            default = schedules.default_of(session, newsletter.id)
+            target = schedule_lookup.find(session, move_to)[1] if move_to else None
+            moved = schedule_changes.remove(session, found, target, now=app.times.wall())
+            default = schedule_lookup.default_of(session, newsletter.id)
     if as_json:
         print_json(
             {

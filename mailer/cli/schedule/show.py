@@ -11,7 +11,7 @@ from mailer.cli.base import Command, json_option, opened
 from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import message, moment, print_json, print_table, wall_time
 from mailer.clock import format_instant, parse_instant, zone
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.digests.selection.plan import max_age
 from mailer.errors import NotFound
@@ -38,8 +38,8 @@ def list_(every: bool, as_json: bool) -> None:
     with opened() as app, app.database.read() as session:
         now = app.times.wall()
         known = [
-            (_as_data(session, *row, now=now), schedules.coming(session, row[1], now=now))
-            for row in schedules.of_newsletters(session)
+            (_as_data(session, *row, now=now), slot_lookup.coming_slot(session, row[1], now=now))
+            for row in schedule_lookup.of_newsletters(session)
         ]
     found = [row for row in known if every or not row[0]["over"]]
     if as_json:
@@ -135,12 +135,12 @@ def show_schedule(app: "App", reference: str, as_json: bool, *, changed: bool = 
     """Print one schedule; after a change what comes next instead."""
     now = app.times.wall()
     with app.database.read() as session:
-        newsletter, found = schedules.find(session, reference)
-        rows = schedules.of_newsletters(session, newsletter.slug)
+        newsletter, found = schedule_lookup.find(session, reference)
+        rows = schedule_lookup.of_newsletters(session, newsletter.slug)
         [row] = [one for one in rows if one[1].id == found.id]
         data = _as_data(session, *row, now=now)
-        coming = schedules.coming(session, found, now=now)
-        went_out = schedules.todays(session, found, now=now)
+        coming = slot_lookup.coming_slot(session, found, now=now)
+        went_out = schedule_lookup.todays_digest(session, found, now=now)
     if as_json:
         print_json(data)
     elif not changed:
@@ -174,11 +174,11 @@ def _named(session: Session, reference: str) -> list[tuple[str, Schedule]]:
     try:
         newsletters.find(session, reference)
     except NotFound:
-        newsletter, found = schedules.find(session, reference)
+        newsletter, found = schedule_lookup.find(session, reference)
         return [(newsletter.slug, found)]
     return [
         (newsletter.slug, found)
-        for newsletter, found, _ in schedules.of_newsletters(session, reference)
+        for newsletter, found, _ in schedule_lookup.of_newsletters(session, reference)
         if found.paused_at is None
     ]
 
@@ -186,7 +186,7 @@ def _named(session: Session, reference: str) -> list[tuple[str, Schedule]]:
 def _as_data(
     session: Session, newsletter: Newsletter, found: Schedule, readers: int, *, now: datetime
 ) -> dict[str, Any]:
-    coming = schedules.coming(session, found, now=now)
+    coming = slot_lookup.coming_slot(session, found, now=now)
     return {
         "newsletter": newsletter.slug,
         "name": found.name,
@@ -204,7 +204,7 @@ def _as_data(
         "review": duration(found.review) if found.review else None,
         "default": found.is_default,
         "once": found.kind is ScheduleKind.ONCE,
-        "over": timetable.is_over(session, found, now=now),
+        "over": slot_lookup.is_over(session, found, now=now),
         "paused": found.paused_at is not None,
         "active_from": found.active_from,
         "readers": readers,

@@ -21,7 +21,7 @@ from mailer.clock import Times
 from mailer.db import Database, PinnedConnection
 from mailer.digests.build import digest_writer, failed_builds, slot_claims
 from mailer.digests.build.editions import Render, render_editions
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.schedules.due_slots import LATE
 from mailer.digests.selection import article_queries
@@ -154,10 +154,10 @@ class Builder:
         now = self._times.wall()
         with self._database.read() as session:
             schedule = session.get_one(Schedule, schedule_id)
-            due = timetable.due(session, schedule, now=now)
-        if due.let_go:
+            due = slot_lookup.due(session, schedule, now=now)
+        if due.skipped:
             with self._database.write() as session:
-                for one in slot_claims.let_go(session, schedule, due.let_go, now=now):
+                for one in slot_claims.let_go(session, schedule, due.skipped, now=now):
                     if one.reason == LATE and self._alerts is not None:
                         failed_builds.note_late(
                             session, self._alerts, schedule, one.slot.name, now=now
@@ -194,7 +194,7 @@ class Builder:
                 return
             schedule = session.get_one(Schedule, digest.schedule_id)
             newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-            slot = timetable.slot_of(digest, schedule)
+            slot = slot_lookup.slot_of(digest, schedule)
             source = article_queries.frozen(digest_id)
             plan = plan_from(session, schedule, slot, source, digest_id, record_build_readers)
         plan, rendered = render_editions(plan, newsletter, self._render_unless_closed)

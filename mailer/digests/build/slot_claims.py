@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.editing import edits
 from mailer.digests.schedules.calendar import Slot
-from mailer.digests.schedules.due_slots import LetGo
-from mailer.digests.schedules.timetable import digest_at
+from mailer.digests.schedules.due_slots import SkippedSlot
+from mailer.digests.schedules.slot_lookup import digest_at
 from mailer.digests.selection.plan import source_at
 from mailer.errors import Refused
 from mailer.ledger import digest_state
@@ -106,8 +106,8 @@ def take_slot(
 
 
 def let_go(
-    session: Session, schedule: Schedule, given_up: Sequence[LetGo], *, now: datetime
-) -> list[LetGo]:
+    session: Session, schedule: Schedule, given_up: Sequence[SkippedSlot], *, now: datetime
+) -> list[SkippedSlot]:
     """Write down that nothing is sent for these slots; one that has a digest meanwhile is left alone.
 
     Returns:

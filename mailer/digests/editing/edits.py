@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.selection import article_queries
 from mailer.digests.selection.plan import source_at
@@ -147,7 +147,7 @@ def give_back(session: Session, digest_id: int) -> None:
 def _coming_slot(
     session: Session, newsletter: Newsletter, schedule: Schedule, now: datetime
 ) -> Slot:
-    slot = timetable.next_free_slot(session, schedule, now=now)
+    slot = slot_lookup.next_free_slot(session, schedule, now=now)
     if slot is None:
         reference = f"{newsletter.slug}/{schedule.name}"
         raise Refused(f"{reference} has no digest to come; see `mailer schedule show {reference}`")

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from mailer.digests.editing import edits
 from mailer.digests.editing.edits import Changes
-from mailer.digests.schedules import schedules
+from mailer.digests.schedules import schedule_changes, schedule_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, check_rule, slots
-from mailer.digests.schedules.schedule_options import ScheduleLimits, check_terms
+from mailer.digests.schedules.schedule_options import ScheduleLimits, check_limits
 from mailer.digests.selection.article_queries import chosen
 from mailer.errors import BadSchedule, Refused
 from mailer.models import ChosenArticle, Holds, Newsletter, Schedule, ScheduleKind
@@ -70,9 +70,9 @@ def add_once(
     for article_id in wanted:
         edits.check_place(session, newsletter, article_id)
     terms = replace(ScheduleLimits(), max_articles=max(len(wanted), ScheduleLimits().max_articles))
-    check_terms(rule, terms)
+    check_limits(rule, terms)
     name = _free_name(session, newsletter, slot)
-    schedule = schedules.put(session, newsletter, name, rule, terms, now)
+    schedule = schedule_changes.insert_schedule(session, newsletter, name, rule, terms, now)
     if wanted:
         schedule.holds = Holds.CHOSEN
         session.add_all(
@@ -97,4 +97,4 @@ def add_once(
 def _free_name(session: Session, newsletter: Newsletter, slot: Slot) -> str:
     stem = f"once-{slot.name.replace('T', '-').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    return next(one for one in names if schedules.named(session, newsletter.id, one) is None)
+    return next(one for one in names if schedule_lookup.named(session, newsletter.id, one) is None)

@@ -1,13 +1,14 @@
-"""Slots: the instants at which a schedule is due. The only place that knows about zones.
+"""Computes a rule's slots: the instants that its wall times name in its zone.
 
-Pure: no clock, no session. Whether a slot is late, superseded or built already is decided elsewhere.
+Pure. The only module that knows what a change of clock does to a wall time. Never knows which slots are late
+or have a digest: see `due_slots` and `slot_lookup`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
@@ -20,20 +21,20 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _NAME_FORMAT: Final = "%Y-%m-%dT%H:%M"
 _DAY: Final = timedelta(days=1)
-# No zone has ever left out more than one day, so whatever falls into one gap lies within two.
 _LONGEST_GAP_OF_A_ZONE: Final = 2 * _DAY
+"""No zone has ever left out more than one day, so all that falls into one gap lies within two."""
 _LAST_DATE: Final = date(9990, 1, 1)
 # Any long stretch would do for measuring a rule; a fixed one gives everybody the same answer.
-_SAMPLE: Final = (date(2024, 1, 1), date(2064, 1, 1))
-_SAMPLE_OF_SHIFTS: Final = (date(2024, 1, 1), date(2037, 1, 1))
+_SAMPLE: Final = range(date(2024, 1, 1).toordinal(), date(2064, 1, 1).toordinal())
+_SAMPLE_OF_OFFSETS: Final = range(_SAMPLE.start, date(2037, 1, 1).toordinal())
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When a schedule is due, written as its columns are.
+    """When a schedule goes out, written as its columns are.
 
     Attributes:
-        kind: says which of the others count.
+        kind: decides which of the others count.
         zone: IANA name.
         at: "HH:MM", for days and monthday.
         days: for days, such as "mon,tue"; none means every day.
@@ -52,21 +53,13 @@ class Rule:
 
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
-        """The rule of this schedule."""
-        return cls(
-            kind=schedule.kind,
-            zone=schedule.zone,
-            at=schedule.at,
-            days=schedule.days,
-            monthday=schedule.monthday,
-            cron=schedule.cron,
-            once=schedule.once,
-        )
+        """Return the rule of this schedule."""
+        return cls(**{field.name: getattr(schedule, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One instant at which a schedule is due.
+    """One instant at which a schedule goes out.
 
     Attributes:
         due_at: the instant, UTC.
@@ -81,17 +74,23 @@ class Slot:
 
 @dataclass(frozen=True)
 class _Pattern:
-    """A rule, read: the wall times of the dates that it means."""
+    """A parsed rule: its wall times, and the dates that have them.
+
+    Attributes:
+        either_day: a date needs to fit `monthdays` or `weekdays`, not both.
+        last_for: a day of the month for which the last day of a shorter month stands; 0 for none.
+        only: the one date that has slots; the others do not count then.
+    """
 
     times: tuple[time, ...]
-    months: frozenset[int]
-    monthdays: frozenset[int]
-    weekdays: frozenset[int]
+    months: frozenset[int] = frozenset(range(1, 13))
+    monthdays: frozenset[int] = frozenset(range(1, 32))
+    weekdays: frozenset[int] = frozenset(range(7))
     either_day: bool = False
     last_for: int = 0
     only: date | None = None
 
-    def means(self, day: date) -> bool:
+    def fits(self, day: date) -> bool:
         """Whether this date has slots."""
         if self.only is not None:
             return day == self.only
@@ -106,10 +105,10 @@ class _Pattern:
 
 
 def check_rule(rule: Rule) -> None:
-    """Raise unless `rule` can be read and has slots.
+    """Check that a rule can be parsed and has slots.
 
     Raises:
-        BadSchedule: the message says which part is wrong.
+        BadSchedule: it cannot, or has none; the message says which part is wrong.
         Refused: there is no such zone.
     """
     zone_named(rule.zone)
@@ -117,40 +116,36 @@ def check_rule(rule: Rule) -> None:
 
 
 def slots(rule: Rule, after: datetime, until: datetime | None = None) -> Iterator[Slot]:
-    """The slots with after < due_at <= until, in order; without `until` they go on.
+    """Yield the slots with after < due_at <= until, in order; without `until` they go on.
 
     A wall time that a change of clock leaves out moves to the first instant after the gap; one that
     comes twice counts the first time. Two that fall on one instant are one slot: the one whose wall
     time the clock really shows, else the first. Which slots there are does not depend on `after`.
 
     Raises:
-        BadSchedule: the rule cannot be read.
+        BadSchedule: the rule cannot be parsed.
+        Refused: there is no such zone.
     """
     pattern = _pattern(rule)
     zone = zone_named(rule.zone)
     first = after.astimezone(zone).date() - _LONGEST_GAP_OF_A_ZONE
     if pattern.only is not None:
         first = max(first, pattern.only)
-    kept: Slot | None = None
-    for nominal in _nominals(pattern, first):
-        found = _slot(nominal, zone)
-        if kept is not None and kept.due_at == found.due_at:
-            kept = found if _is_on_the_clock(found) else kept
-            continue
-        if kept is not None and kept.due_at > after:
-            if until is not None and kept.due_at > until:
-                return
-            yield kept
-        kept = found
-    if kept is not None and kept.due_at > after and (until is None or kept.due_at <= until):
-        yield kept
+    nominal_slots = (_slot(nominal, zone) for nominal in _nominals(pattern, first))
+    for due_at, same_instant in groupby(nominal_slots, key=lambda slot: slot.due_at):
+        slot, *others = same_instant
+        if until is not None and due_at > until:
+            return
+        if due_at > after:
+            yield next(filter(_is_on_the_clock, others), slot) if others else slot
 
 
 def slot_named(rule: Rule, name: str) -> Slot | None:
-    """The slot of that name, or None where the rule has none.
+    """Return the slot of that name, or None if the rule has none.
 
     Raises:
-        BadSchedule: the rule cannot be read.
+        BadSchedule: the rule cannot be parsed.
+        Refused: there is no such zone.
     """
     try:
         nominal = datetime.strptime(name, _NAME_FORMAT)  # noqa: DTZ007
@@ -162,9 +157,12 @@ def slot_named(rule: Rule, name: str) -> Slot | None:
 
 
 def longest_gap(rule: Rule) -> timedelta:
-    """The longest time from one slot of the rule to the next; zero where there is only one.
+    """Measure the longest time from one slot of the rule to the next; zero if there is only one.
 
-    Where clocks are set back in the rule's zone, a day may have 25 hours.
+    If clocks are set back in the rule's zone, a day may have 25 hours.
+
+    Raises:
+        BadSchedule: the rule cannot be parsed.
     """
     by_the_clock = longest_gap_by_the_clock(rule)
     return by_the_clock and by_the_clock + _largest_setting_back(rule.zone)
@@ -172,22 +170,18 @@ def longest_gap(rule: Rule) -> timedelta:
 
 @lru_cache(maxsize=256)
 def longest_gap_by_the_clock(rule: Rule) -> timedelta:
-    """The same, as a clock on the wall counts it: all days have 24 hours."""
+    """Measure the same as a clock on the wall shows it: all days have 24 hours.
+
+    Raises:
+        BadSchedule: the rule cannot be parsed.
+    """
     pattern = _pattern(rule)
     if pattern.only is not None:
         return timedelta(0)
-    start, end = _SAMPLE
-    days = [
-        start + timedelta(days=number)
-        for number in range((end - start).days)
-        if pattern.means(start + timedelta(days=number))
-    ]
-    times = pattern.times
-    within = [
-        datetime.combine(start, later) - datetime.combine(start, earlier)
-        for earlier, later in pairwise(times)
-    ]
-    overnight = datetime.combine(start, times[0]) - datetime.combine(start, times[-1])
+    times = [datetime.combine(_LAST_DATE, at) for at in pattern.times]
+    within = [later - earlier for earlier, later in pairwise(times)]
+    overnight = times[0] - times[-1]
+    days = filter(pattern.fits, map(date.fromordinal, _SAMPLE))
     between = [later - earlier + overnight for earlier, later in pairwise(days)]
     return max(within + between)
 
@@ -195,11 +189,9 @@ def longest_gap_by_the_clock(rule: Rule) -> timedelta:
 @lru_cache(maxsize=256)
 def _largest_setting_back(name: str) -> timedelta:
     zone = zone_named(name)
-    start, end = _SAMPLE_OF_SHIFTS
     offsets = [
-        datetime.combine(start + timedelta(days=number), time(), UTC).astimezone(zone).utcoffset()
-        or timedelta(0)
-        for number in range((end - start).days)
+        datetime.combine(day, time(), UTC).astimezone(zone).utcoffset() or timedelta(0)
+        for day in map(date.fromordinal, _SAMPLE_OF_OFFSETS)
     ]
     return max(earlier - later for earlier, later in pairwise(offsets))
 
@@ -207,7 +199,7 @@ def _largest_setting_back(name: str) -> timedelta:
 def _nominals(pattern: _Pattern, first: date) -> Iterator[datetime]:
     day = first
     while day < _LAST_DATE:
-        if pattern.means(day):
+        if pattern.fits(day):
             for at in pattern.times:
                 yield datetime.combine(day, at)
         if pattern.only is not None and day >= pattern.only:
@@ -225,7 +217,7 @@ def _is_on_the_clock(slot: Slot) -> bool:
 
 
 def _first_instant_at(nominal: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant at which the clock shows `nominal`, or has jumped over it."""
+    """Find the first instant at which the clock shows `nominal`, or has jumped over it."""
     found = nominal.replace(tzinfo=zone).astimezone(UTC)
     if found.astimezone(zone).replace(tzinfo=None) == nominal:
         return found
@@ -244,34 +236,24 @@ def _first_instant_at(nominal: datetime, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=256)
 def _pattern(rule: Rule) -> _Pattern:
-    every_month, every_day = frozenset(range(1, 13)), frozenset(range(1, 32))
-    every_weekday = frozenset(range(7))
     match rule.kind:
         case ScheduleKind.DAYS:
-            return _Pattern(
-                (_time(rule.at),), every_month, every_day, _weekdays(rule.days) or every_weekday
-            )
+            return _Pattern((_time(rule.at),), weekdays=_weekdays(rule.days))
         case ScheduleKind.MONTHDAY:
-            monthday = rule.monthday or 0
-            if not 1 <= monthday <= 31:
-                raise BadSchedule(f"there is no day {monthday} of a month; give 1 to 31")
-            return _Pattern(
-                (_time(rule.at),),
-                every_month,
-                frozenset({monthday}),
-                every_weekday,
-                last_for=monthday,
-            )
+            day = rule.monthday or 0
+            if not 1 <= day <= 31:
+                raise BadSchedule(f"there is no day {day} of a month; give 1 to 31")
+            return _Pattern((_time(rule.at),), monthdays=frozenset({day}), last_for=day)
         case ScheduleKind.CRON:
             return _cron_pattern(parse_cron(rule.cron or ""))
         case ScheduleKind.ONCE:
             try:
-                when = datetime.strptime(rule.once or "", _NAME_FORMAT)  # noqa: DTZ007
+                wall_time = datetime.strptime(rule.once or "", _NAME_FORMAT)  # noqa: DTZ007
             except ValueError as error:
                 raise BadSchedule(
                     f"{rule.once!r} is no date and time; write it like 2026-11-24T06:00"
                 ) from error
-            return _Pattern((when.time(),), every_month, every_day, every_weekday, only=when.date())
+            return _Pattern((wall_time.time(),), only=wall_time.date())
 
 
 def _cron_pattern(cron: Cron) -> _Pattern:
@@ -282,10 +264,7 @@ def _cron_pattern(cron: Cron) -> _Pattern:
         cron.weekdays,
         cron.either_day,
     )
-    start, end = _SAMPLE
-    if not any(
-        pattern.means(start + timedelta(days=number)) for number in range((end - start).days)
-    ):
+    if not any(map(pattern.fits, map(date.fromordinal, _SAMPLE))):
         raise BadSchedule("no date fits this cron line; check its day and month")
     return pattern
 
@@ -301,8 +280,9 @@ def _time(at: str | None) -> time:
 
 
 def _weekdays(days: str | None) -> frozenset[int]:
+    """Parse names of days; without any, all days are meant."""
     named = [day.strip().lower() for day in (days or "").split(",") if day.strip()]
     for day in named:
         if day not in WEEKDAYS:
             raise BadSchedule(f"{day!r} is no day of the week; give some of {','.join(WEEKDAYS)}")
-    return frozenset(WEEKDAYS.index(day) for day in named)
+    return frozenset(map(WEEKDAYS.index, named)) or frozenset(range(7))

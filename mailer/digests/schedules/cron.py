@@ -1,6 +1,6 @@
-"""The five fields of a cron line, read into sets of numbers.
+"""Parses the five fields of a cron line into sets of numbers.
 
-Pure. Knows no dates and no zones: `calendar` asks it which minutes, hours and days are meant.
+Pure. Never knows dates or zones: `calendar` makes slots of what is parsed here.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Cron:
 
     Attributes:
         weekdays: 0 is Monday, as `date.weekday()` counts.
-        either_day: a day that fits `monthdays` or `weekdays` is enough. So it is where both fields are
-            restricted; a field that begins with `*` restricts nothing by itself, and then both count.
+        either_day: a day that fits `monthdays` or `weekdays` is enough. This is so if both fields are
+            restricted. A field that begins with `*` restricts nothing by itself; then both must fit.
     """
 
     minutes: tuple[int, ...]
@@ -44,13 +44,13 @@ class Cron:
 
 
 def parse_cron(line: str) -> Cron:
-    """Read "minute hour day-of-month month day-of-week".
+    """Parse "minute hour day-of-month month day-of-week".
 
     Each field is `*` or a list of numbers, names (jan, mon) and ranges; `*` and ranges may have a
     step (`*/15`, `9-17/2`). Sunday is 0 or 7.
 
     Raises:
-        BadSchedule: a field cannot be read; the message names it.
+        BadSchedule: a field cannot be parsed; the message names it.
     """
     fields = line.lower().split()
     if len(fields) != 5:
@@ -78,34 +78,34 @@ def _numbers(
     def number(word: str) -> int:
         if names and word in names:
             return names.index(word) + first_name
-        if not (word.isascii() and word.isdigit()) or not low <= int(word) <= high:
+        if not _is_number(word) or not low <= int(word) <= high:
             raise BadSchedule(
                 f"{word!r} is no {field} of a cron line; give a number from {low} to {high}"
                 + (f" or a name such as {names[1]}" if names else "")
             )
         return int(word)
 
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         span, slash, step = part.partition("/")
-        every = 1
-        if slash:
-            if not (step.isascii() and step.isdigit()) or int(step) == 0:
-                raise BadSchedule(f"{part!r} has no valid step; write it like */15 or 9-17/2")
-            every = int(step)
+        if slash and (not _is_number(step) or int(step) == 0):
+            raise BadSchedule(f"{part!r} has no valid step; write it like */15 or 9-17/2")
+        start, dash, end = span.partition("-")
         if span == "*":
             first, last = low, high
-        elif "-" in span:
-            start, _, end = span.partition("-")
-            first, last = number(start), number(end)
-            # "fri-sun" means the Sunday after.
-            if high == 7 and last == 0:
-                last = 7
-        elif slash:
+        elif slash and not dash:
             raise BadSchedule(f"{part!r} has a step but no range; write it like */15 or 9-17/2")
         else:
-            first = last = number(span)
+            first = number(start)
+            last = number(end) if dash else first
+            # "fri-sun" means the Sunday after.
+            if dash and high == 7 and last == 0:
+                last = 7
         if last < first:
             raise BadSchedule(f"{part!r} runs backwards; write the smaller end first")
-        found.update(range(first, last + 1, every))
-    return found
+        numbers.update(range(first, last + 1, int(step or 1)))
+    return numbers
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()

@@ -1,35 +1,36 @@
-"""Which slots of a schedule are due now, and which are let go.
+"""Decides which of a schedule's slots is to be built now, and which are skipped.
 
-Pure. Reads no clock and no table: `timetable` gathers what is known and writes down what is decided.
+Pure. Never reads a clock or a table: `slot_lookup` gathers what is known, and a builder records the decision.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from mailer.digests.schedules.calendar import Rule, Slot, slots
 
-SUPERSEDED = "superseded"
-LATE = "late"
+SUPERSEDED: Final = "superseded"
+LATE: Final = "late"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedSlots:
     """The slots that have a digest, whatever became of it: by name and by instant.
 
-    They are the same until a schedule is edited; then a new slot may have an old one's name, or its
+    They are the same until a schedule is edited. Then a new slot may have an old one's name, or its
     instant under another name, and gets no second digest for either.
     """
 
     names: frozenset[str]
     instants: frozenset[datetime]
 
-    def holds(self, slot: Slot) -> bool:
+    def has(self, slot: Slot) -> bool:
         """Whether the slot has a digest."""
         return slot.name in self.names or slot.due_at in self.instants
 
 
 @dataclass(frozen=True)
-class LetGo:
+class SkippedSlot:
     """A slot for which nothing is sent, and why: superseded by a later one, or too late."""
 
     slot: Slot
@@ -37,37 +38,40 @@ class LetGo:
 
 
 @dataclass(frozen=True)
-class Due:
-    """What is to be done about the slots up to now."""
+class DueSlots:
+    """What to do about the slots up to now."""
 
-    build: Slot | None
-    let_go: tuple[LetGo, ...]
+    build: Slot | None = None
+    skipped: tuple[SkippedSlot, ...] = ()
 
 
 def due_slots(
     rule: Rule,
     *,
     after: datetime,
-    recorded: Recorded,
+    recorded: RecordedSlots,
     max_lateness: timedelta,
     now: datetime,
-) -> Due:
+) -> DueSlots:
     """Decide about the slots after `after` up to `now` (both UTC) that are not recorded yet.
 
     Only the latest slot may be built, because a digest holds whatever those before it would have held;
-    and only within `max_lateness`. Of those that are let go, one is kept for each local date: after a
-    long stop, a record of every minute that a rule names would tell nobody anything.
+    and only within `max_lateness`. Of those that are skipped, one is kept for each local date: after a
+    long stop, a record of every minute that a rule names would help nobody.
+
+    Raises:
+        BadSchedule: the rule cannot be parsed.
     """
-    missed: dict[str, LetGo] = {}
+    skipped: dict[str, SkippedSlot] = {}
     latest: Slot | None = None
     for slot in slots(rule, after, now):
-        if latest is not None and not recorded.holds(latest):
-            missed[latest.name[:10]] = LetGo(latest, SUPERSEDED)
+        if latest is not None and not recorded.has(latest):
+            skipped[latest.name[:10]] = SkippedSlot(latest, SUPERSEDED)
         latest = slot
     build = None
-    if latest is not None and not recorded.holds(latest):
+    if latest is not None and not recorded.has(latest):
         if now - latest.due_at <= max_lateness:
             build = latest
         else:
-            missed[latest.name[:10]] = LetGo(latest, LATE)
-    return Due(build, tuple(missed.values()))
+            skipped[latest.name[:10]] = SkippedSlot(latest, LATE)
+    return DueSlots(build, tuple(skipped.values()))

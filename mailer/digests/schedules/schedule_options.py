@@ -1,9 +1,9 @@
-"""When a schedule goes out and what it allows, as staff ask for it: what goes together, and what is valid.
+"""Turns the options that staff type into a schedule's rule, and checks its rule and limits.
 
-Pure: makes a rule and terms out of words, and knows no rows but the one it is handed.
+Pure. Never writes a row: see `schedule_changes`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import timedelta
 from typing import Final, Self
 
@@ -13,11 +13,11 @@ from mailer.models.schedule import Schedule, ScheduleKind
 from mailer.text.english import duration
 
 MOST_ARTICLES: Final = 100
-_UNSAID: Final = (None, None, None)
-_DAY_NAMES: Final = (
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-)  # fmt: skip
-_SEVERAL_DAYS: Final = {"weekdays": ",".join(WEEKDAYS[:5]), "weekends": ",".join(WEEKDAYS[5:])}
+_FULL_NAMES: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_DAYS_CALLED: Final = dict(zip(_FULL_NAMES, WEEKDAYS, strict=True)) | {
+    "weekdays": ",".join(WEEKDAYS[:5]),
+    "weekends": ",".join(WEEKDAYS[5:]),
+}
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,13 @@ class ScheduleLimits:
 
     @classmethod
     def of(cls, schedule: Schedule) -> Self:
-        """What this schedule allows."""
-        return cls(
-            min_articles=schedule.min_articles,
-            max_articles=schedule.max_articles,
-            max_age=schedule.max_age,
-            max_lateness=schedule.max_lateness,
-            newcomers=schedule.newcomers,
-            review=schedule.review,
-        )
+        """Return the limits of this schedule."""
+        return cls(**{field.name: getattr(schedule, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
-class When:
-    """When to go out, as staff wrote it; None leaves a thing as it is."""
+class TimingOptions:
+    """When to go out, as staff typed it; None keeps what there is."""
 
     at: str | None = None
     days: str | None = None
@@ -55,83 +48,75 @@ class When:
     zone: str | None = None
 
 
-def rule_from(when: When, before: Rule | None = None) -> Rule:
-    """The rule that `when` makes, or makes of the one before.
+def rule_from(options: TimingOptions, before: Rule | None = None) -> Rule:
+    """Make the rule that these options ask for, or change the rule before as they say.
 
     Raises:
         BadSchedule: it has no slots.
-        Refused: what was given does not go together, or there is no such zone.
+        Refused: the options contradict each other, or there is no such zone.
     """
-    if when.cron is not None and (when.at, when.days, when.monthday) != _UNSAID:
+    has_wall_time = (options.at, options.days, options.monthday) != (None, None, None)
+    if options.cron is not None and has_wall_time:
         raise Refused("a cron line says everything; leave out --at, --days and --monthday")
     if before is not None and before.kind is ScheduleKind.ONCE:
-        if (when.at, when.days, when.monthday, when.cron, when.zone) != (*_UNSAID, None, None):
+        if any(option is not None for option in astuple(options)):
             raise Refused(
                 "a one-off cannot be moved; take it back with `mailer schedule remove`, and make "
                 "another with `mailer digest once`"
             )
         return before
-    if when.days is not None and when.monthday is not None:
+    if options.days is not None and options.monthday is not None:
         raise Refused("--days and --monthday exclude each other; give one of them")
-    zone = when.zone or (before.zone if before else "")
-    cron = when.cron
-    if cron is None and before is not None and (when.at, when.days, when.monthday) == _UNSAID:
+    zone = options.zone or (before.zone if before else "")
+    cron = options.cron
+    if cron is None and before is not None and not has_wall_time:
         cron = before.cron
     if cron is not None:
         rule = Rule(ScheduleKind.CRON, zone, cron=" ".join(cron.split()))
     else:
-        rule = _by_wall_time(when, before, zone)
+        rule = _wall_time_rule(options, before, zone)
     check_rule(rule)
-    return _in_order(rule)
+    return _in_stored_spelling(rule)
 
 
-def check_terms(rule: Rule, terms: ScheduleLimits) -> None:
-    """Raise unless these terms can be kept with this rule.
+def check_limits(rule: Rule, limits: ScheduleLimits) -> None:
+    """Check that these limits are valid with this rule.
 
     Raises:
-        Refused: the message says what would be valid.
+        BadSchedule: the rule cannot be parsed.
+        Refused: they are not; the message says what would be valid.
     """
-    if not 1 <= terms.min_articles <= terms.max_articles <= MOST_ARTICLES:
+    if not 1 <= limits.min_articles <= limits.max_articles <= MOST_ARTICLES:
         raise Refused(
             "a digest holds at least --min-articles and at most --max-articles, "
             f"both from 1 to {MOST_ARTICLES}"
         )
-    if not 0 <= terms.newcomers <= MOST_ARTICLES:
+    if not 0 <= limits.newcomers <= MOST_ARTICLES:
         raise Refused(f"give --newcomers latest:N with N up to {MOST_ARTICLES}, or next")
     gap = longest_gap_by_the_clock(rule)
-    if terms.max_age is not None and terms.max_age < gap:
+    if limits.max_age is not None and limits.max_age < gap:
         raise Refused(
             f"articles would be too old before a slot comes: up to {duration(gap)} lie between two "
             f"slots, so give --max-age {duration(gap)} or more"
         )
 
 
-def _by_wall_time(when: When, before: Rule | None, zone: str) -> Rule:
-    at = when.at or (before.at if before else None)
+def _wall_time_rule(options: TimingOptions, before: Rule | None, zone: str) -> Rule:
+    at = options.at or (before.at if before else None)
     if at is None:
         raise Refused('give --at HH:MM, or --cron "M H D M W"')
-    days, monthday = when.days, when.monthday
+    days, monthday = options.days, options.monthday
     if days is None and monthday is None and before is not None:
         days, monthday = before.days, before.monthday
-    if days is not None:
-        days = ",".join(_short(day.strip().lower()) for day in days.split(","))
     if monthday is not None:
         return Rule(ScheduleKind.MONTHDAY, zone, at=at, monthday=monthday)
+    if days is not None:
+        names = (day.strip().lower() for day in days.split(","))
+        days = ",".join(_DAYS_CALLED.get(name, name) for name in names)
     return Rule(ScheduleKind.DAYS, zone, at=at, days=days)
 
 
-def _short(day: str) -> str:
-    """A day as rules write it, "sat" for "saturday"; what is no day's name stays as it is."""
-    if day in _SEVERAL_DAYS:
-        return _SEVERAL_DAYS[day]
-    return day[:3] if day in _DAY_NAMES else day
-
-
-def _in_order(rule: Rule) -> Rule:
-    """The same rule in the one spelling in which it is stored."""
+def _in_stored_spelling(rule: Rule) -> Rule:
     at = f"{rule.at:0>5}" if rule.at else None
-    if rule.days is None:
-        return replace(rule, at=at)
-    named = {day.strip().lower() for day in rule.days.split(",")}
-    kept = [day for day in WEEKDAYS if day in named]
-    return replace(rule, at=at, days=",".join(kept) if 0 < len(kept) < len(WEEKDAYS) else None)
+    names = [day for day in WEEKDAYS if day in (rule.days or "").split(",")]
+    return replace(rule, at=at, days=",".join(names) if 0 < len(names) < len(WEEKDAYS) else None)

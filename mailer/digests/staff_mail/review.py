@@ -19,7 +19,7 @@ from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.build import failed_builds
 from mailer.digests.build.editions import Render, render_editions
 from mailer.digests.build.slot_claims import cancel
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
 from mailer.digests.selection.plan import excluded, expiring, plan_digest
 from mailer.digests.selection.reader_groups import OTHER_SCHEDULE
@@ -89,7 +89,7 @@ def due(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
         )
     ):
         try:
-            slot = timetable.next_free_slot(session, schedule, now=now)
+            slot = slot_lookup.next_free_slot(session, schedule, now=now)
         except MailerError:
             # Such as when its zone was abolished: whoever looks for its slots tells of it.
             continue
@@ -183,7 +183,7 @@ def queue_review(
     if (
         alerts.staff_address is None
         or _written(session, schedule, slot) is not None
-        or timetable.digest_at(session, schedule, slot) is not None
+        or slot_lookup.digest_at(session, schedule, slot) is not None
     ):
         return False
     notice_id = queue_notice(
@@ -221,7 +221,7 @@ def read_review(
     schedule = session.get_one(Schedule, review.schedule_id)
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
     slot = _slot(review, schedule)
-    digest = timetable.digest_at(session, schedule, slot)
+    digest = slot_lookup.digest_at(session, schedule, slot)
     return ReviewView(
         look=Look.of(newsletter, publisher=publisher),
         act=act,
@@ -245,7 +245,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
     review, act = _behind(session, link_id)
     schedule = session.get_one(Schedule, review.schedule_id)
     slot = _slot(review, schedule)
-    digest = timetable.digest_at(session, schedule, slot)
+    digest = slot_lookup.digest_at(session, schedule, slot)
     state = _state(review, schedule, digest, now)
     if act is ReviewAct.SEND:
         if state is ReviewState.WAITING:
@@ -279,7 +279,7 @@ def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
             slot = _slot(review, schedule)
         except MailerError:
             continue
-        digest = timetable.digest_at(session, schedule, slot)
+        digest = slot_lookup.digest_at(session, schedule, slot)
         asked = _state(review, schedule, digest, now) is ReviewState.ASKED
         if asked and failed_builds.may_try(schedule, slot, now=now):
             found.append((schedule.id, slot))

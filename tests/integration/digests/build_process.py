@@ -12,7 +12,7 @@ from itertools import islice
 
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.models import Schedule
 from tests.integration.digests.builders import builder
@@ -62,7 +62,7 @@ def main() -> None:
     with database.read() as session:
         schedule = session.get_one(Schedule, int(schedule_id))
         if names[0] != "walk":
-            found = [timetable.slot_meant(schedule, name) for name in names]
+            found = [slot_lookup.parse_slot(schedule, name) for name in names]
     if names[0] == "walk":
         walk(database, schedule, int(names[1]), float(lease))
     else:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.digests.build.builder import Builder
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.digests.schedules.due_slots import SUPERSEDED
 from mailer.digests.selection import explain
@@ -102,7 +102,7 @@ class Life(Readership):
         """Staff send a digest before its slot."""
         schedule = self.random.choice(self.schedules)
         with self.database.read() as session:
-            slot = timetable.next_free_slot(session, schedule, now=self.now)
+            slot = slot_lookup.next_free_slot(session, schedule, now=self.now)
         assert slot is not None
         self.happened["early"] += 1
         self._send(schedule, slot, lambda: self.builder.build(schedule.id, slot))

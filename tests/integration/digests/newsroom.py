@@ -17,7 +17,7 @@ from mailer.db import Database
 from mailer.digests.editing import edits, once
 from mailer.digests.editing.edits import Changes
 from mailer.digests.editing.introduction import Intro
-from mailer.digests.schedules import timetable
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot, slots
 from mailer.feeds.articles import add_article, edit_article, withdraw_article
 from mailer.models import (
@@ -162,7 +162,7 @@ class Newsroom:
         """Staff want a piece first in a schedule's coming digest."""
         schedule = self.random.choice(self.schedules)
         with self.database.read() as session:
-            slot = timetable.next_free_slot(session, schedule, now=self.now)
+            slot = slot_lookup.next_free_slot(session, schedule, now=self.now)
         assert slot is not None
         candidates = self.model.candidates(self.terms[schedule.id], slot.due_at)
         if candidates:

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.digests.build import slot_claims
-from mailer.digests.schedules import schedules, timetable
+from mailer.digests.schedules import schedule_changes, schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
-from mailer.digests.schedules.due_slots import LATE, SUPERSEDED
+from mailer.digests.schedules.due_slots import LATE, SUPERSEDED, DueSlots
 from mailer.digests.schedules.schedule_options import ScheduleLimits
 from mailer.errors import AlreadyExists, NotFound, Refused
 from mailer.models import (
@@ -51,10 +51,12 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
     newsletter = make.newsletter(session)
 
     def add(name: str, *, default: bool = False) -> None:
-        schedules.add(session, newsletter, name, DAILY, ScheduleLimits(), default=default, now=NOW)
+        schedule_changes.add(
+            session, newsletter, name, DAILY, ScheduleLimits(), default=default, now=NOW
+        )
 
     def default() -> str:
-        found = schedules.default_of(session, newsletter.id)
+        found = schedule_lookup.default_of(session, newsletter.id)
         assert found is not None
         return found.name
 
@@ -63,7 +65,7 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
     assert default() == "one"
     add("three", default=True)
     assert default() == "three"
-    schedules.make_default(session, schedules.find(session, "daily/two")[1])
+    schedule_changes.make_default(session, schedule_lookup.find(session, "daily/two")[1])
     assert default() == "two"
 
 
@@ -71,46 +73,52 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
 def test_a_name_stands_in_references(sqlite_database: Database, name: str) -> None:
     with sqlite_database.write() as session, pytest.raises(Refused, match="no name"):
         newsletter = make.newsletter(session)
-        schedules.add(session, newsletter, name, DAILY, ScheduleLimits(), default=False, now=NOW)
+        schedule_changes.add(
+            session, newsletter, name, DAILY, ScheduleLimits(), default=False, now=NOW
+        )
 
 
 def test_a_name_is_free_again_after_removal(session: Session) -> None:
     newsletter = make.newsletter(session)
-    first = schedules.add(
+    first = schedule_changes.add(
         session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
     )
     with pytest.raises(AlreadyExists, match="edit daily/one"):
-        schedules.add(session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW)
-    assert schedules.remove(session, first, None, now=NOW) == 0
+        schedule_changes.add(
+            session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
+        )
+    assert schedule_changes.remove(session, first, None, now=NOW) == 0
     with pytest.raises(NotFound):
-        schedules.find(session, "daily/one")
-    schedules.add(session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW)
-    assert [one.name for _, one, _ in schedules.of_newsletters(session)] == ["one"]
+        schedule_lookup.find(session, "daily/one")
+    schedule_changes.add(
+        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
+    )
+    assert [one.name for _, one, _ in schedule_lookup.of_newsletters(session)] == ["one"]
 
 
 def test_only_slots_after_the_schedule_was_made_exist(session: Session) -> None:
     newsletter = make.newsletter(session)
     late = NOW + 3 * HOUR
-    schedule = schedules.add(
+    schedule = schedule_changes.add(
         session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=late
     )
-    assert timetable.due(session, schedule, now=late) == timetable.Due(None, ())
-    assert name_of(schedules.coming(session, schedule, now=late)) == "2026-11-25T07:00"
+    assert slot_lookup.due(session, schedule, now=late) == DueSlots()
+    assert name_of(slot_lookup.coming_slot(session, schedule, now=late)) == "2026-11-25T07:00"
 
 
 def test_moving_the_time_fires_no_slot_of_the_past(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session), at="23:00")
     noon = NOW + 6 * HOUR
-    schedules.edit(session, schedule, DAILY, ScheduleLimits(), now=noon)
-    assert timetable.due(session, schedule, now=noon) == timetable.Due(None, ())
+    schedule_changes.edit(session, schedule, DAILY, ScheduleLimits(), now=noon)
+    assert slot_lookup.due(session, schedule, now=noon) == DueSlots()
 
 
 def test_moving_the_time_does_not_repeat_todays(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     went_out = make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedules.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
-    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
-    assert schedules.todays(session, schedule, now=EIGHT) is went_out
+    schedule_changes.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
+    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
+    assert schedule_lookup.todays_digest(session, schedule, now=EIGHT) is went_out
 
 
 CRON_CASES = [
@@ -142,8 +150,8 @@ def test_a_cron_rule_repeats_nothing_of_today(
         make.digest(session, schedule, due_at=NOW - 3 * HOUR, status=DigestStatus.SKIPPED)
         make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
         rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
-        schedules.edit(session, schedule, rule, ScheduleLimits(), now=EIGHT)
-        assert name_of(schedules.coming(session, schedule, now=EIGHT)) == coming
+        schedule_changes.edit(session, schedule, rule, ScheduleLimits(), now=EIGHT)
+        assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == coming
 
 
 def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
@@ -153,8 +161,8 @@ def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
         # 06:00 in Yerevan is 02:00 UTC, and the same date in Rome.
         make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
         rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
-        schedules.edit(session, schedule, rome, ScheduleLimits(), now=seven)
-        assert name_of(schedules.coming(session, schedule, now=seven)) == "2026-11-25T09:00"
+        schedule_changes.edit(session, schedule, rome, ScheduleLimits(), now=seven)
+        assert name_of(slot_lookup.coming_slot(session, schedule, now=seven)) == "2026-11-25T09:00"
 
 
 def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Database) -> None:
@@ -165,7 +173,7 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
     def edit() -> None:
         with database.write() as session:
             mine = session.get_one(Schedule, schedule.id)
-            schedules.edit(session, mine, LATER, ScheduleLimits(), now=EIGHT)
+            schedule_changes.edit(session, mine, LATER, ScheduleLimits(), now=EIGHT)
         edited.set()
 
     with database.write() as session:
@@ -177,7 +185,9 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
     thread.join(30)
     with database.read() as session:
         assert (
-            name_of(schedules.coming(session, session.get_one(Schedule, schedule.id), now=EIGHT))
+            name_of(
+                slot_lookup.coming_slot(session, session.get_one(Schedule, schedule.id), now=EIGHT)
+            )
             == "2026-11-25T09:00"
         )
 
@@ -194,7 +204,7 @@ def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
         stale = builder.get_one(Schedule, schedule.id)
         with postgresql_database.write() as staff:
             mine = staff.get_one(Schedule, schedule.id)
-            schedules.edit(staff, mine, LATER, ScheduleLimits(), now=EIGHT)
+            schedule_changes.edit(staff, mine, LATER, ScheduleLimits(), now=EIGHT)
         with pytest.raises(Refused, match="does not count"):
             slot_claims.take_slot(
                 builder, stale, slot, builder_id=1, alive=lambda _: [1], now=EIGHT
@@ -203,34 +213,34 @@ def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
 
 def test_changing_limits_leaves_a_due_slot_due(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
-    schedules.edit(session, schedule, DAILY, ScheduleLimits(max_articles=5), now=EIGHT)
+    schedule_changes.edit(session, schedule, DAILY, ScheduleLimits(max_articles=5), now=EIGHT)
     assert schedule.max_articles == 5
-    due = timetable.due(session, schedule, now=EIGHT)
+    due = slot_lookup.due(session, schedule, now=EIGHT)
     assert name_of(due.build) == "2026-11-24T07:00"
 
 
 def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
-    schedules.pause(session, schedule, now=NOW)
-    assert schedules.coming(session, schedule, now=NOW) is None
-    schedules.resume(session, schedule, now=EIGHT)
-    assert timetable.due(session, schedule, now=EIGHT) == timetable.Due(None, ())
-    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T07:00"
+    schedule_changes.pause(session, schedule, now=NOW)
+    assert slot_lookup.coming_slot(session, schedule, now=NOW) is None
+    schedule_changes.resume(session, schedule, now=EIGHT)
+    assert slot_lookup.due(session, schedule, now=EIGHT) == DueSlots()
+    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T07:00"
 
 
 def test_resuming_does_not_repeat_todays_at_another_time(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedules.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
-    schedules.pause(session, schedule, now=EIGHT)
-    schedules.resume(session, schedule, now=EIGHT)
-    assert name_of(schedules.coming(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
+    schedule_changes.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
+    schedule_changes.pause(session, schedule, now=EIGHT)
+    schedule_changes.resume(session, schedule, now=EIGHT)
+    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
 
 
 def test_resuming_what_is_not_paused_loses_no_slot(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
-    schedules.resume(session, schedule, now=EIGHT)
-    assert timetable.due(session, schedule, now=EIGHT).build is not None
+    schedule_changes.resume(session, schedule, now=EIGHT)
+    assert slot_lookup.due(session, schedule, now=EIGHT).build is not None
 
 
 def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> None:
@@ -242,8 +252,8 @@ def test_removal_moves_readers_and_sign_ups(database: Database, keys: Keys) -> N
         left = make.reader(session, keys, daily, "left@example.com", left_at=NOW)
         make.signup(session, keys, daily)
         with pytest.raises(Refused, match="1 reader and 1 sign-up are on it"):
-            schedules.remove(session, daily, None, now=NOW)
-        assert schedules.remove(session, daily, weekly, now=NOW) == 1
+            schedule_changes.remove(session, daily, None, now=NOW)
+        assert schedule_changes.remove(session, daily, weekly, now=NOW) == 1
         assert weekly.is_default
         event = session.scalars(select(ConsentEvent)).one()
         assert (event.kind, event.address) == (ConsentKind.CHANGED, "in@example.com")
@@ -260,7 +270,7 @@ def test_sign_ups_that_are_over_keep_no_schedule(session: Session, keys: Keys) -
     make.signup(session, keys, schedule, "left@example.com", confirmed_at=NOW)
     make.signup(session, keys, schedule, "other@example.com", dropped_at=NOW)
     make.signup(session, keys, schedule, "late@example.com", expires_at=NOW)
-    assert schedules.remove(session, schedule, None, now=NOW) == 0
+    assert schedule_changes.remove(session, schedule, None, now=NOW) == 0
     assert schedule.removed_at == NOW
 
 
@@ -268,9 +278,9 @@ def test_readers_move_only_within_their_newsletter(session: Session) -> None:
     mine = make.schedule(session, make.newsletter(session, "one"))
     other = make.schedule(session, make.newsletter(session, "other"))
     with pytest.raises(Refused, match="another newsletter"):
-        schedules.remove(session, mine, other, now=NOW)
+        schedule_changes.remove(session, mine, other, now=NOW)
     with pytest.raises(Refused, match="another one"):
-        schedules.remove(session, mine, mine, now=NOW)
+        schedule_changes.remove(session, mine, mine, now=NOW)
 
 
 @pytest.mark.parametrize("reference", ["daily", "daily/none", "none/morning", "/", ""])
@@ -278,7 +288,7 @@ def test_a_reference_to_nothing(sqlite_database: Database, reference: str) -> No
     with sqlite_database.write() as session:
         make.schedule(session, make.newsletter(session))
         with pytest.raises(NotFound):
-            schedules.find(session, reference)
+            schedule_lookup.find(session, reference)
 
 
 def test_a_name_alone_stands_for_the_only_schedule_it_can_mean(sqlite_database: Database) -> None:
@@ -286,16 +296,16 @@ def test_a_name_alone_stands_for_the_only_schedule_it_can_mean(sqlite_database: 
         for slug, name in (("courier", "daily"), ("courier", "late"), ("post", "late")):
             newsletter = session.scalar(select(Newsletter).where(Newsletter.slug == slug))
             make.schedule(session, newsletter or make.newsletter(session, slug), name)
-        newsletter, schedule = schedules.find(session, "daily")
+        newsletter, schedule = schedule_lookup.find(session, "daily")
         assert (newsletter.slug, schedule.name) == ("courier", "daily")
         with pytest.raises(NotFound, match=r"did you mean courier/late or post/late\?"):
-            schedules.find(session, "late")
+            schedule_lookup.find(session, "late")
         with pytest.raises(NotFound, match=r"did you mean post/late\?"):
-            schedules.find(session, "post")
+            schedule_lookup.find(session, "post")
         # A newsletter of the same name may be what was meant.
         make.schedule(session, make.newsletter(session, "daily"), "morning")
         with pytest.raises(NotFound, match=r"did you mean courier/daily or daily/morning\?"):
-            schedules.find(session, "daily")
+            schedule_lookup.find(session, "daily")
 
 
 def test_what_is_due_after_a_stop(session: Session) -> None:
@@ -303,15 +313,15 @@ def test_what_is_due_after_a_stop(session: Session) -> None:
         session, make.newsletter(session), active_from=NOW - 4 * DAY, zone="Europe/Paris"
     )
     make.digest(session, schedule, due_at=NOW - 3 * DAY, slot="2026-11-21T07:00")
-    due = timetable.due(session, schedule, now=NOW + 5 * HOUR)
+    due = slot_lookup.due(session, schedule, now=NOW + 5 * HOUR)
     assert name_of(due.build) == "2026-11-24T07:00"
-    assert [(one.slot.name, one.reason) for one in due.let_go] == [
+    assert [(one.slot.name, one.reason) for one in due.skipped] == [
         ("2026-11-22T07:00", SUPERSEDED),
         ("2026-11-23T07:00", SUPERSEDED),
     ]
-    due = timetable.due(session, schedule, now=NOW + 7 * HOUR)
+    due = slot_lookup.due(session, schedule, now=NOW + 7 * HOUR)
     assert due.build is None
-    assert due.let_go[-1].reason == LATE
+    assert due.skipped[-1].reason == LATE
 
 
 def test_what_was_decided_about_a_day_is_not_decided_again(sqlite_database: Database) -> None:
@@ -322,17 +332,15 @@ def test_what_was_decided_about_a_day_is_not_decided_again(sqlite_database: Data
             active_from=NOW - 5 * HOUR,
         )  # fmt: skip
         make.digest(session, schedule, due_at=NOW - 2 * HOUR)
-        assert timetable.due(session, schedule, now=NOW - HOUR - HOUR / 2) == timetable.Due(
-            None, ()
-        )
+        assert slot_lookup.due(session, schedule, now=NOW - HOUR - HOUR / 2) == DueSlots(None, ())
 
 
 def test_an_edit_after_a_digest_fires_no_slot_between(sqlite_database: Database) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW + 2 * HOUR)
         make.digest(session, schedule, due_at=NOW - 23 * HOUR)
-        due = timetable.due(session, schedule, now=EIGHT)
-        assert due == timetable.Due(None, ())
+        due = slot_lookup.due(session, schedule, now=EIGHT)
+        assert due == DueSlots()
 
 
 def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Database) -> None:
@@ -340,9 +348,9 @@ def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Dat
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
         early = make.digest(session, schedule, due_at=NOW + DAY + HOUR)
         early.created_at = NOW
-        due = timetable.due(session, schedule, now=NOW + DAY + 2 * HOUR)
+        due = slot_lookup.due(session, schedule, now=NOW + DAY + 2 * HOUR)
         assert due.build is None
-        assert [(one.slot.name, one.reason) for one in due.let_go] == [
+        assert [(one.slot.name, one.reason) for one in due.skipped] == [
             ("2026-11-24T07:00", SUPERSEDED)
         ]
 
@@ -351,10 +359,10 @@ def test_a_digest_built_early_leaves_the_slots_before_it_due(session: Session) -
     schedule = make.schedule(session, make.newsletter(session))
     early = make.digest(session, schedule, due_at=NOW + 2 * DAY + timedelta(hours=1))
     early.created_at = NOW
-    due = timetable.due(session, schedule, now=NOW + HOUR)
+    due = slot_lookup.due(session, schedule, now=NOW + HOUR)
     assert name_of(due.build) == "2026-11-24T07:00"
     assert (
-        name_of(timetable.next_free_slot(session, schedule, now=NOW + 2 * DAY))
+        name_of(slot_lookup.next_free_slot(session, schedule, now=NOW + 2 * DAY))
         == "2026-11-27T07:00"
     )
 
@@ -374,7 +382,7 @@ def test_a_slot_is_named_by_its_local_time_or_its_instant(
 ) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), zone="Europe/Paris")
-        assert timetable.slot_meant(schedule, text).name == name
+        assert slot_lookup.parse_slot(schedule, text).name == name
 
 
 @pytest.mark.parametrize(
@@ -395,13 +403,13 @@ def test_a_slot_that_the_schedule_does_not_have(
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), zone=zone)
         with pytest.raises(Refused, match="slot"):
-            timetable.slot_meant(schedule, text)
+            slot_lookup.parse_slot(schedule, text)
 
 
 def test_the_slot_of_a_digest_outlives_an_edit(sqlite_database: Database) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
         digest = make.digest(session, schedule, due_at=NOW + HOUR)
-        schedules.edit(session, schedule, WEEKLY, ScheduleLimits(), now=NOW)
-        slot = timetable.slot_of(digest, schedule)
+        schedule_changes.edit(session, schedule, WEEKLY, ScheduleLimits(), now=NOW)
+        slot = slot_lookup.slot_of(digest, schedule)
         assert (slot.name, slot.due_at) == ("2026-11-24T07:00", digest.due_at)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, func, select
 
 from mailer.db import Database
-from mailer.digests.schedules.schedules import remove as remove_schedule
+from mailer.digests.schedules.schedule_changes import remove as remove_schedule
 from mailer.errors import Refused
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subscription
 from mailer.newsletters.offer import Publisher, need_schedule, offer

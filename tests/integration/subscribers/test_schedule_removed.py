@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.address import parse
 from mailer.db import Database
-from mailer.digests.schedules import schedules
+from mailer.digests.schedules import schedule_changes
 from mailer.models import Schedule, SignupChoice, Subscription
 from mailer.newsletters.offer import Publisher, offer
 from mailer.permission.consent import Origin
@@ -60,7 +60,7 @@ def test_nobody_is_put_on_a_schedule_that_is_being_removed(
 
     def remove(session: Session) -> None:
         mine = session.get_one(Schedule, old.id)
-        schedules.remove(session, mine, session.get_one(Schedule, kept.id), now=NOW)
+        schedule_changes.remove(session, mine, session.get_one(Schedule, kept.id), now=NOW)
 
     first, second = (remove, act) if removal_first else (act, remove)
     ended = threading.Event()

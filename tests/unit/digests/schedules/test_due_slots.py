@@ -5,26 +5,26 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mailer.digests.schedules.calendar import Rule
-from mailer.digests.schedules.due_slots import Due, Recorded, due_slots
+from mailer.digests.schedules.due_slots import DueSlots, RecordedSlots, due_slots
 from mailer.models import ScheduleKind
 
 DAILY = Rule(ScheduleKind.DAYS, "UTC", at="06:00")
 HOURLY = Rule(ScheduleKind.CRON, "UTC", cron="0 * * * *")
-NONE = Recorded(frozenset(), frozenset())
+NONE = RecordedSlots(frozenset(), frozenset())
 
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-11-{text}").replace(tzinfo=UTC)
 
 
-def names(*named: str) -> Recorded:
-    return Recorded(frozenset(f"2026-11-{name}" for name in named), frozenset())
+def names(*named: str) -> RecordedSlots:
+    return RecordedSlots(frozenset(f"2026-11-{name}" for name in named), frozenset())
 
 
-def decided(due: Due) -> tuple[str | None, list[tuple[str, str]]]:
+def decided(due: DueSlots) -> tuple[str | None, list[tuple[str, str]]]:
     return (
         due.build and due.build.name[8:],
-        [(one.slot.name[8:], one.reason) for one in due.let_go],
+        [(one.slot.name[8:], one.reason) for one in due.skipped],
     )
 
 
@@ -77,7 +77,7 @@ def decided(due: Due) -> tuple[str | None, list[tuple[str, str]]]:
     ],
 )
 def test_due_slots(
-    rule: Rule, after: str, recorded: Recorded, now: str, expected: tuple[object, object]
+    rule: Rule, after: str, recorded: RecordedSlots, now: str, expected: tuple[object, object]
 ) -> None:
     due = due_slots(
         rule, after=at(after), recorded=recorded, max_lateness=timedelta(hours=6), now=at(now)
@@ -86,7 +86,7 @@ def test_due_slots(
 
 
 def test_a_slot_whose_instant_has_a_digest_under_another_name_is_not_due_again() -> None:
-    taken = Recorded(frozenset({"2026-11-24T07:00"}), frozenset({at("24T06:00")}))
+    taken = RecordedSlots(frozenset({"2026-11-24T07:00"}), frozenset({at("24T06:00")}))
     due = due_slots(
         DAILY,
         after=at("24T05:00"),
@@ -94,4 +94,4 @@ def test_a_slot_whose_instant_has_a_digest_under_another_name_is_not_due_again()
         max_lateness=timedelta(hours=6),
         now=at("24T06:05"),
     )
-    assert due == Due(None, ())
+    assert due == DueSlots(None, ())

@@ -5,7 +5,12 @@ from datetime import timedelta
 import pytest
 
 from mailer.digests.schedules.calendar import Rule
-from mailer.digests.schedules.schedule_options import ScheduleLimits, When, check_terms, rule_from
+from mailer.digests.schedules.schedule_options import (
+    ScheduleLimits,
+    TimingOptions,
+    check_limits,
+    rule_from,
+)
 from mailer.errors import BadSchedule, Refused
 from mailer.models import ScheduleKind
 
@@ -19,61 +24,73 @@ CRON = Rule(ScheduleKind.CRON, "UTC", cron="0 6 * * *")
 @pytest.mark.parametrize(
     ("when", "expected"),
     [
-        (When(at="6:00", zone="UTC"), DAILY),
-        (When(at="06:00", days="Mon", zone="Europe/Paris"), WEEKLY),
+        (TimingOptions(at="6:00", zone="UTC"), DAILY),
+        (TimingOptions(at="06:00", days="Mon", zone="Europe/Paris"), WEEKLY),
         (
-            When(at="06:00", days="sun, tue,tue", zone="UTC"),
+            TimingOptions(at="06:00", days="sun, tue,tue", zone="UTC"),
             Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="tue,sun"),
         ),
-        (When(at="06:00", days="mon,tue,wed,thu,fri,sat,sun", zone="UTC"), DAILY),
-        (When(at="06:00", days="Monday", zone="Europe/Paris"), WEEKLY),
+        (TimingOptions(at="06:00", days="mon,tue,wed,thu,fri,sat,sun", zone="UTC"), DAILY),
+        (TimingOptions(at="06:00", days="Monday", zone="Europe/Paris"), WEEKLY),
         (
-            When(at="06:00", days="saturday,weekdays,wed", zone="UTC"),
+            TimingOptions(at="06:00", days="saturday,weekdays,wed", zone="UTC"),
             Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="mon,tue,wed,thu,fri,sat"),
         ),
-        (When(at="06:00", days="weekdays, weekends", zone="UTC"), DAILY),
-        (When(at="06:00", monthday=1, zone="UTC"), MONTHLY),
-        (When(cron=" 0  6 * * * ", zone="UTC"), CRON),
+        (TimingOptions(at="06:00", days="weekdays, weekends", zone="UTC"), DAILY),
+        (TimingOptions(at="06:00", monthday=1, zone="UTC"), MONTHLY),
+        (TimingOptions(cron=" 0  6 * * * ", zone="UTC"), CRON),
     ],
 )
-def test_a_new_rule(when: When, expected: Rule) -> None:
+def test_a_new_rule(when: TimingOptions, expected: Rule) -> None:
     assert rule_from(when) == expected
 
 
 @pytest.mark.parametrize(
     ("before", "when", "expected"),
     [
-        (WEEKLY, When(at="07:00"), Rule(ScheduleKind.DAYS, "Europe/Paris", at="07:00", days="mon")),
-        (WEEKLY, When(zone="UTC"), Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="mon")),
-        (WEEKLY, When(monthday=1, zone="UTC"), MONTHLY),
-        (MONTHLY, When(days="mon", zone="Europe/Paris"), WEEKLY),
-        (MONTHLY, When(at="07:00"), Rule(ScheduleKind.MONTHDAY, "UTC", at="07:00", monthday=1)),
-        (DAILY, When(cron="0 6 * * *"), CRON),
-        (CRON, When(at="06:00"), DAILY),
-        (CRON, When(zone="Asia/Yerevan"),
+        (WEEKLY, TimingOptions(at="07:00"), Rule(ScheduleKind.DAYS, "Europe/Paris", at="07:00", days="mon")),
+        (WEEKLY, TimingOptions(zone="UTC"), Rule(ScheduleKind.DAYS, "UTC", at="06:00", days="mon")),
+        (WEEKLY, TimingOptions(monthday=1, zone="UTC"), MONTHLY),
+        (MONTHLY, TimingOptions(days="mon", zone="Europe/Paris"), WEEKLY),
+        (MONTHLY, TimingOptions(at="07:00"), Rule(ScheduleKind.MONTHDAY, "UTC", at="07:00", monthday=1)),
+        (DAILY, TimingOptions(cron="0 6 * * *"), CRON),
+        (CRON, TimingOptions(at="06:00"), DAILY),
+        (CRON, TimingOptions(zone="Asia/Yerevan"),
          Rule(ScheduleKind.CRON, "Asia/Yerevan", cron="0 6 * * *")),
-        (CRON, When(), CRON),
-        (DAILY, When(), DAILY),
+        (CRON, TimingOptions(), CRON),
+        (DAILY, TimingOptions(), DAILY),
     ],
 )  # fmt: skip
-def test_a_changed_rule(before: Rule, when: When, expected: Rule) -> None:
+def test_a_changed_rule(before: Rule, when: TimingOptions, expected: Rule) -> None:
     assert rule_from(when, before) == expected
 
 
 @pytest.mark.parametrize(
     ("when", "error", "words"),
     [
-        (When(zone="UTC"), Refused, "give --at"),
-        (When(at="06:00"), Refused, "time zone"),
-        (When(at="06:00", zone="Nowhere/City"), Refused, "Nowhere/City"),
-        (When(at="06:00", cron="0 6 * * *", zone="UTC"), Refused, "cron line says everything"),
-        (When(at="06:00", days="mon", monthday=1, zone="UTC"), Refused, "exclude each other"),
-        (When(at="24:00", zone="UTC"), BadSchedule, "time of day"),
-        (When(at="06:00", days="satur", zone="UTC"), BadSchedule, "'satur' is no day of the week"),
-        (When(cron="0 0 30 2 *", zone="UTC"), BadSchedule, "no date fits"),
+        (TimingOptions(zone="UTC"), Refused, "give --at"),
+        (TimingOptions(at="06:00"), Refused, "time zone"),
+        (TimingOptions(at="06:00", zone="Nowhere/City"), Refused, "Nowhere/City"),
+        (
+            TimingOptions(at="06:00", cron="0 6 * * *", zone="UTC"),
+            Refused,
+            "cron line says everything",
+        ),
+        (
+            TimingOptions(at="06:00", days="mon", monthday=1, zone="UTC"),
+            Refused,
+            "exclude each other",
+        ),
+        (TimingOptions(at="24:00", zone="UTC"), BadSchedule, "time of day"),
+        (
+            TimingOptions(at="06:00", days="satur", zone="UTC"),
+            BadSchedule,
+            "'satur' is no day of the week",
+        ),
+        (TimingOptions(cron="0 0 30 2 *", zone="UTC"), BadSchedule, "no date fits"),
     ],
 )
-def test_what_does_not_go_together(when: When, error: type[Exception], words: str) -> None:
+def test_what_does_not_go_together(when: TimingOptions, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         rule_from(when)
 
@@ -88,7 +105,7 @@ def test_what_does_not_go_together(when: When, error: type[Exception], words: st
     ],
 )
 def test_terms_that_can_be_kept(rule: Rule, terms: ScheduleLimits) -> None:
-    check_terms(rule, terms)
+    check_limits(rule, terms)
 
 
 @pytest.mark.parametrize(
@@ -110,4 +127,4 @@ def test_terms_that_can_be_kept(rule: Rule, terms: ScheduleLimits) -> None:
 )
 def test_terms_that_cannot_be_kept(rule: Rule, terms: ScheduleLimits, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        check_terms(rule, terms)
+        check_limits(rule, terms)

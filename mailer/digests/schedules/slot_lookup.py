@@ -1,6 +1,6 @@
-"""Slots and the digests that stand for them: what is due, what comes next, what a name means.
+"""Looks up a schedule's slots beside its digests: what is due, what comes next, which slot a name means.
 
-Asks the calendar and the table of digests; builds nothing.
+Never writes. `calendar` computes the slots, and `due_slots` decides about them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,17 +11,21 @@ from sqlalchemy.orm import Session
 from mailer.clock import YEARS
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named, slots
-from mailer.digests.schedules.due_slots import Due, Recorded, due_slots
+from mailer.digests.schedules.due_slots import DueSlots, RecordedSlots, due_slots
 from mailer.errors import Refused
-from mailer.models import Digest, Schedule, ScheduleKind
+from mailer.models import Digest, Review, Schedule, ScheduleKind
 
 
-def due(session: Session, schedule: Schedule, *, now: datetime) -> Due:
-    """What is to be done now about the schedule's slots; nothing while it is paused or removed."""
+def due(session: Session, schedule: Schedule, *, now: datetime) -> DueSlots:
+    """Decide what to do now about the schedule's slots; nothing while it is paused or removed.
+
+    Raises:
+        BadSchedule: its rule cannot be parsed.
+    """
     if schedule.paused_at is not None or schedule.removed_at is not None:
-        return Due(None, ())
-    # Whatever lies before the latest slot that was dealt with in time has been decided about. A digest
-    # that staff had built before its slot says nothing about the slots before it.
+        return DueSlots()
+    # All before the latest slot that was handled in time has been decided. A digest that staff had built
+    # before its slot says nothing about the slots before it.
     settled = session.scalar(
         select(func.max(Digest.due_at)).where(
             Digest.schedule_id == schedule.id,
@@ -40,7 +44,7 @@ def due(session: Session, schedule: Schedule, *, now: datetime) -> Due:
 
 
 def digest_at(session: Session, schedule: Schedule, slot: Slot) -> Digest | None:
-    """The digest of that slot, or of the same instant under another name after the rule was edited."""
+    """Find the digest of that slot, or of its instant under another name after the rule was edited."""
     return session.scalar(
         select(Digest)
         .where(
@@ -53,20 +57,40 @@ def digest_at(session: Session, schedule: Schedule, slot: Slot) -> Digest | None
 
 
 def next_slot(schedule: Schedule, *, now: datetime) -> Slot | None:
-    """The schedule's first slot after `now`, whether it has a digest or not."""
+    """Find the schedule's first slot after `now`, whether it has a digest or not.
+
+    Raises:
+        BadSchedule: its rule cannot be parsed.
+    """
     return next(slots(Rule.of(schedule), max(now, schedule.active_from)), None)
 
 
 def next_free_slot(session: Session, schedule: Schedule, *, now: datetime) -> Slot | None:
-    """The schedule's first slot after `now` that has no digest yet."""
+    """Find the schedule's first slot after `now` that has no digest yet.
+
+    Raises:
+        BadSchedule: its rule cannot be parsed.
+    """
     after = max(now, schedule.active_from)
     recorded = _recorded(session, schedule, after)
-    coming = slots(Rule.of(schedule), after)
-    return next((slot for slot in coming if not recorded.holds(slot)), None)
+    return next((slot for slot in slots(Rule.of(schedule), after) if not recorded.has(slot)), None)
+
+
+def coming_slot(session: Session, schedule: Schedule, *, now: datetime) -> Slot | None:
+    """Find the slot that goes out next: as `next_free_slot`, but None while the schedule is paused.
+
+    Raises:
+        BadSchedule: its rule cannot be parsed.
+    """
+    return None if schedule.paused_at else next_free_slot(session, schedule, now=now)
 
 
 def is_over(session: Session, schedule: Schedule, *, now: datetime) -> bool:
-    """Whether it is a one-off whose digest is built, or that was let go: nothing is to be built any more."""
+    """Whether it is a one-off whose one slot was built or skipped.
+
+    Raises:
+        BadSchedule: its rule cannot be parsed.
+    """
     return (
         schedule.kind is ScheduleKind.ONCE
         and next_free_slot(session, schedule, now=now) is None
@@ -74,16 +98,21 @@ def is_over(session: Session, schedule: Schedule, *, now: datetime) -> bool:
     )
 
 
-def slot_of(digest: Digest, schedule: Schedule) -> Slot:
-    """The slot that the digest stands for, whatever the schedule's rule is by now."""
-    local = digest.due_at.astimezone(zone_named(schedule.zone))
-    return Slot(due_at=digest.due_at, name=digest.slot, local=local)
-
-
-def slot_meant(schedule: Schedule, text: str) -> Slot:
-    """The slot that somebody names: by its local date and time, or by its instant with an offset.
+def slot_of(record: Digest | Review, schedule: Schedule) -> Slot:
+    """Return the slot that a digest or a review is about, whatever the schedule's rule is by now.
 
     Raises:
+        Refused: the schedule's zone does not exist any more.
+    """
+    local = record.due_at.astimezone(zone_named(schedule.zone))
+    return Slot(due_at=record.due_at, name=record.slot, local=local)
+
+
+def parse_slot(schedule: Schedule, text: str) -> Slot:
+    """Find the slot that staff name: by its local date and time, or by its instant with an offset.
+
+    Raises:
+        BadSchedule: the schedule's rule cannot be parsed.
         Refused: the schedule has no such slot.
     """
     rule = Rule.of(schedule)
@@ -94,19 +123,19 @@ def slot_meant(schedule: Schedule, text: str) -> Slot:
             f"{text!r} is no slot; name it as `mailer schedule next` does, such as 2026-11-24T06:00"
         ) from error
     if parsed.year not in YEARS:
-        found = None
+        slot = None
     elif parsed.tzinfo is None:
-        found = slot_named(rule, parsed.strftime("%Y-%m-%dT%H:%M"))
+        slot = slot_named(rule, parsed.strftime("%Y-%m-%dT%H:%M"))
     else:
         at = parsed.astimezone(UTC)
-        found = next(slots(rule, at - timedelta(seconds=1), at), None)
-    if found is None:
+        slot = next(slots(rule, at - timedelta(seconds=1), at), None)
+    if slot is None:
         raise Refused(f"the schedule has no slot {text!r}; `mailer schedule next` lists them")
-    return found
+    return slot
 
 
-def _recorded(session: Session, schedule: Schedule, after: datetime) -> Recorded:
-    """The slots after `after` that have a digest, and those whose names are of that time."""
+def _recorded(session: Session, schedule: Schedule, after: datetime) -> RecordedSlots:
+    """Find the slots after `after` that have a digest, and those whose names are of that time."""
     # Names are local times, which are never more than a day from UTC.
     names_from = (after.astimezone(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
     rows = session.execute(
@@ -115,7 +144,7 @@ def _recorded(session: Session, schedule: Schedule, after: datetime) -> Recorded
             or_(Digest.due_at > after, Digest.slot > names_from),
         )
     ).all()
-    return Recorded(
+    return RecordedSlots(
         names=frozenset(name for name, _ in rows),
         instants=frozenset(due_at for _, due_at in rows),
     )
