@@ -109,16 +109,16 @@ class Locked:
 
     def __init__(self, database: Database) -> None:
         self.seconds = 0.0
-        self._kept = database.kept
+        self._pinned = database.pinned
         database.write = self._timed(database.write)  # type: ignore[method-assign]
-        database.kept = self.kept  # type: ignore[method-assign]
+        database.pinned = self.pinned  # type: ignore[method-assign]
 
     @contextmanager
-    def kept(self) -> Iterator[PinnedConnection]:
-        """As `Database.kept`."""
-        with self._kept() as kept:
-            kept.write = self._timed(kept.write)  # type: ignore[method-assign]
-            yield kept
+    def pinned(self) -> Iterator[PinnedConnection]:
+        """As `Database.pinned`."""
+        with self._pinned() as connection:
+            connection.write = self._timed(connection.write)  # type: ignore[method-assign]
+            yield connection
 
     def _timed(
         self, write: Callable[[], AbstractContextManager[Session]]

@@ -1,4 +1,4 @@
-"""The database: base class of the models, engines and sessions. Which tables there are is not known here."""
+"""The database: base class of the models, engines, sessions, locks. Never knows which tables there are."""
 
 from mailer.db.base import (
     SQLITE_ONLY,
@@ -9,10 +9,10 @@ from mailer.db.base import (
     UTCDateTime,
     checked_on_sqlite,
 )
-from mailer.db.database import Database, FifoLock, PinnedConnection, Writer
 from mailer.db.errors import explain, is_unreadable, is_unusable
 from mailer.db.locks import AdvisoryLock, take_lock
-from mailer.db.statements import insert_if, insert_missing, let_go_when_frozen
+from mailer.db.sessions import Database, FifoLock, PinnedConnection, Writer
+from mailer.db.statements import abort_if_frozen, insert_if, insert_missing
 
 __all__ = [
     "SQLITE_ONLY",
@@ -26,12 +26,12 @@ __all__ = [
     "PrimaryKey",
     "UTCDateTime",
     "Writer",
+    "abort_if_frozen",
     "checked_on_sqlite",
     "explain",
     "insert_if",
     "insert_missing",
     "is_unreadable",
     "is_unusable",
-    "let_go_when_frozen",
     "take_lock",
 ]

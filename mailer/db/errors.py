@@ -11,7 +11,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from mailer.db.database import BUSY_TIMEOUT_SECONDS
+from mailer.db.engine import BUSY_TIMEOUT_SECONDS
 from mailer.errors import DatabaseUnavailable, MailerError, SchemaError
 
 

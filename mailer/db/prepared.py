@@ -1,15 +1,26 @@
-"""Statements that are executed for every few mails, on the driver's own cursor.
+"""Executes statements that run for every few mails on the driver's own cursor.
 
-SQLAlchemy takes longer to execute a small statement than the database does. Here one is compiled once
-for each kind of database; values are converted by its own types. What a statement says, and the
-transaction that it belongs to, are not decided here.
+SQLAlchemy takes longer to execute a small statement than the database does. Here a statement is compiled
+once for each kind of database, and its values are converted by SQLAlchemy's types. Only `mailer.ledger`
+uses this, and `tests/unit/db/test_prepared.py` compares it with SQLAlchemy itself. Never begins or ends a
+transaction, and never decides what a statement says.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, BindParameter, ColumnElement, Dialect, Text, bindparam
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Text,
+    bindparam,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -19,6 +30,7 @@ from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 Values = Mapping[str, Any]
 Row = tuple[Any, ...]
+Converter = Callable[[Any], Any] | None
 
 
 class Ids(TypeDecorator[Collection[int]]):
@@ -39,11 +51,11 @@ class Ids(TypeDecorator[Collection[int]]):
 
 
 class Among(ColumnElement[bool]):
-    """True where `column` is one of the ids that the parameter `name` holds."""
+    """A condition: `column` is one of the ids that the parameter `name` holds."""
 
     inherit_cache = False
     type = Boolean()
-    # Else SQLite, which has no booleans, is asked for `= 1`, and then reads the whole table.
+    # Otherwise SQLite, which has no booleans, compares it with 1, and then reads the whole table.
     _is_implicitly_boolean = True
 
     def __init__(self, column: Any, name: str) -> None:
@@ -52,8 +64,8 @@ class Among(ColumnElement[bool]):
 
     @property
     def _from_objects(self) -> list[Any]:
-        found: list[Any] = self.column._from_objects
-        return found
+        tables: list[Any] = self.column._from_objects
+        return tables
 
 
 @compiles(Among, "sqlite")
@@ -70,33 +82,29 @@ def _among_on_postgresql(element: Among, compiler: SQLCompiler, **options: Any) 
 
 
 class _Compiled(NamedTuple):
-    """A statement in one database's words: how the values that it is given are named and converted."""
+    """A statement in one database's SQL, with the converters of its parameters and of its columns."""
 
     sql: str
     positional: bool
-    given: tuple[tuple[str, str, Callable[[Any], Any] | None], ...]
-    converters: tuple[Callable[[Any], Any] | None, ...]
+    parameters: tuple[tuple[str, str, Converter], ...]
+    columns: tuple[Converter, ...]
 
-    def values(self, given: Values) -> Any:
-        if self.positional:
-            return [
-                given[name] if convert is None else convert(given[name])
-                for _, name, convert in self.given
-            ]
-        return {
-            place: given[name] if convert is None else convert(given[name])
-            for place, name, convert in self.given
-        }
+    def values(self, values: Values) -> Any:
+        pairs = [
+            (place, values[name] if convert is None else convert(values[name]))
+            for place, name, convert in self.parameters
+        ]
+        return [value for _, value in pairs] if self.positional else dict(pairs)
 
-    def rows(self, found: list[Row]) -> list[Row]:
-        if not any(self.converters):
-            return found
+    def rows(self, rows: list[Row]) -> list[Row]:
+        if not any(self.columns):
+            return rows
         return [
             tuple(
                 value if convert is None else convert(value)
-                for convert, value in zip(self.converters, row, strict=True)
+                for convert, value in zip(self.columns, row, strict=True)
             )
-            for row in found
+            for row in rows
         ]
 
 
@@ -104,7 +112,7 @@ class Prepared:
     """One statement, compiled when a kind of database first needs it.
 
     Args:
-        statement: its `bindparam`s are given a value at each execution, everything else is fixed.
+        statement: its `bindparam`s get a value at each execution, everything else is fixed.
         returns: the types of the columns that it returns.
     """
 
@@ -114,73 +122,66 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
 
     def execute(self, session: Session, values: Values) -> list[Row]:
-        """Execute it in the session's transaction; what it returns.
-
-        Raises:
-            DBAPIError: as from SQLAlchemy.
-        """
+        """Execute it in the session's transaction, and return its rows. Errors are SQLAlchemy's."""
         connection = session.connection()
         compiled = self._for(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.values(values))
             return compiled.rows(list(cursor.fetchall())) if self._returns else []
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(error, connection.dialect) from error
-        finally:
-            cursor.close()
 
     def execute_many(self, session: Session, values: Sequence[Values]) -> None:
-        """Execute it once for each of `values`; what it returns is not read."""
+        """Execute it once for each of `values`; what it returns is not read. Errors are SQLAlchemy's."""
         connection = session.connection()
         compiled = self._for(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             cursor.executemany(compiled.sql, [compiled.values(each) for each in values])
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(error, connection.dialect) from error
-        finally:
-            cursor.close()
 
     def _for(self, dialect: Dialect) -> _Compiled:
-        found = self._compiled.get(dialect.name)
-        if found is None:
-            found = self._compiled[dialect.name] = _compile(self._statement, self._returns, dialect)
-        return found
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = _compile(self._statement, self._returns, dialect)
+            self._compiled[dialect.name] = compiled
+        return compiled
 
 
-def _writing_out(kind: type[SQLCompiler]) -> type[SQLCompiler]:
-    """A compiler that writes into the text what is not given at each execution.
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[Any]:
+    """Open a cursor of the driver whose errors are raised as SQLAlchemy's."""
+    cursor = connection.connection.cursor()
+    driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
+    try:
+        yield cursor
+    except driver_error as error:
+        raise DBAPIError.instance(
+            None, None, error, driver_error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()
 
-    SQLite compiles a statement anew each time when a given value is compared with a column that a
-    partial index is about, and neither database sees by a given value that such an index fits.
+
+def _inlining(compiler: type[SQLCompiler]) -> type[SQLCompiler]:
+    """A compiler that writes fixed values into the SQL text.
+
+    SQLite compiles a statement anew each time when a parameter is compared with a column of a partial
+    index's condition, and neither database sees that such an index fits a parameter.
     """
 
-    class WritingOut(kind):  # type: ignore[valid-type,misc]
+    class InliningCompiler(compiler):  # type: ignore[valid-type,misc]
         def visit_bindparam(self, bindparam: BindParameter[Any], **options: Any) -> Any:
             if not bindparam.required:
                 options["literal_binds"] = True
             return super().visit_bindparam(bindparam, **options)
 
-    return WritingOut
+    return InliningCompiler
 
 
 def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> _Compiled:
-    compiled: Any = _writing_out(dialect.statement_compiler)(dialect, statement)
-    given = []
+    compiled: Any = _inlining(dialect.statement_compiler)(dialect, statement)
+    parameters = []
     for place in compiled.positiontup or compiled.binds:
         bind = compiled.binds[place]
-        given.append((place, bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect)))
-    converters = (kind.dialect_impl(dialect).result_processor(dialect, None) for kind in returns)
-    return _Compiled(str(compiled), compiled.positional, tuple(given), tuple(converters))
-
-
-def _wrapped(error: Exception, dialect: Dialect) -> BaseException:
-    return DBAPIError.instance(
-        None,
-        None,
-        error,
-        dialect.loaded_dbapi.Error,
-        hide_parameters=True,
-        dialect=dialect,
-    )
+        parameters.append(
+            (place, bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect))
+        )
+    columns = (kind.dialect_impl(dialect).result_processor(dialect, None) for kind in returns)
+    return _Compiled(str(compiled), compiled.positional, tuple(parameters), tuple(columns))

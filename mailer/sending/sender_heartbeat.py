@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.clock import ClockJumps, Times
-from mailer.db import Database, let_go_when_frozen
+from mailer.db import Database, abort_if_frozen
 from mailer.ledger import heartbeat, ledger
 from mailer.ledger.heartbeat import Figures
 from mailer.models import DeliveryStatus, WorkerRole
@@ -162,8 +162,8 @@ class SenderHeartbeat:
 
     @contextmanager
     def _write(self) -> Iterator[Session]:
-        with self._database.beat() as session:
-            let_go_when_frozen(session)
+        with self._database.heartbeat() as session:
+            abort_if_frozen(session)
             yield session
 
     @contextmanager

@@ -15,8 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mailer.db import Database, statements
-from mailer.db import database as database_module
+from mailer.db import Database, sessions, statements
 from mailer.models import Installation, Worker
 from mailer.tokens import Keys
 from tests.faults.conftest import Note
@@ -83,8 +82,8 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
 def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
     postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (database_module, statements):
-        monkeypatch.setattr(module, "LET_GO", "idle_in_transaction_session_timeout = '1s'")
+    for module in (sessions, statements):
+        monkeypatch.setattr(module, "ABORT_IF_FROZEN", "idle_in_transaction_session_timeout = '1s'")
     writer = postgresql_database.writer()
 
     def write(session: Session, reason: str) -> None:
@@ -100,6 +99,6 @@ def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
                 write(other, "other")
 
     freeze_in(writer.write(), lambda session: None)
-    freeze_in(postgresql_database.write(), statements.let_go_when_frozen)
+    freeze_in(postgresql_database.write(), statements.abort_if_frozen)
     with postgresql_database.read() as session:
         assert session.scalars(select(Installation.paused_reason)).one() == "other"

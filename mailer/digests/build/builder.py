@@ -236,7 +236,7 @@ class Builder:
     @contextmanager
     def _interruptible(self) -> Iterator[PinnedConnection]:
         """The connection of a build, which `close_soon` may interrupt."""
-        with self._database.kept() as kept:
+        with self._database.pinned() as kept:
             self._kept = kept
             try:
                 self._go_on()
@@ -262,7 +262,7 @@ class Builder:
         return beats.keys() - silent
 
     def _register(self) -> None:
-        with self._database.beat() as session:
+        with self._database.heartbeat() as session:
             self._id = heartbeat.register(
                 session,
                 WorkerRole.BUILDER,
@@ -275,7 +275,7 @@ class Builder:
         # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
         while not self._over.wait(self._lease / 3):
             try:
-                with self._database.beat() as session:
+                with self._database.heartbeat() as session:
                     lives = heartbeat.beat(session, self._id, self._times.wall())
                 if not lives:
                     # Others held us for dead and may have taken our digest over; what we have in hand
@@ -284,7 +284,7 @@ class Builder:
             except Exception:
                 log.exception("builder %s could not show that it lives; it tries again", self._id)
         try:
-            with self._database.beat() as session:
+            with self._database.heartbeat() as session:
                 heartbeat.stop(session, self._id, self._times.wall())
         except SQLAlchemyError as error:
             log.warning("the builder could not be signed off: %s", type(error).__name__)

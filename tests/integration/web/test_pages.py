@@ -183,7 +183,7 @@ def test_where_nothing_can_be_written_the_answer_is_503_and_says_when_to_come_ba
 def test_a_request_does_not_wait_long_for_a_lock(
     postgresql_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.db.database.LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("mailer.db.sessions.LOCK_TIMEOUT", "50ms")
     with postgresql_database.write() as session:
         factories.schedule(session, factories.newsletter(session))
     with serving(postgresql_database, keys) as website:

@@ -8,7 +8,6 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from mailer.db import Database, FifoLock
-from mailer.errors import SettingsError
 from mailer.models import Newsletter
 from tests.support import factories
 
@@ -35,27 +34,6 @@ def test_a_read_session_keeps_nothing(sqlite_database: Database) -> None:
         assert session.query(Newsletter).count() == 0
 
 
-@pytest.mark.parametrize(
-    ("query", "keepalives_idle", "tcp_user_timeout"),
-    [({}, "15", "30000"), ({"keepalives_idle": "7", "tcp_user_timeout": "9000"}, "7", "9000")],
-)
-def test_a_server_that_vanishes_is_noticed_unless_the_url_says_otherwise(
-    postgresql_database: Database,
-    query: dict[str, str],
-    keepalives_idle: str,
-    tcp_user_timeout: str,
-) -> None:
-    url = postgresql_database.url.update_query_dict(query)
-    database = Database(url.render_as_string(hide_password=False))
-    for session_of in (database.read, database.write, database.beat):
-        with session_of() as session:
-            told = session.connection().connection.driver_connection.info.get_parameters()
-        assert told["keepalives_idle"] == keepalives_idle
-        assert told["tcp_user_timeout"] == tcp_user_timeout
-        assert told["connect_timeout"] == "10"
-    database.dispose()
-
-
 def test_a_read_session_on_postgresql_refuses_to_write(postgresql_database: Database) -> None:
     with pytest.raises(DatabaseError), postgresql_database.read() as session:
         factories.newsletter(session)
@@ -78,15 +56,6 @@ def test_a_read_modify_write_of_many_threads_loses_nothing(database: Database) -
         assert session.scalar(text("SELECT n FROM counter")) == 80
 
 
-def test_sqlite_is_durable_and_checks_foreign_keys(sqlite_database: Database) -> None:
-    with sqlite_database.read() as session:
-        found = [
-            session.scalar(text(f"PRAGMA {name}"))
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        ]
-    assert found == ["wal", 2, 1]
-
-
 def test_the_lock_is_granted_in_order() -> None:
     lock = FifoLock()
     order: list[int] = []
@@ -106,18 +75,6 @@ def test_the_lock_is_granted_in_order() -> None:
     for thread in threads:
         thread.join()
     assert order == list(range(10))
-
-
-@pytest.mark.parametrize("url", ["", "mailer.db", "mysql://host/name", "nonsense://x", "sqlite"])
-def test_a_url_that_is_no_database_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"sqlite:///"):
-        Database(url)
-
-
-def test_an_error_shows_no_value_of_a_row(database: Database) -> None:
-    with pytest.raises(DatabaseError) as caught, database.write() as session:
-        session.execute(text("INSERT INTO nothing VALUES (:name)"), {"name": "Anna Reader"})
-    assert "Anna" not in str(caught.value)
 
 
 def test_a_writer_commits_what_ends_well_and_nothing_else(database: Database) -> None:
@@ -153,13 +110,13 @@ def test_a_temporary_table_lasts_on_a_connection_that_is_kept_and_no_longer(
     database: Database,
 ) -> None:
     count = text("SELECT count(*) FROM noted")
-    with database.kept() as kept:
-        with kept.read() as session:
+    with database.pinned() as pinned:
+        with pinned.read() as session:
             session.execute(text("CREATE TEMPORARY TABLE noted (number INTEGER)"))
             session.execute(text("INSERT INTO noted VALUES (7)"))
         with database.read() as other, pytest.raises(SQLAlchemyError):
             other.execute(count)
-        with kept.write() as session:
+        with pinned.write() as session:
             factories.newsletter(session)
             assert session.scalar(count) == 1
     with database.read() as session:
@@ -170,18 +127,18 @@ def test_a_temporary_table_lasts_on_a_connection_that_is_kept_and_no_longer(
 
 
 def test_a_session_on_a_kept_connection_changes_nothing_when_it_fails(database: Database) -> None:
-    with database.kept() as kept:
-        with pytest.raises(ZeroDivisionError), kept.write() as session:
+    with database.pinned() as pinned:
+        with pytest.raises(ZeroDivisionError), pinned.write() as session:
             factories.newsletter(session)
             raise ZeroDivisionError
-        with kept.write() as session:
+        with pinned.write() as session:
             assert session.query(Newsletter).count() == 0
     with database.write() as session:
         factories.newsletter(session)
 
 
 def test_all_that_is_read_on_a_kept_connection_is_of_one_moment(database: Database) -> None:
-    with database.kept() as kept, kept.read() as session:
+    with database.pinned() as pinned, pinned.read() as session:
         assert session.query(Newsletter).count() == 0
         with database.write() as other:
             factories.newsletter(other)
