@@ -1,4 +1,4 @@
-"""The command line: finds the noun that was asked for and loads its file, and nothing else.
+"""Runs the command line: finds the command that was typed, loads its file, and turns errors into exit codes.
 
 So that `mailer --help` is quick, nothing here may import SQLAlchemy or any part of the program that does.
 """
@@ -15,36 +15,41 @@ from mailer.cli.lazy import LazyGroup
 from mailer.errors import BadAddress, MailerError
 from mailer.text.untrusted import printable_line
 
-NOUNS: Final[dict[str, tuple[str, str]]] = {
-    "init": ("mailer.cli.init:init", "Write the configuration and make the database."),
-    "config": ("mailer.cli.config:config", "Show the settings and where they come from."),
-    "status": ("mailer.cli.status:status", "What runs, what waits, and the next slots."),
-    "pause": ("mailer.cli.pause:pause", "Stop all sending."),
-    "resume": ("mailer.cli.resume:resume", "Send again after a pause."),
-    "db": ("mailer.cli.db:db", "Upgrade or check the database."),
-    "run": ("mailer.cli.run:run", "Run the web server, the scheduler and the worker."),
-    "demo": ("mailer.cli.demo:demo", "Try everything with a sample newsroom."),
-    "newsletter": ("mailer.cli.newsletter:newsletter", "The publication lines."),
-    "feed": ("mailer.cli.feed:feed", "Where articles come from."),
-    "article": ("mailer.cli.article:article", "The articles that came in."),
-    "schedule": ("mailer.cli.schedule:schedule", "When newsletters go out."),
-    "digest": ("mailer.cli.digest:digest", "What goes out: plan, preview, test and send."),
-    "delivery": ("mailer.cli.delivery:delivery", "Who was sent what."),
-    "subscriber": ("mailer.cli.subscriber:subscriber", "The readers."),
-    "consent": ("mailer.cli.consent:consent", "What a reader agreed to, and when."),
-    "suppression": ("mailer.cli.suppression:suppression", "Addresses that get no mail."),
-    "address": ("mailer.cli.address:address", "Check mail addresses."),
-    "lint": ("mailer.cli.lint:lint", "Check mails against the standards."),
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "init": ("init", "Write the configuration and make the database."),
+    "config": ("config", "Show the settings and where they come from."),
+    "status": ("status", "Show what runs, what waits, and what goes out next."),
+    "pause": ("pause", "Stop all sending."),
+    "resume": ("pause", "Start sending again."),
+    "db": ("db", "Upgrade or check the database."),
+    "run": ("run", "Run the web server, the scheduler and the worker."),
+    "demo": ("demo", "Try everything with a sample newsroom."),
+    "newsletter": ("newsletter", "Manage newsletters."),
+    "feed": ("feed", "Manage the feeds that articles come from."),
+    "article": ("article", "Manage articles."),
+    "schedule": ("schedule", "Manage when newsletters go out."),
+    "digest": ("digest", "Plan, preview, edit and send what goes out."),
+    "delivery": ("delivery", "Show who was sent what."),
+    "subscriber": ("subscriber", "Manage readers."),
+    "consent": ("consent", "Show what a reader agreed to, and when."),
+    "suppression": ("suppression", "Manage addresses that get no mail."),
+    "address": ("address", "Check email addresses."),
+    "lint": ("lint", "Check mails against the standards."),
 }
-"""Every noun: where its command is, and its line in `mailer --help`."""
+"""Each command's module in this package, and its line in `mailer --help`."""
 
 INTERRUPTED: Final = 130
 
 
-@click.group(cls=LazyGroup, table=NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="mailer")
 def main_group() -> None:
-    """Newsletters of a newsroom: feeds in, digests out, to each reader once.
+    """Send a newsroom's newsletters: articles from its feeds, at set times, once to each reader.
 
     Settings come from mailer.toml (or the file that MAILER_CONFIG names) and from MAILER_… variables.
 
@@ -66,7 +71,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _run(list(args))
     finally:
-        # Here the process goes on after the command, and what the command kept may go.
+        # This process goes on after the command, so what the command imported may be collected.
         gc.unfreeze()
 
 
@@ -78,10 +83,10 @@ def _run(typed: list[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        wrong = error.format_message()
-        end = "" if wrong.endswith((".", "?")) else "."
+        problem = error.format_message()
+        end = "" if problem.endswith((".", "?")) else "."
         see = f"{end} See `{context.command_path} --help`." if context else ""
-        return _fail(wrong + see, error.exit_code)
+        return _fail(problem + see, error.exit_code)
     except click.Abort:
         return INTERRUPTED
     except BadAddress as error:
@@ -89,15 +94,15 @@ def _run(typed: list[str]) -> int:
     except MailerError as error:
         return _fail(str(error))
     except UnicodeEncodeError:
-        # Bytes that are not UTF-8 come as surrogates, which neither a database nor a mail can hold.
+        # Bytes that are not UTF-8 arrive as surrogates, which neither a database nor a mail can hold.
         if not any("\ud800" <= letter <= "\udfff" for word in typed for letter in word):
             raise
-        return _fail("an argument is no text in UTF-8; type it again in UTF-8", 2)
+        return _fail("an argument is not in UTF-8; type it again in UTF-8", 2)
     except Exception as error:
-        told = _told_by_the_database(error)
-        if told is None:
+        explained = _explained_by_database(error)
+        if explained is None:
             raise
-        return _fail(str(told))
+        return _fail(str(explained))
 
 
 def _fail(message: str, code: int = 1) -> int:
@@ -105,8 +110,8 @@ def _fail(message: str, code: int = 1) -> int:
     return code
 
 
-def _told_by_the_database(error: Exception) -> MailerError | None:
-    """What to tell of an error of the database's driver, or None where it is something else."""
-    # Where SQLAlchemy was never imported the error cannot be one of its own.
+def _explained_by_database(error: Exception) -> MailerError | None:
+    """Explain an error of the database's driver; None if it is another error."""
+    # If SQLAlchemy was never imported, the error cannot be one of its own.
     database: Any = sys.modules.get("mailer.db")
     return None if database is None else database.explain(error)

@@ -1,16 +1,16 @@
-"""`mailer address`: is this an address, and whose is it?"""
+"""`mailer address`: checks whether something is an address, and whose it is."""
 
 import click
 
 from mailer.address import parse
 from mailer.cli.base import Group, json_option
-from mailer.cli.output import print_json, print_table
+from mailer.cli.output import print_json, print_list
 from mailer.errors import BadAddress
 
 
 @click.group(cls=Group)
 def address() -> None:
-    """Mail addresses."""
+    """Check email addresses."""
 
 
 @address.command
@@ -18,7 +18,7 @@ def address() -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, addresses: tuple[str, ...], as_json: bool) -> None:
-    """Tell whether mail can be sent to each ADDRESS; exit 1 when one is no address.
+    """Check whether each ADDRESS can be mailed; exit with 1 if one is not an address.
 
     Two addresses with the same key are one reader. Nothing is looked up on the network.
 
@@ -26,21 +26,18 @@ def check(ctx: click.Context, addresses: tuple[str, ...], as_json: bool) -> None
     Example:
       mailer address check "Reader@Example.com" nobody@nowhere
     """
-    found = [_checked(text) for text in addresses]
-    if as_json:
-        print_json(found if len(found) > 1 else found[0])
+    checks = [_check(text) for text in addresses]
+    if as_json and len(checks) == 1:
+        print_json(checks[0])
     else:
-        print_table(
-            ("address", "ok", "key", "reason"),
-            [(one["address"], one["ok"], one["key"], one["reason"]) for one in found],
-        )
-    if not all(one["ok"] for one in found):
+        print_list(checks, ("address", "ok", "key", "reason"), as_json=as_json)
+    if not all(one["ok"] for one in checks):
         ctx.exit(1)
 
 
-def _checked(text: str) -> dict[str, object]:
+def _check(text: str) -> dict[str, object]:
     try:
-        good = parse(text)
+        parsed = parse(text)
     except BadAddress as error:
         return {"ok": False, "address": text, "key": None, "reason": str(error)}
-    return {"ok": True, "address": good.typed, "key": good.key, "reason": None}
+    return {"ok": True, "address": parsed.typed, "key": parsed.key, "reason": None}

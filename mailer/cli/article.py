@@ -1,22 +1,25 @@
-"""`mailer article`: the articles that came in."""
+"""`mailer article`: lists, adds, edits and withdraws articles."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from mailer.cli.base import Group, json_option, opened
-from mailer.cli.output import message, print_json, print_table
+from mailer.cli.output import Column, message, print_json, print_list
 from mailer.cli.parameters import ROW_ID
 from mailer.clock import parse_instant
 from mailer.feeds import articles
 from mailer.feeds.articles import ListedArticle
 from mailer.newsletters import newsletters
 
+if TYPE_CHECKING:
+    from mailer.app import App
+
 
 @click.group(cls=Group)
 def article() -> None:
-    """The articles that came in."""
+    """Manage articles."""
 
 
 @article.command
@@ -29,7 +32,7 @@ def article() -> None:
 def add(
     slug: str, url: str, title: str, summary: str, published: str | None, as_json: bool
 ) -> None:
-    """Put an article into a newsletter: it is due to its readers from now on.
+    """Add an article to a newsletter: from now on it is due, so that the next digests hold it.
 
     \b
     Example:
@@ -48,15 +51,14 @@ def add(
                 published=instant,
                 now=now,
             )
-        with app.database.read() as session:
-            (found,) = articles.list_articles(session, ids=(article_id,))
+        added = _read(app, article_id)
     if not is_new:
         message(f"article {article_id} was known by its address and keeps its text")
     if as_json:
-        print_json(_as_data(found))
+        print_json(added)
     else:
         # Most often the year was mistyped.
-        later = f", from {found.published:%Y-%m-%d %H:%M} UTC on" if found.published > now else ""
+        later = f", from {added.published:%Y-%m-%d %H:%M} UTC on" if added.published > now else ""
         message(
             f"article {article_id} is in {slug}{later}; `mailer digest plan` shows who would get it"
         )
@@ -64,7 +66,7 @@ def add(
 
 @article.command("list")
 @click.option("--newsletter", "slug", metavar="SLUG", help="Only the articles in this one.")
-@click.option("--unsent", is_flag=True, help="Only those that went to nobody yet.")
+@click.option("--unsent", is_flag=True, help="Only those that nobody has been sent.")
 @json_option
 def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
     """List the articles, the latest arrival first.
@@ -75,28 +77,27 @@ def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
     """
     with opened() as app, app.database.read() as session:
         newsletter = None if slug is None else newsletters.find(session, slug)
-        found = articles.list_articles(session, newsletter=newsletter, unsent=unsent)
-    if as_json:
-        print_json([_as_data(one) for one in found])
-        return
-    print_table(
-        ("id", "published", "title", "newsletters", "state", "url"),
-        [
-            (one.id, one.published, one.title, ", ".join(one.newsletters), _state(one), one.url)
-            for one in found
-        ],
+        rows = articles.list_articles(session, newsletter=newsletter, unsent=unsent)
+    columns: Sequence[Column] = (
+        "id",
+        "published",
+        "title",
+        "newsletters",
+        ("state", _state),
+        "url",
     )
+    print_list(rows, columns, as_json=as_json)
 
 
 @article.command
 @click.argument("article_id", metavar="ID", type=ROW_ID)
 @click.option("--title", metavar="T", help="Its headline.")
 @click.option("--summary", metavar="S", help="A few words about it, text or HTML.")
-@click.option("--url", metavar="U", help="Where its readers are sent.")
-@click.option("--image", metavar="U", help="The address of its picture; an empty one for none.")
+@click.option("--url", metavar="U", help="Where it can be read.")
+@click.option("--image", metavar="U", help="The address of its picture; empty for none.")
 @json_option
-def edit(article_id: int, as_json: bool, **wishes: str | None) -> None:
-    """Change what an article says, in all newsletters; its feed then changes it no more.
+def edit(article_id: int, as_json: bool, **changes: str | None) -> None:
+    """Change an article in all newsletters. Its feed does not change it any more.
 
     \b
     Example:
@@ -104,13 +105,12 @@ def edit(article_id: int, as_json: bool, **wishes: str | None) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            is_out = articles.edit_article(session, article_id, **wishes, now=app.times.wall())
-        with app.database.read() as session:
-            (found,) = articles.list_articles(session, ids=(article_id,))
+            is_out = articles.edit_article(session, article_id, **changes, now=app.times.wall())
+        edited = _read(app, article_id)
     if is_out:
         message("a digest that is built already has it, and stays as it is")
     if as_json:
-        print_json(_as_data(found))
+        print_json(edited)
     else:
         message(f"article {article_id} is changed; its feed does not change it any more")
 
@@ -119,7 +119,7 @@ def edit(article_id: int, as_json: bool, **wishes: str | None) -> None:
 @click.argument("article_id", metavar="ID", type=ROW_ID)
 @json_option
 def withdraw(article_id: int, as_json: bool) -> None:
-    """Send an article to nobody any more, in any newsletter. `mailer article add` takes it back.
+    """Stop sending an article, in every newsletter. `mailer article add` takes that back.
 
     \b
     Example:
@@ -128,30 +128,27 @@ def withdraw(article_id: int, as_json: bool) -> None:
     with opened() as app:
         with app.database.write() as session:
             was_due = articles.withdraw_article(session, article_id, now=app.times.wall())
-        with app.database.read() as session:
-            (found,) = articles.list_articles(session, ids=(article_id,))
+        withdrawn = _read(app, article_id)
     if as_json:
-        print_json(_as_data(found))
+        print_json(withdrawn)
     elif was_due:
         message(f"article {article_id} is withdrawn; digests that are built already keep it")
     else:
         message(f"article {article_id} was withdrawn already")
 
 
-def _state(one: ListedArticle) -> str | None:
-    """What keeps an article from being like others, for people."""
-    told = ["withdrawn"] if one.withdrawn else []
-    if one.backlog:
-        everywhere = set(one.backlog) == set(one.newsletters)
-        told.append("backlog" if everywhere else f"backlog of {', '.join(one.backlog)}")
-    if one.edited:
-        told.append("edited")
-    return ", ".join(told) or None
+def _read(app: "App", article_id: int) -> ListedArticle:
+    with app.database.read() as session:
+        (row,) = articles.list_articles(session, ids=(article_id,))
+    return row
 
 
-def _as_data(found: ListedArticle) -> dict[str, Any]:
-    return asdict(found) | {
-        "categories": list(found.categories),
-        "newsletters": list(found.newsletters),
-        "backlog": list(found.backlog),
-    }
+def _state(row: ListedArticle) -> str | None:
+    """Say in what an article differs from others; None if in nothing."""
+    words = ["withdrawn"] if row.withdrawn else []
+    if row.backlog:
+        everywhere = set(row.backlog) == set(row.newsletters)
+        words.append("backlog" if everywhere else f"backlog of {', '.join(row.backlog)}")
+    if row.edited:
+        words.append("edited")
+    return ", ".join(words) or None

@@ -1,11 +1,11 @@
-"""What every command needs: how it is parsed, the opened program, and the options that all share."""
+"""Gives every command its parser, the opened program, and the options that all share."""
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -14,33 +14,36 @@ from mailer.settings import Settings, config_path, load
 if TYPE_CHECKING:
     from mailer.app import App
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
 )
 """Gives a command the parameter `as_json`."""
 
-yes_option = click.option("--yes", is_flag=True, help="Ask nothing.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 """Gives a command the parameter `yes`, for `confirmed`."""
 
-_LIKE_LISTS: Final = frozenset({"--at", "--cron", "--days", "--monthday", "--newsletter", "--slot"})
+_LOOK_LIKE_LISTS: Final = frozenset(
+    {"--at", "--cron", "--days", "--monthday", "--newsletter", "--slot"}
+)
 
 
 class Command(click.Command):
-    """A command that refuses two of an option which people may take for a list, and which is none.
+    """A command that refuses a second value of an option that people may take for a list.
 
-    Of two values Click keeps the last without a word, so that `--days mon --days thu` would mean Thursday.
-    Of other options the last counts, as in most programs: scripts put theirs behind what they began with.
+    Click silently keeps the last of two values, so that `--days mon --days thu` would mean Thursday.
+    Of other options the last one counts, as in most programs: scripts append theirs to those they begin with.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         except click.UsageError as error:
-            # Click's parser does not always say of which command it speaks.
+            # Click's parser does not always say which command it was parsing.
             error.ctx = error.ctx or ctx
             raise
-        for parameter, times in Counter(given).items():
+        for parameter, times in Counter(order).items():
             if times > 1 and isinstance(parameter, click.Option) and _looks_like_a_list(parameter):
                 name = max(parameter.opts, key=len)
                 raise click.UsageError(
@@ -56,28 +59,39 @@ class Group(click.Group):
 
 
 def _looks_like_a_list(option: click.Option) -> bool:
-    return not option.multiple and not _LIKE_LISTS.isdisjoint(option.opts)
+    return not option.multiple and not _LOOK_LIKE_LISTS.isdisjoint(option.opts)
+
+
+def with_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Give a command several options, which its help lists in this order."""
+
+    def decorate(command: Function) -> Function:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def is_interactive() -> bool:
-    """Whether somebody sits at a terminal who can read a question and answer it."""
+    """Tell whether a person at a terminal can read a question and answer it."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether to go on: asks at a terminal, unless `yes` was given; elsewhere nothing is asked."""
+    """Ask whether to go on: at a terminal, unless `yes` was given; elsewhere the answer is yes."""
     if yes or not is_interactive():
         return True
     try:
         return click.confirm(question, err=True)
     except click.Abort:
-        # Ctrl-C or Ctrl-D: else the shell's prompt would stand behind the question.
+        # After Ctrl-C or Ctrl-D the shell's prompt would stand behind the question.
         click.echo(err=True)
         raise
 
 
 def settings() -> Settings:
-    """The settings of this process.
+    """Load the settings of this process.
 
     Raises:
         SettingsError: they are not valid.
@@ -87,7 +101,7 @@ def settings() -> Settings:
 
 @contextmanager
 def opened(*, role: bool = False) -> Iterator["App"]:
-    """The program, opened on its database, which is checked first and closed at the end.
+    """Open the program on its database, which is checked first and closed at the end.
 
     Args:
         role: log as the settings say; a command logs warnings only, beside its words for people.
@@ -99,10 +113,10 @@ def opened(*, role: bool = False) -> Iterator["App"]:
     from mailer import logs
     from mailer.app import open_app
 
-    found = settings()
-    quiet = found.log_level == "info" and not role
-    logs.configure("warning" if quiet else found.log_level, found.log_format)
-    app = open_app(found)
+    loaded = settings()
+    quiet = loaded.log_level == "info" and not role
+    logs.configure("warning" if quiet else loaded.log_level, loaded.log_format)
+    app = open_app(loaded)
     try:
         yield app
     finally:

@@ -1,4 +1,4 @@
-"""`mailer config`: which settings hold, and where each comes from."""
+"""`mailer config`: shows which settings are in force, and where each comes from."""
 
 import click
 
@@ -8,7 +8,7 @@ from mailer.cli.output import print_json, print_table
 
 @click.group(cls=Group)
 def config() -> None:
-    """The settings."""
+    """Show the settings and where they come from."""
 
 
 @config.command
@@ -20,16 +20,9 @@ def show(as_json: bool) -> None:
     Example:
       mailer config show
     """
-    found = settings()
+    loaded = settings()
+    rows = [(name, value, loaded.origins[name]) for name, value in loaded.shown.items()]
     if as_json:
-        print_json(
-            {
-                name: {"value": value, "origin": found.origins[name]}
-                for name, value in found.shown.items()
-            }
-        )
-        return
-    print_table(
-        ("setting", "value", "origin"),
-        [(name, value, found.origins[name]) for name, value in found.shown.items()],
-    )
+        print_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
+    else:
+        print_table(("setting", "value", "origin"), rows)

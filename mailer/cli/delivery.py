@@ -1,13 +1,11 @@
-"""`mailer delivery`: the rows of the ledger."""
-
-from dataclasses import asdict
+"""`mailer delivery`: shows the rows of the ledger, and settles those in doubt."""
 
 import click
 
 from mailer import address as addresses
 from mailer.cli.base import Group, confirmed, json_option, opened, yes_option
 from mailer.cli.idle import warn_if_nothing_sends
-from mailer.cli.output import message, print_json, print_table
+from mailer.cli.output import message, print_json, print_list
 from mailer.cli.parameters import ROW_ID
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
@@ -19,20 +17,20 @@ from mailer.text.english import pluralise
 
 @click.group(cls=Group)
 def delivery() -> None:
-    """Who was sent what."""
+    """Show who was sent what."""
 
 
 @delivery.command("list")
-@click.option("--digest", "digest_id", type=ROW_ID, metavar="ID", help="Of this digest only.")
-@click.option("--to", metavar="ADDRESS", help="To this address only.")
+@click.option("--digest", "digest_id", type=ROW_ID, metavar="ID", help="Only of this digest.")
+@click.option("--to", metavar="ADDRESS", help="Only to this address.")
 @click.option(
     "--status",
-    type=click.Choice([one.value for one in DeliveryStatus]),
-    help="In this status only.",
+    type=click.Choice([status.value for status in DeliveryStatus]),
+    help="Only in this status.",
 )
 @json_option
 def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bool) -> None:
-    """List deliveries with what the relay said.
+    """List deliveries with what the relay, the server that takes our mail, answered.
 
     \b
     Example:
@@ -42,35 +40,36 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
     with opened() as app, app.database.read() as session:
         if digest_id is not None:
             summary.find(session, digest_id)
-        found = summary.deliveries(
+        rows = summary.deliveries(
             session,
             digest_id=digest_id,
             address_key=key,
             status=DeliveryStatus(status) if status else None,
         )
-    rows = [asdict(one) for one in found]
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("id", "digest", "address", "status", "attempts", "in doubt", "reply", "dropped"),
-        [tuple(row.values()) for row in rows],
+    columns = (
+        "id",
+        "digest",
+        "address",
+        "status",
+        "attempts",
+        ("in doubt", "in_doubt"),
+        "reply",
+        ("dropped", "dropped_at"),
     )
+    print_list(rows, columns, as_json=as_json)
 
 
 @delivery.command
-@click.option(
-    "--digest", "digest_id", type=ROW_ID, metavar="ID", required=True, help="Of this digest."
-)
+@click.option("--digest", "digest_id", type=ROW_ID, metavar="ID", required=True, help="Which one.")
 @click.option("--resend", is_flag=True, help="Send them once more: some readers may get two.")
-@click.option("--drop", is_flag=True, help="Leave them: they count as had, and are not sent again.")
+@click.option("--drop", is_flag=True, help="Leave them: they count as sent, and are not repeated.")
 @yes_option
 @json_option
 def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) -> None:
     """Decide what happens to the mails of a digest that are in doubt.
 
-    Nobody knows whether the relay took them. One of --resend and --drop says what to do; where nothing is
-    in doubt, nothing is done.
+    In doubt means that nobody knows whether the relay took them: they were transmitted, but no answer
+    arrived. Choose --resend or --drop. If nothing is in doubt, nothing is done.
 
     \b
     Example:
@@ -80,44 +79,45 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
         raise click.UsageError("Give one of --resend and --drop.")
     with opened() as app:
         with app.database.read() as session:
-            found = summary.find(session, digest_id)
+            digest = summary.find(session, digest_id)
             number = in_doubt.in_doubt_of(session, digest_id)
-        if number and not confirmed(_question(number, digest_id, found.subject, resend), yes=yes):
+        if number and not confirmed(_question(digest, number, resend), yes=yes):
             raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
         settle = in_doubt.resend if resend else in_doubt.drop
         with app.database.write() as session:
             settled = settle(session, digest_id, app.times.wall())
-            found = summary.find(session, digest_id)
+            digest = summary.find(session, digest_id)
         if settled is None:
             raise Refused(
-                f"digest {digest_id} is over ({found.status}), nothing more of it is sent; "
+                f"digest {digest_id} is over ({digest.status}), and nothing more of it is sent; "
                 f"`mailer delivery resolve --digest {digest_id} --drop` settles what is in doubt"
             )
-        _tell(found, settled, resend, as_json)
+        if as_json:
+            sums = {"resent": settled if resend else 0, "dropped": 0 if resend else settled}
+            print_json({"digest": digest_id, "status": digest.status, **sums})
+        else:
+            message(_result(digest_id, settled, resend))
         if settled and resend:
             warn_if_nothing_sends(app)
 
 
-def _tell(found: DigestSummary, settled: int, resend: bool, as_json: bool) -> None:
-    digest_id = found.id
-    if as_json:
-        sums = {"resent": settled if resend else 0, "dropped": 0 if resend else settled}
-        print_json({"digest": digest_id, "status": found.status, **sums})
-    elif not settled:
-        message(f"no mail of digest {digest_id} is in doubt")
-    elif resend:
-        what = (f"mail of digest {digest_id} waits", f"mails of digest {digest_id} wait")
-        message(f"{pluralise(settled, *what)} to be sent again")
-    else:
-        what = (
-            f"mail of digest {digest_id} is left as it is, and counts as had",
-            f"mails of digest {digest_id} are left as they are, and count as had",
+def _result(digest_id: int, settled: int, resend: bool) -> str:
+    mail, mails = f"mail of digest {digest_id}", f"mails of digest {digest_id}"
+    if not settled:
+        return f"no {mail} is in doubt"
+    if resend:
+        return pluralise(
+            settled, f"{mail} waits to be sent again", f"{mails} wait to be sent again"
         )
-        message(pluralise(settled, *what))
+    return pluralise(
+        settled,
+        f"{mail} is left as it is, and counts as sent",
+        f"{mails} are left as they are, and count as sent",
+    )
 
 
-def _question(number: int, digest_id: int, subject: str | None, resend: bool) -> str:
-    which = f"{pluralise(number, 'mail')} in doubt of digest {digest_id}, {subject!r}"
+def _question(digest: DigestSummary, number: int, resend: bool) -> str:
+    which = f"{pluralise(number, 'mail')} in doubt of digest {digest.id}, {digest.subject!r}"
     if resend:
         return f"Send {which}, once more? Readers may get it twice."
-    return f"Leave {which}, as before? Who did not get it will not get it any more."
+    return f"Leave {which}, as they are? Readers who did not get it will not get it any more."

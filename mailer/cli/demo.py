@@ -6,7 +6,7 @@ from mailer.cli.base import Command
 
 
 @click.command(cls=Command)
-@click.option("--once", is_flag=True, help="Run the whole journey unattended, then stop.")
+@click.option("--once", is_flag=True, help="Run the whole tour unattended, then stop.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the sign-up form listens.")
 @click.pass_context
 def demo(ctx: click.Context, once: bool, port: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What a command that queued something adds where nothing will happen to it now."""
+"""Warns after a command that queued something if nothing will happen to it for now."""
 
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def warn_if_nothing_sends(app: "App") -> None:
-    """Say on stderr that no worker runs, or that all sending is paused."""
+    """Warn on stderr if no worker runs, or all sending is paused."""
     _warn(app, WorkerRole.SENDER)
 
 
 def warn_if_nothing_builds(app: "App") -> None:
-    """Say on stderr that no scheduler runs, which fetches feeds and builds digests at their slots."""
+    """Warn on stderr if no scheduler runs, which fetches feeds and builds digests at their slots."""
     _warn(app, WorkerRole.BUILDER)
 
 
 def _warn(app: "App", role: WorkerRole) -> None:
     with app.database.read() as session:
-        why = why_idle(session, role, lease=app.settings.lease, now=app.times.wall())
-    if why is not None:
-        message(why)
+        reason = why_idle(session, role, lease=app.settings.lease, now=app.times.wall())
+    if reason is not None:
+        message(reason)

@@ -1,4 +1,4 @@
-"""Groups of commands that load a command's file only when that command is called.
+"""Loads a command's file only when that command is called.
 
 So that help and completion are quick, nothing here may import SQLAlchemy or any part of the program that
 does.
@@ -13,20 +13,27 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-Commands = Mapping[str, tuple[str, str]]
-"""By its name, where each command is, as "module:attribute", and its line in the group's help."""
-
 
 class LazyGroup(click.Group):
     """A group that lists its commands from a table, and loads one when it is called.
 
     Args:
-        table: the commands, in the order in which help lists them.
+        package: the package whose modules hold the commands.
+        table: the module and the line of help of each command, in the order in which help lists them.
+            In its module, the function of a command has the command's name, or that name and a "_".
         options: as `click.Group` takes them.
     """
 
-    def __init__(self, name: str | None = None, *, table: Commands, **options: Any) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        package: str,
+        table: Mapping[str, tuple[str, str]],
+        **options: Any,
+    ) -> None:
         super().__init__(name, **options)
+        self.package = package
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -35,16 +42,16 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.table:
             return None
-        module, _, attribute = self.table[cmd_name][0].partition(":")
-        with _kept_for_good():
-            found: click.Command = getattr(import_module(module), attribute)
-        return found
+        with _never_collected():
+            module = import_module(f"{self.package}.{self.table[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        # Click offers only commands that are loaded as what may have been meant. While a shell completes
-        # it is not told at all: it would stand in the middle of what is being typed.
+        # Click suggests only commands that are loaded. While a shell completes a line it is told nothing:
+        # an error would stand in the middle of what is being typed.
         is_unknown = args[0] not in self.table and not args[0].startswith("-")
         if is_unknown and not ctx.resilient_parsing:
             raise click.exceptions.NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
@@ -56,20 +63,17 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # Click would load every command for its line of help.
-        found = [
+        items = [
             CompletionItem(name, help=text)
             for name, (_, text) in self.table.items()
             if name.startswith(incomplete)
         ]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @contextmanager
-def _kept_for_good() -> Iterator[None]:
-    """Keeps the garbage collector from what is imported meanwhile, then and later.
-
-    It stays until the process ends, and the collector would look through all of it many times.
-    """
+def _never_collected() -> Iterator[None]:
+    """Hide what is imported meanwhile from the garbage collector, which would look through it many times."""
     was_on = gc.isenabled()
     gc.disable()
     try:

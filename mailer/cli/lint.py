@@ -1,13 +1,14 @@
-"""`mailer lint`: judges mails in files. Decides nothing itself, and needs no settings and no database."""
+"""`mailer lint`: checks mails in files against the standards. Needs no settings and no database."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mailer.cli.base import Command, json_option
 from mailer.cli.output import print_json, print_table
 from mailer.errors import Refused
-from mailer.lint import Problem, judge
+from mailer.lint import judge
 from mailer.text.english import pluralise
 
 
@@ -26,43 +27,39 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
       mailer lint digest.eml
     """
     several = len(files) > 1
-    judged = [(path, _judge(path, forgiving=several)) for path in files]
+    checks = [_check(path, skip_unreadable=several) for path in files]
     if as_json:
-        shapes = [_shape(path, found, several=several) for path, found in judged]
-        print_json(shapes if several else shapes[0])
+        named = [{"file": str(path)} | data for path, data in zip(files, checks, strict=True)]
+        print_json(named if several else checks[0])
     else:
-        print_table(
-            ["file", "rule", "detail"],
-            [row for path, found in judged for row in _rows(path, found)],
-        )
-    bad = sum(found != () for _, found in judged)
+        rows = [row for path, data in zip(files, checks, strict=True) for row in _rows(path, data)]
+        print_table(["file", "rule", "detail"], rows)
+    bad = sum(not data.get("ok") for data in checks)
     if bad:
         raise Refused(
             f"{bad} of {pluralise(len(files), 'mail')} must be better;"
-            " mend what is listed, then check again"
+            " fix what is listed, then check again"
         )
 
 
-def _judge(path: Path, *, forgiving: bool) -> tuple[Problem, ...] | Refused:
-    """The problems of the mail in a file, or why it cannot be read where that is forgiven."""
+def _check(path: Path, *, skip_unreadable: bool) -> dict[str, Any]:
+    """Check the mail in a file; if it cannot be read and may be skipped, say why.
+
+    Raises:
+        Refused: it cannot be read, and may not be skipped.
+    """
     try:
-        return judge(path.read_bytes())
+        problems = judge(path.read_bytes())
     except OSError as error:
-        refused = Refused(f"cannot read {path}: {error.strerror}; give the path of a mail")
-        if forgiving:
-            return refused
-        raise refused from error
+        reason = f"cannot read {path}: {error.strerror}; give the path of a mail"
+        if skip_unreadable:
+            return {"error": reason}
+        raise Refused(reason) from error
+    return {"ok": not problems, "problems": problems}
 
 
-def _shape(path: Path, found: tuple[Problem, ...] | Refused, *, several: bool) -> dict[str, object]:
-    file: dict[str, object] = {"file": str(path)} if several else {}
-    if isinstance(found, Refused):
-        return file | {"error": str(found)}
-    problems = [{"rule": problem.rule, "detail": problem.detail} for problem in found]
-    return file | {"ok": not problems, "problems": problems}
-
-
-def _rows(path: Path, found: tuple[Problem, ...] | Refused) -> list[tuple[object, ...]]:
-    if isinstance(found, Refused):
-        return [(path, "error", found)]
-    return [(path, problem.rule, problem.detail) for problem in found] or [(path, "ok", None)]
+def _rows(path: Path, data: dict[str, Any]) -> list[tuple[object, ...]]:
+    if "error" in data:
+        return [(path, "error", data["error"])]
+    problems = data["problems"]
+    return [(path, one.rule, one.detail) for one in problems] or [(path, "ok", None)]

@@ -1,19 +1,20 @@
-"""`mailer newsletter`: the publication lines.
+"""`mailer newsletter`: adds, shows and changes newsletters.
 
 What fetches feeds or makes forms is imported by the commands that do so: a list must not wait for it.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailer.cli.base import Group, json_option, opened
+from mailer.cli.base import Function, Group, json_option, opened, with_options
 from mailer.cli.idle import warn_if_nothing_builds
-from mailer.cli.output import message, print_json, print_table, print_text
+from mailer.cli.output import message, print_json, print_list, print_record, print_text
 from mailer.errors import Refused
 from mailer.newsletters import newsletters
-from mailer.newsletters.newsletters import NewsletterChanges, Overview
+from mailer.newsletters.newsletters import Overview
+from mailer.newsletters.profile import NewsletterChanges, changed_profile
 from mailer.settings import links
 from mailer.text.english import pluralise
 
@@ -21,21 +22,22 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
 @click.group(cls=Group)
 def newsletter() -> None:
-    """The publication lines that readers subscribe to."""
+    """Manage the newsletters that readers subscribe to."""
 
 
 def _as_bool(_context: click.Context, _option: click.Parameter, value: str | None) -> bool | None:
     return None if value is None else value == "yes"
 
 
-def _profile_options(*, required: bool) -> Callable[[Command], Command]:
-    """The options that `add` and `edit` share; the first three must be given to `add`."""
-    options = [
+def _yes_or_no(name: str, help_text: str) -> Callable[[Function], Function]:
+    return click.option(name, type=click.Choice(["yes", "no"]), callback=_as_bool, help=help_text)
+
+
+def _profile_options(*, required: bool) -> Callable[[Function], Function]:
+    """Give a command the options that `add` and `edit` share; `add` needs the first three."""
+    return with_options(
         click.option("--title", metavar="TEXT", required=required, help="Its name."),
         click.option(
             "--from", "sender", metavar='"NAME <ADDRESS>"', required=required, help="Its sender."
@@ -46,23 +48,11 @@ def _profile_options(*, required: bool) -> Callable[[Command], Command]:
         click.option(
             "--language", metavar="CODE", help="Such as en (the default), en-US, hy or fr."
         ),
-        click.option("--reply-to", metavar="ADDRESS", help="Where answers go; else to --from."),
+        click.option("--reply-to", metavar="ADDRESS", help="Where replies go; else to --from."),
         click.option("--logo", "logo_url", metavar="URL", help="An image, by https."),
         click.option("--color", metavar="COLOR", help="Such as #14507a."),
-        click.option(
-            "--pictures",
-            type=click.Choice(["yes", "no"]),
-            callback=_as_bool,
-            help="Whether digests show the articles' pictures (yes).",
-        ),
-    ]
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+        _yes_or_no("--pictures", "Whether digests show the articles' pictures (yes)."),
+    )
 
 
 @newsletter.command
@@ -70,25 +60,25 @@ def _profile_options(*, required: bool) -> Callable[[Command], Command]:
 @_profile_options(required=True)
 @click.option("--feed", "feeds", multiple=True, metavar="URL", help="Where its articles come from.")
 @json_option
-def add(slug: str, feeds: tuple[str, ...], as_json: bool, **wishes: Any) -> None:
-    """Start a newsletter. SLUG stands in its web addresses and never changes.
+def add(slug: str, feeds: tuple[str, ...], as_json: bool, **changes: Any) -> None:
+    """Add a newsletter. SLUG stands in its web addresses and never changes.
 
-    Each feed is fetched once, and what it holds now is backlog. When one cannot be fetched, nothing is
-    added at all.
+    Each feed is fetched once. The articles that it has now are backlog: only a new reader's first digest
+    may hold some of them. If a feed cannot be fetched, nothing is added.
 
     \b
     Example:
       mailer newsletter add daily --title "The Daily" --from "The Daily <daily@news.example>" \\
         --postal-address "1 Sample Street, Sampletown" --feed https://www.news.example/feed
     """
-    profile = newsletters.profile(NewsletterChanges(**wishes))
+    profile = changed_profile(NewsletterChanges(**changes))
     with opened() as app:
         _check_language(app, profile.language)
         with app.database.write() as session:
             newsletters.add(session, slug, profile, now=app.times.wall())
         if feeds:
             _add_feeds(app, slug, feeds)
-        _show_one(app, slug, as_json)
+        _show(app, slug, as_json)
         if feeds:
             warn_if_nothing_builds(app)
     if not as_json:
@@ -106,52 +96,32 @@ def list_(as_json: bool) -> None:
       mailer newsletter list --json
     """
     with opened() as app, app.database.read() as session:
-        found = newsletters.overviews(session)
-    if as_json:
-        print_json([_as_data(one) for one in found])
-        return
-    print_table(
-        ("slug", "title", "from", "schedules", "subscriptions", "closed"),
-        [
-            (
-                one.slug,
-                one.profile.title,
-                one.profile.from_address,
-                ", ".join(one.schedules),
-                one.subscriptions,
-                one.profile.closed,
-            )
-            for one in found
-        ],
-    )
+        rows = [_as_data(overview) for overview in newsletters.overviews(session)]
+    columns = ("slug", "title", "from", "schedules", "subscriptions", "closed")
+    print_list(rows, columns, as_json=as_json)
 
 
 @newsletter.command
 @click.argument("slug")
 @json_option
 def show(slug: str, as_json: bool) -> None:
-    """Show all about one newsletter.
+    """Show everything about one newsletter.
 
     \b
     Example:
       mailer newsletter show daily
     """
     with opened() as app:
-        _show_one(app, slug, as_json)
+        _show(app, slug, as_json)
 
 
 @newsletter.command
 @click.argument("slug")
 @_profile_options(required=False)
-@click.option(
-    "--closed",
-    type=click.Choice(["yes", "no"]),
-    callback=_as_bool,
-    help="Whether to refuse sign-ups.",
-)
+@_yes_or_no("--closed", "Whether to refuse sign-ups.")
 @json_option
-def edit(slug: str, as_json: bool, **wishes: Any) -> None:
-    """Change what is given; an empty --reply-to or --logo takes it away.
+def edit(slug: str, as_json: bool, **options: Any) -> None:
+    """Change a newsletter: only what you give. An empty --reply-to or --logo removes it.
 
     Digests that are built already stay as they are.
 
@@ -159,23 +129,23 @@ def edit(slug: str, as_json: bool, **wishes: Any) -> None:
     Example:
       mailer newsletter edit daily --color "#7a1450" --closed no
     """
-    wanted = NewsletterChanges(**wishes)
-    if wanted == NewsletterChanges():
-        raise click.UsageError("Nothing to change was given.")
+    changes = NewsletterChanges(**options)
+    if changes == NewsletterChanges():
+        raise click.UsageError("There is nothing to change; give one of the options.")
     with opened() as app:
         with app.database.write() as session:
             row = newsletters.find(session, slug)
-            profile = newsletters.profile(wanted, newsletters.profile_of(row))
-            if wanted.language is not None:
+            profile = changed_profile(changes, newsletters.profile_of(row))
+            if changes.language is not None:
                 _check_language(app, profile.language)
             newsletters.change(session, row, profile)
-        _show_one(app, slug, as_json)
+        _show(app, slug, as_json)
 
 
 @newsletter.command
 @click.argument("slug")
 def embed(slug: str) -> None:
-    """Print the HTML of a sign-up form, to be put into any web site. It needs no script.
+    """Print the HTML of a sign-up form for any web site. It needs no script.
 
     \b
     Example:
@@ -204,7 +174,7 @@ def embed(slug: str) -> None:
 
 
 def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
-    """Let a new newsletter take from the feeds at `urls`; when one cannot be added, take it all back."""
+    """Add the feeds at `urls` to a new newsletter; if one cannot be added, take it all back."""
     from mailer.feeds import new_feed, newsletter_feeds
     from mailer.feeds.sandbox.reader import FeedReader
 
@@ -237,44 +207,42 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
 
 
 def _check_language(app: "App", language: str) -> None:
-    """Refuse a language that there are no texts in; a region such as fr-CA has those of its language."""
-    there_are = app.templates.languages()
-    if not {language, language.split("-")[0]} & set(there_are):
+    """Refuse a language without texts; a region such as fr-CA has the texts of its language.
+
+    Raises:
+        Refused: there are no texts in it.
+    """
+    languages = app.templates.languages()
+    if not {language, language.split("-")[0]} & set(languages):
         raise Refused(
-            f"there are no texts in {language!r}, only in {', '.join(there_are)}; "
+            f"there are no texts in {language!r}, only in {', '.join(languages)}; "
             "choose one of these, or add a catalogue (docs/translating.md)"
         )
     app.templates.gettext(language)
 
 
-def _show_one(app: "App", slug: str, as_json: bool) -> None:
+def _show(app: "App", slug: str, as_json: bool) -> None:
     with app.database.read() as session:
-        (found,) = newsletters.overviews(session, slug)
-    data = _as_data(found)
-    if as_json:
-        print_json(data)
-        return
-    rows = [
-        (key, ", ".join(value) if isinstance(value, list) else value) for key, value in data.items()
-    ]
-    print_table(("", ""), rows)
+        (overview,) = newsletters.overviews(session, slug)
+    (print_json if as_json else print_record)(_as_data(overview))
 
 
-def _as_data(one: Overview) -> dict[str, object]:
+def _as_data(overview: Overview) -> dict[str, object]:
+    profile = overview.profile
     return {
-        "slug": one.slug,
-        "title": one.profile.title,
-        "language": one.profile.language,
-        "from": f"{one.profile.from_name} <{one.profile.from_address}>",
-        "reply_to": one.profile.reply_to,
-        "postal_address": one.profile.postal_address,
-        "list_id": one.list_id,
-        "logo": one.profile.logo_url,
-        "color": one.profile.color,
-        "pictures": one.profile.pictures,
-        "closed": one.profile.closed,
-        "feeds": list(one.feeds),
-        "schedules": list(one.schedules),
-        "default_schedule": one.default_schedule,
-        "subscriptions": one.subscriptions,
+        "slug": overview.slug,
+        "title": profile.title,
+        "language": profile.language,
+        "from": f"{profile.from_name} <{profile.from_address}>",
+        "reply_to": profile.reply_to,
+        "postal_address": profile.postal_address,
+        "list_id": overview.list_id,
+        "logo": profile.logo_url,
+        "color": profile.color,
+        "pictures": profile.pictures,
+        "closed": profile.closed,
+        "feeds": overview.feeds,
+        "schedules": overview.schedules,
+        "default_schedule": overview.default_schedule,
+        "subscriptions": overview.subscriptions,
     }

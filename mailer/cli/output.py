@@ -1,14 +1,15 @@
-"""How commands print: data to stdout as a table or as one JSON document, words for people to stderr."""
+"""Prints for all commands: data to stdout, as a table or as one JSON document; words for people to stderr."""
 
 import errno
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -16,12 +17,15 @@ from mailer.clock import format_instant
 from mailer.errors import Refused
 from mailer.text.untrusted import without_controls
 
+Column = str | tuple[str, str | Callable[[Any], object]]
+"""A heading, alone if it is the name of what stands below it; else with that name, or what computes it."""
+
 _WRAPPED_ROWS: Final = 1000
 _ESCAPED_IN_JSON: Final = {
     code: f"\\u{code:04x}"
     for code in [*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
 }
-"""What a terminal would obey and JSON lets stand; the rest it escapes itself."""
+"""Characters that a terminal would obey and that JSON does not escape by itself."""
 
 
 def print_json(data: object) -> None:
@@ -36,11 +40,33 @@ def print_text(text: str) -> None:
         click.echo(without_controls(text, keep="\n\t"))
 
 
+def print_list(rows: Sequence[Any], columns: Sequence[Column], *, as_json: bool) -> None:
+    """Print dataclasses or mappings: all that they hold as JSON, or these columns as a table."""
+    if as_json:
+        print_json(rows)
+        return
+    named = [(column, column) if isinstance(column, str) else column for column in columns]
+    print_table(
+        [heading for heading, _ in named],
+        [[_value(row, content) for _, content in named] for row in rows],
+    )
+
+
+def print_record(data: Mapping[str, object]) -> None:
+    """Print one thing, a line for each name; what is None or a mapping is left out."""
+    rows = [
+        (name, value)
+        for name, value in data.items()
+        if value is not None and not isinstance(value, Mapping)
+    ]
+    print_table(("", ""), rows)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print `rows` under `headings`; None is an empty cell, instants are in UTC.
 
-    On a terminal cells are wrapped to its width. Elsewhere, and where there are more than
-    `_WRAPPED_ROWS`, each row is one line of its own.
+    On a terminal, cells are wrapped to its width. Elsewhere, and if there are more than `_WRAPPED_ROWS`,
+    each row is one line.
     """
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty() or len(cells) > _WRAPPED_ROWS:
@@ -63,7 +89,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Tells when stdout can take no more. Who reads only the beginning gets no error of ours."""
+    """Report that stdout cannot be written; a reader that stops early (a closed pipe) is no error of ours."""
     try:
         yield
         sys.stdout.flush()
@@ -95,41 +121,42 @@ def message(text: str) -> None:
     click.echo(without_controls(text, keep="\n\t"), err=True)
 
 
-def wall_time(local: datetime) -> str:
-    """A time of somebody's clock, such as "Sat 2026-11-28 07:00"; its zone has to stand beside it."""
-    return f"{local:%a %Y-%m-%d %H:%M}"
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write all of these files, or none if one of them has no place.
 
-
-def moment(local: datetime, zone: str) -> str:
-    """A time of the clocks in `zone`, with UTC: "Sat 2026-11-28 07:00 Europe/Paris (06:00 UTC)"."""
-    utc = local.astimezone(UTC)
-    told = f"{wall_time(local)} {zone}"
-    if not local.utcoffset():
-        return told
-    return f"{told} ({utc:{'%H:%M' if utc.date() == local.date() else '%Y-%m-%d %H:%M'}} UTC)"
-
-
-def coming_time(local: datetime, zone: str, *, now: datetime) -> str:
-    """A time as people speak of it: "tomorrow 07:00 Europe/Paris (Sun 2026-11-29)".
-
-    Args:
-        local: the time by the clocks in `zone`.
-        now: the present instant.
+    Raises:
+        Refused: a file cannot be written.
     """
-    days = (local.date() - now.astimezone(local.tzinfo).date()).days
-    if days not in (0, 1):
-        return f"{wall_time(local)} {zone}"
-    return f"{('today', 'tomorrow')[days]} {local:%H:%M} {zone} ({local:%a %Y-%m-%d})"
+    for path in files:
+        if path.is_dir() or not path.parent.is_dir():
+            what = "it is a folder" if path.is_dir() else "there is no such folder"
+            raise Refused(f"cannot write {path}: {what}; name another file")
+    for path, data in files.items():
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+        message(f"wrote {path}")
+
+
+def _value(row: Any, content: str | Callable[[Any], object]) -> object:
+    if not isinstance(content, str):
+        return content(row)
+    return row[content] if isinstance(row, Mapping) else getattr(row, content)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return format_instant(value)
     # A line break would end a row, and an escape in a feed's title would reach the terminal.
-    return format_instant(value) if isinstance(value, datetime) else without_controls(str(value))
+    return without_controls(", ".join(value) if isinstance(value, (tuple, list)) else str(value))
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, Path):

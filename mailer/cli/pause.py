@@ -1,14 +1,15 @@
-"""`mailer pause`: stops all sending."""
+"""`mailer pause` and `mailer resume`: stop all sending, and start it again."""
 
 import click
 
 from mailer.cli.base import Command, opened
+from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message
-from mailer.ledger.pause_switch import pause as pause_sending
+from mailer.ledger import pause_switch
 
 
 @click.command(cls=Command)
-@click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
+@click.option("--reason", metavar="TEXT", help="Why; others see it in `mailer status`.")
 def pause(reason: str | None) -> None:
     """Stop all sending until `mailer resume`, also of confirmations.
 
@@ -19,5 +20,20 @@ def pause(reason: str | None) -> None:
       mailer pause --reason "the relay is moving"
     """
     with opened() as app, app.database.write() as session:
-        pause_sending(session, reason, now=app.times.wall())
+        pause_switch.pause(session, reason, now=app.times.wall())
     message("sending is paused; `mailer resume` starts it again")
+
+
+@click.command(cls=Command)
+def resume() -> None:
+    """Start sending again after `mailer pause`.
+
+    \b
+    Example:
+      mailer resume
+    """
+    with opened() as app:
+        with app.database.write() as session:
+            was_paused = pause_switch.resume(session)
+        message("sending goes on" if was_paused else "sending was not paused")
+        warn_if_nothing_sends(app)

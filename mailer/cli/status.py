@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.cli.base import Command, json_option, opened
-from mailer.cli.output import message, moment, print_json, print_table, print_text, wall_time
+from mailer.cli.output import message, print_json, print_table, print_text
 from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup, slot_lookup
@@ -17,7 +17,7 @@ from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.monitoring.status import Status, read_status, warnings
 from mailer.settings import links
 from mailer.subscribers.limits import all_from_loopback
-from mailer.text.english import pluralise
+from mailer.text.english import moment, pluralise, wall_time
 
 if TYPE_CHECKING:
     from mailer.settings import Settings

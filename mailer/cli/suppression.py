@@ -1,23 +1,20 @@
-"""`mailer suppression`: addresses that get no mail."""
-
-from dataclasses import asdict
+"""`mailer suppression`: manages the addresses that get no mail."""
 
 import click
 
 from mailer.address import parse
 from mailer.cli.base import Group, json_option, opened
-from mailer.cli.output import message, print_json, print_table
+from mailer.cli.output import message, print_json, print_list
 from mailer.errors import NotFound, Refused
 from mailer.models import SuppressionReason
-from mailer.permission.suppress import lift as lift_all
-from mailer.permission.suppress import list_suppressions, suppress
+from mailer.permission import suppress
 
-_WORDS = (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED, SuppressionReason.STAFF)
+_KNOWN_REASONS = ("bounced", "complained", "staff")
 
 
 @click.group(cls=Group)
 def suppression() -> None:
-    """Addresses that get no mail."""
+    """Manage addresses that get no mail."""
 
 
 @suppression.command
@@ -30,7 +27,7 @@ def suppression() -> None:
 )
 @json_option
 def add(address: str, reason: str, as_json: bool) -> None:
-    """Let no mail go to an address any more, whoever enters or imports it.
+    """Block an address: it gets no more mail, even if it is imported again.
 
     \b
     Example:
@@ -39,9 +36,9 @@ def add(address: str, reason: str, as_json: bool) -> None:
     parsed = parse(address)
     if not reason.strip():
         raise Refused('give a --reason, such as "asked by phone"')
-    known = reason in {word.value for word in _WORDS}
+    known = reason in _KNOWN_REASONS
     with opened() as app, app.database.write() as session:
-        is_new = suppress(
+        is_new = suppress.suppress(
             session,
             key_hash=app.keys.key_hash(parsed.key),
             address=parsed.typed,
@@ -51,14 +48,14 @@ def add(address: str, reason: str, as_json: bool) -> None:
         )
     if as_json:
         print_json({"address": parsed.typed, "added": is_new})
-    message(f"{parsed.typed} gets no mail" + ("" if is_new else "; that was so before"))
+    message(f"{parsed.typed} gets no mail" + ("" if is_new else "; it was suppressed before"))
 
 
 @suppression.command
 @click.argument("address")
 @json_option
 def lift(address: str, as_json: bool) -> None:
-    """Take back every suppression of an address. Who has left a newsletter stays away from it.
+    """Lift every suppression of an address. It stays unsubscribed from what its reader has left.
 
     \b
     Example:
@@ -66,7 +63,7 @@ def lift(address: str, as_json: bool) -> None:
     """
     parsed = parse(address)
     with opened() as app, app.database.write() as session:
-        lifted = lift_all(session, app.keys.key_hash(parsed.key))
+        lifted = suppress.lift(session, app.keys.key_hash(parsed.key))
         if not lifted:
             raise NotFound(
                 f"{parsed.typed} is not suppressed; `mailer suppression list` shows who is"
@@ -86,14 +83,6 @@ def list_all(as_json: bool) -> None:
       mailer suppression list
     """
     with opened() as app, app.database.read() as session:
-        found = list_suppressions(session)
-    if as_json:
-        print_json([asdict(one) for one in found])
-        return
-    print_table(
-        ("address", "newsletter", "reason", "detail", "since"),
-        [
-            (one.address, one.newsletter or "all", one.reason, one.detail, one.since)
-            for one in found
-        ],
-    )
+        rows = suppress.list_suppressions(session)
+    all_or_one = ("newsletter", lambda row: row.newsletter or "all")
+    print_list(rows, ("address", all_or_one, "reason", "detail", "since"), as_json=as_json)

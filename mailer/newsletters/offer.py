@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from mailer.errors import NotFound, Refused
 from mailer.message.look import Look
 from mailer.models import Newsletter, Schedule, ScheduleKind
+from mailer.newsletters.newsletters import no_newsletter
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
     """
     found = _offers(session, publisher, Newsletter.slug == slug)
     if not found:
-        raise NotFound(f"there is no newsletter {slug!r}; `mailer newsletter list` shows them")
+        raise no_newsletter(slug)
     return found[0]
 
 

@@ -1,10 +1,10 @@
-"""Words for the people who run the mailer, in English: numbers with nouns, durations, commands to type.
+"""Words for the people who run the mailer, in English: numbers, durations, times, commands to type.
 
 What readers get goes through the catalogues instead, which know the plurals of each language.
 """
 
 import shlex
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -47,3 +47,30 @@ def command(*arguments: str) -> str:
         arguments: the words after `mailer`, unquoted.
     """
     return shlex.join(("mailer", *arguments))
+
+
+def wall_time(local: datetime) -> str:
+    """Write a local time as "Sat 2026-11-28 07:00"; its zone has to stand beside it."""
+    return f"{local:%a %Y-%m-%d %H:%M}"
+
+
+def moment(local: datetime, zone: str) -> str:
+    """Write a time of the clocks in `zone`, with UTC: "Sat 2026-11-28 07:00 Europe/Paris (06:00 UTC)"."""
+    utc = local.astimezone(UTC)
+    written = f"{wall_time(local)} {zone}"
+    if not local.utcoffset():
+        return written
+    return f"{written} ({utc:{'%H:%M' if utc.date() == local.date() else '%Y-%m-%d %H:%M'}} UTC)"
+
+
+def coming_time(local: datetime, zone: str, *, now: datetime) -> str:
+    """Write a time as people say it: "tomorrow 07:00 Europe/Paris (Sun 2026-11-29)".
+
+    Args:
+        local: the time by the clocks in `zone`.
+        now: the present instant.
+    """
+    days = (local.date() - now.astimezone(local.tzinfo).date()).days
+    if days not in (0, 1):
+        return f"{wall_time(local)} {zone}"
+    return f"{('today', 'tomorrow')[days]} {local:%H:%M} {zone} ({local:%a %Y-%m-%d})"

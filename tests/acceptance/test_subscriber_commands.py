@@ -53,7 +53,7 @@ def test_staff_invite_somebody_who_confirms_changes_and_leaves(
         assert [one["state"] for one in shown["subscriptions"]] == ["active"]
         log = paper.ask("consent", "show", "anna@reader.example")
         assert [one["kind"] for one in log] == ["requested", "confirmed"]
-        assert "The Daily by e-mail" in log[0]["wording"]
+        assert "The Daily by email" in log[0]["wording"]
         assert log[0]["wording"] == log[1]["wording"]
 
         paper.type("subscriber", "unsubscribe", "anna@reader.example", "--newsletter", "daily")

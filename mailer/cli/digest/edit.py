@@ -11,7 +11,7 @@ from mailer.cli.base import Command, json_option, opened
 from mailer.cli.digest.preview import shown_content
 from mailer.cli.digest.target import Target
 from mailer.cli.idle import warn_if_nothing_builds
-from mailer.cli.output import message, moment, print_json
+from mailer.cli.output import message, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.clock import zone as zone_named
 from mailer.digests.editing import edits
@@ -23,7 +23,7 @@ from mailer.digests.selection import article_queries
 from mailer.errors import Refused
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.newsletters import newsletters
-from mailer.text.english import pluralise
+from mailer.text.english import moment, pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -59,7 +59,7 @@ def edit(
     clear: bool,
     as_json: bool,
 ) -> None:
-    """Change the coming digest, whichever slot it is. The next build uses the changes up.
+    """Change the coming digest, whichever slot it is for. The next build uses the changes up.
 
     A dropped article is withheld from all digests of the newsletter for good, until --clear takes it
     back before the digest is built. Without options the changes so far are shown.

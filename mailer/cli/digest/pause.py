@@ -20,7 +20,7 @@ _STAFF = "by staff"
 @click.option("--reason", metavar="TEXT", help="Why, for others to read in `mailer status`.")
 @json_option
 def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
-    """Begin no more mails of a digest, until `mailer digest resume`.
+    """Start no more mails of a digest, until `mailer digest resume`.
 
     Mails that are on their way to the relay at this moment still arrive. Other digests go on.
 
@@ -57,7 +57,7 @@ def _why_not_paused(found: DigestSummary) -> str:
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def resume(digest_id: int, as_json: bool) -> None:
-    """Go on with a digest that was paused, by staff or by itself.
+    """Resume a digest that was paused, by staff or by itself.
 
     Running workers send what waits. Readers who left meanwhile get nothing.
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get, or why not.")
 @json_option
 def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) -> None:
-    """Say who would get what at a slot, and why others would get nothing. Sends nothing.
+    """Show who would get what at a slot, and why others would get nothing. Sends nothing.
+
+    A slot is one time at which a schedule sends a digest, named by its local date and time.
 
     \b
     Example:

@@ -63,9 +63,9 @@ def preview(
     eml_file: Path | None,
     reader: str | None,
 ) -> None:
-    """Show the digest as most of its readers would see it; prints the text, or writes files.
+    """Show the digest as most of its readers would see it. Prints the text, or writes files.
 
-    Its links to leave and to the reader's preferences lead nowhere personal.
+    Its links to unsubscribe and to the preferences page are not personal.
 
     \b
     Example:
@@ -103,7 +103,7 @@ def preview(
 @slot_options
 @click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Repeatable.")
 def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
-    """Send a marked copy of the digest to somebody. Records nothing as had.
+    """Send a marked copy of the digest to an address. It counts for no reader.
 
     A running worker sends it.
 

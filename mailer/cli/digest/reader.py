@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from mailer.address import Address
 from mailer.cli.digest.target import Target
-from mailer.cli.output import moment
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.choose import Cohort
@@ -21,7 +20,7 @@ from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
 from mailer.permission.suppress import list_suppressions
 from mailer.subscribers import readers
-from mailer.text.english import command
+from mailer.text.english import command, moment
 
 if TYPE_CHECKING:
     from mailer.app import App

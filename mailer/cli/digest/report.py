@@ -18,7 +18,7 @@ from mailer.models import DigestStatus
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page here.")
 @json_option
 def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
-    """Say how a digest went: sent, failed and why, in doubt, and who left since.
+    """Report how a digest went: sent, failed and why, in doubt, and who left since.
 
     The same goes to `staff_address` once, when all of it is sent.
 

@@ -10,13 +10,13 @@ from mailer.cli.digest.progress import showing
 from mailer.cli.digest.show import tell_digest
 from mailer.cli.digest.target import Target, no_slot
 from mailer.cli.long_running import stop_signals
-from mailer.cli.output import coming_time, message
+from mailer.cli.output import message
 from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
 from mailer.settings import links
-from mailer.text.english import pluralise
+from mailer.text.english import coming_time, pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -33,7 +33,7 @@ _OVER: Final = (DigestStatus.SENT, DigestStatus.SKIPPED, DigestStatus.CANCELLED)
 @yes_option
 @json_option
 def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool) -> None:
-    """Build the digest of a slot now, and send it; the scheduler then finds it done.
+    """Build the digest of a slot now, and send it. The scheduler does not repeat it.
 
     At a terminal it shows the subject, the number of readers and the slot, and asks first.
 

@@ -59,7 +59,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @click.argument("digest_id", metavar="ID", type=ROW_ID)
 @json_option
 def show(digest_id: int, as_json: bool) -> None:
-    """Show a digest: its editions, where its deliveries stand, and how fast it goes.
+    """Show a digest: its editions, how many mails are sent, and how fast it goes.
 
     \b
     Example:

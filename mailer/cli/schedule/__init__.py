@@ -1,31 +1,24 @@
-"""`mailer schedule`: when newsletters go out. One file for each group of verbs, loaded when one is called."""
+"""`mailer schedule`: when newsletters go out. Each file is loaded when one of its commands is called."""
 
 from typing import Final
 
 from mailer.cli.lazy import LazyGroup
 
-VERBS: Final[dict[str, tuple[str, str]]] = {
-    "add": ("mailer.cli.schedule.edit:add", "Give the newsletter SLUG a schedule."),
-    "list": (
-        "mailer.cli.schedule.show:list_",
-        "List the schedules with their next slots; one-offs until they are over.",
-    ),
-    "show": ("mailer.cli.schedule.show:show", "Show all about one schedule."),
-    "edit": ("mailer.cli.schedule.edit:edit", "Change what is given."),
-    "pause": (
-        "mailer.cli.schedule.pause:pause",
-        "Let no slot fire until the schedule is resumed.",
-    ),
-    "resume": (
-        "mailer.cli.schedule.pause:resume",
-        "Let slots fire again, from the next one on.",
-    ),
-    "remove": ("mailer.cli.schedule.pause:remove", "End a schedule."),
-    "next": (
-        "mailer.cli.schedule.show:next_",
-        "Print the coming slots in local time, UTC and zone.",
-    ),
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "add": ("edit", "Add a schedule to the newsletter SLUG."),
+    "list": ("show", "List the schedules with their next slots; one-offs until they are over."),
+    "show": ("show", "Show everything about one schedule."),
+    "edit": ("edit", "Change a schedule: only what you give."),
+    "pause": ("pause", "Stop a schedule until you resume it."),
+    "resume": ("pause", "Resume a schedule, from its next slot on."),
+    "remove": ("pause", "Remove a schedule."),
+    "next": ("show", "List the coming slots in local time, UTC and zone."),
 }
-"""Every verb: where its command is, and its line in `mailer schedule --help`."""
+"""Each command's module in this package, and its line in `mailer schedule --help`."""
 
-schedule = LazyGroup("schedule", table=VERBS, help="When newsletters go out.")
+schedule = LazyGroup(
+    "schedule",
+    package=__name__,
+    table=COMMANDS,
+    help="Manage when newsletters go out. A slot is one time at which a schedule sends a digest.",
+)

@@ -77,7 +77,7 @@ def _schedule_options(command: Function) -> Function:
 @click.option("--zone", metavar="IANA", required=True, help="Such as Europe/Paris.")
 @json_option
 def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> None:
-    """Give the newsletter SLUG a schedule.
+    """Add a schedule to the newsletter SLUG.
 
     Days, hours and minutes are those of the clocks in its zone, also when they are changed.
 
@@ -110,7 +110,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **wishes: Any) -> No
 @click.option("--zone", metavar="IANA", help="Such as Europe/Paris.")
 @json_option
 def edit(reference: str, default: bool, as_json: bool, **wishes: Any) -> None:
-    """Change what is given.
+    """Change a schedule: only what you give.
 
     Where slots move, those after this moment count: none in the past fires, and where today's went
     out already, it is not sent once more today.

@@ -15,7 +15,7 @@ from mailer.text.english import pluralise
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def pause(reference: str, as_json: bool) -> None:
-    """Let no slot fire until the schedule is resumed.
+    """Stop a schedule until you resume it.
 
     \b
     Example:
@@ -32,7 +32,7 @@ def pause(reference: str, as_json: bool) -> None:
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def resume(reference: str, as_json: bool) -> None:
-    """Let slots fire again, from the next one on.
+    """Resume a schedule, from its next slot on.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def resume(reference: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def remove(reference: str, move_to: str | None, yes: bool, as_json: bool) -> None:
-    """End a schedule. Its readers, where it has some, move to another one.
+    """Remove a schedule. Its readers, if there are any, move to another one.
 
     \b
     Example:

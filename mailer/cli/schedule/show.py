@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.cli.base import Command, json_option, opened
 from mailer.cli.idle import warn_if_nothing_builds
-from mailer.cli.output import message, moment, print_json, print_table, wall_time
+from mailer.cli.output import message, print_json, print_table
 from mailer.clock import format_instant, parse_instant, zone
 from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slots
@@ -17,7 +17,7 @@ from mailer.digests.selection.plan import max_age
 from mailer.errors import NotFound
 from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.newsletters import newsletters
-from mailer.text.english import duration, pluralise
+from mailer.text.english import duration, moment, pluralise, wall_time
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -71,7 +71,7 @@ def list_(every: bool, as_json: bool) -> None:
 @click.argument("reference", metavar=REFERENCE)
 @json_option
 def show(reference: str, as_json: bool) -> None:
-    """Show all about one schedule.
+    """Show everything about one schedule.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def show(reference: str, as_json: bool) -> None:
 @click.option("--from", "start", metavar="ISO", help="Slots after this moment; may be past.")
 @json_option
 def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:
-    """Print the coming slots in local time, UTC and zone.
+    """List the coming slots in local time, UTC and zone.
 
     With --from, what the clock would make of the schedule then, whenever it was added.
 

@@ -10,8 +10,9 @@ import click
 import pytest
 
 from mailer import cli
-from mailer.cli import NOUNS, main, main_group
+from mailer.cli import COMMANDS, main, main_group
 from mailer.cli.digest import digest
+from mailer.cli.feed import feed
 from mailer.cli.lazy import LazyGroup
 from mailer.cli.schedule import schedule
 from mailer.errors import Refused
@@ -31,16 +32,16 @@ def test_help_imports_neither_sqlalchemy_nor_anything_else_that_is_slow() -> Non
     assert not modules & slow
 
 
-@pytest.mark.parametrize("noun", NOUNS)
-def test_every_noun_loads_and_says_what_it_is_for(noun: str) -> None:
-    command = main_group.get_command(click.Context(main_group), noun)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_says_what_it_is_for(name: str) -> None:
+    command = main_group.get_command(click.Context(main_group), name)
     assert command is not None
-    assert command.name == noun
+    assert command.name == name
     assert command.get_short_help_str(100)
 
 
 @pytest.mark.parametrize(
-    ("group", "name"), [(group, name) for group in (digest, schedule) for name in group.table]
+    ("group", "name"), [(group, name) for group in (digest, feed, schedule) for name in group.table]
 )
 def test_a_line_of_help_is_how_the_command_s_own_help_begins(group: LazyGroup, name: str) -> None:
     command = group.get_command(click.Context(group), name)
@@ -131,7 +132,7 @@ def test_bad_usage_is_one_line_that_names_the_next_step(
 
 
 @pytest.mark.parametrize("arguments", [[], ["db"]])
-def test_without_a_verb_the_help_is_shown(
+def test_without_a_command_the_help_is_shown(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -188,7 +189,7 @@ def test_an_argument_that_is_not_utf_8_is_bad_usage(
     monkeypatch.setattr(cli.main_group, "main", encode)
     assert main(["pause", "--reason", "\udcff"]) == 2
     assert capsys.readouterr().err == (
-        "error: an argument is no text in UTF-8; type it again in UTF-8\n"
+        "error: an argument is not in UTF-8; type it again in UTF-8\n"
     )
     with pytest.raises(UnicodeEncodeError):
         main(["pause"])

@@ -104,7 +104,7 @@ def test_a_refresh_that_is_stopped_goes_on(
     go_on.set()
     assert told[0] == "stopping; fetches under way are abandoned"
     assert told[-1] == (
-        "error: stopped before the end: 1 of 3 feeds refreshed; repeating the command goes on"
+        "error: stopped before the end: 1 of 3 feeds refreshed; repeating the command continues"
     )
     stops = False
     assert main(("feed", "refresh")) == 0

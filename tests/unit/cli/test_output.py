@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailer.cli import main
-from mailer.cli.output import coming_time, message, moment, print_json, print_table, print_text
+from mailer.cli.output import message, print_json, print_table, print_text
+from mailer.text.english import coming_time, moment
 
 
 def test_each_row_is_a_line_in_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mailer.db import Database
 from mailer.errors import AlreadyExists, BadAddress, BadMessage, MailerError, NotFound, Refused
 from mailer.newsletters import newsletters
-from mailer.newsletters.newsletters import NewsletterChanges, Profile, profile
+from mailer.newsletters.profile import NewsletterChanges, Profile, changed_profile
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -22,7 +22,7 @@ GOOD = NewsletterChanges(
 
 
 def test_what_is_not_asked_for_has_a_default() -> None:
-    assert profile(GOOD) == Profile(
+    assert changed_profile(GOOD) == Profile(
         title="The Daily",
         language="en",
         from_name="The Daily",
@@ -62,19 +62,19 @@ def test_what_is_not_asked_for_has_a_default() -> None:
 )
 def test_what_is_not_valid_is_refused(wishes: NewsletterChanges, told: str) -> None:
     with pytest.raises((Refused, BadAddress, BadMessage), match=told):
-        profile(wishes, profile(GOOD))
+        changed_profile(wishes, changed_profile(GOOD))
 
 
 @pytest.mark.parametrize("missing", ["title", "sender", "postal_address"])
 def test_what_the_law_wants_may_not_be_missing(missing: str) -> None:
     with pytest.raises(Refused, match="needs a title"):
-        profile(replace(GOOD, **{missing: None}))
+        changed_profile(replace(GOOD, **{missing: None}))
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_whatever_is_typed_is_one_line_or_refused(title: str, sender: str) -> None:
     try:
-        found = profile(replace(GOOD, title=title, sender=f"{sender} <daily@news.example>"))
+        found = changed_profile(replace(GOOD, title=title, sender=f"{sender} <daily@news.example>"))
     except MailerError:
         return
     assert found.title.isprintable()
@@ -84,9 +84,11 @@ def test_whatever_is_typed_is_one_line_or_refused(title: str, sender: str) -> No
 
 
 def test_an_edit_changes_what_it_names_and_nothing_else() -> None:
-    before = profile(replace(GOOD, reply_to="desk@news.example", logo_url="https://news.example/l"))
-    assert profile(NewsletterChanges(), before) == before
-    after = profile(
+    before = changed_profile(
+        replace(GOOD, reply_to="desk@news.example", logo_url="https://news.example/l")
+    )
+    assert changed_profile(NewsletterChanges(), before) == before
+    after = changed_profile(
         NewsletterChanges(reply_to="", logo_url="", closed=True, color="#ABCDEF"), before
     )
     assert after == replace(before, reply_to=None, logo_url=None, closed=True, color="#abcdef")
@@ -95,7 +97,7 @@ def test_an_edit_changes_what_it_names_and_nothing_else() -> None:
 @pytest.mark.parametrize("slug", ["daily", "daily-news-2", "2", "a" * 48])
 def test_a_good_slug(sqlite_database: Database, slug: str) -> None:
     with sqlite_database.write() as session:
-        found = newsletters.add(session, slug, profile(GOOD), now=NOW)
+        found = newsletters.add(session, slug, changed_profile(GOOD), now=NOW)
         assert (found.slug, found.list_id) == (slug, f"{slug}.news.example")
 
 
@@ -104,30 +106,30 @@ def test_a_good_slug(sqlite_database: Database, slug: str) -> None:
 )
 def test_a_bad_slug(sqlite_database: Database, slug: str) -> None:
     with pytest.raises(Refused, match="web addresses"), sqlite_database.write() as session:
-        newsletters.add(session, slug, profile(GOOD), now=NOW)
+        newsletters.add(session, slug, changed_profile(GOOD), now=NOW)
 
 
 def test_a_slug_is_taken_once(database: Database) -> None:
     with database.write() as session:
-        newsletters.add(session, "daily", profile(GOOD), now=NOW)
+        newsletters.add(session, "daily", changed_profile(GOOD), now=NOW)
     with pytest.raises(AlreadyExists, match="edit daily"), database.write() as session:
-        newsletters.add(session, "daily", profile(GOOD), now=NOW)
+        newsletters.add(session, "daily", changed_profile(GOOD), now=NOW)
 
 
 def test_an_international_domain_makes_an_ascii_list_id(sqlite_database: Database) -> None:
     wishes = replace(GOOD, sender="Die Zeitung <post@bücher.example>")
     with sqlite_database.write() as session:
-        found = newsletters.add(session, "daily", profile(wishes), now=NOW)
+        found = newsletters.add(session, "daily", changed_profile(wishes), now=NOW)
         assert found.list_id == "daily.xn--bcher-kva.example"
 
 
 def test_the_list_id_stays_when_the_sender_changes(database: Database) -> None:
     with database.write() as session:
-        newsletters.add(session, "daily", profile(GOOD), now=NOW)
+        newsletters.add(session, "daily", changed_profile(GOOD), now=NOW)
     with database.write() as session:
         found = newsletters.find(session, "daily")
         wishes = NewsletterChanges(sender="Another <another@other.example>")
-        newsletters.change(session, found, profile(wishes, newsletters.profile_of(found)))
+        newsletters.change(session, found, changed_profile(wishes, newsletters.profile_of(found)))
     with database.read() as session:
         found = newsletters.find(session, "daily")
         assert (found.from_address, found.list_id) == (
@@ -151,11 +153,11 @@ def test_an_overview_counts_what_belongs_to_it(database: Database, keys: Keys) -
     with database.read() as session:
         daily_view, weekly_view = newsletters.overviews(session)
         assert newsletters.overviews(session, "weekly") == [weekly_view]
-    assert daily_view.schedules == ("evening", "morning")
+    assert daily_view.schedules == ["evening", "morning"]
     assert daily_view.default_schedule == "morning"
-    assert daily_view.feeds == (url,)
+    assert daily_view.feeds == [url]
     assert daily_view.subscriptions == 1
-    assert (weekly_view.schedules, weekly_view.default_schedule) == ((), None)
+    assert (weekly_view.schedules, weekly_view.default_schedule) == ([], None)
 
 
 def test_a_newsletter_that_is_not_there(database: Database) -> None:
