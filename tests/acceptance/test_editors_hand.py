@@ -148,10 +148,10 @@ def test_an_editor_without_a_shell(staffed: Any, inbox: Any, browse: Any) -> Non
         assert shown["review"] == "23h"
     with staffed.running():
         reviews = inbox.wait_for(DESK, 2)
-        assert {one["Subject"] for one in reviews} == {"To review: Story 3"}
+        assert {one["Subject"] for one in reviews} == {"Review: Story 3"}
         [morning] = [one for one in reviews if "daily/morning" in text_of(one)]
         [evening] = [one for one in reviews if "daily/evening" in text_of(one)]
-        assert "2 readers get it" in text_of(morning)
+        assert "2 readers will get it" in text_of(morning)
         assert "Story 1" in html_of(morning)
         now, stop = link(morning, "Send it now"), link(evening, "Stop this digest")
         assert now in html_of(morning)

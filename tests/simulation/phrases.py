@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 CATALOGUES = Path(__file__).parents[2] / "templates" / "translations"
 
 MORE = "And %(num)s more story on the site"
-READERS = "As it stands now, %(num)s reader gets it."
+READERS = "As things stand, %(num)s reader will get it."
 STOP, SEND = "Stop this digest", "Send it now"
 HELLO = "Hello %(name)s,"
 SENT, FAILED, IN_DOUBT = "Sent", "Failed", "In doubt"

@@ -339,8 +339,8 @@ def test_staff_are_told_once_of_a_build_that_fails_and_it_is_tried_less_and_less
     with database.read() as session:
         told = session.scalars(select(Notice).order_by(Notice.id)).all()
         assert [(notice.kind, notice.subject) for notice in told] == [
-            (NoticeKind.ALERT, "The digest of daily/morning could not be built"),
-            (NoticeKind.ALERT, "The digest of daily/morning was not sent"),
+            (NoticeKind.ALERT, "The daily/morning digest could not be built"),
+            (NoticeKind.ALERT, "The daily/morning digest was not sent"),
         ]
         assert "digest.html, line 3: no end" in told[0].text
         digest = session.scalars(select(Digest).where(Digest.slot == "2026-11-24T07:00")).one()

@@ -70,7 +70,7 @@ def test_it_adds_up_and_names_nobody(database: Database, keys: Keys, digest: Dig
     assert content.subject == "Report: News of the day"
     for words in ("Sent: 3", "Failed: 6", "In doubt: 1", "Unsubscribed since: 1"):
         assert words in content.text
-    assert "3 there is no such mailbox" in content.text
+    assert "3 mailbox does not exist" in content.text
     assert "3 two.example" in content.text
     for part in (content.html, content.text):
         assert "@" not in part

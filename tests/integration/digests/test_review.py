@@ -113,9 +113,9 @@ def test_staff_see_it_once_for_each_slot(desk: Desk) -> None:
     with desk.database.read() as session:
         row = session.scalars(select(Review)).one()
     assert (notice.kind, notice.address) == (NoticeKind.REVIEW, "desk@news.example")
-    assert notice.subject == "To review: The Daily 2026-11-24T07:00"
+    assert notice.subject == "Review: The Daily 2026-11-24T07:00"
     assert "at 07:00 (UTC)" in " ".join(notice.text.split())
-    assert "2 readers get it" in notice.text
+    assert "2 readers will get it" in notice.text
     assert row.notice_id == notice.id
     assert row.expires_at == NOW + timedelta(hours=7)
     # The day after has a review of its own.
@@ -128,7 +128,7 @@ def test_who_chose_another_schedule_is_not_told_of_as_one_who_gets_nothing(desk:
         make.reader(session, desk.keys, desk.weekly, "weekly@example.com")
     assert desk.write()
     text = desk.notice().text
-    assert "2 readers get it" in text
+    assert "2 readers will get it" in text
     assert "nothing" not in text.partition("==========")[0].replace("You need to do nothing.", "")
 
 
@@ -138,7 +138,7 @@ def test_one_who_waits_is_told_of_as_one_who_gets_nothing(desk: Desk) -> None:
         late.start_article, late.first_digest_id = 10_000, None
         session.get_one(Schedule, desk.schedule.id).newcomers = 0
     assert desk.write()
-    assert "1 reader gets nothing" in desk.notice().text
+    assert "1 reader will get nothing" in desk.notice().text
 
 
 def test_it_is_a_good_mail_with_two_links(desk: Desk) -> None:

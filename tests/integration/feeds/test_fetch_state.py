@@ -158,7 +158,7 @@ def test_a_feed_that_is_gone_is_not_asked_again_and_staff_is_told(web: Web, aler
         assert web.titles() == ["one"]
     (notice,) = notices(web.database)
     assert (notice.kind, notice.address) == (NoticeKind.ALERT, "desk@news.example")
-    assert notice.subject == "The feed News needs you"
+    assert notice.subject == "The feed News needs your attention"
     for part in (notice.text, notice.html):
         assert f"mailer feed remove {URL}" in part
         assert URL in part

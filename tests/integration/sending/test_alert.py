@@ -59,7 +59,7 @@ def test_a_digest_that_is_paused_is_told_once(
     assert notice.key_hash == post.keys.key_hash("desk@news.example")
     assert notice.status is DeliveryStatus.QUEUED
     assert notice.from_address == "daily@news.example"
-    assert notice.subject == f"Digest {digest_id} of daily/morning is paused"
+    assert notice.subject == f"Digest {digest_id} (daily/morning) is paused"
     for part in (notice.text, notice.html):
         assert "554 5.7.1" in part
         assert "Sent: 1. Waiting: 2. Failed: 0. In doubt: 0." in part
