@@ -155,7 +155,9 @@ def test_a_confirmation_of_a_refused_newsletter_stops_nothing(post: Post) -> Non
         wait_until(lambda: told(relay))
         wait_until(lambda: {state(post.database, one) for one in waiting} == {(S.DEFERRED, 1)})
     assert told(relay) == ["a@news.example"]
-    assert [one.subject for one in alerts(post.database)] == ["The relay is refusing mail from News b"]
+    assert [one.subject for one in alerts(post.database)] == [
+        "The relay is refusing mail from News b"
+    ]
     assert not all_is_paused(post.database)
     # Each of the three, and the alert before it went by another sender.
     assert tries(relay, "b") <= 4
