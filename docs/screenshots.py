@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Route, sync_playwright
 
-from mailer.demo.articles import PAPER, load_articles
-from mailer.demo.pictures import draw
+from mailer.demo.articles import NEWSPAPER, load_articles
 from mailer.demo.servers import bind, port_of
+from mailer.demo.static import PICTURES
 from mailer.digests.build.render import Story, render_edition
 from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
@@ -39,18 +39,18 @@ SITE = "https://gazette.example"
 BASE_URL = "https://mail.gazette.example"
 LOOK = Look(
     slug="gazette",
-    title=PAPER,
+    title=NEWSPAPER,
     language="en",
-    from_name=PAPER,
+    from_name=NEWSPAPER,
     from_address="news@gazette.example",
     reply_to=None,
     postal_address="1 Quay Street, Merrowhaven",
     logo_url=None,
     color="#14507a",
-    publisher=PAPER,
+    publisher=NEWSPAPER,
 )
 PAPERS = {
-    "en": (PAPER, LOOK.postal_address),
+    "en": (NEWSPAPER, LOOK.postal_address),
     "hy": ("Նավահանգստի լրատու", "Նավամատույցի փողոց 1, Երևան"),
     "ar": ("جريدة الميناء", "شارع الرصيف 1"),
 }
@@ -131,10 +131,10 @@ def digest(language: str = "en") -> Content:
             url=f"{SITE}/news/{number}",
             summary_html=f"<p>{summary}</p>",
             author=author,
-            image_url=f"{SITE}/{scene}.png" if scene else None,
+            image_url=f"{SITE}/{picture}.png" if picture else None,
             published_at=datetime(2026, 11, 24, 5, tzinfo=UTC),
         )
-        for number, (title, summary, author, scene) in enumerate(news(language))
+        for number, (title, summary, author, picture) in enumerate(news(language))
     ]
     name, place = PAPERS[language]
     return render_edition(
@@ -153,12 +153,12 @@ def news(language: str) -> list[tuple[str, str, str, str | None]]:
     """Title, beginning, author and picture of articles."""
     if language != "en":
         return list(NEWS[language])
-    return [(one.title, one.summary, one.author, one.scene) for one in load_articles()[:5]]
+    return [(one.title, one.summary, one.author, one.picture) for one in load_articles()[:5]]
 
 
 def confirmation() -> Content:
     """The notice that asks whether a sign-up was meant."""
-    tells = {"titles": [PAPER], "expires_on": date(2026, 12, 1)}
+    tells = {"titles": [NEWSPAPER], "expires_on": date(2026, 12, 1)}
     return render_notice(
         Templates(), NoticeKind.CONFIRMATION, LOOK, "en", tells, secrets.token_bytes
     )
@@ -193,8 +193,8 @@ def server() -> Iterator[str]:
         for command in (
             ["init"],
             [
-                *("newsletter", "add", "gazette", "--title", PAPER),
-                *("--from", f"{PAPER} <news@gazette.example>"),
+                *("newsletter", "add", "gazette", "--title", NEWSPAPER),
+                *("--from", f"{NEWSPAPER} <news@gazette.example>"),
                 *("--postal-address", LOOK.postal_address, "--color", LOOK.color),
             ],
             ["schedule", "add", "gazette", "daily", "--at", "07:00", "--zone", "UTC"],
@@ -241,8 +241,8 @@ def shoot(browser: Browser, name: str, what: str, size: tuple[int, int], *, dark
 
 
 def _picture(route: Route) -> None:
-    scene = Path(urlsplit(route.request.url).path).stem
-    route.fulfill(body=draw(scene, scene), content_type="image/png")
+    name = Path(urlsplit(route.request.url).path).name
+    route.fulfill(path=PICTURES / name)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""The demo: a sample newsroom, the real sign-up form and a local inbox, all through the real program.
+"""Runs the demo: a sample newsroom, the real sign-up form and a local inbox.
 
-It imports nothing of mailer but itself. It types commands, opens URLs, serves a feed and receives
-mail over SMTP, as a newsroom, its readers and their mail programs do.
+It types commands, opens URLs, serves a feed and receives mail over SMTP, as a newsroom, its readers
+and their mail programs do. Never imports anything of the mailer but itself.
 """
 
 import signal
@@ -18,27 +18,28 @@ def main(once: bool, port: int | None) -> int:
             ones.
 
     Returns:
-        The exit status: 0, also when somebody ends the interactive demo; 1 when a step failed;
-        130 when `once` was interrupted.
+        The exit status: 0, also if the user ends the interactive demo; 1 if a step failed;
+        130 if `once` was interrupted.
     """
     # Imported here because `mailer --help` knows this function without wanting its servers.
-    from mailer.demo import interactive, tour
+    from mailer.demo import interactive
     from mailer.demo.checklist import Checklist, StepFailed
     from mailer.demo.servers import PortTaken
-    from mailer.demo.setup import Setup
+    from mailer.demo.setup import Demo
+    from mailer.demo.tour import Tour
 
     before = {
         number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
     }
     report = Checklist()
     try:
-        with Setup(report, port) as stage:
+        with Demo(report, port) as demo:
             if once:
-                tour.walk(stage)
+                Tour(demo).walk()
             else:
-                interactive.play(stage)
+                interactive.run(demo)
     except KeyboardInterrupt:
-        report.passing("")
+        report.show_status("")
         report.say("\nEnded; the mailer has stopped and its folder is removed.")
         return 130 if once else 0
     except PortTaken as error:
@@ -54,5 +55,5 @@ def main(once: bool, port: int | None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Lets SIGTERM and a closed terminal end the demo as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does."""
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What a reader's browser does, as far as the journey needs it: open a page, fill in a form, send it.
+"""Does what a reader's browser does, as far as the demo needs it: opens a page and sends a form.
 
 No script, no cookie, no redirect followed: a page that needed one of them would be noticed.
 """
@@ -6,15 +6,18 @@ No script, no cookie, no redirect followed: a page that needed one of them would
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from http.client import HTTPConnection, HTTPException
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
+
+import urllib3
 
 SECONDS = 15
 
+Tag = tuple[str, dict[str, str]]
+
 
 @dataclass(frozen=True)
-class Answer:
-    """What a server answered; header names in lower case."""
+class PageAnswer:
+    """What a server answered: the page, or status 0 and the reason if nothing answered."""
 
     url: str
     status: int
@@ -23,92 +26,75 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Form:
-    """One form of a page with the values it would send if nobody typed anything."""
+class HtmlForm:
+    """One form of a page with the values that it sends if the reader changes nothing."""
 
     action: str
     method: str
-    fields: Mapping[str, str]
+    fields: dict[str, str]
 
 
-def get(url: str) -> Answer:
+def get(url: str) -> PageAnswer:
     """Open a page."""
-    return _ask("GET", url, None)
+    return _request("GET", url)
 
 
-def post(url: str, fields: Mapping[str, str]) -> Answer:
+def post(url: str, fields: Mapping[str, str]) -> PageAnswer:
     """Send form fields, urlencoded as browsers do."""
-    return _ask("POST", url, urlencode(fields))
+    return _request("POST", url, urlencode(fields))
 
 
-def forms(page: Answer) -> list[Form]:
-    """The forms of a page, with their addresses made absolute."""
-    found = _Forms()
-    found.feed(page.body)
-    found.close()
-    return [
-        Form(urljoin(page.url, action), method, dict(fields))
-        for action, method, fields in found.forms
-    ]
+def tags(html: str) -> list[Tag]:
+    """Return the tags of a page with their attributes, in order; end tags begin with a slash."""
+    parser = _TagParser()
+    parser.feed(html)
+    parser.close()
+    return parser.tags
 
 
-def _ask(method: str, url: str, body: str | None) -> Answer:
-    parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SECONDS)
-    headers = {} if body is None else {"Content-Type": "application/x-www-form-urlencoded"}
+def forms(page: PageAnswer) -> list[HtmlForm]:
+    """Return the forms of a page, with their addresses made absolute."""
+    found: list[HtmlForm] = []
+    fields: dict[str, str] = {}
+    select = None
+    for tag, values in tags(page.body):
+        name, value, kind = values.get("name", ""), values.get("value", ""), values.get("type")
+        if tag in {"form", "/form"}:
+            fields = {}
+            if tag == "form":
+                action = urljoin(page.url, values.get("action", ""))
+                found.append(HtmlForm(action, values.get("method", "get").lower(), fields))
+        elif tag in {"select", "/select"}:
+            select = name
+        elif tag == "option" and select and ("selected" in values or select not in fields):
+            fields[select] = value
+        elif tag in {"input", "textarea"} and name:
+            is_chosen = kind not in {"radio", "checkbox"} or "checked" in values
+            if is_chosen and kind not in {"submit", "button", "image"}:
+                fields[name] = value
+    return found
+
+
+def _request(method: str, url: str, form: str | None = None) -> PageAnswer:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
     try:
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, target or "/", body, headers)
-        response = connection.getresponse()
-        text = response.read().decode("utf-8", "replace")
-    except (OSError, HTTPException) as error:
-        # Status 0 says that nobody answered; callers compare statuses anyway.
-        return Answer(url, 0, {}, f"{type(error).__name__}: {error}")
-    finally:
-        connection.close()
-    return Answer(
-        url,
-        response.status,
-        {name.lower(): value for name, value in response.getheaders()},
-        text,
-    )
+        answer = urllib3.request(
+            method, url, body=form, headers=headers, redirect=False, retries=False, timeout=SECONDS
+        )
+    except urllib3.exceptions.HTTPError as error:
+        return PageAnswer(url, 0, {}, f"{type(error).__name__}: {error}")
+    return PageAnswer(url, answer.status, answer.headers, answer.data.decode("utf-8", "replace"))
 
 
-class _Forms(HTMLParser):
-    """Collects the forms of a page and the values of their fields."""
-
+class _TagParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.forms: list[tuple[str, str, dict[str, str]]] = []
-        self._open = False
-        self._select: str | None = None
+        self.tags: list[Tag] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self._open = True
-            method = values.get("method", "get").lower()
-            self.forms.append((values.get("action", ""), method, {}))
-        elif self._open:
-            self._field(tag, values)
+        """Keep a start tag."""
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._open = False
-        elif tag == "select":
-            self._select = None
-
-    def _field(self, tag: str, values: dict[str, str]) -> None:
-        fields = self.forms[-1][2]
-        name = values.get("name")
-        if tag == "select":
-            self._select = name
-        elif tag == "option" and self._select:
-            if "selected" in values or self._select not in fields:
-                fields[self._select] = values.get("value", "")
-        elif tag == "input" and name:
-            chosen = values.get("type") not in {"radio", "checkbox"} or "checked" in values
-            if chosen and values.get("type") not in {"submit", "button", "image"}:
-                fields[name] = values.get("value", "")
-        elif tag == "textarea" and name:
-            fields[name] = ""
+        """Keep an end tag."""
+        self.tags.append((f"/{tag}", {}))

@@ -1,4 +1,4 @@
-"""What the demo says on the terminal: one line for each step, and the reason when one fails."""
+"""Prints what the demo does: one line for each step, and the reason if one fails."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ class Checklist:
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
         self._number = 0
-        self._passing = ""
+        self._status = ""
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -70,20 +70,20 @@ class Checklist:
         self._write(f"     ok {time.monotonic() - began:6.1f} s\n")
 
     def say(self, text: str = "") -> None:
-        """Print one line, above the passing line if there is one."""
+        """Print one line, above the status line if there is one."""
         self._clear()
         self._write(text + "\n")
-        self._write(self._passing)
+        self._write(self._status)
 
-    def passing(self, text: str) -> None:
-        """Show a line that the next one replaces, or none; only a terminal gets to see it."""
-        if self._out.isatty() and text != self._passing:
+    def show_status(self, text: str) -> None:
+        """Show a line that the next one replaces, or none; it appears on a terminal only."""
+        if self._out.isatty() and text != self._status:
             self._clear()
-            self._passing = text
+            self._status = text
             self._write(text)
 
     def _clear(self) -> None:
-        if self._passing:
+        if self._status:
             self._write("\r\x1b[2K")
 
     def _write(self, text: str) -> None:

@@ -1,7 +1,7 @@
-"""The demo's desk: a start page that links everything, and the local inbox.
+"""Serves the demo's own pages: a start page that links everything, and the local inbox.
 
-Mails are shown the way mail programs show them: foreign HTML only inside a sandboxed frame, from a
-route whose policy lets nothing load but the newsroom's pictures.
+Mails are shown as mail programs show them: foreign HTML only inside a sandboxed frame, from a route
+whose policy loads nothing but the newspaper's pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mailer.demo.articles import PAPER
+from mailer.demo.articles import NEWSPAPER
 from mailer.demo.mailbox import Mailbox, ReceivedMail
 from mailer.demo.newsroom import Newsroom
-from mailer.demo.static import render, static
+from mailer.demo.static import html, page, static
 
 VIEWS = ("html", "text", "source", "headers")
 SOURCE_SHOWN = 60_000
@@ -29,28 +29,21 @@ class Addresses:
     """Where everything of one demo is: origins without a final slash, and the inbox's SMTP port."""
 
     form: str
-    paper: str
-    desk: str
+    newspaper: str
+    pages: str
     smtp_port: int
 
 
-@dataclass(frozen=True)
-class Backstage:
-    """What the start page tells about the program behind it: where it lives and what was typed."""
-
-    folder: str
-    commands: Sequence[str]
-
-
 class InboxPages:
-    """The pages of the desk.
+    """The start page and the inbox.
 
     Args:
         addresses: where the other parts are.
         mailbox: the mails to show.
         newsroom: what is published so far.
-        backstage: for the foot of the start page.
-        next_slot: gives the first slot after an instant (aware UTC), or None when not known yet.
+        next_slot: gives the first slot after an instant (aware UTC), or None if it is not known yet.
+        folder: where the installation is; the start page shows it, and
+        typed: the commands so far.
     """
 
     def __init__(
@@ -58,14 +51,16 @@ class InboxPages:
         addresses: Addresses,
         mailbox: Mailbox,
         newsroom: Newsroom,
-        backstage: Backstage,
         next_slot: Callable[[datetime], datetime | None],
+        *,
+        folder: str,
+        typed: Sequence[str],
     ) -> None:
         self._addresses = addresses
         self._mailbox = mailbox
         self._newsroom = newsroom
-        self._backstage = backstage
         self._next_slot = next_slot
+        self._installation = {"folder": folder, "typed": typed}
         self._policy = (
             "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
             f"img-src 'self'; frame-src 'self'; form-action {addresses.form}; base-uri 'none'; "
@@ -74,13 +69,14 @@ class InboxPages:
         # Without allow-same-origin the mail has an origin of its own, and without allow-scripts or
         # allow-forms it can only be looked at; links open outside the sandbox, as in a mail program.
         self._mail_policy = (
-            f"default-src 'none'; img-src {addresses.paper}; style-src 'unsafe-inline'; "
+            f"default-src 'none'; img-src {addresses.newspaper}; style-src 'unsafe-inline'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
             "sandbox allow-popups allow-popups-to-escape-sandbox"
         )
 
     def app(self) -> Starlette:
-        """The desk as an ASGI application."""
+        """Return the pages as an ASGI application."""
+        files = ("pages.css", "pages.js", "icon.svg")
         return Starlette(
             routes=[
                 Route("/", self._start),
@@ -88,38 +84,34 @@ class InboxPages:
                 Route("/inbox/{number:int}", self._inbox),
                 Route("/mail/{number:int}.html", self._body),
                 Route("/state", self._state),
-                Route("/desk.css", static("desk.css")),
-                Route("/desk.js", static("desk.js")),
-                Route("/icon.svg", static("icon.svg")),
+                *(Route(f"/{name}", static(name)) for name in files),
             ]
         )
 
-    def _page(self, name: str, **context: object) -> HTMLResponse:
+    def _page(self, name: str, **context: object) -> Response:
         now = datetime.now(UTC)
-        mails = self._mailbox.mails()
-        html = render(
+        return page(
             name,
-            paper=PAPER,
+            self._policy,
+            newspaper=NEWSPAPER,
             addresses=self._addresses,
-            mails=mails[::-1],
+            mails=self._mailbox.mails()[::-1],
             due=self._next_slot(now),
             now=now,
-            pieces=self._newsroom.pieces(),
+            articles=self._newsroom.articles(),
             version=self._version(),
             **context,
         )
-        return HTMLResponse(html, headers=_headers(self._policy))
 
     def _version(self) -> str:
-        """Differs whenever a page of the desk would look different."""
-        return f"{len(self._mailbox.mails())}-{len(self._newsroom.pieces())}"
+        """Return what differs whenever one of these pages would look different."""
+        return f"{len(self._mailbox.mails())}-{len(self._newsroom.articles())}"
 
     def _start(self, request: Request) -> Response:
-        return self._page("start.html", backstage=self._backstage)
+        return self._page("start.html", **self._installation)
 
     def _inbox(self, request: Request) -> Response:
-        number = request.path_params.get("number")
-        mail = None if number is None else self._find(number)
+        mail = self._find(request) if "number" in request.path_params else None
         view = request.query_params.get("view", "html")
         if view not in VIEWS:
             raise HTTPException(404, "A mail has no such view.")
@@ -133,34 +125,23 @@ class InboxPages:
         )
 
     def _body(self, request: Request) -> Response:
-        mail = self._find(request.path_params["number"])
+        mail = self._find(request)
         if mail.html is None:
             raise HTTPException(404, "This mail has no HTML part.")
         # A base element makes links open in a new tab; the mail's own markup stays as it came.
-        html = '<base target="_blank">' + mail.html
-        head = mail.html.lower().find("<head>")
-        if head >= 0:
-            after = head + len("<head>")
-            html = mail.html[:after] + '<base target="_blank">' + mail.html[after:]
-        return HTMLResponse(html, headers=_headers(self._mail_policy))
+        before, head, after = mail.html.partition("<head>")
+        if not head:
+            before, after = "", before
+        return html(f'{before}{head}<base target="_blank">{after}', self._mail_policy)
 
     def _state(self, request: Request) -> Response:
         return JSONResponse({"version": self._version()}, headers={"Cache-Control": "no-store"})
 
-    def _find(self, number: int) -> ReceivedMail:
-        mail = self._mailbox.mail(number)
+    def _find(self, request: Request) -> ReceivedMail:
+        mail = self._mailbox.mail(request.path_params["number"])
         if mail is None:
             raise HTTPException(404, "There is no such mail in this inbox.")
         return mail
-
-
-def _headers(policy: str) -> dict[str, str]:
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
 
 
 def _source(mail: ReceivedMail) -> str:

@@ -1,6 +1,6 @@
-"""The real program, used as staff use it: commands typed in a folder of its own, and `mailer run`.
+"""Uses the real program as staff do: types commands in a folder, and starts and ends `mailer run`.
 
-Each command is a process of its own; nothing of it is imported. What it refuses is raised with the
+Each command is a process of its own; nothing of it is imported. If it is refused, the error has the
 words that it printed.
 """
 
@@ -29,9 +29,10 @@ class Program:
 
     Args:
         folder: an empty folder, for the settings, the database and the log.
+        database_url: another database than a file in the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
         self.folder = folder
         self.typed: list[str] = []
         self.log_file = folder / "run.log"
@@ -39,13 +40,9 @@ class Program:
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith("MAILER_")
         }
+        if database_url is not None:
+            self._environment["MAILER_DATABASE_URL"] = database_url
         self._process: subprocess.Popen[bytes] | None = None
-        self._spent = 0.0
-
-    @property
-    def pace(self) -> float:
-        """How many seconds a command takes on this machine, on average so far."""
-        return self._spent / max(1, len(self.typed))
 
     def run(self, *arguments: str) -> str:
         """Type one command and return what it printed for machines (stdout).
@@ -54,7 +51,6 @@ class Program:
             CommandFailed: its exit status was not 0.
         """
         self.typed.append(shlex.join(("mailer", *arguments)))
-        began = time.monotonic()
         ended = subprocess.run(  # noqa: S603 - our own program, no shell
             [sys.executable, "-m", "mailer", *arguments],
             cwd=self.folder,
@@ -65,14 +61,17 @@ class Program:
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        self._spent += time.monotonic() - began
         if ended.returncode != 0:
             said = (ended.stderr.strip() or ended.stdout.strip() or "nothing was printed")[-2000:]
             raise CommandFailed(f"{self.typed[-1]}\nexit status {ended.returncode}: {said}")
         return ended.stdout
 
     def ask(self, *arguments: str) -> Any:
-        """Type one command with `--json` and return the document it printed."""
+        """Type one command with `--json` and return the document it printed.
+
+        Raises:
+            CommandFailed: its exit status was not 0, or it printed no JSON.
+        """
         output = self.run(*arguments, "--json")
         try:
             return json.loads(output)
@@ -114,8 +113,8 @@ class Program:
         """End `mailer run` with SIGTERM, and wait for it.
 
         Returns:
-            its exit status and how many seconds it took. One that does not end is killed, and then
-            the status is -9; None when it was not running.
+            its exit status and how many seconds it took. If it does not end it is killed, and the
+            status is -9; None if it was not running.
         """
         process, self._process = self._process, None
         if process is None:
@@ -127,14 +126,14 @@ class Program:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            # Also when somebody presses Ctrl-C twice: nothing of the demo may outlive it.
+            # Also if the user presses Ctrl-C twice: nothing of the demo may outlive it.
             if process.poll() is None:
                 process.kill()
                 process.wait()
         return process.returncode, time.monotonic() - began
 
     def log_tail(self, lines: int = 15) -> str:
-        """The last lines that `mailer run` wrote."""
+        """Return the last lines that `mailer run` wrote."""
         if not self.log_file.exists():
             return ""
         text = self.log_file.read_text(encoding="utf-8", errors="replace")

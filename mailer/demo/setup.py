@@ -1,6 +1,6 @@
 """Sets the demo up in a temporary folder and takes it down again, whatever happens in between.
 
-What an audience sees in between is journey's (`--once`) or live's (interactive).
+What happens in between is in tour.py (`--once`) or interactive.py.
 """
 
 import tempfile
@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from mailer.demo import browser
-from mailer.demo.articles import PAPER, TOWN
+from mailer.demo.articles import NEWSPAPER, TOWN
 from mailer.demo.checklist import Checklist, Mismatch, expect
-from mailer.demo.inbox_pages import Addresses, Backstage, InboxPages
-from mailer.demo.mailbox import Mailbox, Sink
+from mailer.demo.inbox_pages import Addresses, InboxPages
+from mailer.demo.mailbox import Mailbox
+from mailer.demo.newspaper import NewspaperSite
 from mailer.demo.newsroom import Newsroom
 from mailer.demo.program import Program
 from mailer.demo.servers import HOST, Servers, bind, origin, port_of
-from mailer.demo.site import Site
 
 SLUG = "gazette"
 WEEKLY = f"{SLUG}/weekly"
@@ -28,45 +27,46 @@ BACKLOG = 7
 READY_SECONDS = 20
 
 
-class Setup:
-    """Everything one demo consists of. Entering it takes the ports, leaving it ends everything.
+class Demo:
+    """Everything that one demo consists of. Entering it takes the ports, leaving it ends everything.
 
     Args:
-        report: where the steps of the set-up are printed.
+        report: where the steps are printed.
         port: the first of four ports, or None for free ones.
-
-    Raises:
-        PortTaken: on entering, when a port is not free.
+        database_url: another database than a file in the temporary folder.
     """
 
-    def __init__(self, report: Checklist, port: int | None) -> None:
+    def __init__(
+        self, report: Checklist, port: int | None, database_url: str | None = None
+    ) -> None:
         self.report = report
         self.mailbox = Mailbox()
         self._port = port
+        self._database_url = database_url
         self._slots: list[datetime] = []
         self._exits = ExitStack()
 
-    def __enter__(self) -> "Setup":
+    def __enter__(self) -> "Demo":
+        """Take the ports and make the folder.
+
+        Raises:
+            PortTaken: a port is not free.
+        """
         with self._exits as exits:
             ports = [0] * 4 if self._port is None else range(self._port, self._port + 4)
             sockets = [exits.enter_context(bind(port)) for port in ports]
-            # The form's port is only held until `mailer run` takes it, so that nobody else does.
-            self._form_socket, self._paper_socket, self._desk_socket, self._smtp_socket = sockets
-            form, paper, desk = map(origin, sockets[:3])
-            self.addresses = Addresses(form, paper, desk, port_of(self._smtp_socket))
+            # The form's port is only held until `mailer run` takes it, so that nothing else does.
+            self._form_socket, self._newspaper_socket, self._pages_socket, self._smtp = sockets
+            form, newspaper, pages = map(origin, sockets[:3])
+            self.addresses = Addresses(form, newspaper, pages, port_of(self._smtp))
             folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="mailer-demo-"))
-            self.program = Program(Path(folder))
+            self.program = Program(Path(folder), self._database_url)
             exits.callback(self.program.stop)
-            self.newsroom = Newsroom(paper)
+            self.newsroom = Newsroom(self.addresses.newspaper)
             self._exits = exits.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._exits.close()
 
     def set_up(self, schedule: str, rule: Sequence[str]) -> None:
@@ -75,6 +75,9 @@ class Setup:
         Args:
             schedule: the name of the default schedule, beside a weekly one.
             rule: its options for `mailer schedule add`, such as ("--cron", "* * * * *").
+
+        Raises:
+            StepFailed: a step did not end as it should; the reason has been printed.
         """
         with self.report.step("mailer init: settings with fresh keys, and a database"):
             self._init()
@@ -90,13 +93,13 @@ class Setup:
             self._run()
 
     def next_slot(self, now: datetime) -> datetime | None:
-        """The first known slot after `now`."""
+        """Return the first known slot after `now`."""
         return next((slot for slot in self._slots if slot > now), None)
 
     def learn_slots(self, schedule: str, count: int) -> None:
         """Ask the program for the coming slots of a schedule, for the countdown."""
-        coming = self.program.ask("schedule", "next", f"{SLUG}/{schedule}", "--count", str(count))
-        self._slots = [datetime.fromisoformat(slot["utc"]) for slot in coming]
+        slots = self.program.ask("schedule", "next", f"{SLUG}/{schedule}", "--count", str(count))
+        self._slots = [datetime.fromisoformat(slot["utc"]) for slot in slots]
 
     def _init(self) -> None:
         self.program.run("init")
@@ -116,8 +119,8 @@ class Setup:
     def _add_newsletter(self) -> str:
         self.program.run(
             *("newsletter", "add", SLUG),
-            *("--title", PAPER),
-            *("--from", f"{PAPER} <news@gazette.example>"),
+            *("--title", NEWSPAPER),
+            *("--from", f"{NEWSPAPER} <news@gazette.example>"),
             *("--reply-to", "desk@gazette.example"),
             *("--postal-address", f"1 Pier Road, {TOWN}"),
             *("--color", "#a63a2e"),
@@ -126,20 +129,24 @@ class Setup:
 
     def _open_newsroom(self, form_html: str) -> None:
         self.newsroom.open_with(BACKLOG, datetime.now(UTC))
-        paper = Site(self.newsroom, self.addresses.form, form_html)
-        backstage = Backstage(str(self.program.folder), self.program.typed)
-        desk = InboxPages(self.addresses, self.mailbox, self.newsroom, backstage, self.next_slot)
-        servers = Servers(
-            [(self._paper_socket, paper.app()), (self._desk_socket, desk.app())],
-            (self._smtp_socket, Sink(self.mailbox)),
+        newspaper = NewspaperSite(self.newsroom, self.addresses.form, form_html)
+        pages = InboxPages(
+            self.addresses,
+            self.mailbox,
+            self.newsroom,
+            self.next_slot,
+            folder=str(self.program.folder),
+            typed=self.program.typed,
         )
+        apps = {self._newspaper_socket: newspaper.app(), self._pages_socket: pages.app()}
+        servers = Servers(apps, self._smtp, self.mailbox)
         servers.start()
         # Run before the callbacks pushed earlier, but after the mailer that posts to it has ended.
         self._exits.callback(servers.stop)
         self._exits.callback(self.program.stop)
 
     def _add_feed(self) -> None:
-        feed = f"{self.addresses.paper}/feed.xml"
+        feed = f"{self.addresses.newspaper}/feed.xml"
         added = self.program.ask("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
         expect("articles taken from the feed", added["articles"], BACKLOG)
 

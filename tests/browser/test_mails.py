@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route
 
-from mailer.demo.pictures import draw
+from mailer.demo.static import PICTURES
 from mailer.message.content import Content
 from tests.support.looks import edition, look, piece
 from tests.support.mails import html_of, mails
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs_chromium
 
 COLORS = ("#14507a", "#f2c14e", "#ffffff", "#1c1c1e", "#777777", "#e4002b")
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-PICTURE = draw("ferry", "ferry")
+PICTURE = (PICTURES / "ferry.png").read_bytes()
 
 
 @cache

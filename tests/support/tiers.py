@@ -29,7 +29,7 @@ ON_POSTGRESQL: Final = (
     "integration/digests/test_builders_at_once.py",
     "integration/digests/test_once.py",
     "integration/feeds/test_refresh.py",
-    "integration/subscriptions/",
+    "integration/subscribers/",
     "integration/test_migrations.py",
     "integration/test_scheduler.py",
     "integration/web/test_links.py",

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.routing import Route
 
-from mailer.demo.browser import Answer, forms, get, post
-from mailer.demo.mailbox import Mailbox, Sink
+from mailer.demo.browser import PageAnswer, forms, get, post
+from mailer.demo.mailbox import Mailbox
 from mailer.demo.servers import Servers, bind, origin
 
 PAGE = """
@@ -26,7 +26,7 @@ PAGE = """
 
 
 def test_a_form_sends_what_a_browser_would_send() -> None:
-    search, subscribe = forms(Answer("http://127.0.0.1:8000/a/b", 200, {}, PAGE))
+    search, subscribe = forms(PageAnswer("http://127.0.0.1:8000/a/b", 200, {}, PAGE))
     assert (search.method, search.action) == ("get", "http://127.0.0.1:8000/search")
     assert (subscribe.method, subscribe.action) == ("post", "http://127.0.0.1:8000/subscribe")
     assert subscribe.fields == {
@@ -54,7 +54,7 @@ def site() -> Iterator[str]:
         ]
     )
     with bind(0) as listener, bind(0) as smtp:
-        servers = Servers([(listener, app)], (smtp, Sink(Mailbox())))
+        servers = Servers({listener: app}, smtp, Mailbox())
         servers.start()
         yield origin(listener)
         servers.stop()

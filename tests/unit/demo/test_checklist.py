@@ -55,13 +55,13 @@ def test_expectations_name_what_was_expected_and_what_was_seen() -> None:
         require("one link", False, [])
 
 
-def test_only_a_terminal_gets_the_passing_line() -> None:
+def test_only_a_terminal_gets_the_status_line() -> None:
     file, terminal = StringIO(), Terminal()
     for out in (file, terminal):
         report = Checklist(out)
-        report.passing("in 3 s")
-        report.passing("in 3 s")
+        report.show_status("in 3 s")
+        report.show_status("in 3 s")
         report.say("news")
-        report.passing("")
+        report.show_status("")
     assert file.getvalue() == "news\n"
     assert terminal.getvalue() == "in 3 s\r\x1b[2Knews\nin 3 s\r\x1b[2K"

@@ -1,4 +1,4 @@
-"""The demo's own pages on loopback, with a stand-in for the pages of the form."""
+"""Serves the demo's own pages on loopback, with a stand-in for the pages of the form."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from mailer.demo.inbox_pages import Addresses, Backstage, InboxPages
-from mailer.demo.mailbox import Mailbox, Sink
+from mailer.demo.inbox_pages import Addresses, InboxPages
+from mailer.demo.mailbox import Mailbox
+from mailer.demo.newspaper import NewspaperSite
 from mailer.demo.newsroom import Newsroom
 from mailer.demo.servers import Servers, bind, origin, port_of
-from mailer.demo.site import Site
 
 
 @dataclass(frozen=True)
-class Demo:
+class DemoPages:
     """What runs, and what was posted to the form."""
 
     mailbox: Mailbox
@@ -44,17 +44,17 @@ class Demo:
 
 
 @contextmanager
-def opened(next_in: timedelta) -> Iterator[Demo]:
-    """The demo with seven pieces, whose next digest is always so far away."""
-    with bind(0) as form, bind(0) as paper, bind(0) as desk, bind(0) as smtp:
-        addresses = Addresses(origin(form), origin(paper), origin(desk), port_of(smtp))
-        newsroom = Newsroom(addresses.paper)
+def opened(next_in: timedelta) -> Iterator[DemoPages]:
+    """The demo with seven articles, whose next digest is always so far away."""
+    with bind(0) as form, bind(0) as newspaper, bind(0) as pages, bind(0) as smtp:
+        addresses = Addresses(origin(form), origin(newspaper), origin(pages), port_of(smtp))
+        newsroom = Newsroom(addresses.newspaper)
         newsroom.open_with(7, datetime.now(UTC))
         embed = (
             f'<form method="post" action="{addresses.form}/subscribe"><label>Your e-mail address '
             '<input type="email" name="email"></label><button>Subscribe</button></form>'
         )
-        demo = Demo(Mailbox(), newsroom, addresses, embed)
+        demo = DemoPages(Mailbox(), newsroom, addresses, embed)
 
         async def page(request: Request) -> HTMLResponse:
             if request.method == "POST":
@@ -62,14 +62,18 @@ def opened(next_in: timedelta) -> Iterator[Demo]:
                 demo.posted.append({"path": request.url.path, **sent})
             return HTMLResponse("<title>The form's page</title>")
 
-        pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST"])])
-        backstage = Backstage("/tmp/mailer-demo-x", ["mailer init", "mailer run"])
-        desk_pages = InboxPages(
-            addresses, demo.mailbox, newsroom, backstage, lambda now: now + next_in
+        form_pages = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST"])])
+        inbox_pages = InboxPages(
+            addresses,
+            demo.mailbox,
+            newsroom,
+            lambda now: now + next_in,
+            folder="/tmp/mailer-demo-x",
+            typed=["mailer init", "mailer run"],
         )
-        paper_pages = Site(newsroom, addresses.form, embed)
-        served = [(form, pages), (paper, paper_pages.app()), (desk, desk_pages.app())]
-        servers = Servers(served, (smtp, Sink(demo.mailbox)))
+        site = NewspaperSite(newsroom, addresses.form, embed)
+        apps = {form: form_pages, newspaper: site.app(), pages: inbox_pages.app()}
+        servers = Servers(apps, smtp, demo.mailbox)
         servers.start()
         yield demo
         servers.stop()
