@@ -1,7 +1,7 @@
 """Holds the articles of the sample newsroom: an invented newspaper, town and people.
 
-Only what an article says is here and in stories.toml. Pure: when it is published and how it is
-served is up to the newsroom.
+Only what an article says is here and in stories.toml: when it is published and how it is served is
+up to the newsroom.
 """
 
 import tomllib

@@ -1,27 +1,15 @@
 """What import-linter cannot see: what tests import, and what a command has imported when it ends."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.imports import MAILER, imported, is_any_of
 from tests.support.typed import NEWSLETTER
 
 TESTS = Path(__file__).resolve().parents[1]
-MAILER = TESTS.parent / "mailer"
-
-
-def imported(path: Path) -> set[str]:
-    """All modules that a file imports, and what it imports from them, with dots."""
-    modules = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return modules
 
 
 def of_the_mailer(path: Path) -> set[str]:
@@ -29,7 +17,7 @@ def of_the_mailer(path: Path) -> set[str]:
     return {
         name
         for name in imported(path)
-        if f"{name}.".startswith("mailer.") and not f"{name}.".startswith("mailer.demo.")
+        if is_any_of(name, ("mailer",)) and not is_any_of(name, ("mailer.demo",))
     }
 
 
