@@ -1,13 +1,13 @@
-"""An introduction as staff wrote it, in Markdown, HTML or plain text: made harmless HTML, and text of it.
+"""Turns an introduction that staff wrote, in Markdown, HTML or plain text, into harmless HTML and plain text.
 
-Pure. Whatever comes out has a few plain elements, links to the web and to addresses, and no picture.
+Pure. What comes out has a few plain elements, links to the web and to addresses, and no picture.
 """
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from html.parser import HTMLParser
 from typing import Final
 
 import nh3
@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from mailer.errors import Refused
 from mailer.templating.formats import wrap
+from mailer.text.html_blocks import TextRun, read_blocks
 
 _KEPT: Final = frozenset(
     {"p", "h2", "h3", "a", "em", "strong", "ul", "ol", "li", "blockquote", "br", "hr"}
@@ -25,7 +26,7 @@ _RENAMED: Final = {"h1": "h2", "h4": "h3", "h5": "h3", "h6": "h3", "b": "strong"
 _UNSEEN: Final = frozenset({"script", "style", "title", "template", "iframe", "object", "svg"})
 _RENAMED_TAG: Final = re.compile(rf"<(/?)({'|'.join(_RENAMED)})>")
 _EMPTY: Final = re.compile(r"<(p|li|h2|h3)>\s*</\1>")
-_LINE: Final = "----------"
+_RULE: Final = "----------"
 
 
 class TextFormat(StrEnum):
@@ -45,21 +46,21 @@ class Intro:
 
 
 def read_intro(written: str, how: TextFormat) -> Intro:
-    """The introduction that staff wrote.
+    """Read an introduction that staff wrote.
 
     Raises:
-        Refused: nothing is left of it to read.
+        Refused: no words are left in it.
     """
     match how:
         case TextFormat.MARKDOWN:
-            # HTML in Markdown is shown as it was typed: whoever wants elements gives a file of HTML.
-            made = MarkdownIt("commonmark", {"html": False}).render(written)
+            # HTML in Markdown is shown as it was typed: who wants elements gives a file of HTML.
+            markup = MarkdownIt("commonmark", {"html": False}).render(written)
         case TextFormat.HTML:
-            made = written
+            markup = written
         case TextFormat.TEXT:
-            made = _paragraphs(written)
-    clean = _sanitised(made)
-    text = _text(clean)
+            markup = _paragraphs(written)
+    clean = _sanitised(markup)
+    text = _as_text(clean)
     if not text:
         raise Refused("the introduction says nothing; write some words into the file")
     return Intro(html=clean, text=text)
@@ -82,112 +83,44 @@ def _sanitised(markup: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """Plain text as HTML: an empty line begins a paragraph, a line end is a break."""
+    """Write plain text as HTML: an empty line begins a paragraph, a line end is a break."""
     blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
     return "".join(f"<p>{html.escape(one).replace(chr(10), '<br>')}</p>" for one in blocks)
 
 
-def _text(markup: str) -> str:
-    reader = _IntroductionParser()
-    reader.feed(markup)
-    reader.close()
-    return reader.text()
+def _as_text(markup: str) -> str:
+    """Write sanitised HTML as plain text: lists with signs, links in brackets, an empty line between blocks.
+
+    Items of a list stand together.
+    """
+    text = ""
+    after_item = False
+    for block in read_blocks(markup):
+        lines = [_RULE] if block.tag == "hr" else list(map(_line, block.lines))
+        quotation = "> " * block.quotations
+        indent = "  " * max(0, block.lists - 1)
+        if text:
+            text += "\n" if block.sign and after_item else "\n\n"
+        text += _indented(lines, f"{quotation}{indent}{block.sign}", quotation)
+        after_item = bool(block.sign)
+    return text
 
 
-class _IntroductionParser(HTMLParser):
-    """Writes sanitised HTML as plain text: a block a paragraph, lists with signs, links in brackets."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._blocks: list[tuple[str, str]] = []
-        self._words = ""
-        self._lists: list[int | None] = []
-        self._quotes = 0
-        self._sign = ""
-        self._link = ""
-        self._link_from = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A block begins a paragraph."""
-        match tag:
-            case "br":
-                self._words += "\n"
-            case "a":
-                self._link, self._link_from = dict(attrs).get("href") or "", len(self._words)
-            case "ul" | "ol":
-                self._end_block()
-                self._lists.append(0 if tag == "ol" else None)
-            case "li":
-                self._end_block()
-                self._sign = self._next_sign()
-            case "blockquote":
-                self._end_block()
-                self._quotes += 1
-            case "hr":
-                self._end_block()
-                self._blocks.append((self._lead(), _LINE))
-            case "p" | "h2" | "h3":
-                self._end_block()
-
-    def handle_endtag(self, tag: str) -> None:
-        """What follows a block is a paragraph of its own."""
-        match tag:
-            case "a":
-                words = self._words[self._link_from :].strip()
-                target = self._link.removeprefix("mailto:")
-                if self._link and words not in (self._link, target):
-                    self._words += f" ({target})"
-                self._link = ""
-            case "ul" | "ol":
-                self._end_block()
-                self._lists.pop()
-            case "blockquote":
-                self._end_block()
-                self._quotes -= 1
-            case "p" | "h2" | "h3" | "li":
-                self._end_block()
-
-    def handle_data(self, data: str) -> None:
-        """Text belongs to the block that is open; its line ends are spaces."""
-        self._words += re.sub(r"\s+", " ", data)
-
-    def text(self) -> str:
-        """All blocks, with an empty line between them; items of a list stand together."""
-        self._end_block()
-        made = ""
-        before = ""
-        for lead, block in self._blocks:
-            is_item = lead.strip("> ") != ""
-            apart = "" if not made else "\n" if is_item and before.strip("> ") != "" else "\n\n"
-            made += apart + _laid_out(lead, block)
-            before = lead
-        return made
-
-    def _next_sign(self) -> str:
-        if not self._lists or self._lists[-1] is None:
-            return "- "
-        self._lists[-1] += 1
-        return f"{self._lists[-1]}. "
-
-    def _lead(self) -> str:
-        """What stands before the first line of a block."""
-        indent = "  " * max(0, len(self._lists) - 1)
-        return "> " * self._quotes + indent + self._sign
-
-    def _end_block(self) -> None:
-        lines = [" ".join(line.split()) for line in self._words.split("\n")]
-        block = "\n".join(lines).strip()
-        if block:
-            self._blocks.append((self._lead(), block))
-            self._sign = ""
-        self._words = ""
+def _line(runs: Sequence[TextRun]) -> str:
+    text = ""
+    for run in runs:
+        text += run.text
+        address = (run.link or "").removeprefix("mailto:")
+        if address and run.text.strip() not in (run.link, address):
+            text += f" ({address})"
+    return " ".join(text.split())
 
 
-def _laid_out(lead: str, block: str) -> str:
-    quote = "> " * lead.count("> ")
-    rest = quote + " " * (len(lead) - len(quote))
-    return "\n".join(
-        # The sign stands before the first line only; a quotation's before each.
-        wrap(f"{lead if number == 0 else rest}{line}", rest) if line else rest.rstrip()
-        for number, line in enumerate(block.split("\n"))
-    )
+def _indented(lines: Sequence[str], first: str, quotation: str) -> str:
+    """Wrap the lines behind `first`; the later ones have blanks in place of its sign."""
+    rest = quotation + " " * (len(first) - len(quotation))
+    wrapped = [
+        wrap(f"{rest if number else first}{line}", rest) if line else rest.rstrip()
+        for number, line in enumerate("\n".join(lines).strip().split("\n"))
+    ]
+    return "\n".join(wrapped)

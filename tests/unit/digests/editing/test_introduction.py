@@ -72,6 +72,12 @@ def test_a_link_whose_words_are_its_address_stands_once() -> None:
     assert intro.text == "https://news.example/ and desk@news.example"
 
 
+def test_a_link_around_blocks_stands_behind_the_words_of_each() -> None:
+    html = '<a href="https://news.example/"><h2>Fair</h2><p>Friday</p></a>'
+    text = "Fair (https://news.example/)\n\nFriday (https://news.example/)"
+    assert read_intro(html, TextFormat.HTML).text == text
+
+
 @pytest.mark.parametrize("how", TextFormat)
 @pytest.mark.parametrize("written", ["", " \n\t", "<script>x</script>"])
 def test_nothing_to_read_is_refused(written: str, how: TextFormat) -> None:
