@@ -15,7 +15,7 @@ from mailer.errors import Refused
 from mailer.newsletters import newsletters
 from mailer.newsletters.newsletters import Overview
 from mailer.newsletters.profile import NewsletterChanges, changed_profile
-from mailer.settings import links
+from mailer.settings import local_links
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def embed(slug: str) -> None:
                 "consent": consent_sentence(app.templates.gettext(look.language), look),
             },
         )
-    if links.lead_nowhere(app.settings.base_url):
+    if local_links.are_local(app.settings.base_url):
         message(
             f"warning: this form sends to {app.settings.base_url}, which works on this machine only; "
             "set `base_url`, then print it again"

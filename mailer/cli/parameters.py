@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from mailer.settings.forms import duration
+from mailer.settings.parsers import duration
 
 ROW_ID: Final = click.IntRange(0, 2**63 - 1)
 """The number of a digest or an article. No database compares larger ones."""

@@ -17,7 +17,7 @@ from mailer.cli.base import Command, opened
 from mailer.cli.output import message
 from mailer.digests.template_check import check_templates, languages_in_use
 from mailer.errors import MailerError, Refused
-from mailer.settings import links
+from mailer.settings import local_links
 
 if TYPE_CHECKING:
     from mailer.app import App
@@ -45,7 +45,7 @@ def run(roles: tuple[str, ...]) -> None:
     """
     with opened(role=True) as app:
         if not roles or "worker" in roles:
-            links.check(app.settings.base_url, app.settings.smtp_url)
+            local_links.check(app.settings.base_url, app.settings.smtp_url)
         # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
         with app.database.read() as session:

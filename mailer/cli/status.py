@@ -15,7 +15,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.models import Newsletter, Schedule, WorkerRole
 from mailer.monitoring.status import Status, read_status, warnings
-from mailer.settings import links
+from mailer.settings import local_links
 from mailer.subscribers.limits import all_from_loopback
 from mailer.text.english import moment, pluralise, wall_time
 
@@ -143,7 +143,7 @@ def _of_settings(session: Session, settings: "Settings") -> list[str]:
             "all sign-ups came from this machine: if a web server stands in front, its readers count as one "
             "network and soon get 429; set `trusted_proxies` to its address, such as 127.0.0.1"
         )
-    if links.lead_nowhere(settings.base_url):
+    if local_links.are_local(settings.base_url):
         found.append(
             f"links start with {settings.base_url}, which works on this machine only; set `base_url`"
         )

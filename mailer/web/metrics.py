@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from mailer.app import App
 from mailer.monitoring.metrics import Metrics, read_metrics
-from mailer.settings.forms import is_loopback
+from mailer.settings.parsers import is_loopback
 from mailer.web.client import client_ip
 from mailer.web.site import site_of
 

@@ -12,8 +12,8 @@ import pytest
 from mailer.address import Address
 from mailer.errors import Refused, SettingsError
 from mailer.rate import Rate
-from mailer.settings import Settings, config_path, links, load, rights
-from mailer.settings.forms import Secret
+from mailer.settings import Settings, config_path, file_permissions, load, local_links
+from mailer.settings.parsers import Secret
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 
@@ -184,7 +184,7 @@ def test_links_to_this_machine_go_to_no_other(
     settings = load(KEYS | {"MAILER_BASE_URL": base_url, "MAILER_SMTP_URL": smtp_url}, None)
     expected = pytest.raises(Refused, match="set `base_url`") if is_refused else nullcontext()
     with expected:
-        links.check(settings.base_url, settings.smtp_url)
+        local_links.check(settings.base_url, settings.smtp_url)
 
 
 def test_timeouts_and_limits_keep_what_is_not_named() -> None:
@@ -288,7 +288,7 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> N
 )
 def test_a_file_is_ours_or_roots(owner: int, us: int, is_refused: bool) -> None:
     mode = stat.S_IFREG | 0o600
-    fault = rights.fault_of(Path("a b.toml"), mode, owner, us, holds_keys=True)
+    fault = file_permissions.problem(Path("a b.toml"), mode, owner, us, holds_keys=True)
     assert (fault is not None) is is_refused
     assert not fault or f"chown {us} 'a b.toml'" in fault
 
@@ -297,7 +297,7 @@ def test_a_file_is_ours_or_roots(owner: int, us: int, is_refused: bool) -> None:
 def test_a_broken_file_is_told_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mailer.toml"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(SettingsError, match=r"mailer\.toml is no TOML"):
+    with pytest.raises(SettingsError, match=r"mailer\.toml is not valid TOML"):
         load(KEYS, path)
 
 

@@ -26,7 +26,7 @@ from mailer.message.marker import ReaderField, cut
 from mailer.models import Holds, NoticeKind
 from mailer.notices.notice import queue_notice
 from mailer.sending.outgoing import greeting
-from mailer.settings import links
+from mailer.settings import local_links
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
     """
     parsed = {address.key: address for address in map(addresses.parse, to)}.values()
     with opened() as app:
-        links.check(app.settings.base_url, app.settings.smtp_url)
+        local_links.check(app.settings.base_url, app.settings.smtp_url)
         now = app.times.wall()
         with app.database.read() as session:
             about = find_target(session, reference, slot, now=now)

@@ -15,7 +15,7 @@ from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus, Schedule
-from mailer.settings import links
+from mailer.settings import local_links
 from mailer.text.english import coming_time, pluralise
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool)
       mailer digest send daily/morning --wait
     """
     with opened() as app:
-        links.check(app.settings.base_url, app.settings.smtp_url)
+        local_links.check(app.settings.base_url, app.settings.smtp_url)
         digest_id, was_over = _built(app, reference, slot, yes=yes)
         if wait:
             _wait(app, digest_id)

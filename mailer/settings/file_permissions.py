@@ -1,17 +1,17 @@
-"""Who may have a hand in the configuration file: its owner and mode, judged. Pure; opens nothing."""
+"""Judges the owner and the mode of the configuration file. Pure: never opens it."""
 
 import shlex
 import stat
 from pathlib import Path
 
 
-def fault_of(path: Path, mode: int, owner: int, us: int, *, holds_keys: bool) -> str | None:
-    """What is wrong with the rights of the file at `path`, with the command that mends it; None if nothing.
+def problem(path: Path, mode: int, owner: int, us: int, *, holds_keys: bool) -> str | None:
+    """What is wrong with the permissions of `path`, with the command that fixes it; None if nothing is.
 
-    Whoever can write the file can set where mails go and what links start with.
+    Those who can write the file can decide where mails go and what links start with.
 
     Args:
-        mode: of the file, with its kind, as `os.stat` tells.
+        mode: of the file, with its kind, as `os.stat` returns it.
         owner: the file's user id.
         us: the user id that this process acts as.
         holds_keys: whether a secret stands in it, so that others may not read it either.

@@ -1,4 +1,4 @@
-"""What of a setting people may see: its text without the passwords in it. Pure."""
+"""Masks passwords in the text of a setting, for `config show` and for error messages. Pure."""
 
 import re
 from typing import Final
@@ -11,11 +11,11 @@ _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,19}://")
 
 
 def without_password(text: str) -> str:
-    """A URL with what may be a password masked: before its host, and in fields such as `sslpassword`."""
+    """Mask what may be a password in a URL: before its host, and in fields such as `sslpassword`."""
     return _SECRET_FIELD.sub(r"\1***", _USER.sub(r"://\1***@", text))
 
 
 def scheme_only(text: str) -> str:
-    """All that can be shown of a text that was to be a URL and is none: any part may be the password."""
+    """Mask all but the scheme of a text that is not a valid URL: any other part may be the password."""
     scheme = _SCHEME.match(text)
     return f"{scheme[0] if scheme else ''}***"
