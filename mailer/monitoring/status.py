@@ -1,15 +1,17 @@
-"""The state of the installation for people to read: what runs, what waits, and what needs somebody.
+"""Reads the state of the installation for people: what runs, what waits, and which slots come next.
 
-Only reads. What it says of workers goes by the wall clock and decides nothing.
+Never decides anything: what it says of workers goes by the wall clock. `warnings` says what needs a person.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.ledger.in_doubt import in_doubt
 from mailer.ledger.transitions import HELD, WAITING, is_in
 from mailer.models import (
@@ -25,22 +27,17 @@ from mailer.models import (
     Worker,
     WorkerRole,
 )
-from mailer.text.english import pluralise
 
-_WAIT = ("mail waits", "mails wait")
-_DOUBTFUL_NAMED = 5
-"""So many digests with mails in doubt are named, the latest; there may be years of them."""
-
-_LATELY = timedelta(days=1)
-_NOTICES_LOOKED_AT = 1000
-"""The latest: no index leads to those in doubt, and nobody has to decide on one that is old."""
+_RECENT: Final = timedelta(days=1)
+_NOTICES_SEARCHED: Final = 1000
+"""The latest: no index finds those in doubt, and nobody has to decide about old ones."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that sends or builds, and whether it has been heard of within the lease.
+    """A worker, and whether its heartbeat is within the lease.
 
-    `connections` are those to the relay, `note` says why it sends nothing now, where it does not.
+    `connections` are those to the relay; `note` says why it sends nothing now, if that is so.
     """
 
     role: str
@@ -55,12 +52,12 @@ class Process:
 
 @dataclass(frozen=True)
 class OpenDigest:
-    """A digest that is being built or sent, or that is held up.
+    """A digest that is being built or sent, or is paused.
 
     Attributes:
-        reason: why it is paused, where it is.
+        reason: why it is paused, if it is.
         waiting_later, next_try_at: how many of `pending` wait for another try, and when the first is due.
-        waiting_since: since when the one waits that has been due the longest.
+        waiting_since: when the oldest due mail became due.
     """
 
     id: int
@@ -77,7 +74,7 @@ class OpenDigest:
 
 @dataclass(frozen=True)
 class Failing:
-    """A feed that could not be fetched or read lately."""
+    """A feed whose last fetches failed."""
 
     url: str
     since: datetime
@@ -86,10 +83,29 @@ class Failing:
 
 @dataclass(frozen=True)
 class Doubtful:
-    """A digest of which staff must say what happens to mails in doubt."""
+    """A digest with mails in doubt that staff must settle."""
 
     digest: int
     mails: int
+
+
+@dataclass(frozen=True)
+class ScheduleStatus:
+    """A schedule's next slot, and the one that is overdue.
+
+    Attributes:
+        slot, due_at: the next slot; None while the schedule is paused, or if there is none.
+        overdue: the slot whose time has passed and that no scheduler has begun to build, if it still may be.
+        overdue_since: when that slot was; of several that were not built, the first.
+    """
+
+    schedule: str
+    slot: str | None
+    due_at: datetime | None
+    zone: str
+    paused: bool
+    overdue: str | None
+    overdue_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -98,10 +114,10 @@ class Status:
 
     Attributes:
         waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
-        waiting_since: since when the mail waits that has been due the longest.
-        relay_fails: why no sender that lives has a connection to the relay, where each says why.
-        in_doubt: how many mails are in doubt of which staff have not said what happens.
-        notices_in_doubt: of the latest notices, how many stayed in doubt within a day.
+        waiting_since: when the oldest due mail became due.
+        relay_fails: why no running sender has a connection to the relay, if each says why.
+        in_doubt: how many mails are in doubt that staff have not settled.
+        notices_in_doubt: of the latest notices, how many ended in doubt within a day.
     """
 
     paused_at: datetime | None
@@ -119,15 +135,22 @@ class Status:
     digests: tuple[OpenDigest, ...]
     failing_feeds: tuple[Failing, ...]
     without_schedule: tuple[str, ...]
+    next: tuple[ScheduleStatus, ...]
 
-    @property
-    def sends(self) -> bool:
-        """Whether somebody is there to send."""
-        return any(process.alive and process.role == "sender" for process in self.processes)
+    def runs(self, role: WorkerRole) -> bool:
+        """Tell whether a worker of this role is running."""
+        return any(process.alive and process.role == role for process in self.processes)
 
 
 def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
-    """The state of the installation at `now`."""
+    """Read the state of the installation at `now`.
+
+    Args:
+        lease: how long a worker may be silent before it is considered dead.
+
+    Raises:
+        BadSchedule: a schedule's rule cannot be parsed.
+    """
     installation = session.scalars(select(Installation)).one()
     digests = tuple(_open_digests(session, now))
     doubtful = tuple(Doubtful(*pair) for pair in in_doubt(session).items())
@@ -138,13 +161,13 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
         paused_reason=installation.paused_reason,
         processes=processes,
         notices_waiting=notices.number,
-        deliveries_waiting=sum(one.pending for one in digests),
-        waiting_later=notices.later + sum(one.waiting_later for one in digests),
-        next_try_at=_first(notices.next_at, *(one.next_try_at for one in digests)),
-        waiting_since=_first(notices.since, *(one.waiting_since for one in digests)),
+        deliveries_waiting=sum(digest.pending for digest in digests),
+        waiting_later=notices.later + sum(digest.waiting_later for digest in digests),
+        next_try_at=_first(notices.next_at, *(digest.next_try_at for digest in digests)),
+        waiting_since=_first(notices.since, *(digest.waiting_since for digest in digests)),
         relay_fails=_relay_fails(processes),
-        in_doubt=sum(one.mails for one in doubtful),
-        notices_in_doubt=_notices_in_doubt(session, now - _LATELY),
+        in_doubt=sum(digest.mails for digest in doubtful),
+        notices_in_doubt=_notices_in_doubt(session, now - _RECENT),
         doubtful=doubtful,
         digests=digests,
         failing_feeds=tuple(
@@ -167,58 +190,8 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
                 .order_by(Newsletter.slug)
             )
         ),
+        next=tuple(_schedules(session, now)),
     )
-
-
-def warnings(status: Status) -> list[str]:
-    """What needs somebody, each with the next step."""
-    found = []
-    if status.paused_at is not None:
-        why = f" ({status.paused_reason})" if status.paused_reason else ""
-        found.append(f"sending is paused{why}; `mailer resume` starts it again")
-    paused = [one for one in status.digests if one.status == DigestStatus.PAUSED]
-    found += [
-        f"digest {one.id} of {one.newsletter}/{one.schedule} is paused ({one.reason}), "
-        f"{pluralise(one.pending, *_WAIT)}; `mailer digest resume {one.id}` goes on, "
-        f"`mailer digest cancel {one.id}` ends it"
-        for one in paused
-    ]
-    waiting = status.notices_waiting + status.deliveries_waiting
-    waiting -= sum(one.pending for one in paused)
-    if waiting and status.paused_at is None and not status.sends:
-        what = ("mail waits and nothing sends it", "mails wait and nothing sends them")
-        found.append(f"{pluralise(waiting, *what)}; start `mailer run`")
-    found += [
-        f"the {one.role} {one.pid} on {one.host} sends nothing now: {one.note}"
-        for one in status.processes
-        if one.alive and one.note
-    ]
-    if status.doubtful:
-        which = ", ".join(
-            f"{one.mails} of digest {one.digest}" for one in status.doubtful[:_DOUBTFUL_NAMED]
-        )
-        more = ", …" if len(status.doubtful) > _DOUBTFUL_NAMED else ""
-        found.append(
-            f"{pluralise(status.in_doubt, 'mail is', 'mails are')} in doubt ({which}{more}); "
-            "`mailer delivery list --status unknown` shows which, "
-            "`mailer delivery resolve --digest ID` with --resend or --drop settles it"
-        )
-    if status.notices_in_doubt:
-        what = ("confirmation or other notice", "confirmations or other notices")
-        found.append(
-            f"{pluralise(status.notices_in_doubt, *what)} of the last day stayed in doubt: the relay may "
-            "have lost them, and its log may tell; who misses one can ask for it again"
-        )
-    found += [
-        f"feed {feed.url} fails since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "
-        "`mailer feed refresh` tries again"
-        for feed in status.failing_feeds
-    ]
-    found += [
-        f"newsletter {slug} has no schedule, so nobody can sign up; `mailer schedule add {slug} …`"
-        for slug in status.without_schedule
-    ]
-    return found
 
 
 def _processes(session: Session, heard_since: datetime) -> Iterable[Process]:
@@ -246,7 +219,7 @@ def _relay_fails(processes: Iterable[Process]) -> str | None:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """Rows of one table: those that are due or held, those for later, and the two times of interest."""
+    """Rows of one table: all that wait, those for later, when the next and when the oldest is due."""
 
     number: int
     later: int
@@ -257,14 +230,14 @@ class _Waiting:
 def _waiting(
     session: Session, table: type[Delivery | Notice], now: datetime, *which: ColumnElement[bool]
 ) -> _Waiting:
-    """What waits among these rows; reads the partial indexes, and never what has been sent."""
-    pluralise = func.count(), func.min(table.next_attempt_at)
+    """Count what waits among these rows; reads the partial indexes, and never what has been sent."""
+    count_and_first = func.count(), func.min(table.next_attempt_at)
     waits = is_in(table, WAITING)
     due, since = session.execute(
-        select(*pluralise).where(waits, table.next_attempt_at <= now, *which)
+        select(*count_and_first).where(waits, table.next_attempt_at <= now, *which)
     ).one()
     later, next_at = session.execute(
-        select(*pluralise).where(waits, table.next_attempt_at > now, *which)
+        select(*count_and_first).where(waits, table.next_attempt_at > now, *which)
     ).one()
     held = session.scalar(select(func.count()).select_from(table).where(is_in(table, HELD), *which))
     return _Waiting(due + later + (held or 0), later, next_at, since)
@@ -274,15 +247,15 @@ def _notices_in_doubt(session: Session, since: datetime) -> int:
     latest = (
         select(Notice.status, Notice.outcome_at)
         .order_by(Notice.id.desc())
-        .limit(_NOTICES_LOOKED_AT)
+        .limit(_NOTICES_SEARCHED)
         .subquery()
     )
-    found = session.scalar(
+    number = session.scalar(
         select(func.count())
         .select_from(latest)
         .where(latest.c.status == DeliveryStatus.UNKNOWN, latest.c.outcome_at > since)
     )
-    return found or 0
+    return number or 0
 
 
 def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:
@@ -297,7 +270,7 @@ def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:
         .order_by(Digest.due_at, Digest.id)
     )
     for slug, name, digest in rows:
-        found = _waiting(session, Delivery, now, Delivery.digest_id == digest.id)
+        waiting = _waiting(session, Delivery, now, Delivery.digest_id == digest.id)
         yield OpenDigest(
             id=digest.id,
             newsletter=slug,
@@ -305,12 +278,30 @@ def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:
             slot=digest.slot,
             status=digest.status.value,
             reason=digest.reason,
-            pending=found.number,
-            waiting_later=found.later,
-            next_try_at=found.next_at,
-            waiting_since=found.since,
+            pending=waiting.number,
+            waiting_later=waiting.later,
+            next_try_at=waiting.next_at,
+            waiting_since=waiting.since,
+        )
+
+
+def _schedules(session: Session, now: datetime) -> Iterable[ScheduleStatus]:
+    for newsletter, schedule, _ in schedule_lookup.of_newsletters(session):
+        if slot_lookup.is_over(session, schedule, now=now):
+            continue
+        slot = slot_lookup.coming_slot(session, schedule, now=now)
+        due = slot_lookup.due(session, schedule, now=now)
+        missed = [skipped.slot for skipped in due.skipped] + ([due.build] if due.build else [])
+        yield ScheduleStatus(
+            schedule=f"{newsletter.slug}/{schedule.name}",
+            slot=slot.name if slot else None,
+            due_at=slot.due_at if slot else None,
+            zone=schedule.zone,
+            paused=schedule.paused_at is not None,
+            overdue=due.build.name if due.build else None,
+            overdue_since=min((slot.due_at for slot in missed), default=None),
         )
 
 
 def _first(*instants: datetime | None) -> datetime | None:
-    return min((one for one in instants if one is not None), default=None)
+    return min((instant for instant in instants if instant is not None), default=None)

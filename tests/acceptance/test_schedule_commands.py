@@ -63,7 +63,9 @@ def test_add_show_list_and_next(staffed: Any) -> None:
 def test_edit_tells_what_comes_next(staffed: Any) -> None:
     staffed.type("schedule", "add", "daily", "one", "--cron", "0 6 * * mon-fri", "--zone", "UTC")
     told = said(staffed, "schedule", "edit", "daily/one", "--at", "23:59", "--max-articles", "5")
-    assert re.fullmatch(r"daily/one: next: [A-Z][a-z]{2} 20\d\d-\d\d-\d\d 23:59 UTC\n.*\n", told)
+    assert re.fullmatch(
+        r"daily/one goes out next: [A-Z][a-z]{2} 20\d\d-\d\d-\d\d 23:59 UTC\n.*\n", told
+    )
     shown = staffed.ask("schedule", "show", "daily/one")
     assert (shown["cron"], shown["at"], shown["max_articles"]) == (None, "23:59", 5)
 

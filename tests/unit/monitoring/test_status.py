@@ -8,7 +8,8 @@ from mailer.db import Database
 from mailer.ledger import in_doubt
 from mailer.ledger.pause_switch import pause, resume
 from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
-from mailer.monitoring.status import Status, read_status, warnings
+from mailer.monitoring.status import Status, read_status
+from mailer.monitoring.warnings import status_warnings
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -24,7 +25,7 @@ def status(database: Database) -> Status:
 def test_nothing_at_all(database: Database) -> None:
     found = status(database)
     assert (found.paused_at, found.processes, found.digests) == (None, (), ())
-    assert warnings(found) == []
+    assert status_warnings(found) == []
 
 
 def test_a_process_is_alive_while_it_is_heard_of(database: Database) -> None:
@@ -46,10 +47,10 @@ def test_mails_that_nobody_sends_are_told(
         factories.worker(session, role, heartbeat_at=NOW - timedelta(seconds=seconds))
         factories.notice(session, keys)
     found = status(database)
-    assert found.sends is sends
+    assert found.runs(WorkerRole.SENDER) is sends
     assert found.notices_waiting == 1
     told = ["1 mail waits and nothing sends it; start `mailer run`"]
-    assert warnings(found) == ([] if sends else told)
+    assert status_warnings(found) == ([] if sends else told)
 
 
 def test_open_digests_and_what_waits_in_them(database: Database, keys: Keys) -> None:
@@ -67,7 +68,7 @@ def test_open_digests_and_what_waits_in_them(database: Database, keys: Keys) -> 
     assert (digest_view.schedule, digest_view.status) == ("morning", "sending")
     assert digest_view.pending == 1
     assert (found.deliveries_waiting, found.in_doubt) == (1, 1)
-    assert any("in doubt" in warning for warning in warnings(found))
+    assert any("in doubt" in warning for warning in status_warnings(found))
 
 
 def test_a_failing_feed_and_a_newsletter_without_schedule(database: Database) -> None:
@@ -77,9 +78,9 @@ def test_a_failing_feed_and_a_newsletter_without_schedule(database: Database) ->
         factories.schedule(session, daily)
         factories.feed(session, daily, url="https://a.example/", failing_since=NOW, error="404")
         factories.feed(session, daily)
-    told = warnings(status(database))
+    told = status_warnings(status(database))
     assert len(told) == 2
-    assert "https://a.example/ fails since 2026-11-24 06:00 UTC: 404" in told[0]
+    assert "https://a.example/ has been failing since 2026-11-24 06:00 UTC: 404" in told[0]
     assert "weekly" in told[1]
 
 
@@ -93,7 +94,9 @@ def test_pause_and_resume(database: Database, keys: Keys) -> None:
         pause(session, None, now=NOW + LEASE)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (NOW, "it moves far")
-    assert warnings(found) == ["sending is paused (it moves far); `mailer resume` starts it again"]
+    assert status_warnings(found) == [
+        "sending is paused (it moves far); `mailer resume` starts it again"
+    ]
     with database.write() as session:
         assert resume(session)
     with database.write() as session:
@@ -115,7 +118,7 @@ def test_a_paused_digest_says_why_and_is_no_work_for_workers(
     found = status(database)
     [view] = found.digests
     assert (view.status, view.reason, view.pending) == ("paused", "by staff: a wrong name", 1)
-    [told] = warnings(found)
+    [told] = status_warnings(found)
     assert "is paused (by staff: a wrong name), 1 mail waits" in told
     assert f"`mailer digest resume {digest.id}`" in told
     assert f"`mailer digest cancel {digest.id}`" in told
@@ -159,7 +162,7 @@ def test_a_worker_that_sends_nothing_says_why(database: Database) -> None:
         factories.worker(session, pid=3, note="dead since", heartbeat_at=NOW - 2 * LEASE)
     found = status(database)
     assert [(one.connections, one.note) for one in found.processes[:2]] == [(3, None), (0, why)]
-    assert warnings(found) == [f"the sender 2 on host.example sends nothing now: {why}"]
+    assert status_warnings(found) == [f"the sender 2 on host.example sends nothing now: {why}"]
 
 
 WHY = "the relay failed: Connection refused; next try in 40 s"
@@ -200,7 +203,7 @@ def test_what_is_in_doubt_is_told_until_staff_have_decided(database: Database, k
     found = status(database)
     assert (found.in_doubt, len(found.doubtful)) == (12, 6)
     assert dropped not in {one.digest for one in found.doubtful}
-    [told] = warnings(found)
+    [told] = status_warnings(found)
     latest = found.doubtful[0].digest
     assert told.startswith(f"12 mails are in doubt (2 of digest {latest}, 2 of digest ")
     assert told.count("of digest") == 5
@@ -222,4 +225,4 @@ def test_a_notice_that_stays_in_doubt_is_told_for_a_day(
     assert found.notices_in_doubt == told
     assert found.in_doubt == 0
     said = "1 confirmation or other notice of the last day stayed in doubt"
-    assert [said in one for one in warnings(found)] == [True] * told
+    assert [said in one for one in status_warnings(found)] == [True] * told

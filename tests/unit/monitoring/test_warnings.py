@@ -1,14 +1,13 @@
-"""What `mailer status` says of slots: which come next, and which nobody built."""
+"""What `mailer status` says of coming slots, and what it warns of: missed slots, and what is not set up."""
 
 from datetime import datetime, timedelta
 
 import pytest
 
-from mailer.cli import status as command
 from mailer.db import Database
 from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
 from mailer.monitoring.status import read_status
-from mailer.settings import load
+from mailer.monitoring.warnings import all_warnings, overdue_warnings
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -16,22 +15,38 @@ LEASE = timedelta(minutes=1)
 SLOT = NOW.replace(hour=7, minute=0, second=0, microsecond=0)
 MISSED = f"the digest of daily/morning for {SLOT:%a %Y-%m-%d} 07:00 UTC"
 
-STILL = f"nobody has built {MISSED}; start `mailer run`, and it still goes out"
+STILL = f"{MISSED} is not built; start `mailer run`, and it still goes out"
 TOO_LATE = (
-    f"nobody built {MISSED}, and now it is too late for it; "
+    f"{MISSED} was not built, and now it is too late for it; "
     "start `mailer run`, or the next one is missed too"
 )
 
 
-def told(database: Database, now: datetime) -> list[str]:
+def overdue(database: Database, now: datetime) -> list[str]:
     with database.read() as session:
-        coming = command._coming(session, now)
-        return command._of_slots(read_status(session, lease=LEASE, now=now), coming, now)
+        return overdue_warnings(read_status(session, lease=LEASE, now=now), now)
+
+
+def setup_warnings(
+    database: Database, *, has_staff_address: bool = True, has_trusted_proxies: bool = True
+) -> list[str]:
+    """The warnings of an installation that is set up but for this."""
+    with database.read() as session:
+        return all_warnings(
+            session,
+            read_status(session, lease=LEASE, now=NOW),
+            now=NOW,
+            has_staff_address=has_staff_address,
+            has_trusted_proxies=has_trusted_proxies,
+            relay_signs_dkim=True,
+            local_url=None,
+        )
 
 
 def coming(database: Database, now: datetime) -> dict[str, str | None]:
     with database.read() as session:
-        return {one.schedule: one.slot for one in command._coming(session, now)}
+        status = read_status(session, lease=LEASE, now=now)
+    return {one.schedule: one.slot for one in status.next}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +72,7 @@ def test_a_slot_that_nobody_built_is_told(
         factories.worker(session, WorkerRole.SENDER, heartbeat_at=now)
         if builds:
             factories.worker(session, WorkerRole.BUILDER, heartbeat_at=now)
-    assert told(database, now) == ([] if words is None else [words])
+    assert overdue(database, now) == ([] if words is None else [words])
 
 
 def test_a_slot_that_has_its_digest_or_is_paused_is_not_missed(database: Database) -> None:
@@ -68,7 +83,7 @@ def test_a_slot_that_has_its_digest_or_is_paused_is_not_missed(database: Databas
         built = factories.schedule(session, newsletter, active_from=since)
         factories.digest(session, built, due_at=SLOT, slot=f"{SLOT:%Y-%m-%dT%H:%M}")
         factories.schedule(session, newsletter, "evening", active_from=since, paused_at=now)
-    assert told(database, now) == []
+    assert overdue(database, now) == []
 
 
 def test_what_comes_next_is_the_first_slot_without_a_digest(database: Database) -> None:
@@ -88,7 +103,7 @@ def test_what_comes_next_is_the_first_slot_without_a_digest(database: Database) 
     [
         (-1, False, True),
         (-1, True, False),  # sent before its time
-        (1, False, True),  # nobody built it, and somebody still may
+        (1, False, True),  # not built, and it still may be
         (1, True, False),
         (361, False, False),
     ],
@@ -108,43 +123,37 @@ def test_a_one_off_is_shown_until_it_is_over(
 
 
 @pytest.mark.parametrize(
-    ("review", "address", "is_told"),
+    ("review", "has_staff_address", "is_told"),
     [
-        (timedelta(minutes=30), None, True),
-        (timedelta(minutes=30), "desk@news.example", False),
-        (None, None, False),
+        (timedelta(minutes=30), False, True),
+        (timedelta(minutes=30), True, False),
+        (None, False, False),
     ],
 )
 def test_a_review_that_goes_to_nobody_is_told(
-    database: Database, review: timedelta | None, address: str | None, is_told: bool
+    database: Database, review: timedelta | None, has_staff_address: bool, is_told: bool
 ) -> None:
     with database.write() as session:
         factories.schedule(session, factories.newsletter(session), review=review)
-    keys = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
-    found = load(keys | ({"MAILER_STAFF_ADDRESS": address} if address else {}), None)
-    with database.read() as session:
-        told = command._of_reviews(session, found)
-    assert any("daily/morning" in one and "`staff_address`" in one for one in told) is is_told
+    warnings = setup_warnings(database, has_staff_address=has_staff_address)
+    assert any("daily/morning" in one and "`staff_address`" in one for one in warnings) is is_told
 
 
 @pytest.mark.parametrize(
-    ("networks", "proxies", "warned"),
+    ("networks", "has_trusted_proxies", "is_told"),
     [
-        ([], "", False),
-        (["127.0.0.0/24"], "", True),
-        (["::/64", "127.0.1.0/24"], "", True),
-        (["127.0.0.0/24"], "127.0.0.1", False),
-        (["127.0.0.0/24", "203.0.113.0/24"], "", False),
-        (["2001:db8::/64"], "", False),
+        ([], False, False),
+        (["127.0.0.0/24"], False, True),
+        (["::/64", "127.0.1.0/24"], False, True),
+        (["127.0.0.0/24"], True, False),
+        (["127.0.0.0/24", "203.0.113.0/24"], False, False),
+        (["2001:db8::/64"], False, False),
     ],
 )
 def test_readers_behind_a_web_server_that_is_not_named_are_told_of(
-    database: Database, networks: list[str], proxies: str, warned: bool
+    database: Database, networks: list[str], has_trusted_proxies: bool, is_told: bool
 ) -> None:
-    environ = {"SECRET_KEY": "s" * 40, "IDENTITY_KEY": "i" * 40, "TRUSTED_PROXIES": proxies}
-    settings = load({f"MAILER_{name}": value for name, value in environ.items()}, None)
     with database.write() as session:
         session.add_all([ClientRequest(network=network, at=NOW) for network in networks])
-        session.flush()
-        told = command._of_settings(session, settings)
-    assert any("set `trusted_proxies`" in line for line in told) == warned
+    warnings = setup_warnings(database, has_trusted_proxies=has_trusted_proxies)
+    assert any("set `trusted_proxies`" in line for line in warnings) is is_told

@@ -1,0 +1,157 @@
+"""Says what needs a person, each with the next step: what is paused, in doubt, failing, late or not set up.
+
+Only reads.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from mailer.clock import zone as zone_named
+from mailer.digests.schedules import schedule_lookup
+from mailer.models import DigestStatus, WorkerRole
+from mailer.monitoring.status import Status
+from mailer.subscribers.limits import all_from_loopback
+from mailer.text.english import moment, pluralise
+
+_WAIT: Final = ("mail waits", "mails wait")
+_BUILT_WITHIN: Final = timedelta(minutes=10)
+"""How long after its slot a digest may still be in the making: feeds are waited for."""
+_DIGESTS_NAMED: Final = 5
+"""So many digests with mails in doubt are named, the latest; there may be years of them."""
+
+
+def all_warnings(
+    session: Session,
+    status: Status,
+    *,
+    now: datetime,
+    has_staff_address: bool,
+    has_trusted_proxies: bool,
+    relay_signs_dkim: bool,
+    local_url: str | None,
+) -> list[str]:
+    """Collect all warnings.
+
+    Args:
+        status: the state at `now`.
+        has_staff_address, has_trusted_proxies, relay_signs_dkim: as the settings say.
+        local_url: the start of links, if they work on this machine only.
+
+    Raises:
+        Refused: the zone of an overdue schedule does not exist any more.
+    """
+    warnings = status_warnings(status) + overdue_warnings(status, now)
+    if not has_staff_address:
+        warnings += _unseen_reviews(session)
+    if not has_trusted_proxies and all_from_loopback(session):
+        warnings.append(
+            "all sign-ups came from this machine: if there is a web server in front, all readers count as "
+            "one network and soon get 429; set `trusted_proxies` to its address, such as 127.0.0.1"
+        )
+    if local_url is not None:
+        warnings.append(
+            f"links start with {local_url}, which works on this machine only; set `base_url`"
+        )
+    elif not relay_signs_dkim:
+        warnings.append(
+            "mails without DKIM get no unsubscribe button; let the relay sign, and set `relay_signs_dkim`"
+        )
+    return warnings
+
+
+def status_warnings(status: Status) -> list[str]:
+    """Warn of what is paused, waits for nobody, is in doubt or fails."""
+    warnings = []
+    if status.paused_at is not None:
+        why = f" ({status.paused_reason})" if status.paused_reason else ""
+        warnings.append(f"sending is paused{why}; `mailer resume` starts it again")
+    paused = [digest for digest in status.digests if digest.status == DigestStatus.PAUSED]
+    warnings += [
+        f"digest {digest.id} of {digest.newsletter}/{digest.schedule} is paused ({digest.reason}), "
+        f"{pluralise(digest.pending, *_WAIT)}; `mailer digest resume {digest.id}` goes on, "
+        f"`mailer digest cancel {digest.id}` ends it"
+        for digest in paused
+    ]
+    waiting = status.notices_waiting + status.deliveries_waiting
+    waiting -= sum(digest.pending for digest in paused)
+    if waiting and status.paused_at is None and not status.runs(WorkerRole.SENDER):
+        what = ("mail waits and nothing sends it", "mails wait and nothing sends them")
+        warnings.append(f"{pluralise(waiting, *what)}; start `mailer run`")
+    warnings += [
+        f"the {process.role} {process.pid} on {process.host} sends nothing now: {process.note}"
+        for process in status.processes
+        if process.alive and process.note
+    ]
+    if status.doubtful:
+        which = ", ".join(
+            f"{digest.mails} of digest {digest.digest}"
+            for digest in status.doubtful[:_DIGESTS_NAMED]
+        )
+        more = ", …" if len(status.doubtful) > _DIGESTS_NAMED else ""
+        warnings.append(
+            f"{pluralise(status.in_doubt, 'mail is', 'mails are')} in doubt ({which}{more}); "
+            "`mailer delivery list --status unknown` shows which, "
+            "`mailer delivery resolve --digest ID` with --resend or --drop settles it"
+        )
+    if status.notices_in_doubt:
+        what = ("confirmation or other notice", "confirmations or other notices")
+        warnings.append(
+            f"{pluralise(status.notices_in_doubt, *what)} of the last day stayed in doubt: the relay may "
+            "have lost them, and its log may tell; readers who miss one can ask for it again"
+        )
+    warnings += [
+        f"feed {feed.url} has been failing since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "
+        "`mailer feed refresh` tries again"
+        for feed in status.failing_feeds
+    ]
+    warnings += [
+        f"newsletter {slug} has no schedule, so nobody can sign up; `mailer schedule add {slug} …`"
+        for slug in status.without_schedule
+    ]
+    return warnings
+
+
+def overdue_warnings(status: Status, now: datetime) -> list[str]:
+    """Warn of slots whose time has passed and that no scheduler built: readers miss those first.
+
+    Raises:
+        Refused: the zone of such a schedule does not exist any more.
+    """
+    warnings = []
+    for schedule in status.next:
+        since = schedule.overdue_since
+        if since is None:
+            continue
+        when = moment(since.astimezone(zone_named(schedule.zone)), schedule.zone)
+        digest = f"the digest of {schedule.schedule} for {when}"
+        if status.runs(WorkerRole.BUILDER):
+            # A scheduler writes down within seconds which slots it skips.
+            if schedule.overdue and now - since >= _BUILT_WITHIN:
+                warnings.append(f"{digest} is not built yet; the log of `mailer run` says why")
+        elif schedule.overdue:
+            warnings.append(f"{digest} is not built; start `mailer run`, and it still goes out")
+        else:
+            warnings.append(
+                f"{digest} was not built, and now it is too late for it; "
+                "start `mailer run`, or the next one is missed too"
+            )
+    return warnings
+
+
+def _unseen_reviews(session: Session) -> list[str]:
+    """Warn of reviews without a recipient: the address may have been removed from the settings later."""
+    references = [
+        f"{newsletter.slug}/{schedule.name}"
+        for newsletter, schedule, _ in schedule_lookup.of_newsletters(session)
+        if schedule.review is not None
+    ]
+    if not references:
+        return []
+    return [
+        (
+            f"nobody gets {', '.join(references)} for review (--review) before it goes out, because "
+            "`staff_address` is not set; set it"
+        )
+    ]
