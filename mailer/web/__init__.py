@@ -1,6 +1,6 @@
-"""The web role: pages for readers, one for staff, and a small API for sign-ups. One file per page action.
+"""Makes the web role's application: readers' pages, one page for staff, and a small API for sign-ups.
 
-A GET reads and never changes anything; a POST is one write transaction, and sends no mail itself.
+Each page has its file. A GET never changes anything; a POST is one write transaction, and sends no mail.
 """
 
 from dataclasses import replace
@@ -15,7 +15,6 @@ from mailer.web import (
     confirm,
     health,
     metrics,
-    newsletters,
     not_me,
     preferences,
     review,
@@ -23,20 +22,19 @@ from mailer.web import (
     subscribe,
     unsubscribe,
 )
-from mailer.web.concurrency import LimitConcurrency
-from mailer.web.faults import SmallBodies, handlers
-from mailer.web.headers import SecureHeaders
-from mailer.web.site import Site
+from mailer.web.error_pages import handlers
+from mailer.web.request_limits import LimitBodySize, LimitConcurrency
+from mailer.web.security_headers import SecurityHeaders
 
 MAX_BODY_BYTES: Final = 65_536
 
 ROUTES: Final = [
-    Route("/", newsletters.home),
-    Route("/subscribe/{slug}", newsletters.one_newsletter),
-    Route("/subscribe", subscribe.by_form, methods=["POST"]),
-    Route("/embed/{slug}", newsletters.embedded),
-    Route("/embed/{slug}", subscribe.by_form, methods=["POST"]),
-    Route("/api/subscribe", subscribe.by_json, methods=["POST"]),
+    Route("/", subscribe.show_all),
+    Route("/subscribe/{slug}", subscribe.show),
+    Route("/subscribe", subscribe.submit, methods=["POST"]),
+    Route("/embed/{slug}", subscribe.show),
+    Route("/embed/{slug}", subscribe.submit, methods=["POST"]),
+    Route("/api/subscribe", subscribe.submit_json, methods=["POST"]),
     Route("/confirm/{token}", confirm.show),
     Route("/confirm/{token}", confirm.act, methods=["POST"]),
     Route("/not-me/{token}", not_me.show),
@@ -58,13 +56,12 @@ ROUTES: Final = [
 
 
 def make_app(app: App) -> ASGIApp:
-    """The web application of the opened program `app`."""
+    """Make the web application of the opened program `app`."""
     app = replace(app, database=app.database.for_requests())
     pages = Starlette(routes=ROUTES, exception_handlers=handlers(), max_body_size=MAX_BODY_BYTES)
     pages.router.redirect_slashes = False
-    pages.state.site = Site(app)
-    pages.state.metrics = metrics.Latest(app)
-    bounded = LimitConcurrency(
-        SmallBodies(pages, MAX_BODY_BYTES), pages, app.settings.trusted_proxies
-    )
-    return SecureHeaders(bounded, app.settings.embed_origins)
+    pages.state.app = app
+    pages.state.metrics = metrics.CachedMetrics(app)
+    small = LimitBodySize(pages, MAX_BODY_BYTES)
+    limited = LimitConcurrency(small, pages, app.settings.trusted_proxies)
+    return SecurityHeaders(limited, app.settings.embed_origins)

@@ -1,56 +1,44 @@
-"""/confirm/{token}: a page with one button, and the act."""
+"""Serves /confirm/{token}: a page with one button, which confirms a sign-up."""
 
-from starlette.concurrency import run_in_threadpool
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mailer.errors import ExpiredToken
 from mailer.subscribers.confirmation import SignupState, SignupView, confirm
 from mailer.tokens import Purpose
-from mailer.web.signup_link import signup_behind
-from mailer.web.site import site_of
+from mailer.web.base import app_of, origin_of, public_id_of, render_page
+from mailer.web.signup_page import linked_signup
+
+_TEMPLATES: Final = {SignupState.WAITING: "confirm", SignupState.CONFIRMED: "confirmed"}
 
 
 def show(request: Request) -> Response:
-    """The page with the button; changes nothing."""
-    return _answer(request, signup_behind(request, Purpose.CONFIRM))
+    """Show the page with the button; changes nothing."""
+    return _answer(request, linked_signup(request, Purpose.CONFIRM))
 
 
-async def act(request: Request) -> Response:
-    """The button was pressed. The body does not matter."""
-    return await run_in_threadpool(_act, request)
-
-
-def _act(request: Request) -> Response:
-    site = site_of(request)
-    try:
-        public_id = site.public_id(request, Purpose.CONFIRM)
-    except ExpiredToken:
+def act(request: Request) -> Response:
+    """Confirm the sign-up, because the button was pressed. The body does not matter."""
+    app, public_id = app_of(request), public_id_of(request, Purpose.CONFIRM)
+    if public_id is None:
         return _answer(request, None)
-    with site.app.database.write() as session:
-        view = confirm(
-            session,
-            site.app.publisher,
-            public_id,
-            site.origin(request, "/confirm"),
-            random=site.app.signup_context.random,
-            now=site.app.times.wall(),
-        )
+    origin, random = origin_of(request, "/confirm"), app.signup_context.random
+    now = app.times.wall()
+    with app.database.write() as session:
+        view = confirm(session, app.publisher, public_id, origin, random=random, now=now)
     return _answer(request, view)
 
 
 def _answer(request: Request, view: SignupView | None) -> Response:
     state = SignupState.EXPIRED if view is None else view.state
     template = _TEMPLATES.get(state, "confirm_gone")
-    return site_of(request).page(
+    return render_page(
+        request,
         template,
-        request=request,
         look=view.look if view else None,
         status=410 if template == "confirm_gone" else 200,
         state=state.value,
         slugs=view.slugs if view else (),
         titles=view.titles if view else (),
     )
-
-
-_TEMPLATES = {SignupState.WAITING: "confirm", SignupState.CONFIRMED: "confirmed"}

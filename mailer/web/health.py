@@ -1,4 +1,4 @@
-"""/healthz says that the process lives, /readyz that it can work: schema current, database reachable."""
+"""Serves /healthz, whether the process lives, and /readyz, whether its database is reachable and current."""
 
 import logging
 
@@ -8,19 +8,19 @@ from starlette.responses import PlainTextResponse, Response
 
 from mailer import schema
 from mailer.errors import MailerError
-from mailer.web.site import site_of
+from mailer.web.base import app_of
 
 log = logging.getLogger(__name__)
 
 
 async def alive(_request: Request) -> Response:
-    """Whoever can answer lives. Needs no thread, because all may be waiting for the database."""
+    """Say that the process lives. Needs no thread, because all may be waiting for the database."""
     return PlainTextResponse("ok\n")
 
 
 def ready(request: Request) -> Response:
-    """Asks the database; why it is not ready stands in the log only."""
-    app = site_of(request).app
+    """Check the database; only the log says why it is not ready."""
+    app = app_of(request)
     try:
         schema.check(app.database, app.keys.fingerprint())
     except (MailerError, SQLAlchemyError) as error:

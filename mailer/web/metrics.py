@@ -1,6 +1,6 @@
-"""/metrics: the figures of the whole installation as Prometheus text, for whoever may read them.
+"""Serves /metrics: the figures of the whole installation as Prometheus text. Never writes.
 
-Only reads. Every web process tells the same figures, because they come from the database.
+Every web process shows the same figures, because they come from the database.
 """
 
 import hmac
@@ -17,20 +17,24 @@ from starlette.responses import PlainTextResponse, Response
 from mailer.app import App
 from mailer.monitoring.metrics import Metrics, read_metrics
 from mailer.settings.parsers import is_loopback
-from mailer.web.client import client_ip
-from mailer.web.site import site_of
+from mailer.web.base import app_of
+from mailer.web.client_address import client_ip
 
 FRESH_SECONDS: Final = 5.0
-"""How long figures are told again without asking the database: to count a million mails that wait takes it
-0.04 s, or half a second where PostgreSQL is busy and has not vacuumed since they came. Workers write
-theirs down as often as this, too."""
+"""For how long figures are shown again without asking the database: counting a million waiting mails takes
+0.04 s, or half a second if PostgreSQL is busy and has not vacuumed since they came. Workers write their
+figures as often as this, too."""
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 def show(request: Request) -> Response:
-    """The figures, or 401 or 403 with the reason in the body."""
-    token = site_of(request).app.settings.metrics_token
+    """Show the figures, or 401 or 403 with the reason in the body.
+
+    Raises:
+        TypeError: the application was not made by `make_app`.
+    """
+    token = app_of(request).settings.metrics_token
     if token is None:
         peer = request.client.host if request.client else None
         if not is_local(peer, request.headers.getlist("x-forwarded-for")):
@@ -39,21 +43,21 @@ def show(request: Request) -> Response:
                 403,
                 _NO_STORE,
             )
-    elif not _shows(request, token.reveal()):
+    elif not _has_token(request, token.reveal()):
         return PlainTextResponse(
             "/metrics needs `Authorization: Bearer` with the metrics_token\n",
             401,
             # RFC 6750 section 3.
             {**_NO_STORE, "WWW-Authenticate": 'Bearer realm="metrics"'},
         )
-    latest = request.app.state.metrics
-    if not isinstance(latest, Latest):
+    cached = request.app.state.metrics
+    if not isinstance(cached, CachedMetrics):
         raise TypeError("the application was not made by make_app")
-    return Response(latest.text(), headers={**_NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    return Response(cached.text(), headers={**_NO_STORE, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-class Latest:
-    """The figures as text, read at most once in `FRESH_SECONDS` however many ask at once."""
+class CachedMetrics:
+    """The figures as text, read at most once in `FRESH_SECONDS` however many requests come at once."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -62,73 +66,53 @@ class Latest:
         self._fresh_until = float("-inf")
 
     def text(self) -> bytes:
-        """The figures of now or of shortly before."""
+        """Return the figures of now or of shortly before."""
         times = self._app.times
         with self._lock:
             if times.monotonic() >= self._fresh_until:
+                lease = self._app.settings.lease
                 with self._app.database.read() as session:
-                    found = read_metrics(session, lease=self._app.settings.lease, now=times.wall())
-                self._text = generate_latest(_Families(found))
+                    metrics = read_metrics(session, lease=lease, now=times.wall())
+                self._text = generate_latest(_MetricsCollector(metrics))
                 self._fresh_until = times.monotonic() + FRESH_SECONDS
             return self._text
 
 
-class _Families(Collector):
-    """The figures as the library wants them."""
+class _MetricsCollector(Collector):
+    """Gives the figures to the library."""
 
-    def __init__(self, figures: Metrics) -> None:
-        self._figures = figures
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        """Each figure with its name and what it means."""
-        found = self._figures
-        yield _split(
-            "mailer_deliveries_waiting",
-            "Digest mails that are not finished, of digests that are not finished.",
-            "status",
-            found.deliveries_waiting,
-        )
-        yield _split(
-            "mailer_notices_waiting",
-            "Confirmations and other single mails that are not finished.",
-            "status",
-            found.notices_waiting,
-        )
-        yield _split(
-            "mailer_oldest_waiting_seconds",
-            "For how long the mail has been due that has been due longest, of those that may be sent.",
-            "kind",
-            {
-                "delivery": found.oldest_delivery.total_seconds(),
-                "notice": found.oldest_notice.total_seconds(),
-            },
-        )
-        yield GaugeMetricFamily(
-            "mailer_in_doubt",
-            "Digest mails in doubt of which nobody has decided yet.",
-            found.in_doubt,
-        )
-        yield GaugeMetricFamily("mailer_paused", "1 while all sending is paused.", found.paused)
-        yield _split("mailer_digests", "Digests that are not finished.", "status", found.digests)
-        yield _split(
-            "mailer_workers", "Processes heard of within the lease.", "role", found.workers
-        )
-        yield GaugeMetricFamily(
-            "mailer_connections",
-            "Open connections of living workers to the relay.",
-            found.connections,
-        )
-        yield GaugeMetricFamily(
-            "mailer_feeds_failing", "Feeds that cannot be fetched or read.", found.failing_feeds
-        )
-        mails = CounterMetricFamily(
-            "mailer_mails",
-            "Attempts to send a mail, by what came of them and why.",
-            labels=("outcome", "reason"),
-        )
-        # A rate of nothing is no rate: the line that rates are asked of is there from the start.
-        for pair, number in sorted(({("sent", "accepted"): 0} | dict(found.mails)).items()):
-            mails.add_metric(pair, number)
+        """Yield each figure with its name and its meaning."""
+        figures = self._metrics
+        oldest = {
+            "delivery": figures.oldest_delivery.total_seconds(),
+            "notice": figures.oldest_notice.total_seconds(),
+        }
+        deliveries = "Digest mails that are not finished, of digests that are not finished."
+        notices = "Confirmations and other single mails that are not finished."
+        due = "For how long the mail has been due that has been due longest, of those that may be sent."
+        in_doubt = "Digest mails in doubt of which nobody has decided yet."
+        connections = "Open connections of living workers to the relay."
+        failing = "Feeds that cannot be fetched or read."
+        yield _split("mailer_deliveries_waiting", deliveries, "status", figures.deliveries_waiting)
+        yield _split("mailer_notices_waiting", notices, "status", figures.notices_waiting)
+        yield _split("mailer_oldest_waiting_seconds", due, "kind", oldest)
+        yield GaugeMetricFamily("mailer_in_doubt", in_doubt, figures.in_doubt)
+        yield GaugeMetricFamily("mailer_paused", "1 while all sending is paused.", figures.paused)
+        yield _split("mailer_digests", "Digests that are not finished.", "status", figures.digests)
+        workers = "Processes heard of within the lease."
+        yield _split("mailer_workers", workers, "role", figures.workers)
+        yield GaugeMetricFamily("mailer_connections", connections, figures.connections)
+        yield GaugeMetricFamily("mailer_feeds_failing", failing, figures.failing_feeds)
+        attempts = "Attempts to send a mail, by what came of them and why."
+        mails = CounterMetricFamily("mailer_mails", attempts, labels=("outcome", "reason"))
+        # A rate needs its line from the start, at zero.
+        counts = {("sent", "accepted"): 0} | dict(figures.mails)
+        for labels, number in sorted(counts.items()):
+            mails.add_metric(labels, number)
         yield mails
 
 
@@ -139,23 +123,23 @@ def _split(name: str, meaning: str, label: str, numbers: Mapping[str, float]) ->
     return family
 
 
-def _shows(request: Request, token: str) -> bool:
-    """Whether the request shows the token (RFC 6750 section 2.1)."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # What a header holds has been read as Latin-1, so this gives back its bytes.
-    same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode())
-    return scheme.lower() == "bearer" and same
+def _has_token(request: Request, token: str) -> bool:
+    """Return whether the request carries the token (RFC 6750 section 2.1)."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    # A header has been read as Latin-1, so this gives back its bytes.
+    is_same = hmac.compare_digest(credentials.strip().encode("latin-1"), token.encode())
+    return scheme.lower() == "bearer" and is_same
 
 
 def is_local(peer: str | None, forwarded_for: Sequence[str]) -> bool:
-    """Whether everybody the request came through is this machine.
+    """Return whether the request came through this machine alone.
 
-    Whoever opened the connection counts, and every address that a proxy named, even where
-    `trusted_proxies` is forgotten: a proxy on this machine must not make the world look local.
+    The peer counts, and every address that a proxy named, even if `trusted_proxies` was forgotten: a proxy
+    on this machine must not make the world look local.
 
     Args:
         peer: who opened the connection.
         forwarded_for: the values of all X-Forwarded-For headers.
     """
-    named = [hop.strip() for value in forwarded_for for hop in value.split(",")]
-    return all(is_loopback(client_ip(hop, (), ()) or "") for hop in (peer, *named))
+    hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
+    return all(is_loopback(client_ip(hop, (), ()) or "") for hop in (peer, *hops))

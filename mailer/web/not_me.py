@@ -1,48 +1,32 @@
-"""/not-me/{token}: for somebody whose address another person typed: a page with one button, and the act."""
+"""Serves /not-me/{token}: a page with one button, for somebody whose address another person typed."""
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mailer.errors import ExpiredToken
 from mailer.subscribers.confirmation import SignupState, SignupView, cancel_signup
 from mailer.tokens import Purpose
-from mailer.web.signup_link import signup_behind
-from mailer.web.site import site_of
+from mailer.web.base import app_of, origin_of, public_id_of, render_page
+from mailer.web.signup_page import linked_signup
 
 
 def show(request: Request) -> Response:
-    """The page with the button; changes nothing."""
-    return _answer(request, signup_behind(request, Purpose.NOT_ME))
+    """Show the page with the button; changes nothing."""
+    return _answer(request, linked_signup(request, Purpose.NOT_ME))
 
 
-async def act(request: Request) -> Response:
-    """The button was pressed. The body does not matter."""
-    return await run_in_threadpool(_act, request)
-
-
-def _act(request: Request) -> Response:
-    site = site_of(request)
-    try:
-        public_id = site.public_id(request, Purpose.NOT_ME)
-    except ExpiredToken:
+def act(request: Request) -> Response:
+    """Cancel the sign-up, because the button was pressed. The body does not matter."""
+    app, public_id = app_of(request), public_id_of(request, Purpose.NOT_ME)
+    if public_id is None:
         return _answer(request, None)
-    with site.app.database.write() as session:
-        view = cancel_signup(
-            session,
-            site.app.publisher,
-            public_id,
-            site.origin(request, "/not-me"),
-            now=site.app.times.wall(),
-        )
+    origin, now = origin_of(request, "/not-me"), app.times.wall()
+    with app.database.write() as session:
+        view = cancel_signup(session, app.publisher, public_id, origin, now=now)
     return _answer(request, view)
 
 
 def _answer(request: Request, view: SignupView | None) -> Response:
-    site = site_of(request)
     if view is None:
-        return site.page("not_me_gone", request=request, status=410)
-    done = view.state is SignupState.DROPPED
-    return site.page(
-        "not_me_done" if done else "not_me", look=view.look, request=request, titles=view.titles
-    )
+        return render_page(request, "not_me_gone", status=410)
+    template = "not_me_done" if view.state is SignupState.DROPPED else "not_me"
+    return render_page(request, template, look=view.look, titles=view.titles)

@@ -1,36 +1,31 @@
-"""/review/{token}: staff stop a digest that they were shown, or send it now: a page, a button, and the act.
+"""Serves /review/{token}: a page with one button, by which staff stop a digest or send it now.
 
-The link says which of the two it is. Nothing is built here: the scheduler does that, in a moment.
+The link says which of the two. Never builds a digest: the scheduler does that a moment later.
 """
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mailer.digests.staff_mail import review
-from mailer.digests.staff_mail.review import ReviewView
-from mailer.errors import BadToken, ExpiredToken, NotFound
+from mailer.errors import BadToken, NotFound
 from mailer.tokens import Purpose
-from mailer.web.site import site_of
+from mailer.web.base import app_of, public_id_of, render_page
 
 
 def show(request: Request) -> Response:
-    """The page with the button; changes nothing."""
+    """Show the page with the button; changes nothing."""
     return _answer(request, press=False)
 
 
-async def act(request: Request) -> Response:
-    """The button was pressed. The body does not matter."""
-    return await run_in_threadpool(_answer, request, press=True)
+def act(request: Request) -> Response:
+    """Stop or send the digest, because the button was pressed. The body does not matter."""
+    return _answer(request, press=True)
 
 
 def _answer(request: Request, *, press: bool) -> Response:
-    site = site_of(request)
-    try:
-        link_id = site.public_id(request, Purpose.REVIEW)
-    except ExpiredToken:
-        return site.page("review_over", request=request, status=410)
-    app = site.app
+    app, link_id = app_of(request), public_id_of(request, Purpose.REVIEW)
+    if link_id is None:
+        return render_page(request, "review_over", status=410)
     now = app.times.wall()
     try:
         if press:
@@ -40,13 +35,9 @@ def _answer(request: Request, *, press: bool) -> Response:
             view = review.read_review(session, link_id, publisher=app.settings.publisher, now=now)
     except NotFound as error:
         raise BadToken from error
-    return _page(request, view)
-
-
-def _page(request: Request, view: ReviewView) -> Response:
-    return site_of(request).page(
+    return render_page(
+        request,
         "review",
-        request=request,
         look=view.look,
         act=view.act.name.lower(),
         state=view.state.value,

@@ -1,6 +1,6 @@
-"""The HTTP server: uvicorn, and the bounds on slow clients that uvicorn lacks.
+"""Runs uvicorn with limits on slow clients: how long connections may wait for them, and how many.
 
-Bounds what waits for clients: how long, and how many. `mailer.web.concurrency` bounds what is being answered.
+`mailer.web.request_limits` limits the requests that are being answered.
 """
 
 import asyncio
@@ -13,23 +13,23 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mailer.web.client import Network, one_client
+from mailer.web.client_address import Network, single_client
 
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 20.0
 HASTY_SECONDS: Final = 3.0
-"""What a head or a body may take while most places are taken."""
+"""How long a head or a body may take while most places are taken."""
 
 MOST_WAITING: Final = 200
-"""Connections that may wait for their clients: for a head, a body, the next request, or to be read."""
+"""How many connections may wait for their clients: to send a head, a body or the next request, or to read."""
 
 _LAST_ANSWERS_SECONDS: Final = 4
 _BACKLOG: Final = 128
-"""Connections accepted in one go: fewer than there are places, so that none is closed before it was read."""
+"""How many connections are accepted at once: fewer than places, so that none is closed before it was read."""
 
 
 class _Config(uvicorn.Config):
-    """What every connection knows, with the proxies that many clients come through."""
+    """uvicorn's settings, with the proxies that many clients come through."""
 
     trusted_proxies: Sequence[Network] = ()
 
@@ -37,45 +37,45 @@ class _Config(uvicorn.Config):
 class BoundedConnection(H11Protocol):
     """Closes a connection whose client is too slow, or whose place another client needs.
 
-    A client that does not finish its head or its body in time is hung up on. When all places are taken, a
-    new connection takes the place of the one that has waited longest, of the client that holds most. So
-    slow clients are in nobody's way but their own, however many connections they open.
+    A client must finish its head and its body in time. When all places are taken, a new connection takes
+    the place of the one that has waited longest, of the client that has most. So slow clients block only
+    themselves, however many connections they open.
     """
 
     client: tuple[str, int] | None
     config: _Config
     _client: str | None = None
-    _waits_since = 0.0
+    _waiting_since = 0.0
     _awaited: object = None
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Make room, and begin to wait for the head."""
+        """Make room, and start to wait for the head."""
         super().connection_made(transport)
         peer = self.client[0] if self.client else None
-        self._client = one_client(peer, self.config.trusted_proxies)
+        self._client = single_client(peer, self.config.trusted_proxies)
         self._make_room()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         self._stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for what is still missing; more of the same does not win time."""
+        """Wait for the rest; more bytes of the same part do not extend the time."""
         super().data_received(data)
         self._wait()
 
     def on_response_complete(self) -> None:
         """Leave an idle connection to uvicorn's own limit."""
         self._stop()
-        self._waits_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         super().on_response_complete()
 
     @property
-    def _waits(self) -> bool:
-        """Whether it is the client's turn: to send, or to read what was sent."""
+    def _is_waiting(self) -> bool:
+        """Whether the client has to act: to send, or to read what was sent."""
         return (
             self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
             or self.flow.write_paused
@@ -87,17 +87,18 @@ class BoundedConnection(H11Protocol):
         if len(self.connections) <= MOST_WAITING:
             return
         waiting = {
-            one: (one._client, one._waits_since)
-            for one in self.connections
-            if isinstance(one, BoundedConnection) and one is not self and one._waits
+            connection: (connection._client, connection._waiting_since)
+            for connection in self.connections
+            if isinstance(connection, BoundedConnection)
+            and connection is not self
+            and connection._is_waiting
         }
         if len(waiting) >= MOST_WAITING:
-            places = list(waiting)
-            chosen = places[whose_place(list(waiting.values()))]
-            # At once, so that the next connection does not choose the same one.
-            self.connections.discard(chosen)
+            victim = list(waiting)[whose_place(list(waiting.values()))]
+            # Now, so that the next connection does not choose the same one.
+            self.connections.discard(victim)
             # Not `close`, which would wait until the client has read everything.
-            chosen.transport.abort()
+            victim.transport.abort()
 
     def _wait(self) -> None:
         awaited = self.conn.their_state
@@ -105,7 +106,7 @@ class BoundedConnection(H11Protocol):
             return
         self._stop()
         self._awaited = awaited
-        self._waits_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         seconds = {h11.IDLE: HEAD_SECONDS, h11.SEND_BODY: BODY_SECONDS}.get(awaited)
         if seconds is not None and not self.transport.is_closing():
             if len(self.connections) > MOST_WAITING * 3 / 4:
@@ -120,7 +121,7 @@ class BoundedConnection(H11Protocol):
 
 
 def whose_place(waiting: Sequence[tuple[str | None, float]]) -> int:
-    """Which of these connections has to go: the oldest of the client that has most.
+    """Return which of these connections has to go: the oldest of the client that has most.
 
     Args:
         waiting: for each connection its client (None is a client of its own) and since when it waits.
@@ -133,7 +134,7 @@ def whose_place(waiting: Sequence[tuple[str | None, float]]) -> int:
 
 
 def make_server(app: ASGIApp, trusted_proxies: Iterable[Network] = ()) -> uvicorn.Server:
-    """A server for `app`, to be run in a thread on sockets that are listening already.
+    """Make a server for `app`, to be run in a thread on sockets that are listening already.
 
     Args:
         trusted_proxies: addresses that many clients come from.
@@ -147,7 +148,7 @@ def make_server(app: ASGIApp, trusted_proxies: Iterable[Network] = ()) -> uvicor
         log_config=None,
         access_log=False,
         server_header=False,
-        # Who the client is behind a proxy is decided by `trusted_proxies`, not here.
+        # `trusted_proxies` decides who the client behind a proxy is.
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,

@@ -1,6 +1,7 @@
-"""The sign-up form: what was sent, and what is wrong with it. Pure: knows no address that signed up before.
+"""Reads the sign-up form, and says what is wrong with it.
 
-Nothing that it says depends on more than the form itself and the newsletters on offer.
+Pure: the answer depends on nothing but the form and the newsletters on offer, never on an address that
+signed up before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,24 +17,24 @@ from mailer.text.reader_name import reader_name
 
 QUICKEST: Final = timedelta(seconds=2)
 LONGEST: Final = timedelta(hours=24)
-"""A person needs longer than the one for the form, and does not leave it open for longer than the other."""
+"""A person takes at least the one for the form, and leaves it open for at most the other."""
 
 
 @dataclass(frozen=True)
 class SignupForm:
-    """What was sent. Our own pages send a trap that people leave empty, and a signed form time."""
+    """What was sent. Our own pages send a honeypot that people leave empty, and a signed form time."""
 
     email: str = ""
     newsletters: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     name: str = ""
     next: str = ""
-    trap: str = ""
+    honeypot: str = ""
     stamp: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, Sequence[str]]) -> "SignupForm":
-        """The form in these fields."""
+        """Read the form from these fields."""
 
         def first(name: str) -> str:
             return next(iter(fields.get(name, ())), "")
@@ -44,26 +45,25 @@ class SignupForm:
             schedules=tuple(value for value in fields.get("schedule", ()) if value),
             name=first("name"),
             next=first("next"),
-            trap=first("website"),
+            honeypot=first("website"),
             stamp=first("stamp"),
         )
 
     @classmethod
     def of_json(cls, data: object) -> "SignupForm":
-        """The form in a JSON object; lists stand for repeated fields. What is no text is left out."""
+        """Read the form from a JSON object; a list is a repeated field. What is not text is left out."""
         if not isinstance(data, dict):
             return cls()
-        lists = {
-            str(name): value if isinstance(value, list) else [value] for name, value in data.items()
-        }
-        return cls.of(
-            {name: [one for one in ones if isinstance(one, str)] for name, ones in lists.items()}
-        )
+        fields = {}
+        for name, value in data.items():
+            values = value if isinstance(value, list) else [value]
+            fields[str(name)] = [value for value in values if isinstance(value, str)]
+        return cls.of(fields)
 
 
 @dataclass(frozen=True)
-class Errors:
-    """What to say beside the fields; `form` is about no field."""
+class FormErrors:
+    """The messages beside the fields; `form` is about the form as a whole."""
 
     email: str = ""
     newsletter: str = ""
@@ -75,68 +75,64 @@ class Errors:
 
     @property
     def first(self) -> str:
-        """The one that matters most."""
+        """The most important message."""
         return self.form or self.email or self.newsletter or self.schedule
 
 
-def read_wish(
+def read_request(
     form: SignupForm, offers: Sequence[Offer], translate: Callable[..., str]
-) -> SignupRequest | Errors:
-    """What the form asks for, or what is wrong with it."""
+) -> SignupRequest | FormErrors:
+    """Return what the form asks for, or what is wrong with it."""
     _ = translate
+    address: Address | None = None
+    email = newsletter = schedule = ""
     try:
-        address: Address | None = parse(form.email)
+        address = parse(form.email)
     except BadAddress:
-        address = None
-        email = (
-            _("That doesn’t look like an email address. Check for typos.")
-            if form.email.strip()
-            else _("Enter your email address.")
-        )
+        email = _("Enter your email address.")
+        if form.email.strip():
+            email = _("That doesn’t look like an email address. Check for typos.")
     chosen = _chosen(form, offers)
-    newsletter = schedule = ""
     choices: list[ScheduleChoice] = []
     if not chosen:
         newsletter = _("Choose at least one newsletter.")
-    for one in chosen:
-        if one is None:
+    for offer in chosen:
+        if offer is None:
             newsletter = _("There is no such newsletter.")
-        elif not one.is_open:
-            newsletter = _(
-                "%(title)s isn’t accepting new subscribers at the moment.", title=one.look.title
+            continue
+        title = offer.look.title
+        wanted = _wanted(form, offer, alone=len(chosen) == 1)
+        option = None if wanted is None else offer.option(wanted)
+        if not offer.is_open:
+            newsletter = _("%(title)s isn’t accepting new subscribers at the moment.", title=title)
+        elif wanted is not None and option is None:
+            schedule = _(
+                "%(title)s isn’t available on that schedule. Choose another one.", title=title
             )
-        else:
-            wanted = _wanted(form, one, alone=len(chosen) == 1)
-            option = None if wanted is None else one.option(wanted)
-            if wanted is not None and option is None:
-                schedule = _(
-                    "%(title)s isn’t available on that schedule. Choose another one.",
-                    title=one.look.title,
-                )
-            choices.append(ScheduleChoice(one, option))
+        choices.append(ScheduleChoice(offer, option))
     if address is None or newsletter or schedule:
-        return Errors(email="" if address else email, newsletter=newsletter, schedule=schedule)
+        return FormErrors(email, newsletter, schedule)
     return SignupRequest(address, choices, reader_name(form.name))
 
 
 def form_time(shown_at: datetime | None, now: datetime) -> str:
-    """What the time since a form was shown says: "quick", "old" or nothing. None was not made here."""
+    """Return whether a form came back too "quick" or too "old", else "". None was not made here."""
     if shown_at is None or now - shown_at > LONGEST:
         return "old"
     return "quick" if now - shown_at < QUICKEST else ""
 
 
 def _chosen(form: SignupForm, offers: Sequence[Offer]) -> list[Offer | None]:
-    """The newsletters asked for, each once; None for one that does not exist."""
+    """Return the newsletters asked for, each once; None for one that does not exist."""
     if not form.newsletters:
-        on_offer = [one for one in offers if one.is_open]
-        return list(on_offer) if len(on_offer) == 1 else []
-    by_slug = {one.look.slug: one for one in offers}
+        is_open: list[Offer | None] = [offer for offer in offers if offer.is_open]
+        return is_open if len(is_open) == 1 else []
+    by_slug = {offer.look.slug: offer for offer in offers}
     return [by_slug.get(slug) for slug in dict.fromkeys(form.newsletters)]
 
 
 def _wanted(form: SignupForm, offer: Offer, *, alone: bool) -> str | None:
-    """The schedule asked for of this newsletter. Those of newsletters not chosen do not count."""
+    """Return the schedule asked for of this newsletter; those of other newsletters do not count."""
     prefix = f"{offer.look.slug}/"
     for schedule in form.schedules:
         if schedule.startswith(prefix):

@@ -1,104 +1,176 @@
-"""POST /subscribe, /embed/{slug} and /api/subscribe: a sign-up, and one answer for every address."""
+"""Serves the sign-up form at /, /subscribe and /embed, and takes sign-ups from it and by JSON.
+
+Never lets an answer depend on what is known of the address.
+"""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from mailer.newsletters.offer import Offer, offers
-from mailer.permission.consent import Origin
+from mailer.newsletters.offer import Offer, consent_sentence, offers, several_zones
 from mailer.subscribers.limits import admit
 from mailer.subscribers.signup import SignupRequest, sign_up
-from mailer.web.newsletters import show_form, speaking
-from mailer.web.signup_form import Errors, SignupForm, form_time, read_wish
-from mailer.web.site import Site, fields_of, site_of
+from mailer.web.base import (
+    VARY,
+    Fields,
+    app_of,
+    origin_of,
+    page_language,
+    preferred_look,
+    render_page,
+    with_fields,
+)
+from mailer.web.signup_form import QUICKEST, FormErrors, SignupForm, form_time, read_request
 
 
-async def by_form(http: Request) -> Response:
-    """A form of ours or of any other site."""
-    form, site = SignupForm.of(await fields_of(http)), site_of(http)
-    slug = http.path_params.get("slug")
+def show_all(request: Request) -> Response:
+    """Show one form with every open newsletter."""
+    return _form_page(request, [offer for offer in _offers(request) if offer.is_open])
+
+
+def show(request: Request) -> Response:
+    """Show the form of one newsletter; below /embed for a frame in another site's page.
+
+    Raises:
+        HTTPException: there is no such newsletter.
+    """
+    slug = request.path_params["slug"]
+    # Compared here, because a path may hold what a database may not.
+    shown = [offer for offer in _offers(request) if offer.look.slug == slug]
+    if not shown:
+        raise HTTPException(404)
+    return _form_page(request, shown)
+
+
+@with_fields
+def submit(request: Request, fields: Fields) -> Response:
+    """Take a sign-up from our form or another site's.
+
+    Raises:
+        HTTPException: there is no newsletter with the slug of the frame.
+    """
+    form, slug = SignupForm.of(fields), request.path_params.get("slug")
     if slug is not None:
         # The frame is one newsletter's, whatever its form names.
         form = replace(form, newsletters=(slug,))
-    origin = site.origin(http, "/subscribe" if slug is None else "/embed")
-    return await run_in_threadpool(_answer_form, http, form, origin, slug is not None)
+    on_offer = _offers(request)
+    shown = _shown(form, on_offer)
+    if slug is not None and not any(offer.look.slug == slug for offer in shown):
+        raise HTTPException(404)
+    translate = _translator(request, shown)
+    signup_request = read_request(form, on_offer, translate)
+    if isinstance(signup_request, SignupRequest) and form.stamp:
+        signup_request = _check_stamp(request, form.stamp, translate) or signup_request
+    if isinstance(signup_request, FormErrors):
+        return _form_page(request, shown, form=form, errors=signup_request, status=422)
+    _sign_up(request, form, signup_request, "/subscribe" if slug is None else "/embed")
+    if form.next in app_of(request).settings.next_urls:
+        return RedirectResponse(form.next, 303)
+    return render_page(request, "check_your_inbox", look=signup_request.choices[0].offer.look)
 
 
-async def by_json(http: Request) -> Response:
-    """A program."""
+async def submit_json(request: Request) -> Response:
+    """Take a sign-up from a program."""
     try:
-        form = SignupForm.of_json(json.loads(await http.body()))
+        form = SignupForm.of_json(json.loads(await request.body()))
     except (ValueError, RecursionError):
         return JSONResponse({"error": "the body must be a JSON object"}, 422)
-    origin = site_of(http).origin(http, "/api/subscribe")
-    return await run_in_threadpool(_answer_json, http, form, origin)
+    return await run_in_threadpool(_submit_json, request, form)
 
 
-def _answer_form(http: Request, form: SignupForm, origin: Origin, embedded: bool) -> Response:
-    site = site_of(http)
-    shown, wish = _read(http, form)
-    if embedded and not any(one.look.slug in form.newsletters for one in shown):
-        raise HTTPException(404)
-    if isinstance(wish, SignupRequest):
-        wish = _in_time(http, form, shown) or wish
-    if isinstance(wish, Errors):
-        return show_form(http, shown, embedded=embedded, form=form, errors=wish, status=422)
-    _sign_up(site, form, wish, origin)
-    if form.next in site.app.settings.next_urls:
-        return RedirectResponse(form.next, 303)
-    return site.page("check_your_inbox", look=wish.choices[0].offer.look, request=http)
-
-
-def _answer_json(http: Request, form: SignupForm, origin: Origin) -> Response:
-    _, wish = _read(http, form)
-    if isinstance(wish, Errors):
-        return JSONResponse({"error": wish.first}, 422)
-    _sign_up(site_of(http), form, wish, origin)
+def _submit_json(request: Request, form: SignupForm) -> Response:
+    on_offer = _offers(request)
+    translate = _translator(request, _shown(form, on_offer))
+    signup_request = read_request(form, on_offer, translate)
+    if isinstance(signup_request, FormErrors):
+        return JSONResponse({"error": signup_request.first}, 422)
+    _sign_up(request, form, signup_request, "/api/subscribe")
     return JSONResponse({"status": "pending"}, 202)
 
 
-def _read(http: Request, form: SignupForm) -> tuple[list[Offer], SignupRequest | Errors]:
-    """The newsletters of the page that the form came from, and what it asks for."""
-    site = site_of(http)
-    with site.app.database.read() as session:
-        on_offer = offers(session, site.app.publisher)
-    shown = [one for one in on_offer if one.look.slug in form.newsletters]
-    open_ones = [one for one in on_offer if one.is_open]
-    if not shown or (len(open_ones) > 1 and len(form.newsletters) != 1):
-        shown = open_ones
-    return shown, read_wish(form, on_offer, _translating(http, shown))
+def _form_page(
+    request: Request,
+    shown: list[Offer],
+    *,
+    form: SignupForm | None = None,
+    errors: FormErrors | None = None,
+    status: int = 200,
+) -> Response:
+    """Show the form for these newsletters, with what was entered before and what is wrong with it."""
+    app = app_of(request)
+    embedded = request.scope["path"].startswith("/embed/")
+    # The second try of a form may be as quick as it likes.
+    shown_at = app.times.wall() - (QUICKEST if errors else timedelta())
+    return render_page(
+        request,
+        "form",
+        look=preferred_look(request, shown),
+        status=status,
+        headers=VARY if len(shown) > 1 else None,
+        offers=shown,
+        consent={
+            offer.look.slug: consent_sentence(
+                app.templates.gettext(offer.look.language), offer.look
+            )
+            for offer in shown
+        },
+        alone=len(shown) == 1,
+        embedded=embedded,
+        action=f"/embed/{shown[0].look.slug}" if embedded else "/subscribe",
+        form=form or SignupForm(),
+        errors=errors or FormErrors(),
+        stamp=app.keys.form_stamp(shown_at),
+        several_zones=several_zones(shown),
+    )
 
 
-def _translating(http: Request, shown: list[Offer]) -> Callable[..., str]:
-    """What translates into the language of a page that shows these newsletters."""
-    site = site_of(http)
-    return site.app.templates.gettext(site.language(speaking(http, shown), http))
+def _offers(request: Request) -> list[Offer]:
+    app = app_of(request)
+    with app.database.read() as session:
+        return offers(session, app.publisher)
 
 
-def _in_time(http: Request, form: SignupForm, shown: list[Offer]) -> Errors | None:
-    """What to say to whom the form was not shown as long as to a person. Other sites' forms carry no time."""
-    if not form.stamp:
-        return None
-    site = site_of(http)
-    says = form_time(site.app.keys.read_form_stamp(form.stamp), site.app.times.wall())
-    _ = _translating(http, shown)
-    if says == "quick":
-        return Errors(form=_("That was very quick. Press the button again."))
-    if says == "old":
-        return Errors(form=_("This page was open for a long time. Press the button again."))
+def _shown(form: SignupForm, on_offer: list[Offer]) -> list[Offer]:
+    """Return the newsletters of the page that the form came from."""
+    named = [offer for offer in on_offer if offer.look.slug in form.newsletters]
+    is_open = [offer for offer in on_offer if offer.is_open]
+    if not named or (len(is_open) > 1 and len(form.newsletters) != 1):
+        return is_open
+    return named
+
+
+def _translator(request: Request, shown: list[Offer]) -> Callable[..., str]:
+    """Return what translates into the language of a page that shows these newsletters."""
+    language = page_language(request, preferred_look(request, shown))
+    return app_of(request).templates.gettext(language)
+
+
+def _check_stamp(request: Request, stamp: str, translate: Callable[..., str]) -> FormErrors | None:
+    """Return what is wrong if the form was shown for another time than a person needs.
+
+    Forms of other sites carry no stamp.
+    """
+    app, _ = app_of(request), translate
+    speed = form_time(app.keys.read_form_stamp(stamp), app.times.wall())
+    if speed == "quick":
+        return FormErrors(form=_("That was very quick. Press the button again."))
+    if speed == "old":
+        return FormErrors(form=_("This page was open for a long time. Press the button again."))
     return None
 
 
-def _sign_up(site: Site, form: SignupForm, wish: SignupRequest, origin: Origin) -> None:
-    app, now = site.app, site.app.times.wall()
+def _sign_up(request: Request, form: SignupForm, signup_request: SignupRequest, path: str) -> None:
+    app, origin = app_of(request), origin_of(request, path)
+    now = app.times.wall()
     with app.database.write() as session:
-        if form.trap:
+        if form.honeypot:
             # Only a robot fills in what nobody sees. It gets the answer that everybody gets, as often.
             admit(session, origin.ip, "", app.settings.signup_limits, now=now)
         else:
-            sign_up(session, wish, origin, app.signup_context, now=now)
+            sign_up(session, signup_request, origin, app.signup_context, now=now)

@@ -8,7 +8,7 @@ import pytest
 from mailer.cli import main_group
 from mailer.settings import load
 from mailer.web import ROUTES
-from mailer.web.headers import BEHIND_A_LINK
+from mailer.web.security_headers import BEHIND_A_LINK
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -10,7 +10,7 @@ import pytest
 
 from mailer import logs
 from mailer.tokens import Keys, Purpose
-from mailer.web.headers import BEHIND_A_LINK
+from mailer.web.security_headers import BEHIND_A_LINK
 
 LOG = logging.getLogger("mailer.test")
 EXPIRES = datetime(2026, 12, 1, tzinfo=UTC)

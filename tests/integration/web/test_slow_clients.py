@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from mailer.db import Database
 from mailer.tokens import Keys, Purpose
-from mailer.web import concurrency, server
+from mailer.web import request_limits, server
 from tests.support import factories
 from tests.support.waiting import wait_until
 from tests.support.website import Answer, Website, serving
@@ -103,7 +103,7 @@ def test_who_is_one_too_many_is_told_when_to_come_back(
     other: int,
 ) -> None:
     """One request waits for the database meanwhile."""
-    monkeypatch.setattr(concurrency, limit, 1)
+    monkeypatch.setattr(request_limits, limit, 1)
     with (
         serving(sqlite_database, keys, trusted_proxies="127.0.0.1") as website,
         connecting(website) as connect,

@@ -14,7 +14,7 @@ from tests.support.factories import NOW
         ({"email": "a", "newsletter": "x"}, SignupForm(email="a", newsletters=("x",))),
         ({"newsletter": ["x", "y", 3]}, SignupForm(newsletters=("x", "y"))),
         ({"email": None, "schedule": ""}, SignupForm()),
-        ({"email": {"a": 1}, "website": "trap"}, SignupForm(trap="trap")),
+        ({"email": {"a": 1}, "website": "x"}, SignupForm(honeypot="x")),
         ([], SignupForm()),
         (None, SignupForm()),
     ],

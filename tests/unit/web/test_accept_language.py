@@ -1,6 +1,6 @@
 import pytest
 
-from mailer.web.language import preferred
+from mailer.web.accept_language import preferred
 
 THERE_ARE = ("en", "ar", "fr", "hy", "pt-BR", "ru")
 

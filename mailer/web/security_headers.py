@@ -1,4 +1,4 @@
-"""The headers that every HTML answer has, also one that no page of ours made, such as a 413 or a 500.
+"""Adds the security headers to every answer, also to one that no page made, such as a 413 or a 500.
 
 Wraps the finished application, because some answers are made outside of everything else.
 """
@@ -16,14 +16,14 @@ _POLICY: Final = (
 BEHIND_A_LINK: Final = (
     "/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/edit/",
 )  # fmt: skip
-"""Pages whose address is a token: nobody may store or index them."""
+"""Pages whose address holds a token: nobody may store or index them."""
 
 
-class SecureHeaders:
-    """The application `app` with these headers on its HTML.
+class SecurityHeaders:
+    """Wraps the application `app`, and adds the headers to its answers.
 
     Args:
-        embed_origins: which sites may frame the pages below /embed/.
+        embed_origins: the sites that may frame the pages below /embed/.
     """
 
     def __init__(self, app: ASGIApp, embed_origins: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.web.client import client_ip, one_client, short_user_agent
+from mailer.web.client_address import client_ip, short_user_agent, single_client
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -63,7 +63,7 @@ def test_whatever_a_client_invents_it_stays_who_it_is(forwarded: list[str]) -> N
     ],
 )
 def test_this_machine_and_proxies_are_many_clients(address: str | None, client: str | None) -> None:
-    assert one_client(address, PROXIES) == client
+    assert single_client(address, PROXIES) == client
 
 
 @pytest.mark.parametrize(

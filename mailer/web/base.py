@@ -1,0 +1,120 @@
+"""Provides what every page needs: the opened program, rendering, the form's fields, and the client."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from mailer.app import App
+from mailer.errors import BadToken, ExpiredToken
+from mailer.message.look import Look
+from mailer.newsletters.offer import Offer
+from mailer.permission.consent import Origin
+from mailer.tokens import Purpose
+from mailer.web.accept_language import preferred
+from mailer.web.client_address import client_ip, short_user_agent
+
+MOST_FIELDS: Final = 100
+VARY: Final = {"Vary": "Accept-Language"}
+"""For a page whose language depends on the browser."""
+
+Fields = Mapping[str, Sequence[str]]
+
+
+def app_of(request: Request) -> App:
+    """Return the opened program that this request came to.
+
+    Raises:
+        TypeError: the application was not made by `make_app`.
+    """
+    app = request.app.state.app
+    if not isinstance(app, App):
+        raise TypeError("the application was not made by make_app")
+    return app
+
+
+def render_page(
+    request: Request,
+    template: str,
+    *,
+    look: Look | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: object,
+) -> HTMLResponse:
+    """Render `web/{template}.html` in the language and the colours of a newsletter.
+
+    A page that belongs to no newsletter is in the language that the browser asks for.
+    """
+    app = app_of(request)
+    if look is None:
+        headers = {**(headers or {}), **VARY}
+    # Links are built from base_url and never from what a request says about the host.
+    fields = {"root": urlsplit(app.settings.base_url).path, "look": look, **context}
+    html = app.templates.render(f"web/{template}.html", page_language(request, look), fields)
+    return HTMLResponse(html, status, headers)
+
+
+def page_language(request: Request, look: Look | None) -> str:
+    """Return the newsletter's language; without one the language that the browser asks for."""
+    if look is not None:
+        return look.language
+    header = request.headers.get("accept-language", "")
+    return preferred(header, app_of(request).templates.languages())
+
+
+def preferred_look(request: Request, offers: Sequence[Offer]) -> Look | None:
+    """Return the look of the offer in the language that the browser asks for, else of the first.
+
+    A page of several newsletters has only one language, and its messages must be in the same.
+    """
+    if not offers:
+        return None
+    languages = list(dict.fromkeys(offer.look.language for offer in offers))
+    language = preferred(request.headers.get("accept-language", ""), languages)
+    return next(offer.look for offer in offers if offer.look.language == language)
+
+
+def origin_of(request: Request, source: str) -> Origin:
+    """Return who asks, for the consent log. `source` is the page's path without its token."""
+    peer = request.client.host if request.client else None
+    forwarded_for = request.headers.getlist("x-forwarded-for")
+    ip = client_ip(peer, forwarded_for, app_of(request).settings.trusted_proxies)
+    return Origin(source, ip, short_user_agent(request.headers.get("user-agent")))
+
+
+def public_id_of(request: Request, purpose: Purpose) -> int | None:
+    """Return the public id in the path's token; None if the token has expired.
+
+    Raises:
+        BadToken: it was not made here for this purpose.
+    """
+    app, token = app_of(request), request.path_params["token"]
+    if not isinstance(token, str):
+        raise BadToken
+    try:
+        return app.keys.read(token, purpose, app.times.wall())
+    except ExpiredToken:
+        return None
+
+
+def with_fields(
+    page: Callable[[Request, Fields], Response],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint that reads the fields of a form and then runs `page` in a thread.
+
+    The form is urlencoded or multipart; files are refused.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        fields: dict[str, list[str]] = {}
+        async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, str):
+                    fields.setdefault(name, []).append(value)
+        return await run_in_threadpool(page, request, fields)
+
+    return endpoint
