@@ -1,27 +1,29 @@
-"""A rehearsal: every mail is rendered once with invented news, so that a template of the operator's that
-fails, fails at the start and not at a slot. Nothing of it is kept or sent.
+"""Renders every mail once with invented news, so that a broken template fails at the start, not at a slot.
+
+Never keeps or sends a mail.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from itertools import product
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.digests.build.render import Story, render_edition
-from mailer.digests.editing.introduction import Intro
+from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail.review import above
 from mailer.message.compose import compile_mail
 from mailer.message.look import Look
-from mailer.models import Newsletter, NoticeKind
+from mailer.models import Edits, Newsletter, NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.templating.templates import SOURCE_LANGUAGE, Templates
 
 _SITE: Final = "https://gazette.example"
-_DAY: Final = date(2026, 11, 24)
+_AT: Final = datetime(2026, 11, 24, 7, tzinfo=UTC)
+_DAY: Final = _AT.date()
+_SLOT: Final = Slot(_AT, "2026-11-24T07:00", _AT)
 _RICH: Final = Look(
     slug="gazette",
     title="The Gazette",
@@ -35,17 +37,13 @@ _RICH: Final = Look(
     publisher="Sampletown Press",
     privacy_url=f"{_SITE}/privacy",
 )
-_BARE: Final = Look(
-    slug="gazette",
-    title="The Gazette",
-    language=SOURCE_LANGUAGE,
-    from_name="The Gazette",
-    from_address="news@gazette.example",
+_BARE: Final = replace(
+    _RICH,
     reply_to=None,
     postal_address="1 Quay Street",
     logo_url=None,
-    color="#14507a",
     publisher="The Gazette",
+    privacy_url=None,
     pictures=False,
 )
 _TITLES: Final = {"titles": ["The Gazette", "Sport"]}
@@ -77,42 +75,25 @@ _REPORT: Final[Mapping[str, object]] = {
     "left": 1,
     "command": "mailer digest show 1",
 }
-_TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
+_STOPPED: Final[Mapping[str, object]] = {**_PAUSED, "digest": None}
+_NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.CONFIRMATION, {**_TITLES, "expires_on": _DAY}),
     (NoticeKind.ALREADY, {**_TITLES, "preferences_url": f"{_SITE}/preferences"}),
     (NoticeKind.PREFERENCES, {}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),
-    (NoticeKind.ALERT, {**_PAUSED, "digest": None}),
-    (NoticeKind.ALERT, {**_PAUSED, "digest": None, "signups": True}),
-    (
-        NoticeKind.ALERT,
-        {
-            **_PAUSED,
-            "digest": None,
-            "feed": {"title": "The Gazette", "url": f"{_SITE}/feed"},
-            "commands": [f"mailer feed accept {_SITE}/feed"],
-        },
-    ),
     *(
-        (
-            NoticeKind.ALERT,
+        (NoticeKind.ALERT, {**_STOPPED, **reason})
+        for reason in (
+            {},
+            {"signups": True},
             {
-                **_PAUSED,
-                "digest": None,
-                "missing": {**_DIGEST, "late": late},
-                "commands": ["mailer status"],
+                "feed": {"title": "The Gazette", "url": f"{_SITE}/feed"},
+                "commands": [f"mailer feed accept {_SITE}/feed"],
             },
+            {"missing": {**_DIGEST, "late": False}, "commands": ["mailer status"]},
+            {"missing": {**_DIGEST, "late": True}, "commands": ["mailer status"]},
+            {"sender": {"title": "The Gazette"}, "commands": ["mailer newsletter show gazette"]},
         )
-        for late in (False, True)
-    ),
-    (
-        NoticeKind.ALERT,
-        {
-            **_PAUSED,
-            "digest": None,
-            "sender": {"title": "The Gazette"},
-            "commands": ["mailer newsletter show gazette"],
-        },
     ),
     (NoticeKind.REPORT, {**_REPORT, "failures": [("policy", 1)], "domains": [("a.example", 1)]}),
     (NoticeKind.REPORT, {**_REPORT, "failures": [], "domains": []}),
@@ -120,7 +101,7 @@ _TOLD: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
 
 
 def languages_in_use(session: Session) -> frozenset[str]:
-    """The languages that newsletters are in."""
+    """List the languages of the newsletters."""
     return frozenset(session.scalars(select(Newsletter.language).distinct()))
 
 
@@ -128,52 +109,42 @@ def check_templates(templates: Templates, languages: Iterable[str] = ()) -> None
     """Render every mail in English, with as much in it as it may have, and with as little.
 
     Args:
-        languages: those of the newsletters, which are rehearsed too: a template may ask for one.
+        languages: those of the newsletters, which are checked too: a template may ask for one.
 
     Raises:
         BadTemplate: a template cannot be rendered.
         BadMessage: no mail can be made of what a template made.
     """
     rich = [
-        _piece(1, author="Ines Calloway", image_url=f"{_SITE}/1.jpg"),
-        _piece(2, author="Ines Calloway", image_url=f"{_SITE}/2.jpg"),
-        _piece(3, author=None, image_url=None),
+        _story(1, author="Ines Calloway", image_url=f"{_SITE}/1.jpg"),
+        _story(2, author="Ines Calloway", image_url=f"{_SITE}/2.jpg"),
+        _story(3),
     ]
-    bare = [_piece(1, author=None, image_url=None)]
-    intro = Intro("<p>Good morning.</p>", "Good morning.")
-    scenes: Sequence[tuple[Look, Sequence[Story], int, Intro | None]] = (
-        (_RICH, rich, 2, intro),
-        (_BARE, bare, 0, None),
+    introduction = Edits(intro_html="<p>Good morning.</p>", intro_text="Good morning.")
+    editions: Sequence[tuple[Look, Sequence[Story], int, Edits | None]] = (
+        (_RICH, rich, 2, introduction),
+        (_BARE, [_story(1)], 0, None),
         # A letter.
-        (_BARE, [], 0, intro),
+        (_BARE, [], 0, introduction),
     )
-    for language, (plain, pieces, more, words) in product(
-        sorted({SOURCE_LANGUAGE, *languages}), scenes
-    ):
-        look = replace(plain, language=language)
-        content = render_edition(
-            templates,
-            look=look,
-            pieces=pieces,
-            more_count=more,
-            slot_date=_DAY,
-            zone=UTC,
-            base_url=_SITE,
-            random=bytes,
-            intro=words,
-        )
-        compile_mail(above(content, templates, look, _NUMBERS))
-        for kind, context in _TOLD:
-            render_notice(templates, kind, look, language, context, bytes)
+    for language in sorted({SOURCE_LANGUAGE, *languages}):
+        for plain_look, stories, more, edits in editions:
+            look = replace(plain_look, language=language)
+            content = render_edition(
+                templates, look, _SLOT, stories, more, edits, base_url=_SITE, random=bytes
+            )
+            compile_mail(above(content, templates, look, _NUMBERS))
+            for kind, context in _NOTICES:
+                render_notice(templates, kind, look, language, context, bytes)
 
 
-def _piece(number: int, *, author: str | None, image_url: str | None) -> Story:
+def _story(number: int, *, author: str | None = None, image_url: str | None = None) -> Story:
     return Story(
-        article_id=number,
+        id=number,
         title=f"Story {number}",
         url=f"{_SITE}/news/{number}",
         summary_html=f"<p>What happened in story {number}.</p>" if author else "",
         author=author,
         image_url=image_url,
-        published_at=datetime(2026, 11, 24, 5, tzinfo=UTC),
+        published_at=_SLOT.due_at,
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailer.digests.build.render import Story, render_edition
+from mailer.digests.schedules.calendar import Slot
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
@@ -137,7 +138,7 @@ def look(**values: Any) -> Look:
 def piece(number: int = 1, **values: Any) -> Story:
     """A piece of news."""
     defaults: dict[str, Any] = {
-        "article_id": number,
+        "id": number,
         "title": f"Story {number}",
         "url": f"https://gazette.example/news/{number}",
         "summary_html": f"<p>What happened in story {number}.</p>",
@@ -153,17 +154,23 @@ def always(letter: str) -> Callable[[int], bytes]:
     return lambda length: letter.encode() * length
 
 
+def slot_in(zone: tzinfo) -> Slot:
+    """The slot of 24 November in that zone."""
+    due_at = datetime(2026, 11, 24, 6, tzinfo=zone)
+    return Slot(due_at.astimezone(UTC), "2026-11-24T06:00", due_at)
+
+
 def edition(*pieces: Story, templates: Templates | None = None, **values: Any) -> Content:
     """The content of an edition with these pieces."""
     defaults: dict[str, Any] = {
         "look": LOOK,
         "more_count": 0,
-        "slot_date": date(2026, 11, 24),
-        "zone": ZoneInfo("Asia/Yerevan"),
+        "slot": slot_in(ZoneInfo("Asia/Yerevan")),
+        "edits": None,
         "base_url": BASE_URL,
         "random": always("x"),
     }
-    return render_edition(templates or Templates(), pieces=pieces, **(defaults | values))
+    return render_edition(templates or Templates(), stories=pieces, **(defaults | values))
 
 
 def digest_mail(content: Content) -> bytes:

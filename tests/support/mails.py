@@ -13,7 +13,7 @@ from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import field_word
-from mailer.models import NoticeKind
+from mailer.models import Edits, NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.templating.templates import Templates
 from tests.support.looks import (
@@ -93,12 +93,13 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     yield "digest", edition(*usual, more_count=3, look=rich)
     bare = piece(1, title=title, summary_html="", author=None)
     yield "bare digest", edition(bare, look=paper(language))
-    words = read_intro(
+    intro = read_intro(
         f"# {title}\n\n{text} **{text}** [{text}]({SITE}/fair)\n\n- {text}\n\n> {text}\n",
         TextFormat.MARKDOWN,
     )
-    yield "digest with an introduction", edition(*usual, intro=words, look=rich)
-    yield "letter", edition(intro=words, look=paper(language))
+    edits = Edits(intro_html=intro.html, intro_text=intro.text)
+    yield "digest with an introduction", edition(*usual, edits=edits, look=rich)
+    yield "letter", edition(edits=edits, look=paper(language))
     long = [
         piece(
             number,

@@ -1,11 +1,11 @@
-"""An edition as a mail: HTML and plain text of the same articles, rendered once for all its readers.
+"""Renders an edition: HTML and plain text of the same articles, once for all its readers.
 
-What feeds and staff wrote is data: it is escaped and cut to a length, and never compiled.
+Never compiles what feeds and staff wrote: it is data, which is escaped and cut to a length.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, tzinfo
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,7 +14,6 @@ from markupsafe import Markup
 
 from mailer.digests.build.editions import Render
 from mailer.digests.build.excerpt import excerpt, on_one_line, paragraphs, shorten
-from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import BadTemplate, MessageTooLong
 from mailer.message.compose import compile_mail
@@ -30,15 +29,14 @@ _TITLE_LENGTH: Final = 160
 _NAME_LENGTH: Final = 80
 _PREHEADER_LENGTH: Final = 140
 MAX_HTML_BYTES: Final = 98_000
-"""Some mail programs cut a part off at about 100 KB, and with it the way to leave; readers' own links
-are not counted here."""
+"""Some mail programs cut a mail off at about 100 KB, and with its end the link to unsubscribe; readers' own
+links are not counted here."""
 
 _LEAD_SUMMARY: Final = 420
 _STORY_SUMMARY: Final = 280
 
 # The account with which publishing systems begin: nobody's name.
 _NOBODY: Final = frozenset({"admin", "administrator"})
-
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _INLINER: Final = css_inline.CSSInliner(
@@ -51,14 +49,14 @@ _INLINER: Final = css_inline.CSSInliner(
 
 @dataclass(frozen=True)
 class Story:
-    """An article as a digest needs it.
+    """What an edition needs of an article.
 
-    Args:
+    Attributes:
         summary_html: sanitised.
         published_at: aware UTC.
     """
 
-    article_id: int
+    id: int
     title: str
     url: str
     summary_html: str
@@ -68,26 +66,18 @@ class Story:
 
     @classmethod
     def of(cls, article: Article) -> "Story":
-        """The piece that `article` is."""
-        return cls(
-            article_id=article.id,
-            title=article.title,
-            url=article.url,
-            summary_html=article.summary_html,
-            author=article.author,
-            image_url=article.image_url,
-            published_at=article.published_at,
-        )
+        """Take what an edition needs of this article."""
+        return cls(**{field.name: getattr(article, field.name) for field in fields(cls)})
 
     def as_headline(self) -> "Story":
-        """The piece cut to its title, or to how it begins where it has none."""
+        """Cut the story to its title, or to how it begins if it has none."""
         title = self.title or " ".join(excerpt(self.summary_html, _TITLE_LENGTH))
         return replace(self, title=title, summary_html="", author=None, image_url=None)
 
 
 @dataclass(frozen=True)
 class PrintedStory:
-    """A piece as the templates see it: plain texts of a bearable length, and checked URLs."""
+    """A story as the templates see it: plain texts that are not too long, and checked URLs."""
 
     title: str
     url: str
@@ -105,7 +95,7 @@ def edition_renderer(
     privacy_url: str | None,
     random: Callable[[int], bytes],
 ) -> Render:
-    """What a build renders its editions with, made from what an installation decides once.
+    """Make what builds render their editions with.
 
     Args:
         base_url: what links to our own pages start with.
@@ -120,54 +110,35 @@ def edition_renderer(
         edits: Edits | None = None,
         headlines: Collection[int] = (),
     ) -> Content:
+        stories = [
+            story.as_headline() if story.id in headlines else story
+            for story in map(Story.of, articles)
+        ]
+        look = Look.of(newsletter, publisher=publisher, privacy_url=privacy_url)
         return render_edition(
-            templates,
-            look=Look.of(newsletter, publisher=publisher, privacy_url=privacy_url),
-            pieces=[
-                piece.as_headline() if piece.article_id in headlines else piece
-                for piece in map(Story.of, articles)
-            ],
-            more_count=more,
-            slot_date=slot.local.date(),
-            zone=slot.local.tzinfo,
-            base_url=base_url,
-            random=random,
-            subject=None if edits is None else edits.subject,
-            intro=intro_of(edits),
+            templates, look, slot, stories, more, edits, base_url=base_url, random=random
         )
 
     return render
 
 
-def intro_of(edits: Edits | None) -> Intro | None:
-    """The introduction that staff wrote, if they wrote one."""
-    if edits is None or edits.intro_html is None:
-        return None
-    return Intro(edits.intro_html, edits.intro_text or "")
-
-
 def render_edition(
     templates: Templates,
-    *,
     look: Look,
-    pieces: Sequence[Story],
+    slot: Slot,
+    stories: Sequence[Story],
     more_count: int,
-    slot_date: date,
-    zone: tzinfo | None,
+    edits: Edits | None,
+    *,
     base_url: str,
     random: Callable[[int], bytes],
-    subject: str | None = None,
-    intro: Intro | None = None,
 ) -> Content:
-    """The content of an edition.
+    """Render the content of an edition.
 
     Args:
-        pieces: the lead first; none in a letter, which has an introduction instead.
+        stories: the lead first; none in a letter, which has an introduction instead.
         more_count: how many more there would have been, which readers find on the site.
-        slot_date: the slot's date in the schedule's zone.
-        zone: the schedule's zone, in which days of publication are told.
-        subject: what staff wrote in place of the one that the template makes.
-        intro: what staff wrote above the articles.
+        edits: the subject and the introduction of staff, if they wrote any.
 
     Raises:
         MessageTooLong: the HTML is longer than `MAX_HTML_BYTES`.
@@ -175,41 +146,37 @@ def render_edition(
         BadTemplate: a template cannot be rendered.
     """
     marker = new_marker(random)
+    intro_text = (edits and edits.intro_text) or ""
     context: dict[str, object] = {
         "look": look,
-        "preheader": _preheader(pieces, intro),
-        "date": slot_date,
+        "preheader": _preheader(stories, intro_text),
+        "date": slot.local.date(),
         # Sanitised when staff typed it in.
-        "intro_html": Markup(intro.html) if intro else None,  # noqa: S704
-        "intro_text": intro.text if intro else None,
-        "lead": (_story(pieces[0], zone, _LEAD_SUMMARY, look) if pieces else None),
-        "stories": [_story(piece, zone, _STORY_SUMMARY, look) for piece in pieces[1:]],
+        "intro_html": Markup(edits.intro_html) if edits and edits.intro_html else None,  # noqa: S704
+        "intro_text": intro_text or None,
+        "lead": _printed(stories[0], slot, _LEAD_SUMMARY, look) if stories else None,
+        "stories": [_printed(story, slot, _STORY_SUMMARY, look) for story in stories[1:]],
         "more_count": more_count,
-        "site_url": _site(pieces),
+        "site_url": _site(stories),
         "logo_url": _image(look.logo_url),
         "preferences_url": f"{base_url}/preferences",
         "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
         "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
     }
-    subject = _subject(
-        subject or templates.render("mail/digest.subject.txt", look.language, context)
-    )
+
+    def rendered(name: str) -> str:
+        return templates.render(f"mail/digest.{name}", look.language, context)
+
+    subject = _subject((edits and edits.subject) or rendered("subject.txt"))
     context["subject"] = subject
-    html = _INLINER.inline(templates.render("mail/digest.html", look.language, context))
-    size = len(html.encode(errors="replace"))
-    if size > MAX_HTML_BYTES:
-        raise MessageTooLong(
-            f"the HTML of the digest has {size} bytes, and mail programs cut off what is longer than "
-            f"{MAX_HTML_BYTES}; shorten the introduction, or mend mail/digest.html"
-        )
     content = Content(
         language=look.language,
         from_name=look.from_name,
         from_address=look.from_address,
         reply_to=look.reply_to,
         subject=subject,
-        html=html,
-        text=templates.render("mail/digest.txt", look.language, context),
+        html=_inlined(rendered("html")),
+        text=rendered("txt"),
         marker=marker,
     )
     # What no mail can be made of is refused now, before it is frozen, and not reader by reader.
@@ -217,62 +184,74 @@ def render_edition(
     return content
 
 
+def _inlined(html: str) -> str:
+    """Move the styles to the elements, and refuse HTML that mail programs would cut off."""
+    html = _INLINER.inline(html)
+    size = len(html.encode(errors="replace"))
+    if size > MAX_HTML_BYTES:
+        raise MessageTooLong(
+            f"the HTML of the digest has {size} bytes, and mail programs cut off what is longer than "
+            f"{MAX_HTML_BYTES}; shorten the introduction, or mend mail/digest.html"
+        )
+    return html
+
+
 def _subject(rendered: str) -> str:
-    """What the template made, on one line of a bearable length."""
+    """Write what the template made on one line that is not too long."""
     subject = shorten(printable(rendered), _SUBJECT_LENGTH)
     if not subject:
         raise BadTemplate("mail/digest.subject.txt makes no text; mend the template")
     return subject
 
 
-def _preheader(pieces: Sequence[Story], intro: Intro | None) -> str:
-    """What mail programs show beside the subject: what else is in the mail."""
-    if not pieces:
-        return shorten(intro.text if intro else "", _PREHEADER_LENGTH)
-    others = [on_one_line(piece.title) for piece in pieces[1:]]
-    text = " · ".join(others) or " ".join(paragraphs(pieces[0].summary_html))
+def _preheader(stories: Sequence[Story], intro_text: str) -> str:
+    """Write what mail programs show beside the subject: what else is in the mail."""
+    if not stories:
+        return shorten(intro_text, _PREHEADER_LENGTH)
+    titles = [on_one_line(story.title) for story in stories[1:]]
+    text = " · ".join(titles) or " ".join(paragraphs(stories[0].summary_html))
     return shorten(text, _PREHEADER_LENGTH)
 
 
-def _story(piece: Story, zone: tzinfo | None, longest: int, look: Look) -> PrintedStory:
-    texts = excerpt(piece.summary_html, longest)
+def _printed(story: Story, slot: Slot, longest: int, look: Look) -> PrintedStory:
+    texts = excerpt(story.summary_html, longest)
     return PrintedStory(
-        # A piece without a title is known by how it begins, and its link needs words.
-        title=shorten(piece.title or " ".join(texts) or piece.url, _TITLE_LENGTH),
-        url=piece.url,
+        # A story without a title is known by how it begins, and its link needs words.
+        title=shorten(story.title or " ".join(texts) or story.url, _TITLE_LENGTH),
+        url=story.url,
         paragraphs=texts,
-        author=shorten(_byline(piece, look), _NAME_LENGTH),
-        image_url=_image(piece.image_url) if look.pictures else None,
-        day=piece.published_at.astimezone(zone).date(),
+        author=shorten(_byline(story, look), _NAME_LENGTH),
+        image_url=_image(story.image_url) if look.pictures else None,
+        day=story.published_at.astimezone(slot.local.tzinfo).date(),
     )
 
 
-def _byline(piece: Story, look: Look) -> str:
-    """Who wrote the piece; nothing where that is nobody in particular, or the site itself."""
-    author = on_one_line(piece.author or "")
-    parts = _parts(piece.url)
+def _byline(story: Story, look: Look) -> str:
+    """Name who wrote the story; nothing if that is nobody in particular, or the site itself."""
+    author = on_one_line(story.author or "")
+    parts = _parts(story.url)
     host = ((parts and parts.hostname) or "").removeprefix("www.")
     site = {look.title.casefold(), host, f"www.{host}"}
     return "" if author.casefold() in _NOBODY | site else author
 
 
 def _image(url: str | None) -> str | None:
-    """`url` where mail programs load it: absolute https, or from this machine, as the demo does."""
+    """Return `url` if mail programs load it: absolute https, or from this machine, as in the demo."""
     parts = None if url is None else _parts(url)
     if parts is None or (parts.scheme != "https" and parts.hostname not in _LOOPBACK):
         return None
     return url
 
 
-def _site(pieces: Sequence[Story]) -> str | None:
-    """The address of the site where all the pieces are, or None where they are on several."""
-    parts = [_parts(piece.url) for piece in pieces]
+def _site(stories: Sequence[Story]) -> str | None:
+    """Return the address of the site where all the stories are, or None if they are on several."""
+    parts = [_parts(story.url) for story in stories]
     sites = {part and f"{part.scheme}://{part.netloc}/" for part in parts}
     return sites.pop() if len(sites) == 1 else None
 
 
 def _parts(url: str) -> SplitResult | None:
-    """The parts of an absolute URL of the web, None where it is none."""
+    """Split an absolute URL of the web; None if it is not one."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

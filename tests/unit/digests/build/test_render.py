@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mailer.digests.build.render import MAX_HTML_BYTES, Story, edition_renderer
-from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import BadTemplate, MessageTooLong
 from mailer.lint import judge
@@ -16,9 +15,9 @@ from mailer.lint.page import visible_text
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.marker import ReaderField, cut
-from mailer.models import Article, Newsletter
+from mailer.models import Article, Edits, Newsletter
 from mailer.templating.templates import Templates
-from tests.support.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece
+from tests.support.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece, slot_in
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"
 ARMENIAN = piece(
@@ -93,7 +92,9 @@ def test_nobody_is_greeted_without_a_name_or_above_an_introduction() -> None:
     nameless = greeted(plain, "")
     assert "<p" not in nameless[0].partition("</h1>")[2].partition("</p>")[2].partition("<h2")[0]
     assert "\n\n\n" not in nameless[1]
-    introduced = edition(piece(1), intro=Intro("<p>Good morning!</p>", "Good morning!"))
+    introduced = edition(
+        piece(1), edits=Edits(intro_html="<p>Good morning!</p>", intro_text="Good morning!")
+    )
     for part in greeted(introduced, "Hello Anna,"):
         assert "Good morning!" in part
         assert "Hello" not in part
@@ -173,7 +174,9 @@ def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
 
 def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
     def with_words(number: int) -> Content:
-        return edition(piece(1), intro=Intro(f"<p>{'é' * number}</p>", "Words"))
+        return edition(
+            piece(1), edits=Edits(intro_html=f"<p>{'é' * number}</p>", intro_text="Words")
+        )
 
     most = (MAX_HTML_BYTES - len(with_words(0).html.encode())) // 2
     assert len(with_words(most).html.encode()) in (MAX_HTML_BYTES - 1, MAX_HTML_BYTES)
@@ -311,7 +314,7 @@ def test_the_site_is_linked_only_where_there_is_one() -> None:
 def test_days_are_told_in_the_zone_of_the_schedule() -> None:
     # 22:00 UTC on the 23rd is the 24th in Yerevan.
     assert "Ines Calloway · 24 November" in edition(piece(1)).text
-    assert "Ines Calloway · 23 November" in edition(piece(1), zone=UTC).text
+    assert "Ines Calloway · 23 November" in edition(piece(1), slot=slot_in(UTC)).text
 
 
 def test_direction_and_language() -> None:
