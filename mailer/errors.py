@@ -1,7 +1,6 @@
-"""The one tree of errors.
+"""Defines all errors that an operator may see, as one tree below `MailerError`.
 
-Every error that an operator may meet is a `MailerError`. The class's docstring is the message when
-none is given, and every message says what to do next.
+The class's docstring is the default message. Every message says what to do next.
 """
 
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 from mailer.text.untrusted import printable_line
 
 LONGEST_FEED_ERROR: Final = 500
-"""Characters of an error of a feed that are kept: servers and documents decide what stands in it."""
+"""How many characters of a feed's error are kept: its server or document decides what it says."""
 
 
 class MailerError(Exception):
@@ -20,7 +19,7 @@ class MailerError(Exception):
 
 
 class Refused(MailerError):
-    """What was asked for cannot be done as it was asked."""
+    """This cannot be done as it was requested; see `--help` for what can."""
 
 
 class SettingsError(MailerError):
@@ -28,7 +27,7 @@ class SettingsError(MailerError):
 
 
 class BadAddress(MailerError):
-    """This is no address that mail can be sent to."""
+    """Mail cannot be sent to this address; check it for typos."""
 
 
 class BadToken(MailerError):
@@ -44,19 +43,19 @@ class BadSchedule(MailerError):
 
 
 class BadTemplate(MailerError):
-    """A template cannot be rendered; mend it in the `templates` folder, or remove it there."""
+    """A template cannot be rendered; correct it in the `templates` folder, or remove it there."""
 
 
 class BadMessage(MailerError):
-    """A mail cannot be made from this; shorten or mend the text that is named."""
+    """A mail cannot be made from this; shorten or correct the text that is named."""
 
 
 class MessageTooLong(BadMessage):
-    """The HTML of a mail is so long that mail programs cut off its end; shorten the introduction."""
+    """The HTML of a mail is too long, so mail programs would cut it off; shorten the introduction."""
 
 
 class NeedsSmtputf8(BadMessage):
-    """This address has letters that only a relay with SMTPUTF8 takes; use a relay that offers it."""
+    """This address has letters that need SMTPUTF8; use a relay that supports it."""
 
 
 class FeedError(MailerError):
@@ -67,17 +66,17 @@ class FeedError(MailerError):
 
 
 class FeedUnreadable(FeedError):
-    """The document is no RSS, Atom or JSON Feed; give the address of the feed itself."""
+    """The document is not RSS, Atom or JSON Feed; give the address of the feed itself."""
 
 
 class FeedGone(FeedError):
-    """The server says that the feed is gone for good; look for its new address."""
+    """The server says that the feed is gone permanently; look for its new address."""
 
 
 class FeedBusy(FeedError):
-    """The server asks to be left alone for a while; it is asked again later.
+    """The server asks for fewer requests; the feed is fetched again later.
 
-    `retry_after` is what it said: seconds, or a date as HTTP writes them.
+    `retry_after` is the value of its header: seconds, or a date of HTTP.
     """
 
     def __init__(self, message: str, retry_after: str) -> None:
@@ -86,19 +85,15 @@ class FeedBusy(FeedError):
 
 
 class SchemaError(MailerError):
-    """The database has not the current schema; run `mailer db upgrade`."""
+    """The database schema is not current; run `mailer db upgrade`."""
 
 
 class DatabaseUnavailable(MailerError):
     """The database cannot be reached; check `database_url`, then try again."""
 
 
-class RelayUnavailable(MailerError):
-    """The relay cannot be reached; check `smtp_url`, then try again."""
-
-
 class NotFound(Refused):
-    """There is nothing by that name."""
+    """Nothing has that name; check its spelling."""
 
 
 class SeveralFeeds(Refused):
@@ -113,4 +108,4 @@ class SeveralFeeds(Refused):
 
 
 class AlreadyExists(Refused):
-    """There is already one by that name."""
+    """That name exists already; choose another."""

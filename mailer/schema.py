@@ -1,4 +1,4 @@
-"""The database's schema: brings it up to date, and refuses to work with another one.
+"""Creates and upgrades the database's schema, and refuses to work with any other.
 
 Whether it is current is decided without Alembic, which is slow to import: by the number in the database
 and the numbers of the files in `migrations/versions`.
@@ -12,16 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import (
-    Connection,
-    ForeignKeyConstraint,
-    Select,
-    func,
-    insert,
-    inspect,
-    select,
-    text,
-)
+from sqlalchemy import Connection, ForeignKeyConstraint, Select, func, insert, inspect, select, text
 
 from mailer.db import SQLITE_ONLY, AdvisoryLock, Base, Database, take_lock
 from mailer.errors import Refused, SchemaError, SettingsError
@@ -33,30 +24,25 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _LOCK_TIMEOUT: Final = "10s"
-_ORPHANS: Final = ("row that refers to nothing", "rows that refer to nothing")
-"""How long a migration waits for a table on PostgreSQL, where whoever comes after it waits too."""
+"""How long a migration on PostgreSQL waits for a table; everything that comes after it waits too."""
 
 
 def head() -> str:
-    """The number of the newest migration, such as "0001"."""
+    """Return the number of the newest migration, such as "0001"."""
     return max(path.name[:4] for path in resource_folder("migrations").glob("versions/[0-9]*.py"))
 
 
 def check(database: Database, fingerprint: str) -> None:
-    """Make sure that the schema is the current one, and the identity key the database's own.
+    """Check that the schema is current, and that the identity key is the database's own.
 
     Raises:
-        SchemaError: there is no database, or its schema is another one.
+        SchemaError: there is no database, or its schema is not current.
         SettingsError: `fingerprint` is that of another identity key.
     """
     version = current(database)
     if version is None:
-        raise SchemaError("the database is empty; fill it with `mailer db upgrade`")
-    if version > head():
-        raise SchemaError(
-            f"the database has schema {version} of a newer mailer, this one knows {head()}; "
-            "install the newer one again"
-        )
+        raise SchemaError("the database is empty; run `mailer db upgrade`")
+    _refuse_newer(version)
     if version != head():
         raise SchemaError(
             f"the database has schema {version}, this mailer needs {head()}; run `mailer db upgrade`"
@@ -66,39 +52,40 @@ def check(database: Database, fingerprint: str) -> None:
 
 
 def current(database: Database) -> str | None:
-    """The number of the schema that the database has, or None where it has none.
+    """Return the number of the database's schema, or None if it has none.
 
     Raises:
-        SchemaError: SQLite's file does not exist.
+        SchemaError: the file of SQLite does not exist.
     """
     if database.is_sqlite and not Path(database.url.database or "").is_file():
         raise SchemaError(
-            f"there is no database {database.url.database}; check `database_url`, "
-            "or make it with `mailer db upgrade`"
+            f"the database {database.url.database} does not exist; check `database_url`, "
+            "or create it with `mailer db upgrade`"
         )
     with database.read() as session:
         return _version(session.connection())
 
 
-def loose_ends(database: Database) -> dict[str, int]:
-    """How many references to rows that do not exist there are, by table; none where all is well.
+def dangling_references(database: Database) -> dict[str, int]:
+    """Count the references to rows that do not exist, by table.
 
-    Looks at every row: on SQLite for all foreign keys, on PostgreSQL for those that it does not check itself.
+    Reads every row: on SQLite for all foreign keys, on PostgreSQL for those that it does not check itself.
     """
     with database.read() as session:
         connection = session.connection()
         if database.is_sqlite:
-            broken = connection.execute(text("PRAGMA foreign_key_check"))
-            return dict(sorted(Counter(row[0] for row in broken).items()))
-        found: Counter[str] = Counter()
-        for table in Base.metadata.sorted_tables:
-            for key in table.foreign_key_constraints:
-                if key.info.get(SQLITE_ONLY):
-                    found[table.name] += connection.scalar(_count_loose(key)) or 0
-    return {name: number for name, number in sorted(found.items()) if number}
+            rows = connection.execute(text("PRAGMA foreign_key_check"))
+            counts = Counter(row[0] for row in rows)
+        else:
+            counts = Counter()
+            for table in Base.metadata.sorted_tables:
+                for key in table.foreign_key_constraints:
+                    if key.info.get(SQLITE_ONLY):
+                        counts[table.name] += connection.scalar(_count_dangling(key)) or 0
+    return {name: count for name, count in sorted(counts.items()) if count}
 
 
-def _count_loose(key: ForeignKeyConstraint) -> Select[int]:
+def _count_dangling(key: ForeignKeyConstraint) -> Select[int]:
     [element] = key.elements
     target = element.column.table.alias()
     exists = select(target.c[element.column.name]).where(
@@ -112,16 +99,16 @@ def _count_loose(key: ForeignKeyConstraint) -> Select[int]:
 
 
 def create(database: Database, fingerprint: str, now: datetime) -> None:
-    """Give an empty database the current schema, and write down whose identity key it knows.
+    """Give an empty database the current schema, and store the fingerprint of its identity key.
 
     Raises:
-        Refused: it is not empty.
+        Refused: the database is not empty.
     """
     with migration(database) as connection:
         if inspect(connection).get_table_names():
             raise Refused(
-                "the database that database_url names is in use already; name an empty one, "
-                "or put back the mailer.toml that belongs to it"
+                "the database in `database_url` is in use already; name an empty one, "
+                "or restore the mailer.toml that belongs to it"
             )
         _upgrade(connection)
         _install(connection, fingerprint, now)
@@ -135,16 +122,13 @@ def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | 
 
     Raises:
         SettingsError: `fingerprint` is that of another identity key.
-        SchemaError: the database is of a newer mailer.
+        SchemaError: the database belongs to a newer mailer.
     """
     with migration(database) as connection:
         before = _version(connection)
         if before is not None:
             _check_fingerprint(connection, fingerprint)
-            if before > head():
-                raise SchemaError(
-                    f"the database has schema {before} of a newer mailer; install that"
-                )
+            _refuse_newer(before)
         _upgrade(connection)
         if before is None:
             _install(connection, fingerprint, now)
@@ -152,7 +136,7 @@ def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | 
 
 
 def alembic_config(connection: Connection) -> "Config":
-    """What Alembic needs to work on `connection`; there is no alembic.ini."""
+    """Configure Alembic to work on `connection`; there is no alembic.ini."""
     from alembic.config import Config
 
     config = Config()
@@ -163,7 +147,11 @@ def alembic_config(connection: Connection) -> "Config":
 
 @contextmanager
 def migration(database: Database) -> Iterator[Connection]:
-    """A connection in one transaction in which tables may be made anew, one process at a time."""
+    """Open a transaction in which tables may be recreated, by one process at a time.
+
+    Raises:
+        SchemaError: rows of SQLite would be left that refer to missing rows.
+    """
     if database.is_sqlite:
         _make_private(Path(database.url.database or ""))
     with database.engine.connect() as connection:
@@ -177,25 +165,26 @@ def migration(database: Database) -> Iterator[Connection]:
 
 
 def _make_private(file: Path) -> None:
-    """Make SQLite's file, where there is none, so that nobody else can read the readers' addresses."""
-    # What cannot be made here cannot be opened either, and that error is told in full.
+    """Create SQLite's file, if there is none, so that no other user can read the addresses in it."""
+    # If this fails, opening the file fails too, and that error is explained in full.
     with suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _on_sqlite(connection: Connection) -> Iterator[Connection]:
     driver = connection.connection.cursor()
-    # A table that is made anew is dropped first, and dropping it would delete by ON DELETE CASCADE what
-    # refers to it. The switch works outside of a transaction only, so it comes before BEGIN.
+    # A table that is recreated is dropped first, and with foreign keys that would delete, by ON DELETE
+    # CASCADE, the rows that refer to it. The switch works only before BEGIN.
     driver.execute("PRAGMA foreign_keys = OFF")
     try:
         writer = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         with writer.begin():
             yield writer
             if broken := writer.execute(text("PRAGMA foreign_key_check")).all():
+                count = pluralise(len(broken), "row that refers", "rows that refer")
                 raise SchemaError(
-                    f"the migration would leave {pluralise(len(broken), *_ORPHANS)}, "
-                    f"the first in {broken[0][0]}; nothing was changed: report this"
+                    f"the migration would leave {count} to a missing row, the first in {broken[0][0]}; "
+                    "nothing was changed; report this as a bug"
                 )
     finally:
         driver.execute("PRAGMA foreign_keys = ON")
@@ -210,8 +199,16 @@ def _upgrade(connection: Connection) -> None:
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _refuse_newer(version: str) -> None:
+    if version > head():
+        raise SchemaError(
+            f"the database has schema {version} of a newer mailer, this one knows {head()}; "
+            "install the newer one again"
+        )
 
 
 def _install(connection: Connection, fingerprint: str, now: datetime) -> None:
@@ -223,9 +220,9 @@ def _install(connection: Connection, fingerprint: str, now: datetime) -> None:
 def _check_fingerprint(connection: Connection, fingerprint: str) -> None:
     known = connection.scalar(select(Installation.identity_fingerprint))
     if known is None:
-        raise SchemaError("the database has lost its installation row; put a backup back")
+        raise SchemaError("the database has lost its installation row; restore a backup")
     if known != fingerprint:
         raise SettingsError(
             "identity_key does not belong to this database; "
-            "put the one back that `mailer init` wrote, or name the database that belongs to it"
+            "restore the key that `mailer init` wrote, or name the database that belongs to it"
         )

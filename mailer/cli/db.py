@@ -48,7 +48,7 @@ def check(as_json: bool) -> None:
     """
     with opened() as app:
         version = schema.head()
-        loose = schema.loose_ends(app.database)
+        loose = schema.dangling_references(app.database)
     if as_json:
         print_json({"ok": not loose, "schema": version, "loose_ends": loose})
     if loose:

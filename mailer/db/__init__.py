@@ -8,6 +8,7 @@ from mailer.db.base import (
     PrimaryKey,
     UTCDateTime,
     checked_on_sqlite,
+    partial_index,
 )
 from mailer.db.errors import explain, is_unreadable, is_unusable
 from mailer.db.locks import AdvisoryLock, take_lock
@@ -33,5 +34,6 @@ __all__ = [
     "insert_missing",
     "is_unreadable",
     "is_unusable",
+    "partial_index",
     "take_lock",
 ]

@@ -1,6 +1,6 @@
-"""What all tables have in common: the base class of the models, its names and its column types.
+"""Defines what all tables share: the base class of the models, its naming rules and its column types.
 
-Nothing here opens a database.
+Never opens a database.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,12 @@ from sqlalchemy import (
     Dialect,
     Enum,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -32,7 +34,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a naive datetime was given where an aware one is needed")
+            raise ValueError("this datetime is naive; the database stores aware ones only")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -43,7 +45,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 class Seconds(TypeDecorator[timedelta]):
-    """A duration, kept as whole seconds so that both databases can reckon with it."""
+    """A duration, stored in whole seconds so that both databases can calculate with it."""
 
     impl = Integer
     cache_ok = True
@@ -56,7 +58,7 @@ class Seconds(TypeDecorator[timedelta]):
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only where the key's type is exactly INTEGER."""
+"""SQLite numbers rows by itself only if the key's type is exactly INTEGER."""
 
 PrimaryKey = Annotated[int, mapped_column(BigId, primary_key=True)]
 LongText = Annotated[str, mapped_column(Text)]
@@ -79,7 +81,7 @@ class Base(DeclarativeBase):
         datetime: UTCDateTime(),
         timedelta: Seconds(),
         str: String(),
-        # No CHECK and no native type: a new status needs no table rewritten.
+        # No CHECK and no native type, so that a new status needs no migration of a table.
         StrEnum: Enum(
             StrEnum,
             native_enum=False,
@@ -94,12 +96,18 @@ SQLITE_ONLY = "sqlite_only"
 """In the `info` of a foreign key that PostgreSQL does not have, see `checked_on_sqlite`."""
 
 
-def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
-    """A foreign key of a column that a build fills for each reader; only SQLite has it.
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """Define an index of the rows that fulfil the SQL condition `where`, on both databases."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
-    PostgreSQL calls a trigger for each row and key, which takes longer than to write the row. What a build
-    writes there it has read in the same transaction, and nothing deletes what is referred to;
-    `mailer.schema.loose_ends` looks for what refers to nothing all the same.
+
+def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
+    """Define a foreign key that only SQLite has, for a column that a build fills for each reader.
+
+    PostgreSQL calls a trigger for each row and key, which takes longer than writing the row. A build writes
+    only ids that it has read in the same transaction, and nothing deletes the rows they refer to.
+    `mailer.schema.dangling_references` looks for broken references all the same.
     """
     key = ForeignKeyConstraint([column], [target], info={SQLITE_ONLY: True})
     return key.ddl_if(dialect="sqlite")

@@ -1,12 +1,12 @@
-"""The tables, one module a subject. Rows and constraints only: what happens to them is decided above."""
+"""The tables, one module for each subject. Never decides what happens to their rows."""
 
 from mailer.models.consent import ConsentEvent, ConsentKind, Wording
 from mailer.models.delivery import (
     ALLOWED,
+    BLOCK_SIZE,
     GIVEN_BACK,
     HAD,
     PENDING,
-    WORD,
     Delivery,
     DeliveryStatus,
     Notice,
@@ -36,10 +36,10 @@ from mailer.models.suppression import Suppression, SuppressionReason
 
 __all__ = [
     "ALLOWED",
+    "BLOCK_SIZE",
     "GIVEN_BACK",
     "HAD",
     "PENDING",
-    "WORD",
     "Article",
     "ArticleCategory",
     "Candidate",

@@ -1,16 +1,16 @@
-"""The consent log: what people agreed to, in which words, and what followed. Append-only."""
+"""Tables of the consent log: what people agreed to, in which words, and what followed. Append-only."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, partial_index
 
 
 class ConsentKind(StrEnum):
-    """What happened to somebody's consent."""
+    """What happened to a person's consent."""
 
     REQUESTED = "requested"
     CONFIRMED = "confirmed"
@@ -33,13 +33,13 @@ class Wording(Base):
     text: Mapped[LongText]
 
 
-_HAS_CLIENT = text("ip IS NOT NULL OR user_agent IS NOT NULL")
+_HAS_CLIENT = "ip IS NOT NULL OR user_agent IS NOT NULL"
 
 
 class ConsentEvent(Base):
     """One thing that happened to one person's consent to one newsletter.
 
-    `source` says where: the form's path, the import's file and its consent source, or the link pressed.
+    `source` says where: the form's path, the import's file and its consent source, or the link that was used.
     """
 
     __tablename__ = "consent_event"
@@ -47,10 +47,8 @@ class ConsentEvent(Base):
         Index(None, "key_hash"),
         Index(None, "at"),
         Index(None, "signup_public_id"),
-        # What is left of where people acted; those who forget it look only at the oldest.
-        Index(
-            "ix_consent_event_client", "at", sqlite_where=_HAS_CLIENT, postgresql_where=_HAS_CLIENT
-        ),
+        # For deleting old IP addresses and browsers.
+        partial_index("ix_consent_event_client", "at", where=_HAS_CLIENT),
     )
 
     id: Mapped[PrimaryKey]

@@ -1,16 +1,16 @@
-"""The ledger's rows: one delivery per reader and digest, and notices, which are mails to one person.
+"""Tables of the ledger: one delivery for each reader and digest, and notices, which are mails to one person.
 
-Both have the same columns and the same statuses. Only `mailer.ledger.ledger` writes a status.
+Both have the same columns and the same statuses. Only `mailer.ledger` writes a status.
 """
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite
+from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite, partial_index
 from mailer.models.digest import FrozenContent
 
 
@@ -31,13 +31,13 @@ class DeliveryStatus(StrEnum):
 _S = DeliveryStatus
 
 PENDING: Final = frozenset({_S.QUEUED, _S.CLAIMED, _S.SENDING, _S.DEFERRED})
-"""What may still be sent without anybody's doing."""
+"""What may still be sent without a decision by staff."""
 
 GIVEN_BACK: Final = (_S.FAILED, _S.SKIPPED, _S.CANCELLED)
-"""A delivery in one of these counts as not had: its articles are due to the reader again."""
+"""With one of these the reader did not get the mail: its articles are due again."""
 
 HAD: Final = frozenset(_S) - set(GIVEN_BACK)
-"""A delivery in one of these counts as had: its articles are due to the reader no more."""
+"""With one of these the reader has, or may have, the mail: its articles are not due again."""
 
 ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
     # What was in doubt, and was to be sent once more, is in doubt again where nothing comes of that:
@@ -68,11 +68,11 @@ ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
 
 
 class LedgerColumns:
-    """What the ledger keeps of one mail to one person.
+    """The columns of the ledger for one mail to one person.
 
     `worker_id` holds the row while it is claimed or sending. `in_doubt` counts how often it ended in
-    doubt. `first_attempt_at` fixes the Date header. `code`, `reply` and `step` are the relay's last word,
-    with the address taken out. `crashes` counts how often a worker died while it made this mail.
+    doubt. `first_attempt_at` fixes the Date header. `code`, `reply` and `step` are the relay's last reply,
+    without the address. `crashes` counts how often a worker died while it made this mail.
     """
 
     status: Mapped[DeliveryStatus] = mapped_column(default=DeliveryStatus.QUEUED)
@@ -92,25 +92,23 @@ class LedgerColumns:
         return mapped_column(ForeignKey("worker.id"))
 
 
-_WAITING = text("status IN ('queued', 'deferred')")
-_PUT_OFF = text("not_before > created_at")
-_HELD = text("status IN ('claimed', 'sending')")
-_IN_DOUBT = text("status = 'unknown' AND dropped_at IS NULL")
+_WAITING = "status IN ('queued', 'deferred')"
+_PUT_OFF = "not_before > created_at"
+_HELD = "status IN ('claimed', 'sending')"
+_IN_DOUBT = "status = 'unknown' AND dropped_at IS NULL"
 
-WORD: Final = 32
-"""How many editions a word is; at most 62, for which a number has bits on both databases. With fewer, a
-build asks for more words of each reader; with more, it enters what it writes among more that is old."""
+BLOCK_SIZE: Final = 32
+"""How many editions a bitmap block holds; at most 62, the bits of a number on both databases. With fewer, a
+build reads more blocks for each reader; with more, it writes its rows among more old ones in the index."""
 
-_IS_GIVEN_BACK = text("status IN (" + ", ".join(f"'{one}'" for one in GIVEN_BACK) + ")")
+_IS_GIVEN_BACK = "status IN (" + ", ".join(f"'{status}'" for status in GIVEN_BACK) + ")"
 
 
 class Delivery(LedgerColumns, Base):
     """One edition to one subscriber: the ledger.
 
-    `edition_word` numbers the words of `WORD` editions each, by which a build asks what readers have had.
-
-    `dropped_at` is when staff decided that a row in doubt is left as it is: it stays `unknown`, counts as
-    had, and needs nobody any more.
+    `edition_word` numbers the bitmap blocks, by which a build asks what readers have had. `dropped_at` is
+    when staff decided to leave a row in doubt as it is: it stays `unknown`, and counts as had.
     """
 
     __tablename__ = "delivery"
@@ -120,36 +118,23 @@ class Delivery(LedgerColumns, Base):
             for table in ("digest", "edition", "subscriber", "subscription")
         ),
         UniqueConstraint("digest_id", "subscriber_id"),
-        # What readers have had, word by word, for grouping them. Beside its subscriber alone the edition
-        # would be entered anywhere in all of the past. The status is left out, or every mail that is
-        # sent would be entered anew; the few that were given back are in the second index.
+        # What readers have had, block by block, for grouping them. Without the block, new rows would be
+        # spread over the whole index. Without the status, sending a mail does not touch it; the few that
+        # were given back are in the second index.
         Index("ix_delivery_word", "edition_word", "subscriber_id", "edition_id"),
-        Index(
+        partial_index(
             "ix_delivery_given_back",
             "subscriber_id",
             "edition_word",
             "edition_id",
-            sqlite_where=_IS_GIVEN_BACK,
-            postgresql_where=_IS_GIVEN_BACK,
+            where=_IS_GIVEN_BACK,
         ),
         Index(None, "digest_id", "status"),
-        # By digest first: one that is paused must not stand in the way of the others' rows.
-        Index(
-            "ix_delivery_waiting",
-            "digest_id",
-            "next_attempt_at",
-            "id",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
-        ),
-        Index("ix_delivery_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
-        # Few rows, and asked for all the time: what needs somebody to decide.
-        Index(
-            "ix_delivery_in_doubt",
-            "digest_id",
-            sqlite_where=_IN_DOUBT,
-            postgresql_where=_IN_DOUBT,
-        ),
+        # By digest first, so that a paused one does not block the rows of the others.
+        partial_index("ix_delivery_waiting", "digest_id", "next_attempt_at", "id", where=_WAITING),
+        partial_index("ix_delivery_held", "worker_id", where=_HELD),
+        # Few rows, read all the time: those that need a decision.
+        partial_index("ix_delivery_in_doubt", "digest_id", where=_IN_DOUBT),
         {"sqlite_autoincrement": True},
     )
 
@@ -158,12 +143,14 @@ class Delivery(LedgerColumns, Base):
     edition_id: Mapped[int]
     subscriber_id: Mapped[int]
     subscription_id: Mapped[int]
-    edition_word: Mapped[int] = mapped_column(Computed(f"edition_id / {WORD}", persisted=True))
+    edition_word: Mapped[int] = mapped_column(
+        Computed(f"edition_id / {BLOCK_SIZE}", persisted=True)
+    )
     dropped_at: Mapped[datetime | None]
 
 
 class NoticeKind(StrEnum):
-    """Why one person gets a mail that is no digest."""
+    """Why one person gets a mail other than a digest."""
 
     CONFIRMATION = "confirmation"
     ALREADY = "already"
@@ -175,33 +162,22 @@ class NoticeKind(StrEnum):
 
 
 class Notice(FrozenContent, LedgerColumns, Base):
-    """One transactional mail. Its content holds marker words, never a usable link.
+    """One mail to one person. Its content holds marker words, never a usable link.
 
-    `rate_key` and `not_before` are set where a sign-up caused it: the limits on sign-ups count these
-    rows. `not_before` is when the limit on all sign-ups together lets it go out first.
+    `rate_key` and `not_before` are set if a sign-up caused it: the limits on sign-ups count these rows.
+    `not_before` is the earliest time at which the limit on all sign-ups lets it go out.
     """
 
     __tablename__ = "notice"
     __table_args__ = (
-        Index(
-            "ix_notice_waiting",
-            "next_attempt_at",
-            "id",
-            sqlite_where=_WAITING,
-            postgresql_where=_WAITING,
-        ),
-        Index("ix_notice_held", "worker_id", sqlite_where=_HELD, postgresql_where=_HELD),
+        partial_index("ix_notice_waiting", "next_attempt_at", "id", where=_WAITING),
+        partial_index("ix_notice_held", "worker_id", where=_HELD),
         Index(None, "rate_key", "created_at"),
         Index(None, "not_before"),
-        Index(
-            "ix_notice_put_off",
-            "not_before",
-            sqlite_where=_PUT_OFF,
-            postgresql_where=_PUT_OFF,
-        ),
-        # Whoever deletes a sign-up looks for the notices that refer to it.
+        partial_index("ix_notice_put_off", "not_before", where=_PUT_OFF),
+        # Deleting a sign-up looks for the notices that refer to it.
         Index(None, "signup_id"),
-        # Finished ones are deleted by their age.
+        # Finished notices are deleted by their age.
         Index(None, "outcome_at"),
         {"sqlite_autoincrement": True},
     )

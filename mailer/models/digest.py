@@ -1,12 +1,12 @@
-"""Digests: what one schedule sends at one slot, frozen."""
+"""Tables of digests, and of their frozen editions."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, partial_index
 
 
 class DigestStatus(StrEnum):
@@ -22,7 +22,7 @@ class DigestStatus(StrEnum):
 
 
 class FrozenContent:
-    """The columns of content that is rendered once and never changes: a retry is the same mail.
+    """The columns of content that is rendered once and never changes, so that a retry is the same mail.
 
     Reader fields stand in `subject`, `html` and `text` as marker words that begin with `marker`.
     """
@@ -37,14 +37,14 @@ class FrozenContent:
     marker: Mapped[str]
 
 
-_UNREPORTED = text("status = 'sent' AND reported_at IS NULL")
+_UNREPORTED = "status = 'sent' AND reported_at IS NULL"
 
 
 class Digest(Base):
-    """What one schedule sends at one slot: one row for each, whoever builds it.
+    """What one schedule sends at one slot: one row, however many builders there are.
 
-    `slot` is the local date and time that names the slot, `due_at` the instant it falls on. `reported_at` is
-    when staff was told how it went.
+    `slot` is the local date and time that names the slot, `due_at` its instant. `reported_at` is when the
+    report was sent to staff.
     """
 
     __tablename__ = "digest"
@@ -52,12 +52,7 @@ class Digest(Base):
         UniqueConstraint("schedule_id", "slot"),
         UniqueConstraint("schedule_id", "due_at"),
         Index(None, "status"),
-        Index(
-            "ix_digest_unreported",
-            "id",
-            sqlite_where=_UNREPORTED,
-            postgresql_where=_UNREPORTED,
-        ),
+        partial_index("ix_digest_unreported", "id", where=_UNREPORTED),
     )
 
     id: Mapped[PrimaryKey]

@@ -1,28 +1,24 @@
-"""What staff decide by hand: edits of a coming digest, articles dropped for good, articles of a one-off."""
+"""Tables of what staff decide: edits of a coming digest, dropped articles, and articles of a one-off."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, text
+from sqlalchemy import ForeignKey, PrimaryKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, partial_index
 
 
 class Edits(Base):
     """Staff's changes to a schedule's coming digest, whichever slot it is.
 
-    `digest_id` is empty until a build uses them up; then they are frozen, and the schedule's next ones are
-    another row. `intro_html` is sanitised, `intro_text` says the same as plain text.
+    `digest_id` is empty until a build uses them up; then they are frozen, and the schedule's next edits are
+    another row. `intro_html` is sanitised, `intro_text` is the same as plain text.
     """
 
     __tablename__ = "edits"
     __table_args__ = (
-        Index(
-            "uq_edits_schedule_id_coming",
-            "schedule_id",
-            unique=True,
-            sqlite_where=text("digest_id IS NULL"),
-            postgresql_where=text("digest_id IS NULL"),
+        partial_index(
+            "uq_edits_schedule_id_coming", "schedule_id", where="digest_id IS NULL", unique=True
         ),
     )
 
@@ -39,7 +35,7 @@ class Edits(Base):
 class DroppedArticle(Base):
     """An article that staff withhold from a newsletter's digests.
 
-    `edits_id` says with which edits: until these are used up, clearing them takes it back.
+    `edits_id` says with which edits: until these are used up, clearing them undoes it.
     """
 
     __tablename__ = "dropped_article"

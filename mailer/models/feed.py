@@ -1,4 +1,4 @@
-"""Feeds, and the articles that came out of them."""
+"""Tables of feeds, and of the articles in them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -20,12 +20,12 @@ class ImageSource(StrEnum):
 class Feed(Base):
     """A source of articles: an RSS, Atom or JSON Feed at one URL.
 
-    `first_fetched_at` is empty until a fetch was read; what that fetch brought is backlog. `etag` and
-    `last_modified` are what `validators_url` sent with the last document that could be read.
-    `former_url` is where the feed was before it moved for good. While `failing_since` is set, `alerted_at`
-    tells whether staff was told. A feed that is gone, or held, waits for staff; until `retry_at` its
-    server wants to be left alone. `moved_url` is where it has moved on another host, of which staff was
-    told at `moved_at` and has not decided. Until `fetching_until` a scheduler is fetching it.
+    `first_fetched_at` is empty until a document was read; the articles in that one are backlog. `etag` and
+    `last_modified` came from `validators_url` with the last document that could be read. `former_url` is
+    the address before the feed moved permanently. While `failing_since` is set, `alerted_at` tells whether
+    staff know. A feed that is gone, or held, waits for staff; it is not asked before `retry_at`, as its
+    server demanded. `moved_url` is its new address on another host, of which staff were told at `moved_at`
+    and have not decided. Until `fetching_until` a scheduler is fetching it.
     """
 
     __tablename__ = "feed"
@@ -57,12 +57,11 @@ class Feed(Base):
 
 
 class Article(Base):
-    """One published piece, unique by its canonical URL.
+    """One published story, unique by its canonical URL.
 
-    Ids follow arrival and are never used again: what a reader is due is decided by them.
-    `published_at` is what the feed says where that is credible, otherwise when the piece was first seen.
-    Once `edited_at` is set, no feed changes what staff wrote. `page_read_at` tells that the article's page
-    was asked for a picture, whether or not it had one.
+    Ids follow arrival and are never reused: they decide which articles are due. `published_at` is the feed's
+    date if that is credible, otherwise the time when the article was first seen. Once `edited_at` is set, no
+    feed changes what staff wrote. `page_read_at` is when the article's page was searched for a picture.
     """
 
     __tablename__ = "article"
@@ -94,7 +93,7 @@ class ArticleCategory(Base):
 
 
 class FeedEntry(Base):
-    """Where an article stands in a feed: the same piece in two feeds is one article, two entries."""
+    """Where an article stands in a feed: the same story in two feeds is one article with two entries."""
 
     __tablename__ = "feed_entry"
     __table_args__ = (PrimaryKeyConstraint("feed_id", "guid"), Index(None, "article_id"))
@@ -106,9 +105,9 @@ class FeedEntry(Base):
 
 
 class HeldItem(Base):
-    """A piece that a fetch brought and that waits for staff, or that staff does not want for good.
+    """A feed item that waits for staff, or that staff have discarded.
 
-    `content` is the piece as it was read, in JSON; `guids` tell it again under another address.
+    `content` is the item as it was read, in JSON; `guids` recognise it under another address.
     """
 
     __tablename__ = "held_piece"

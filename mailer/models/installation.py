@@ -1,4 +1,4 @@
-"""The installation's one row, the processes that work for it, and what they share and count."""
+"""Tables of the installation: its one row, its worker processes, and what they share and count."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -32,9 +32,9 @@ class WorkerRole(StrEnum):
 class Worker(Base):
     """A running process that sends or builds.
 
-    `beat` grows while it lives. Others hold it for dead when they have watched it stand still for the
-    lease, by their own monotonic clock: no wall clock decides. `heartbeat_at`, `connections` (to the relay)
-    and `note` (why it sends nothing now, if it does not) are for people to read.
+    `beat` grows while it lives. Others consider it dead if it has not grown for the length of a lease, by
+    their own monotonic clock: no wall clock decides. `heartbeat_at`, `connections` (to the relay) and `note`
+    (why it sends nothing now) are for people to read.
     """
 
     __tablename__ = "worker"
@@ -52,9 +52,9 @@ class Worker(Base):
 
 
 class Tally(Base):
-    """How many attempts of one worker came to one outcome, for one reason.
+    """How many attempts of one worker had one outcome, for one reason.
 
-    For figures only: what a worker counted since its last heartbeat is lost with it.
+    For metrics only: what a worker has counted since its last heartbeat is lost if it dies.
     """
 
     __tablename__ = "tally"
@@ -67,7 +67,7 @@ class Tally(Base):
 
 
 class Pace(Base):
-    """The one bucket of tokens from which all workers pay for the mails that they claim.
+    """The token bucket from which all workers pay for the mails that they claim.
 
     `filled_at` is on the database's clock.
     """

@@ -1,4 +1,4 @@
-"""Newsletters: the publication lines that readers subscribe to."""
+"""Tables of newsletters, and of the feeds and articles that belong to them."""
 
 from datetime import datetime
 
@@ -11,8 +11,8 @@ from mailer.db import Base, LongText, PrimaryKey
 class Newsletter(Base):
     """A named publication line with its sender and look.
 
-    `list_id` is fixed when the newsletter is made, because mail programs file by it (RFC 2919 section 2).
-    A closed newsletter takes no sign-ups.
+    `list_id` never changes, because mail programs sort mail by it (RFC 2919 section 2). A closed newsletter
+    takes no sign-ups.
     """
 
     __tablename__ = "newsletter"
@@ -59,7 +59,7 @@ class NewsletterArticle(Base):
     """An article that belongs to a newsletter.
 
     `backlog` marks what was there before the feed or category was attached: only newcomers' first
-    digest may take it. What staff put in stays when the feed that also has it is removed.
+    digest may take it. An article that staff added stays if a feed that also has it is removed.
     """
 
     __tablename__ = "newsletter_article"

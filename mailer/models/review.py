@@ -1,4 +1,4 @@
-"""Reviews: what staff are shown before a digest, and what they answered."""
+"""Table of reviews: what staff are shown before a digest, and what they answered."""
 
 from datetime import datetime
 from enum import Enum
@@ -17,10 +17,10 @@ class ReviewAct(Enum):
 
 
 class Review(Base):
-    """The mail that shows staff the coming digest of a slot: one for each, whoever writes it.
+    """The mail that shows staff the coming digest of a slot: one for each slot.
 
-    `notice_id` is that mail. Its links live until `expires_at`. `send_asked_at` is when staff asked for the
-    digest before its time; a digest that they stopped has a row of its own.
+    `notice_id` is that mail. Its links work until `expires_at`. `send_asked_at` is when staff asked to send
+    the digest early; a digest that they stopped has a row of its own.
     """
 
     __tablename__ = "review"
@@ -36,7 +36,7 @@ class Review(Base):
     created_at: Mapped[datetime]
 
     def link_id(self, act: ReviewAct) -> int:
-        """The public id in the link that does this. Links are signed: it need not be a secret."""
+        """The public id in the link that does this. Links are signed, so it need not be secret."""
         return self.id * 2 + act.value
 
     @staticmethod

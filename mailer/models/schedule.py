@@ -1,12 +1,12 @@
-"""Schedules: when a newsletter goes out, and within which limits."""
+"""Table of schedules: when a newsletter goes out, and within which limits."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, PrimaryKey
+from mailer.db import Base, PrimaryKey, partial_index
 
 
 class ScheduleKind(StrEnum):
@@ -31,32 +31,26 @@ class Holds(StrEnum):
 class Schedule(Base):
     """When a newsletter goes out.
 
-    `at` is a wall time "HH:MM", `days` a comma-separated list of mon … sun, `cron` five fields, `once` a
-    local date and time; which of them counts is told by `kind`. Slots up to `active_from` do not exist.
-    `max_age` empty means 30 days, or twice the longest gap between slots if that is more.
-    That long before a slot staff get a `review`; empty is never.
-    `newcomers` is the number of earlier articles in a reader's first digest; 0 means none.
-    The build of `failed_slot` has failed `failed_builds` times, and is tried again at `next_build_at`.
-    A one-off is of the kind `once`, goes to the readers of all schedules of its newsletter, and may hold
-    something else than what is due.
+    `kind` decides which of these counts: `at`, a wall time "HH:MM"; `days`, a comma-separated list of
+    mon … sun; `monthday`; `cron`, five fields; `once`, a local date and time. Slots up to `active_from` do
+    not exist. An empty `max_age` means 30 days, or twice the longest gap between slots if that is more.
+    Staff get a review `review` before each slot; empty means never. `newcomers` is the number of earlier
+    articles in a reader's first digest. The build of `failed_slot` has failed `failed_builds` times, and is
+    tried again at `next_build_at`. A one-off has the kind `once`, goes to the readers of all schedules of
+    its newsletter, and may hold other articles than those that are due.
     """
 
     __tablename__ = "schedule"
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_schedule_newsletter_id_name",
             "newsletter_id",
             "name",
+            where="removed_at IS NULL",
             unique=True,
-            sqlite_where=text("removed_at IS NULL"),
-            postgresql_where=text("removed_at IS NULL"),
         ),
-        Index(
-            "uq_schedule_newsletter_id_default",
-            "newsletter_id",
-            unique=True,
-            sqlite_where=text("is_default"),
-            postgresql_where=text("is_default"),
+        partial_index(
+            "uq_schedule_newsletter_id_default", "newsletter_id", where="is_default", unique=True
         ),
     )
 

@@ -1,22 +1,22 @@
-"""Readers: requests to subscribe, the people who confirmed, and what they subscribed to.
+"""Tables of readers: sign-ups, the people who confirmed, and their subscriptions.
 
 `public_id` columns are random 63-bit numbers. Links carry them instead of row ids, so that a link made
-before a backup was restored can never name the row of somebody else.
+before a backup was restored can never name another person's row.
 """
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite
+from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite, partial_index
 
 
 class Subscriber(Base):
     """A person who confirmed here, or whom staff entered with a recorded consent source.
 
-    `key_hash` is the keyed hash of `address_key` under the identity key; suppressions are found by it,
-    so that they hold when the address itself has been erased.
+    `key_hash` is the keyed hash of `address_key` under the identity key. Suppressions are found by it, so
+    that they hold after the address itself has been erased.
     """
 
     __tablename__ = "subscriber"
@@ -44,8 +44,8 @@ class Subscription(Base):
         UniqueConstraint("subscriber_id", "newsletter_id"),
         Index(None, "schedule_id", "start_article"),
         Index(None, "newsletter_id"),
-        # Room for a second version of each row on its page, so that the first digest of many readers is
-        # noted without writing all indexes anew.
+        # Room for a second version of each row on its page, so that recording the first digest of many
+        # readers does not rewrite all indexes.
         {"postgresql_with": {"fillfactor": 50}},
     )
 
@@ -62,7 +62,7 @@ class Subscription(Base):
     left_reason: Mapped[str | None]
 
 
-_HAS_CLIENT = text("ip IS NOT NULL OR user_agent IS NOT NULL")
+_HAS_CLIENT = "ip IS NOT NULL OR user_agent IS NOT NULL"
 
 
 class Signup(Base):
@@ -71,9 +71,7 @@ class Signup(Base):
     __tablename__ = "signup"
     __table_args__ = (
         Index(None, "expires_at"),
-        Index(
-            "ix_signup_client", "created_at", sqlite_where=_HAS_CLIENT, postgresql_where=_HAS_CLIENT
-        ),
+        partial_index("ix_signup_client", "created_at", where=_HAS_CLIENT),
         {"sqlite_autoincrement": True},
     )
 
@@ -106,9 +104,9 @@ class SignupChoice(Base):
 
 
 class ClientRequest(Base):
-    """A sign-up or a request for a link, as far as it counts against the network that it came from.
+    """A sign-up or a request for a link, which counts against the limits of its client network.
 
-    `network` is a /24 or /64, `wider_network` the /48 around a /64. Purged when it counts no more.
+    `network` is a /24 or /64, `wider_network` the /48 around a /64. Purged when it no longer counts.
     """
 
     __tablename__ = "client_request"

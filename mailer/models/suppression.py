@@ -1,12 +1,12 @@
-"""Suppressions: the decisions that an address gets no mail."""
+"""Table of suppressions: the decisions that an address gets no mail."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mailer.db import Base, LongText, PrimaryKey
+from mailer.db import Base, LongText, PrimaryKey, partial_index
 
 
 class SuppressionReason(StrEnum):
@@ -22,26 +22,24 @@ class SuppressionReason(StrEnum):
 class Suppression(Base):
     """An address that gets no mail: from any newsletter, or from one where `newsletter_id` is set.
 
-    Found by the keyed hash, so that it outlives the address; `address` is there for staff to read and
-    goes when the reader is erased.
+    Found by the keyed hash, so that it outlives the address. `address` is for staff to read, and is deleted
+    when the reader is erased.
     """
 
     __tablename__ = "suppression"
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_suppression_key_hash_everywhere",
             "key_hash",
+            where="newsletter_id IS NULL",
             unique=True,
-            sqlite_where=text("newsletter_id IS NULL"),
-            postgresql_where=text("newsletter_id IS NULL"),
         ),
-        Index(
+        partial_index(
             "uq_suppression_key_hash_newsletter_id",
             "key_hash",
             "newsletter_id",
+            where="newsletter_id IS NOT NULL",
             unique=True,
-            sqlite_where=text("newsletter_id IS NOT NULL"),
-            postgresql_where=text("newsletter_id IS NOT NULL"),
         ),
     )
 

@@ -20,7 +20,7 @@ from mailer import schema
 from mailer.db import SQLITE_ONLY, Base, Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import (
-    WORD,
+    BLOCK_SIZE,
     Article,
     ArticleCategory,
     Candidate,
@@ -247,7 +247,7 @@ def test_rows_survive_when_the_table_they_refer_to_is_made_anew(
     assert before["newsletter_article"] > 0
 
 
-def test_a_migration_that_leaves_loose_ends_is_undone(
+def test_a_migration_that_leaves_dangling_references_is_undone(
     sqlite_database: Database, keys: Keys
 ) -> None:
     fill(sqlite_database, keys)
@@ -362,7 +362,7 @@ def test_a_ledger_keeps_its_rows_and_numbers_when_words_of_editions_are_added(
     with created.write() as session:
         kept = session.scalars(select(Delivery)).one()
         assert (kept.id, kept.edition_id) == (last, edition.id)
-        assert kept.edition_word == edition.id // WORD
+        assert kept.edition_word == edition.id // BLOCK_SIZE
         # A number that was used once is not used again.
         session.execute(delete(Delivery))
         subscription = session.scalars(select(Subscription)).one()
@@ -372,7 +372,7 @@ def test_a_ledger_keeps_its_rows_and_numbers_when_words_of_editions_are_added(
 @BOTH
 def test_rows_that_refer_to_nothing_are_found(created: Database, keys: Keys) -> None:
     fill(created, keys)
-    assert schema.loose_ends(created) == {}
+    assert schema.dangling_references(created) == {}
     with created.engine.connect() as connection:
         if created.is_sqlite:
             # Outside of a transaction, or it does nothing.
@@ -381,7 +381,7 @@ def test_rows_that_refer_to_nothing_are_found(created: Database, keys: Keys) -> 
         connection.execute(update(Subscription).values(first_digest_id=97))
         connection.commit()
         connection.invalidate()
-    assert schema.loose_ends(created) == {"delivery": 2, "subscription": 1}
+    assert schema.dangling_references(created) == {"delivery": 2, "subscription": 1}
 
 
 @BOTH

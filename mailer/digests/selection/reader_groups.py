@@ -29,8 +29,8 @@ from sqlalchemy.orm import Session
 from mailer.digests.selection.choose import Group
 from mailer.ledger.transitions import is_in
 from mailer.models import (
+    BLOCK_SIZE,
     GIVEN_BACK,
-    WORD,
     Delivery,
     Holds,
     Schedule,
@@ -68,8 +68,8 @@ class Frame:
 
     @cached_property
     def words(self) -> tuple[int, ...]:
-        """The words in which the editions stand, in order; see `mailer.models.delivery.WORD`."""
-        return tuple(sorted({one // WORD for one in self.editions}))
+        """The words in which the editions stand, in order; see `mailer.models.delivery.BLOCK_SIZE`."""
+        return tuple(sorted({one // BLOCK_SIZE for one in self.editions}))
 
     def told(self, editions: Collection[int]) -> str:
         """These editions as the database tells of them in a reader's `had`: a number for each word."""
@@ -79,7 +79,9 @@ class Frame:
         """The editions that a reader's `had` tells of, in order."""
         told = zip(self.words, had.split(","), strict=True) if self.words else ()
         bits = {word: int(number) for word, number in told}
-        return tuple(one for one in self.editions if bits[one // WORD] >> one % WORD & 1)
+        return tuple(
+            one for one in self.editions if bits[one // BLOCK_SIZE] >> one % BLOCK_SIZE & 1
+        )
 
 
 def grouped_readers(schedule: Schedule, frame: Frame) -> Readers:
@@ -230,7 +232,7 @@ def _is_newcomer() -> ColumnElement[bool]:
 
 def _bits(editions: Iterable[int], word: int) -> int:
     """The number that tells of those of these editions that stand in this word."""
-    return sum(1 << one % WORD for one in editions if one // WORD == word)
+    return sum(1 << one % BLOCK_SIZE for one in editions if one // BLOCK_SIZE == word)
 
 
 def _had(frame: Frame) -> ColumnElement[str]:
@@ -258,8 +260,10 @@ def _bits_had(frame: Frame, word: int) -> ColumnElement[int]:
     nothing of the status, so that the send loop, which changes that all the time, need not touch it;
     the few that were given back are taken off.
     """
-    editions = [one for one in frame.editions if one // WORD == word]
-    bit = literal(1, BigInteger).bitwise_lshift(cast(Delivery.edition_id - word * WORD, Integer))
+    editions = [one for one in frame.editions if one // BLOCK_SIZE == word]
+    bit = literal(1, BigInteger).bitwise_lshift(
+        cast(Delivery.edition_id - word * BLOCK_SIZE, Integer)
+    )
     all_bits = (
         select(func.coalesce(func.sum(bit), 0))
         .where(

@@ -18,7 +18,7 @@ from mailer.digests.selection.reader_groups import Frame, grouped_readers, load_
 from mailer.errors import BadTemplate
 from mailer.message.content import Content
 from mailer.models import (
-    WORD,
+    BLOCK_SIZE,
     Candidate,
     Delivery,
     DeliveryStatus,
@@ -436,9 +436,9 @@ def test_readers_are_told_apart_by_more_editions_than_sqlite_nests_expressions(
         article = make.article(session, newsletter)
         had, _ = make.readers(session, keys, schedule, 2)
         digest = make.digest(session, schedule, due_at=NOW - DAY)
-        edition = make.edition(session, digest, [article], id=WORD * 500 + 3)
+        edition = make.edition(session, digest, [article], id=BLOCK_SIZE * 500 + 3)
         make.delivery(session, edition, had)
-        frame = Frame.around([article.id], [WORD * number + 3 for number in range(1, 601)])
+        frame = Frame.around([article.id], [BLOCK_SIZE * number + 3 for number in range(1, 601)])
         groups = load_groups(session, grouped_readers(schedule, frame), frame)
     assert sorted(group.editions for group in groups) == [(), (edition.id,)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mailer.digests.selection.reader_groups import Frame
-from mailer.models import WORD
+from mailer.models import BLOCK_SIZE
 
 
 @pytest.mark.parametrize(
@@ -11,9 +11,9 @@ from mailer.models import WORD
     [
         (),
         (1,),
-        (WORD - 1, WORD),
-        tuple(range(1, 2 * WORD + 1)),
-        (3, WORD * 7 + 5, WORD * 900 + WORD - 1),
+        (BLOCK_SIZE - 1, BLOCK_SIZE),
+        tuple(range(1, 2 * BLOCK_SIZE + 1)),
+        (3, BLOCK_SIZE * 7 + 5, BLOCK_SIZE * 900 + BLOCK_SIZE - 1),
     ],
 )
 def test_what_is_told_is_understood(editions: tuple[int, ...]) -> None:
@@ -23,14 +23,14 @@ def test_what_is_told_is_understood(editions: tuple[int, ...]) -> None:
 
 
 def test_a_number_for_each_word_of_editions() -> None:
-    frame = Frame.around([10], [1, 3, WORD, 5 * WORD + 1])
+    frame = Frame.around([10], [1, 3, BLOCK_SIZE, 5 * BLOCK_SIZE + 1])
     assert frame.words == (0, 1, 5)
-    assert frame.told([1, 3, 5 * WORD + 1]) == "10,0,2"
+    assert frame.told([1, 3, 5 * BLOCK_SIZE + 1]) == "10,0,2"
 
 
 def test_a_word_fits_into_the_numbers_of_both_databases() -> None:
-    frame = Frame.around([10], range(WORD))
-    assert int(frame.told(range(WORD))) < 2**62
+    frame = Frame.around([10], range(BLOCK_SIZE))
+    assert int(frame.told(range(BLOCK_SIZE))) < 2**62
 
 
 def test_no_editions_are_told_by_nothing() -> None:
