@@ -72,7 +72,7 @@ def error_answer(request: Request, status: int, headers: dict[str, str] | None =
     """Return the page, or for programs the JSON, that says what this status means."""
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": _MESSAGES.get(status, "bad request")}, status, headers)
-    return render_page(request, "error", status=status, headers=headers, fault=status)
+    return render_page(request, "fault", status=status, headers=headers, fault=status)
 
 
 _MESSAGES: Final = {

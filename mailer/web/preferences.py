@@ -74,7 +74,7 @@ def _ask(
 ) -> Response:
     return render_page(
         request,
-        "preferences_request",
+        "preferences_ask",
         look=look,
         status=status,
         headers=VARY,

@@ -72,7 +72,7 @@ def submit(request: Request, fields: Fields) -> Response:
     _sign_up(request, form, signup_request, "/subscribe" if slug is None else "/embed")
     if form.next in app_of(request).settings.next_urls:
         return RedirectResponse(form.next, 303)
-    return render_page(request, "check_your_inbox", look=signup_request.choices[0].offer.look)
+    return render_page(request, "look_at_your_inbox", look=signup_request.choices[0].offer.look)
 
 
 async def submit_json(request: Request) -> Response:

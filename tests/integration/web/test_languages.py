@@ -60,7 +60,7 @@ def test_no_page_has_a_word_of_english(
         answers |= dict(all_pages(website, keys))
         for fault in FAULTS:
             context = {"root": "", "look": None, "fault": fault}
-            body = website.app.templates.render("web/error.html", language, context)
+            body = website.app.templates.render("web/fault.html", language, context)
             answers[f"fault {fault}"] = Answer(fault, {}, body)
         templates = website.app.templates
         there = embedded(templates, language)

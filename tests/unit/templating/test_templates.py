@@ -66,7 +66,7 @@ def test_a_file_of_the_operator_comes_first_and_may_include_a_shipped_one(
     write("more.txt", '{% include "mail/already.subject.txt" %}')
     templates = Templates(tmp_path)
     assert templates.render("mail/preferences.subject.txt", "en", {}) == "ours"
-    assert templates.render("more.txt", "en", {"titles": ["A"]}) == "You already get A"
+    assert templates.render("more.txt", "en", {"titles": ["A"]}) == "You’re already subscribed to A"
     assert "link" in Templates().render("mail/preferences.subject.txt", "en", {})
 
 
@@ -227,7 +227,7 @@ def test_shipped_templates_compile() -> None:
     [
         ("mail/own.html", "{% if %}"),
         ("own.txt", "{{ 1 +"),
-        ("web/error.html", "{{ ''.__class__.__mro__ }}"),
+        ("web/fault.html", "{{ ''.__class__.__mro__ }}"),
         ("own.txt", "{{ ''['__class__'] }}"),
         ("translations/hy.po", 'msgid "a"\nnonsense'),
         ("translations/hy.po", 'msgid "Hello %(name)s"\nmsgstr "Hello %(nmae)s"'),
