@@ -74,12 +74,12 @@ def documents() -> dict[str, bytes]:
     excerpt = f"<description><![CDATA[<p>{WORDS} [&#8230;]</p>]]></description>"
     whole = f"{excerpt}<content:encoded><![CDATA[{BODY}]]></content:encoded>"
     return {
-        "RSS with whole texts": RSS.format(
-            "".join(rss_item(n, whole) for n in range(100))
-        ).encode(),
+        "RSS with full texts": RSS.format("".join(rss_item(n, whole) for n in range(100))).encode(),
         "RSS with excerpts": RSS.format("".join(rss_item(n, excerpt) for n in range(100))).encode(),
-        "RSS with headlines": RSS.format("".join(rss_item(n, "") for n in range(100))).encode(),
-        "Atom with whole texts": ATOM.format("".join(atom_entry(n) for n in range(100))).encode(),
+        "RSS with headlines only": RSS.format(
+            "".join(rss_item(n, "") for n in range(100))
+        ).encode(),
+        "Atom with full texts": ATOM.format("".join(atom_entry(n) for n in range(100))).encode(),
     }
 
 
