@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
-from mailer.message.marker import ReaderField, cut, field_word, new_marker
+from mailer.message.reader_fields import ReaderField, field_word, new_marker, split_text
 
 SECONDS = 1.0
 """How long each side composes, a round."""
@@ -99,7 +99,7 @@ def ours(content: Content) -> Callable[[int], bytes]:
 
 def theirs(content: Content) -> Callable[[int], bytes]:
     """Composes the same mail with the standard library."""
-    text, page = cut(content.text, content.marker), cut(content.html, content.marker)
+    text, page = split_text(content.text, content.marker), split_text(content.html, content.marker)
 
     def compose(number: int) -> bytes:
         to, message_id, fields = reader(number)

@@ -28,7 +28,7 @@ from mailer.digests.build.render import Story, render_edition
 from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField, field_word
+from mailer.message.reader_fields import ReaderField, field_word
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.sending.outgoing import greeting

@@ -1,4 +1,4 @@
-"""The bytes of mails: how they are composed, what is wrong with some, and what SMTP replies to them mean.
+"""Composes the bytes of mails, and classifies the SMTP replies to them.
 
-Pure: nothing in here reads a clock, opens a file or touches the network or the database.
+Pure: never reads a clock, opens a file, or touches the network or the database.
 """

@@ -1,7 +1,7 @@
-"""The bytes of a mail, composed from encoded segments: pure, and fast enough to be done per reader.
+"""Composes the bytes of a mail from encoded segments, fast enough to do so for each reader.
 
-An edition is compiled once; a reader's mail is a join. Never reads a clock, and never makes up a
-value: the same arguments give the same bytes, so that a retry is the same mail (RFC 5322 3.6.4).
+An edition is compiled once; a reader's mail is a join. Never invents a value: the same arguments give the
+same bytes, so that a retry is the same mail (RFC 5322 3.6.4).
 """
 
 import html
@@ -12,19 +12,19 @@ from functools import lru_cache
 
 from mailer.errors import BadMessage
 from mailer.message.content import Content
-from mailer.message.encode import Body, body_text, encode_body
-from mailer.message.field import (
+from mailer.message.header_lines import (
     date_line,
-    field_line,
     mailbox_line,
     message_id_line,
     printable,
+    structured_line,
     text_line,
     to_line,
     wire_address,
 )
 from mailer.message.headers import Header
-from mailer.message.marker import Pieces, ReaderField, cut
+from mailer.message.reader_fields import ReaderField, SplitText, split_text
+from mailer.message.transfer_encoding import Body, body_text, encode_body
 
 _OWN = frozenset(
     {
@@ -43,21 +43,21 @@ _OWN = frozenset(
         "content-disposition",
     }
 )
-"""Headers that no caller may add: they are made here, or a mail must not have them."""
+"""Headers that no caller may add: they are composed here, or a mail must not have them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledMail:
-    """A content with everything done that is the same for all its readers.
+    """A content, prepared as far as it is the same for all its readers.
 
     Attributes:
-        fields: the reader fields that occur, and so need a value.
+        fields: the reader fields that occur in it, and need a value.
     """
 
     fields: frozenset[ReaderField]
     _fixed: bytes
     _names: frozenset[str]
-    _subject: Pieces
+    _subject: SplitText
     _subject_line: bytes
     _mime: bytes
     _text: "_Part"
@@ -75,7 +75,7 @@ class CompiledMail:
         fields: Mapping[ReaderField, str],
         utf8: bool = False,
     ) -> bytes:
-        """One reader's mail: complete RFC 5322 bytes, 7-bit with CRLF, not dot-stuffed.
+        """Compose one reader's mail: complete RFC 5322 bytes, 7-bit with CRLF, not dot-stuffed.
 
         Args:
             to: the reader's address as they typed it.
@@ -83,7 +83,7 @@ class CompiledMail:
             date: aware; the same at every attempt.
             headers: the reader's own, such as List-Unsubscribe.
             fields: a value for each of `self.fields`; escaped here for their place.
-            utf8: the relay offers SMTPUTF8, so the local part of `to` may have any letters.
+            utf8: the relay offers SMTPUTF8, so that the local part of `to` need not be ASCII.
 
         Raises:
             NeedsSmtputf8: `to` needs SMTPUTF8, and `utf8` is false.
@@ -93,7 +93,7 @@ class CompiledMail:
             values = {field: printable(fields[field]) for field in self.fields}
         except KeyError as missing:
             raise BadMessage(
-                f"no value was given for the reader's field {missing.args[0]}"
+                f"the reader field {missing.args[0]} has no value; report this as a bug"
             ) from None
         subject = self._subject_line
         if self._subject.fields:
@@ -107,16 +107,16 @@ class CompiledMail:
                 message_id_line(message_id),
                 _lines(headers, self._names),
                 self._mime,
-                *self._text.pieces(values),
+                *self._text.chunks(values),
                 self._between,
-                *self._html.pieces({field: html.escape(value) for field, value in values.items()}),
+                *self._html.chunks({field: html.escape(value) for field, value in values.items()}),
                 self._close,
             ]
         )
 
 
 def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMail:
-    """`content` with its body encoded and its headers checked, once for all readers.
+    """Encode the body of `content` and check its headers, once for all readers.
 
     A build calls this too, before it freezes an edition, so that nothing is refused later.
 
@@ -124,18 +124,18 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
         headers: what all readers get besides From, Subject, Reply-To and MIME headers.
 
     Raises:
-        BadMessage: a header or a field cannot be as it is.
+        BadMessage: a header or a reader field is not valid.
     """
-    subject = cut(content.subject, content.marker)
-    # Checked without the readers' values, so that it is refused now or never.
+    subject = split_text(content.subject, content.marker)
+    # Checked without the readers' values, so that it is refused now and not for one reader.
     subject_line = text_line("Subject", subject.fill(dict.fromkeys(ReaderField, "")))
-    text = cut(body_text(content.text), content.marker)
-    page = cut(body_text(content.html), content.marker)
+    text = split_text(body_text(content.text), content.marker)
+    page = split_text(body_text(content.html), content.marker)
     fixed = [mailbox_line("From", content.from_name, content.from_address)]
     if content.reply_to is not None:
-        fixed.append(field_line("Reply-To", wire_address(content.reply_to)))
+        fixed.append(structured_line("Reply-To", wire_address(content.reply_to)))
     fixed.append(_lines(headers, frozenset()))
-    # Neither an escape of quoted-printable nor base64 can hold it, and a retry has the same one.
+    # It cannot occur in quoted-printable or base64, and a retry has the same one.
     boundary = f"=_{content.marker}"
     return CompiledMail(
         fields=frozenset(subject.fields + text.fields + page.fields),
@@ -157,38 +157,41 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the mail: its headers, its body, and what it was cut into."""
+    """A part of the mail: its headers, its encoded body, and the text that this was made from."""
 
     head: bytes
     body: Body
-    cut: Pieces
+    text: SplitText
 
     @classmethod
-    def of(cls, subtype: str, pieces: Pieces) -> "_Part":
-        """The part with this content, ready to be joined with the readers' values."""
-        body = encode_body([piece.encode() for piece in pieces.texts])
+    def of(cls, subtype: str, text: SplitText) -> "_Part":
+        """Encode the part, ready to be joined with the readers' values."""
+        body = encode_body([segment.encode() for segment in text.texts])
         head = (
             f"Content-Type: text/{subtype}; charset=utf-8\r\n"
             f"Content-Transfer-Encoding: {body.encoding}\r\n\r\n"
         )
-        return cls(head.encode("ascii"), body, pieces)
+        return cls(head.encode("ascii"), body, text)
 
-    def pieces(self, values: Mapping[ReaderField, str]) -> list[bytes]:
-        """The part with one reader's values, which are escaped for it already, to be joined."""
-        return [self.head, *self.body.pieces([hole.encode() for hole in self.cut.holes(values)])]
+    def chunks(self, values: Mapping[ReaderField, str]) -> list[bytes]:
+        """Encode the part for one reader, whose values are escaped already; the caller joins the chunks."""
+        framed = [value.encode() for value in self.text.framed(values)]
+        return [self.head, *self.body.chunks(framed)]
 
 
 def _lines(headers: Sequence[Header], taken: frozenset[str]) -> bytes:
     _check_names(tuple(name for name, _ in headers), taken)
-    return b"".join([field_line(name, value) for name, value in headers])
+    return b"".join([structured_line(name, value) for name, value in headers])
 
 
 @lru_cache(maxsize=64)
 def _check_names(names: tuple[str, ...], taken: frozenset[str]) -> None:
-    # Kept, because all readers of an edition have the same ones.
+    # Cached, because all readers of an edition have the same names.
     seen = set(taken)
     for name in names:
         key = name.lower()
         if key in _OWN or key in seen:
-            raise BadMessage(f"a mail has the header {name} once, and it has it already; drop one")
+            raise BadMessage(
+                f"the header {name} may stand in a mail once, and it does already; remove one"
+            )
         seen.add(key)

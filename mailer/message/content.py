@@ -1,4 +1,4 @@
-"""What a mail says, rendered once and frozen. Holds no reader's data and no bytes of the wire."""
+"""Defines the content of a mail, rendered once and frozen. Never holds a reader's data or encoded bytes."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ class Content:
 
     Attributes:
         language: such as "hy".
-        from_name: the publication's name, and nothing else.
+        from_name: the publication's name.
         from_address: of the newsletter.
-        reply_to: an address that somebody reads, or None where that is `from_address`.
+        reply_to: an address that a person reads, or None if that is `from_address`.
         subject: one line; may hold reader fields.
         html: a whole document; reader fields are escaped when they are filled in.
-        text: the same in plain text, with whatever line ends.
-        marker: begins the words that stand for reader fields, see `mailer.message.marker`.
+        text: the same in plain text, with any line ends.
+        marker: begins the words that stand for reader fields, see `mailer.message.reader_fields`.
     """
 
     language: str

@@ -1,12 +1,12 @@
-"""Which headers a mail has beside From, To and what MIME needs: the matrix of digests and notices.
+"""Decides which headers digests and notices have besides From, To, Subject, Date and MIME's.
 
-Those of a digest come apart: what all its readers get, and what is each reader's own.
+Those of a digest are in two parts: the headers that all its readers get, and each reader's own.
 """
 
 import re
 
 from mailer.errors import BadMessage
-from mailer.message.field import ATOM, phrase, wire_address
+from mailer.message.header_lines import ATOM, phrase, wire_address
 
 Header = tuple[str, str]
 
@@ -24,16 +24,16 @@ def digest_headers(
     help_url: str,
     automatic: bool = True,
 ) -> tuple[Header, ...]:
-    """The headers that all readers of a digest get.
+    """List the headers that all readers of a digest get.
 
     Args:
         slug, title, list_id: of the newsletter; `list_id` without angle brackets.
         from_address: its domain names the sender in Feedback-ID, the same in all digests.
-        help_url: an https page that says how to change or end a subscription.
+        help_url: an https page about changing or ending a subscription.
         automatic: False for a letter that staff wrote by hand (RFC 3834 section 5.2).
 
     Raises:
-        BadMessage: `list_id` is no identifier of a list, or the title has control characters.
+        BadMessage: `list_id` is not valid, or the title has control characters.
     """
     return (
         ("List-Id", list_id_value(title, list_id)),
@@ -47,29 +47,23 @@ def digest_headers(
     )
 
 
-def reader_headers(
-    *, delivery_id: int, unsubscribe_url: str, unsubscribe_mailto: str | None = None
-) -> tuple[Header, ...]:
-    """The headers of a digest that are one reader's own.
+def reader_headers(*, delivery_id: int, unsubscribe_url: str) -> tuple[Header, ...]:
+    """List the headers of a digest that are one reader's own.
 
     Args:
         unsubscribe_url: answers a one-click POST (RFC 8058 section 3.1).
-        unsubscribe_mailto: a mailto: URL that does the same, or None.
     """
-    urls = (
-        [unsubscribe_url] if unsubscribe_mailto is None else [unsubscribe_url, unsubscribe_mailto]
-    )
     return (
-        ("List-Unsubscribe", ", ".join(f"<{url}>" for url in urls)),
+        ("List-Unsubscribe", f"<{unsubscribe_url}>"),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ("X-Mailer-Delivery", str(delivery_id)),
     )
 
 
 def notice_headers(*, title: str = "", list_id: str | None = None) -> tuple[Header, ...]:
-    """The headers of a notice; with the newsletter's title and List-Id where it belongs to one.
+    """List the headers of a notice; with the newsletter's title and List-Id if it belongs to one.
 
-    Without List-Unsubscribe and Precedence: a notice answers what one person did (RFC 8058 section 1).
+    Without List-Unsubscribe and Precedence: a notice answers one person's action (RFC 8058 section 1).
 
     Raises:
         BadMessage: as `digest_headers`.
@@ -82,21 +76,21 @@ def notice_headers(*, title: str = "", list_id: str | None = None) -> tuple[Head
 
 
 def list_id_value(title: str, list_id: str) -> str:
-    """The value of List-Id (RFC 2919 section 3), without the title where that makes it too long.
+    """Write the value of List-Id (RFC 2919 section 3), without a title that would make it too long.
 
     Raises:
-        BadMessage: `list_id` is no identifier of a list.
+        BadMessage: `list_id` is not valid.
     """
     if not _LIST_ID.fullmatch(list_id):
         raise BadMessage(
-            f"{list_id!r} is no List-Id; use a name in your domain: daily.news.example"
+            f"{list_id!r} is not a List-Id; use a name in your domain: daily.news.example"
         )
     value = f"{phrase(title)} <{list_id}>" if title else f"<{list_id}>"
     return value if len(value) <= _LONGEST_LIST_ID else f"<{list_id}>"
 
 
 def _feedback_sender(from_address: str) -> str:
-    """5 to 15 letters and digits that stay the same for all mails of a sender's domain."""
+    """Make 5 to 15 letters and digits that are the same in all mails of a sender's domain."""
     domain = wire_address(from_address).rpartition("@")[2]
     letters = "".join(letter for letter in domain.lower() if letter.isalnum())
     return letters[:15].ljust(5, "0")

@@ -1,5 +1,6 @@
-"""What every mail of a newsletter shares: its sender, its names and its colour, also where text must
-be readable on that colour. Nothing here says what a mail holds.
+"""Describes what all mails of a newsletter share: its sender, its names and its colour.
+
+Also computes the colours in which text is readable beside it. Never decides what a mail holds.
 """
 
 import re
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from mailer.errors import Refused
 
 if TYPE_CHECKING:
-    # Only read, never loaded: what makes mails knows no database.
+    # Only its attributes are read: this package knows no database.
     from mailer.models import Newsletter
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
@@ -18,12 +19,12 @@ _INK: Final = "#1c1c1e"
 _BLACK: Final = "#000000"
 _NIGHT: Final = "#1c1c1e"
 _GREY: Final = "#8a8a92"
-_SEEN: Final = 1.25
-"""The least contrast at which a surface stands out from its ground."""
+_VISIBLE: Final = 1.25
+"""The lowest contrast at which an area stands out from its background."""
 _READABLE: Final = 4.5
-"""The least contrast between text and its ground (WCAG 2, 1.4.3)."""
+"""The lowest contrast between text and its background (WCAG 2, 1.4.3)."""
 _READABLE_AT_NIGHT: Final = 6.5
-"""More than is demanded, because a colour that just passes on white looks dim on a dark ground."""
+"""More than WCAG demands, because a colour that just passes looks dim on a dark background."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Look:
 
     Args:
         color: #rrggbb.
-        publisher: who answers for it; named in every mail beside the postal address.
+        publisher: who is responsible for it; named in every mail beside the postal address.
         pictures: whether digests show the articles' pictures.
 
     Raises:
-        Refused: `color` is no such colour.
+        Refused: `color` is not written like that.
     """
 
     slug: str
@@ -59,7 +60,7 @@ class Look:
     def of(
         cls, newsletter: "Newsletter", *, publisher: str | None, privacy_url: str | None = None
     ) -> Self:
-        """The look of `newsletter`; without a publisher its title stands for one."""
+        """Read the look of `newsletter`; its title is the publisher if there is no other."""
         return cls(
             slug=newsletter.slug,
             title=newsletter.title,
@@ -79,34 +80,38 @@ class Look:
     def on_color(self) -> str:
         """The colour of text on `color`."""
         softer = max(_WHITE, _INK, key=lambda text: contrast(text, self.color))
-        # On some middling colours only pure black can be read: where white fails, black never does.
+        # On some medium colours only pure black is readable: where white fails, black never does.
         return softer if contrast(softer, self.color) >= _READABLE else _BLACK
 
     @property
     def edge(self) -> str:
-        """The colour of a line around or below `color`: a grey where a white or a dark ground swallows it."""
-        stands_out = all(contrast(self.color, ground) >= _SEEN for ground in (_WHITE, _NIGHT))
+        """The colour of a line around or below `color`: grey if that does not stand out on every ground."""
+        stands_out = all(contrast(self.color, ground) >= _VISIBLE for ground in (_WHITE, _NIGHT))
         return self.color if stands_out else _GREY
 
     @property
     def accent(self) -> str:
-        """`color`, as much darker as text on white needs."""
+        """`color`, darkened until text on white is readable."""
         return _until_readable(self.color, toward=_INK, ground=_WHITE, least=_READABLE)
 
     @property
     def night_accent(self) -> str:
-        """`color`, as much lighter as text on a dark ground needs."""
+        """`color`, lightened until text on a dark background is readable."""
         return _until_readable(self.color, toward=_WHITE, ground=_NIGHT, least=_READABLE_AT_NIGHT)
 
 
 def check_color(color: str) -> None:
-    """Raise Refused unless `color` is written #rrggbb."""
+    """Check that `color` is written #rrggbb.
+
+    Raises:
+        Refused: it is not.
+    """
     if not _COLOR.fullmatch(color):
-        raise Refused(f"{color!r} is no colour; write it like #1a5276")
+        raise Refused(f"{color!r} is not a colour; write it like #1a5276")
 
 
 def contrast(first: str, second: str) -> float:
-    """The contrast ratio of two colours, from 1 (the same) to 21 (black and white)."""
+    """Compute the contrast ratio of two colours, from 1 (the same) to 21 (black and white)."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -125,7 +130,7 @@ def _mixed(first: str, second: str, share: float) -> str:
 
 
 def _luminance(color: str) -> float:
-    """Relative luminance as WCAG 2 defines it."""
+    """Compute the relative luminance as WCAG 2 defines it."""
     linear = [
         value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
         for value in (channel / 255 for channel in _channels(color))

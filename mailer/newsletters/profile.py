@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from mailer.address import parse
 from mailer.errors import Refused
-from mailer.message.field import mailbox_line
+from mailer.message.header_lines import mailbox_line
 from mailer.message.look import check_color
 
 _LONGEST_LINE: Final = 200

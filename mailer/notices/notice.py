@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from mailer.db import insert_if
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
+from mailer.message.reader_fields import ReaderField, SendTimeWord, field_word, new_marker
 from mailer.models import DeliveryStatus, Notice, NoticeKind
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def render_notice(
     fields: dict[str, object] = {
         "look": look,
         **context,
-        **{name: AtSending(field_word(marker, link)) for name, link in _LINKS[kind].items()},
+        **{name: SendTimeWord(field_word(marker, link)) for name, link in _LINKS[kind].items()},
     }
     subject = " ".join(templates.render(f"mail/{kind}.subject.txt", language, fields).split())
     fields["subject"] = subject

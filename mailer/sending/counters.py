@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mailer.message.status import Meaning, meaning
+from mailer.message.reply_codes import Meaning, meaning
 from mailer.models import DeliveryStatus, Tally
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost

@@ -19,9 +19,9 @@ from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.ledger.transitions import Addressee, Claim
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
-from mailer.message.field import wire_address
+from mailer.message.header_lines import wire_address
 from mailer.message.headers import Header, digest_headers, notice_headers, reader_headers
-from mailer.message.marker import ReaderField
+from mailer.message.reader_fields import ReaderField
 from mailer.models import (
     Delivery,
     Digest,

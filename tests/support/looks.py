@@ -12,7 +12,7 @@ from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField
+from mailer.message.reader_fields import ReaderField
 from mailer.models import NoticeKind
 from mailer.templating.templates import Templates
 

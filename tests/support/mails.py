@@ -12,7 +12,7 @@ from mailer.digests.editing.introduction import TextFormat, read_intro
 from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import field_word
+from mailer.message.reader_fields import field_word
 from mailer.models import Edits, NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.templating.templates import Templates

@@ -22,7 +22,7 @@ from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
-from mailer.message.marker import ReaderField, cut
+from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, NoticeKind
 from mailer.notices.notice import queue_notice
 from mailer.sending.outgoing import greeting
@@ -83,13 +83,13 @@ def preview(
             ReaderField.UNSUBSCRIBE: f"{base_url}/preferences",
             ReaderField.PREFERENCES: f"{base_url}/preferences",
         }
-        text = cut(content.text, content.marker).fill(fields)
+        text = split_text(content.text, content.marker).fill(fields)
         files: list[tuple[Path, bytes]] = []
         if text_file:
             files.append((text_file, text.encode()))
         if html_file:
             escaped = {name: markup.escape(value) for name, value in fields.items()}
-            page = cut(content.html, content.marker).fill(escaped)
+            page = split_text(content.html, content.marker).fill(escaped)
             files.append((html_file, page.encode()))
         if eml_file:
             to = address.typed if address else _SOMEBODY

@@ -18,9 +18,9 @@ from mailer.digests.schedules.calendar import Slot
 from mailer.errors import BadTemplate, MessageTooLong
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
-from mailer.message.field import printable
+from mailer.message.header_lines import printable
 from mailer.message.look import Look
-from mailer.message.marker import AtSending, ReaderField, field_word, new_marker
+from mailer.message.reader_fields import ReaderField, SendTimeWord, field_word, new_marker
 from mailer.models import Article, Edits, Newsletter
 from mailer.templating.templates import Templates
 
@@ -160,8 +160,8 @@ def render_edition(
         "site_url": _site(stories),
         "logo_url": _image(look.logo_url),
         "preferences_url": f"{base_url}/preferences",
-        "greeting": AtSending(field_word(marker, ReaderField.GREETING)),
-        "unsubscribe_url": AtSending(field_word(marker, ReaderField.UNSUBSCRIBE)),
+        "greeting": SendTimeWord(field_word(marker, ReaderField.GREETING)),
+        "unsubscribe_url": SendTimeWord(field_word(marker, ReaderField.UNSUBSCRIBE)),
     }
 
     def rendered(name: str) -> str:

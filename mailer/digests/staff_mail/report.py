@@ -20,7 +20,7 @@ from mailer.ledger.digest_state import Counts
 from mailer.ledger.predicates import waits_for_later
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.status import meaning
+from mailer.message.reply_codes import meaning
 from mailer.models import (
     Delivery,
     DeliveryStatus,

@@ -26,7 +26,7 @@ from mailer.digests.selection.reader_groups import OTHER_SCHEDULE
 from mailer.errors import MailerError, NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import AtSending, ReaderField, field_word
+from mailer.message.reader_fields import ReaderField, SendTimeWord, field_word
 from mailer.models import (
     Digest,
     DigestStatus,
@@ -147,8 +147,8 @@ def above(
         "look": look,
         "subject": content.subject,
         **numbers,
-        "stop_url": AtSending(field_word(content.marker, ReaderField.STOP)),
-        "send_url": AtSending(field_word(content.marker, ReaderField.SEND)),
+        "stop_url": SendTimeWord(field_word(content.marker, ReaderField.STOP)),
+        "send_url": SendTimeWord(field_word(content.marker, ReaderField.SEND)),
     }
 
     def rendered(name: str) -> str:

@@ -6,7 +6,7 @@ Pure. The ledger and the loop do what a verdict says; nothing here looks at a ro
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-from mailer.message.status import Meaning, meaning
+from mailer.message.reply_codes import Meaning, meaning
 from mailer.sending.smtp.conversation import Step
 from mailer.sending.smtp.reply import Reply
 

@@ -14,7 +14,7 @@ from mailer.digests.staff_mail.review import ReviewState
 from mailer.errors import NotFound
 from mailer.lint import judge
 from mailer.message.content import Content
-from mailer.message.marker import ReaderField, cut
+from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -148,7 +148,7 @@ def test_it_is_a_good_mail_with_two_links(desk: Desk) -> None:
     content = desk.content(render=render)  # type: ignore[arg-type]
     assert content is not None
     for part in (content.html, content.text):
-        links = cut(part, content.marker).fields
+        links = split_text(part, content.marker).fields
         assert [links.count(one) for one in (ReaderField.STOP, ReaderField.SEND)] == [1, 1]
         assert "Story 2" in part
     assert content.html.index("STOPZ") < content.html.index("Story 1</a>")

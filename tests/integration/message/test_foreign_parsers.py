@@ -18,9 +18,9 @@ from mailer.errors import BadMessage
 from mailer.lint import judge
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
-from mailer.message.field import printable
+from mailer.message.header_lines import printable
 from mailer.message.headers import digest_headers, reader_headers
-from mailer.message.marker import ReaderField, field_word
+from mailer.message.reader_fields import ReaderField, field_word
 
 pytestmark = pytest.mark.needs_perl
 

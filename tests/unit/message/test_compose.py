@@ -17,9 +17,9 @@ from mailer.errors import BadMessage, NeedsSmtputf8
 from mailer.lint import judge
 from mailer.message.compose import CompiledMail, compile_mail
 from mailer.message.content import Content
-from mailer.message.encode import base64_lines, body_text, quoted_printable
-from mailer.message.field import printable
-from mailer.message.marker import ReaderField, cut, field_word
+from mailer.message.header_lines import printable
+from mailer.message.reader_fields import ReaderField, field_word, split_text
+from mailer.message.transfer_encoding import base64_lines, body_text, quoted_printable
 
 MARKER = "QJ4ZT2MNBX7PLKA5"
 GREETING = field_word(MARKER, ReaderField.GREETING)
@@ -131,8 +131,8 @@ def test_joined_segments_say_what_one_go_says(
     raw = render(replace(CONTENT, text=text, html=page), fields=values)
     shown = {field: printable(value) for field, value in values.items()}
     escaped = {field: html.escape(value) for field, value in shown.items()}
-    whole_text = cut(body_text(text), MARKER).fill(shown).encode()
-    whole_page = cut(body_text(page), MARKER).fill(escaped).encode()
+    whole_text = split_text(body_text(text), MARKER).fill(shown).encode()
+    whole_page = split_text(body_text(page), MARKER).fill(escaped).encode()
     assert bodies(raw) == (
         quopri.decodestring(quoted_printable(whole_text)),
         b64decode(base64_lines(whole_page)),

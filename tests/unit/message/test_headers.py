@@ -43,13 +43,6 @@ def test_each_reader_gets_a_way_to_leave() -> None:
     )
 
 
-def test_a_mailto_comes_second() -> None:
-    headers = reader_headers(
-        delivery_id=1, unsubscribe_url=URL, unsubscribe_mailto="mailto:leave@courier.example"
-    )
-    assert headers[0] == ("List-Unsubscribe", f"<{URL}>, <mailto:leave@courier.example>")
-
-
 def test_a_notice_is_automatic_and_not_bulk() -> None:
     alert = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "OOF, AutoReply"))
     assert notice_headers() == alert

@@ -11,7 +11,7 @@ COLORS = st.integers(min_value=0, max_value=0xFFFFFF).map(lambda number: f"#{num
 
 @pytest.mark.parametrize("color", ["", "red", "#fff", "#12345g", "#1234567", "123456", "#123456\n"])
 def test_what_is_no_colour_is_refused(color: str) -> None:
-    with pytest.raises(Refused, match="is no colour; write it like"):
+    with pytest.raises(Refused, match="is not a colour; write it like"):
         check_color(color)
     with pytest.raises(Refused):
         look(color=color)

@@ -9,7 +9,7 @@ from mailer.db import Database
 from mailer.lint import judge
 from mailer.lint.page import visible_text
 from mailer.message.content import Content
-from mailer.message.marker import ReaderField, cut
+from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.sending.outgoing import content_of
@@ -40,8 +40,8 @@ def test_every_kind_has_a_template_but_those_that_are_digests() -> None:
 def test_both_parts_hold_the_links_once(kind: NoticeKind) -> None:
     content = rendered(kind)
     for part in (content.html, content.text):
-        assert list(cut(part, content.marker).fields) == LINKS[kind]
-    assert cut(content.subject, content.marker).fields == ()
+        assert list(split_text(part, content.marker).fields) == LINKS[kind]
+    assert split_text(content.subject, content.marker).fields == ()
 
 
 @KINDS

@@ -14,7 +14,7 @@ from mailer.lint import judge
 from mailer.lint.page import visible_text
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.marker import ReaderField, cut
+from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Article, Edits, Newsletter
 from mailer.templating.templates import Templates
 from tests.support.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece, slot_in
@@ -57,7 +57,7 @@ def test_both_parts_hold_the_same() -> None:
         ] * 3
         assert f"{BASE_URL}/preferences" in part
         assert "https://gazette.example/" in part
-        assert set(cut(part, content.marker).fields) == {
+        assert set(split_text(part, content.marker).fields) == {
             ReaderField.GREETING,
             ReaderField.UNSUBSCRIBE,
         }
@@ -83,7 +83,7 @@ def test_an_account_or_the_site_itself_is_no_byline(author: str, is_named: bool)
 def greeted(content: Content, words: str) -> list[str]:
     """Both parts for a reader who is greeted with these words."""
     fields = FIELDS | {ReaderField.GREETING: words}
-    return [cut(part, content.marker).fill(fields) for part in (content.html, content.text)]
+    return [split_text(part, content.marker).fill(fields) for part in (content.html, content.text)]
 
 
 def test_nobody_is_greeted_without_a_name_or_above_an_introduction() -> None:
@@ -185,11 +185,11 @@ def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
 
 
 def test_an_article_cut_to_its_headline_keeps_its_title_and_link() -> None:
-    cut = piece(1, title="", author="Vera", image_url=f"{BASE_URL}/1.jpg").as_headline()
-    content = edition(piece(2), cut)
-    assert cut.title
-    assert cut.title in content.text
-    assert cut.url in content.html
+    headline = piece(1, title="", author="Vera", image_url=f"{BASE_URL}/1.jpg").as_headline()
+    content = edition(piece(2), headline)
+    assert headline.title
+    assert headline.title in content.text
+    assert headline.url in content.html
     assert "Vera" not in content.html
     assert "1.jpg" not in content.html
 
@@ -344,7 +344,7 @@ def test_styles_are_inlined_and_dark_ones_stay() -> None:
 
 def test_a_template_of_the_operator_cannot_ask_about_a_reader(tmp_path: Path) -> None:
     templates = override(tmp_path, "digest.html", "<p>\n{% if greeting %}Hi{% endif %}")
-    with pytest.raises(BadTemplate, match=r"digest\.html, line 2: .*no condition can ask"):
+    with pytest.raises(BadTemplate, match=r"digest\.html, line 2: .*remove the condition"):
         edition(piece(1), templates=templates)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailer.message.status import Meaning, meaning
+from mailer.message.reply_codes import Meaning, meaning
 
 M = Meaning
 

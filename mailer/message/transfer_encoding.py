@@ -1,6 +1,6 @@
-"""The two content transfer encodings, whole and in pre-encoded segments (RFC 2045 section 6).
+"""Encodes bodies as quoted-printable or base64, whole or in segments (RFC 2045 section 6).
 
-A body's fixed segments are encoded once; a reader's body is those and the reader's values, joined.
+The fixed segments of a body are encoded once; a reader's body is those and the reader's values, joined.
 Never decides what a body says, and never sees a header.
 """
 
@@ -21,26 +21,26 @@ _UNSAFE = re.compile(rb"[^\t -<>-~]")
 _LINE_START = re.compile(rb"^(?:\.|F(?=rom ))")
 _LAST_BLANK = re.compile(rb"[ \t]$")
 _PLAIN = re.compile(rb"(?![.F])[ -<>-~]{0,%d}[!-<>-~]" % (_ROOM - 1))
-"""A line that is encoded as it is, as most readers' values are."""
+"""A line that needs no encoding, such as most readers' values."""
 _DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Body(Protocol):
-    """An encoded body with holes for the reader's values."""
+    """An encoded body with a gap for each of the reader's values."""
 
     @property
     def encoding(self) -> str:
         """The value of Content-Transfer-Encoding."""
 
-    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
-        """The encoded body with one value in each hole, ending in CRLF, to be joined by the caller."""
+    def chunks(self, values: Sequence[bytes]) -> list[bytes]:
+        """Put one value into each gap. The caller joins the chunks; the last ends in CRLF."""
 
 
 def body_text(text: str) -> str:
-    """`text` as a body carries it: CRLF line ends, the last line ended, no control characters.
+    """Prepare a text for a body: CRLF line ends, also at its end, and no control characters.
 
-    Control characters come from feeds by mistake and mean nothing in a mail, so they are dropped
-    here; in a header they are refused.
+    Control characters come from feeds by mistake and mean nothing in a mail, so they are removed here; in a
+    header they are refused.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = _DROPPED.sub("", lines)
@@ -50,7 +50,7 @@ def body_text(text: str) -> str:
 
 
 def encode_body(segments: Sequence[bytes]) -> Body:
-    """A body with a hole between each two of `segments`, in the encoding that makes it smaller.
+    """Encode a body with a gap between each two of `segments`, in the encoding that makes it smaller.
 
     Args:
         segments: UTF-8 with CRLF line ends only; the last one ends in CRLF.
@@ -58,20 +58,17 @@ def encode_body(segments: Sequence[bytes]) -> Body:
     quoted = QuotedPrintable.of(segments)
     packed = Base64.of(segments)
     empty = [b""] * (len(segments) - 1)
-    return quoted if _size(quoted, empty) <= _size(packed, empty) else packed
-
-
-def _size(body: Body, values: Sequence[bytes]) -> int:
-    return sum(map(len, body.pieces(values)))
+    bodies: tuple[Body, Body] = (quoted, packed)
+    return min(bodies, key=lambda body: sum(map(len, body.chunks(empty))))
 
 
 def quoted_printable(data: bytes) -> bytes:
-    """`data` in quoted-printable; its CRLFs stay line ends."""
+    """Encode `data` as quoted-printable; its CRLFs stay line ends."""
     return b"\r\n".join(_quoted_line(line) for line in data.split(b"\r\n"))
 
 
 def base64_lines(data: bytes) -> bytes:
-    """`data` in base64, every line ended by CRLF."""
+    """Encode `data` as base64, every line ended by CRLF."""
     lines = [binascii.b2a_base64(data[at : at + 57]) for at in range(0, len(data), 57)]
     return b"".join(lines).replace(b"\n", b"\r\n")
 
@@ -86,82 +83,82 @@ class QuotedPrintable:
 
     @classmethod
     def of(cls, segments: Sequence[bytes]) -> "QuotedPrintable":
-        """See `encode_body`."""
+        """Encode the segments, see `encode_body`."""
         encoded = []
         for segment in segments[:-1]:
             line = quoted_printable(segment)
-            # After a line end, and at the very start, the value begins a line anyway.
+            # After a line end, and at the start of the body, the value begins a line anyway.
             encoded.append(line + _SOFT_BREAK if segment and not line.endswith(b"\r\n") else line)
         encoded.append(quoted_printable(segments[-1]))
-        # Where the next segment begins with a line end, that ends the value's line.
+        # If the next segment begins with a line end, that ends the value's line.
         breaks = tuple(
             b"" if segment.startswith(b"\r\n") else _SOFT_BREAK for segment in segments[1:]
         )
         return cls(tuple(encoded), breaks)
 
-    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
-        """See `Body`."""
-        parts = [self.segments[0]]
+    def chunks(self, values: Sequence[bytes]) -> list[bytes]:
+        """Put one value into each gap, see `Body`."""
+        chunks = [self.segments[0]]
         for value, end, segment in zip(values, self.breaks, self.segments[1:], strict=True):
             if value:
-                # A value that ends its line leaves none to be broken.
-                parts += (_quoted_value(value), b"" if value.endswith(b"\r\n") else end)
-            parts.append(segment)
-        return parts
+                # A value that ends its line needs no soft break.
+                chunks += (_quoted_value(value), b"" if value.endswith(b"\r\n") else end)
+            chunks.append(segment)
+        return chunks
 
 
 @dataclass(frozen=True, slots=True)
-class _Phase:
-    """A segment after `head` went into the group of three bytes that the value before it began."""
+class _Aligned:
+    """A segment encoded behind `head`, which completes the group of three bytes that a value has begun."""
 
     head: bytes
     lines: bytes
     tail: bytes
 
     @classmethod
-    def of(cls, segment: bytes, taken: int) -> "_Phase":
+    def of(cls, segment: bytes, taken: int) -> "_Aligned":
         end = taken + max(len(segment) - taken, 0) // 3 * 3
         return cls(segment[:taken], base64_lines(segment[taken:end]), segment[end:])
 
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """A base64 body: each segment is encoded for the three places where a group of bytes may begin."""
+    """A base64 body: each segment is encoded for each of the three offsets at which a group may begin."""
 
-    first: _Phase
-    phases: tuple[tuple[_Phase, _Phase, _Phase], ...]
+    first: _Aligned
+    aligned: tuple[tuple[_Aligned, _Aligned, _Aligned], ...]
     encoding = "base64"
 
     @classmethod
     def of(cls, segments: Sequence[bytes]) -> "Base64":
-        """See `encode_body`."""
+        """Encode the segments, see `encode_body`."""
         return cls(
-            _Phase.of(segments[0], 0),
+            _Aligned.of(segments[0], 0),
             tuple(
-                (_Phase.of(segment, 0), _Phase.of(segment, 1), _Phase.of(segment, 2))
+                (_Aligned.of(segment, 0), _Aligned.of(segment, 1), _Aligned.of(segment, 2))
                 for segment in segments[1:]
             ),
         )
 
-    def pieces(self, values: Sequence[bytes]) -> list[bytes]:
-        """See `Body`."""
-        parts = [self.first.lines]
+    def chunks(self, values: Sequence[bytes]) -> list[bytes]:
+        """Put one value into each gap, see `Body`."""
+        chunks = [self.first.lines]
         carried = self.first.tail
-        for value, phases in zip(values, self.phases, strict=True):
+        for value, offsets in zip(values, self.aligned, strict=True):
             group = carried + value
-            phase = phases[-len(group) % 3]
-            # A segment too short to fill the group leaves a rest, which is carried on.
-            group += phase.head
+            segment = offsets[-len(group) % 3]
+            # If the segment is too short to complete the group, the rest is carried on.
+            group += segment.head
             whole = len(group) // 3 * 3
-            parts += (base64_lines(group[:whole]), phase.lines)
-            carried = group[whole:] + phase.tail
-        parts.append(base64_lines(carried))
-        return parts
+            chunks += (base64_lines(group[:whole]), segment.lines)
+            carried = group[whole:] + segment.tail
+        chunks.append(base64_lines(carried))
+        return chunks
 
 
 @lru_cache(maxsize=64)
 def _quoted_value(value: bytes) -> bytes:
-    # Kept, because a mail has each of its reader's links more than once.
+    # Cached, because a mail has each of its reader's links more than once.
     return quoted_printable(value)
 
 

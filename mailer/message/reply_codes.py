@@ -1,8 +1,7 @@
-"""What an SMTP reply or a bounce's status is about: the one table of codes.
+"""Tells what an SMTP reply, or the status in a bounce, is about: the one table of codes.
 
-Says nothing about what to do: that depends on the step too, and is decided in
-`mailer.sending.smtp.verdict`. Whether it is final is the code's first digit, and nothing else is certain
-(RFC 5321 section 4.2.1).
+Never decides what to do: that depends on the step too, see `mailer.sending.smtp.verdict`. Whether a reply is
+final is told by the code's first digit, and nothing else is certain (RFC 5321 section 4.2.1).
 """
 
 from enum import StrEnum
@@ -10,31 +9,31 @@ from typing import Final
 
 
 class Meaning(StrEnum):
-    """What a reply is about. All but the first two come as 4yz (for now) and as 5yz (for good)."""
+    """What a reply is about. All but the first two come as 4yz (temporary) and as 5yz (permanent)."""
 
     ACCEPTED = "accepted"
     CLOSING = "closing"
-    """421: the relay ends the session, whatever was asked (RFC 5321 section 3.8)."""
+    """421: the relay ends the session, whatever the command was (RFC 5321 section 3.8)."""
     NOT_AUTHENTICATED = "not_authenticated"
-    """It is we who may not send here: login or TLS is missing or wrong (RFC 4954 section 6)."""
+    """We may not send here: login or TLS is missing or wrong (RFC 4954 section 6)."""
     BAD_SENDER = "bad_sender"
     BAD_MAILBOX = "bad_mailbox"
-    """There is no such mailbox, or it takes no mail any more."""
+    """The mailbox does not exist, or no longer accepts mail."""
     MAILBOX_FULL = "mailbox_full"
     TOO_BIG = "too_big"
     CONTENT = "content"
     UNSUPPORTED_EAI = "unsupported_eai"
-    """The next host does not take addresses that are not ASCII (RFC 6531 section 3.5)."""
+    """The next host does not accept addresses that are not ASCII (RFC 6531 section 3.5)."""
     POLICY = "policy"
-    """A rule, a filter or a reputation refused the mail; the mailbox may be a good one."""
+    """A rule, a filter or a reputation refused the mail; the mailbox may be fine."""
     CONGESTED = "congested"
-    """Too much at once."""
+    """Too many mails or connections at once."""
     SYSTEM = "system"
-    """The receiving system or the way to it is out of order."""
+    """The receiving system, or the route to it, does not work."""
     PROTOCOL = "protocol"
     """A command was not understood."""
     OTHER = "other"
-    """Nothing more than the first digit says."""
+    """Only the first digit is known."""
 
 
 _M = Meaning
@@ -66,7 +65,7 @@ _BY_SUBJECT: Final = {
     "6": _M.CONTENT,
     "7": _M.POLICY,
 }
-"""For a detail that is not listed; subjects 0, 1 and 2 say too little without it (RFC 3463 section 2)."""
+"""For details that are not listed; subjects 0, 1 and 2 say too little without one (RFC 3463 section 2)."""
 
 _BY_CODE: Final = {
     # RFC 5321 section 4.2.3, for a reply without an enhanced status.
@@ -87,16 +86,16 @@ _BY_CODE: Final = {
     454: _M.NOT_AUTHENTICATED,
 }
 _LOGIN_CODES: Final = frozenset({432, 530, 534, 535, 538})
-"""These are about the login whatever their enhanced status, often a vague 5.7.0 (RFC 4954 section 6)."""
+"""About the login, whatever their enhanced status; it is often a vague 5.7.0 (RFC 4954 section 6)."""
 
 
 def meaning(code: int, enhanced: str | None) -> Meaning:
-    """What a reply is about.
+    """Tell what a reply is about.
 
     Args:
         code: of three digits.
-        enhanced: such as "5.1.1" (RFC 3463), None where the reply has none. Where it is there it
-            decides, because 550 alone is used for nearly everything.
+        enhanced: such as "5.1.1" (RFC 3463), or None. If there is one, it decides, because 550 alone is
+            used for nearly everything.
     """
     if code < 400:
         return Meaning.ACCEPTED

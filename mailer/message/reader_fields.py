@@ -1,7 +1,7 @@
-"""Reader fields: the few places of a frozen content where each reader's own text goes.
+"""Marks reader fields, the places of a frozen content where each reader's own text goes, and fills them.
 
-They stand in it as marker words. Feed texts cannot forge one, because the marker is random and drawn
-when the content is rendered, and a content that holds the marker anywhere else is refused.
+A marker word holds the place of each. Texts of feeds cannot forge one, because the marker is random and
+drawn when the content is rendered, and a content that holds the marker anywhere else is refused.
 """
 
 import base64
@@ -13,7 +13,7 @@ from enum import StrEnum
 from mailer.errors import BadMessage
 
 _MARKER_BYTES = 10
-"""80 random bits: nobody guesses them, and they fill 16 letters of base32 without padding."""
+"""80 random bits cannot be guessed, and fill 16 letters of base32 without padding."""
 
 
 class ReaderField(StrEnum):
@@ -34,20 +34,20 @@ _CLOSES = "</p>"
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
-    """A text cut at its reader fields: `texts[0] fields[0] texts[1] … texts[-1]`.
+class SplitText:
+    """A text split at its reader fields: `texts[0] fields[0] texts[1] … texts[-1]`.
 
     Attributes:
-        frames: what stands before and behind the value of each field, unless that is empty; none if no
-            field has any.
+        frames: what goes before and after the value of each field, unless that is empty. Without any, the
+            tuple is empty.
     """
 
     texts: tuple[str, ...]
     fields: tuple[ReaderField, ...]
     frames: tuple[tuple[str, str], ...] = ()
 
-    def holes(self, values: Mapping[ReaderField, str]) -> list[str]:
-        """What goes between the texts: `values` in their frames."""
+    def framed(self, values: Mapping[ReaderField, str]) -> list[str]:
+        """List the values in their frames, in the order of the fields."""
         if not self.frames:
             return [values[field] for field in self.fields]
         return [
@@ -56,15 +56,15 @@ class Pieces:
         ]
 
     def fill(self, values: Mapping[ReaderField, str]) -> str:
-        """The whole text with `values` in the fields' places."""
+        """Put `values` in the places of the fields, and join the text."""
         parts = [self.texts[0]]
-        for hole, text in zip(self.holes(values), self.texts[1:], strict=True):
-            parts += (hole, text)
+        for value, text in zip(self.framed(values), self.texts[1:], strict=True):
+            parts += (value, text)
         return "".join(parts)
 
 
 def new_marker(random: Callable[[int], bytes]) -> str:
-    """A marker for one content: 16 letters and digits, safe in HTML, URLs and quoted-printable.
+    """Make a marker for one content: 16 letters and digits, safe in HTML, URLs and quoted-printable.
 
     Args:
         random: gives that many random bytes, such as `secrets.token_bytes`.
@@ -73,27 +73,26 @@ def new_marker(random: Callable[[int], bytes]) -> str:
 
 
 def field_word(marker: str, field: ReaderField) -> str:
-    """The word that stands for `field` in a content with this marker."""
+    """Make the word that stands for `field` in a content with this marker."""
     return f"{marker}{field}Z"
 
 
-def cut(text: str, marker: str) -> Pieces:
-    """`text` cut at its reader fields.
+def split_text(text: str, marker: str) -> SplitText:
+    """Split `text` at its reader fields.
 
-    A paragraph, or a line below another, that holds nothing but the greeting is a frame of it: a reader who
-    is not greeted gets neither an empty paragraph nor an empty line.
+    A paragraph or line that holds only the greeting is its frame, so that a reader without a name gets no
+    empty paragraph or line.
 
     Raises:
-        BadMessage: the marker occurs outside a field's word, in whatever letter case. A template
-            filter has changed the word, or somebody tries to forge one.
+        BadMessage: the marker occurs outside a marker word, in any letter case. A template's filter has
+            changed the word, or a text tries to forge one.
     """
-    found = re.split(f"{marker}({_FIELD_NAMES})Z", text)
-    texts, fields = found[::2], tuple(ReaderField(name) for name in found[1::2])
+    parts = re.split(f"{marker}({_FIELD_NAMES})Z", text)
+    texts, fields = parts[::2], tuple(ReaderField(name) for name in parts[1::2])
     broken = re.compile(marker, re.IGNORECASE)
-    if any(broken.search(piece) for piece in texts):
+    if any(broken.search(part) for part in texts):
         raise BadMessage(
-            "a reader's field was changed after it was put in; print greeting and links in the"
-            " template as they are, without a filter"
+            "a reader field was changed by the template; print the greeting and links without a filter"
         )
     frames = [("", "")] * len(fields)
     for place, field in enumerate(fields):
@@ -101,11 +100,11 @@ def cut(text: str, marker: str) -> Pieces:
             before, behind = frames[place] = _frame(texts[place], texts[place + 1])
             texts[place] = texts[place].removesuffix(before)
             texts[place + 1] = texts[place + 1].removeprefix(behind)
-    return Pieces(tuple(texts), fields, tuple(frames) if any(map(any, frames)) else ())
+    return SplitText(tuple(texts), fields, tuple(frames) if any(map(any, frames)) else ())
 
 
 def _frame(before: str, behind: str) -> tuple[str, str]:
-    """What belongs to a value alone that stands between these texts: its paragraph's tags, its line's end."""
+    """Find the tags or line end around a value between these texts that are there only for it."""
     tag = before[before.rfind("<") :]
     alone = tag.startswith(_OPENS) and tag.endswith(">") and behind.startswith(_CLOSES)
     start, end = (tag, _CLOSES) if alone else ("", "")
@@ -113,21 +112,19 @@ def _frame(before: str, behind: str) -> tuple[str, str]:
     line_end = "\r\n" if rest.startswith("\r\n") else "\n"
     if rest.startswith(line_end) and before.removesuffix(start).endswith("\n"):
         lines = line_end * (2 if rest.startswith(line_end * 2) else 1)
-        # A body ends with a line end, whatever is in it.
+        # The last line end is not part of the frame: a body always ends with one.
         if len(rest) > len(lines):
             end += lines
     return start, end
 
 
-class AtSending(str):
-    """A word that stands for what only sending knows, such as a greeting.
+class SendTimeWord(str):
+    """A marker word in a template, for what is known only when a mail is sent, such as the greeting.
 
-    A template can put it where it belongs, and cannot ask about it: it is the same for all readers.
+    A template can print it, but cannot test it: the template is rendered once for all readers.
     """
 
     __slots__ = ()
 
     def __bool__(self) -> bool:
-        raise ValueError(
-            "this field is known only when a mail is sent; no condition can ask about it"
-        )
+        raise ValueError("this field is known only when a mail is sent; remove the condition on it")

@@ -5,7 +5,7 @@ import secrets
 import pytest
 
 from mailer.errors import BadMessage
-from mailer.message.marker import Pieces, ReaderField, cut, field_word, new_marker
+from mailer.message.reader_fields import ReaderField, SplitText, field_word, new_marker, split_text
 
 MARKER = "QJ4ZT2MNBX7PLKA5"
 
@@ -15,13 +15,13 @@ def test_a_marker_is_sixteen_letters_and_digits_of_the_given_randomness() -> Non
     assert len({new_marker(secrets.token_bytes) for _ in range(100)}) == 100
 
 
-def test_a_text_is_cut_at_its_fields_and_filled_again() -> None:
+def test_a_text_is_split_at_its_fields_and_filled_again() -> None:
     text = (
         f"Dear {field_word(MARKER, ReaderField.GREETING)}, {field_word(MARKER, ReaderField.NOTME)}"
     )
-    pieces = cut(text, MARKER)
-    assert pieces == Pieces(("Dear ", ", ", ""), (ReaderField.GREETING, ReaderField.NOTME))
-    filled = pieces.fill({ReaderField.GREETING: "Ani", ReaderField.NOTME: "https://n.example"})
+    split = split_text(text, MARKER)
+    assert split == SplitText(("Dear ", ", ", ""), (ReaderField.GREETING, ReaderField.NOTME))
+    filled = split.fill({ReaderField.GREETING: "Ani", ReaderField.NOTME: "https://n.example"})
     assert filled == "Dear Ani, https://n.example"
 
 
@@ -44,13 +44,13 @@ def test_a_text_is_cut_at_its_fields_and_filled_again() -> None:
 def test_a_reader_who_is_not_greeted_gets_no_empty_paragraph_or_line(
     text: str, ungreeted: str
 ) -> None:
-    pieces = cut(text.format(field_word(MARKER, ReaderField.GREETING)), MARKER)
-    assert pieces.fill({ReaderField.GREETING: "Hello Ani,"}) == text.format("Hello Ani,")
-    assert pieces.fill({ReaderField.GREETING: ""}) == ungreeted
+    split = split_text(text.format(field_word(MARKER, ReaderField.GREETING)), MARKER)
+    assert split.fill({ReaderField.GREETING: "Hello Ani,"}) == text.format("Hello Ani,")
+    assert split.fill({ReaderField.GREETING: ""}) == ungreeted
 
 
 def test_a_text_without_fields_is_one_piece() -> None:
-    assert cut("Good morning", MARKER) == Pieces(("Good morning",), ())
+    assert split_text("Good morning", MARKER) == SplitText(("Good morning",), ())
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_text_without_fields_is_one_piece() -> None:
 )
 def test_a_marker_outside_a_known_field_is_refused(text: str) -> None:
     with pytest.raises(BadMessage, match="without a filter"):
-        cut(f"before {text} after", MARKER)
+        split_text(f"before {text} after", MARKER)

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import BadMessage, NeedsSmtputf8
-from mailer.message import field
+from mailer.message import header_lines
 
 LETTERS = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]) | st.sampled_from(' =?_.,;"\\<>(Գش')
-).filter(lambda text: field.one_line(text) != "")
+).filter(lambda text: header_lines.one_line(text) != "")
 CONTROLS = ["\0", "\x01", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\x0b", "\x0c"]
 
 
@@ -46,27 +46,27 @@ def assert_refused(write: Callable[..., bytes], *arguments: str, **options: bool
 
 @given(LETTERS)
 def test_a_subject_comes_back_as_it_was(text: str) -> None:
-    line = field.text_line("Subject", text)
+    line = header_lines.text_line("Subject", text)
     check_line(line)
-    assert parsed(line, "Subject") == field.one_line(text)
+    assert parsed(line, "Subject") == header_lines.one_line(text)
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "Ա", "ش", "😀", "x "])
 def test_a_subject_of_2000_characters_folds(letter: str) -> None:
     text = (letter * 2000)[:2000].strip()
-    line = field.text_line("Subject", text)
+    line = header_lines.text_line("Subject", text)
     check_line(line)
     assert max(map(len, line.split(b"\r\n"))) <= 78
     assert parsed(line, "Subject") == text
 
 
-@given(LETTERS.map(field.one_line))
+@given(LETTERS.map(header_lines.one_line))
 def test_a_name_comes_back_as_it_was(name: str) -> None:
-    if field.display_name_fault(name):
+    if header_lines.display_name_problem(name):
         with pytest.raises(BadMessage):
-            field.mailbox_line("From", name, "news@courier.example")
+            header_lines.mailbox_line("From", name, "news@courier.example")
         return
-    line = field.mailbox_line("From", name, "news@courier.example")
+    line = header_lines.mailbox_line("From", name, "news@courier.example")
     check_line(line)
     # `policy.default` of Python 3.11 puts a blank between two encoded-words of a name.
     shown, addr_spec = parseaddr(message_from_bytes(line + b"\r\n", policy=policy.compat32)["From"])
@@ -75,16 +75,16 @@ def test_a_name_comes_back_as_it_was(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["=?utf-8?q?a?=", "What =?utf-8?b?YQ==?= is"])
 def test_a_subject_that_looks_encoded_comes_back_as_it_was(text: str) -> None:
-    assert parsed(field.text_line("Subject", text), "Subject") == text
+    assert parsed(header_lines.text_line("Subject", text), "Subject") == text
 
 
 def test_a_line_is_filled_up_to_its_limit() -> None:
     exact = "Subject: " + "a" * 60 + " " + "b" * 8
-    assert field.fold(exact) == f"{exact}\r\n".encode()
-    assert field.fold(exact + "b").endswith(b"a\r\n bbbbbbbbb\r\n")
+    assert header_lines.folded(exact) == f"{exact}\r\n".encode()
+    assert header_lines.folded(exact + "b").endswith(b"a\r\n bbbbbbbbb\r\n")
     with_word = "Subject: " + "a" * 53 + " =?utf-8?q?b?="
-    assert field.fold(with_word) == f"{with_word}\r\n".encode()
-    assert field.fold(with_word.replace("a", "aa", 1)).count(b"\r\n") == 2
+    assert header_lines.folded(with_word) == f"{with_word}\r\n".encode()
+    assert header_lines.folded(with_word.replace("a", "aa", 1)).count(b"\r\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_a_line_is_filled_up_to_its_limit() -> None:
     ],
 )
 def test_a_phrase_is_written_in_the_plainest_way(text: str, phrase: str) -> None:
-    assert field.phrase(text) == phrase
+    assert header_lines.phrase(text) == phrase
 
 
 def test_a_long_name_is_encoded_so_that_it_can_be_folded() -> None:
-    line = field.mailbox_line("From", "Harbour " * 30, "news@courier.example")
+    line = header_lines.mailbox_line("From", "Harbour " * 30, "news@courier.example")
     check_line(line)
     assert max(map(len, line.split(b"\r\n"))) <= 76
 
 
 @pytest.mark.parametrize("text", ["a\r\nBcc: x@y.example", "a\n\tb", "  a \t b  "])
 def test_blanks_and_line_ends_collapse_into_one_header(text: str) -> None:
-    line = field.text_line("Subject", text)
+    line = header_lines.text_line("Subject", text)
     assert line.count(b"\r\n") == 1
     assert line == b"Subject: " + b" ".join(text.encode().split()) + b"\r\n"
 
@@ -118,27 +118,27 @@ def test_blanks_and_line_ends_collapse_into_one_header(text: str) -> None:
 @pytest.mark.parametrize("control", CONTROLS)
 def test_control_characters_are_refused(control: str) -> None:
     with pytest.raises(BadMessage, match=r"U\+"):
-        field.text_line("Subject", f"a{control}b")
-    assert_refused(field.mailbox_line, "From", f"a{control}b", "news@courier.example")
-    assert_refused(field.field_line, "List-Help", f"<https://a.example/{control}>")
-    assert_refused(field.field_line, f"X{control}", "a")
-    assert_refused(field.to_line, f"a{control}@b.example", utf8=True)
+        header_lines.text_line("Subject", f"a{control}b")
+    assert_refused(header_lines.mailbox_line, "From", f"a{control}b", "news@courier.example")
+    assert_refused(header_lines.structured_line, "List-Help", f"<https://a.example/{control}>")
+    assert_refused(header_lines.structured_line, f"X{control}", "a")
+    assert_refused(header_lines.to_line, f"a{control}@b.example", utf8=True)
 
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\nBcc: x@y.example"])
 def test_line_ends_in_structured_headers_are_refused(end: str) -> None:
-    assert_refused(field.field_line, "List-Help", f"<https://a.example/>{end}")
-    assert_refused(field.message_id_line, f"<a@b.example>{end}")
-    assert_refused(field.to_line, f"a@b.example{end}x", utf8=True)
-    assert_refused(field.mailbox_line, "From", "Courier", f"news@courier.example{end}x")
+    assert_refused(header_lines.structured_line, "List-Help", f"<https://a.example/>{end}")
+    assert_refused(header_lines.message_id_line, f"<a@b.example>{end}")
+    assert_refused(header_lines.to_line, f"a@b.example{end}x", utf8=True)
+    assert_refused(header_lines.mailbox_line, "From", "Courier", f"news@courier.example{end}x")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\r\n"])
 def test_an_empty_text_is_refused(text: str) -> None:
     with pytest.raises(BadMessage, match="empty"):
-        field.text_line("Subject", text)
+        header_lines.text_line("Subject", text)
     with pytest.raises(BadMessage, match="empty"):
-        field.phrase(text)
+        header_lines.phrase(text)
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ def test_an_empty_text_is_refused(text: str) -> None:
 )
 def test_a_structured_header_is_ascii_with_a_name(name: str, value: str) -> None:
     with pytest.raises(BadMessage):
-        field.field_line(name, value)
+        header_lines.structured_line(name, value)
 
 
 def test_urls_are_folded_only_between_them() -> None:
     one, two = "<https://a.example/" + "u" * 200 + ">", "<mailto:" + "m" * 60 + "@a.example>"
-    line = field.field_line("List-Unsubscribe", f"{one}, {two}")
+    line = header_lines.structured_line("List-Unsubscribe", f"{one}, {two}")
     assert line == f"List-Unsubscribe: {one},\r\n {two}\r\n".encode()
 
 
 def test_a_url_that_no_line_holds_is_refused() -> None:
     fits = "<" + "u" * (998 - len("X: <>")) + ">"
-    assert field.field_line("X", fits).startswith(b"X: <")
+    assert header_lines.structured_line("X", fits).startswith(b"X: <")
     with pytest.raises(BadMessage, match="too long"):
-        field.field_line("X", fits + "u")
+        header_lines.structured_line("X", fits + "u")
 
 
 @pytest.mark.parametrize(
@@ -167,18 +167,18 @@ def test_a_url_that_no_line_holds_is_refused() -> None:
 )
 def test_names_that_providers_distrust_are_refused(name: str) -> None:
     with pytest.raises(BadMessage, match="publication"):
-        field.mailbox_line("From", name, "news@courier.example")
+        header_lines.mailbox_line("From", name, "news@courier.example")
 
 
 @pytest.mark.parametrize("name", ["Courier™", "© Courier", "N° 1"])
 def test_marks_in_names_are_no_pictographs(name: str) -> None:
-    assert field.display_name_fault(name) is None
+    assert header_lines.display_name_problem(name) is None
 
 
 def test_the_date_is_in_utc_and_says_so() -> None:
     local = datetime(2026, 11, 24, 10, 0, tzinfo=timezone(timedelta(hours=4)))
-    assert field.date_line(local) == b"Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n"
-    assert field.date_line(local.astimezone(UTC)) == field.date_line(local)
+    assert header_lines.date_line(local) == b"Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n"
+    assert header_lines.date_line(local.astimezone(UTC)) == header_lines.date_line(local)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_the_date_is_in_utc_and_says_so() -> None:
 )
 def test_a_message_id_is_a_dot_atom_at_a_domain(message_id: str) -> None:
     with pytest.raises(BadMessage, match="Message-ID"):
-        field.message_id_line(message_id)
+        header_lines.message_id_line(message_id)
 
 
 @pytest.mark.parametrize(
@@ -200,29 +200,29 @@ def test_a_message_id_is_a_dot_atom_at_a_domain(message_id: str) -> None:
     ],
 )
 def test_the_domain_is_written_as_a_labels(address: str, wire: str) -> None:
-    assert field.wire_address(address) == wire
-    assert field.to_line(address, utf8=False) == f"To: {wire}\r\n".encode()
-    assert not field.needs_smtputf8(address)
+    assert header_lines.wire_address(address) == wire
+    assert header_lines.to_line(address, utf8=False) == f"To: {wire}\r\n".encode()
 
 
 def test_a_local_part_that_is_not_ascii_needs_smtputf8_and_is_never_mangled() -> None:
     address = "արամ@երևան.example"
-    assert field.needs_smtputf8(address)
     with pytest.raises(NeedsSmtputf8):
-        field.to_line(address, utf8=False)
-    assert field.to_line(address, utf8=True) == "To: արամ@xn--y9aha3e3bn.example\r\n".encode()
+        header_lines.to_line(address, utf8=False)
+    assert (
+        header_lines.to_line(address, utf8=True) == "To: արամ@xn--y9aha3e3bn.example\r\n".encode()
+    )
 
 
 @pytest.mark.parametrize(
     "address", ["", "a", "a@", "@b.example", "a@b@c.example", "a b@c.example", "a@-b.example"]
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(BadMessage, match="no address"):
-        field.wire_address(address)
+    with pytest.raises(BadMessage, match="not a valid address"):
+        header_lines.wire_address(address)
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [("Ani\r\nBcc: x", "Ani Bcc: x"), ("\0", ""), ("a\u2028b\x07c", "a b c")]
 )
 def test_a_readers_own_value_is_mended(value: str, shown: str) -> None:
-    assert field.printable(value) == shown
+    assert header_lines.printable(value) == shown

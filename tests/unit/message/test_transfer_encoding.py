@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.message.encode import (
+from mailer.message.transfer_encoding import (
     Base64,
     QuotedPrintable,
     base64_lines,
@@ -80,8 +80,8 @@ def test_joined_segments_decode_to_what_one_go_gives(
     ]
     values = [value.encode() for _, value in pairs]
     whole = b"".join(part for pair in zip(segments, [*values, b""], strict=True) for part in pair)
-    quoted = b"".join(QuotedPrintable.of(segments).pieces(values))
-    packed = b"".join(Base64.of(segments).pieces(values))
+    quoted = b"".join(QuotedPrintable.of(segments).chunks(values))
+    packed = b"".join(Base64.of(segments).chunks(values))
     check_lines(quoted)
     check_lines(packed)
     assert quopri.decodestring(quoted) == quopri.decodestring(quoted_printable(whole)) == whole
@@ -104,7 +104,7 @@ def test_joined_segments_decode_to_what_one_go_gives(
 def test_soft_breaks_keep_values_apart_only_where_no_line_ends(
     segments: tuple[bytes, ...], values: tuple[bytes, ...], joined: bytes
 ) -> None:
-    assert b"".join(QuotedPrintable.of(segments).pieces(values)) == joined
+    assert b"".join(QuotedPrintable.of(segments).chunks(values)) == joined
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_smaller_encoding_is_taken(text: str, encoding: str) -> None:
     data = body_text(text).encode()
     body = encode_body([data])
     assert body.encoding == encoding
-    assert len(b"".join(body.pieces([]))) == min(
+    assert len(b"".join(body.chunks([]))) == min(
         len(quoted_printable(data)), len(base64_lines(data))
     )
 

@@ -1,7 +1,7 @@
-"""One header field: what may stand in it, how it is encoded and folded.
+"""Writes one header as lines: checks, encodes and folds it.
 
-Refuses what could start a second header. Never encodes a structured field other than its phrase:
-an encoded List-Unsubscribe is one that no mail program sees (RFC 2047 section 5).
+Never lets a value start a second header. Never encodes a structured header other than its phrase: no mail
+program would recognise an encoded List-Unsubscribe (RFC 2047 section 5).
 """
 
 import base64
@@ -20,7 +20,7 @@ _LINE_WITH_WORD = 76
 """A line that holds an encoded-word (RFC 2047 section 2)."""
 _LONGEST_LINE = 998
 _WORD = 64
-"""The most characters of an encoded-word here. 75 are allowed, but the header's name precedes the first."""
+"""The longest encoded-word here. 75 characters are allowed, but the header's name precedes the first."""
 
 _WORD_ROOM = _WORD - len("=?utf-8?q??=")
 
@@ -28,14 +28,14 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"[!-9;-~]+")
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
-"""One line of printable ASCII, as almost all readers' values are."""
+"""One line of printable ASCII, such as almost all readers' values."""
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PHRASE = re.compile(rf"{ATOM}(?: {ATOM})*")
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDR_SPEC = re.compile(rf"{ATOM}(?:\.{ATOM})*@{_DOMAIN}")
 _MESSAGE_ID = re.compile(rf"<{ATOM}(?:\.{ATOM})*@{_DOMAIN}>")
 _WORD_SAFE = string.ascii_letters.encode() + b"0123456789!*+-/ "
-"""What Q needs no escape for; no more than a phrase allows (RFC 2047 section 5 (3))."""
+"""What Q does not escape: only what a phrase allows (RFC 2047 section 5 (3))."""
 _Q_TABLE = [
     "_" if byte == 32 else chr(byte) if byte in _WORD_SAFE else f"={byte:02X}"
     for byte in range(256)
@@ -43,41 +43,40 @@ _Q_TABLE = [
 
 
 def one_line(text: str) -> str:
-    """`text` without surrounding blanks, each run of blanks and line ends inside one space."""
+    """Make one line of `text`: runs of blanks and line ends become one space, those at its ends go."""
     return _BLANKS.sub(" ", text).strip(" ")
 
 
 def printable(text: str) -> str:
-    """`text` as one line without any control character, for a reader's own value.
+    """Make one line without control characters, for a reader's own value.
 
-    A reader's value is mended and not refused: nobody should miss a mail for the name they typed.
+    It is corrected and not refused: nobody should miss a mail because of the name they typed.
     """
     if _PLAIN.fullmatch(text):
         return text
     return one_line(_CONTROL.sub(" ", text))
 
 
-def field_line(name: str, value: str) -> bytes:
-    """The lines of a header that is structured or plain ASCII, folded at its spaces, CRLF included.
+def structured_line(name: str, value: str) -> bytes:
+    """Write a header that is structured or plain ASCII, folded at its spaces, CRLF included.
 
     Raises:
-        BadMessage: it has a character that may not stand there, or a word too long for a line
-            (RFC 5322 section 2.1.1).
+        BadMessage: a character is not allowed there, or a word is too long for a line (RFC 5322 2.1.1).
     """
     _check_name(name)
     if not value or not value.isascii() or not value.isprintable():
         raise BadMessage(f"the header {name} cannot hold {value!r}; use one line of plain ASCII")
-    return fold(f"{name}: {value}")
+    return folded(f"{name}: {value}")
 
 
 @lru_cache(maxsize=64)
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise BadMessage(f"{name!r} is no name of a header; use letters, digits and hyphens")
+        raise BadMessage(f"{name!r} cannot name a header; use letters, digits and hyphens")
 
 
 def text_line(name: str, text: str) -> bytes:
-    """The lines of a header that holds free text, encoded where it must be, such as Subject.
+    """Write a header of free text, such as Subject, encoded if necessary.
 
     Blanks and line ends are collapsed first: a title from a feed may hold some.
 
@@ -87,76 +86,72 @@ def text_line(name: str, text: str) -> bytes:
     text = _clean(name, text)
     line = f"{name}: {text}"
     if text.isascii() and "=?" not in text and max(map(len, text.split(" "))) < _WORD:
-        return fold(line)
-    return fold(f"{name}: {encoded_words(text)}")
+        return folded(line)
+    return folded(f"{name}: {encoded_words(text)}")
 
 
 def mailbox_line(name: str, display_name: str, addr_spec: str) -> bytes:
-    """The lines of a header that holds one mailbox, such as From.
+    """Write a header that holds one mailbox, such as From.
 
     Raises:
-        BadMessage: the name has control characters, an @ or a pictograph, or the address is none.
+        BadMessage: the name has control characters, an @ or a pictograph, or the address is not valid.
     """
-    wrong = display_name_fault(display_name)
-    if wrong:
+    if problem := display_name_problem(display_name):
         raise BadMessage(
-            f"the name in {name}, {display_name!r}, {wrong}; use the publication's name"
+            f"the name in {name}, {display_name!r}, {problem}; use the publication's name"
         )
-    return fold(f"{name}: {phrase(display_name)} <{wire_address(addr_spec)}>")
+    return folded(f"{name}: {phrase(display_name)} <{wire_address(addr_spec)}>")
 
 
 @lru_cache(maxsize=64)
 def date_line(date: datetime) -> bytes:
-    """The Date header, in UTC as +0000: -0000 would say that the zone is not known (RFC 5322 3.3)."""
+    """Write the Date header, in UTC as +0000: -0000 would mean an unknown zone (RFC 5322 3.3)."""
     return b"Date: %s\r\n" % format_datetime(date.astimezone(UTC)).encode("ascii")
 
 
 def message_id_line(message_id: str) -> bytes:
-    """The Message-ID header.
+    """Write the Message-ID header.
 
     Raises:
         BadMessage: it is not <dot-atom@domain> (RFC 5322 section 3.6.4).
     """
     if not _MESSAGE_ID.fullmatch(message_id):
-        raise BadMessage(f"{message_id!r} is no Message-ID; make it with the installation's keys")
-    return field_line("Message-ID", message_id)
+        raise BadMessage(
+            f"{message_id!r} is not a Message-ID; make it with the installation's keys"
+        )
+    return structured_line("Message-ID", message_id)
 
 
 def to_line(to: str, *, utf8: bool) -> bytes:
-    """The To header with this one address.
+    """Write the To header with one address.
 
-    A local part that is not ASCII is written as it is, which only a relay with SMTPUTF8 takes
-    (RFC 6532 section 3.2); it is never mangled into something else.
+    A local part that is not ASCII is written as it is, which only a relay with SMTPUTF8 accepts (RFC 6532
+    section 3.2); it is never changed.
 
     Args:
         to: a valid address, its domain in letters or as A-labels.
         utf8: the relay offers SMTPUTF8.
 
     Raises:
-        NeedsSmtputf8: the address needs it, and it is not offered.
-        BadMessage: this is no address.
+        NeedsSmtputf8: the address needs it, and the relay does not offer it.
+        BadMessage: the address is not valid.
     """
     return b"To: %s\r\n" % wire_address(to, utf8=utf8).encode()
 
 
-def needs_smtputf8(addr_spec: str) -> bool:
-    """Whether this address can only be written with SMTPUTF8: its local part is not ASCII (RFC 6531)."""
-    return not addr_spec.rpartition("@")[0].isascii()
-
-
 def wire_address(addr_spec: str, *, utf8: bool = False) -> str:
-    """The address as envelope and headers carry it: the domain as A-labels, the local part untouched.
+    """Write an address for envelope and headers: the domain as A-labels, the local part unchanged.
 
     Raises:
         NeedsSmtputf8: the local part is not ASCII, and `utf8` does not allow that.
-        BadMessage: this is no address.
+        BadMessage: the address is not valid.
     """
     if _ADDR_SPEC.fullmatch(addr_spec):
         return addr_spec
     try:
         valid = address.parse(addr_spec)
     except BadAddress as error:
-        raise BadMessage(f"{addr_spec!r} is no address; mend it") from error
+        raise BadMessage(f"{addr_spec!r} is not a valid address; correct it") from error
     local = valid.typed.rpartition("@")[0]
     if not utf8 and not local.isascii():
         raise NeedsSmtputf8
@@ -164,7 +159,7 @@ def wire_address(addr_spec: str, *, utf8: bool = False) -> str:
 
 
 def phrase(text: str) -> str:
-    """`text` as a phrase: atoms, a quoted-string or encoded-words (RFC 5322 3.2.5, RFC 2047 5).
+    """Write `text` as a phrase: atoms, a quoted-string or encoded-words (RFC 5322 3.2.5, RFC 2047 5).
 
     Raises:
         BadMessage: it is empty or has control characters.
@@ -178,7 +173,7 @@ def phrase(text: str) -> str:
 
 
 def encoded_words(text: str) -> str:
-    """`text` as encoded-words of whole characters, in B or Q, whichever is shorter (RFC 2047)."""
+    """Encode `text` as encoded-words of whole characters, in B or Q, whichever is shorter (RFC 2047)."""
     raw = text.encode()
     in_q = len(raw) + 2 * len(raw.translate(None, delete=_WORD_SAFE))
     in_b = -(-len(raw) // 3) * 4
@@ -186,13 +181,13 @@ def encoded_words(text: str) -> str:
     return " ".join(words)
 
 
-def fold(line: str) -> bytes:
-    """A header line folded at its spaces: at most 78 columns, 76 with an encoded-word in it.
+def folded(line: str) -> bytes:
+    """Fold a header at its spaces: lines of at most 78 columns, or 76 with an encoded-word.
 
-    A word that is longer stands alone in its line, but the first stays beside the header's name.
+    A longer word has a line of its own, except that the first stays beside the header's name.
 
     Raises:
-        BadMessage: a word makes a line of more than 998 (RFC 5322 section 2.1.1).
+        BadMessage: a word makes a line of more than 998 columns (RFC 5322 section 2.1.1).
     """
     if len(line) <= _LINE_WITH_WORD:
         return f"{line}\r\n".encode("ascii")
@@ -212,8 +207,8 @@ def fold(line: str) -> bytes:
     return "\r\n".join([*lines, ""]).encode("ascii")
 
 
-def display_name_fault(text: str) -> str | None:
-    """What providers refuse in a sender's display name, or None where it is good."""
+def display_name_problem(text: str) -> str | None:
+    """What providers would refuse in a sender's display name, or None if it is good."""
     if "@" in text:
         return "has an @, as if it were an address"
     if any(
@@ -226,10 +221,9 @@ def display_name_fault(text: str) -> str | None:
 
 def _clean(name: str, text: str) -> str:
     text = one_line(text)
-    wrong = _CONTROL.search(text)
-    if wrong:
+    if control := _CONTROL.search(text):
         raise BadMessage(
-            f"the {name} has the control character U+{ord(wrong[0]):04X} in it; take it out"
+            f"the {name} contains the control character U+{ord(control[0]):04X}; remove it"
         )
     if not text:
         raise BadMessage(f"the {name} is empty; give one")
@@ -240,7 +234,7 @@ def _b_words(raw: bytes) -> list[str]:
     words = []
     while raw:
         end = _WORD_ROOM // 4 * 3
-        # A byte 10xxxxxx continues a character, which must not be cut (RFC 2047 section 5).
+        # A byte 10xxxxxx continues a character, which must not be split (RFC 2047 section 5).
         while end < len(raw) and raw[end] & 0xC0 == 0x80:
             end -= 1
         words.append(f"=?utf-8?b?{base64.b64encode(raw[:end]).decode('ascii')}?=")
