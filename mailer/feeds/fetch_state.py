@@ -116,8 +116,8 @@ def as_failure(feed_id: int, error: Exception) -> FeedError:
         raise error
     log.error("feed %d could not be refreshed", feed_id, exc_info=error)
     return FeedError(
-        f"the mailer failed at it ({type(error).__name__}); "
-        "look for the reason in the log of that time, and report it"
+        f"the mailer has a defect here ({type(error).__name__}); "
+        "find the cause in the log at that time, and report it"
     )
 
 
@@ -205,11 +205,11 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
     if feed.held_at is not None and not was_held:
         reason = (
             "most of its articles look new, but are known under other addresses: the site seems to "
-            "have moved. Nothing of it is taken until you decide: accept, so that only what is "
-            "truly new is sent, or discard"
+            "have moved. Nothing from it is sent until you decide: accept, to send only what is "
+            "really new, or discard"
         )
         if feed.moved_url is not None:
-            reason += f". To accept also lets it be fetched at {feed.moved_url}, on another host"
+            reason += f". If you accept, it is also fetched at {feed.moved_url}, on another host"
         commands = [command("feed", verb, feed.url) for verb in ("accept", "discard")]
     elif (
         feed.alerted_at is None
@@ -217,17 +217,19 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
         and (feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER)
     ):
         feed.alerted_at = now
-        reason = f"it cannot be fetched since {format_instant(feed.failing_since)}: {feed.error}"
+        reason = (
+            f"it has not been readable since {format_instant(feed.failing_since)}: {feed.error}"
+        )
         if feed.gone_at is None:
             reason += (
-                ". It is still tried by itself; see whether its address opens in a browser, and "
-                "remove it only when it will not come back"
+                ". The mailer keeps trying; check whether its address opens in a browser, and "
+                "remove it only if it will not come back"
             )
             commands.insert(1, command("feed", "list"))
     elif feed.moved_url is not None and feed.moved_at == now:
         reason = (
-            f"its server says that it has moved for good to another host: {feed.moved_url}. It is still "
-            "fetched by way of its old address; accept the new one if it is the feed's, or remove the feed"
+            f"its server says that it has moved permanently to another host: {feed.moved_url}. It is "
+            "still fetched from its old address; accept the new one if it is right, or remove the feed"
         )
         commands = [command("feed", verb, feed.url) for verb in ("accept", "remove")]
     if reason:
@@ -268,20 +270,20 @@ def _follow(session: Session, feed: Feed, permanent_url: str | None, now: dateti
     if is_taken(session, permanent_url):
         feed.moved_url = None
         warning = (
-            f"it has moved to {permanent_url}, which is a feed here already; "
-            f"`{command('feed', 'remove', feed.url)}` once that one has the same newsletters"
+            f"it has moved to {permanent_url}, which is already a feed here; run "
+            f"`{command('feed', 'remove', feed.url)}` once that feed has the same newsletters"
         )
         return [warning]
     if is_same_host(permanent_url, feed.url):
         move(session, feed, permanent_url)
-        return [f"it has moved to {permanent_url} for good, and is fetched there from now on"]
+        return [f"it has moved permanently to {permanent_url}, and is fetched there from now on"]
     may_tell = feed.moved_at is None or now - feed.moved_at >= MOVED_AGAIN_AFTER
     if permanent_url != feed.moved_url and may_tell:
         feed.moved_url, feed.moved_at = permanent_url, now
-    warning = f"its server says that it has moved for good to another host: {permanent_url}"
+    warning = f"its server says that it has moved permanently to another host: {permanent_url}"
     if permanent_url == feed.moved_url:
         accept = command("feed", "accept", feed.url)
-        warning += f"; `{accept}` lets it be fetched there, until then its old address leads there"
+        warning += f"; run `{accept}` to fetch it there, until then its old address is used"
     return [warning]
 
 

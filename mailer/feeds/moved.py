@@ -28,7 +28,7 @@ def accept(session: Session, feed: Feed, *, now: datetime) -> Arrived:
         _need_held(feed)
     elif fetch_state.is_taken(session, moved_url):
         raise Refused(
-            f"{moved_url} is a feed here already; `{command('feed', 'remove', feed.url)}` "
+            f"{moved_url} is already a feed here; `{command('feed', 'remove', feed.url)}` "
             "once that one has the same newsletters"
         )
     else:

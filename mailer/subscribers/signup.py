@@ -251,7 +251,7 @@ def _alert_staff(
 ) -> None:
     total = context.limits.total
     reason = (
-        f"signup_limits lets {total.count} mails go in {total.span / timedelta(hours=1):g} h "
-        f"altogether; the first that waits goes out at {format_instant(allowance.not_before)}"
+        f"signup_limits allows {total.count} mails in {total.span / timedelta(hours=1):g} h; "
+        f"the first that waits goes out at {format_instant(allowance.not_before)}"
     )
     on_signups_held(session, context.alerts, newsletter_id, reason, now)

@@ -76,10 +76,10 @@ def error_answer(request: Request, status: int, headers: dict[str, str] | None =
 
 
 _MESSAGES: Final = {
-    404: "there is nothing here",
-    405: "this method is not allowed here",
+    404: "not found",
+    405: "method not allowed",
     413: "the body is too large",
     429: "too many sign-ups from this network; try again later",
     500: "something went wrong",
-    503: "nothing can be written at present; try again later",
+    503: "cannot save anything right now; try again later",
 }

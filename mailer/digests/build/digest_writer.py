@@ -125,7 +125,9 @@ def write(
         # What staff wrote for the coming digest is not lost when there is none.
         edits.give_back(session, digest_id)
     elif changed:
-        reason = f"{pluralise(changed, 'reader', 'readers')} left or changed during the build"
+        reason = (
+            f"{pluralise(changed, 'reader', 'readers')} unsubscribed or changed during the build"
+        )
     session.execute(
         update(Digest)
         .where(Digest.id == digest_id)

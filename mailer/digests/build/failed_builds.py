@@ -64,7 +64,9 @@ def note_failure(
             newsletter,
             schedule=reference,
             slot=slot,
-            reason=str(error) if isinstance(error, MailerError) else "an error that the log shows",
+            reason=str(error)
+            if isinstance(error, MailerError)
+            else "an unexpected error; see the log",
             now=now,
         )
 

@@ -239,19 +239,19 @@ class FlowControl:
         if not self.may_begin(now):
             return f"{self._why}; next try in {max(0.0, self._resting_until - now):.0f} s"
         if self._rest.failures:
-            return f"{self._why}; the next mail tries it again"
+            return f"{self._why}; the next mail will try again"
         if connections and self._throttle.is_slowed:
-            return f"the relay has too much to do: {self.allowed} connections are used"
+            return f"the relay is overloaded: using {self.allowed} connections"
         return None
 
     def _slow_down(self, answer: str, now: float) -> None:
         before = self._throttle.allowed
         seconds = self._throttle.slow_down(now)
         if seconds:
-            self._rests(f"the relay has too much to do: {redact(answer)}", seconds, now)
+            self._rests(f"the relay is overloaded: {redact(answer)}", seconds, now)
         elif self._throttle.allowed < before:
             log.warning(
-                "the relay has too much to do: %s; %d connections are used from now on",
+                "the relay is overloaded: %s; using %d connections from now on",
                 redact(answer),
                 self._throttle.allowed,
             )

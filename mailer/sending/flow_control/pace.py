@@ -189,7 +189,7 @@ class Breaker:
 
     def _too_many(self, course: _Window) -> str | None:
         if course.doubts >= 2 * self._connections or course.doubtful_times >= DOUBTFUL_TIMES:
-            return f"whether the relay took {course.doubts} mails in a row is in doubt"
+            return f"{course.doubts} mails in a row ended in doubt, the last one with"
         few = FEW if course.was_accepted else FEW_AT_FIRST
         if course.refusals > max(self._connections, few):
             return f"the relay refused {course.refusals} mails in a row, the last one with"
@@ -234,6 +234,4 @@ def why_pause_sender(answer: str) -> str:
     Args:
         answer: what the relay said; addresses are taken out of it.
     """
-    return (
-        f"the relay refuses mail from this newsletter's address, and takes others: {redact(answer)}"
-    )
+    return f"the relay refuses mail from this newsletter's address, but accepts others: {redact(answer)}"

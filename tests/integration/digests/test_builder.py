@@ -363,7 +363,7 @@ def test_readers_who_leave_or_begin_anew_during_the_build_are_counted_and_get_no
 
     digest = build(database, schedule, render=meanwhile)
     with database.read() as session:
-        assert digest.reason == "2 readers left or changed during the build"
+        assert digest.reason == "2 readers unsubscribed or changed during the build"
         assert set(got(database, digest)) == {stays.subscriber_id}
         starts = session.scalars(select(Subscription.first_digest_id).order_by(Subscription.id))
         assert starts.all() == [digest.id, None, None]

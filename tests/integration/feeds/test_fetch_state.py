@@ -44,7 +44,7 @@ def test_a_feed_that_moved_for_good_is_fetched_there_from_now_on(web: Web) -> No
     web.permanent[URL] = NEW_URL
     result = web.poll(item("two"), item("one"))
     assert (result.url, result.new) == (NEW_URL, 1)
-    assert result.warnings[-1].startswith(f"it has moved to {NEW_URL} for good")
+    assert result.warnings[-1].startswith(f"it has moved permanently to {NEW_URL}")
     web.publish(item("two"), item("one"), url=NEW_URL)
     web.pages_asked()
     # Under its former address it is the same feed.
@@ -101,7 +101,7 @@ def test_a_feed_is_not_accepted_where_another_one_is(web: Web) -> None:
     web.add(ELSEWHERE, to=web.weekly)
     with (
         web.database.write() as session,
-        pytest.raises(Refused, match=f"is a feed here already; `mailer feed remove {URL}`"),
+        pytest.raises(Refused, match=f"is already a feed here; `mailer feed remove {URL}`"),
     ):
         moved.accept(session, newsletter_feeds.find(session, URL), now=NOW)
 
@@ -122,7 +122,7 @@ def test_a_feed_that_is_there_already_keeps_its_address(web: Web) -> None:
     web.permanent[URL] = NEW_URL
     (result,) = web.refresh()
     assert (result.url, result.error) == (URL, None)
-    assert "is a feed here already" in result.warnings[-1]
+    assert "is already a feed here" in result.warnings[-1]
     assert [one.url for one in web.listed()] == [URL, NEW_URL]
 
 
@@ -213,7 +213,7 @@ def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(web: Web, alerts: A
     assert told == [0, 0, 1, 1, 1]
     (notice,) = notices(web.database)
     words = " ".join(notice.text.split())
-    assert "since 2026-11-24T10:00:00Z: news.example answered 500. It is still tried" in words
+    assert "since 2026-11-24T10:00:00Z: news.example answered 500. The mailer keeps trying" in words
     assert "see whether its address opens in a browser" in words
     # What mends comes before what gives up.
     for part in (words, notice.html):

@@ -330,7 +330,7 @@ def test_all_sign_ups_together_are_held_to_their_limit(
     # Staff hear of it once, and a reader's way to leave does not wait behind strangers.
     assert (told.kind, told.address) == (NoticeKind.ALERT, "desk@news.example")
     assert told.created_at == NOW + timedelta(minutes=3)
-    assert "signup_limits lets 3 mails go in 1 h" in told.text
+    assert "signup_limits allows 3 mails in 1 h" in told.text
     assert (link.kind, link.next_attempt_at) == (NoticeKind.PREFERENCES, link.created_at)
     # A link that is mailed late lives as long as any other.
     assert all(row.expires_at == row.not_before + timedelta(days=7) for row in waits)

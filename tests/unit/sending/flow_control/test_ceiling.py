@@ -122,4 +122,4 @@ def test_it_is_no_sign_that_the_relay_is_down() -> None:
     # It says so until it has taken mail again, also while nobody waits.
     why = "the relay failed: the connection was lost; "
     assert restraint.why(0, 10.0) == f"{why}next try in 1 s"
-    assert restraint.why(0, 11.1) == f"{why}the next mail tries it again"
+    assert restraint.why(0, 11.1) == f"{why}the next mail will try again"

@@ -336,7 +336,7 @@ def test_the_reason_says_what_happened_and_what_the_relay_said_last() -> None:
     breaker = Breaker(1)
     lost, spam = "the connection was lost", "554 5.7.1 <me@example.com>: spam"
     assert [breaker.note(12, DOUBT, lost, 10.0) for _ in range(2)][-1] == (
-        "whether the relay took 2 mails in a row is in doubt: the connection was lost"
+        "2 mails in a row ended in doubt, the last one with: the connection was lost"
     )
     assert [breaker.note(12, POLICY, spam, 10.0) for _ in range(4)][-1] == (
         "the relay refused 4 mails in a row, the last one with: 554 5.7.1 <***>: spam"
