@@ -214,7 +214,7 @@ def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(web: Web, alerts: A
     (notice,) = notices(web.database)
     words = " ".join(notice.text.split())
     assert "since 2026-11-24T10:00:00Z: news.example answered 500. The mailer keeps trying" in words
-    assert "see whether its address opens in a browser" in words
+    assert "check whether its address opens in a browser" in words
     # What mends comes before what gives up.
     for part in (words, notice.html):
         steps = [f"feed refresh {URL}", "feed list", f"feed remove {URL}"]
