@@ -1,28 +1,28 @@
-"""Judges mails by the rules that bytes can break, whoever made them. Shares no code with the composer."""
+"""Judges the bytes of any mail by the rules for good mail. Never shares code with the composer."""
 
-from mailer.lint.fields import judge_fields
+from mailer.lint.headers import judge_headers
+from mailer.lint.html_page import judge_html
 from mailer.lint.lines import judge_lines
-from mailer.lint.lists import judge_lists
-from mailer.lint.page import judge_page
+from mailer.lint.list_headers import judge_list_headers
+from mailer.lint.parse import parse_mail
 from mailer.lint.parts import judge_parts
-from mailer.lint.reading import read
 from mailer.lint.rules import RULES, Problem
 
 __all__ = ["RULES", "Problem", "judge"]
 
 
 def judge(raw: bytes) -> tuple[Problem, ...]:
-    """What is wrong with the mail in `raw`, each problem once; nothing where it is good.
+    """List what is wrong with the mail in `raw`, each problem once.
 
-    Rules for digests hold for a mail that has X-Mailer-Digest, or another header that only bulk mail
-    has: without that, a missing List-Unsubscribe would make a digest a notice.
+    The rules for digests hold for a mail with X-Mailer-Digest or any other header of bulk mail. Otherwise a
+    digest without List-Unsubscribe would be taken for a notice.
     """
-    mail = read(raw)
-    found = [
+    mail = parse_mail(raw)
+    problems = [
         *judge_lines(raw, mail),
-        *judge_fields(mail),
-        *judge_lists(mail),
+        *judge_headers(mail),
+        *judge_list_headers(mail),
         *judge_parts(mail),
-        *judge_page(mail),
+        *judge_html(mail),
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(problems))

@@ -1,9 +1,9 @@
-"""Rules on bytes and lines, before anything is made of them."""
+"""Judges the bytes and the lines of a mail, before it is parsed."""
 
 import re
 from collections.abc import Iterator
 
-from mailer.lint.reading import Part, lines_of
+from mailer.lint.parse import Part, lines_of
 from mailer.lint.rules import Problem
 
 _BYTES = {
@@ -21,13 +21,13 @@ _WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?\s]*(?:\?=)?")
 
 
 def judge_lines(raw: bytes, mail: Part) -> Iterator[Problem]:
-    """Problems with the bytes of the mail and the lengths of its lines."""
+    """List the problems with the bytes of the mail and the lengths of its lines."""
     for rule, pattern in _BYTES.items():
-        found = list(pattern.finditer(raw))
-        if found:
-            line = raw.count(b"\n", 0, found[0].start()) + 1
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            yield Problem(rule, f"byte 0x{found[0][0][0]:02X} in line {line}{more}")
+        matches = list(pattern.finditer(raw))
+        if matches:
+            line = raw.count(b"\n", 0, matches[0].start()) + 1
+            more = f", and {len(matches) - 1} more" if len(matches) > 1 else ""
+            yield Problem(rule, f"byte 0x{matches[0][0][0]:02X} in line {line}{more}")
     for number, octets in enumerate(lines_of(raw), start=1):
         if len(octets) > _LONGEST:
             yield Problem("line-length", f"line {number} has {len(octets)} octets")
@@ -42,9 +42,9 @@ def _header_line(name: str, line: str) -> Iterator[Problem]:
         return
     words = _WORD.findall(line)
     if words:
-        # Where a single word is longer than may be, that is reported for the word.
+        # A single word that is too long is reported by its own rule.
         if len(line) > _WORD_LINE and max(map(len, words)) <= _LONGEST_WORD:
             yield Problem("encoded-word-line", f"a line of {name} has {len(line)} characters")
-    # What stands after the name has no place to fold when it is one word.
+    # A value of one word cannot be folded.
     elif len(line) > _HEADER_LINE and len(line.removeprefix(f"{name}:").split()) > 1:
         yield Problem("header-line-length", f"a line of {name} has {len(line)} characters")

@@ -1,10 +1,10 @@
-"""Rules on the parts of a mail: their order, their encodings and what they say."""
+"""Judges the parts of a mail: their order, their encodings and their texts."""
 
 import re
 from collections.abc import Iterator
 
-from mailer.lint.page import visible_text
-from mailer.lint.reading import Part, lines_of
+from mailer.lint.html_page import visible_text
+from mailer.lint.parse import Part, lines_of
 from mailer.lint.rules import Problem
 
 _TEXTS = ("text/plain", "text/html")
@@ -15,11 +15,11 @@ _BLANK_AT_END = re.compile(rb"[ \t]$")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _WORD = re.compile(r"\w+")
 _SHARE = 0.3
-"""The text has at least this part of the words of the HTML, whose links and menus it may leave out."""
+"""The share of the HTML's words that the text has at least; it may leave out links and menus."""
 
 
 def judge_parts(mail: Part) -> Iterator[Problem]:
-    """Problems with the structure of the mail and with its texts."""
+    """List the problems with the structure of the mail and with its texts."""
     if mail.value("content-type") is None:
         yield Problem("mime-structure", "there is no Content-Type")
     for part in mail.whole():
@@ -52,9 +52,9 @@ def _order(mail: Part, texts: list[Part]) -> Iterator[Problem]:
         yield Problem("alternative", f"{mail.media_type} holds {', '.join(order) or 'no text'}")
         return
     plain, page = texts
-    said, meant = len(_WORD.findall(plain.text)), len(_WORD.findall(visible_text(page.text)))
-    if said < meant * _SHARE:
-        yield Problem("text-short", f"the text has {said} words, the HTML {meant}")
+    in_text, in_html = (len(_WORD.findall(t)) for t in (plain.text, visible_text(page.text)))
+    if in_text < in_html * _SHARE:
+        yield Problem("text-short", f"the text has {in_text} words, the HTML {in_html}")
 
 
 def _text(part: Part) -> Iterator[Problem]:
@@ -64,7 +64,7 @@ def _text(part: Part) -> Iterator[Problem]:
     elif part.encoding == "base64":
         yield from _encoded(part, _base64_fault(part.body))
     else:
-        yield Problem("transfer-encoding", f"{name} is {part.encoding or 'of none'}")
+        yield Problem("transfer-encoding", f"{name} is {part.encoding or 'not encoded'}")
     charset = (part.parameter("charset") or "").lower()
     if charset not in _CHARSETS:
         yield Problem("charset", f"{name} is in {charset or 'no charset'}")
@@ -87,7 +87,7 @@ def _quoted_fault(body: bytes) -> str | None:
     lines = lines_of(body)
     for line in lines:
         if _BAD_ESCAPE.search(line):
-            return f"an = that begins no escape in {line[:60]!r}"
+            return f"an = that does not begin an escape in {line[:60]!r}"
         if _BLANK_AT_END.search(line):
             return f"a blank ends the line {line[:60]!r}"
     if lines[-1].endswith(b"=") or (lines[-1] == b"" and lines[-2:-1] and lines[-2][-1:] == b"="):
@@ -97,4 +97,4 @@ def _quoted_fault(body: bytes) -> str | None:
 
 def _base64_fault(body: bytes) -> str | None:
     letters = b"".join(lines_of(body))
-    return None if _BASE64.fullmatch(letters) else "it is not whole groups of base64"
+    return None if _BASE64.fullmatch(letters) else "its length is not a whole number of groups"

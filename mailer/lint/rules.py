@@ -1,6 +1,6 @@
-"""The rules a mail is judged by: each has a name that stays, and what it demands.
+"""Lists the rules that a mail is judged by: each has a name that never changes, and what it demands.
 
-The judging is in the modules beside this one. A rule that they report must be listed here.
+The other modules of this package judge. Every rule that they report must be listed here.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with a mail: the rule it breaks, and what is where."""
+    """One thing that is wrong with a mail: the rule that it breaks, and where."""
 
     rule: str
     detail: str
@@ -44,7 +44,7 @@ RULES: Final = {
     "encoded-word-broken": "An encoded-word can be decoded to whole characters (RFC 2047 5).",
     "encoded-word-place": "An encoded-word stands by itself, in no quoted-string or address (RFC 2047 5).",
     "encoded-word-header": "Structured headers such as List-Unsubscribe hold none (RFC 2047 5).",
-    # The headers of digests, and of the mails that are none.
+    # The headers of digests, and of other mails.
     "list-id": "A digest has a List-Id, `phrase <label.domain>`, of at most 255 octets (RFC 2919).",
     "list-unsubscribe": "A digest has List-Unsubscribe: one https URL first, then at most one mailto.",
     "list-unsubscribe-post": "It has List-Unsubscribe-Post: List-Unsubscribe=One-Click (RFC 8058 3.1).",

@@ -8,7 +8,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
 from mailer.digests.staff_mail.review import above
-from mailer.lint.page import visible_text
+from mailer.lint.html_page import visible_text
 from mailer.message.content import Content
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.lint.page import visible_text
+from mailer.lint.html_page import visible_text
 from mailer.models import Notice, Subscriber, Wording
 from mailer.newsletters.offer import consent_sentence
 from mailer.templating.templates import Templates

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from mailer.db import Database
 from mailer.lint import judge
-from mailer.lint.page import visible_text
+from mailer.lint.html_page import visible_text
 from mailer.message.content import Content
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import DeliveryStatus, Notice, NoticeKind

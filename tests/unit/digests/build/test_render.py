@@ -11,7 +11,7 @@ from mailer.digests.build.render import MAX_HTML_BYTES, Story, edition_renderer
 from mailer.digests.schedules.calendar import Slot
 from mailer.errors import BadTemplate, MessageTooLong
 from mailer.lint import judge
-from mailer.lint.page import visible_text
+from mailer.lint.html_page import visible_text
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, split_text

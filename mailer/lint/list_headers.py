@@ -1,28 +1,18 @@
-"""Rules on the headers that make a mail a digest, and on mails that are none."""
+"""Judges the headers that make a mail a digest, and whether other mails do without them."""
 
 import ipaddress
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from mailer.lint.reading import Field, Part
+from mailer.lint.parse import Field, Part
 from mailer.lint.rules import Problem
 
-_MARKS_OF_A_DIGEST = (
-    "x-mailer-digest",
-    "list-unsubscribe",
-    "list-unsubscribe-post",
-    "list-post",
-    "precedence",
-    "feedback-id",
+_ONLY_IN_DIGESTS = (
+    *("x-mailer-digest", "list-unsubscribe", "list-unsubscribe-post"),
+    *("list-post", "precedence", "feedback-id"),
 )
-_URL_HEADERS = (
-    "list-unsubscribe",
-    "list-help",
-    "list-owner",
-    "list-archive",
-    "list-subscribe",
-)
+_URL_HEADERS = ("list-unsubscribe", "list-help", "list-owner", "list-archive", "list-subscribe")
 _LONGEST_LIST_ID = 255
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LIST_ID = re.compile(rf"(?:[^<>]*\s)?<{_ATOM}(?:\.{_ATOM})+>")
@@ -31,21 +21,22 @@ _CUT_URL = re.compile(r"<[^<>\s]*\s[^<>]*>")
 _FEEDBACK_ID = re.compile(r"[^:]*:[^:]*:[^:]*:[^:\s]{5,15}")
 
 
-def judge_lists(mail: Part) -> Iterator[Problem]:
-    """Problems with List-*, Auto-Submitted, Precedence and Feedback-ID."""
-    for name in _URL_HEADERS:
-        for field in mail.all(name):
-            yield from _urls(field)
-    if any(mail.all(name) for name in _MARKS_OF_A_DIGEST):
+def judge_list_headers(mail: Part) -> Iterator[Problem]:
+    """List the problems with List-*, Auto-Submitted, Precedence and Feedback-ID."""
+    for field in mail.all(*_URL_HEADERS):
+        if _CUT_URL.search(field.value):
+            yield Problem("list-url", f"a URL in {field.name} has a blank or a fold in it")
+        elif not _URLS.fullmatch(field.value) and "=?" not in field.value:
+            yield Problem("list-url", f"{field.name} is not <URL>, <URL>: {field.value[:60]!r}")
+    automatic, list_id = mail.value("auto-submitted"), mail.value("list-id")
+    if mail.all(*_ONLY_IN_DIGESTS):
         yield from _digest(mail)
-    elif not mail.all("auto-submitted"):
-        yield Problem("auto-submitted", "this is no digest, and there is no Auto-Submitted")
-    list_id = mail.value("list-id")
+    elif automatic is None:
+        yield Problem("auto-submitted", "this is not a digest, and has no Auto-Submitted")
     if list_id is not None and not _LIST_ID.fullmatch(list_id):
         yield Problem("list-id", f"{list_id!r} is not `phrase <label.domain>`")
     elif len(list_id or "") > _LONGEST_LIST_ID:
         yield Problem("list-id", f"it has {len(list_id or '')} octets")
-    automatic = mail.value("auto-submitted")
     if automatic is not None and automatic.lower() != "auto-generated":
         yield Problem("auto-submitted", f"{automatic!r} is not auto-generated")
 
@@ -69,21 +60,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _urls(field: Field) -> Iterator[Problem]:
-    if _CUT_URL.search(field.value):
-        yield Problem("list-url", f"a URL in {field.name} has a blank or a fold in it")
-    elif not _URLS.fullmatch(field.value) and "=?" not in field.value:
-        yield Problem("list-url", f"{field.name} is not <URL>, <URL>: {field.value[:60]!r}")
-
-
 def _digest(mail: Part) -> Iterator[Problem]:
     if mail.value("list-id") is None:
-        yield Problem("list-id", "this is a digest, and there is no List-Id")
-    field = next(iter(mail.all("list-unsubscribe")), None)
-    if field is None:
-        yield Problem("list-unsubscribe", "this is a digest, and there is no List-Unsubscribe")
+        yield Problem("list-id", "this is a digest, but has no List-Id")
+    unsubscribe = mail.all("list-unsubscribe")
+    if unsubscribe:
+        yield from _unsubscribe(unsubscribe[0])
     else:
-        yield from _unsubscribe(field)
+        yield Problem("list-unsubscribe", "this is a digest, but has no List-Unsubscribe")
     post = mail.value("list-unsubscribe-post")
     if post != "List-Unsubscribe=One-Click":
         yield Problem("list-unsubscribe-post", f"it is {post!r}")
@@ -99,12 +83,10 @@ def _digest(mail: Part) -> Iterator[Problem]:
 
 
 def _unsubscribe(field: Field) -> Iterator[Problem]:
+    # A value without angle brackets is reported as not being a list of URLs.
     urls = re.findall(r"<([^<>]*)>", re.sub(r"\s", "", field.value))
     web = [url for url in urls if not url.lower().startswith("mailto:")]
-    if not urls:
-        # What is in no angle brackets is reported as no list of URLs.
-        return
-    if urls[0] not in web or not is_safe_url(urls[0]):
-        yield Problem("list-unsubscribe", f"the first URL is no https URL: {urls[0][:60]!r}")
+    if urls and (urls[0] not in web or not is_safe_url(urls[0])):
+        yield Problem("list-unsubscribe", f"the first URL is not https: {urls[0][:60]!r}")
     elif len(web) > 1 or len(urls) > 2:
         yield Problem("list-unsubscribe", "there is more than one https and one mailto URL")

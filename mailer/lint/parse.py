@@ -1,7 +1,7 @@
-"""A mail taken apart for judging: its fields and parts, as far as they can be made out.
+"""Parses a mail into headers and parts, as far as they can be recognised.
 
-Bears with what is wrong, so that one fault does not hide the next. Shares no code with the composer,
-whose faults it is meant to find.
+Tolerates every fault, so that one does not hide the next. Never uses code of the composer, whose faults it is
+meant to find.
 """
 
 import binascii
@@ -18,7 +18,7 @@ _DEEPEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A header: its name as written, and its value, in `lines` as they stand and unfolded."""
+    """A header: its name as written, and its value, in `lines` as written and unfolded."""
 
     name: str
     lines: tuple[str, ...]
@@ -36,9 +36,9 @@ class Part:
 
     Attributes:
         stray: lines among the headers that belong to none.
-        body: as it stands, encoded.
-        children: of a multipart.
-        fault: why its parts cannot be told apart, or None.
+        body: as written, encoded.
+        children: the parts of a multipart.
+        fault: why its parts cannot be separated, or None.
     """
 
     fields: list[Field]
@@ -47,22 +47,22 @@ class Part:
     children: list["Part"] = field(default_factory=list)
     fault: str | None = None
 
-    def all(self, name: str) -> list[Field]:
-        """The headers with this name, in lower case."""
-        return [field for field in self.fields if field.key == name]
+    def all(self, *names: str) -> list[Field]:
+        """The headers with one of these names, in lower case."""
+        return [field for field in self.fields if field.key in names]
 
     def value(self, name: str) -> str | None:
         """The value of the first header with this name, in lower case."""
-        return next((field.value for field in self.fields if field.key == name), None)
+        return next((field.value for field in self.all(name)), None)
 
     @property
     def media_type(self) -> str:
-        """In lower case; text/plain where there is none (RFC 2045 section 5.2)."""
+        """The media type in lower case; text/plain if there is none (RFC 2045 section 5.2)."""
         return (self.value("content-type") or "text/plain").partition(";")[0].strip().lower()
 
     @property
     def encoding(self) -> str | None:
-        """The content transfer encoding in lower case, or None where none is given."""
+        """The content transfer encoding in lower case, or None."""
         value = self.value("content-transfer-encoding")
         return None if value is None else value.strip().lower()
 
@@ -74,24 +74,20 @@ class Part:
         return None
 
     def leaves(self) -> Iterator["Part"]:
-        """The parts that are no multiparts, in their order."""
-        if self.children:
-            for child in self.children:
-                yield from child.leaves()
-        else:
-            yield self
+        """The parts that are not multiparts, in their order."""
+        return (part for part in self.whole() if not part.children)
 
     def whole(self) -> Iterator["Part"]:
-        """This part and all within."""
+        """This part and all parts in it."""
         yield self
         for child in self.children:
             yield from child.whole()
 
     def decoded(self) -> bytes:
-        """The body as it was before it was encoded, as far as it can be made out."""
+        """Decode the body, as far as that is possible."""
         if self.encoding == "base64":
             letters = re.sub(rb"[^A-Za-z0-9+/]", b"", self.body)
-            # One letter over holds no byte.
+            # A single letter at the end holds no byte.
             letters = letters[: -1 if len(letters) % 4 == 1 else None]
             return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
         return binascii.a2b_qp(self.body) if self.encoding == "quoted-printable" else self.body
@@ -102,8 +98,8 @@ class Part:
         return self.decoded().decode("utf-8", "replace")
 
 
-def read(raw: bytes, depth: int = 0) -> Part:
-    """The mail, or the part of one, in `raw`."""
+def parse_mail(raw: bytes, depth: int = 0) -> Part:
+    """Parse a mail, or a part of one."""
     end = _EMPTY_LINE.search(raw)
     head, body = (raw[: end.start()], raw[end.end() :]) if end else (raw, b"")
     fields, stray = _fields(head)
@@ -114,7 +110,7 @@ def read(raw: bytes, depth: int = 0) -> Part:
 
 
 def lines_of(data: bytes) -> list[bytes]:
-    """The lines of `data`, whether they end in CRLF or in a bare line feed."""
+    """Split `data` into lines, whether they end in CRLF or in a bare line feed."""
     return _LINE_END.split(data)
 
 
@@ -152,15 +148,14 @@ def _divide(part: Part, depth: int) -> None:
     delimiter = re.compile(
         rb"(?:^|\r?\n)--" + re.escape(boundary.encode("latin-1")) + rb"(--)?[ \t]*(?=\r?\n|$)"
     )
-    found = list(delimiter.finditer(part.body))
-    last = next((at for at, match in enumerate(found) if match[1]), None)
-    if not found or last == 0:
+    delimiters = list(delimiter.finditer(part.body))
+    last = next((at for at, match in enumerate(delimiters) if match[1]), None)
+    if not delimiters or last == 0:
         part.fault = "the boundary begins no part"
         return
     if last is None:
         part.fault = "the closing boundary is missing"
-    opening = found[:last]
-    ends = [match.start() for match in found[1:]] + [len(part.body)]
-    for match, end in zip(opening, ends, strict=False):
+    ends = [match.start() for match in delimiters[1:]] + [len(part.body)]
+    for match, end in zip(delimiters[:last], ends, strict=False):
         content = _LINE_END.sub(b"", part.body[match.end() : end], count=1)
-        part.children.append(read(content, depth + 1))
+        part.children.append(parse_mail(content, depth + 1))

@@ -1,4 +1,4 @@
-"""Rules on the headers that every mail has."""
+"""Judges the headers that every mail has."""
 
 import base64
 import quopri
@@ -8,38 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
-from mailer.lint.reading import Field, Part
+from mailer.lint.parse import Field, Part
 from mailer.lint.rules import Problem
 
 _REQUIRED = ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version")
-_SINGLE = {name.lower() for name in _REQUIRED} | {
-    "sender",
-    "reply-to",
-    "content-type",
-    "content-transfer-encoding",
-    "auto-submitted",
-    "precedence",
-    "feedback-id",
-    "x-mailer-digest",
-    "x-mailer-delivery",
+_SINGLE = {
+    *(name.lower() for name in _REQUIRED),
+    *("sender", "reply-to", "content-type", "content-transfer-encoding", "auto-submitted"),
+    *("precedence", "feedback-id", "x-mailer-digest", "x-mailer-delivery"),
 }
 _MAILBOXES = ("from", "to", "sender", "reply-to")
 _ONE_MAILBOX = ("from", "to", "sender")
 _PHRASES = {*_MAILBOXES, "list-id"}
 _STRUCTURED = {
-    "message-id",
-    "in-reply-to",
-    "references",
-    "date",
-    "mime-version",
-    "feedback-id",
-    "auto-submitted",
-    "precedence",
-    "content-type",
-    "content-transfer-encoding",
-    "content-disposition",
-    "x-mailer-digest",
-    "x-mailer-delivery",
+    *("message-id", "in-reply-to", "references", "date", "mime-version", "feedback-id"),
+    *("auto-submitted", "precedence", "content-type", "content-transfer-encoding"),
+    *("content-disposition", "x-mailer-digest", "x-mailer-delivery"),
 }
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -62,85 +46,75 @@ _LONGEST_WORD = 75
 _PICTOGRAPHS_FROM = "\u2300"
 
 
-def judge_fields(mail: Part) -> Iterator[Problem]:
-    """Problems with the headers that a mail has whatever it is."""
+def judge_headers(mail: Part) -> Iterator[Problem]:
+    """List the problems with the headers that every mail has."""
     for part in mail.whole():
         for line in part.stray:
             yield Problem("header-syntax", f"{line[:60]!r} belongs to no header")
-        yield from _repeated(part)
+        for key, times in Counter(field.key for field in part.fields).items():
+            if times > 1 and (key in _SINGLE or key.startswith("list-")):
+                yield Problem("header-repeated", f"there are {times} headers {key}")
         for field in part.fields:
             yield from _words(field)
     for name in _REQUIRED:
         if not mail.value(name.lower()):
             yield Problem("header-missing", f"there is no {name}, or it is empty")
-    for name in ("cc", "bcc"):
-        for field in mail.all(name):
-            yield Problem("copy-header", f"there is a {field.name}")
-    for name in _MAILBOXES:
-        for field in mail.all(name):
-            yield from _mailbox(field)
+    for field in mail.all("cc", "bcc"):
+        yield Problem("copy-header", f"there is a {field.name}")
+    for field in mail.all(*_MAILBOXES):
+        yield from _mailbox(field)
     yield from _sender(mail)
+    yield from _signature(mail)
     yield from _fixed_forms(mail)
 
 
 def decoded(value: str) -> str:
-    """`value` with its encoded-words decoded, those that cannot be left as they are."""
+    """Decode the encoded-words in `value`, except those that cannot be decoded."""
 
-    def replace(found: re.Match[str]) -> str:
+    def replace(word: re.Match[str]) -> str:
         try:
-            return _decode(found)
+            return _decode(word)
         except (ValueError, LookupError):
-            return found[0]
+            return word[0]
 
-    # Blanks between two encoded-words are no part of the text (RFC 2047 section 6.2).
+    # Blanks between two encoded-words are not part of the text (RFC 2047 section 6.2).
     return _WORD.sub(replace, re.sub(r"(\?=)\s+(?==\?)", r"\1", value))
 
 
 def from_domain(mail: Part) -> str:
-    """The domain of From in lower case, or "" where it has none."""
-    found = _addresses(mail.value("from") or "")
-    return found[0].rpartition("@")[2].lower() if found else ""
-
-
-def _repeated(part: Part) -> Iterator[Problem]:
-    for key, times in Counter(field.key for field in part.fields).items():
-        if times > 1 and (key in _SINGLE or key.startswith("list-")):
-            yield Problem("header-repeated", f"there are {times} headers {key}")
+    """The domain of From in lower case, or "" if it has none."""
+    addresses = _addresses(mail.value("from") or "")
+    return addresses[0].rpartition("@")[2].lower() if addresses else ""
 
 
 def _words(field: Field) -> Iterator[Problem]:
+    """Judge the encoded-words of a header."""
     value = field.value
-    starts = [found.start() for found in _WORD_START.finditer(value)]
-    if starts and (
-        field.key in _STRUCTURED or (field.key.startswith("list-") and field.key != "list-id")
-    ):
+    starts = [word.start() for word in _WORD_START.finditer(value)]
+    is_list = field.key.startswith("list-") and field.key != "list-id"
+    if starts and (field.key in _STRUCTURED or is_list):
         yield Problem("encoded-word-header", f"{field.name} holds an encoded-word")
         return
-    words = {found.start(): found for found in _WORD.finditer(value)}
-    sheltered = [
-        found.span()
-        for pattern in ((_QUOTED, _ANGLE) if field.key in _PHRASES else ())
-        for found in pattern.finditer(value)
-    ]
+    words = {word.start(): word for word in _WORD.finditer(value)}
+    patterns = (_QUOTED, _ANGLE) if field.key in _PHRASES else ()
+    closed = [found.span() for pattern in patterns for found in pattern.finditer(value)]
     for start in starts:
         if start not in words:
             yield Problem("encoded-word-broken", f"{field.name}: {value[start : start + 30]!r}")
-        elif any(begin <= start < end for begin, end in sheltered):
+        elif any(begin <= start < end for begin, end in closed):
             yield Problem("encoded-word-place", f"{field.name}: in a quoted-string or an address")
         else:
             yield from _word(field, words[start])
 
 
-def _word(field: Field, found: re.Match[str]) -> Iterator[Problem]:
-    before, after = field.value[: found.start()][-1:], field.value[found.end() :][:1]
+def _word(field: Field, word: re.Match[str]) -> Iterator[Problem]:
+    before, after = field.value[: word.start()][-1:], field.value[word.end() :][:1]
     if before.strip(" \t(") or after.strip(" \t)"):
-        yield Problem(
-            "encoded-word-place", f"{field.name}: {found[0][:30]!r} touches its neighbour"
-        )
-    if len(found[0]) > _LONGEST_WORD:
-        yield Problem("encoded-word-length", f"{field.name}: one has {len(found[0])} characters")
+        yield Problem("encoded-word-place", f"{field.name}: {word[0][:30]!r} touches its neighbour")
+    if len(word[0]) > _LONGEST_WORD:
+        yield Problem("encoded-word-length", f"{field.name}: one has {len(word[0])} characters")
     try:
-        text = _decode(found)
+        text = _decode(word)
     except (ValueError, LookupError) as error:
         yield Problem("encoded-word-broken", f"{field.name}: {error}")
     else:
@@ -148,39 +122,38 @@ def _word(field: Field, found: re.Match[str]) -> Iterator[Problem]:
             yield Problem("header-control", f"{field.name} decodes to {text!r}")
 
 
-def _decode(found: re.Match[str]) -> str:
-    charset = found[1].partition("*")[0]
-    if found[2] in "bB":
-        raw = base64.b64decode(found[3], validate=True)
+def _decode(word: re.Match[str]) -> str:
+    charset = word[1].partition("*")[0]
+    if word[2] in "bB":
+        raw = base64.b64decode(word[3], validate=True)
     else:
-        if re.search(r"=(?![0-9A-Fa-f]{2})", found[3]):
-            raise ValueError("an escape that is none")
-        raw = quopri.decodestring(found[3].encode("latin-1"), header=True)
+        if re.search(r"=(?![0-9A-Fa-f]{2})", word[3]):
+            raise ValueError("an invalid escape")
+        raw = quopri.decodestring(word[3].encode("latin-1"), header=True)
     return raw.decode(charset)
 
 
 def _addresses(value: str) -> list[str]:
-    bare = _QUOTED.sub("", value)
     return [
-        (found[1] if (found := _ANGLE.search(mailbox)) else mailbox).strip()
-        for mailbox in bare.split(",")
+        (angle[1] if (angle := _ANGLE.search(mailbox)) else mailbox).strip()
+        for mailbox in _QUOTED.sub("", value).split(",")
         if mailbox.strip()
     ]
 
 
 def _mailbox(field: Field) -> Iterator[Problem]:
-    found = _addresses(field.value)
-    count = max(len(found), len(_ANGLE.findall(_QUOTED.sub("", field.value))))
+    addresses = _addresses(field.value)
+    count = max(len(addresses), len(_ANGLE.findall(_QUOTED.sub("", field.value))))
     if field.key in _ONE_MAILBOX and count > 1:
         yield Problem("one-mailbox", f"{field.name} holds {count} mailboxes")
         return
-    for address in found:
-        if _WORD_START.search(address):
-            # That is reported for the encoded-word.
-            continue
+    for address in addresses:
+        # An encoded-word in an address is reported by its own rule.
         valid = _ADDRESS.fullmatch(address)
-        if not valid or len(address) > 254 or not _is_domain(valid[1]):
-            yield Problem("address", f"{field.name}: {address!r} is no address of the wire")
+        if not _WORD_START.search(address) and (
+            not valid or len(address) > 254 or not _is_domain(valid[1])
+        ):
+            yield Problem("address", f"{field.name}: {address!r} is not a valid address")
 
 
 def _is_domain(domain: str) -> bool:
@@ -194,14 +167,17 @@ def _is_domain(domain: str) -> bool:
 
 
 def _sender(mail: Part) -> Iterator[Problem]:
-    sender, author = mail.value("sender"), mail.value("from")
-    if sender is not None and author is not None and _addresses(sender) == _addresses(author):
-        yield Problem("sender", "Sender says what From says")
-    name = _ANGLE.sub("", decoded(author or "")) if "<" in (author or "") else ""
+    sender, author = mail.value("sender"), mail.value("from") or ""
+    if sender is not None and mail.all("from") and _addresses(sender) == _addresses(author):
+        yield Problem("sender", "Sender repeats From")
+    name = _ANGLE.sub("", decoded(author)) if "<" in author else ""
     if "@" in name:
         yield Problem("display-name", f"From: {name.strip()!r} has an @")
     if any(unicodedata.category(letter) == "So" and letter >= _PICTOGRAPHS_FROM for letter in name):
         yield Problem("display-name", f"From: {name.strip()!r} has a pictograph")
+
+
+def _signature(mail: Part) -> Iterator[Problem]:
     domains = {
         tag.strip().lower()
         for field in mail.all("dkim-signature")
@@ -213,7 +189,7 @@ def _sender(mail: Part) -> Iterator[Problem]:
 
 
 def _aligned(one: str, other: str) -> bool:
-    """Whether one domain is the other, or above it; who registered what is not known here."""
+    """Whether one domain is the other or contains it; who registered them is not known here."""
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
@@ -222,7 +198,7 @@ def _fixed_forms(mail: Part) -> Iterator[Problem]:
     if message_id and not (_MESSAGE_ID.fullmatch(message_id) or _WORD_START.search(message_id)):
         yield Problem("message-id", f"{message_id[:80]!r} is not <dot-atom@domain>")
     if date and not (_DATE.fullmatch(date) and _is_date(date)):
-        yield Problem("date", f"{date!r} is no date with the zone +0000")
+        yield Problem("date", f"{date!r} is not a date with the zone +0000")
     version = mail.value("mime-version")
     if version and version != "1.0":
         yield Problem("mime-version", f"{version!r} is not 1.0")
@@ -233,5 +209,5 @@ def _is_date(text: str) -> bool:
         parsed = parsedate_to_datetime(text)
     except ValueError:
         return False
-    # A day of the week that is not the date's is refused by some relays.
+    # Some relays refuse a weekday that is not the date's.
     return "," not in text or text[:3] == _DAYS[parsed.weekday()]

@@ -1,4 +1,4 @@
-"""Rules on the HTML of a mail: what mail programs cut off, block or distrust."""
+"""Judges the HTML of a mail: what mail programs would cut off, block or distrust."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from mailer.lint.lists import is_safe_url
-from mailer.lint.reading import Part
+from mailer.lint.list_headers import is_safe_url
+from mailer.lint.parse import Part
 from mailer.lint.rules import Problem
 from mailer.text.english import pluralise
 
@@ -16,25 +16,14 @@ _LONGEST = 100_000
 _LONGEST_HIDDEN = 150
 _FEWEST_LETTERS = 20
 _VOID = {
-    "area",
-    "base",
-    "br",
-    "col",
-    "embed",
-    "hr",
-    "img",
-    "input",
-    "link",
-    "meta",
-    "source",
-    "wbr",
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 }
-_UNSEEN = {"head", "script", "style", "title", "template"}
+_INVISIBLE = {"head", "script", "style", "title", "template"}
 _ACTIVE = {"script", "iframe", "frame", "frameset", "object", "embed", "applet", "video", "audio"}
 _FORM = {"form", "input", "button", "select", "textarea"}
 _URL_ATTRIBUTES = {"href", "src", "background", "poster", "action", "srcset"}
 _SCRIPTS = ("javascript:", "vbscript:")
-_OTHERWISE_REPORTED = ("data:", *_SCRIPTS)
+_REPORTED_ELSEWHERE = ("data:", *_SCRIPTS)
 
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all"
@@ -58,7 +47,7 @@ class _Link:
 
 @dataclass(slots=True)
 class _Page:
-    """What was found in an HTML text, in its order."""
+    """The parts of an HTML text that are judged, in their order."""
 
     tags: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     css: list[str] = field(default_factory=list)
@@ -68,7 +57,7 @@ class _Page:
 
 
 class _Reader(HTMLParser):
-    """Fills a `_Page`, and knows which elements are open."""
+    """Fills a `_Page`, and keeps track of the open elements."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,7 +65,7 @@ class _Reader(HTMLParser):
         self._open: list[tuple[str, bool]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element begins."""
+        """Note an element that begins."""
         attributes = {name: value or "" for name, value in reversed(attrs)}
         self.page.tags.append((tag, attributes))
         if "href" in attributes and tag in {"a", "area"}:
@@ -86,17 +75,17 @@ class _Reader(HTMLParser):
             self._open.append((tag, hidden))
 
     def handle_endtag(self, tag: str) -> None:
-        """An element ends, and so do those in it that were left open."""
+        """Close an element, and those in it that were left open."""
         opened = [name for name, _ in self._open]
         if tag in opened:
             del self._open[len(opened) - 1 - opened[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
-        """Text, shown or not."""
+        """Add text, visible or hidden."""
         names = {name for name, _ in self._open}
         if "style" in names:
             self.page.css.append(data)
-        if names & _UNSEEN:
+        if names & _INVISIBLE:
             return
         if any(hidden for _, hidden in self._open):
             self.page.hidden += data
@@ -106,8 +95,8 @@ class _Reader(HTMLParser):
             self.page.links[-1].text += data
 
 
-def judge_page(mail: Part) -> Iterator[Problem]:
-    """Problems with the HTML of the mail, where it has some."""
+def judge_html(mail: Part) -> Iterator[Problem]:
+    """List the problems with the HTML of the mail, if it has any."""
     for part in mail.leaves():
         if part.media_type == "text/html":
             size = len(part.decoded())
@@ -126,7 +115,7 @@ def judge_page(mail: Part) -> Iterator[Problem]:
 
 
 def visible_text(html: str) -> str:
-    """The words of an HTML text that a reader sees."""
+    """Return the text of an HTML document that a reader sees."""
     return _read(html).visible
 
 
@@ -158,7 +147,7 @@ def _elements(page: _Page) -> Iterator[Problem]:
 def _styles(page: _Page) -> Iterator[Problem]:
     inlined = [attributes["style"] for _, attributes in page.tags if "style" in attributes]
     if page.css and not inlined:
-        yield Problem("css-inline", "there is a <style>, and no element has a style of its own")
+        yield Problem("css-inline", "there is a <style>, but no element has inline styles")
     css = "\n".join([*page.css, *inlined])
     if _IMPORT.search(css):
         yield Problem("css-external", "a style has @import")
@@ -175,19 +164,19 @@ def _images(page: _Page) -> Iterator[Problem]:
         missing = [name for name in ("width", "height", "alt") if name not in attributes]
         if missing:
             yield Problem("image", f"{url[:60]!r} has no {', '.join(missing)}")
-        if not is_safe_url(url) and not _packed(url).startswith(_OTHERWISE_REPORTED):
+        if not is_safe_url(url) and not _packed(url).startswith(_REPORTED_ELSEWHERE):
             yield Problem("image", f"{url[:60]!r} is not absolute https")
         if {attributes.get("width", ""), attributes.get("height", "")} & {"0", "1"}:
             yield Problem("tracking-pixel", f"{url[:60]!r}")
     if images and len(_NO_LETTERS.sub("", page.visible)) < _FEWEST_LETTERS:
         yield Problem(
-            "image-only", f"it holds {pluralise(len(images), 'image')}, and next to no text"
+            "image-only", f"it holds {pluralise(len(images), 'image')}, and hardly any text"
         )
 
 
 def _links(page: _Page) -> Iterator[Problem]:
     for link in page.links:
-        if _packed(link.url).startswith(_OTHERWISE_REPORTED):
+        if _packed(link.url).startswith(_REPORTED_ELSEWHERE):
             continue
         if not is_safe_url(link.url, "mailto"):
             yield Problem("link", f"{link.url[:60]!r} is not absolute https")
@@ -201,18 +190,18 @@ def _same_host(text: str, url: str) -> bool:
     try:
         shown = urlsplit(text if "://" in text else f"//{text}").hostname or ""
     except ValueError:
-        # What only looks like a URL names no host.
+        # It only looks like a URL.
         return False
     return _plain_host(shown) == _plain_host(urlsplit(url).hostname or "")
 
 
 def _packed(url: str) -> str:
-    """`url` in lower case and without the blanks that browsers overlook in a scheme."""
+    """Remove the blanks that browsers ignore in a scheme, and lower the case."""
     return "".join(url.split()).lower()
 
 
 def _plain_host(host: str) -> str:
-    # An impossible host is its own.
+    # A host that cannot be encoded is compared as it is.
     with suppress(UnicodeError):
         host = host.encode("idna").decode("ascii")
     return host.lower().removeprefix("www.")
