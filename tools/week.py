@@ -22,15 +22,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.simulation import audit
 from tests.simulation.browser import NoSuchForm
 from tests.simulation.daemons import Daemons
-from tests.simulation.desk import CONNECTIONS
+from tests.simulation.inbox import Inbox
 from tests.simulation.model import Model
-from tests.simulation.office import Clock, Office, WeekStopped
-from tests.simulation.opening import BEGINS, LANGUAGES, TAKES, ZONES, open_papers
 from tests.simulation.people import STAFF
-from tests.simulation.post import Post
+from tests.simulation.program import Clock, Program, WeekStopped
 from tests.simulation.relay import Relay
+from tests.simulation.setup import BEGINS, LANGUAGES, TAKES, ZONES, set_up
+from tests.simulation.simulation import CONNECTIONS
 from tests.simulation.site import serving
-from tests.simulation.story import Week
+from tests.simulation.week import Week
 from tests.support import postgresql
 from tests.support.receiver import receiver
 
@@ -46,8 +46,8 @@ LOG_SHOWN = 4000
 def live(engine: str, url: str, folder: Path, mails: Path) -> bool:
     """Play the week on an empty database; whether nothing was wrong."""
     begun = time.monotonic()
-    post = Post(mails)
-    relay = Relay(post)
+    inbox = Inbox(mails)
+    relay = Relay(inbox)
     roles = PROCESSES[engine]
     ports = _free_ports(sum(not those or "web" in those for those in roles))
     with receiver(relay.answer, relay.accept) as smtp, serving() as site:
@@ -60,19 +60,19 @@ def live(engine: str, url: str, folder: Path, mails: Path) -> bool:
             "lease": "8s",
             "publisher": "The House of Two Papers",
         }
-        office = Office(folder, settings, Clock(folder / "clock", BEGINS))
-        daemons = Daemons(office, roles, ports)
-        week = Week(office, daemons, relay, site, post, Model(site, TAKES, LANGUAGES), ZONES)
+        program = Program(folder, settings, Clock(folder / "clock", BEGINS))
+        daemons = Daemons(program, roles, ports)
+        week = Week(program, daemons, relay, site, inbox, Model(site, TAKES, LANGUAGES), ZONES)
         try:
-            open_papers(week)
+            set_up(week)
             with daemons:
                 week.play()
                 daemons.stop()
             audit.close(week)
         except (WeekStopped, NoSuchForm, ValueError) as stop:
-            week.demand(False, f"{type(stop).__name__}: {stop}")
+            week.check(False, f"{type(stop).__name__}: {stop}")
         finally:
-            office.shell.close()
+            program.shell.close()
         audit.show(week, engine)
         violations = week.model.violations
         if violations:

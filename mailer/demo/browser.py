@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urljoin
 
 import urllib3
 
-SECONDS = 15
+SECONDS = 60
 
 Tag = tuple[str, dict[str, str]]
 

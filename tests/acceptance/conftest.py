@@ -1,13 +1,12 @@
 """What commands, pages and mails are tested with: one installation, a feed, and a receiver of mail.
 
-Nothing here imports the mailer: it is typed, opened and listened to, as its users do.
+Nothing here imports the mailer, but the demo: it is typed, opened and listened to, as its users do.
 """
 
 import json
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,16 +15,14 @@ from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
 import pytest
 
+from mailer.demo import browser
+from tests.support.http_site import Request, http_site, respond
 from tests.support.receiver import Receiver, receiver
 from tests.support.typed import PROCESSES, Ended, own_environment, type_command
 from tests.support.waiting import wait_until
@@ -156,26 +153,12 @@ def site() -> Iterator[Site]:
     """A site with a feed and nothing in it yet."""
     site = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = site.rss()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/rss+xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def feed(request: Request) -> None:
+        respond(request, 200, site.rss(), Content_Type="application/rss+xml")
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Tests need no access log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site.url = f"http://127.0.0.1:{server.server_address[1]}/feed"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield site
-    server.shutdown()
-    thread.join(timeout=300)
-    server.server_close()
+    with http_site(feed) as origin:
+        site.url = f"{origin}/feed"
+        yield site
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -204,15 +187,8 @@ def installation(before_init: Installation) -> Installation:
 
 def open_page(url: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
     """Open a page, or send a form's fields to it; status 0 when nobody answers."""
-    data = None if fields is None else urlencode(fields).encode()
-    try:
-        with urlopen(Request(url, data), timeout=300) as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except URLError as error:
-        return 0, str(error)
+    answer = browser.get(url) if fields is None else browser.post(url, fields)
+    return answer.status, answer.body
 
 
 @pytest.fixture

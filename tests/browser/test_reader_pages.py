@@ -1,11 +1,8 @@
 """The readers' pages in a real browser: by keyboard, on a phone, in light and dark, without any script."""
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from mailer.models import Digest, Review, ReviewAct, Schedule, Signup, Subscribe
 from mailer.tokens import Keys, Purpose
 from tests.support import factories
 from tests.support.factories import NOW
+from tests.support.http_site import Request, http_site, respond
 from tests.support.website import Website, serving
 
 pytestmark = pytest.mark.needs_chromium
@@ -194,29 +192,6 @@ def test_an_arabic_newsletter_runs_from_right_to_left_beside_others(
     page.close()
 
 
-@contextmanager
-def newspaper(article: list[str]) -> Iterator[str]:
-    """Another web site on loopback, whose only page is `article`; yields its origin."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(article[0].encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Tests need no access log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
-
-
 @pytest.mark.parametrize("allowed", [True, False])
 def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
     sqlite_database: Database, keys: Keys, browser: Browser, allowed: bool
@@ -224,7 +199,11 @@ def test_the_form_works_in_frames_of_the_sites_that_may_and_in_no_others(
     with sqlite_database.write() as session:
         factories.schedule(session, factories.newsletter(session))
     article = [""]
-    with newspaper(article) as origin:
+
+    def page_with_frame(request: Request) -> None:
+        respond(request, 200, article[0].encode(), Content_Type="text/html")
+
+    with http_site(page_with_frame) as origin:
         settings = {"embed_origins": origin} if allowed else {}
         with serving(sqlite_database, keys, **settings) as website:
             article[0] = f'<h1>Article</h1><iframe src="{website.url}/embed/daily"></iframe>'

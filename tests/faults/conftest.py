@@ -1,51 +1,43 @@
-"""The table of the fault matrix: what each test noted of its digest, added up for each row and engine.
+"""Prints the table of the fault matrix: what each test noted, added up for each row and engine.
 
-It is printed in Markdown after a run with FAULTS set, also after one that Ctrl-C has ended.
+It comes in Markdown after a run with FAULTS set, also after one that Ctrl-C has ended.
 """
 
 import os
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailer.db import Database
+from mailer.tokens import Keys
 from tests.faults import cluster
 from tests.faults.cluster import Cluster
-from tests.faults.judge import Judgement
 from tests.faults.relays import FULL
+from tests.faults.run import ROW, Run
 
-Note = Callable[..., None]
+SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+"""Marks of what is tested on one engine only."""
 
-_PROPERTY = "row of the fault matrix"
 _COLUMNS = ("readers", "kills", "lost", "doubled", "in_doubt", "unexpected")
 
 
 @pytest.fixture
-def note(record_property: Callable[[str, object], None]) -> Note:
-    """Notes one digest for the table: `note("K5", database, judgement, kills=20)`.
+def run_on(
+    keys: Keys, fast_folder: Path, record_property: Callable[[str, object], None]
+) -> Callable[[Database], Run]:
+    """Make the run of this test on a database of its own making."""
+    return lambda database: Run(database, keys, fast_folder, record_property)
 
-    Without a judgement it is given the columns themselves: `note("S2", database, readers=60, doubled=1)`.
-    Call it before the assertions, so that a red row has its figures too.
-    """
 
-    def write(
-        row: str, database: Database, judgement: Judgement | None = None, **figures: int
-    ) -> None:
-        if judgement is not None:
-            figures |= {
-                "readers": judgement.counts.total,
-                "lost": len(judgement.lost),
-                "doubled": judgement.doubles,
-                "in_doubt": judgement.counts.in_doubt,
-                "unexpected": len(judgement.strangers),
-            }
-        engine = "SQLite" if database.is_sqlite else "PostgreSQL"
-        record_property(_PROPERTY, {"row": row, "engine": engine, **figures})
-
-    return write
+@pytest.fixture
+def run(run_on: Callable[[Database], Run], database: Database) -> Run:
+    """A run on each engine in turn, or on one by `SQLITE` or `POSTGRESQL`."""
+    return run_on(database)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +85,7 @@ def _noted(terminalreporter: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
             for name, value in report.user_properties if report.when == "call" else ():
-                if name == _PROPERTY:
+                if name == ROW:
                     yield report, value
 
 

@@ -1,4 +1,4 @@
-"""What every test that kills a worker asks in the end: the receiver's file against the ledger."""
+"""Judges what every test that kills a worker asks in the end: the receiver's file against the ledger."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -28,15 +28,31 @@ class Judgement:
     def adds_up(self) -> bool:
         return adds_up(self.counts)
 
+    def nobody_is_lost(self, doubles: int = 0) -> None:
+        """Everybody has a copy, or two of a mail that was counted as in doubt, and all adds up."""
+        assert self.lost == set()
+        assert self.strangers == set()
+        assert self.doubles <= doubles
+        assert self.doubled_without_doubt == set()
+        assert self.ids_per_delivery <= 1
+        assert self.adds_up
 
-def adds_up(found: digest_state.Counts) -> bool:
+    def everybody_got_one(self, readers: int) -> None:
+        """Everybody has one copy, nothing was in doubt, and the digest is sent."""
+        self.nobody_is_lost()
+        assert (self.counts.total, self.counts.sent) == (readers, readers)
+        assert self.counts.in_doubt == 0
+        assert self.status is DigestStatus.SENT
+
+
+def adds_up(counts: digest_state.Counts) -> bool:
     """Whether every delivery is in exactly one place."""
-    return found.total == (
-        found.pending + found.sent + found.failed + found.skipped + found.unknown + found.cancelled
-    )
+    places = (counts.pending, counts.sent, counts.failed, counts.skipped, counts.unknown)
+    return counts.total == sum(places) + counts.cancelled
 
 
 def judge(database: Database, digest_id: int, file: Path) -> Judgement:
+    """Compare what the receiver wrote to its file with the deliveries of a digest."""
     # A confirmation is no copy of the digest, which every digest's mail names.
     lines = [line for line in accepted(file) if line["digest"] is not None]
     copies = Counter(line["to"] for line in lines)
@@ -47,11 +63,13 @@ def judge(database: Database, digest_id: int, file: Path) -> Judgement:
             .where(Delivery.digest_id == digest_id)
         ).all()
         counts = digest_state.counts(session, digest_id)
-        status = session.scalars(select(Digest.status).where(Digest.id == digest_id)).one()
-    shown = {
-        address for address, status_, doubts in rows if status_ is DeliveryStatus.UNKNOWN and doubts
-    }
+        digest_status = session.get_one(Digest, digest_id).status
     doubts = {address: in_doubt for address, _, in_doubt in rows}
+    shown = {
+        address
+        for address, status, in_doubt in rows
+        if status is DeliveryStatus.UNKNOWN and in_doubt
+    }
     ids: dict[str, set[str]] = {}
     for line in lines:
         ids.setdefault(line["delivery"], set()).add(line["message_id"])
@@ -64,5 +82,5 @@ def judge(database: Database, digest_id: int, file: Path) -> Judgement:
         strangers=copies.keys() - doubts.keys(),
         ids_per_delivery=max(map(len, ids.values()), default=0),
         counts=counts,
-        status=status,
+        status=digest_status,
     )

@@ -3,9 +3,9 @@
 import itertools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.faults.relays import Relay
+from tests.faults.run import Run
 from tests.support.receiver import fine
 from tests.support.waiting import wait_until
 
@@ -36,8 +36,8 @@ class Outage:
 
 
 def starts_nothing_more(
+    run: Run,
     there: Relay,
-    log: Path,
     outage: Outage,
     connections: int,
     seconds: float,
@@ -60,7 +60,7 @@ def starts_nothing_more(
     def last(verb: str) -> float:
         return max(at for one, at in list(there.commands_at) if one == verb)
 
-    wait_until(lambda: outage.since is not None and GONE in log.read_text())
+    wait_until(lambda: outage.since is not None and GONE in run.log.read_text())
     if not at_once:
         wait_until(lambda: time.monotonic() - last("DOT") > seconds)
         return

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -17,13 +16,10 @@ from mailer.db import Database
 from mailer.models import DigestStatus
 from mailer.tokens import Keys
 from tests.faults.cluster import Cluster
-from tests.faults.conftest import Note
-from tests.faults.digests import queue_digest
-from tests.faults.judge import Judgement, judge
+from tests.faults.judge import Judgement
 from tests.faults.outages import GONE, Outage, starts_nothing_more
-from tests.faults.relays import FULL, relay, size
-from tests.support.processes import has_more, receiving, working
-from tests.support.sending import is_sent
+from tests.faults.relays import FULL, size
+from tests.faults.run import Run
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 4
@@ -31,40 +27,34 @@ DOWN_SECONDS = size(3, 20)
 
 
 def is_whole(found: Judgement, readers: int, doubles: int) -> None:
-    assert found.lost == set()
-    assert found.strangers == set()
-    assert found.doubles <= doubles
-    assert found.doubled_without_doubt == set()
-    assert found.ids_per_delivery == 1
-    assert found.adds_up
+    found.nobody_is_lost(doubles)
     assert found.status is DigestStatus.SENT
     assert (found.counts.total, found.counts.pending) == (readers, 0)
 
 
 @pytest.mark.timeout(size(300, 900))
 def test_crashes_of_postgresql_lose_nobody(
-    own_cluster: Cluster, keys: Keys, fast_folder: Path, note: Note
+    own_cluster: Cluster, keys: Keys, run_on: Callable[[Database], Run]
 ) -> None:
     readers, crashes = size(400, 10_000), size(2, 10)
-    file, log = fast_folder / "received", fast_folder / "log"
     with own_cluster.database(keys) as database:
-        digest_id = queue_digest(database, keys, readers)
+        run = run_on(database)
+        run.queue(readers)
         with (
-            receiving(file, delay=0.02, kind="pipelining") as port,
-            working(database, keys, port, log) as worker,
+            run.receiving(delay=0.02) as port,
+            run.working(port) as worker,
         ):
             for crash in range(1, crashes + 1):
                 reached = readers * crash // (crashes + 2)
-                wait_until(partial(has_more, file, reached))
+                wait_until(partial(run.has_more, reached))
                 own_cluster.crash()
                 own_cluster.start()
-            wait_until(lambda: is_sent(database, digest_id))
+            wait_until(run.is_sent)
             assert worker.poll() is None
-        found = judge(database, digest_id, file)
-        note("D1", database, found, kills=crashes)
+        found = run.judge("D1", kills=crashes)
     is_whole(found, readers, CONNECTIONS * crashes)
     # Otherwise the worker has not seen a crash, and this has shown nothing.
-    assert log.read_text().count(GONE) == crashes
+    assert run.log.read_text().count(GONE) == crashes
 
 
 class Going(NamedTuple):
@@ -103,16 +93,14 @@ def going(request: pytest.FixtureRequest, keys: Keys) -> Iterator[Going]:
 
 @pytest.mark.timeout(size(300, 600))
 def test_while_the_database_is_gone_nothing_more_starts(
-    going: Going, keys: Keys, fast_folder: Path, note: Note
+    going: Going, run_on: Callable[[Database], Run]
 ) -> None:
     readers = size(120, 1000)
-    file, log = fast_folder / "received", fast_folder / "log"
-    digest_id = queue_digest(going.database, keys, readers)
+    run = run_on(going.database)
+    run.queue(readers)
     outage = Outage(readers // 3, going.go)
-    with relay(file, outage.says) as there, working(going.database, keys, there.port, log):
-        starts_nothing_more(there, log, outage, CONNECTIONS, DOWN_SECONDS)
+    with run.relay(outage.says) as there, run.working(there.port):
+        starts_nothing_more(run, there, outage, CONNECTIONS, DOWN_SECONDS)
         going.come()
-        wait_until(lambda: is_sent(going.database, digest_id))
-    found = judge(going.database, digest_id, file)
-    note("D2", going.database, found, kills=1)
-    is_whole(found, readers, CONNECTIONS)
+        wait_until(run.is_sent)
+    is_whole(run.judge("D2", kills=1), readers, CONNECTIONS)

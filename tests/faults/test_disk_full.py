@@ -1,24 +1,19 @@
 """Row D3, and D2 on SQLite: the disk is full, judged by the receiver's file and by SQLite's own check."""
 
-import json
 import sqlite3
 from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from mailer.db import Database
 from mailer.models import DigestStatus
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import queue_digest
+from tests.faults.conftest import SQLITE
 from tests.faults.disk import Disk, small_disk
-from tests.faults.judge import judge
 from tests.faults.outages import Outage, starts_nothing_more
-from tests.faults.relays import relay, size
-from tests.support.processes import is_up, killed_in_the_end, start_mailer
-from tests.support.sending import is_sent
+from tests.faults.relays import size
+from tests.faults.run import Run
+from tests.support.processes import is_up
 from tests.support.waiting import wait_until
 from tests.support.website import rows_of
 
@@ -40,63 +35,42 @@ def fill(disk: Disk, path: Path) -> sqlite3.Connection:
     return connection
 
 
-def sign_up(port: int, address: str) -> tuple[int, str | None]:
-    """The answer to a sign-up: its status, and its Retry-After."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=300)
-    try:
-        body = json.dumps({"email": address, "newsletter": "daily"})
-        connection.request("POST", "/api/subscribe", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status, answer.getheader("Retry-After")
-    finally:
-        connection.close()
-
-
 @pytest.mark.needs_mount
-def test_a_full_disk_stops_everything_and_breaks_nothing(
-    sqlite_database: Database, keys: Keys, fast_folder: Path, free_port: int, note: Note
-) -> None:
-    digest_id = queue_digest(sqlite_database, keys, READERS)
+@SQLITE
+def test_a_full_disk_stops_everything_and_breaks_nothing(run: Run, free_port: int) -> None:
+    run.queue(READERS)
     # The last connection takes the log into the file.
-    sqlite_database.dispose()
-    file, log = fast_folder / "received", fast_folder / "log"
-    with small_disk(fast_folder / "disk", 8) as disk:
+    run.database.dispose()
+    with small_disk(run.folder / "disk", 8) as disk:
         path = disk.folder / "mailer.db"
-        path.write_bytes(Path(str(sqlite_database.url.database)).read_bytes())
-        database = Database(f"sqlite:///{path}")
+        path.write_bytes(Path(str(run.database.url.database)).read_bytes())
+        database = run.database = Database(f"sqlite:///{path}")
         readers: list[sqlite3.Connection] = []
         outage = Outage(READERS // 3, lambda: readers.append(fill(disk, path)))
-        with relay(file, outage.says) as there:
-            process = start_mailer(
-                database, keys, there.port, log, "web", "worker", port=str(free_port)
-            )
-            with killed_in_the_end(process):
-                starts_nothing_more(there, log, outage, CONNECTIONS, 2, at_once=False)
+        with run.relay(outage.says) as there:
+            roles = ("web", "worker")
+            settings = {"port": str(free_port)}
+            with run.running(there.port, *roles, **settings) as process:
+                starts_nothing_more(run, there, outage, CONNECTIONS, 2, at_once=False)
                 wait_until(lambda: is_up(free_port))
                 before = rows_of(database)
-                status, retry_after = sign_up(free_port, "newcomer@example.com")
+                status, retry_after = run.sign_up(free_port, "newcomer@example.com")
                 assert (status, int(retry_after or 0) > 0) == (503, True)
                 assert {"signup", "notice", "consent_event"} <= before.keys()
                 assert rows_of(database) == before
                 disk.free()
                 readers[0].close()
-                wait_until(lambda: is_sent(database, digest_id))
-                assert sign_up(free_port, "newcomer@example.com") == (202, None)
+                wait_until(run.is_sent)
+                assert run.sign_up(free_port, "newcomer@example.com") == (202, None)
                 # Its confirmation is a mail too.
-                wait_until(lambda: "newcomer@example.com" in file.read_text())
+                wait_until(lambda: "newcomer@example.com" in run.file.read_text())
                 process.terminate()
                 assert process.wait() == 0
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        found = judge(database, digest_id, file)
+        for row in ("D2", "D3"):
+            found = run.judge(row, kills=1)
         database.dispose()
-    for row in ("D2", "D3"):
-        note(row, database, found, kills=1)
-    assert found.lost == set()
-    assert found.strangers == set()
-    assert found.doubles <= CONNECTIONS
-    assert found.doubled_without_doubt == set()
-    assert found.adds_up
+    found.nobody_is_lost(doubles=CONNECTIONS)
     assert found.status is DigestStatus.SENT
     assert found.counts.total == READERS

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -17,13 +16,9 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database, sessions, statements
 from mailer.models import Installation, Worker
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import queue_digest
-from tests.faults.judge import judge
+from tests.faults.conftest import POSTGRESQL
 from tests.faults.relays import size
-from tests.support.processes import accepted, has_more, receiving, working
-from tests.support.sending import is_sent
+from tests.faults.run import Run
 from tests.support.waiting import wait_until
 
 READERS = size(400, 5000)
@@ -38,43 +33,35 @@ def held_for_dead(database: Database) -> int:
 
 @pytest.mark.timeout(size(300, 900))
 @pytest.mark.parametrize("on_unknown", ["resend", "hold"])
+@POSTGRESQL
 def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
-    postgresql_database: Database, keys: Keys, fast_folder: Path, note: Note, on_unknown: str
+    run: Run, on_unknown: str
 ) -> None:
-    database = postgresql_database
-    digest_id = queue_digest(database, keys, READERS)
-    file = fast_folder / "received"
+    run.queue(READERS)
     settings = {"on_unknown": on_unknown, "smtp_retry": "1s"}
-    with receiving(file, delay=0.05, kind="pipelining") as port, ExitStack() as stack:
+    with run.receiving(delay=0.05) as port, ExitStack() as stack:
         workers = [
-            stack.enter_context(
-                working(database, keys, port, fast_folder / f"log{number}", **settings)
-            )
+            stack.enter_context(run.working(port, log=run.folder / f"log{number}", **settings))
             for number in range(2)
         ]
         for number in range(FREEZES):
             frozen = workers[number % 2]
-            wait_until(partial(has_more, file, (number + 1) * READERS // (FREEZES + 6)))
+            wait_until(partial(run.has_more, (number + 1) * READERS // (FREEZES + 6)))
             frozen.send_signal(signal.SIGSTOP)
             try:
                 # It is held for dead, and its lease is over once more, before it goes on.
-                wait_until(lambda dead=number: held_for_dead(database) > dead)
+                wait_until(lambda dead=number: held_for_dead(run.database) > dead)
                 # By then they may have sent everything but what stays in doubt.
                 most = READERS - (FREEZES + 3) * CONNECTIONS
-                more = min(len(accepted(file)), most) + 2 * CONNECTIONS
-                wait_until(partial(has_more, file, more))
+                more = min(len(run.accepted()), most) + 2 * CONNECTIONS
+                wait_until(partial(run.has_more, more))
             finally:
                 frozen.send_signal(signal.SIGCONT)
-            log = fast_folder / f"log{number % 2}"
+            log = run.folder / f"log{number % 2}"
             wait_until(lambda log=log: "was held for dead by others" in log.read_text())
-        wait_until(lambda: is_sent(database, digest_id))
-    found = judge(database, digest_id, file)
-    note("frozen", database, found, kills=FREEZES)
-    assert found.lost == set()
-    assert found.strangers == set()
-    assert found.doubled_without_doubt == set()
-    assert found.doubles <= (CONNECTIONS * FREEZES if on_unknown == "resend" else 0)
-    assert found.adds_up
+        wait_until(run.is_sent)
+    found = run.judge("frozen", kills=FREEZES)
+    found.nobody_is_lost(doubles=CONNECTIONS * FREEZES if on_unknown == "resend" else 0)
     # A late 250 has turned most of what was in doubt into what it is.
     assert found.counts.sent + found.counts.unknown == READERS
 

@@ -8,18 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from mailer.db import Database
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import queue_digest
-from tests.faults.judge import judge
+from tests.faults.conftest import SQLITE
 from tests.faults.relays import size
-from tests.support.processes import ROOT, environment, killed_in_the_end, receiving
-from tests.support.sending import is_sent
+from tests.faults.run import Run
+from tests.support.processes import killed_in_the_end
 from tests.support.waiting import wait_until
 
 READERS = size(12, 1000)
@@ -36,27 +32,24 @@ def test_sqlite_waits_for_the_disk_at_each_commit(sqlite_database: Database) -> 
 
 
 @pytest.mark.needs_strace
-def test_between_two_final_dots_of_a_connection_the_disk_was_waited_for(
-    sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note
-) -> None:
-    digest_id = queue_digest(sqlite_database, keys, READERS)
-    file, trace = fast_folder / "received", fast_folder / "trace"
-    with receiving(file) as port:
+@SQLITE
+def test_between_two_final_dots_of_a_connection_the_disk_was_waited_for(run: Run) -> None:
+    run.queue(READERS)
+    trace = run.folder / "trace"
+    with run.receiving(kind="plain") as port:
         process = subprocess.Popen(
             # -D: the process is the worker itself, and strace ends with it.
             ["strace", "-D", "-f", "-s", "16", "-e", "trace=sendto,fsync,fdatasync", "-o", str(trace),
              sys.executable, "-m", "mailer", "run", "worker"],
-            cwd=fast_folder,
-            env=environment(sqlite_database, keys, port, {"smtp_connections": "1"})
-            | {"PYTHONPATH": str(ROOT)},
+            cwd=run.folder,
+            env=run.environment(port, smtp_connections="1"),
             start_new_session=True,
         )  # fmt: skip
         with killed_in_the_end(process):
-            wait_until(lambda: is_sent(sqlite_database, digest_id))
+            wait_until(run.is_sent)
             process.send_signal(signal.SIGTERM)
             process.wait()
-    found = judge(sqlite_database, digest_id, file)
-    note("D5", sqlite_database, found)
+    found = run.judge("D5")
     # How often the disk was waited for before each final dot, and after the last one.
     waited = [0]
     for line in trace.read_text().splitlines():

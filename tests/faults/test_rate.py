@@ -1,21 +1,13 @@
 """The rate: whatever workers come and go, the relay never sees more than was promised to it."""
 
 import bisect
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from mailer.db import Database
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import counts, queue_digest
-from tests.faults.judge import judge
-from tests.faults.relays import FULL, relay, size
-from tests.support.processes import accepted, killed_in_the_end, start_worker, working
-from tests.support.sending import is_sent
+from tests.faults.relays import FULL, size
+from tests.faults.run import Run
 from tests.support.waiting import wait_until
 
 RATE = 100 if FULL else 40
@@ -52,32 +44,24 @@ def stalls() -> Iterator[list[float]]:
         watching.join()
 
 
-def test_three_workers_of_which_one_is_killed_keep_the_rate(
-    database: Database, keys: Keys, fast_folder: Path, note: Note
-) -> None:
+def test_three_workers_of_which_one_is_killed_keep_the_rate(run: Run) -> None:
     readers = size(14 * RATE, 40 * RATE)
-    digest_id = queue_digest(database, keys, readers)
-    log = fast_folder / "log"
+    run.queue(readers)
     settings = {"smtp_rate": f"{RATE}/s", "smtp_connections": str(CONNECTIONS)}
     with (
         stalls() as late,
-        relay(fast_folder / "received") as there,
-        working(database, keys, there.port, log, **settings),
-        working(database, keys, there.port, log, **settings),
+        run.relay() as there,
+        run.working(there.port, **settings),
+        run.working(there.port, **settings),
     ):
-        third = start_worker(database, keys, there.port, log, **settings)
-        with killed_in_the_end(third):
-            wait_until(lambda: len(accepted(there.file)) >= 3 * RATE)
-            third.send_signal(signal.SIGKILL)
-            third.wait()
-        with working(database, keys, there.port, log, **settings):
-            wait_until(lambda: is_sent(database, digest_id))
-    found = judge(database, digest_id, there.file)
-    note("rate", database, found, kills=1)
+        # Which is killed where this ends.
+        with run.working(there.port, **settings):
+            wait_until(lambda: len(run.accepted()) >= 3 * RATE)
+        with run.working(there.port, **settings):
+            wait_until(run.is_sent)
+    found = run.judge("rate", kills=1)
     times = there.times("DOT")
     # One batch is one second's worth. What the machine held up comes closer together.
     assert most_in_a_window(times) <= RATE * (WINDOW_SECONDS + 1 + 2 * max(late))
-    assert found.lost == set()
-    assert found.doubles <= CONNECTIONS
-    assert found.doubled_without_doubt == set()
-    assert counts(database, digest_id).pending == 0
+    found.nobody_is_lost(doubles=CONNECTIONS)
+    assert found.counts.pending == 0

@@ -6,21 +6,15 @@ The relay keeps everybody waiting until they have acted, so that nothing depends
 import threading
 import time
 from itertools import count
-from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from mailer.db import Database
-from mailer.models import DeliveryStatus
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import counts, last_in_queue, queue_digest, rows
-from tests.faults.judge import judge
-from tests.faults.people import command, leave, one_click_link
-from tests.faults.relays import relay, size
-from tests.support.processes import accepted, working
+from mailer.models import Delivery, DeliveryStatus, Subscriber, Subscription
+from mailer.tokens import Purpose
+from tests.faults.relays import size
+from tests.faults.run import Run
 from tests.support.receiver import Answer, fine
-from tests.support.sending import is_sent
 from tests.support.waiting import wait_until
 from tests.support.website import serving
 
@@ -39,72 +33,82 @@ def until(acted: threading.Event) -> Answer:
     return answer
 
 
-def test_who_leaves_or_is_suppressed_during_the_run_gets_nothing_more(
-    database: Database, keys: Keys, fast_folder: Path, note: Note
-) -> None:
+def last_in_queue(run: Run, number: int) -> list[str]:
+    """The addresses of those who are served last."""
+    with run.database.read() as session:
+        rows = session.scalars(
+            select(Subscriber.address).join(Delivery).order_by(Delivery.id.desc()).limit(number)
+        )
+        return [address for address in rows if address is not None]
+
+
+def one_click_link(run: Run, address: str) -> str:
+    """The path of the link in the List-Unsubscribe header of this reader's mail."""
+    with run.database.read() as session:
+        public_id = session.scalars(
+            select(Subscription.public_id).join(Subscriber).where(Subscriber.address == address)
+        ).one()
+    return f"/unsubscribe/{run.keys.make(Purpose.UNSUBSCRIBE, public_id)}"
+
+
+def test_who_leaves_or_is_suppressed_during_the_run_gets_nothing_more(run: Run) -> None:
     readers = size(80, 1000)
-    digest_id = queue_digest(database, keys, readers)
+    run.queue(readers)
     # Nobody of them is served yet when they act.
-    suppressed, removed, *leavers = last_in_queue(database, digest_id, 12)
-    links = {address: one_click_link(database, keys, address) for address in leavers}
+    suppressed, removed, *leavers = last_in_queue(run, 12)
+    links = [one_click_link(run, address) for address in leavers]
     acted = threading.Event()
     with (
-        serving(database, keys) as website,
-        relay(fast_folder / "received", until(acted)) as there,
-        working(database, keys, there.port, fast_folder / "log"),
+        serving(run.database, run.keys) as website,
+        run.relay(until(acted)) as there,
+        run.working(there.port),
     ):
-        wait_until(lambda: len(accepted(there.file)) >= 4)
-        for address in leavers:
-            leave(website, links[address])
-        command(database, keys, fast_folder, "suppression", "add", suppressed, "--reason", "asked")
-        command(database, keys, fast_folder, "subscriber", "unsubscribe", removed)
+        wait_until(lambda: len(run.accepted()) >= 4)
+        for link in links:
+            # What a mail program posts when its button is pressed (RFC 8058).
+            assert website.post(link, {"List-Unsubscribe": "One-Click"}).status == 200
+        run.command("suppression", "add", suppressed, "--reason", "asked")
+        run.command("subscriber", "unsubscribe", removed)
         acted.set()
-        wait_until(lambda: is_sent(database, digest_id))
-    got = {line["to"] for line in accepted(there.file)}
+        wait_until(run.is_sent)
+    got = {line["to"] for line in run.accepted()}
     gone = {suppressed, removed, *leavers}
-    found = counts(database, digest_id)
-    note(
+    found = run.counts()
+    run.note(
         "R3",
-        database,
         readers=readers,
-        doubled=len(accepted(there.file)) - len(got),
+        doubled=len(run.accepted()) - len(got),
         lost=readers - len(got | gone),
         unexpected=len(got & gone),
     )
     assert got & gone == set()
     assert (found.sent, found.skipped) == (readers - len(gone), len(gone))
-    assert len(accepted(there.file)) == len(got) == readers - len(gone)
-    assert rows(database, digest_id, DeliveryStatus.SKIPPED).keys() == gone
+    assert len(run.accepted()) == len(got) == readers - len(gone)
+    assert run.rows(DeliveryStatus.SKIPPED).keys() == gone
 
 
 @pytest.mark.parametrize("noun", [[], ["digest"]], ids=["all sending", "one digest"])
-def test_a_pause_holds_at_once_and_nobody_is_forgotten(
-    database: Database, keys: Keys, fast_folder: Path, note: Note, noun: list[str]
-) -> None:
+def test_a_pause_holds_at_once_and_nobody_is_forgotten(run: Run, noun: list[str]) -> None:
     readers = size(80, 1000)
-    digest_id = queue_digest(database, keys, readers)
-    which = [str(digest_id)] if noun else []
+    run.queue(readers)
+    which = [str(run.digest_id)] if noun else []
     pause, resume = [*noun, "pause", *which], [*noun, "resume", *which]
     acted = threading.Event()
     with (
-        relay(fast_folder / "received", until(acted)) as there,
-        working(database, keys, there.port, fast_folder / "log"),
+        run.relay(until(acted)) as there,
+        run.working(there.port),
     ):
-        wait_until(lambda: len(accepted(there.file)) >= 4)
-        command(database, keys, fast_folder, *pause)
-        taken = len(accepted(there.file))
+        wait_until(lambda: len(run.accepted()) >= 4)
+        run.command(*pause)
+        taken = len(run.accepted())
         acted.set()
         # Time enough for all of them, if it did not hold.
         paused_at = time.monotonic()
         wait_until(lambda: time.monotonic() > paused_at + 2)
-        stopped_with = len(accepted(there.file))
-        command(database, keys, fast_folder, *resume)
-        wait_until(lambda: is_sent(database, digest_id))
-    found = judge(database, digest_id, there.file)
-    note("pause", database, found)
+        stopped_with = len(run.accepted())
+        run.command(*resume)
+        wait_until(run.is_sent)
+    found = run.judge("pause")
     # What was on its way on each connection, and what had begun behind it.
     assert stopped_with <= taken + 2 * CONNECTIONS < readers
-    assert found.lost == set()
-    assert (found.doubles, found.counts.in_doubt) == (0, 0)
-    assert found.counts.sent == readers
-    assert found.adds_up
+    found.everybody_got_one(readers)

@@ -5,19 +5,16 @@ import re
 from base64 import b64decode
 from email import policy
 from email.parser import BytesParser
-from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from mailer.db import Database
-from mailer.models import DeliveryStatus
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
-from tests.faults.digests import add_readers, counts, queue_digest, rows, suppressed
-from tests.faults.relays import copies_in, instead, relay, size, smtp_sink
-from tests.support.processes import working
+from mailer.models import DeliveryStatus, Edition, Schedule
+from tests.faults.conftest import SQLITE
+from tests.faults.relays import copies_in, instead, size, smtp_sink
+from tests.faults.run import Run
+from tests.support import factories
 from tests.support.receiver import Answer, Mail, fine
-from tests.support.sending import is_sent
 from tests.support.waiting import wait_until
 
 TEXT = "Բարեւ, ընթերցող։ " * 200 + "\n" + "x" * 2000 + "\n\nLeave: XKUNSUBSCRIBEZ\n"
@@ -62,26 +59,26 @@ def check(mail: Mail) -> None:
 
 
 @pytest.mark.parametrize("says", [BARE, knows_helo_only], ids=["bare EHLO", "HELO only"])
-def test_a_relay_without_extensions_gets_what_it_can_take(
-    sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note, says: Answer
-) -> None:
+@SQLITE
+def test_a_relay_without_extensions_gets_what_it_can_take(run: Run, says: Answer) -> None:
     readers = size(30, 1000)
-    digest_id = queue_digest(sqlite_database, keys, readers, subject=SUBJECT, html=HTML, text=TEXT)
+    run.queue(readers, subject=SUBJECT, html=HTML, text=TEXT)
     unicode, idn = "արամ@example.com", "reader@լուր.example"
-    add_readers(sqlite_database, keys, digest_id, [unicode, idn])
-    with (
-        relay(fast_folder / "received", says, pipelines=False) as there,
-        working(sqlite_database, keys, there.port, fast_folder / "log"),
-    ):
-        wait_until(lambda: is_sent(sqlite_database, digest_id))
+    with run.database.write() as session:
+        edition = session.scalars(select(Edition)).one()
+        schedule = session.scalars(select(Schedule)).one()
+        for address in (unicode, idn):
+            reader = factories.reader(session, run.keys, schedule, address)
+            factories.delivery(session, edition, reader)
+    with run.relay(says, pipelines=False) as there, run.working(there.port):
+        wait_until(run.is_sent)
     mails = there.seen.mails
-    failed = rows(sqlite_database, digest_id, DeliveryStatus.FAILED)
+    failed = run.rows(DeliveryStatus.FAILED)
     got = [mail.recipient for mail in mails]
     expected = {f"reader{number}@example.com" for number in range(1, readers + 1)}
     expected.add("reader@xn--99ayyh.example")
-    note(
+    run.note(
         "S10",
-        sqlite_database,
         readers=readers + 2,
         lost=len(expected - set(got)),
         doubled=len(got) - len(set(got)),
@@ -98,22 +95,18 @@ def test_a_relay_without_extensions_gets_what_it_can_take(
         if command.startswith("MAIL"):
             # No parameter that was not offered (RFC 5321 section 4.1.1.11).
             assert command.endswith(">")
-    assert suppressed(sqlite_database) == 0
+    assert run.suppressed() == 0
 
 
 @pytest.mark.needs_postfix
-def test_smtp_sink_that_offers_nothing_takes_everything(
-    sqlite_database: Database, keys: Keys, fast_folder: Path, note: Note, free_port: int
-) -> None:
+@SQLITE
+def test_smtp_sink_that_offers_nothing_takes_everything(run: Run, free_port: int) -> None:
     readers = size(100, 1000)
-    digest_id = queue_digest(sqlite_database, keys, readers)
-    dump = fast_folder / "sink" / "dump"
-    with (
-        smtp_sink(free_port, "-8", "-p", "-e", dump=dump),
-        working(sqlite_database, keys, free_port, fast_folder / "log"),
-    ):
-        wait_until(lambda: is_sent(sqlite_database, digest_id))
+    run.queue(readers)
+    dump = run.folder / "sink" / "dump"
+    with smtp_sink(free_port, "-8", "-p", "-e", dump=dump), run.working(free_port):
+        wait_until(run.is_sent)
     copies = copies_in(dump)
-    note("S10", sqlite_database, readers=readers, lost=readers - len(copies))
+    run.note("S10", readers=readers, lost=readers - len(copies))
     assert copies == {f"reader{number}@example.com": 1 for number in range(1, readers + 1)}
-    assert counts(sqlite_database, digest_id).sent == readers
+    assert run.counts().sent == readers

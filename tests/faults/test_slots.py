@@ -18,12 +18,11 @@ from sqlalchemy import func, select
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Delivery, Digest, DigestStatus, EditionArticle, Schedule
-from mailer.tokens import Keys
-from tests.faults.conftest import Note
 from tests.faults.relays import size
+from tests.faults.run import Run
 from tests.integration.digests.processes import Process, together
 from tests.support import factories
-from tests.support.processes import accepted, killed_in_the_end, receiving, start_mailer
+from tests.support.processes import killed_in_the_end
 from tests.support.waiting import wait_until
 
 SLOTS = size(12, 1000)
@@ -60,13 +59,11 @@ def builders(database: Database) -> int:
         return session.scalar(select(func.count(func.distinct(Digest.builder_id)))) or 0
 
 
-def test_four_schedulers_live_through_many_slots(
-    database: Database, keys: Keys, note: Note
-) -> None:
+def test_four_schedulers_live_through_many_slots(run: Run) -> None:
     """Each with a clock of its own that jumps by up to an hour, at a time that one day lacks."""
     first = date(2027, 3, 24)
     days = [first + timedelta(days=number) for number in range(SLOTS)]
-    with database.write() as session:
+    with run.database.write() as session:
         newsletter = factories.newsletter(session)
         schedule = factories.schedule(
             session, newsletter, at="02:30", zone="Europe/Paris",
@@ -76,16 +73,18 @@ def test_four_schedulers_live_through_many_slots(
             # One for each slot: published half a day before it.
             published = datetime.combine(day, datetime.min.time(), UTC) - timedelta(hours=11)
             factories.article(session, newsletter, published_at=published)
-        factories.readers(session, keys, schedule, READERS)
-    processes = [Process(database, schedule.id, ["walk", str(SLOTS)]) for _ in range(SCHEDULERS)]
+        factories.readers(session, run.keys, schedule, READERS)
+    processes = [
+        Process(run.database, schedule.id, ["walk", str(SLOTS)]) for _ in range(SCHEDULERS)
+    ]
     with together(*processes):
         assert [process.end()[0] for process in processes] == [0] * SCHEDULERS
-    found, got = digests_with(database), articles_got(database)
-    note("T3", database, readers=READERS * SLOTS, doubled=sum(got.values()) - len(got))
+    found, got = digests_with(run.database), articles_got(run.database)
+    run.note("T3", readers=READERS * SLOTS, doubled=sum(got.values()) - len(got))
     assert found == [(f"{day}T02:30", DigestStatus.SENDING, None) for day in days]
     assert set(got.values()) == {1}
     assert len(got) == READERS * SLOTS
-    with database.read() as session:
+    with run.database.read() as session:
         due = session.scalars(select(Digest.due_at)).all()
         each = session.scalars(
             select(func.count(Delivery.id)).group_by(Delivery.digest_id).distinct()
@@ -95,12 +94,10 @@ def test_four_schedulers_live_through_many_slots(
 
 
 @pytest.mark.long
-def test_four_schedulers_find_many_slots_due_and_two_are_killed(
-    database: Database, keys: Keys, fast_folder: Path, note: Note
-) -> None:
+def test_four_schedulers_find_many_slots_due_and_two_are_killed(run: Run) -> None:
     """As an operator runs them, by the real clock: as many schedules, all of the same minute."""
     due_at = (utc_now() - timedelta(minutes=2)).replace(second=0, microsecond=0)
-    with database.write() as session:
+    with run.database.write() as session:
         newsletter = factories.newsletter(session)
         before = due_at - timedelta(hours=1)
         factories.articles(session, 2, newsletter, published_at=before)
@@ -108,11 +105,11 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
             schedule = factories.schedule(
                 session, newsletter, f"s{number}", at=f"{due_at:%H:%M}", active_from=before
             )
-            factories.reader(session, keys, schedule, f"reader{number}@example.com")
+            factories.reader(session, run.keys, schedule, f"reader{number}@example.com")
     numbers = count()
 
     def built() -> int:
-        with database.read() as session:
+        with run.database.read() as session:
             return (
                 session.scalar(
                     select(func.count())
@@ -125,8 +122,8 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
     with ExitStack() as stack:
 
         def start() -> "tuple[subprocess.Popen[bytes], Path]":
-            log = fast_folder / f"log{next(numbers)}"
-            process = start_mailer(database, keys, 1, log, "scheduler")
+            log = run.folder / f"log{next(numbers)}"
+            process = run.start(1, "scheduler")
             return stack.enter_context(killed_in_the_end(process)), log
 
         running = [start() for _ in range(SCHEDULERS)]
@@ -140,30 +137,28 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(
         # Whatever one that comes later finds, it is nothing to build. Until it says that it runs, SIGTERM
         # ends a process as it does any other.
         for process, log in (*running, start()):
-            wait_until(lambda log=log: "running: " in log.read_text())
+            wait_until(lambda log=log: "running: " in run.log.read_text())
             process.send_signal(signal.SIGTERM)
-            assert process.wait() == 0, log.read_text()
-    got = articles_got(database)
-    note("T3", database, readers=SLOTS, kills=2, doubled=sum(got.values()) - len(got))
-    with database.read() as session:
+            assert process.wait() == 0, run.log.read_text()
+    got = articles_got(run.database)
+    run.note("T3", readers=SLOTS, kills=2, doubled=sum(got.values()) - len(got))
+    with run.database.read() as session:
         per_schedule = Counter(session.scalars(select(Digest.schedule_id)))
         assert per_schedule == dict.fromkeys(session.scalars(select(Schedule.id)), 1)
         assert set(session.scalars(select(Digest.due_at))) == {due_at}
     assert set(got.values()) == {1}
     assert len(got) == 2 * SLOTS
-    assert builders(database) > 1
+    assert builders(run.database) > 1
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("hours", "last"), [(3, "sent"), (7, "late")])
-def test_who_was_down_across_slots_sends_the_last_or_none(
-    database: Database, keys: Keys, fast_folder: Path, note: Note, hours: int, last: str
-) -> None:
+def test_who_was_down_across_slots_sends_the_last_or_none(run: Run, hours: int, last: str) -> None:
     """Two of them come back three hours or seven after the third slot in a row; six are not too late."""
     due_at = (utc_now() - timedelta(hours=hours)).replace(second=0, microsecond=0)
     slots = [due_at - timedelta(days=2), due_at - timedelta(days=1), due_at]
     names = [f"{slot:%Y-%m-%dT%H:%M}" for slot in slots]
-    with database.write() as session:
+    with run.database.write() as session:
         newsletter = factories.newsletter(session)
         schedule = factories.schedule(
             session, newsletter, at=f"{due_at:%H:%M}", max_lateness=timedelta(hours=6),
@@ -171,43 +166,37 @@ def test_who_was_down_across_slots_sends_the_last_or_none(
         )  # fmt: skip
         for slot in slots:
             factories.article(session, newsletter, published_at=slot - timedelta(hours=2))
-        factories.readers(session, keys, schedule, READERS)
-    file, log = fast_folder / "received", fast_folder / "log"
+        factories.readers(session, run.keys, schedule, READERS)
 
     def is_over() -> bool:
-        found = digests_with(database)
+        found = digests_with(run.database)
         return len(found) == 3 and found[-1][1] in (DigestStatus.SENT, DigestStatus.SKIPPED)
 
-    with receiving(file, kind="pipelining") as port:
+    with run.receiving() as port:
         for _ in range(2):
             with ExitStack() as stack:
                 both = [
-                    stack.enter_context(
-                        killed_in_the_end(
-                            start_mailer(database, keys, port, log, "scheduler", "worker")
-                        )
-                    )
+                    stack.enter_context(killed_in_the_end(run.start(port, "scheduler", "worker")))
                     for _ in range(2)
                 ]
-                looks = log.read_text().count("running: ")
+                looks = run.log.read_text().count("running: ")
                 wait_until(is_over)
-                wait_until(lambda: log.read_text().count("running: ") >= looks + 2)  # noqa: B023
+                wait_until(lambda: run.log.read_text().count("running: ") >= looks + 2)  # noqa: B023
                 for process in both:
                     process.send_signal(signal.SIGTERM)
-                assert [process.wait() for process in both] == [0, 0], log.read_text()
-    copies = Counter(line["to"] for line in accepted(file))
-    note(
-        "T5", database, readers=READERS, doubled=sum(copies.values()) - len(copies),
+                assert [process.wait() for process in both] == [0, 0], run.log.read_text()
+    copies = Counter(line["to"] for line in run.accepted())
+    run.note("T5", readers=READERS, doubled=sum(copies.values()) - len(copies),
         lost=READERS - len(copies) if last == "sent" else 0,
     )  # fmt: skip
-    assert digests_with(database) == [
+    assert digests_with(run.database) == [
         (names[0], DigestStatus.SKIPPED, "superseded"),
         (names[1], DigestStatus.SKIPPED, "superseded"),
         (names[2], DigestStatus.SENT, None)
         if last == "sent"
         else (names[2], DigestStatus.SKIPPED, "late"),
     ]
-    got = articles_got(database)
+    got = articles_got(run.database)
     if last == "late":
         assert (copies, got) == (Counter(), Counter())
         return

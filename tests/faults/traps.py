@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from mailer.db import Database
-from mailer.tokens import Keys
+from tests.faults.run import Run
 from tests.support.processes import killed_in_the_end, start_mailer
 from tests.support.waiting import wait_until
 
@@ -59,19 +59,9 @@ REPORT_STARTED = Trap("UPDATE ON {}notice", "NEW.status = 'sending'", "NEW.statu
 """The report, which is the only notice, is about to be the relay's."""
 
 
-def die_in(
-    trap: Trap,
-    database: Database,
-    keys: Keys,
-    port: int,
-    log: Path,
-    /,
-    *roles: str,
-    **settings: str,
-) -> None:
+def die_in(run: Run, trap: Trap, port: int, /, *roles: str, **settings: str) -> None:
     """Run these roles, with these settings, until they are in the trap and dead."""
-    settings = {"lease": "2s"} | settings
-    if database.is_sqlite:
+    if run.database.is_sqlite:
         statement = (
             f"CREATE TEMP TRIGGER trap AFTER {trap.change.format('main.')} "
             f"WHEN {trap.sqlite} BEGIN SELECT die(); END"
@@ -79,15 +69,13 @@ def die_in(
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(os.environ, "TRAP", statement)
             process = start_mailer(
-                database, keys, port, log, *roles, program=[str(_PROGRAM)], **settings
+                run.database, run.keys, port, run.log, *roles, program=[str(_PROGRAM)], **settings
             )
         with killed_in_the_end(process):
-            assert process.wait() == -signal.SIGKILL, log.read_text()
+            assert process.wait() == -signal.SIGKILL, run.log.read_text()
         return
-    with _lock_held(database, trap):
-        process = start_mailer(database, keys, port, log, *roles, **settings)
-        with killed_in_the_end(process):
-            wait_until(lambda: _somebody_waits(database, process))
+    with _lock_held(run.database, trap), run.running(port, *roles, **settings) as process:
+        wait_until(lambda: _is_trapped(run.database, process))
 
 
 @contextmanager
@@ -116,7 +104,7 @@ def _lock_held(database: Database, trap: Trap) -> Iterator[None]:
         session.execute(text("DROP FUNCTION trap()"))
 
 
-def _somebody_waits(database: Database, process: "subprocess.Popen[bytes]") -> bool:
+def _is_trapped(database: Database, process: "subprocess.Popen[bytes]") -> bool:
     assert process.poll() is None
     with database.read() as session:
         found = session.scalar(

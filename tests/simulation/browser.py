@@ -1,16 +1,13 @@
-"""A browser that shows nothing: opens pages, and fills in and sends the forms that it finds there.
+"""Fills in and sends the forms of pages, as a browser that shows nothing.
 
 A form can only be sent as a person could: with the fields and choices that the page offers.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urljoin
-from urllib.request import Request, urlopen
+from urllib.parse import urljoin
 
-SECONDS = 30
+from mailer.demo import browser
 
 
 class NoSuchForm(Exception):
@@ -25,6 +22,12 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     choices: dict[str, set[str]] = field(default_factory=dict)
     buttons: int = 0
+
+    def choose(self, name: str, value: str, is_chosen: bool) -> None:
+        """Take up a choice, which may be the one that is made already."""
+        self.choices.setdefault(name, set()).add(value)
+        if is_chosen:
+            self.fields[name] = value
 
     def filled_in(self, entries: Mapping[str, str]) -> dict[str, str]:
         """What is sent after these entries.
@@ -42,16 +45,8 @@ class Form:
 
 def open_page(url: str, fields: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Open a page, or send a form's fields to it; status 0 where nobody answers."""
-    data = None if fields is None else urlencode(fields).encode()
-    try:
-        with urlopen(Request(url, data), timeout=SECONDS) as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError as error:
-        # Nobody listens, or hung up before the answer.
-        return 0, str(error)
+    answer = browser.get(url) if fields is None else browser.post(url, fields)
+    return answer.status, answer.body
 
 
 def send(url: str, page: str, entries: Mapping[str, str]) -> tuple[int, str]:
@@ -60,50 +55,29 @@ def send(url: str, page: str, entries: Mapping[str, str]) -> tuple[int, str]:
     Raises:
         NoSuchForm: there is none, or it has no button, or offers no such choice.
     """
-    reader = _Forms()
-    reader.feed(page)
-    for form in reader.found:
+    for form in forms(page):
         if form.buttons and entries.keys() <= form.fields.keys() | form.choices.keys():
             return open_page(urljoin(url, form.action), form.filled_in(entries))
     raise NoSuchForm(f"{url} has no form with {sorted(entries)} and a button")
 
 
-class _Forms(HTMLParser):
-    """Collects the forms of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[Form] = []
-        self._inside = False
-        self._select = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        has = dict(attrs)
-        if tag == "form":
-            self.found.append(Form(has.get("action") or ""))
-            self._inside = True
-        elif self._inside:
-            self._take(self.found[-1], tag, has, has.get("name") or "", has.get("value") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = self._inside and tag != "form"
-
-    def _take(
-        self, form: Form, tag: str, has: Mapping[str, str | None], name: str, value: str
-    ) -> None:
-        if tag == "button":
+def forms(page: str) -> list[Form]:
+    """The forms of a page, with what can be chosen in each."""
+    found: list[Form] = []
+    form, select = Form(""), ""
+    for tag, values in browser.tags(page):
+        name, value = values.get("name", ""), values.get("value", "")
+        if tag in {"form", "/form"}:
+            form = Form(values.get("action", ""))
+            found += [form] if tag == "form" else []
+        elif tag == "button":
             form.buttons += 1
         elif tag == "select":
-            self._select = name
+            select = name
         elif tag == "option":
-            self._choose(form, self._select, value, "selected" in has)
-        elif tag == "input" and has.get("type") in ("radio", "checkbox"):
-            self._choose(form, name, value, "checked" in has)
+            form.choose(select, value, "selected" in values)
+        elif tag == "input" and values.get("type") in ("radio", "checkbox"):
+            form.choose(name, value, "checked" in values)
         elif tag == "input" and name:
             form.fields[name] = value
-
-    @staticmethod
-    def _choose(form: Form, name: str, value: str, is_chosen: bool) -> None:
-        form.choices.setdefault(name, set()).add(value)
-        if is_chosen:
-            form.fields[name] = value
+    return found

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.simulation.browser import open_page
-from tests.simulation.office import PROGRAM, Office, WeekStopped
+from tests.simulation.program import PROGRAM, Program, WeekStopped
 
 STOP_SECONDS = 35
 """Within 30 s of SIGTERM a daemon has to be over; the rest is for a busy machine."""
@@ -26,9 +26,9 @@ class Daemons:
     """
 
     def __init__(
-        self, office: Office, roles: Sequence[tuple[str, ...]], ports: Sequence[int]
+        self, program: Program, roles: Sequence[tuple[str, ...]], ports: Sequence[int]
     ) -> None:
-        self._office = office
+        self._program = program
         self._roles = {f"daemon-{n}.mailer.example": those for n, those in enumerate(roles, 1)}
         webs = [name for name, those in self._roles.items() if not those or "web" in those]
         self._ports = dict(zip(webs, ports, strict=True))
@@ -57,11 +57,11 @@ class Daemons:
         others = {"ehlo_name": name}
         if name in self._ports:
             others["port"] = str(self._ports[name])
-        log = self._logs.enter_context((self._office.folder / f"{name}.log").open("ab"))
+        log = self._logs.enter_context((self._program.folder / f"{name}.log").open("ab"))
         self._running[name] = subprocess.Popen(
             [sys.executable, str(PROGRAM), "run", *self._roles[name]],
-            cwd=self._office.folder,
-            env=self._office.environment(**others),
+            cwd=self._program.folder,
+            env=self._program.environment(**others),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -112,7 +112,7 @@ class Daemons:
 
     def log(self) -> str:
         """What all of them wrote."""
-        paths = sorted(self._office.folder.glob("daemon-*.log"))
+        paths = sorted(self._program.folder.glob("daemon-*.log"))
         return "".join(path.read_text() for path in paths)
 
     def _wait_for_the_web(self, name: str) -> None:
@@ -124,4 +124,4 @@ class Daemons:
                 raise WeekStopped(f"{name} ended at once, with {process.returncode}; see its log")
             return open_page(url)[0] == 200
 
-        self._office.wait(is_ready, f"the web role of {name}")
+        self._program.wait(is_ready, f"the web role of {name}")

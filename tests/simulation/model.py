@@ -1,6 +1,6 @@
 """Who should get what, by the rules as documentation tells them, in plain Python; and whether they got it.
 
-Knows what was shown on the sites, who came and left and what staff did, because the story tells it. What
+Knows what was shown on the sites, who came and left and what staff did, because the week tells it. What
 readers got it takes from received mails alone. It never asks the mailer anything.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.simulation import phrases
-from tests.simulation.post import Received
+from tests.simulation.inbox import Received
 from tests.simulation.site import Site, Story
 from tests.support import due as rules
 
@@ -95,7 +95,7 @@ class Model:
         self.held: set[str] = set()
         self.violations: list[str] = []
 
-    def demand(self, is_so: bool, words: str) -> None:
+    def check(self, is_so: bool, words: str) -> None:
         """Note a violation unless it is so."""
         if not is_so:
             self.violations.append(words)
@@ -205,42 +205,40 @@ class Model:
         got: dict[str, Received] = {}
         for mail in mails:
             first = got.setdefault(mail.address, mail)
-            self.demand(
+            self.check(
                 mail is first or (mail.address in doubtful and mail.is_again(first)),
                 f"{where}: two mails to {mail.address}",
             )
         for address in sorted(expected.mails.keys() | got.keys()):
             keys = got[address].keys if address in got else None
-            self.demand(
+            self.check(
                 expected.mails.get(address) == keys,
                 f"{where}: {address} should get {expected.mails.get(address)} and got {keys}",
             )
         told = Counter(mail.keys for mail in got.values())
-        self.demand(told == planned, f"{where}: planned {dict(planned)}, sent {dict(told)}")
+        self.check(told == planned, f"{where}: planned {dict(planned)}, sent {dict(told)}")
         for mail in got.values():
             self._read(schedule, f"{where}: mail {mail.number}", expected, mail)
         return list(got.values())
 
     def _read(self, schedule: Schedule, where: str, expected: Expected, mail: Received) -> None:
         """Read a mail as its reader does."""
-        self.demand(
-            mail.keys == mail.keys_of_html, f"{where}: text and HTML hold different stories"
-        )
+        self.check(mail.keys == mail.keys_of_html, f"{where}: text and HTML hold different stories")
         language = self.languages[schedule.newsletter]
         more = phrases.number_in(language, phrases.MORE, mail.text) or 0
         wanted = expected.more.get(mail.keys)
-        self.demand(more == wanted, f"{where} speaks of {more} more stories instead of {wanted}")
+        self.check(more == wanted, f"{where} speaks of {more} more stories instead of {wanted}")
         titles = [self.titles[key] for key in mail.keys if key in self.titles]
         for title in titles:
-            self.demand(title in mail.words, f"{where} lacks the title {title!r}")
+            self.check(title in mail.words, f"{where} lacks the title {title!r}")
         subject = schedule.subject or next(iter(titles), "")
-        self.demand(mail.subject == subject, f"{where}: {mail.subject!r} instead of {subject!r}")
+        self.check(mail.subject == subject, f"{where}: {mail.subject!r} instead of {subject!r}")
         for one in self.readers:
             if one.name and (one.address, one.newsletter) == (mail.address, schedule.newsletter):
                 hello = phrases.said(language, phrases.HELLO) % {"name": one.name}
                 # The digest whose subject staff changed has an introduction of theirs as well.
                 greets = (hello in mail.words) == (schedule.subject is None)
-                self.demand(greets, f"{where} greets with {hello!r}, or should and does not")
+                self.check(greets, f"{where} greets with {hello!r}, or should and does not")
 
     def sent(self, schedule: Schedule, slot: datetime, mails: Collection[Received]) -> None:
         """A digest has gone out, to these readers: they have what it holds."""
@@ -249,7 +247,7 @@ class Model:
             had = self.had.setdefault(mail.address, Counter())
             for key in mail.keys:
                 had[key] += 1
-                self.demand(had[key] == 1, f"{mail.address} got {key} {had[key]} times")
+                self.check(had[key] == 1, f"{mail.address} got {key} {had[key]} times")
         if schedule.chosen:
             return
         for one in self.on(schedule):
@@ -271,7 +269,7 @@ class Model:
             for story in self.stories_of(newsletter):
                 end = self._end(address, newsletter, spells, story)
                 found[end] += 1
-                self.demand(end != "forgotten", f"{address} never got {story.key} of {newsletter}")
+                self.check(end != "forgotten", f"{address} never got {story.key} of {newsletter}")
         return found
 
     def _end(self, address: str, newsletter: str, spells: list[Reader], story: Story) -> str:

@@ -1,6 +1,6 @@
 """What readers and staff do: forms, links and buttons out of their mails, each told to the model as well.
 
-Which acts there are, and when, stands in `story`.
+Which acts there are, and when, stands in `week`.
 """
 
 import csv
@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from tests.simulation import phrases
 from tests.simulation.browser import open_page, send
-from tests.simulation.desk import Desk
-from tests.simulation.post import Received
+from tests.simulation.inbox import Received
+from tests.simulation.simulation import Simulation
 
 STAFF = "desk@papers.example"
 FORM_TIME = timedelta(seconds=12)
@@ -22,7 +22,7 @@ REVIEW = timedelta(minutes=30)
 
 
 @dataclass
-class People(Desk):
+class People(Simulation):
     """Readers and staff.
 
     Attributes:
@@ -35,60 +35,60 @@ class People(Desk):
 
     # Readers.
 
-    def bring_in(self, reference: str, people: Iterable[tuple[str, str]]) -> None:
+    def import_readers(self, reference: str, people: Iterable[tuple[str, str]]) -> None:
         """Import readers from a file."""
         newsletter = reference.partition("/")[0]
         rows = list(people)
-        path = self.office.folder / "readers.csv"
+        path = self.program.folder / "readers.csv"
         with path.open("w", newline="") as out:
             csv.writer(out).writerows([("name", "email"), *rows])
-        done = self.office.ask(
+        done = self.program.ask(
             *("subscriber", "import", str(path), "--newsletter", newsletter),
             *("--schedule", reference, "--consent-source", "the old system"),
         )
-        self.demand(done["added"] == len(rows), f"import of {len(rows)} readers: {done}")
+        self.check(done["added"] == len(rows), f"import of {len(rows)} readers: {done}")
         for name, address in rows:
-            self.model.join(address, reference, self.office.clock.now(), name)
+            self.model.join(address, reference, self.program.clock.now(), name)
 
-    def ask_for(self, address: str, reference: str, name: str = "") -> None:
+    def sign_up(self, address: str, reference: str, name: str = "") -> None:
         """Fill in the sign-up form, at a person's pace."""
         newsletter = reference.partition("/")[0]
-        url = f"{self.office.base}/subscribe/{newsletter}"
+        url = f"{self.program.base}/subscribe/{newsletter}"
         status, page = open_page(url)
-        self.office.clock.go_to(self.office.clock.now() + FORM_TIME)
+        self.program.clock.go_to(self.program.clock.now() + FORM_TIME)
         entries = {"email": address, "name": name}
         if 'name="schedule"' in page:
             entries["schedule"] = reference
         done, _ = send(url, page, entries)
-        self.demand((status, done) == (200, 200), f"form of {newsletter}: {status}, {done}")
+        self.check((status, done) == (200, 200), f"form of {newsletter}: {status}, {done}")
         self.asked[address] = self.mail_to(address, "/confirm/")
 
     def press(self, url: str, **entries: str) -> str:
         """Open a page, and press the button of the form that has these fields; the answer."""
         opened, page = open_page(url)
         pressed, answer = send(url, page, entries)
-        self.demand((opened, pressed) == (200, 200), f"{url}: {opened}, then {pressed}")
+        self.check((opened, pressed) == (200, 200), f"{url}: {opened}, then {pressed}")
         return answer
 
     def confirm(self, address: str, reference: str, name: str = "") -> None:
         """Press the button behind the link of the mail that asks to confirm."""
         self.press(self.asked.pop(address).link("confirm"))
-        self.model.join(address, reference, self.office.clock.now(), name)
+        self.model.join(address, reference, self.program.clock.now(), name)
 
-    def never_asked(self, address: str) -> None:
+    def reject(self, address: str) -> None:
         """Press the button behind the other link of that mail."""
         self.press(self.asked.pop(address).link("not-me"))
 
-    def switch(self, address: str, reference: str) -> None:
+    def change_schedule(self, address: str, reference: str) -> None:
         """Choose another schedule, on the page behind the link at the end of the latest digest."""
         newsletter, _, schedule = reference.partition("/")
         self.press(self.latest(address, newsletter).link("unsubscribe"), schedule=reference)
         self.model.reader(address, newsletter).schedule = schedule
 
-    def prefer(self, address: str, reference: str) -> None:
+    def change_in_preferences(self, address: str, reference: str) -> None:
         """Ask for the link to the page of one's own newsletters, and choose another schedule there."""
         newsletter, _, schedule = reference.partition("/")
-        self.press(f"{self.office.base}/preferences", email=address)
+        self.press(f"{self.program.base}/preferences", email=address)
         link = self.mail_to(address, "/preferences/").link("preferences")
         self.press(link, **{newsletter: schedule})
         self.model.reader(address, newsletter).schedule = schedule
@@ -97,12 +97,12 @@ class People(Desk):
         """As a mail program does it: one click, no page."""
         url = self.latest(address, newsletter).one_click
         status, _ = open_page(url, {"List-Unsubscribe": "One-Click"})
-        self.demand(status == 200, f"one click of {address}: {status}")
-        self.model.reader(address, newsletter).until = self.office.clock.now()
+        self.check(status == 200, f"one click of {address}: {status}")
+        self.model.reader(address, newsletter).until = self.program.clock.now()
 
     def latest(self, address: str, newsletter: str) -> Received:
         """The latest digest of a newsletter to somebody."""
-        every = self.post.to(address)
+        every = self.inbox.to(address)
         return [one for one in every if one.digest is not None and one.newsletter == newsletter][-1]
 
     def mail_to(self, address: str, words: str) -> Received:
@@ -111,11 +111,11 @@ class People(Desk):
         def found() -> list[Received]:
             return [
                 one
-                for one in self.post.to(address)
+                for one in self.inbox.to(address)
                 if one.digest is None and words in one.text and one.number not in self.judged
             ]
 
-        self.office.wait(found, f"a mail to {address} with {words}")
+        self.program.wait(found, f"a mail to {address} with {words}")
         mail = found()[-1]
         self.judged.add(mail.number)
         self.scan(mail)
@@ -129,28 +129,28 @@ class People(Desk):
         at = slot - REVIEW
         # It shows what was read until then, and not what may be read at the same moment.
         self.read(at - timedelta(minutes=10), *self.model.takes[schedule.newsletter])
-        self.office.clock.go_to(at + timedelta(seconds=2))
+        self.program.clock.go_to(at + timedelta(seconds=2))
         mail = self.mail_to(STAFF, "/review/")
         language = self.model.languages[schedule.newsletter]
         expected = self.model.expected(schedule, slot)
         where = f"the review of {reference} at {at:%a %H:%M}"
-        self.demand(reference in mail.words, f"{where} does not name it")
+        self.check(reference in mail.words, f"{where} does not name it")
         told = phrases.number_in(language, phrases.READERS, mail.words)
         wanted = len(expected.mails)
-        self.demand(told == wanted, f"{where} speaks of {told} readers, and {wanted} get it")
+        self.check(told == wanted, f"{where} speaks of {told} readers, and {wanted} get it")
         lists = list(expected.mails.values())
         most = max(map(lists.count, lists), default=0)
-        self.demand(
+        self.check(
             mail.keys == mail.keys_of_html and lists.count(mail.keys) == most,
             f"{where} shows {mail.keys}, and not what most get",
         )
         return mail.link_after(language, phrases.STOP), mail.link_after(language, phrases.SEND)
 
-    def take_off(self, address: str, newsletter: str) -> None:
+    def unsubscribe(self, address: str, newsletter: str) -> None:
         """Staff end somebody's subscription."""
-        self.office.type("subscriber", "unsubscribe", address, "--newsletter", newsletter)
-        self.model.reader(address, newsletter).until = self.office.clock.now()
+        self.program.type("subscriber", "unsubscribe", address, "--newsletter", newsletter)
+        self.model.reader(address, newsletter).until = self.program.clock.now()
 
-    def is_told(self, words: str) -> None:
+    def wait_for_staff_mail(self, words: str) -> None:
         """Staff got a mail with these words."""
         self.mail_to(STAFF, words)

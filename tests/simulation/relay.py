@@ -1,4 +1,4 @@
-"""The relay of the week: takes mails for the post, knows that one mailbox is gone, and can hold a breath.
+"""The relay of the week: takes mails for the inbox, knows that one mailbox is gone, and can hold a breath.
 
 While it does, whoever sends can be killed or stopped: a mail is taken by then, and nobody was told so.
 """
@@ -6,7 +6,7 @@ While it does, whoever sends can be killed or stopped: a mail is taken by then, 
 import threading
 from collections.abc import Callable
 
-from tests.simulation.post import Post
+from tests.simulation.inbox import Inbox
 from tests.support.receiver import Mail, fine
 
 Act = Callable[[str, Mail], None]
@@ -20,9 +20,9 @@ class Relay:
         gone: addresses that have no mailbox.
     """
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, inbox: Inbox) -> None:
         self.gone: set[str] = set()
-        self._post = post
+        self._inbox = inbox
         self._here = threading.local()
         self._lock = threading.Lock()
         self._left = 0
@@ -44,7 +44,7 @@ class Relay:
     def accept(self, mail: Mail) -> None:
         """Take a mail. Other connections wait meanwhile, so that nothing overtakes an act."""
         with self._lock:
-            self._post.accept(mail)
+            self._inbox.accept(mail)
             if self._act is None or mail.header("X-Mailer-Digest") is None:
                 return
             self._left -= 1

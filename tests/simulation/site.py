@@ -4,18 +4,17 @@ Keeps what was written and where it is shown; what readers should get of it is d
 """
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from xml.sax.saxutils import escape, quoteattr
 
 from tests.simulation.stories import AUTHORS, stories
+from tests.support.http_site import Request, http_site, respond
 
 HOSTS = {
     "news": "https://www.courier.example",
@@ -52,7 +51,7 @@ class Story:
 class Site:
     """All feeds. `down` answer 503, `moved` have other addresses and guids for all that they ever held."""
 
-    port: int = 0
+    origin: str = ""
     stories: dict[str, Story] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
@@ -65,7 +64,7 @@ class Site:
 
     def feed(self, name: str) -> str:
         """The address of a feed."""
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self.origin}/{name}"
 
     def publish(self, feed: str, published: datetime, *others: str, category: str = "") -> Story:
         """Show one more story in a feed, and in others too."""
@@ -158,29 +157,14 @@ def serving() -> Iterator[Site]:
     """The sites on a free port of loopback."""
     site = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            feed = self.path.strip("/")
-            site.asked[feed] += 1
-            if feed in site.down or feed not in HOSTS:
-                self.send_error(503 if feed in site.down else 404)
-                return
+    def answer(request: Request) -> None:
+        feed = request.path.strip("/")
+        site.asked[feed] += 1
+        if feed in site.down or feed not in HOSTS:
+            respond(request, 503 if feed in site.down else 404)
+        else:
             kind, body = site.document(feed)
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            respond(request, 200, body, Content_Type=kind)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nobody reads an access log."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        site.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield site
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_site(answer) as site.origin:
+        yield site

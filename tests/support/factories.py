@@ -55,6 +55,16 @@ def _add(session: Session, row: Any) -> Any:
     return row
 
 
+def _person(keys: Keys, address: str) -> dict[str, Any]:
+    """The columns that say whose row it is."""
+    parsed = parse(address)
+    return {
+        "address": parsed.typed,
+        "address_key": parsed.key,
+        "key_hash": keys.key_hash(parsed.key),
+    }
+
+
 def newsletter(session: Session, slug: str = "daily", **values: Any) -> Newsletter:
     defaults: dict[str, Any] = {
         "title": "The Daily",
@@ -140,12 +150,8 @@ def articles(
 def subscriber(
     session: Session, keys: Keys, address: str = "reader@example.com", **values: Any
 ) -> Subscriber:
-    parsed = parse(address)
-    defaults: dict[str, Any] = {
+    defaults = _person(keys, address) | {
         "public_id": next(_public_ids),
-        "address": parsed.typed,
-        "address_key": parsed.key,
-        "key_hash": keys.key_hash(parsed.key),
         "created_at": NOW - timedelta(days=1),
     }
     return _add(session, Subscriber(**(defaults | values)))
@@ -196,34 +202,22 @@ def many_readers(
     session: Session, keys: Keys, schedule: Schedule, number: int, domain: str = "example.com"
 ) -> None:
     """As `readers`, for numbers that need bulk statements: reader1@domain and so on."""
-    parsed = [parse(f"reader{index}@{domain}") for index in range(1, number + 1)]
+    before = NOW - timedelta(days=1)
+    people = [_person(keys, f"reader{index}@{domain}") for index in range(1, number + 1)]
     session.execute(
         insert(Subscriber),
-        [
-            {
-                "public_id": next(_public_ids),
-                "address": one.typed,
-                "address_key": one.key,
-                "key_hash": keys.key_hash(one.key),
-                "created_at": NOW - timedelta(days=1),
-            }
-            for one in parsed
-        ],
+        [one | {"public_id": next(_public_ids), "created_at": before} for one in people],
     )
     ids = session.scalars(select(Subscriber.id).order_by(Subscriber.id.desc()).limit(number))
+    same = {
+        "newsletter_id": schedule.newsletter_id,
+        "schedule_id": schedule.id,
+        "start_article": 0,
+        "confirmed_at": before,
+    }
     session.execute(
         insert(Subscription),
-        [
-            {
-                "public_id": next(_public_ids),
-                "subscriber_id": subscriber_id,
-                "newsletter_id": schedule.newsletter_id,
-                "schedule_id": schedule.id,
-                "start_article": 0,
-                "confirmed_at": NOW - timedelta(days=1),
-            }
-            for subscriber_id in ids
-        ],
+        [same | {"public_id": next(_public_ids), "subscriber_id": one} for one in ids],
     )
 
 
@@ -341,12 +335,8 @@ def signup(
     **values: Any,
 ) -> Signup:
     """A sign-up for `schedule` that awaits confirmation for a week."""
-    parsed = parse(address)
-    defaults: dict[str, Any] = {
+    defaults = _person(keys, address) | {
         "public_id": next(_public_ids),
-        "address": parsed.typed,
-        "address_key": parsed.key,
-        "key_hash": keys.key_hash(parsed.key),
         "language": "en",
         "ip": "192.0.2.7",
         "user_agent": "Browser/1",

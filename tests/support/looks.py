@@ -77,44 +77,29 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
         "command": "mailer digest show 12",
     },
 }
-_REASON = {"at": "2026-11-24T06:00:00Z", "reason": "554 5.7.1 <b>not</b> & never"}
-ALERTS: dict[str, dict[str, Any]] = {
-    "alert about all sending": {
-        **_REASON,
-        "digest": None,
-        "commands": {"show": "mailer status", "resume": "mailer resume"},
-    },
-    "alert about sign-ups": {
-        **_REASON,
-        "digest": None,
-        "signups": True,
-        "commands": {"show": "mailer status"},
-    },
-    "alert about a feed": {
-        **_REASON,
-        "digest": None,
+_MISSING = {"schedule": "gazette/morning", "slot": "2026-11-24T07:00"}
+_ALERTS: dict[str, dict[str, Any]] = {
+    "all sending": {"commands": {"show": "mailer status", "resume": "mailer resume"}},
+    "sign-ups": {"signups": True, "commands": {"show": "mailer status"}},
+    "a feed": {
         "feed": {"title": "Port & <b>sea</b>", "url": "https://gazette.example/feed?a=1&b=2"},
         "commands": ["mailer feed accept gazette/port", "mailer feed discard gazette/port"],
     },
-    "alert about a build": {
-        **_REASON,
-        "digest": None,
-        "missing": {"schedule": "gazette/morning", "slot": "2026-11-24T07:00", "late": False},
+    "a build": {
+        "missing": _MISSING | {"late": False},
         "commands": ["mailer digest preview gazette/morning --slot 2026-11-24T07:00"],
     },
-    "alert about a late digest": {
-        **_REASON,
-        "digest": None,
-        "missing": {"schedule": "gazette/morning", "slot": "2026-11-24T07:00", "late": True},
+    "a late digest": {
+        "missing": _MISSING | {"late": True},
         "commands": ["mailer status", "mailer digest plan gazette/morning"],
     },
-    "alert about a sender": {
-        **_REASON,
-        "digest": None,
+    "a sender": {
         "sender": {"title": "Port & <b>sea</b>"},
         "commands": ["mailer newsletter show gazette", "mailer status"],
     },
 }
+_REASON = {"at": "2026-11-24T06:00:00Z", "reason": "554 5.7.1 <b>not</b> & never", "digest": None}
+ALERTS = {f"alert about {subject}": _REASON | context for subject, context in _ALERTS.items()}
 """The alerts that are about no digest."""
 NUMBERS: dict[str, Any] = {
     "schedule": "gazette/morning",

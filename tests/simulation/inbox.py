@@ -121,7 +121,7 @@ class Received:
         return "" if part is None else str(part.get_content())
 
 
-class Post:
+class Inbox:
     """The folder of received mails; `accept` is called by the relay before it says 250."""
 
     def __init__(self, folder: Path) -> None:

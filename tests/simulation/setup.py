@@ -71,21 +71,21 @@ def mail(name: str) -> str:
     return f"{name}@readers.example"
 
 
-def open_papers(people: People) -> None:
+def set_up(people: People) -> None:
     """Set everything up by commands, before anything runs."""
-    office, site = people.office, people.site
+    program, site = people.program, people.site
     for feed in ("news", "culture", "hy", "ru"):
         people.write(feed, 6 if feed == "news" else 3, at(17, "08:00"))
     people.write("common", 1, at(17, "09:00"), category=SHARED)
-    office.type("init")
+    program.type("init")
     for slug, title, color, place in PAPERS:
-        office.type(
+        program.type(
             *("newsletter", "add", slug, "--title", title, "--language", LANGUAGES[slug]),
             *("--from", f"{title} <{slug}@papers.example>", "--color", color),
             *("--postal-address", place),
         )
         for feed, category in TAKES[slug].items():
-            office.type(
+            program.type(
                 *("feed", "add", site.feed(feed), "--newsletter", slug, "--allow-private"),
                 *(("--category", category) if category else ()),
             )
@@ -94,13 +94,13 @@ def open_papers(people: People) -> None:
         # The model notes in it what has gone out.
         _add(people, replace(schedule, before=set()), *rule)
     for reference, those in READERS.items():
-        people.bring_in(reference, [(called, mail(name)) for name, called in those.items()])
+        people.import_readers(reference, [(called, mail(name)) for name, called in those.items()])
 
 
 def _add(people: People, schedule: Schedule, *rule: str) -> None:
     """Add a schedule, to the mailer and to the model."""
     newcomers = f"latest:{schedule.newcomers}" if schedule.newcomers else "next"
-    people.office.type(
+    people.program.type(
         *("schedule", "add", schedule.newsletter, schedule.name, *rule),
         *("--zone", ZONES[schedule.newsletter], "--newcomers", newcomers),
         *("--max-articles", str(schedule.max_articles)),

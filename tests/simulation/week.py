@@ -1,14 +1,14 @@
 """The week itself, from the Monday to the Monday after: who does what, and when.
 
-Every act is one of `people`; what was set up before stands in `opening`.
+Every act is one of `people`; what was set up before stands in `setup`.
 """
 
 from dataclasses import dataclass, field
 
-from tests.simulation import audit, trouble
+from tests.simulation import audit, failures
 from tests.simulation.model import Schedule
-from tests.simulation.opening import DAILY, HY, RU, SHARED, WEEKLY, at, mail
 from tests.simulation.people import People
+from tests.simulation.setup import DAILY, HY, RU, SHARED, WEEKLY, at, mail
 from tests.simulation.site import Story
 from tests.simulation.stories import INTRO, LETTER
 
@@ -37,10 +37,10 @@ class Week(People):
         self.read(at(19, "11:00"))
         for name, reference in (("nora", DAILY), ("paul", WEEKLY), ("rita", RU), ("sam", RU),
                                 ("tess", DAILY), ("uma", DAILY)):  # fmt: skip
-            self.ask_for(mail(name), reference, name.title())
+            self.sign_up(mail(name), reference, name.title())
             if name in ("nora", "paul", "rita"):
                 self.confirm(mail(name), reference, name.title())
-        self.never_asked(mail("tess"))
+        self.reject(mail("tess"))
         self.write("news", 3, at(19, "11:10"))
         self.write("culture", 1, at(19, "11:10"))
         self.write("hy", 2, at(19, "11:10"))
@@ -56,26 +56,26 @@ class Week(People):
         """A sender is killed, a feed begins to fail, stories change, and a digest is stopped."""
         self.write("news", 1, at(20, "07:00"))  # Dated ahead: it waits for its time.
         self.slot(HY, at(20, "04:00"))
-        trouble.kill(self, self.plan(self.model.schedules[DAILY], at(20, "05:30")))
+        failures.kill(self, self.plan(self.model.schedules[DAILY], at(20, "05:30")))
         self.site.down.add("culture")
-        self.switch(mail("alice"), WEEKLY)
+        self.change_schedule(mail("alice"), WEEKLY)
         self.write("ru", 2, at(20, "10:00"))
         self.write("common", 1, at(20, "10:00"), category="Լուրեր")
         self.read(at(20, "10:50"))
         self.write("news", 4, at(20, "10:00"))
         self.read(at(20, "11:20"))
         withdrawn, edited, by_staff, pulled = list(self.site.stories.values())[-4:]
-        self.office.type("article", "withdraw", str(self.article(withdrawn.key)))
+        self.program.type("article", "withdraw", str(self.article(withdrawn.key)))
         self.model.withdrawn.add(withdrawn.key)
         edited.title = "Edited in the feed before anybody had it"
         self.site.stories["news-7"].title = "Edited in the feed when it was read already"
-        self.office.type("article", "edit", str(self.article(by_staff.key)), "--title", "By hand")
+        self.program.type("article", "edit", str(self.article(by_staff.key)), "--title", "By hand")
         self.model.titles[by_staff.key] = "By hand"
         self.model.titled_by_staff.add(by_staff.key)
         stop, _ = self.review(RU, at(20, "15:00"))
         self.press(stop)
-        self.tell("a digest is stopped from its review")
-        self.nothing(RU, at(20, "15:00"), "cancelled")
+        self.say("a digest is stopped from its review")
+        self.slot_without_mail(RU, at(20, "15:00"), "cancelled")
         # The site takes it down again; the mailer knows it, and it is sent.
         pulled.gone = True
         self.write("hy", 1, at(20, "18:00"))
@@ -90,13 +90,13 @@ class Week(People):
         self.relay.gone.remove(mail("gwen"))
         text = "\n".join(one.words for one in mails)
         for words in (self.kept["edited"].title, "By hand"):
-            self.demand(words in text, f"nobody was sent {words!r}")
-        self.demand(self.kept["by_staff"].title not in text, "a title that staff changed was sent")
+            self.check(words in text, f"nobody was sent {words!r}")
+        self.check(self.kept["by_staff"].title not in text, "a title that staff changed was sent")
         self.leave(mail("bob"), "courier")
         # It has failed for a day now.
-        self.office.clock.go_to(at(21, "11:50"))
-        self.is_told(self.site.feed("culture"))
-        self.tell("staff are told of a feed that fails")
+        self.program.clock.go_to(at(21, "11:50"))
+        self.wait_for_staff_mail(self.site.feed("culture"))
+        self.say("staff are told of a feed that fails")
         self.site.down.clear()
         self.write("culture", 2, at(21, "09:00"))
         self.refresh("culture")
@@ -112,8 +112,8 @@ class Week(People):
     def edit_the_fair(self) -> None:
         """Staff change the coming digest: subject, introduction, lead, and a story less."""
         lead, dropped = [self.site.stories[key] for key in list(self.site.stories)[-4:-2]]
-        (self.office.folder / "intro.md").write_text(INTRO)
-        self.office.type(
+        (self.program.folder / "intro.md").write_text(INTRO)
+        self.program.type(
             *("digest", "edit", DAILY, "--subject", FAIR, "--intro", "intro.md"),
             *("--lead", str(self.article(lead.key)), "--drop", str(self.article(dropped.key))),
         )
@@ -124,10 +124,10 @@ class Week(People):
     def thursday(self) -> None:
         """The edited digest, with more than it has room for; a restart; a site moves; a pause."""
         self.slot(HY, at(22, "04:00"))
-        before = self.post.number
-        trouble.restart(self, self.plan(self.model.schedules[DAILY], at(22, "05:30")))
-        for one in self.post.digests(before):
-            self.demand(
+        before = self.inbox.number
+        failures.restart(self, self.plan(self.model.schedules[DAILY], at(22, "05:30")))
+        for one in self.inbox.digests(before):
+            self.check(
                 "Mind the bridge" in one.words and "<em>harbour fair</em>" in one.html,
                 f"mail {one.number} lacks the introduction that staff wrote",
             )
@@ -136,48 +136,48 @@ class Week(People):
         self.model.held.add("news")
         self.write("news", 2, at(22, "08:00"))
         self.read(at(22, "09:00"))
-        self.is_told(f"mailer feed accept {self.site.feed('news')}")
-        self.tell("what a moved site calls new is held")
-        self.office.type("schedule", "pause", RU)
-        self.prefer(mail("walter"), DAILY)
+        self.wait_for_staff_mail(f"mailer feed accept {self.site.feed('news')}")
+        self.say("what a moved site calls new is held")
+        self.program.type("schedule", "pause", RU)
+        self.change_in_preferences(mail("walter"), DAILY)
         # One is dated nine days ago, and one too long ago for any digest; both were written today.
         self.write("culture", 1, at(13, "10:00"))
         self.write("culture", 1, at(-20, "10:00"))
         self.write("ru", 2, at(22, "10:00"))
         self.write("common", 1, at(22, "10:00"), category=SHARED)
-        self.nothing(RU, at(22, "15:00"), None)
+        self.slot_without_mail(RU, at(22, "15:00"), None)
         self.write("hy", 3, at(22, "18:00"))
 
     def friday(self) -> None:
         """What was carried over comes; the move is accepted; a digest is sent from its review."""
         self.slot(HY, at(23, "04:00"))
         self.slot(DAILY, at(23, "05:30"))
-        done = self.office.ask("feed", "accept", self.site.feed("news"))
+        done = self.program.ask("feed", "accept", self.site.feed("news"))
         self.model.held.clear()
-        self.model.fetched(self.office.clock.now(), ["news"])
-        self.demand(done["new"] == 2, f"accepted: {done}, and two were new")
-        self.office.type("schedule", "resume", RU)
+        self.model.fetched(self.program.clock.now(), ["news"])
+        self.check(done["new"] == 2, f"accepted: {done}, and two were new")
+        self.program.type("schedule", "resume", RU)
         self.by_hand()
         self.read(at(23, "11:00"))
         # Bob comes back, and gets nothing that he had.
-        self.ask_for(mail("bob"), DAILY, "Bob")
+        self.sign_up(mail("bob"), DAILY, "Bob")
         self.confirm(mail("bob"), DAILY, "Bob")
         self.write("ru", 2, at(23, "11:30"))
         _, send = self.review(RU, at(23, "15:00"))
         plan = self.planned(self.model.schedules[RU], at(23, "15:00"))
         self.sent(plan, lambda: self.press(send))
-        self.tell("that was sent from its review")
-        self.nothing(RU, at(23, "15:00"), "sent")
+        self.say("that was sent from its review")
+        self.slot_without_mail(RU, at(23, "15:00"), "sent")
         self.write("hy", 2, at(23, "18:00"))
         self.write("news", 2, at(23, "18:00"))
 
     def by_hand(self) -> None:
         """Staff put in a story that is in no feed."""
-        self.office.type(
+        self.program.type(
             *("article", "add", "--newsletter", "courier", "--title", BY_HAND),
             *("--url", "https://www.courier.example/letters/by-hand", "--summary", "Four of them."),
         )
-        now = self.office.clock.now()
+        now = self.program.clock.now()
         story = self.site.publish("culture", now)
         del self.site.stories[story.key]
         story.key, story.gone = "by-hand", True
@@ -188,10 +188,10 @@ class Week(People):
     def saturday(self) -> None:
         """One leaves while a digest waits; one is held; a letter and a choice of stories go out."""
         self.leave_while_it_waits(mail("garo"))
-        trouble.hold(self, self.plan(self.model.schedules[DAILY], at(24, "05:30")))
-        self.office.type("suppression", "add", mail("eve"), "--reason", "she called us")
+        failures.hold(self, self.plan(self.model.schedules[DAILY], at(24, "05:30")))
+        self.program.type("suppression", "add", mail("eve"), "--reason", "she called us")
         self.model.refused.add(mail("eve"))
-        self.take_off(mail("carol"), "courier")
+        self.unsubscribe(mail("carol"), "courier")
         self.write("ru", 2, at(24, "09:00"))
         self.write("culture", 2, at(24, "09:00"))
         self.choice()
@@ -205,53 +205,53 @@ class Week(People):
         """All sending is paused when a digest is built; one of its readers leaves; it goes on."""
         schedule, slot = self.model.schedules[HY], at(24, "04:00")
         plan = self.plan(schedule, slot)
-        self.office.type("pause", "--reason", "the relay is looked after")
-        before = self.post.number
+        self.program.type("pause", "--reason", "the relay is looked after")
+        before = self.inbox.number
         self.go_past(slot)
-        self.office.wait(
+        self.program.wait(
             lambda: (self.digest(schedule, self.name(schedule, slot)) or {}).get("status") == "sending",
             "a digest in the queue", every=0.3,
         )  # fmt: skip
         self.leave(address, "araks-hy")
         plan.without(address)
-        self.demand(self.post.number == before, "a mail went out while sending was paused")
-        self.sent(plan, lambda: self.office.type("resume"))
+        self.check(self.inbox.number == before, "a mail went out while sending was paused")
+        self.sent(plan, lambda: self.program.type("resume"))
 
     def choice(self) -> None:
         """Two new stories and an old one, sent to all who read English and have not had them."""
         self.read(at(24, "10:00"))
         newest = [key for key in self.site.stories if key.startswith("culture-")][-2:]
         chosen = (*newest, "news-10")
-        self.office.type(
+        self.program.type(
             *("digest", "once", "courier", "--at", "2026-10-24 12:00", "--zone", "Europe/London"),
             *(f"--article={self.article(key)}" for key in chosen),
         )
         once = Schedule("courier", "once-2026-10-24-1200", lead=chosen[0], chosen=chosen)
         mails = self.sent(self.plan(once, at(24, "11:00")), lambda: self.go_past(at(24, "11:00")))
-        self.demand(len({one.keys for one in mails}) > 1, "nobody had any of the chosen stories")
+        self.check(len({one.keys for one in mails}) > 1, "nobody had any of the chosen stories")
 
     def letter(self) -> None:
         """A letter without any story, to everybody who reads Armenian."""
-        (self.office.folder / "letter.md").write_text(LETTER)
-        self.office.type(
+        (self.program.folder / "letter.md").write_text(LETTER)
+        self.program.type(
             *("digest", "once", "araks-hy", "--at", "2026-10-24 16:00", "--zone", "Asia/Yerevan"),
             *("--subject", "Շնորհակալություն", "--intro", "letter.md"),
         )
         letter, slot = Schedule("araks-hy", "once-2026-10-24-1600"), at(24, "12:00")
         readers = [one.address for one in self.model.on(letter)]
-        before = self.post.number
+        before = self.inbox.number
         self.go_past(slot)
-        found = self.over(letter, self.name(letter, slot))
-        mails = self.post.digests(before)
-        self.demand(
+        found = self.wait_until_over(letter, self.name(letter, slot))
+        mails = self.inbox.digests(before)
+        self.check(
             sorted(one.address for one in mails) == sorted(readers), "the letter reached others"
         )
-        self.demand(not any(one.keys for one in mails), "the letter holds stories")
+        self.check(not any(one.keys for one in mails), "the letter holds stories")
         for one in mails:
-            self.demand("տասը տարեկան" in one.words, f"mail {one.number} is not the letter")
+            self.check("տասը տարեկան" in one.words, f"mail {one.number} is not the letter")
         self.judged |= {one.number for one in mails}
         self.note("araks-hy", len(mails))
-        self.tell(f"a letter, digest {found['id']}: {len(mails)} mails")
+        self.say(f"a letter, digest {found['id']}: {len(mails)} mails")
 
     def sunday(self) -> None:
         """London's clocks have gone back; the weekly digest is shown to staff, and goes out."""
@@ -260,7 +260,7 @@ class Week(People):
         self.review(WEEKLY, at(25, "10:00"))
         self.slot(WEEKLY, at(25, "10:00"))
         # Alice goes back to every day.
-        self.switch(mail("alice"), DAILY)
+        self.change_schedule(mail("alice"), DAILY)
         self.write("news", 1, at(25, "11:00"))
         self.write("ru", 1, at(25, "11:00"))
         self.write("hy", 1, at(25, "11:00"))
@@ -271,12 +271,12 @@ class Week(People):
         """What is left goes out, the weekly digest a week later, until nothing is."""
         self.write("hy", 1, at(25, "18:00"))
         # Whoever has stories waiting gets all of them.
-        self.office.type("schedule", "edit", DAILY, "--max-articles", "60")
+        self.program.type("schedule", "edit", DAILY, "--max-articles", "60")
         self.model.schedules[DAILY].max_articles = 60
         self.slot(HY, at(26, "04:00"))
         self.slot(DAILY, at(26, "06:30"))
         # One mail failed each morning; staff do not wait for the mailbox any longer.
-        self.take_off(mail("frank"), "courier")
+        self.unsubscribe(mail("frank"), "courier")
         self.review(WEEKLY, at(32, "10:00"))
         self.slot(WEEKLY, at(32, "10:00"))
         audit.wait_for_reports(self)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests" / "simulation" / "on_a_clock.py"
+PROGRAM = ROOT / "tests" / "simulation" / "mailer_on_clock.py"
 WAIT_SECONDS = 120
 
 
@@ -97,7 +97,7 @@ class Clock:
         draft.replace(self.file)
 
 
-class Office:
+class Program:
     """A folder with settings and a database, in which commands are typed."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], clock: Clock) -> None:

@@ -1,6 +1,6 @@
 """What happens at slots: what was written is read, planned, built, sent and judged.
 
-What readers and staff do with the mails they get stands in `people`; which acts there are, in `story`.
+What readers and staff do with the mails they get stands in `people`; which acts there are, in `week`.
 """
 
 from collections import Counter
@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from tests.simulation.browser import open_page
 from tests.simulation.daemons import Daemons
+from tests.simulation.inbox import Inbox, Received
 from tests.simulation.model import Expected, Keys, Model, Schedule
-from tests.simulation.office import Office
-from tests.simulation.post import Post, Received
+from tests.simulation.program import Program
 from tests.simulation.relay import Relay
 from tests.simulation.site import Site
 
@@ -50,7 +50,7 @@ class Tally:
 
 
 @dataclass
-class Desk:
+class Simulation:
     """The newsroom's machine, its papers, and what is known of both.
 
     Attributes:
@@ -59,11 +59,11 @@ class Desk:
         in_doubt, refused: how many mails were, in the whole week.
     """
 
-    office: Office
+    program: Program
     daemons: Daemons
     relay: Relay
     site: Site
-    post: Post
+    inbox: Inbox
     model: Model
     zones: dict[str, str]
     judged: set[int] = field(default_factory=set)
@@ -71,11 +71,11 @@ class Desk:
     in_doubt: int = 0
     refused: int = 0
 
-    def demand(self, is_so: bool, words: str) -> None:
-        self.model.demand(is_so, words)
+    def check(self, is_so: bool, words: str) -> None:
+        self.model.check(is_so, words)
 
-    def tell(self, words: str) -> None:
-        print(f"  {self.office.clock.now():%a %H:%M}  {words}", flush=True)
+    def say(self, words: str) -> None:
+        print(f"  {self.program.clock.now():%a %H:%M}  {words}", flush=True)
 
     # What is written, and what the mailer has read of it.
 
@@ -92,29 +92,29 @@ class Desk:
         names = feeds or sorted(set(SECONDS) - self.site.down)
         urls = {self.site.feed(name) for name in names}
         asked = dict(self.site.asked)
-        self.office.clock.go_to(instant)
+        self.program.clock.go_to(instant)
         what = f"feeds {names} to be read at {instant}"
 
         def are_read() -> bool:
-            found = self.office.ask("feed", "list")
+            found = self.program.ask("feed", "list")
             read = {one["url"] for one in found if (one["last_fetched_at"] or "") >= _iso(instant)}
             return urls <= read
 
         # Commands cost more than the site's own count, so they only say what became of it.
-        self.office.wait(lambda: all(self.site.asked[n] > asked.get(n, 0) for n in names), what)
-        self.office.wait(are_read, what, every=0.5)
+        self.program.wait(lambda: all(self.site.asked[n] > asked.get(n, 0) for n in names), what)
+        self.program.wait(are_read, what, every=0.5)
         self.model.fetched(instant, names)
 
     def refresh(self, *feeds: str) -> None:
         """Staff read these feeds now."""
-        self.office.type("feed", "refresh", *map(self.site.feed, feeds))
-        self.model.fetched(self.office.clock.now(), feeds)
+        self.program.type("feed", "refresh", *map(self.site.feed, feeds))
+        self.model.fetched(self.program.clock.now(), feeds)
 
     def article(self, key: str) -> int:
         """The number under which commands know a story."""
         [found] = [
             one["id"]
-            for one in self.office.ask("article", "list")
+            for one in self.program.ask("article", "list")
             if one["url"].rpartition("/")[2] == key
         ]
         return int(found)
@@ -129,7 +129,7 @@ class Desk:
     def planned(self, schedule: Schedule, slot: datetime) -> Plan:
         """Hold `digest plan` against the model, as the feeds are known now."""
         expected = self.model.expected(schedule, slot)
-        told = self.office.ask(
+        told = self.program.ask(
             "digest", "plan", schedule.reference, "--slot", self.name(schedule, slot)
         )
         planned: Counter[Keys] = Counter()
@@ -141,11 +141,11 @@ class Desk:
         alive = self.model.subscriptions(schedule.newsletter)
         counted = planned.total() + sum(told["excluded"].values())
         where = f"plan of {schedule.reference} at {slot:%a %H:%M}"
-        self.demand(counted == alive, f"{where} counts {counted} of {alive} readers")
+        self.check(counted == alive, f"{where} counts {counted} of {alive} readers")
         wanted = Counter(expected.mails.values())
-        self.demand(planned == wanted, f"{where}: {dict(planned)}, and {dict(wanted)} was expected")
-        self.demand(more == expected.more, f"{where}: {more} more, and not {expected.more}")
-        self.demand(
+        self.check(planned == wanted, f"{where}: {dict(planned)}, and {dict(wanted)} was expected")
+        self.check(more == expected.more, f"{where}: {more} more, and not {expected.more}")
+        self.check(
             told["carried_over"] == len(expected.waiting),
             f"{where}: {told['carried_over']} carried over, and not {sorted(expected.waiting)}",
         )
@@ -165,7 +165,7 @@ class Desk:
             may_doubt: whether a sender is killed meanwhile. Only then a mail may come twice, if it was in
                 doubt, and no more of them than the sender had connections.
         """
-        before = self.post.number
+        before = self.inbox.number
         refused = self.relay.gone & plan.expected.mails.keys()
         for address in refused:
             # What failed is given back: it stays due, and the mail is tried again at the next slot.
@@ -175,20 +175,20 @@ class Desk:
         schedule, expected = plan.schedule, plan.expected.mails
         name = self.name(schedule, plan.slot)
         where = f"{schedule.reference} {name}"
-        self.office.wait(
-            lambda: {one.address for one in self.post.digests(before)} >= expected.keys(),
+        self.program.wait(
+            lambda: {one.address for one in self.inbox.digests(before)} >= expected.keys(),
             f"{len(expected)} mails of {where}",
         )
-        found = self.over(schedule, name)
-        mails = self.post.digests(before)
-        self.demand(
+        found = self.wait_until_over(schedule, name)
+        mails = self.inbox.digests(before)
+        self.check(
             {one.digest for one in mails} <= {found["id"]}, f"{where}: mails of another digest"
         )
         wanted = "sent" if plan.planned else "skipped"
-        self.demand(found["status"] == wanted, f"{where} is {found['status']}")
+        self.check(found["status"] == wanted, f"{where} is {found['status']}")
         doubtful = self._doubtful(found["id"]) if plan.planned else Counter()
         most = CONNECTIONS if may_doubt else 0
-        self.demand(
+        self.check(
             doubtful.total() <= most, f"{where}: {doubtful.total()} times in doubt, and not {most}"
         )
         self.in_doubt += doubtful.total()
@@ -199,7 +199,7 @@ class Desk:
         for one in each[:1]:
             self.scan(one)
         twice = len(mails) - len(each)
-        self.tell(
+        self.say(
             f"{where}: {len(each)} mails, {len(set(expected.values()))} editions, "
             f"{len({key for one in each for key in one.keys})} stories"
             + (f"; in doubt {doubtful.total()}, twice {twice}" if may_doubt else "")
@@ -208,40 +208,40 @@ class Desk:
 
     def scan(self, mail: Received) -> None:
         """Open every link of a mail that leads to us, as scanners of mail do; nothing may come of it."""
-        for link in mail.links(self.office.base):
+        for link in mail.links(self.program.base):
             status, _ = open_page(link)
-            self.demand(status == 200, f"mail {mail.number}: {link} answers {status}")
+            self.check(status == 200, f"mail {mail.number}: {link} answers {status}")
 
-    def nothing(self, reference: str, slot: datetime, status: str | None) -> None:
+    def slot_without_mail(self, reference: str, slot: datetime, status: str | None) -> None:
         """Let a slot pass at which nothing may go out.
 
         Args:
             status: of the digest that stands for it; None where there is none.
         """
         schedule = self.model.schedules[reference]
-        before = self.post.number
+        before = self.inbox.number
         self.read(slot - READ_BEFORE, *self.model.takes[schedule.newsletter])
         # Another fetch, because once it is done the slot was looked at as well.
         self.read(slot + timedelta(minutes=20), *self.model.takes[schedule.newsletter])
-        mails = self.post.digests(before)
+        mails = self.inbox.digests(before)
         found = self.digest(schedule, self.name(schedule, slot)) or {}
-        self.demand(not mails, f"{reference} {slot:%a %H:%M}: {len(mails)} mails went out")
-        self.demand(
+        self.check(not mails, f"{reference} {slot:%a %H:%M}: {len(mails)} mails went out")
+        self.check(
             found.get("status") == status, f"{reference} {slot:%a %H:%M} is {found.get('status')}"
         )
-        self.tell(f"{reference}: nothing at {slot:%H:%M}, {status or 'no digest'}")
+        self.say(f"{reference}: nothing at {slot:%H:%M}, {status or 'no digest'}")
 
     def go_past(self, slot: datetime) -> None:
-        self.office.clock.go_to(slot + timedelta(seconds=2))
+        self.program.clock.go_to(slot + timedelta(seconds=2))
 
     def digest(self, schedule: Schedule, name: str) -> dict[str, Any] | None:
         """The digest of a slot as `digest list` has it."""
-        for one in self.office.ask("digest", "list", schedule.newsletter):
+        for one in self.program.ask("digest", "list", schedule.newsletter):
             if (one["schedule"], one["slot"]) == (schedule.name, name):
                 return dict(one)
         return None
 
-    def over(self, schedule: Schedule, name: str) -> dict[str, Any]:
+    def wait_until_over(self, schedule: Schedule, name: str) -> dict[str, Any]:
         """The digest of a slot, once nothing more will be sent of it."""
         found: dict[str, Any] = {}
 
@@ -249,7 +249,7 @@ class Desk:
             found.update(self.digest(schedule, name) or {})
             return found.get("status") in ("sent", "skipped", "cancelled")
 
-        self.office.wait(is_over, f"the end of {schedule.reference} {name}", every=0.5)
+        self.program.wait(is_over, f"the end of {schedule.reference} {name}", every=0.5)
         return found
 
     def name(self, schedule: Schedule, slot: datetime) -> str:
@@ -259,7 +259,7 @@ class Desk:
 
     def _doubtful(self, digest: int) -> Counter[str]:
         """How often the mail to somebody was in doubt."""
-        rows = self.office.ask("delivery", "list", "--digest", str(digest))
+        rows = self.program.ask("delivery", "list", "--digest", str(digest))
         return +Counter({one["address"]: one["in_doubt"] for one in rows})
 
     def note(self, newsletter: str, mails: int, more: int = 0) -> None:
