@@ -1,6 +1,6 @@
-"""The composition root: makes the parts from the settings and puts them together. Decides nothing else.
+"""Makes the parts of the program from the settings and puts them together. Never decides anything else.
 
-A part is imported when it is first asked for, because most commands need few of them: a list must not wait
+A part is imported when it is first used, because most commands need few of them: a list must not wait
 for templates, mails or builds.
 """
 
@@ -30,7 +30,7 @@ _POOL: int = 10
 
 @dataclass(frozen=True)
 class App:
-    """The opened program, as entry points hold it."""
+    """The opened program, which entry points hold."""
 
     settings: Settings
     database: Database
@@ -39,7 +39,7 @@ class App:
 
     @cached_property
     def templates(self) -> "Templates":
-        """All templates, those of the operator first.
+        """All templates, with the operator's own first.
 
         Raises:
             BadTemplate: the folder of templates does not exist.
@@ -50,7 +50,7 @@ class App:
 
     @property
     def publisher(self) -> "Publisher":
-        """Who answers for all newsletters here."""
+        """Who is responsible for all newsletters here."""
         from mailer.newsletters.offer import Publisher
 
         return Publisher(self.settings.publisher, self.settings.privacy_url)
@@ -73,7 +73,7 @@ class App:
 
     @property
     def alerts(self) -> "Alerts":
-        """What it takes to write to staff."""
+        """What mails to staff need."""
         from mailer.notices.alert import Alerts
 
         return Alerts(
@@ -86,7 +86,7 @@ class App:
 
     @property
     def render(self) -> "Render":
-        """What renders editions as the settings want it; templates are read when it first does so."""
+        """The function that renders editions; it reads the templates at its first call."""
         return lambda *edition: self._renderer(*edition)
 
     @cached_property
@@ -102,7 +102,7 @@ class App:
         )
 
     def make_builder(self, alerts: "Alerts | None" = None) -> "Builder":
-        """A builder as the settings want it; see `Builder` for `alerts`. Whoever makes one opens it."""
+        """Make a builder, which the caller opens; see `Builder` for `alerts`."""
         from mailer.digests.build.builder import Builder
 
         return Builder(
@@ -115,14 +115,14 @@ class App:
 
 
 def open_app(settings: Settings, *, check_schema: bool = True, times: Times | None = None) -> App:
-    """Open the program. Whoever opens it disposes of its database.
+    """Open the program. The caller disposes of its database.
 
     Raises:
         SettingsError: a setting cannot be used, or the identity key belongs to another database.
         SchemaError: there is no database, or its schema is not the current one.
     """
     folder = settings.templates
-    # Most commands read no template, but one that is not where it should be is a mistake for all of them.
+    # Most commands read no template, but a folder that is missing is a mistake for all of them.
     if folder is not None and not folder.is_dir():
         raise SettingsError(
             f"the folder {folder} does not exist; make it, or take `templates` out of the settings"
@@ -139,7 +139,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
 
 
 def make_keys(settings: Settings) -> Keys:
-    """The keys of this installation."""
+    """Make the keys of this installation."""
     return Keys(
         secrets=tuple(key.reveal().encode() for key in settings.secret_key),
         identity=settings.identity_key.reveal().encode(),

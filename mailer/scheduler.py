@@ -384,15 +384,15 @@ class Scheduler:
 
     def _purge(self) -> None:
         limits = self._app.settings.signup_limits
-        acts = purge.acts(
+        purges = purge.due_purges(
             counted=max(rate.span for rate in (limits.address, limits.network, limits.total)),
             clients=self._app.settings.consent_retention,
             now=self._app.times.wall(),
         )
-        for what, act in acts.items():
+        for what, act in purges.items():
             self._carefully(what, partial(self._purge_in_turns, act))
 
-    def _purge_in_turns(self, act: purge.Act) -> None:
+    def _purge_in_turns(self, act: purge.Purge) -> None:
         """Forget a few rows at a time, and let whoever waits for the database write in between."""
         while not self._stopping.wait(PURGE_REST):
             with self._app.database.write() as session:

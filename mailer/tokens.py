@@ -1,7 +1,8 @@
-"""Link tokens and everything else that is derived from the two keys. Nothing derived is ever stored.
+"""Makes and reads link tokens, and everything else that is derived from the two keys. Pure.
 
-A token is base64url of purpose, public id, expiry and a MAC over the three. The secret key may rotate
-and signs what lives for days; the identity key never does and makes what must work for ever.
+Nothing derived is ever stored. A token is base64url of purpose, public id, expiry and a MAC over the three.
+The secret key may rotate and signs what is valid for days; the identity key never rotates and signs what
+must work for ever.
 """
 
 import base64
@@ -20,7 +21,7 @@ _HEAD_BYTES = 13
 
 
 class Purpose(Enum):
-    """What a token allows; a token of one purpose is worth nothing for another."""
+    """What a token allows; a token for one purpose is invalid for any other."""
 
     CONFIRM = b"c"
     NOT_ME = b"n"
@@ -43,14 +44,14 @@ class Keys:
     identity: bytes = field(repr=False)
 
     def make(self, purpose: Purpose, public_id: int, expires: datetime | None = None) -> str:
-        """A token for `purpose` on the row with `public_id`, until `expires` (UTC; None: for ever)."""
+        """Make a token for the row with `public_id`, valid until `expires` (UTC; None: for ever)."""
         seconds = 0 if expires is None else int(expires.timestamp())
         head = purpose.value + public_id.to_bytes(8) + seconds.to_bytes(4)
         tag = _tag(self._signers(purpose)[0], b"token", head)
         return base64.urlsafe_b64encode(head + tag).rstrip(b"=").decode("ascii")
 
     def read(self, token: str, purpose: Purpose, now: datetime) -> int:
-        """The public id in `token`.
+        """Return the public id in `token`.
 
         Raises:
             BadToken: it was not made here for this purpose.
@@ -75,22 +76,22 @@ class Keys:
         return int.from_bytes(head[1:9])
 
     def key_hash(self, address_key: str) -> str:
-        """The keyed hash under which an address is suppressed: 64 hex digits."""
+        """Return the keyed hash under which an address is suppressed: 64 hex digits."""
         return hmac.new(
             self.identity, b"address\0" + address_key.encode(), hashlib.sha256
         ).hexdigest()
 
     def fingerprint(self) -> str:
-        """What a database remembers of the identity key, to refuse another one."""
+        """Return the identity key's fingerprint, by which a database refuses another key."""
         return _tag(self.identity, b"fingerprint", b"").hex()
 
     def form_stamp(self, at: datetime) -> str:
-        """A signed form time, so that a form says when it was shown: `seconds.tag`."""
+        """Sign the time at which a form is shown: `seconds.tag`."""
         seconds = str(int(at.timestamp()))
         return f"{seconds}.{_tag(self.secrets[0], b'form', seconds.encode()).hex()}"
 
     def read_form_stamp(self, stamp: str) -> datetime | None:
-        """When the form with this stamp was shown (UTC), or None where it was not made here."""
+        """Return when the form with this stamp was shown (UTC); None if it was not made here."""
         seconds, _, tag = stamp.partition(".")
         if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 11 and tag.isascii()):
             return None
@@ -100,9 +101,9 @@ class Keys:
         return None
 
     def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> str:
-        """The Message-ID of the mail in that ledger row, the same at every attempt (RFC 5322 3.6.4).
+        """Return a ledger row's Message-ID, the same at every attempt (RFC 5322 section 3.6.4).
 
-        The creation time is in it because row ids come again after a backup is restored.
+        It depends on the creation time, because row ids repeat after a backup is restored.
         """
         seed = f"{table}:{row_id}:{created_at.astimezone(UTC).isoformat()}".encode()
         tag = _tag(self.identity, b"message-id", seed).hex()

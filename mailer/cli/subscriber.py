@@ -173,8 +173,8 @@ def show(address: str, as_json: bool) -> None:
     with opened() as app:
         key_hash = app.keys.key_hash(parsed.key)
         with app.database.read() as session:
-            places = readers.places_of(session, key_hash)
-            asked = readers.asked(session, key_hash, now=app.times.wall())
+            places = readers.subscriptions_of(session, key_hash)
+            asked = readers.open_signups(session, key_hash, now=app.times.wall())
             stops = list_suppressions(session, key_hash)
             got, missed = readers.mails_of(session, key_hash)
     if not (places or asked or stops):

@@ -1,7 +1,7 @@
 """Writes the consent log, and the consent sentences exactly as they were shown.
 
-Never changes or removes what somebody agreed to; only the client's address and browser are forgotten in
-time. Does not decide whether anybody may be mailed.
+Never changes what was written; only `mailer.subscribers.purge` deletes the clients' addresses and browsers
+in time. Does not decide whether anybody may be mailed.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_if, insert_missing
@@ -97,27 +97,3 @@ def wording_id(session: Session, language: str, text: str) -> int:
     sha256 = hashlib.sha256(f"{language}\0{text}".encode()).hexdigest()
     insert_missing(session, Wording, [{"sha256": sha256, "language": language, "text": text}])
     return session.scalars(select(Wording.id).where(Wording.sha256 == sha256)).one()
-
-
-def forget_clients(session: Session, *, before: datetime, limit: int) -> int:
-    """Delete the addresses and browsers of clients from events up to `before`, the oldest first.
-
-    Returns:
-        From how many events, at most `limit`.
-    """
-    ids = session.scalars(
-        select(ConsentEvent.id)
-        .where(
-            ConsentEvent.at <= before,
-            or_(ConsentEvent.ip.is_not(None), ConsentEvent.user_agent.is_not(None)),
-        )
-        .order_by(ConsentEvent.at)
-        .limit(limit)
-    ).all()
-    session.execute(
-        update(ConsentEvent)
-        .where(ConsentEvent.id.in_(ids))
-        .values(ip=None, user_agent=None)
-        .execution_options(synchronize_session=False)
-    )
-    return len(ids)

@@ -1,71 +1,59 @@
-"""What strangers typed is forgotten in time: requests, sign-ups, notices, and where people acted from.
+"""Forgets in time what strangers typed: requests, sign-ups, notices, and where people acted from.
 
-Each act takes a few rows in the caller's transaction: whoever wants all of them commits in between and lets
-others write. What readers agreed to, and the ledger of digests, are never touched.
+Never touches what readers agreed to, nor the ledger of digests. A purge deletes a few rows in the caller's
+transaction, so that others can write between two of them.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Select, delete, exists, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.models import PENDING, ClientRequest, ConsentEvent, Notice, Review, Signup
-from mailer.permission.consent import forget_clients
 
 AT_ONCE: Final = 200
-"""So many rows are forgotten in one transaction: for some milliseconds nobody else writes to SQLite."""
+"""How many rows one transaction takes: for some milliseconds nobody else writes to SQLite."""
 
 NOTICES_STAY: Final = timedelta(days=1)
-"""At least, once they are finished: how soon an address is written to, and what staff are told anew or shown
-of the last day, is read from them, whatever the limits."""
+"""How long finished notices stay at least: they tell how soon an address is written to again, what staff hear
+anew, and what `status` shows of the last day."""
 
-Act = Callable[[Session], int]
-"""Forgets at most `AT_ONCE` rows, and says how many. Fewer means that no more are due."""
+Purge = Callable[[Session], int]
+"""Forgets at most `AT_ONCE` rows, and returns how many. Fewer means that no more are due."""
 
 
-def acts(*, counted: timedelta, clients: timedelta, now: datetime) -> Mapping[str, Act]:
-    """What is to be forgotten at `now`, by what to call it.
+def due_purges(*, counted: timedelta, clients: timedelta, now: datetime) -> Mapping[str, Purge]:
+    """Return the purges that are due at `now`, by their names.
 
     Args:
         counted: the longest span of the limits on sign-ups. What may count stays that long.
         clients: how long network addresses and browsers stay in the consent log and in sign-ups.
     """
+    uncounted, old = now - counted, now - clients
+    finished = now - max(counted, NOTICES_STAY)
     return {
-        "counted requests": partial(purge_requests, before=now - counted),
-        "expired sign-ups": partial(purge_signups, before=now - counted),
-        "finished notices": partial(purge_notices, before=now - max(counted, NOTICES_STAY)),
+        "counted requests": partial(_purge_requests, uncounted),
+        "expired sign-ups": partial(_purge_signups, uncounted),
+        "finished notices": partial(_purge_notices, finished),
         "old clients in the consent log": partial(
-            forget_clients, before=now - clients, limit=AT_ONCE
+            _forget_clients, old, ConsentEvent, ConsentEvent.at
         ),
-        "old clients of sign-ups": partial(forget_clients_of_signups, before=now - clients),
+        "old clients of sign-ups": partial(_forget_clients, old, Signup, Signup.created_at),
     }
 
 
-def purge_requests(session: Session, *, before: datetime) -> int:
-    """Delete requests that were counted up to `before`; how many."""
-    ids = _few(
-        session,
-        select(ClientRequest.id).where(ClientRequest.at <= before).order_by(ClientRequest.at),
-    )
+def _purge_requests(before: datetime, session: Session) -> int:
+    ids = _oldest(session, ClientRequest.id, ClientRequest.at, before)
     session.execute(delete(ClientRequest).where(ClientRequest.id.in_(ids)))
     return len(ids)
 
 
-def purge_signups(session: Session, *, before: datetime) -> int:
-    """Delete sign-ups that expired up to `before` unconfirmed, with what the consent log has of who it was.
-
-    Returns:
-        How many sign-ups were deleted.
-    """
-    ids = _few(
-        session,
-        select(Signup.id)
-        .where(Signup.expires_at <= before, Signup.confirmed_at.is_(None))
-        .order_by(Signup.expires_at),
-    )
+def _purge_signups(before: datetime, session: Session) -> int:
+    """Delete sign-ups that expired unconfirmed, and from the consent log who asked for them."""
+    ids = _oldest(session, Signup.id, Signup.expires_at, before, Signup.confirmed_at.is_(None))
     public_ids = session.scalars(select(Signup.public_id).where(Signup.id.in_(ids))).all()
     session.execute(
         update(ConsentEvent)
@@ -77,35 +65,41 @@ def purge_signups(session: Session, *, before: datetime) -> int:
     return len(ids)
 
 
-def purge_notices(session: Session, *, before: datetime) -> int:
-    """Delete notices that were finished up to `before`, but keep those that a review refers to; how many."""
+def _purge_notices(before: datetime, session: Session) -> int:
+    """Delete finished notices, except those that a review refers to."""
     reviewed = exists().where(Review.notice_id == Notice.id)
     finished = Notice.status.not_in(PENDING)
-    ids = _few(
-        session,
-        select(Notice.id)
-        .where(Notice.outcome_at <= before, finished, ~reviewed)
-        .order_by(Notice.outcome_at),
-    )
-    # One that staff want sent once more at this moment stays.
+    ids = _oldest(session, Notice.id, Notice.outcome_at, before, finished, ~reviewed)
+    # A notice that staff have just sent again stays.
     session.execute(delete(Notice).where(Notice.id.in_(ids), finished))
     return len(ids)
 
 
-def forget_clients_of_signups(session: Session, *, before: datetime) -> int:
-    """Delete network addresses and browsers of sign-ups up to `before`, and keep the rest; how many."""
-    ids = _few(
-        session,
-        select(Signup.id)
-        .where(
-            Signup.created_at <= before,
-            or_(Signup.ip.is_not(None), Signup.user_agent.is_not(None)),
-        )
-        .order_by(Signup.created_at),
+def _forget_clients(
+    before: datetime,
+    table: type[ConsentEvent] | type[Signup],
+    at: InstrumentedAttribute[datetime],
+    session: Session,
+) -> int:
+    """Delete the addresses and browsers of clients, and keep the rest of their rows."""
+    has_client = or_(table.ip.is_not(None), table.user_agent.is_not(None))
+    ids = _oldest(session, table.id, at, before, has_client)
+    session.execute(
+        update(table)
+        .where(table.id.in_(ids))
+        .values(ip=None, user_agent=None)
+        .execution_options(synchronize_session=False)
     )
-    session.execute(update(Signup).where(Signup.id.in_(ids)).values(ip=None, user_agent=None))
     return len(ids)
 
 
-def _few(session: Session, ids: Select[int]) -> list[int]:
-    return list(session.scalars(ids.limit(AT_ONCE)))
+def _oldest(
+    session: Session,
+    row_id: InstrumentedAttribute[int],
+    at: InstrumentedAttribute[Any],
+    before: datetime,
+    *which: ColumnElement[bool],
+) -> list[int]:
+    """Return the oldest rows up to `before`, at most `AT_ONCE`."""
+    rows = select(row_id).where(at <= before, *which).order_by(at).limit(AT_ONCE)
+    return list(session.scalars(rows))

@@ -1,6 +1,6 @@
-"""Readers for staff to look at: who they are, what they got, and what they did not and why.
+"""Reads readers for staff: who they are, what they got, and what they did not get and why.
 
-Only reads. Whether somebody may be mailed is asked of `mailer.permission.rule`, never decided here.
+Never writes, and never decides whether somebody may be mailed: `mailer.permission.rule` does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,11 +33,12 @@ from mailer.models import (
 from mailer.permission.rule import why_not
 
 _AT_ONCE: Final = 1000
+_GOT: Final = frozenset({"pending", *(status.value for status in HAD)})
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A subscriber's place in one newsletter. `state` is "active", or why they get no digest."""
+    """A subscription. `state` is "active", or why the reader gets no digest."""
 
     address: str
     name: str | None
@@ -51,7 +52,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class ReaderMail:
-    """A digest as far as one reader is concerned; `delivery` is empty where there was none for them."""
+    """A digest as one reader got it or not; `delivery` is None if there was none for them."""
 
     digest: int
     delivery: int | None
@@ -66,7 +67,7 @@ class ReaderMail:
 
 @dataclass(frozen=True)
 class OpenSignup:
-    """A sign-up that awaits confirmation."""
+    """A sign-up that waits for confirmation."""
 
     newsletter: str
     asked_at: datetime
@@ -74,8 +75,8 @@ class OpenSignup:
 
 
 @dataclass(frozen=True)
-class ConsentLine:
-    """One line of the consent log with the sentence that was shown."""
+class ConsentEventView:
+    """A consent event with the sentence that was shown."""
 
     at: datetime
     kind: ConsentKind
@@ -92,7 +93,7 @@ class ConsentLine:
 
 
 def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator[Reader]:
-    """Everybody's place in every newsletter, or in one, in the order in which they came."""
+    """Yield all subscriptions, or those to one newsletter, in the order in which they began."""
     statement = _READERS.order_by(Subscription.id)
     if newsletter_id is not None:
         statement = statement.where(Subscription.newsletter_id == newsletter_id)
@@ -100,25 +101,20 @@ def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator
         yield Reader(*row)
 
 
-def places_of(session: Session, key_hash: str) -> list[Reader]:
-    """One person's places, left ones too."""
-    rows = session.execute(
-        _READERS.where(Subscriber.key_hash == key_hash).order_by(Newsletter.slug)
-    )
-    return [Reader(*row) for row in rows]
+def subscriptions_of(session: Session, key_hash: str) -> list[Reader]:
+    """Return one person's subscriptions, also those that they left."""
+    rows = _READERS.where(Subscriber.key_hash == key_hash).order_by(Newsletter.slug)
+    return [Reader(*row) for row in session.execute(rows)]
 
 
-def asked(session: Session, key_hash: str, *, now: datetime) -> list[OpenSignup]:
-    """What one person asked for and has not confirmed yet, unless there is nothing to confirm it with.
+def open_signups(session: Session, key_hash: str, *, now: datetime) -> list[OpenSignup]:
+    """Return what one person asked for and can still confirm.
 
     The notice that brought the link may be purged by now.
     """
     unmailed = exists().where(
         Notice.signup_id == Signup.id,
-        or_(
-            Notice.kind != NoticeKind.CONFIRMATION,
-            Notice.status == DeliveryStatus.SKIPPED,
-        ),
+        or_(Notice.kind != NoticeKind.CONFIRMATION, Notice.status == DeliveryStatus.SKIPPED),
     )
     rows = session.execute(
         select(Newsletter.slug, Signup.created_at, Signup.expires_at)
@@ -137,7 +133,7 @@ def asked(session: Session, key_hash: str, *, now: datetime) -> list[OpenSignup]
 
 
 def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[ReaderMail]]:
-    """What one person got or is about to get, and the digests since they came that did not reach them."""
+    """Return what one person got or will get, and the digests since they came that they did not get."""
     rows = session.execute(
         select(
             Digest.id,
@@ -164,13 +160,12 @@ def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[Re
         .join(Schedule, Schedule.newsletter_id == Newsletter.id)
         .join(Digest, Digest.schedule_id == Schedule.id)
         .outerjoin(
-            Delivery,
-            (Delivery.digest_id == Digest.id) & (Delivery.subscriber_id == Subscriber.id),
+            Delivery, (Delivery.digest_id == Digest.id) & (Delivery.subscriber_id == Subscriber.id)
         )
         .where(
             Subscriber.key_hash == key_hash,
-            # A digest that did not reach them counts where it was for their schedule, and not before
-            # they came, after they left, or while it is not built.
+            # A digest that they did not get counts if it was for their schedule, but not before they
+            # came, after they left, or while it is not built.
             Delivery.id.is_not(None)
             | (
                 (Digest.schedule_id == Subscription.schedule_id)
@@ -181,16 +176,16 @@ def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[Re
         )
         .order_by(Digest.due_at, Digest.id)
     )
-    mails = [ReaderMail(*row) for row in rows]
-    got = {"pending", *(status.value for status in HAD)}
-    return (
-        [mail for mail in mails if mail.status in got],
-        [mail for mail in mails if mail.status not in got],
-    )
+    got: list[ReaderMail] = []
+    missed: list[ReaderMail] = []
+    for row in rows:
+        mail = ReaderMail(*row)
+        (got if mail.status in _GOT else missed).append(mail)
+    return got, missed
 
 
-def consent_of(session: Session, key_hash: str) -> list[ConsentLine]:
-    """The consent log of one person, in its order."""
+def consent_of(session: Session, key_hash: str) -> list[ConsentEventView]:
+    """Return the consent log of one person, in its order."""
     rows: Iterable[Sequence[Any]] = session.execute(
         select(
             ConsentEvent.at,
@@ -212,7 +207,7 @@ def consent_of(session: Session, key_hash: str) -> list[ConsentLine]:
         .where(ConsentEvent.key_hash == key_hash)
         .order_by(ConsentEvent.id)
     )
-    return [ConsentLine(*row) for row in rows]
+    return [ConsentEventView(*row) for row in rows]
 
 
 _READERS: Final = (

@@ -113,7 +113,9 @@ def _no_reader(
     """Of an address that has no place in the newsletter: it may have asked for one."""
     key_hash = app.keys.key_hash(address.key)
     slug = about.newsletter.slug
-    asked = [one for one in readers.asked(session, key_hash, now=now) if one.newsletter == slug]
+    asked = [
+        one for one in readers.open_signups(session, key_hash, now=now) if one.newsletter == slug
+    ]
     if asked:
         told = (
             f"has not confirmed yet: asked for it on {asked[-1].asked_at:%Y-%m-%d %H:%M} UTC, and gets "

@@ -22,7 +22,7 @@ from mailer.models import (
     SignupChoice,
 )
 from mailer.subscribers import purge
-from mailer.subscribers.readers import asked
+from mailer.subscribers.readers import open_signups
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -33,7 +33,7 @@ CLIENTS = 1095 * DAY
 
 def forget(session: Session, counted: timedelta = DAY) -> dict[str, int]:
     """Run every act once."""
-    found = purge.acts(counted=counted, clients=CLIENTS, now=NOW)
+    found = purge.due_purges(counted=counted, clients=CLIENTS, now=NOW)
     return {what: act(session) for what, act in found.items()}
 
 
@@ -80,9 +80,9 @@ def test_sign_ups_that_nobody_confirmed_are_purged_with_what_they_left(
             )
         ).one()
         assert tuple(blank) == (None, None, None)
-        assert not asked(session, keys.key_hash("old@example.com"), now=NOW)
-        assert not asked(session, keys.key_hash("kept@example.com"), now=NOW)
-        (pending,) = asked(session, keys.key_hash("new@example.com"), now=NOW)
+        assert not open_signups(session, keys.key_hash("old@example.com"), now=NOW)
+        assert not open_signups(session, keys.key_hash("kept@example.com"), now=NOW)
+        (pending,) = open_signups(session, keys.key_hash("new@example.com"), now=NOW)
         assert pending.newsletter == "daily"
 
 
@@ -112,7 +112,7 @@ def test_notices_that_are_finished_are_purged_by_age_and_others_stay(
         others = set() if finished else {"anna@example.com", "stranger@example.com"}
         assert set(session.scalars(select(Notice.address))) == left | others
         # She can still confirm.
-        assert len(asked(session, signup.key_hash, now=NOW)) == 1
+        assert len(open_signups(session, signup.key_hash, now=NOW)) == 1
 
 
 def test_notices_stay_for_a_day_however_short_the_spans_of_the_limits_are(

@@ -4,7 +4,13 @@ from datetime import timedelta
 
 from mailer.db import Database
 from mailer.models import DeliveryStatus, DigestStatus, NoticeKind
-from mailer.subscribers.readers import asked, consent_of, list_readers, mails_of, places_of
+from mailer.subscribers.readers import (
+    consent_of,
+    list_readers,
+    mails_of,
+    open_signups,
+    subscriptions_of,
+)
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
@@ -61,7 +67,7 @@ def test_readers_are_listed_with_the_state_that_the_rule_gives_them(
         factories.suppression(session, keys, "stopped@example.com")
         everybody = [(one.address, one.state) for one in list_readers(session)]
         some = [one.address for one in list_readers(session, other.newsletter_id)]
-        places = places_of(session, keys.key_hash("left@example.com"))
+        places = subscriptions_of(session, keys.key_hash("left@example.com"))
 
     names = {"active": "active", "left": "left", "paused": "paused", "stopped": "suppressed"}
     assert everybody == [(f"{name}@example.com", state) for name, state in names.items()]
@@ -97,4 +103,4 @@ def test_a_request_that_nobody_was_mailed_about_awaits_nothing(
                 session, keys, "new@example.com", signup_id=signup.id, kind=kind, status=status
             )
 
-        assert len(asked(session, keys.key_hash("new@example.com"), now=NOW)) == 1
+        assert len(open_signups(session, keys.key_hash("new@example.com"), now=NOW)) == 1
