@@ -27,7 +27,6 @@ class Purpose(Enum):
     NOT_ME = b"n"
     PREFERENCES = b"p"
     REVIEW = b"r"
-    EXPORT = b"x"
     UNSUBSCRIBE = b"u"
 
 

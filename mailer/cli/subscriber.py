@@ -116,13 +116,8 @@ def _bring_in(
 def _ask(app: "App", session: Session, address: Address, choice: ScheduleChoice) -> str:
     """Queue a confirmation mail; what to tell."""
     now = app.times.wall()
-    result = sign_up(
-        session,
-        SignupRequest(address, [choice]),
-        Origin(f"{_COMMAND} add"),
-        app.signup_context,
-        now=now,
-    )
+    request, origin = SignupRequest(address, [choice]), Origin(f"{_COMMAND} add", now)
+    result = sign_up(session, request, origin, app.signup_context)
     if not result.mailed:
         raise Refused(
             f"{address.typed} was written to just now or too often lately; "
@@ -237,8 +232,8 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
                 f"{parsed.typed} does not subscribe to {newsletter or 'any newsletter'}; "
                 "`mailer subscriber list` shows who does"
             )
-        origin, now = Origin(f"{_COMMAND} unsubscribe"), app.times.wall()
-        left = sum(leave(session, one, origin, reason="staff", now=now) for one in found)
+        origin = Origin(f"{_COMMAND} unsubscribe", app.times.wall())
+        left = sum(leave(session, one, origin, reason="staff") for one in found)
     if as_json:
         print_json({"address": parsed.typed, "unsubscribed": left})
     before = len(found) - left

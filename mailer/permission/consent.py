@@ -18,15 +18,16 @@ from mailer.models import ConsentEvent, ConsentKind, Subscriber, Subscription, W
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a request came from: a page or a command, and for a page its client.
+    """Where and when somebody acted: on a page, with the client's address and browser, or by a command.
 
     Args:
         source: the page's path without its token, or the command.
-        ip: the client's address.
+        at: when (UTC).
         user_agent: what the browser calls itself, as one short line.
     """
 
     source: str
+    at: datetime
     ip: str | None = None
     user_agent: str | None = None
 
@@ -50,24 +51,22 @@ class NewConsentEvent:
     publisher: str | None = None
     privacy_url: str | None = None
 
-    def columns(self, now: datetime) -> dict[str, object]:
+    def columns(self) -> dict[str, object]:
         """Return the columns of the row."""
         columns = asdict(self)
-        return {"at": now, **columns.pop("origin"), **columns}
+        return {**columns.pop("origin"), **columns}
 
 
-def record(session: Session, events: Sequence[NewConsentEvent], *, now: datetime) -> None:
+def record(session: Session, events: Sequence[NewConsentEvent]) -> None:
     """Write these events into the log, in their order."""
     if events:
-        session.execute(insert(ConsentEvent), [event.columns(now) for event in events])
+        session.execute(insert(ConsentEvent), [event.columns() for event in events])
 
 
-def record_if(
-    session: Session, events: Sequence[NewConsentEvent], *, wanted: bool, now: datetime
-) -> None:
+def record_if(session: Session, events: Sequence[NewConsentEvent], *, wanted: bool) -> None:
     """Write these events if they are `wanted`; else run the same statements, which write nothing."""
     for event in events:
-        insert_if(session, ConsentEvent, event.columns(now), wanted=wanted)
+        insert_if(session, ConsentEvent, event.columns(), wanted=wanted)
 
 
 def record_change(
@@ -75,8 +74,6 @@ def record_change(
     kind: ConsentKind,
     subscription: Subscription,
     origin: Origin,
-    *,
-    now: datetime,
     schedule_id: int | None = None,
 ) -> None:
     """Write what happened to `subscription`, whose schedule is now `schedule_id`, if one is given."""
@@ -89,7 +86,7 @@ def record_change(
         newsletter_id=subscription.newsletter_id,
         schedule_id=schedule_id or subscription.schedule_id,
     )
-    record(session, [event], now=now)
+    record(session, [event])
 
 
 def wording_id(session: Session, language: str, text: str) -> int:

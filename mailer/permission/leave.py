@@ -3,8 +3,6 @@
 This also stops a mail that is queued already, because the ledger asks for permission before each mail.
 """
 
-from datetime import datetime
-
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
@@ -12,9 +10,7 @@ from mailer.models import ConsentKind, Subscription
 from mailer.permission.consent import Origin, record_change
 
 
-def leave(
-    session: Session, subscription: Subscription, origin: Origin, *, reason: str, now: datetime
-) -> bool:
+def leave(session: Session, subscription: Subscription, origin: Origin, *, reason: str) -> bool:
     """Unsubscribe a reader from a newsletter, and write it into the consent log.
 
     Args:
@@ -26,10 +22,10 @@ def leave(
     left = session.scalar(
         update(Subscription)
         .where(Subscription.id == subscription.id, Subscription.left_at.is_(None))
-        .values(left_at=now, left_reason=reason)
+        .values(left_at=origin.at, left_reason=reason)
         .returning(Subscription.id)
     )
     if left is None:
         return False
-    record_change(session, ConsentKind.UNSUBSCRIBED, subscription, origin, now=now)
+    record_change(session, ConsentKind.UNSUBSCRIBED, subscription, origin)
     return True

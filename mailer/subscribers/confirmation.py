@@ -63,7 +63,6 @@ def confirm(
     origin: Origin,
     *,
     random: Callable[[int], bytes],
-    now: datetime,
 ) -> SignupView | None:
     """Subscribe the person who pressed the button to the schedules that were asked for.
 
@@ -76,25 +75,25 @@ def confirm(
     signup = _signup(session, public_id)
     if signup is None:
         return None
-    if _view(session, signup, publisher, now).state is SignupState.WAITING:
+    if _view(session, signup, publisher, origin.at).state is SignupState.WAITING:
         # Removing a schedule moves its sign-ups: before this line, or after the reader is on it.
         hold_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
         columns = ("address", "address_key", "key_hash", "name")
         person = {column: getattr(signup, column) for column in columns}
-        (subscriber_id,) = add_subscribers(session, [person], random=random, now=now)
+        (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)
         # Our mail has arrived: the address works again.
         lift(session, signup.key_hash, only=SuppressionReason.BOUNCED)
         for choice in _choices(session, signup):
-            kind = _subscribe(session, subscriber_id, signup, choice, random, now)
+            kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
             if kind is not None:
-                record(session, [_event(kind, signup, choice, origin)], now=now)
-        session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=now))
+                record(session, [_event(kind, signup, choice, origin)])
+        session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=origin.at))
         session.refresh(signup)
-    return _view(session, signup, publisher, now)
+    return _view(session, signup, publisher, origin.at)
 
 
 def cancel_signup(
-    session: Session, publisher: Publisher, public_id: int, origin: Origin, *, now: datetime
+    session: Session, publisher: Publisher, public_id: int, origin: Origin
 ) -> SignupView | None:
     """Cancel a sign-up that its address did not make, and suppress the address for its newsletters.
 
@@ -107,7 +106,7 @@ def cancel_signup(
     dropped = session.scalar(
         update(Signup)
         .where(Signup.id == signup.id, Signup.dropped_at.is_(None))
-        .values(dropped_at=now)
+        .values(dropped_at=origin.at)
         .returning(Signup.id)
     )
     if dropped is not None:
@@ -118,11 +117,11 @@ def cancel_signup(
                 address=signup.address,
                 reason=SuppressionReason.NOT_ME,
                 newsletter_id=choice.newsletter_id,
-                now=now,
+                now=origin.at,
             )
-            record(session, [_event(ConsentKind.REFUSED, signup, choice, origin)], now=now)
+            record(session, [_event(ConsentKind.REFUSED, signup, choice, origin)])
         session.refresh(signup)
-    return _view(session, signup, publisher, now)
+    return _view(session, signup, publisher, origin.at)
 
 
 def _signup(session: Session, public_id: int) -> Signup | None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import Refused
 from mailer.models import ClientRequest, Notice
+from mailer.permission.consent import Origin
 from mailer.rate import Rate, SignupLimits
 
 GAP: Final = timedelta(minutes=10)
@@ -91,22 +92,20 @@ def decide(history: SignupHistory, limits: SignupLimits, *, now: datetime) -> Al
     return Allowance(mail, not_before, first_held)
 
 
-def admit(
-    session: Session, ip: str | None, rate_key: str, limits: SignupLimits, *, now: datetime
-) -> Allowance:
+def admit(session: Session, origin: Origin, rate_key: str, limits: SignupLimits) -> Allowance:
     """Count a request against its client's network, and return what the limits allow it.
 
-    No other request is counted until the transaction ends.
+    No other request is counted until the transaction ends. A command is not counted.
 
     Args:
-        ip: the client's address; None for a command, which is not counted.
         rate_key: the key under which its mails are counted.
 
     Raises:
         TooManySignups: the client's network has reached its limit; then it is not counted.
     """
     take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
-    network, wider = (None, None) if ip is None else networks_of(ip)
+    now = origin.at
+    network, wider = (None, None) if origin.ip is None else networks_of(origin.ip)
     # A command has no network, and IPv4 no wider one. The statement stays the same, and finds nothing.
     is_network = ClientRequest.network == literal(network or "")
     is_wider = ClientRequest.wider_network == literal(wider or "")

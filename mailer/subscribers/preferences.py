@@ -5,7 +5,6 @@ All newsletters are reached by a link that was mailed to the reader within the h
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, select, update
@@ -63,29 +62,29 @@ def read_subscriptions(
 
 
 def change_schedule(
-    session: Session, view: SubscriptionView, option: Option, origin: Origin, *, now: datetime
+    session: Session, view: SubscriptionView, option: Option, origin: Origin
 ) -> SubscriptionView:
     """Change a reader's schedule to `option`, unless they have left or it has just been removed."""
     if (
         view.left
         or option.name == view.schedule
         or option.id not in hold_schedules(session, [view.offer.id])
-        or not _change(session, view, origin, now, schedule_id=option.id)
+        or not _change(session, view, origin, schedule_id=option.id)
     ):
         return view
     return replace(view, schedule=option.name)
 
 
-def pause(session: Session, view: SubscriptionView, origin: Origin, *, now: datetime) -> None:
+def pause(session: Session, view: SubscriptionView, origin: Origin) -> None:
     """Stop a reader's digests of this newsletter until they resume, also those already queued.
 
     Does nothing if the reader has left or paused before.
     """
     origin = replace(origin, source=f"{origin.source}: pause")
-    _change(session, view, origin, now, Subscription.paused_at.is_(None), paused_at=now)
+    _change(session, view, origin, Subscription.paused_at.is_(None), paused_at=origin.at)
 
 
-def resume(session: Session, view: SubscriptionView, origin: Origin, *, now: datetime) -> None:
+def resume(session: Session, view: SubscriptionView, origin: Origin) -> None:
     """Send a reader this newsletter again, with only the articles that come in from now on.
 
     Does nothing if the reader has left or had not paused.
@@ -94,7 +93,6 @@ def resume(session: Session, view: SubscriptionView, origin: Origin, *, now: dat
         session,
         view,
         replace(origin, source=f"{origin.source}: resume"),
-        now,
         Subscription.paused_at.is_not(None),
         paused_at=None,
         start_article=newest_article(session),
@@ -102,7 +100,7 @@ def resume(session: Session, view: SubscriptionView, origin: Origin, *, now: dat
 
 
 def request_link(
-    session: Session, address: Address, origin: Origin, context: SignupContext, *, now: datetime
+    session: Session, address: Address, origin: Origin, context: SignupContext
 ) -> None:
     """Queue a mail with a link to the preferences, if the address subscribes to something.
 
@@ -124,7 +122,7 @@ def request_link(
     # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now. And
     # apart from what is never sent: who asked too early gets a link once they subscribe.
     counted_as = f"{'preferences' if reader else 'no preferences'} {rate_key(address)}"
-    allowance = admit(session, origin.ip, counted_as, context.limits, now=now)
+    allowance = admit(session, origin, counted_as, context.limits)
     looks = {offer.id: offer.look for offer in offers(session, context.publisher)}
     if not looks:
         return
@@ -137,7 +135,7 @@ def request_link(
         address=reader.address if reader else address.typed,
         key_hash=context.keys.key_hash(address.key),
         content=render_notice(context.templates, kind, look, look.language, {}, context.random),
-        now=now,
+        now=origin.at,
         newsletter_id=newsletter_id,
         subscriber_id=reader.subscriber_id if reader else None,
         rate_key=counted_as,
@@ -164,7 +162,6 @@ def _change(
     session: Session,
     view: SubscriptionView,
     origin: Origin,
-    now: datetime,
     *where: ColumnElement[bool],
     **values: object,
 ) -> bool:
@@ -177,7 +174,5 @@ def _change(
     )
     if schedule_id is None:
         return False
-    record_change(
-        session, ConsentKind.CHANGED, view.subscription, origin, now=now, schedule_id=schedule_id
-    )
+    record_change(session, ConsentKind.CHANGED, view.subscription, origin, schedule_id)
     return True

@@ -4,7 +4,7 @@ Never lets the form tell who is a reader: every address gets the same answer and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -93,12 +93,7 @@ class SignupResult:
 
 
 def sign_up(
-    session: Session,
-    request: SignupRequest,
-    origin: Origin,
-    context: SignupContext,
-    *,
-    now: datetime,
+    session: Session, request: SignupRequest, origin: Origin, context: SignupContext
 ) -> SignupResult:
     """Write a sign-up, and queue the mail that it causes.
 
@@ -109,7 +104,7 @@ def sign_up(
         Refused: the newsletter's last schedule has just been removed.
     """
     counted_as = rate_key(request.address)
-    allowance = admit(session, origin.ip, counted_as, context.limits, now=now)
+    allowance = admit(session, origin, counted_as, context.limits)
     request = replace(request, choices=_current_choices(session, request.choices))
     subscribed = _subscribed(session, request)
     wanted = {
@@ -122,9 +117,7 @@ def sign_up(
     kind = NoticeKind.CONFIRMATION if is_confirmation else NoticeKind.ALREADY
     # If they have it all, there is nothing to confirm: it is purged once it no longer counts.
     expires_at = allowance.not_before + (context.expiry if is_confirmation else timedelta())
-    signup_id = _write(
-        session, request, origin, context, wanted, expires_at, allowance.mail, now=now
-    )
+    signup_id = _write(session, request, origin, context, wanted, expires_at, allowance.mail)
     main = request.choices[0]
     look = main.offer.look
     fields: dict[str, object] = {
@@ -138,7 +131,7 @@ def sign_up(
         address=request.address.typed,
         key_hash=context.keys.key_hash(request.address.key),
         content=render_notice(context.templates, kind, look, look.language, fields, context.random),
-        now=now,
+        now=origin.at,
         newsletter_id=main.offer.id,
         signup_id=signup_id,
         rate_key=counted_as,
@@ -146,7 +139,7 @@ def sign_up(
         wanted=allowance.mail,
     )
     if allowance.first_held:
-        _alert_staff(session, context, main.offer.id, allowance, now)
+        _alert_staff(session, context, main.offer.id, allowance, origin.at)
     return SignupResult(kind, allowance.mail, allowance.not_before)
 
 
@@ -198,21 +191,21 @@ def _write(
     schedule_ids: Mapping[int, int],
     expires_at: datetime,
     wanted: bool,
-    *,
-    now: datetime,
 ) -> int | None:
     """Write the sign-up and its consent events, if they are `wanted`; return the sign-up's id."""
     public_id = new_public_id(context.random)
     key_hash = context.keys.key_hash(request.address.key)
     signup = {
-        **asdict(origin),
+        "source": origin.source,
+        "ip": origin.ip,
+        "user_agent": origin.user_agent,
+        "created_at": origin.at,
         "public_id": public_id,
         "address": request.address.typed,
         "address_key": request.address.key,
         "key_hash": key_hash,
         "name": request.name,
         "language": request.choices[0].offer.look.language,
-        "created_at": now,
         "expires_at": expires_at,
     }
     signup_id = insert_if(session, Signup, signup, wanted=wanted)
@@ -238,7 +231,7 @@ def _write(
                 **columns,
             )
         )
-    record_if(session, events, wanted=wanted, now=now)
+    record_if(session, events, wanted=wanted)
     return signup_id
 
 

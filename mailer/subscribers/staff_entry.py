@@ -117,7 +117,7 @@ def enter(
             kind=kind,
             address=reader.address.typed,
             key_hash=reader.key_hash,
-            origin=Origin(reader.source),
+            origin=Origin(reader.source, now),
             newsletter_id=newsletter_id,
             schedule_id=option.id,
             publisher=look.publisher,
@@ -126,7 +126,7 @@ def enter(
         for kind, those in ((ConsentKind.IMPORTED, added), (ConsentKind.CHANGED, updated))
         for reader in those
     ]
-    record(session, events, now=now)
+    record(session, events)
     return results
 
 

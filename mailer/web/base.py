@@ -79,11 +79,13 @@ def preferred_look(request: Request, offers: Sequence[Offer]) -> Look | None:
 
 
 def origin_of(request: Request, source: str) -> Origin:
-    """Return who asks, for the consent log. `source` is the page's path without its token."""
+    """Return who asks, and when, for the consent log. `source` is the page's path without its token."""
+    app = app_of(request)
     peer = request.client.host if request.client else None
     forwarded_for = request.headers.getlist("x-forwarded-for")
-    ip = client_ip(peer, forwarded_for, app_of(request).settings.trusted_proxies)
-    return Origin(source, ip, short_user_agent(request.headers.get("user-agent")))
+    ip = client_ip(peer, forwarded_for, app.settings.trusted_proxies)
+    user_agent = short_user_agent(request.headers.get("user-agent"))
+    return Origin(source, app.times.wall(), ip, user_agent)
 
 
 def public_id_of(request: Request, purpose: Purpose) -> int | None:

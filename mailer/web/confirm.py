@@ -24,9 +24,8 @@ def act(request: Request) -> Response:
     if public_id is None:
         return _answer(request, None)
     origin, random = origin_of(request, "/confirm"), app.signup_context.random
-    now = app.times.wall()
     with app.database.write() as session:
-        view = confirm(session, app.publisher, public_id, origin, random=random, now=now)
+        view = confirm(session, app.publisher, public_id, origin, random=random)
     return _answer(request, view)
 
 

@@ -19,9 +19,9 @@ def act(request: Request) -> Response:
     app, public_id = app_of(request), public_id_of(request, Purpose.NOT_ME)
     if public_id is None:
         return _answer(request, None)
-    origin, now = origin_of(request, "/not-me"), app.times.wall()
+    origin = origin_of(request, "/not-me")
     with app.database.write() as session:
-        view = cancel_signup(session, app.publisher, public_id, origin, now=now)
+        view = cancel_signup(session, app.publisher, public_id, origin)
     return _answer(request, view)
 
 

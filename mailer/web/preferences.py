@@ -39,9 +39,9 @@ def send_link(request: Request, fields: Fields) -> Response:
         _ = app.templates.gettext(page_language(request, look))
         error = _("That doesn’t look like an email address. Check for typos.")
         return _ask(request, look, status=422, email=email, error=error)
-    origin, now = origin_of(request, "/preferences"), app.times.wall()
+    origin = origin_of(request, "/preferences")
     with app.database.write() as session:
-        request_link(session, address, origin, app.signup_context, now=now)
+        request_link(session, address, origin, app.signup_context)
     return render_page(request, "preferences_sent", look=look, headers=VARY)
 
 
@@ -56,16 +56,16 @@ def act(request: Request, fields: Fields) -> Response:
     app, public_id = app_of(request), public_id_of(request, Purpose.PREFERENCES)
     if public_id is None:
         return _answer(request, None)
-    origin, now = origin_of(request, "/preferences"), app.times.wall()
+    origin = origin_of(request, "/preferences")
     with app.database.write() as session:
         for view in read_subscriptions(session, app.publisher, public_id):
             slug = view.offer.look.slug
             wanted = fields.get(slug, [""])[0]
             option = view.offer.option(wanted.removeprefix(f"{slug}/"))
             if "all" in fields.get("leave", ()) or wanted == "leave":
-                leave(session, view.subscription, origin, reason="reader", now=now)
+                leave(session, view.subscription, origin, reason="reader")
             elif option is not None:
-                change_schedule(session, view, option, origin, now=now)
+                change_schedule(session, view, option, origin)
     return _answer(request, public_id, saved=bool(fields))
 
 

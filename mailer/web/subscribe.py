@@ -167,10 +167,9 @@ def _check_stamp(request: Request, stamp: str, translate: Callable[..., str]) ->
 
 def _sign_up(request: Request, form: SignupForm, signup_request: SignupRequest, path: str) -> None:
     app, origin = app_of(request), origin_of(request, path)
-    now = app.times.wall()
     with app.database.write() as session:
         if form.honeypot:
             # Only a robot fills in what nobody sees. It gets the answer that everybody gets, as often.
-            admit(session, origin.ip, "", app.settings.signup_limits, now=now)
+            admit(session, origin, "", app.settings.signup_limits)
         else:
-            sign_up(session, signup_request, origin, app.signup_context, now=now)
+            sign_up(session, signup_request, origin, app.signup_context)

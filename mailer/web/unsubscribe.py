@@ -30,17 +30,16 @@ def act(request: Request, fields: Fields) -> Response:
     is_one_click = "One-Click" in fields.get("List-Unsubscribe", ())
     if not is_one_click and "schedule" not in fields:
         return show(request)
-    app, option = app_of(request), None
-    origin, now = origin_of(request, "/unsubscribe"), app.times.wall()
-    with app.database.write() as session:
+    origin, option = origin_of(request, "/unsubscribe"), None
+    with app_of(request).database.write() as session:
         view = _view(request, session)
         if is_one_click:
-            leave(session, view.subscription, origin, reason="reader", now=now)
+            leave(session, view.subscription, origin, reason="reader")
         elif not view.left:
             prefix = f"{view.offer.look.slug}/"
             option = view.offer.option(fields["schedule"][0].removeprefix(prefix))
             if option is not None:
-                view = change_schedule(session, view, option, origin, now=now)
+                view = change_schedule(session, view, option, origin)
     return _answer(request, view, unsubscribed=is_one_click, changed_to=option)
 
 

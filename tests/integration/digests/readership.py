@@ -24,7 +24,6 @@ from tests.integration.digests.newsroom import DAY, Newsroom
 from tests.support import factories as make
 
 S = DeliveryStatus
-ORIGIN: Final = Origin("/a-life")
 ENDS: Final = [S.SENT] * 14 + [S.FAILED] * 2 + [S.DEFERRED] * 2 + [S.UNKNOWN] * 2
 PENDING: Final = {S.QUEUED, S.DEFERRED}
 
@@ -59,9 +58,9 @@ class Readership(Newsroom):
             )
             key_hash = signup.key_hash
         # A second later, for somebody may have left in this one.
-        pressed = self.now + timedelta(seconds=1)
+        origin = Origin("/a-life", self.now + timedelta(seconds=1))
         with self.database.write() as session:
-            confirm(session, Publisher(), signup.public_id, ORIGIN, random=token_bytes, now=pressed)
+            confirm(session, Publisher(), signup.public_id, origin, random=token_bytes)
             row = session.scalars(
                 select(Subscription)
                 .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
@@ -82,6 +81,10 @@ class Readership(Newsroom):
             Reader(row.id, person, row.newsletter_id, schedule.id, self.model.newest)
         )
 
+    @property
+    def origin(self) -> Origin:
+        return Origin("/a-life", self.now)
+
     def switch(self) -> None:
         """Daily to weekly, or back."""
         reader = self._somebody()
@@ -98,7 +101,7 @@ class Readership(Newsroom):
             place = self._place(session, reader)
             option = place.offer.option(others[0].name)
             assert option is not None
-            preferences.change_schedule(session, place, option, ORIGIN, now=self.now)
+            preferences.change_schedule(session, place, option, self.origin)
         reader.schedule = others[0].id
 
     def pause(self) -> None:
@@ -109,7 +112,7 @@ class Readership(Newsroom):
             return
         act = preferences.resume if reader.paused else preferences.pause
         with self.database.write() as session:
-            act(session, self._place(session, reader), ORIGIN, now=self.now)
+            act(session, self._place(session, reader), self.origin)
         if reader.paused:
             reader.start = self.model.newest
         reader.paused = not reader.paused
@@ -120,7 +123,7 @@ class Readership(Newsroom):
             return
         with self.database.write() as session:
             row = session.get_one(Subscription, reader.id)
-            leave(session, row, ORIGIN, reason="reader", now=self.now)
+            leave(session, row, self.origin, reason="reader")
         reader.left = True
 
     def relay(self) -> None:

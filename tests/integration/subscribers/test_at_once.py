@@ -46,14 +46,8 @@ def test_the_button_pressed_twice_at_once_makes_one_subscriber(
 
     def press(signup: Signup) -> None:
         with database.write() as session:
-            confirm(
-                session,
-                Publisher(),
-                signup.public_id,
-                Origin("/confirm"),
-                random=token_bytes,
-                now=NOW,
-            )
+            origin = Origin("/confirm", NOW)
+            confirm(session, Publisher(), signup.public_id, origin, random=token_bytes)
 
     together(*(lambda row=rows[number % signups]: press(row) for number in range(6)))
 

@@ -18,7 +18,7 @@ from mailer.tokens import Keys
 from tests.support import factories as make
 from tests.support.factories import NOW
 
-ORIGIN = Origin("/preferences", "192.0.2.7", "Browser/1")
+ORIGIN = Origin("/preferences", NOW, "192.0.2.7", "Browser/1")
 
 
 def _reader(database: Database, keys: Keys, **values: object) -> Subscription:
@@ -35,7 +35,7 @@ def _act(database: Database, reader: Subscription, *acts: object) -> Subscriptio
         assert found is not None
         for act in acts:
             assert callable(act)
-            act(session, found, ORIGIN, now=NOW)
+            act(session, found, ORIGIN)
     with database.read() as session:
         return session.get_one(Subscription, reader.id)
 
@@ -109,7 +109,7 @@ def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
         found, weekly = _weekly(session, reader)
         session.get_one(Schedule, weekly.id).removed_at = NOW
     with database.write() as session:
-        assert change_schedule(session, found, weekly, ORIGIN, now=NOW).schedule == "morning"
+        assert change_schedule(session, found, weekly, ORIGIN).schedule == "morning"
     with database.read() as session:
         assert session.get_one(Subscription, reader.id).schedule_id == reader.schedule_id
     assert _events(database) == []
@@ -120,7 +120,7 @@ def test_another_schedule_leaves_the_start_as_it_is(database: Database, keys: Ke
     _article(database)
     with database.write() as session:
         found, weekly = _weekly(session, reader)
-        assert change_schedule(session, found, weekly, ORIGIN, now=NOW).schedule == "weekly"
+        assert change_schedule(session, found, weekly, ORIGIN).schedule == "weekly"
     with database.read() as session:
         row = session.get_one(Subscription, reader.id)
         assert (row.schedule_id, row.start_article) == (weekly.id, 0)

@@ -132,7 +132,7 @@ def test_where_people_acted_is_forgotten_in_sign_ups_as_in_the_consent_log(
         schedule = factories.schedule(session, factories.newsletter(session))
         for at in (NOW - CLIENTS, NOW - CLIENTS + timedelta(seconds=1)):
             factories.signup(session, keys, schedule, created_at=at, confirmed_at=at)
-            factories.consent_event(session, keys, at=at, ip="192.0.2.7")
+            factories.consent_event(session, keys, at=at, ip="192.0.2.7", user_agent="B/1")
             session.add(ClientRequest(network="192.0.2.0/24", at=NOW - (NOW - CLIENTS - at) - DAY))
         session.flush()
         assert forget(session) == {
@@ -144,7 +144,11 @@ def test_where_people_acted_is_forgotten_in_sign_ups_as_in_the_consent_log(
         }
         rows = session.execute(select(Signup.ip, Signup.user_agent).order_by(Signup.created_at))
         assert [tuple(row) for row in rows] == [(None, None), ("192.0.2.7", "Browser/1")]
-        assert session.scalar(select(func.count(ConsentEvent.ip))) == 1
+        events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.at))
+        assert [(one.ip, one.user_agent, one.address) for one in events] == [
+            (None, None, "reader@example.com"),
+            ("192.0.2.7", "B/1", "reader@example.com"),
+        ]
         assert set(forget(session).values()) == {0}
 
 

@@ -20,20 +20,20 @@ from tests.support import factories as make
 from tests.support.factories import NOW
 from tests.support.signups import signup_context
 
-ORIGIN = Origin("/subscribe")
+ORIGIN = Origin("/subscribe", NOW)
 Act = Callable[[Session], object]
 
 
 def _sign_up(session: Session, keys: Keys) -> Act:
     choice = signup.ScheduleChoice(offer(session, Publisher(), "daily"))
     request = signup.SignupRequest(parse("new@example.com"), [choice])
-    return lambda later: signup.sign_up(later, request, ORIGIN, signup_context(keys), now=NOW)
+    return lambda later: signup.sign_up(later, request, ORIGIN, signup_context(keys))
 
 
 def _confirm(session: Session, keys: Keys) -> Act:
     public_id = make.signup(session, keys, session.scalars(select(Schedule)).all()[0]).public_id
     return lambda later: confirmation.confirm(
-        later, Publisher(), public_id, ORIGIN, random=token_bytes, now=NOW
+        later, Publisher(), public_id, ORIGIN, random=token_bytes
     )
 
 
@@ -44,7 +44,7 @@ def _change(session: Session, keys: Keys) -> Act:
     assert view is not None
     option = view.offer.option(old.name)
     assert option is not None
-    return lambda later: preferences.change_schedule(later, view, option, ORIGIN, now=NOW)
+    return lambda later: preferences.change_schedule(later, view, option, ORIGIN)
 
 
 @pytest.mark.parametrize("ready", [_sign_up, _confirm, _change])

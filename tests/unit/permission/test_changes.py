@@ -14,7 +14,7 @@ from mailer.models import (
     SuppressionReason,
     Wording,
 )
-from mailer.permission.consent import NewConsentEvent, Origin, forget_clients, record, wording_id
+from mailer.permission.consent import NewConsentEvent, Origin, record, wording_id
 from mailer.permission.leave import leave
 from mailer.permission.suppress import lift, list_suppressions, suppress
 from mailer.tokens import Keys
@@ -28,9 +28,9 @@ def test_leaving_is_recorded_once(database: Database, keys: Keys) -> None:
     with database.write() as session:
         schedule = factories.schedule(session, factories.newsletter(session))
         subscription = factories.reader(session, keys, schedule)
-        page, command = Origin("/unsubscribe", "192.0.2.1"), Origin("command")
-        first = leave(session, subscription, page, reason="reader", now=NOW)
-        second = leave(session, subscription, command, reason="staff", now=LATER)
+        page, command = Origin("/unsubscribe", NOW, "192.0.2.1"), Origin("command", LATER)
+        first = leave(session, subscription, page, reason="reader")
+        second = leave(session, subscription, command, reason="staff")
 
     assert (first, second) == (True, False)
     with database.read() as session:
@@ -98,26 +98,8 @@ def test_a_wording_is_kept_once_and_to_the_letter(database: Database) -> None:
 
 def test_events_are_added_in_their_order(database: Database) -> None:
     with database.write() as session:
-        events = [NewConsentEvent(kind, None, "k", Origin("test")) for kind in ConsentKind]
-        record(session, events, now=NOW)
-        record(session, [], now=NOW)
+        events = [NewConsentEvent(kind, None, "k", Origin("test", NOW)) for kind in ConsentKind]
+        record(session, events)
+        record(session, [])
         found = session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all()
     assert found == list(ConsentKind)
-
-
-def test_old_events_forget_where_people_acted_and_keep_the_rest(
-    database: Database, keys: Keys
-) -> None:
-    limit = NOW - timedelta(days=1095)
-    with database.write() as session:
-        for at in (limit, limit + timedelta(seconds=1)):
-            factories.consent_event(
-                session, keys, at=at, ip="192.0.2.7", user_agent="A browser", source="/confirm"
-            )
-        assert [forget_clients(session, before=limit, limit=5) for _ in range(2)] == [1, 0]
-    with database.read() as session:
-        events = session.scalars(select(ConsentEvent).order_by(ConsentEvent.at)).all()
-    assert [(one.ip, one.user_agent, one.address, one.source) for one in events] == [
-        (None, None, "reader@example.com", "/confirm"),
-        ("192.0.2.7", "A browser", "reader@example.com", "/confirm"),
-    ]
