@@ -1,12 +1,13 @@
-"""How far a digest on its way is, how fast it goes, and why it may not go on. Only reads."""
+"""Reads how far a digest is, how fast it is being sent, and why it may have stopped. Only reads."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.digests import summary
 from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Counts
 from mailer.ledger.in_doubt import in_doubt_of
@@ -15,12 +16,9 @@ from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Instal
 from mailer.text.english import pluralise
 
 SOON: Final = timedelta(seconds=60)
-"""Whoever waits for a digest waits this long for a mail that must be tried again, and no longer."""
+"""How long `digest send --wait` waits for a mail that must be tried again."""
 
-RECENTLY: Final = timedelta(seconds=60)
-"""The time over which a rate is reckoned."""
-
-_OVER: Final = frozenset({DigestStatus.SENT, DigestStatus.SKIPPED})
+_RATE_WINDOW: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,11 @@ class Later:
 
 @dataclass(frozen=True)
 class Progress:
-    """What people see of a digest beside its counts.
+    """How a digest progresses, beside its counts.
 
     Attributes:
-        rate: mails that the relay took, a second, over the last minute; None while it is not sent.
-        remaining_seconds: until all are sent that need not wait, at this rate; None: nobody can say.
+        rate: mails a second that the relay took over the last minute; None while it is not being sent.
+        remaining_seconds: until all are sent that need not wait, at this rate; None if it is unknown.
         waiting_later, next_try_at: how many wait for another try, and when the first is due.
         dropped: how many of the `unknown` ones staff left as they are.
     """
@@ -51,7 +49,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Standing:
-    """What somebody who waits for a digest goes by.
+    """What decides whether to go on waiting for a digest.
 
     Attributes:
         reason: the digest's.
@@ -76,8 +74,36 @@ class Standing:
         )
 
 
+def describe_digest(
+    session: Session, digest_id: int, *, give_up_after: timedelta, now: datetime
+) -> dict[str, Any]:
+    """Read a digest with its editions, its counts and its progress, as `digest show --json` prints it.
+
+    Args:
+        give_up_after: how long after its first attempt a mail is given up.
+
+    Raises:
+        NotFound: there is no such digest.
+    """
+    digest = summary.find(session, digest_id)
+    counts = summary.counts(session, digest_id)
+    reason = digest.reason or why_still_sending(
+        session, digest_id, digest.status, counts, give_up_after=give_up_after
+    )
+    deliveries = asdict(counts)
+    in_doubt = deliveries.pop("in_doubt")
+    return {
+        **asdict(digest),
+        "reason": reason,
+        "editions": summary.editions(session, digest_id),
+        "deliveries": deliveries,
+        "in_doubt": in_doubt,
+        **asdict(read_progress(session, digest_id, digest.status, counts, now=now)),
+    }
+
+
 def later(session: Session, digest_id: int, after: datetime) -> Later:
-    """Mails of a digest that are tried after that instant, and not before."""
+    """Count the mails of a digest that are next tried after that instant."""
     number, next_at = session.execute(
         select(func.count(), func.min(Delivery.next_attempt_at)).where(
             Delivery.digest_id == digest_id,
@@ -91,7 +117,7 @@ def later(session: Session, digest_id: int, after: datetime) -> Later:
 def read_progress(
     session: Session, digest_id: int, status: DigestStatus, counts: Counts, *, now: datetime
 ) -> Progress:
-    """How a digest with these counts comes on."""
+    """Read the progress of a digest with these counts."""
     waiting = later(session, digest_id, now)
     rate = _rate(session, digest_id, now) if status is DigestStatus.SENDING else None
     return Progress(
@@ -111,13 +137,10 @@ def why_still_sending(
     *,
     give_up_after: timedelta,
 ) -> str | None:
-    """Why a digest goes on that looks done: only mails that were turned away for now are left.
-
-    Args:
-        give_up_after: how long after its first attempt a mail is given up.
+    """Say why a digest is still being sent that looks done: only mails for another try are left.
 
     Returns:
-        In words for staff; None where other mails are left, or none.
+        The reason in words; None if other mails are left, or none.
     """
     if status is not DigestStatus.SENDING or not counts.pending:
         return None
@@ -133,12 +156,12 @@ def why_still_sending(
 
 
 def remaining_seconds(mails: int, rate: float | None) -> int | None:
-    """How long so many mails take at this rate; None where nothing moves."""
+    """Compute how long so many mails take at this rate; None if none are being sent."""
     return None if not rate else round(max(mails, 0) / rate)
 
 
 def read_standing(session: Session, digest_id: int, *, now: datetime) -> Standing:
-    """Where a digest stands for somebody who waits for it."""
+    """Read what decides whether to go on waiting for a digest."""
     status, reason = session.execute(
         select(Digest.status, Digest.reason).where(Digest.id == digest_id)
     ).one()
@@ -155,31 +178,31 @@ def read_standing(session: Session, digest_id: int, *, now: datetime) -> Standin
 
 
 def why_not_sent(standing: Standing, digest_id: int) -> str | None:
-    """What keeps a digest from being sent and what to do about it; None where it is done with."""
-    counts = standing.counts
-    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
-    told = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
-    told += f", {pluralise(counts.pending, 'waits', 'wait')}"
-    if standing.status in _OVER:
+    """Say what keeps a digest from being sent, and what to do about it; None if it is finished."""
+    counts, status = standing.counts, standing.status
+    if status in (DigestStatus.SENT, DigestStatus.SKIPPED):
         return None
-    if standing.status is DigestStatus.CANCELLED:
-        return f"digest {digest_id} was cancelled: {told}; see `mailer digest show {digest_id}`"
-    if standing.status is DigestStatus.PAUSED:
+    doubt = f", {counts.unknown} in doubt" if counts.unknown else ""
+    sums = f"{counts.sent} of {counts.total} sent, {counts.failed} failed{doubt}"
+    sums += f", {pluralise(counts.pending, 'waits', 'wait')}"
+    if status is DigestStatus.CANCELLED:
+        return f"digest {digest_id} was cancelled: {sums}; see `mailer digest show {digest_id}`"
+    if status is DigestStatus.PAUSED:
         return (
-            f"digest {digest_id} is paused ({standing.reason}): {told}; "
+            f"digest {digest_id} is paused ({standing.reason}): {sums}; "
             f"run `mailer digest resume {digest_id}`, then repeat this command"
         )
     if standing.stopped is not None:
         return (
-            f"all sending is paused ({standing.stopped}): {told}; "
+            f"all sending is paused ({standing.stopped}): {sums}; "
             "run `mailer resume`, then repeat this command"
         )
     if not standing.goes_on and standing.later.next_at is not None:
         return (
-            f"{told} for another try, the next at {standing.later.next_at:%Y-%m-%d %H:%M} UTC; "
+            f"{sums} for another try, the next at {standing.later.next_at:%Y-%m-%d %H:%M} UTC; "
             "run workers (`mailer run`), or repeat this command then"
         )
-    return f"stopped before the end: {told}; repeating the command continues"
+    return f"stopped before the end: {sums}; repeating the command continues"
 
 
 def _rate(session: Session, digest_id: int, now: datetime) -> float:
@@ -187,7 +210,7 @@ def _rate(session: Session, digest_id: int, now: datetime) -> float:
         select(func.count(), func.min(Delivery.outcome_at)).where(
             Delivery.digest_id == digest_id,
             Delivery.status == DeliveryStatus.SENT,
-            Delivery.outcome_at > now - RECENTLY,
+            Delivery.outcome_at > now - _RATE_WINDOW,
         )
     ).one()
     # A digest that has just begun is not measured by the time before it.

@@ -94,7 +94,7 @@ def test_a_digest_from_plan_to_the_receiver(staffed: Any, inbox: Any) -> None:
     told = staffed.ask(*DIGEST, "--slot", sent["slot"])
     assert (told["would_send"], told["reason"]) == (
         False,
-        f"digest {sent['id']} stands for this slot already",
+        f"this slot has its digest already: {sent['id']}",
     )
     assert [one["id"] for one in staffed.ask("digest", "list", "daily")] == [sent["id"]]
     assert staffed.ask("digest", "show", str(sent["id"]))["editions"][0]["readers"] == 2
@@ -307,6 +307,6 @@ def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> No
     assert ended.stdout == ""
     assert ended.stderr.splitlines()[-1] == (
         f"digest {digest['id']} of daily/morning is sent, 42 of 42 mails sent; "
-        f"`mailer digest report {digest['id']}` tells how it went"
+        f"`mailer digest report {digest['id']}` reports on it"
     )
     assert len({mail.recipient for mail in inbox.relay.mails}) == len(inbox.relay.mails) == 42

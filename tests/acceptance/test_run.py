@@ -22,7 +22,7 @@ def test_all_roles_run_in_one_process(installation: Any, browse: Any) -> None:
         wait_until(lambda: answers(browse, installation))
         assert browse(f"{installation.settings['base_url']}/readyz")[0] == 200
         wait_until(lambda: processes(installation) == {"sender", "builder"})
-        assert "nobody is there" not in installation.type("status")
+        assert "no worker is running" not in installation.type("status")
     assert not answers(browse, installation)
     assert processes(installation) == set()
     assert "Traceback" not in installation.log()

@@ -1,4 +1,4 @@
-"""How `mailer digest send --wait` shows its progress."""
+"""Shows the progress of `mailer digest send --wait`."""
 
 import sys
 import time
@@ -21,22 +21,22 @@ Show = Callable[["Counts"], None]
 
 
 class Speed:
-    """How many mails a second are done with, over the last minute."""
+    """Measures how many mails a second are finished, over the last minute."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
     def at(self, now: float, done: int) -> float:
-        """The speed when at `now`, in seconds of one monotonic clock, so many are done with."""
-        while self._seen and now - self._seen[0][0] > _WINDOW_SECONDS:
-            self._seen.popleft()
-        self._seen.append((now, done))
-        since, before = self._seen[0]
+        """Add a sample, at `now` in seconds of one monotonic clock, and return the speed."""
+        while self._samples and now - self._samples[0][0] > _WINDOW_SECONDS:
+            self._samples.popleft()
+        self._samples.append((now, done))
+        since, before = self._samples[0]
         return (done - before) / (now - since) if now > since else 0.0
 
 
 def in_words(counts: "Counts", speed: float) -> str:
-    """Progress in one line."""
+    """Write progress in one line."""
     done = f"{counts.total - counts.pending} of {pluralise(counts.total, 'mail')} done"
     if not speed or not counts.pending:
         return done
@@ -47,7 +47,7 @@ def in_words(counts: "Counts", speed: float) -> str:
 
 @contextmanager
 def showing() -> Iterator[Show]:
-    """What shows progress on stderr: a bar on a terminal, elsewhere a line now and then."""
+    """Show progress on stderr: as a bar on a terminal, elsewhere as a line now and then."""
     if sys.stderr.isatty():
         with _bar() as show:
             yield show
@@ -55,16 +55,16 @@ def showing() -> Iterator[Show]:
         yield lines(message, time.monotonic)
 
 
-def lines(tell: Callable[[str], None], monotonic: Callable[[], float]) -> Show:
-    """What tells progress in a line at once, and then every `LINE_SECONDS`."""
+def lines(write: Callable[[str], None], monotonic: Callable[[], float]) -> Show:
+    """Return a function that writes progress as a line at once, and then every `LINE_SECONDS`."""
     speed = Speed()
-    seldom = Ticker(at_once=True, now=monotonic())
+    ticker = Ticker(at_once=True, now=monotonic())
 
     def show(counts: "Counts") -> None:
         now = monotonic()
         current = speed.at(now, counts.total - counts.pending)
-        if seldom.is_due(now):
-            tell(in_words(counts, current))
+        if ticker.is_due(now):
+            write(in_words(counts, current))
 
     return show
 
@@ -75,14 +75,13 @@ def _bar() -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     speed = Speed()
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True)
-    ) as progress:
+    columns = BarColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=None)
 
         def show(counts: "Counts") -> None:
             done = counts.total - counts.pending
-            told = in_words(counts, speed.at(time.monotonic(), done))
-            progress.update(task, description=told, total=counts.total, completed=done)
+            text = in_words(counts, speed.at(time.monotonic(), done))
+            progress.update(task, description=text, total=counts.total, completed=done)
 
         yield show

@@ -1,26 +1,26 @@
-"""`mailer digest list` and `show`."""
+"""`mailer digest list` and `show`, and what commands print of a digest after they changed it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mailer.cli.base import Command, json_option, opened
+from mailer.cli.digest.parameters import digest_id_argument
 from mailer.cli.idle import warn_if_nothing_sends
-from mailer.cli.output import message, print_json, print_table
-from mailer.cli.parameters import ROW_ID
+from mailer.cli.output import Column, message, print_json, print_list, print_record, print_table
 from mailer.digests import summary
-from mailer.digests.summary import DigestSummary
+from mailer.digests.summary import DigestSummary, EditionSummary
 from mailer.models import DigestStatus
-from mailer.monitoring.digest_progress import read_progress, why_still_sending
+from mailer.monitoring.digest_progress import describe_digest
+from mailer.monitoring.planned_digest import PlannedEdition
 from mailer.newsletters import newsletters
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:
     from mailer.app import App
 
-LONG_SUBJECT = 70
+_LONG_SUBJECT: Final = 70
 """Characters of a subject that mail programs show, more or less."""
 
 
@@ -36,27 +36,19 @@ def list_(slug: str | None, as_json: bool) -> None:
     """
     with opened() as app, app.database.read() as session:
         newsletter_id = newsletters.find(session, slug).id if slug else None
-        found = summary.digests(session, newsletter_id=newsletter_id)
-    if as_json:
-        print_json([asdict(one) for one in found])
-        return
-    print_table(
-        ("id", "schedule", "slot", "status", "subject or reason"),
-        [
-            (
-                one.id,
-                f"{one.newsletter}/{one.schedule}",
-                one.slot,
-                one.status,
-                _subject_or_reason(one),
-            )
-            for one in found
-        ],
-    )
+        rows = summary.digests(session, newsletter_id=newsletter_id)
+    columns: list[Column] = [
+        "id",
+        ("schedule", lambda row: f"{row.newsletter}/{row.schedule}"),
+        "slot",
+        "status",
+        ("subject or reason", _subject_or_reason),
+    ]
+    print_list(rows, columns, as_json=as_json)
 
 
 @click.command(cls=Command)
-@click.argument("digest_id", metavar="ID", type=ROW_ID)
+@digest_id_argument
 @json_option
 def show(digest_id: int, as_json: bool) -> None:
     """Show a digest: its editions, how many mails are sent, and how fast it goes.
@@ -66,140 +58,116 @@ def show(digest_id: int, as_json: bool) -> None:
       mailer digest show 12
     """
     with opened() as app:
-        print_digest(app, digest_id, as_json)
-
-
-def print_digest(app: "App", digest_id: int, as_json: bool) -> None:
-    """Print one digest as `show` does.
-
-    Raises:
-        NotFound: there is none of that number.
-    """
-    data = digest_data(app, digest_id)
+        data = _read(app, digest_id)
     if as_json:
         print_json(data)
         return
-    deliveries = data.pop("deliveries")
-    editions = data.pop("editions")
-    known = [(name, value) for name, value in data.items() if value is not None]
-    print_table(("", ""), [*known, *deliveries.items()])
-    print_editions(editions)
+    print_record({name: data[name] for name in data if name != "editions"} | data["deliveries"])
+    print_editions(data["editions"])
     if data["status"] == DigestStatus.PAUSED:
-        message(
-            f"paused ({data['reason']}): `mailer digest resume {digest_id}` goes on, "
-            f"`mailer digest cancel {digest_id}` ends it"
-        )
-    _tell_of_doubt(digest_id, deliveries["unknown"] - data["dropped"])
+        message(f"paused ({data['reason']}): {_ways_out(digest_id)}")
+    _tell_of_doubt(data)
 
 
-def tell_digest(app: "App", digest_id: int, as_json: bool) -> None:
-    """After a command did something to a digest: one line that says how it stands and what comes next.
+def print_outcome(app: "App", digest_id: int, as_json: bool) -> None:
+    """Print one line on a digest that was just changed: how it is, and what comes next.
 
-    Where it is to be sent and nothing sends it, that is told as well. With --json it is what `show` prints.
+    If it is to be sent and nothing sends it, warn of that too. As JSON it is what `show` prints.
+
+    Raises:
+        NotFound: there is no such digest.
     """
-    data = digest_data(app, digest_id)
+    data = _read(app, digest_id)
     if as_json:
         print_json(data)
     else:
-        message(_standing(data))
-        _tell_of_doubt(digest_id, data["deliveries"]["unknown"] - data["dropped"])
+        message(_in_words(data))
+        _tell_of_doubt(data)
     if data["status"] == DigestStatus.SENDING:
         warn_if_nothing_sends(app)
 
 
-def _tell_of_doubt(digest_id: int, unsettled: int) -> None:
-    if unsettled:
-        message(
-            "unknown: nobody knows whether the relay took these mails, and they are not sent again; "
-            f"`mailer delivery list --digest {digest_id} --status unknown` shows them, "
-            f"`mailer delivery resolve --digest {digest_id}` with --resend or --drop settles them"
+def _read(app: "App", digest_id: int) -> dict[str, Any]:
+    with app.database.read() as session:
+        return describe_digest(
+            session, digest_id, give_up_after=app.settings.give_up_after, now=app.times.wall()
         )
 
 
-def _standing(data: Mapping[str, Any]) -> str:
-    number, deliveries = data["id"], data["deliveries"]
-    what = f"digest {number} of {data['newsletter']}/{data['schedule']}"
+def _tell_of_doubt(data: dict[str, Any]) -> None:
+    if data["deliveries"]["unknown"] > data["dropped"]:
+        number = data["id"]
+        message(
+            "unknown: nobody knows whether the relay took these mails, and they are not sent again; "
+            f"`mailer delivery list --digest {number} --status unknown` shows them, "
+            f"`mailer delivery resolve --digest {number}` with --resend or --drop settles them"
+        )
+
+
+def _ways_out(digest_id: int) -> str:
+    """Name the commands that end the pause of a digest."""
+    return f"`mailer digest resume {digest_id}` goes on, `mailer digest cancel {digest_id}` ends it"
+
+
+def _in_words(data: dict[str, Any]) -> str:
+    number, reference = data["id"], f"{data['newsletter']}/{data['schedule']}"
+    deliveries, reason = data["deliveries"], data["reason"]
+    digest = f"digest {number} of {reference}"
     sums = f"{deliveries['sent']} of {pluralise(deliveries['total'], 'mail')} sent"
     if deliveries["failed"]:
         sums += f", {deliveries['failed']} failed"
     if deliveries["unknown"]:
         sums += f", {deliveries['unknown']} in doubt"
-    match data["status"]:
-        case DigestStatus.PAUSED:
-            return (
-                f"{what} is paused ({data['reason']}), {sums}; `mailer digest resume {number}` goes on, "
-                f"`mailer digest cancel {number}` ends it"
-            )
-        case DigestStatus.SENDING:
-            why = f" ({data['reason']})" if data["reason"] else ""
-            return f"{what} is being sent{why}, {sums}; `mailer digest show {number}` tells how it goes"
-        case DigestStatus.SENT:
-            return f"{what} is sent, {sums}; `mailer digest report {number}` tells how it went"
-        case DigestStatus.CANCELLED:
-            return (
-                f"{what} is cancelled, {sums}; whoever did not get it is due its articles again, at the "
-                f"next slot: `mailer digest plan {data['newsletter']}/{data['schedule']}`"
-            )
-        case DigestStatus.SKIPPED:
-            return (
-                f"nothing is sent for slot {data['slot']} of {data['newsletter']}/{data['schedule']}: "
-                f"{data['reason']}; what comes in is due at the next slot"
-            )
-    return f"{what} is {data['status']}; `mailer digest show {number}` tells how it goes"
+    why = f" ({reason})" if reason else ""
+    return {
+        DigestStatus.PAUSED: f"{digest} is paused{why}, {sums}; {_ways_out(number)}",
+        DigestStatus.SENDING: (
+            f"{digest} is being sent{why}, {sums}; `mailer digest show {number}` shows its progress"
+        ),
+        DigestStatus.SENT: f"{digest} is sent, {sums}; `mailer digest report {number}` reports on it",
+        DigestStatus.CANCELLED: (
+            f"{digest} is cancelled, {sums}; for readers who did not get it, its articles are due again at "
+            f"the next slot: `mailer digest plan {reference}`"
+        ),
+        DigestStatus.SKIPPED: (
+            f"nothing is sent for slot {data['slot']} of {reference}: {reason}; "
+            "new articles are due at the next slot"
+        ),
+    }.get(
+        data["status"],
+        f"{digest} is {data['status']}; `mailer digest show {number}` shows its progress",
+    )
 
 
-def print_editions(editions: Sequence[Mapping[str, Any]]) -> None:
-    """Print who gets which articles, a line for each; nothing where there is no edition."""
+def print_editions(editions: Sequence[EditionSummary | PlannedEdition]) -> None:
+    """Print who gets which articles, a line for each; nothing if there is no edition."""
     rows: list[tuple[object, ...]] = [
-        (number, edition["readers"], "", "(a letter, without articles)")
+        (number, edition.readers, "", "(a letter, without articles)")
         for number, edition in enumerate(editions, 1)
-        if not edition["articles"]
+        if not edition.articles
     ]
     rows += [
         # Number and readers stand in an edition's first line only.
-        ((number, edition["readers"]) if place == 0 else ("", ""))
-        + (article["id"], article["title"])
+        ((number, edition.readers) if place == 0 else ("", "")) + (article.id, article.title)
         for number, edition in enumerate(editions, 1)
-        for place, article in enumerate(edition["articles"])
+        for place, article in enumerate(edition.articles)
     ]
     if rows:
-        # An article is named by its number where it is edited, led with or dropped.
+        # Staff name an article by its number to edit it, lead with it or drop it.
         print_table(("edition", "readers", "article", "title"), rows)
 
 
 def warn_of_subject(subject: str) -> None:
-    """Tell where a subject is longer than mail programs show."""
+    """Warn if a subject is longer than mail programs show."""
     length = len(subject)
-    if length > LONG_SUBJECT:
+    if length > _LONG_SUBJECT:
         message(
             f"warning: the subject has {length} characters, and mail programs show about "
-            f"{LONG_SUBJECT}; give another with `mailer digest edit --subject`"
+            f"{_LONG_SUBJECT}; give another with `mailer digest edit --subject`"
         )
 
 
-def digest_data(app: "App", digest_id: int) -> dict[str, Any]:
-    """A digest as `show --json` prints it."""
-    with app.database.read() as session:
-        found: DigestSummary = summary.find(session, digest_id)
-        sums = summary.counts(session, digest_id)
-        progress = read_progress(session, digest_id, found.status, sums, now=app.times.wall())
-        reason = found.reason or why_still_sending(
-            session, digest_id, found.status, sums, give_up_after=app.settings.give_up_after
-        )
-        editions = [asdict(one) for one in summary.editions(session, digest_id)]
-    counts = asdict(sums)
-    in_doubt = counts.pop("in_doubt")
-    return {
-        **asdict(found),
-        "reason": reason,
-        "editions": editions,
-        "deliveries": counts,
-        "in_doubt": in_doubt,
-        **asdict(progress),
-    }
-
-
-def _subject_or_reason(one: DigestSummary) -> str | None:
-    if one.status is DigestStatus.PAUSED:
-        return f"paused ({one.reason}); go on with `mailer digest resume {one.id}`"
-    return one.subject or one.reason
+def _subject_or_reason(row: DigestSummary) -> str | None:
+    if row.status is DigestStatus.PAUSED:
+        return f"paused ({row.reason}); `mailer digest resume {row.id}` goes on"
+    return row.subject or row.reason

@@ -94,6 +94,20 @@ def add_once(
     return schedule
 
 
+def same_time(session: Session, once: Schedule) -> Sequence[str]:
+    """Name the newsletter's other one-offs for the time of this one: readers would get both."""
+    return session.scalars(
+        select(Schedule.name)
+        .where(
+            Schedule.newsletter_id == once.newsletter_id,
+            Schedule.id != once.id,
+            Schedule.once == once.once,
+            Schedule.removed_at.is_(None),
+        )
+        .order_by(Schedule.name)
+    ).all()
+
+
 def _free_name(session: Session, newsletter: Newsletter, slot: Slot) -> str:
     stem = f"once-{slot.name.replace('T', '-').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))

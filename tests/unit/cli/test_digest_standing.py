@@ -27,7 +27,7 @@ def test_a_digest_is_sent_paused_resumed_and_cancelled(ask: Ask) -> None:
     sent = last(ask("digest", "send", "daily/morning"))
     assert sent == (
         "digest 1 of daily/morning is being sent, 0 of 1 mail sent; "
-        "`mailer digest show 1` tells how it goes"
+        "`mailer digest show 1` shows its progress"
     )
     assert last(ask("digest", "pause", "1", "--reason", "a wrong name")) == (
         "digest 1 of daily/morning is paused (by staff: a wrong name), 0 of 1 mail sent; "
@@ -36,8 +36,8 @@ def test_a_digest_is_sent_paused_resumed_and_cancelled(ask: Ask) -> None:
     assert last(ask("digest", "resume", "1")) == sent
     assert ask("digest", "report", "1")[2].startswith("digest 1 is sending; ")
     assert last(ask("digest", "cancel", "1")) == (
-        "digest 1 of daily/morning is cancelled, 0 of 1 mail sent; whoever did not get it is due its "
-        "articles again, at the next slot: `mailer digest plan daily/morning`"
+        "digest 1 of daily/morning is cancelled, 0 of 1 mail sent; for readers who did not get it, its "
+        "articles are due again at the next slot: `mailer digest plan daily/morning`"
     )
     code, out, err = ask("digest", "pause", "1", "--json")
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -57,9 +57,9 @@ def test_a_slot_for_which_nobody_is_due(ask: Ask) -> None:
     ask("subscriber", "unsubscribe", "anna@example.com")
     told = last(ask("digest", "send", "daily/morning"))
     assert told.startswith("nothing is sent for slot 20")
-    assert told.endswith("nobody is due (no readers); what comes in is due at the next slot")
+    assert told.endswith("nobody is due (no readers); new articles are due at the next slot")
     assert ask("digest", "report", "1")[2] == (
-        "digest 1 is skipped (nobody is due (no readers)); these are its numbers by now\n"
+        "digest 1 is skipped (nobody is due (no readers)); these are its numbers so far\n"
     )
     assert json.loads(ask("digest", "send", "daily/morning", "--json")[1])["status"] == "skipped"
 
