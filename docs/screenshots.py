@@ -25,6 +25,7 @@ from mailer.demo.articles import NEWSPAPER, load_articles
 from mailer.demo.servers import bind, port_of
 from mailer.demo.static import PICTURES
 from mailer.digests.build.render import Story, render_edition
+from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail.review import above
 from mailer.message.content import Content
 from mailer.message.look import Look
@@ -117,6 +118,7 @@ NUMBERS = {
     "expiring": 0,
 }
 """What the plan of the reviewed digest says."""
+DUE_AT = datetime(2026, 11, 24, 7, tzinfo=UTC)
 SATURDAYS = ("--at", "09:00", "--days", "sat")
 DESKTOP, PHONE = (680, 1120), (360, 1040)
 NOTICE = (680, 700)
@@ -124,9 +126,9 @@ NOTICE = (680, 700)
 
 def digest(language: str = "en") -> Content:
     """A digest of the sample newsroom's first articles, or of those in another language."""
-    pieces = [
+    stories = [
         Story(
-            article_id=number,
+            id=number,
             title=title,
             url=f"{SITE}/news/{number}",
             summary_html=f"<p>{summary}</p>",
@@ -139,11 +141,11 @@ def digest(language: str = "en") -> Content:
     name, place = PAPERS[language]
     return render_edition(
         Templates(),
-        look=replace(LOOK, language=language, title=name, publisher=name, postal_address=place),
-        pieces=pieces,
+        replace(LOOK, language=language, title=name, publisher=name, postal_address=place),
+        Slot(DUE_AT, "2026-11-24T07:00", DUE_AT),
+        stories,
         more_count=4,
-        slot_date=date(2026, 11, 24),
-        zone=UTC,
+        edits=None,
         base_url=BASE_URL,
         random=secrets.token_bytes,
     )
