@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from mailer import schema
 from mailer.db import Database
 from mailer.tokens import Keys
-from tests.support import guard, postgresql
+from tests.support import postgresql, temporary
 from tests.support.factories import NOW
 
 pytest_plugins = ["pytester", "tests.support.tiers"]
@@ -48,7 +48,7 @@ def keys() -> Keys:
 
 @pytest.fixture(scope="session")
 def _fast_folders() -> Iterator[Path]:
-    with guard.folder("mailer-test-") as place:
+    with temporary.folder("mailer-test-") as place:
         yield place
 
 

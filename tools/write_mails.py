@@ -6,7 +6,7 @@ Run as `python -m tools.write_mails FOLDER`.
 import sys
 from pathlib import Path
 
-from tests.support.mails import LANGUAGES, html_of, mails
+from tests.support.all_mails import LANGUAGES, html_of, mails
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

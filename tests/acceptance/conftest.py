@@ -22,9 +22,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from mailer.demo import browser
+from tests.support.commands import PROCESSES, Ended, own_environment, type_command
 from tests.support.http_site import Request, http_site, respond
 from tests.support.receiver import Receiver, receiver
-from tests.support.typed import PROCESSES, Ended, own_environment, type_command
 from tests.support.waiting import wait_until
 
 

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import typed
+from tests.support import commands
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 
 
-def type_command(folder: Path, *arguments: str, **environment: str) -> typed.Ended:
+def type_command(folder: Path, *arguments: str, **environment: str) -> commands.Ended:
     """Type a command in `folder`."""
-    return typed.type_command(
-        *arguments, folder=folder, environment=typed.own_environment() | environment
+    return commands.type_command(
+        *arguments, folder=folder, environment=commands.own_environment() | environment
     )
 
 
-def assert_refused(ended: typed.Ended, told: str, codes: tuple[int, ...] = (1,)) -> None:
+def assert_refused(ended: commands.Ended, told: str, codes: tuple[int, ...] = (1,)) -> None:
     """One line on stderr that begins with `error: ` and holds `told`, nothing on stdout."""
     assert ended.returncode in codes, ended.stderr
     assert ended.stdout == ""
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "readers.csv").write_text("address\nreader@example.com\n")
     (folder / "binary.csv").write_bytes(b"email\n\xff\xfe\xfd@example.com\n\x00")
     schedule = ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Europe/Paris")
-    for arguments in (("init",), typed.NEWSLETTER, schedule):
+    for arguments in (("init",), commands.NEWSLETTER, schedule):
         ended = type_command(folder, *arguments)
         assert ended.returncode == 0, ended.stderr
     return folder

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import NEWSLETTER
 from tests.support.receiver import fine
-from tests.support.typed import NEWSLETTER
 from tests.support.waiting import wait_until
 
 DIGEST = ("digest", "plan", "daily/morning")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 from tests.support.waiting import wait_until
 
 DESK = "desk@news.example"

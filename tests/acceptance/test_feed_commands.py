@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import Installation, Site
-from tests.support.typed import type_command
+from tests.support.commands import type_command
 
 DATA = Path(__file__).parents[1] / "data" / "feeds"
 

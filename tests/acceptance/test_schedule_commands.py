@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 
 
 @pytest.fixture

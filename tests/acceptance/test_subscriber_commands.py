@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.conftest import Inbox, Installation
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 from tests.support.waiting import wait_until
 
 Browse = Callable[..., tuple[int, str]]

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, Route
 
 from mailer.demo.static import PICTURES
 from mailer.message.content import Content
-from tests.support.looks import edition, look, piece
-from tests.support.mails import html_of, mails
+from tests.support.all_mails import html_of, mails
+from tests.support.sample_mails import edition, look, piece
 
 pytestmark = pytest.mark.needs_chromium
 

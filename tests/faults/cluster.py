@@ -15,7 +15,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 from mailer import schema
 from mailer.db import Database
 from mailer.tokens import Keys
-from tests.support import guard, postgresql
+from tests.support import postgresql, temporary
 from tests.support.factories import NOW
 
 
@@ -60,7 +60,7 @@ class Cluster:
             self.start()
 
     def _control(self, *arguments: str) -> None:
-        guard.call(self.place / "bin" / "pg_ctl", *arguments, "-D", self.place / "data")
+        temporary.call(self.place / "bin" / "pg_ctl", *arguments, "-D", self.place / "data")
 
 
 @contextmanager

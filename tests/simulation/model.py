@@ -12,7 +12,7 @@ from datetime import datetime
 from tests.simulation import phrases
 from tests.simulation.inbox import Received
 from tests.simulation.site import Site, Story
-from tests.support import due as rules
+from tests.support import due_rules as rules
 
 Keys = tuple[str, ...]
 """The stories of a mail, in their order."""

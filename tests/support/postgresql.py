@@ -11,7 +11,7 @@ from itertools import count
 
 from sqlalchemy import URL, create_engine, make_url, text
 
-from tests.support import guard
+from tests.support import temporary
 
 VARIABLE = "TEST_POSTGRESQL_URL"
 
@@ -79,6 +79,6 @@ def server(*, durable: bool = False) -> Iterator[Server]:
         yield Server(make_url(url))
         return
     settings = SETTINGS | (DURABLE if durable else {})
-    with guard.folder("mailer-pg-", cluster=settings, on_disk=durable) as place:
+    with temporary.folder("mailer-pg-", cluster=settings, on_disk=durable) as place:
         yield Server(URL.create("postgresql", "mailer", database="postgres",
                                 query={"host": str(place)}))  # fmt: skip

@@ -23,8 +23,8 @@ from mailer.sending.smtp.connection import RelayConfig
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.support import factories
-from tests.support.looks import always
 from tests.support.receiver import Answer, Mail, Receiver, fine, receiver
+from tests.support.sample_mails import always
 from tests.support.waiting import wait_until
 
 BASE_URL = "https://news.example"

@@ -12,11 +12,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
 from mailer.templating.templates import Templates
-from tests.support import mails
+from tests.support import all_mails
 from tools import make_catalogue
 
 FOLDER = Path(make_catalogue.ROOT) / "templates" / "translations"
-LANGUAGES = [language for language in mails.LANGUAGES if language != "en"]
+LANGUAGES = [language for language in all_mails.LANGUAGES if language != "en"]
 UNREVIEWED = ("ar", "hy")
 SAME_IN_ALL = {", ", "%(words)s:"}
 """Texts without a word."""
@@ -62,7 +62,7 @@ def faults(message: Message, plural_forms: int) -> list[str]:
 
 def test_there_is_a_test_for_every_catalogue() -> None:
     assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(LANGUAGES)
-    assert mails.NAMES.keys() == mails.WORDS.keys()
+    assert all_mails.NAMES.keys() == all_mails.WORDS.keys()
     assert Templates().languages() == ("en", *sorted(LANGUAGES))
 
 

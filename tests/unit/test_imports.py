@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import NEWSLETTER
 from tests.support.imports import MAILER, imported, is_any_of
-from tests.support.typed import NEWSLETTER
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -14,7 +14,16 @@ from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.sending.outgoing import greeting
 from mailer.templating.templates import Templates
-from tests.support.looks import ALERTS, BASE_URL, NOTICES, NUMBERS, always, edition, look, piece
+from tests.support.sample_mails import (
+    ALERTS,
+    BASE_URL,
+    NOTICES,
+    NUMBERS,
+    always,
+    edition,
+    look,
+    piece,
+)
 from tools import make_catalogue
 
 LANGUAGE = "eo"

@@ -1,6 +1,6 @@
 """What should be in every digest of a random life, reader by reader and article by article.
 
-Who has had what, and who may be mailed, is kept here; what is due then is for `tests.support.due` to say.
+Who has had what, and who may be mailed, is kept here; what is due then `tests.support.due_rules` says.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailer.models import DeliveryStatus
-from tests.support import due as rules
+from tests.support import due_rules as rules
 
 S = DeliveryStatus
 COUNTS_AS_HAD = {S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED, S.SENT, S.UNKNOWN}

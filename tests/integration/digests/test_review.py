@@ -31,7 +31,7 @@ from tests.integration.digests.builders import render_plainly
 from tests.integration.digests.test_builder import build, got, slot_of
 from tests.support import factories as make
 from tests.support.factories import NOW
-from tests.support.looks import edition, notice_mail, piece
+from tests.support.sample_mails import edition, notice_mail, piece
 from tests.support.sending import alerts
 
 NEAR = NOW + timedelta(minutes=40)

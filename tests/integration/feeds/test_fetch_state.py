@@ -22,7 +22,7 @@ from mailer.notices.alert import Alerts
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, item
-from tests.support.looks import always
+from tests.support.sample_mails import always
 from tests.support.waiting import wait_until
 
 NEW_URL = "https://www.news.example/rss"

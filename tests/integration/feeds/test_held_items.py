@@ -16,7 +16,7 @@ from mailer.notices.alert import Alerts
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.feeds.web import NOW, URL, Web, item
-from tests.support.looks import always
+from tests.support.sample_mails import always
 
 MOVED = "https://moved.example"
 

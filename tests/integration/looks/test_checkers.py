@@ -11,9 +11,9 @@ import pytest
 from mailer.db import Database
 from mailer.lint import judge
 from mailer.tokens import Keys
-from tests.support.looks import edition, piece
-from tests.support.mails import LANGUAGES, digests, html_of, mails, node_says, paper
+from tests.support.all_mails import LANGUAGES, digests, html_of, mails, node_says, paper
 from tests.support.pages import all_pages, newspaper, pages_of_none
+from tests.support.sample_mails import edition, piece
 from tests.support.website import serving
 
 ALONE = {

@@ -15,13 +15,13 @@ from mailer.models import Notice, Subscriber, Wording
 from mailer.newsletters.offer import consent_sentence
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys, Purpose
-from tests.support import factories, mails
-from tests.support.looks import look
+from tests.support import all_mails, factories
 from tests.support.pages import all_pages, newspaper, pages_of_none
+from tests.support.sample_mails import look
 from tests.support.website import Answer, Website, serving
 from tools.make_catalogue import texts
 
-LANGUAGES = [language for language in mails.LANGUAGES if language != "en"]
+LANGUAGES = [language for language in all_mails.LANGUAGES if language != "en"]
 PAGES = {path.stem for path in Path("templates/web").glob("*.html")}
 PARTS = {"base", "when", "form_for_other_sites"}
 """Templates that are no page; the last is printed by a command."""
@@ -37,7 +37,7 @@ def english_texts() -> list[str]:
 def english_in(body: str, language: str) -> list[str]:
     """What of a page is English: any Latin word where the script is another, else our texts."""
     words = visible_text(body) + " ".join(re.findall(r"<title>(.*?)</title>", body))
-    if re.search("[A-Za-z]", mails.WORDS[language][1]):
+    if re.search("[A-Za-z]", all_mails.WORDS[language][1]):
         return [one for one in english_texts() if re.search(rf"\b{re.escape(one)}(?!\w)", words)]
     return re.findall("[A-Za-z]{2,}", words.replace("(UTC)", ""))
 

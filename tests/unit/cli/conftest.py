@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailer.cli import main
-from tests.support.typed import NEWSLETTER, Ask, logging_put_back
+from tests.support.commands import NEWSLETTER, Ask, logging_put_back
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.typed import Ask
+from tests.support.commands import Ask
 
 ADD = ("article", "add", "--newsletter", "daily", "--url", "https://a.example/1", "--title", "One")
 

@@ -16,7 +16,7 @@ from mailer.cli.feed import feed
 from mailer.cli.lazy import LazyGroup
 from mailer.cli.schedule import schedule
 from mailer.errors import Refused
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 
 
 def test_help_imports_neither_sqlalchemy_nor_anything_else_that_is_slow() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.models import Subscription
-from tests.support.typed import Ask
+from tests.support.commands import Ask
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.typed import Ask
+from tests.support.commands import Ask
 
 
 def last(told: tuple[int, str, str]) -> str:

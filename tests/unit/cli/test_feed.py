@@ -7,7 +7,7 @@ import pytest
 
 from mailer.feeds import new_feed
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from tests.support.typed import Ask
+from tests.support.commands import Ask
 
 URL, ELSEWHERE = "https://a.example/feed?x=1&y=2", "https://b.example/feed"
 RSS = b"<rss version='2.0'><channel><title>News</title></channel></rss>"

@@ -9,7 +9,7 @@ from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.ledger import heartbeat
 from mailer.models import WorkerRole
-from tests.support.typed import Ask
+from tests.support.commands import Ask
 
 NO_WORKER = "no worker is running: start one with `mailer run`"
 NO_SCHEDULER = "no scheduler is running: start one with `mailer run`"

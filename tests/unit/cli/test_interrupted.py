@@ -17,7 +17,7 @@ from mailer.cli import base, main, subscriber
 from mailer.feeds import new_feed, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.subscribers import csv_import
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 
 IMPORT = [
     "subscriber",

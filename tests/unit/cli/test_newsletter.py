@@ -13,7 +13,7 @@ from mailer.errors import FeedError
 from mailer.feeds import new_feed
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Newsletter, NewsletterArticle
-from tests.support.typed import NEWSLETTER
+from tests.support.commands import NEWSLETTER
 
 RSS = b"""<rss version="2.0"><channel><title>News</title><link>https://a.example/</link>
 <item><title>One</title><link>https://a.example/1</link><guid>1</guid></item></channel></rss>"""

@@ -9,7 +9,7 @@ from mailer.errors import BadMessage, BadTemplate
 from mailer.models import NoticeKind
 from mailer.resources import resource_folder
 from mailer.templating.templates import Templates
-from tests.support.looks import NOTICES
+from tests.support.sample_mails import NOTICES
 
 SHIPPED = resource_folder("templates")
 ALL = sorted(

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mailer.errors import Refused
 from mailer.message.look import check_color, contrast
-from tests.support.looks import look
+from tests.support.sample_mails import look
 
 COLORS = st.integers(min_value=0, max_value=0xFFFFFF).map(lambda number: f"#{number:06x}")
 

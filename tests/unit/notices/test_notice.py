@@ -16,7 +16,7 @@ from mailer.sending.outgoing import content_of
 from mailer.templating.templates import Templates
 from tests.support import factories
 from tests.support.factories import NOW
-from tests.support.looks import BASE_URL, NOTICES, TITLES, always, look, notice_mail
+from tests.support.sample_mails import BASE_URL, NOTICES, TITLES, always, look, notice_mail
 
 LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],

@@ -17,7 +17,16 @@ from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Article, Edits, Newsletter
 from mailer.templating.templates import Templates
-from tests.support.looks import BASE_URL, FIELDS, always, digest_mail, edition, look, piece, slot_in
+from tests.support.sample_mails import (
+    BASE_URL,
+    FIELDS,
+    always,
+    digest_mail,
+    edition,
+    look,
+    piece,
+    slot_in,
+)
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"
 ARMENIAN = piece(

@@ -16,7 +16,7 @@ from mailer.message.reader_fields import field_word
 from mailer.models import Edits, NoticeKind
 from mailer.notices.notice import render_notice
 from mailer.templating.templates import Templates
-from tests.support.looks import (
+from tests.support.sample_mails import (
     ALERTS,
     FIELDS,
     NOTICES,

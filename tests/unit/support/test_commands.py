@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import typed
+from tests.support import commands
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 
@@ -25,9 +25,9 @@ KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
     ids=repr,
 )
 def test_a_command_ends_as_its_process_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    environment = typed.own_environment() | KEYS
+    environment = commands.own_environment() | KEYS
     here, own = (
-        typed.type_command(*arguments, folder=tmp_path, environment=environment, process=process)
+        commands.type_command(*arguments, folder=tmp_path, environment=environment, process=process)
         for process in (False, True)
     )
     assert (here.returncode, here.stdout, here.stderr) == (own.returncode, own.stdout, own.stderr)
@@ -52,9 +52,9 @@ def test_what_it_was_lent_is_taken_back(tmp_path: Path, monkeypatch: pytest.Monk
         print("out")
         raise ZeroDivisionError
 
-    monkeypatch.setattr(typed, "main", command)
+    monkeypatch.setattr(commands, "main", command)
     before = state()
-    ended = typed.type_command(
+    ended = commands.type_command(
         "x", folder=tmp_path, environment={"MAILER_PORT": "1"}, process=False
     )
     assert state() == before

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import guard, postgresql
+from tests.support import postgresql, temporary
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 RUN = """
 import signal, subprocess, sys, time
-from tests.support import guard, postgresql
+from tests.support import postgresql, temporary
 # Whoever started the tests may ignore it, as nohup does.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-with guard.folder("mailer-guarded-") as place, postgresql.server() as server:
+with temporary.folder("mailer-guarded-") as place, postgresql.server() as server:
     daemon = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], cwd=place, start_new_session=True
     )
@@ -62,6 +62,6 @@ def test_what_a_cluster_needs_and_lacks_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv(postgresql.VARIABLE, raising=False)
     with (
         pytest.raises(RuntimeError, match="no_such_setting"),
-        guard.folder("mailer-pg-", cluster={"no_such_setting": "1"}),
+        temporary.folder("mailer-pg-", cluster={"no_such_setting": "1"}),
     ):
         pass
