@@ -24,6 +24,7 @@ from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.feeds import newsletter_feeds, refresh
+from mailer.feeds.context import FeedContext
 from mailer.feeds.reading.parse import parse
 from mailer.feeds.sandbox.reader import FeedReader
 from tests.support import factories
@@ -198,14 +199,8 @@ def measure_refreshing() -> bool:
             ids = newsletter_feeds.due_feeds(session, utc_now())
         begin = time.perf_counter()
         with FeedReader() as reader:
-            done = refresh.refresh(
-                database,
-                ids,
-                unconditional=False,
-                reader=reader,
-                clock=utc_now,
-                interval=timedelta(minutes=15),
-            )
+            context = FeedContext(database, reader, utc_now, timedelta(minutes=15))
+            done = refresh.refresh(context, ids, unconditional=False)
         took = time.perf_counter() - begin
         database.dispose()
     server.shutdown()

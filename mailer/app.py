@@ -19,6 +19,8 @@ from mailer.tokens import Keys
 if TYPE_CHECKING:
     from mailer.digests.build.builder import Builder
     from mailer.digests.build.editions import Render
+    from mailer.feeds.context import FeedContext
+    from mailer.feeds.sandbox.reader import FeedReader
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
     from mailer.subscribers.signup import SignupContext
@@ -82,6 +84,14 @@ class App:
             staff_address=self.settings.staff_address,
             publisher=self.settings.publisher,
             random=secrets.token_bytes,
+        )
+
+    def feed_context(self, reader: "FeedReader") -> "FeedContext":
+        """What it takes to fetch feeds, with this reader; whoever makes a reader stops it."""
+        from mailer.feeds.context import FeedContext
+
+        return FeedContext(
+            self.database, reader, self.times.wall, self.settings.feed_interval, self.alerts
         )
 
     @property

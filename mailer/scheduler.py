@@ -314,13 +314,9 @@ class Scheduler:
             with self._app.database.read() as session:
                 feeds = wanted(session)
             refresh.refresh(
-                self._app.database,
+                self._app.feed_context(self._reader),
                 feeds,
                 unconditional=unconditional,
-                reader=self._reader,
-                clock=self._app.times.wall,
-                interval=self._app.settings.feed_interval,
-                alerts=self._app.alerts,
                 is_stopping=is_over,
                 chosen_at=chosen_at,
                 is_ending=self._stopping.is_set,

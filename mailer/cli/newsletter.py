@@ -184,14 +184,7 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
     try:
         with FeedReader() as reader:
             for url in urls:
-                feed = new_feed.add_feed(
-                    app.database,
-                    url,
-                    newsletter_id,
-                    reader=reader,
-                    clock=app.times.wall,
-                    interval=app.settings.feed_interval,
-                )
+                feed = new_feed.add_feed(app.feed_context(reader), url, newsletter_id)
                 added.append(feed.url)
                 number = pluralise(feed.articles, "article")
                 message(f"added {feed.url}: {number}, as backlog of {slug}")

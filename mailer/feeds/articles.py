@@ -1,11 +1,11 @@
-"""Articles for staff: putting one in by hand, editing and withdrawing one, and listing what came in."""
+"""Lets staff add, edit, withdraw and list articles. Works in the caller's transaction."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
@@ -31,7 +31,7 @@ _SHOWN: Final = 100
 
 @dataclass(frozen=True)
 class ListedArticle:
-    """An article, and the newsletters it is in; `backlog` names those where only newcomers get it."""
+    """An article and its newsletters; `backlog` names those where only newcomers get it."""
 
     id: int
     title: str
@@ -59,18 +59,18 @@ def add_article(
 ) -> tuple[int, bool]:
     """Put an article into a newsletter, so that it is due to its readers.
 
-    One that is known by its address keeps its text, and goes to readers who started before it came in.
-    One that was withdrawn, or dropped from this newsletter, is due again.
+    An article that is known by its address keeps its text, and goes to readers who started before it came
+    in. One that was withdrawn, or dropped from this newsletter, is due again.
 
     Args:
         summary: plain text or HTML; it is sanitised.
-        published: aware; now if it is missing.
+        published: aware; the default is now.
 
     Returns:
         The article's id, and whether it is new.
 
     Raises:
-        Refused: the address or the title is none.
+        Refused: the address is no web address, or the title is empty.
         AlreadyExists: it is in the newsletter, and due.
     """
     address = absolute_url(url)
@@ -95,10 +95,20 @@ def add_article(
         )
         session.add(article)
         session.flush()
-    place = session.get(NewsletterArticle, (newsletter.id, article.id))
+    _make_due(session, article, newsletter, now)
+    return article.id, is_new
+
+
+def _make_due(session: Session, article: Article, newsletter: Newsletter, now: datetime) -> None:
+    """Put an article into a newsletter; undo what kept it from being due.
+
+    Raises:
+        AlreadyExists: it is in the newsletter, and due.
+    """
+    row = session.get(NewsletterArticle, (newsletter.id, article.id))
     dropped = session.get(DroppedArticle, (newsletter.id, article.id))
-    due = article.withdrawn_at is None and dropped is None
-    if place is not None and not place.backlog and due:
+    may_be_due = article.withdrawn_at is None and dropped is None
+    if row is not None and not row.backlog and may_be_due:
         raise AlreadyExists(
             f"article {article.id} is in {newsletter.slug} already, and is due; "
             f"`mailer article edit {article.id}` changes what it says"
@@ -106,20 +116,11 @@ def add_article(
     article.withdrawn_at = None
     if dropped is not None:
         session.delete(dropped)
-    if place is not None:
-        place.backlog, place.by_staff = False, True
-    else:
-        session.add(
-            NewsletterArticle(
-                newsletter_id=newsletter.id,
-                article_id=article.id,
-                backlog=False,
-                by_staff=True,
-                added_at=now,
-            )
-        )
+    if row is None:
+        row = NewsletterArticle(newsletter_id=newsletter.id, article_id=article.id, added_at=now)
+        session.add(row)
+    row.backlog, row.by_staff = False, True
     session.flush()
-    return article.id, is_new
 
 
 def edit_article(
@@ -132,23 +133,22 @@ def edit_article(
     image: str | None = None,
     now: datetime,
 ) -> bool:
-    """Change what an article says, in all newsletters; what is None stays. No feed changes it any more.
+    """Change an article in all newsletters; what is None stays. No feed changes it any more.
 
     Args:
         summary: plain text or HTML; it is sanitised.
-        url: where its readers are sent. It is still known by the address that its feed gives.
-        image: an address, or an empty text for none.
+        url: where its readers are sent. Feeds still know it by the address that they give.
+        image: an address, or an empty string for none.
 
     Returns:
-        Whether a digest that is built already has it, and stays as it is.
+        Whether a built digest has the article, and stays as it is.
 
     Raises:
         NotFound: there is no such article.
-        Refused: nothing is given, or a title or an address is none.
+        Refused: nothing is given, the title is empty, or an address is no web address.
     """
-    article = _found(session, article_id)
-    given = {"title": title, "summary_html": summary, "url": url, "image_url": image}
-    if all(value is None for value in given.values()):
+    article = _get(session, article_id)
+    if title is None and summary is None and url is None and image is None:
         raise Refused("nothing to change; give --title, --summary, --url or --image")
     if title is not None and not one_line(title):
         raise Refused("an article needs a title; give --title")
@@ -170,14 +170,14 @@ def edit_article(
 
 
 def withdraw_article(session: Session, article_id: int, *, now: datetime) -> bool:
-    """Send an article to nobody any more, in any newsletter; False where it was withdrawn already.
+    """Withdraw an article from all newsletters; False if it was withdrawn already.
 
-    What digests hold that are built already stays in them.
+    It stays in the digests that are already built.
 
     Raises:
         NotFound: there is no such article.
     """
-    article = _found(session, article_id)
+    article = _get(session, article_id)
     was_due = article.withdrawn_at is None
     article.withdrawn_at = article.withdrawn_at or now
     session.flush()
@@ -185,13 +185,18 @@ def withdraw_article(session: Session, article_id: int, *, now: datetime) -> boo
 
 
 def _short(address: str) -> str:
-    """An address as an error shows it, so that the next step behind it is seen."""
+    """Shorten an address for an error, so that the next step is not lost behind it."""
     if len(address) <= _SHOWN:
         return repr(address)
     return f"{address[:_SHOWN]!r}… (of {len(address)} characters)"
 
 
-def _found(session: Session, article_id: int) -> Article:
+def _get(session: Session, article_id: int) -> Article:
+    """Get an article, locked for a change.
+
+    Raises:
+        NotFound: there is no such article.
+    """
     article = session.get(Article, article_id, with_for_update=True)
     if article is None:
         raise NotFound(f"there is no article {article_id}; `mailer article list` shows them")
@@ -205,34 +210,21 @@ def list_articles(
     unsent: bool = False,
     ids: tuple[int, ...] = (),
 ) -> list[ListedArticle]:
-    """Articles, the latest arrival first.
+    """List articles, the latest arrival first.
 
     Args:
         newsletter: only those in it.
         unsent: only those in no edition that any reader has had or is being sent.
-        ids: only these, where some are given.
+        ids: only these; empty means all.
     """
     query = select(Article).order_by(Article.id.desc())
     if newsletter is not None:
+        in_newsletter = NewsletterArticle.newsletter_id == newsletter.id
         query = query.where(
-            Article.id.in_(
-                select(NewsletterArticle.article_id).where(
-                    NewsletterArticle.newsletter_id == newsletter.id
-                )
-            )
+            Article.id.in_(select(NewsletterArticle.article_id).where(in_newsletter))
         )
     if unsent:
-        query = query.where(
-            ~select(EditionArticle.edition_id)
-            .join(Edition, Edition.id == EditionArticle.edition_id)
-            # The digest's deliveries are found by an index, the edition's among them are not.
-            .join(
-                Delivery,
-                and_(Delivery.digest_id == Edition.digest_id, Delivery.edition_id == Edition.id),
-            )
-            .where(EditionArticle.article_id == Article.id, Delivery.status.in_(HAD))
-            .exists()
-        )
+        query = query.where(~_was_sent())
     if ids:
         query = query.where(Article.id.in_(ids))
     articles = session.scalars(query).all()
@@ -244,14 +236,14 @@ def list_articles(
         .order_by(ArticleCategory.category)
     ):
         categories[article_id].append(category)
-    places = defaultdict(list)
+    newsletters = defaultdict(list)
     for article_id, slug, backlog in session.execute(
         select(NewsletterArticle.article_id, Newsletter.slug, NewsletterArticle.backlog)
         .join(Newsletter, Newsletter.id == NewsletterArticle.newsletter_id)
         .where(NewsletterArticle.article_id.in_(chosen))
         .order_by(Newsletter.slug)
     ):
-        places[article_id].append((slug, backlog))
+        newsletters[article_id].append((slug, backlog))
     return [
         ListedArticle(
             id=article.id,
@@ -262,10 +254,25 @@ def list_articles(
             author=article.author,
             image=article.image_url,
             categories=tuple(categories[article.id]),
-            newsletters=tuple(slug for slug, _ in places[article.id]),
-            backlog=tuple(slug for slug, backlog in places[article.id] if backlog),
+            newsletters=tuple(slug for slug, _ in newsletters[article.id]),
+            backlog=tuple(slug for slug, backlog in newsletters[article.id] if backlog),
             edited=article.edited_at is not None,
             withdrawn=article.withdrawn_at is not None,
         )
         for article in articles
     ]
+
+
+def _was_sent() -> ColumnElement[bool]:
+    """Tell in SQL whether any reader has had an article, or is being sent it."""
+    return (
+        select(EditionArticle.edition_id)
+        .join(Edition, Edition.id == EditionArticle.edition_id)
+        # The digest's deliveries are found by an index, the edition's among them are not.
+        .join(
+            Delivery,
+            and_(Delivery.digest_id == Edition.digest_id, Delivery.edition_id == Edition.id),
+        )
+        .where(EditionArticle.article_id == Article.id, Delivery.status.in_(HAD))
+        .exists()
+    )

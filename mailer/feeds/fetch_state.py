@@ -1,6 +1,6 @@
-"""What a fetch means for the feed's own row: when to ask again, where it is now, what staff is told.
+"""Updates a feed's own row after a fetch: when to fetch again, where it is now, what staff are told.
 
-Changes the row in the caller's transaction. Entries and articles are none of its business.
+Works in the caller's transaction. Never touches entries and articles.
 """
 
 import logging
@@ -27,40 +27,44 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALERT_AFTER: Final = timedelta(days=1)
-"""How long a feed fails before staff is told: most come back by themselves."""
+"""How long a feed fails before staff are told: most recover by themselves."""
 MOVED_AGAIN_AFTER: Final = timedelta(days=1)
-"""How long a new address on another host stays what staff was told: a server may name another each time."""
+"""How soon staff are told of yet another new address: a server may name another one each time."""
 CLAIM: Final = timedelta(minutes=2)
-"""How long a scheduler has a feed to itself: longer than a fetch takes, and not long after it was killed."""
+"""How long a scheduler has a feed to itself: longer than a fetch, but not long if it was killed."""
 
-_LONGEST_WISH: Final = 100
+_LONGEST_VALUE: Final = 100
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _LONGEST_ASKED: Final = timedelta(days=1)
-"""A server that asks for more may have slipped by a zero, and articles would be missed."""
+"""If a server asks for more, it may be a mistake, and articles would be missed."""
 
 
 def pause_after(failures: int, interval: timedelta) -> timedelta:
-    """How long to wait after so many failures in a row: twice as long each time, up to six hours."""
+    """Return how long to wait after so many failures in a row: twice as long each time, up to six hours."""
     return max(interval, min(interval * (1 << min(failures, 10)), _LONGEST_PAUSE))
 
 
 def asked_pause(retry_after: str, now: datetime) -> timedelta:
-    """How long a server wants to be left alone (RFC 9110 section 10.2.3), up to a day.
+    """Return for how long a server asks not to be asked (RFC 9110 section 10.2.3), up to a day.
 
     Args:
-        retry_after: seconds or a date; anything else is no wish.
+        retry_after: seconds or a date; anything else counts as nothing.
     """
-    wish = retry_after[:_LONGEST_WISH].strip()
+    value = retry_after[:_LONGEST_VALUE].strip()
     try:
-        asked = timedelta(seconds=int(wish)) if wish.isdigit() else _until(wish, now)
+        if value.isdigit():
+            asked = timedelta(seconds=int(value))
+        else:
+            date = parsedate_to_datetime(value)
+            asked = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
     except (ValueError, OverflowError):
         return timedelta()
     return max(timedelta(), min(asked, _LONGEST_ASKED))
 
 
 def is_free(now: datetime) -> ColumnElement[bool]:
-    """Whether no scheduler is fetching the feed."""
-    # Further ahead than a claim reaches, it was made before the clock was set back.
+    """Tell in SQL whether no scheduler is fetching the feed."""
+    # A claim that ends later than any can was made before the clock was set back.
     return or_(
         Feed.fetching_until.is_(None),
         Feed.fetching_until <= now,
@@ -69,21 +73,21 @@ def is_free(now: datetime) -> ColumnElement[bool]:
 
 
 def is_ahead(now: datetime) -> ColumnElement[bool]:
-    """Whether the feed was fetched by a clock that has been set back since, by more than clocks differ.
+    """Tell in SQL whether the clock was set back after the last fetch, by more than clocks differ.
 
-    Then all its times lie ahead, and to wait until they come could take years.
+    Then all times of the feed are in the future, and waiting for them could take years.
     """
     return Feed.last_fetched_at > now + CLAIM
 
 
 def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> bool:
-    """Take a feed for a fetch, so that no other scheduler fetches it as well.
+    """Claim a feed, so that no other scheduler fetches it as well.
 
     Args:
         chosen_at: when it was found to be due.
 
     Returns:
-        False where another one is fetching it, or has done so since it was chosen.
+        False if another scheduler is fetching it, or has done so since it was chosen.
     """
     claimed = session.execute(
         update(Feed)
@@ -104,10 +108,10 @@ def give_back(session: Session, feed_ids: Collection[int]) -> None:
 
 
 def as_failure(feed_id: int, error: Exception) -> FeedError:
-    """Log what went wrong with a feed, and return it as what is recorded of it.
+    """Log an error of a feed, and return the one to record.
 
     Raises:
-        Exception: `error` itself, where the database cannot be used: that is no feed's fault.
+        Exception: `error` itself if the database cannot be used: that is no feed's fault.
     """
     if isinstance(error, FeedError):
         log.warning("feed %d could not be refreshed: %s", feed_id, error)
@@ -122,7 +126,7 @@ def as_failure(feed_id: int, error: Exception) -> FeedError:
 
 
 def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) -> None:
-    """The fetch failed: what the feed has is untouched, and it is asked less and less often."""
+    """Record a failed fetch: the feed keeps what it has, and is fetched less and less often."""
     pause = pause_after(feed.failures + 1, interval)
     if isinstance(error, FeedBusy):
         asked = asked_pause(error.retry_after, now)
@@ -142,21 +146,24 @@ def failed(feed: Feed, error: FeedError, *, now: datetime, interval: timedelta) 
     feed.next_fetch_at = now + pause
 
 
-def cannot_be_read(
-    session: Session, feed_id: int, told: str, *, now: datetime, interval: timedelta
-) -> None:
-    """A value in the feed's row is none of its column's type: the row is written without being read."""
+def unreadable(session: Session, feed_id: int, *, now: datetime, interval: timedelta) -> str:
+    """Record that the feed's row has a value that cannot be read, and return the error.
+
+    The row is written without being read.
+    """
+    error = "a value in its row cannot be read; mend it in the database"
     session.execute(
         update(Feed)
         .where(Feed.id == feed_id)
         .values(
-            error=told,
+            error=error,
             failing_since=func.coalesce(Feed.failing_since, now),
             last_fetched_at=now,
             next_fetch_at=now + interval,
             fetching_until=None,
         )
     )
+    return error
 
 
 def succeeded(
@@ -167,31 +174,40 @@ def succeeded(
     *,
     now: datetime,
     interval: timedelta,
-) -> list[str]:
-    """The fetch was read, or the server said that nothing has changed; what is odd about it.
+) -> tuple[str, ...]:
+    """Record a successful fetch, and return warnings.
 
     Args:
-        document: what was read; None where nothing has changed.
+        document: what was read; None if nothing has changed.
     """
     feed.failures, feed.error, feed.failing_since, feed.alerted_at = 0, None, None, None
     feed.gone_at = feed.retry_at = feed.fetching_until = None
     feed.last_fetched_at = feed.last_success_at = now
     feed.next_fetch_at = now + interval
     if document is None:
-        return []
+        return ()
     feed.first_fetched_at = feed.first_fetched_at or now
     feed.title = document.title or feed.title
-    # With the validators of half a document a server would say that nothing is new, and the other
-    # half would never come. Nor would what is held be seen to be back at its old address.
+    # With the validators of half a document a server would say that nothing is new, and the other half would
+    # never come. With those of a held one, a site that is back at its old address would not be noticed.
     is_settled = document.whole and feed.held_at is None
     feed.etag = fetched.etag if is_settled else None
     feed.last_modified = fetched.last_modified if is_settled else None
     feed.validators_url = fetched.url
-    return _follow(session, feed, fetched.permanent_url, now)
+    warning = _follow(session, feed, fetched.permanent_url, now)
+    return () if warning is None else (warning,)
 
 
-def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: datetime) -> None:
-    """Tell staff once that the feed is gone, has been failing for a day, has moved, or is held."""
+def alert_once(
+    session: Session, feed: Feed, alerts: Alerts | None, *, was_held: bool, now: datetime
+) -> None:
+    """Tell staff once that the feed is gone, has been failing for a day, has moved, or is held.
+
+    Args:
+        alerts: None tells nobody.
+    """
+    if alerts is None:
+        return
     newsletter = session.scalars(
         select(Newsletter)
         .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)
@@ -201,54 +217,35 @@ def tell(session: Session, feed: Feed, alerts: Alerts, *, was_held: bool, now: d
     ).one_or_none()
     if newsletter is None:
         return
-    reason, commands = "", [command("feed", verb, feed.url) for verb in ("refresh", "remove")]
     if feed.held_at is not None and not was_held:
-        reason = (
-            "most of its articles look new, but are known under other addresses: the site seems to "
-            "have moved. Nothing from it is sent until you decide: accept, to send only what is "
-            "really new, or discard"
-        )
-        if feed.moved_url is not None:
-            reason += f". If you accept, it is also fetched at {feed.moved_url}, on another host"
-        commands = [command("feed", verb, feed.url) for verb in ("accept", "discard")]
-    elif (
-        feed.alerted_at is None
-        and feed.failing_since is not None
-        and (feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER)
-    ):
+        reason, commands = _held_alert(feed)
+    elif feed.alerted_at is None and _is_lost(feed, now):
         feed.alerted_at = now
-        reason = (
-            f"it has not been readable since {format_instant(feed.failing_since)}: {feed.error}"
-        )
-        if feed.gone_at is None:
-            reason += (
-                ". The mailer keeps trying; check whether its address opens in a browser, and "
-                "remove it only if it will not come back"
-            )
-            commands.insert(1, command("feed", "list"))
+        reason, commands = _lost_alert(feed)
     elif feed.moved_url is not None and feed.moved_at == now:
         reason = (
             f"its server says that it has moved permanently to another host: {feed.moved_url}. It is "
             "still fetched from its old address; accept the new one if it is right, or remove the feed"
         )
-        commands = [command("feed", verb, feed.url) for verb in ("accept", "remove")]
-    if reason:
-        on_feed(
-            session,
-            alerts,
-            newsletter,
-            title=feed.title,
-            url=feed.url,
-            reason=reason,
-            commands=commands,
-            now=now,
-        )
+        commands = _commands(feed, "accept", "remove")
+    else:
+        return
+    on_feed(
+        session,
+        alerts,
+        newsletter,
+        title=feed.title,
+        url=feed.url,
+        reason=reason,
+        commands=commands,
+        now=now,
+    )
 
 
 def move(session: Session, feed: Feed, url: str) -> None:
-    """Let the feed be at `url`, and be found at its former address as well.
+    """Move a feed to a new address; it is still found by its former one.
 
-    A permission to fetch from a private network was given for the host that it was on.
+    The permission to fetch from a private network was given for its old host only.
     """
     log.info("feed %d has moved from %s to %s", feed.id, feed.url, url)
     feed.former_url = feed.former_url or feed.url
@@ -258,25 +255,63 @@ def move(session: Session, feed: Feed, url: str) -> None:
 
 
 def is_taken(session: Session, url: str) -> bool:
-    """Whether a feed is at `url` already."""
+    """Tell whether there is already a feed at `url`."""
     return session.scalar(select(Feed.id).where(Feed.url == url)) is not None
 
 
-def _follow(session: Session, feed: Feed, permanent_url: str | None, now: datetime) -> list[str]:
-    """Let the feed be where its server says that it is for good; on another host only staff may."""
+def _held_alert(feed: Feed) -> tuple[str, list[str]]:
+    reason = (
+        "most of its articles look new, but are known under other addresses: the site seems to "
+        "have moved. Nothing from it is sent until you decide: accept, to send only what is "
+        "really new, or discard"
+    )
+    if feed.moved_url is not None:
+        reason += f". If you accept, it is also fetched at {feed.moved_url}, on another host"
+    return reason, _commands(feed, "accept", "discard")
+
+
+def _is_lost(feed: Feed, now: datetime) -> bool:
+    """Tell whether the feed is gone, or has been failing for a day."""
+    if feed.failing_since is None:
+        return False
+    return feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER
+
+
+def _lost_alert(feed: Feed) -> tuple[str, list[str]]:
+    since = "" if feed.failing_since is None else format_instant(feed.failing_since)
+    reason = f"it has not been readable since {since}: {feed.error}"
+    commands = _commands(feed, "refresh", "remove")
+    if feed.gone_at is None:
+        reason += (
+            ". The mailer keeps trying; check whether its address opens in a browser, and "
+            "remove it only if it will not come back"
+        )
+        commands.insert(1, command("feed", "list"))
+    return reason, commands
+
+
+def _commands(feed: Feed, *verbs: str) -> list[str]:
+    return [command("feed", verb, feed.url) for verb in verbs]
+
+
+def _follow(session: Session, feed: Feed, permanent_url: str | None, now: datetime) -> str | None:
+    """Follow a permanent redirect on the same host; only staff may follow one to another host.
+
+    Returns:
+        A warning, or None if there was no such redirect.
+    """
     if permanent_url is None or permanent_url == feed.url:
         feed.moved_url = None
-        return []
+        return None
     if is_taken(session, permanent_url):
         feed.moved_url = None
-        warning = (
+        return (
             f"it has moved to {permanent_url}, which is already a feed here; run "
             f"`{command('feed', 'remove', feed.url)}` once that feed has the same newsletters"
         )
-        return [warning]
     if is_same_host(permanent_url, feed.url):
         move(session, feed, permanent_url)
-        return [f"it has moved permanently to {permanent_url}, and is fetched there from now on"]
+        return f"it has moved permanently to {permanent_url}, and is fetched there from now on"
     may_tell = feed.moved_at is None or now - feed.moved_at >= MOVED_AGAIN_AFTER
     if permanent_url != feed.moved_url and may_tell:
         feed.moved_url, feed.moved_at = permanent_url, now
@@ -284,9 +319,4 @@ def _follow(session: Session, feed: Feed, permanent_url: str | None, now: dateti
     if permanent_url == feed.moved_url:
         accept = command("feed", "accept", feed.url)
         warning += f"; run `{accept}` to fetch it there, until then its old address is used"
-    return [warning]
-
-
-def _until(date: str, now: datetime) -> timedelta:
-    at = parsedate_to_datetime(date)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    return warning

@@ -1,6 +1,6 @@
 """Adds a feed to a newsletter: fetches it, or finds it by the web page that names it, and stores it.
 
-Owns this commit. Nothing is left behind when the feed cannot be read; refreshing it is none of its business.
+Owns this commit. Never leaves anything behind if the feed cannot be read.
 """
 
 import shlex
@@ -10,28 +10,28 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from mailer.clock import Clock
-from mailer.db import AdvisoryLock, Database, take_lock
+from sqlalchemy.orm import Session
+
+from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
-from mailer.feeds import fetch_state
+from mailer.feeds import fetch_state, page_pictures
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.http.fetch import Fetched, FetchRequest, fetch
+from mailer.feeds.context import FeedContext
+from mailer.feeds.http.fetch import Fetched, FetchRequest
+from mailer.feeds.moved import store_unless_moved
 from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document
-from mailer.feeds.refresh import Fetch, read, read_pages
-from mailer.feeds.sandbox.reader import FeedReader
-from mailer.feeds.store import store
 from mailer.models import Feed, ImageSource, Newsletter
 
 _MOST_NAMED: Final = 10
-"""How many of a web page's feeds are offered."""
+"""How many of a web page's feeds an error lists."""
 
 
 @dataclass(frozen=True)
-class Added:
-    """What adding a feed did: `fetched` is False where it was there and only got another newsletter.
+class AddedFeed:
+    """A feed that was added; `fetched` is False if it existed and only got another newsletter.
 
-    `page` is the web page that named the feed, None where the feed's own address was given.
+    `page` is the web page that named the feed, None if the feed's own address was given.
     """
 
     feed_id: int
@@ -42,87 +42,94 @@ class Added:
     page: str | None = None
 
 
+@dataclass(frozen=True)
+class _FirstFetch:
+    url: str
+    fetched: Fetched
+    document: Document
+
+
 def add_feed(
-    database: Database,
+    context: FeedContext,
     url: str,
     newsletter_id: int,
     *,
     categories: Collection[str] = (),
     allow_private: bool = False,
     images: ImageSource | None = None,
-    reader: FeedReader,
-    clock: Clock,
-    interval: timedelta,
-    fetch: Fetch = fetch,
-) -> Added:
-    """Let a newsletter take from the feed at `url`; one that is not known yet is fetched first.
+) -> AddedFeed:
+    """Let a newsletter take from the feed at `url`; a feed that is not known yet is fetched first.
 
-    All that it has so far is backlog. At a web page, the one feed that it names is taken.
+    All that it has so far is backlog. If `url` is a web page, the one feed that it names is added.
 
     Args:
         categories: only articles that have one of these; empty means all.
-        allow_private: the feed may be on a network of one's own.
-        images: where its pictures come from; None leaves it as it is, which is the feed at first.
-        reader: reads what is fetched.
-        clock: tells when it arrives.
-        interval: how long after this it is fetched again.
+        allow_private: the feed may be on a private network.
+        images: where its pictures come from; None changes nothing. A new feed starts with its own pictures.
 
     Raises:
         FeedError: it cannot be fetched or read; nothing is stored then.
         SeveralFeeds: it is a web page that names several.
         AlreadyExists: the newsletter takes all that already.
         Refused: `url` is no web address.
+        NotFound: the feed was removed while this ran.
     """
     address = _checked(url)
-    with database.read() as session:
+    with context.database.read() as session:
         is_known = with_url(session, address) is not None
-    document: Document | None = None
-    fetched: Fetched | None = None
-    page: str | None = None
-    now = clock()
-    if not is_known:
-        wanted, fetched, document = _find(FetchRequest(address, allow_private), reader, fetch, now)
-        if wanted.url != address:
-            page, address = address, wanted.url
-    with database.write() as session:
+    now = context.clock()
+    first = None if is_known else _fetch_first(context, FetchRequest(address, allow_private))
+    feed_url = address if first is None else first.url
+    with context.database.write() as session:
         take_lock(session, AdvisoryLock.ADD_ARTICLES)
         newsletter = session.get_one(Newsletter, newsletter_id)
-        feed = with_url(session, address)
-        permanent_url = fetched.permanent_url if fetched else None
-        if feed is None and permanent_url is not None and is_same_host(permanent_url, address):
+        feed = with_url(session, feed_url)
+        permanent_url = None if first is None else first.fetched.permanent_url
+        if feed is None and permanent_url is not None and is_same_host(permanent_url, feed_url):
             feed = with_url(session, permanent_url)
-        articles, warnings = 0, document.warnings if document else ()
+        articles, warnings = 0, () if first is None else first.document.warnings
         is_new = feed is None
         if feed is None:
-            if document is None or fetched is None:
+            if first is None:
                 raise NotFound(f"the feed {address} was removed just now; add it again")
-            feed = Feed(
-                url=address,
-                title=document.title,
-                image_source=images or ImageSource.FEED,
-                next_fetch_at=now + interval,
-                created_at=now,
-            )
-            session.add(feed)
-            session.flush()
-            articles = store(session, feed, document.entries, now=now).new
-            warnings += tuple(
-                fetch_state.succeeded(session, feed, fetched, document, now=now, interval=interval)
-            )
-        if allow_private and is_same_host(page or address, feed.url):
+            source = images or ImageSource.FEED
+            feed, articles, more = _store_new(session, first, source, now, context.interval)
+            warnings += more
+        if allow_private and is_same_host(address, feed.url):
             feed.allow_private = True
         feed.image_source = images or feed.image_source
         attach(session, feed, newsletter, categories, now=now)
-        added = Added(feed.id, feed.url, is_new, articles, warnings, page)
-    read_pages(database, added.feed_id, reader, clock, fetch)
+        page = address if feed_url != address else None
+        added = AddedFeed(feed.id, feed.url, is_new, articles, warnings, page)
+    page_pictures.look_at_pages(context, added.feed_id)
     return added
 
 
+def _store_new(
+    session: Session, first: _FirstFetch, images: ImageSource, now: datetime, interval: timedelta
+) -> tuple[Feed, int, tuple[str, ...]]:
+    """Store a feed and its articles; return it, how many articles there are, and warnings."""
+    feed = Feed(
+        url=first.url,
+        title=first.document.title,
+        image_source=images,
+        next_fetch_at=now + interval,
+        created_at=now,
+    )
+    session.add(feed)
+    session.flush()
+    articles = store_unless_moved(session, feed, first.document.entries, now=now).new
+    warnings = fetch_state.succeeded(
+        session, feed, first.fetched, first.document, now=now, interval=interval
+    )
+    return feed, articles, warnings
+
+
 def _checked(url: str) -> str:
-    """The address as it is kept.
+    """Return the address as it is stored.
 
     Raises:
-        Refused: it is none, or it holds a password.
+        Refused: it is no web address, or it contains a password.
     """
     address = absolute_url(url)
     if address is None:
@@ -130,7 +137,7 @@ def _checked(url: str) -> str:
             f"{url!r} is no http or https address; give one such as https://news.example/feed"
         )
     if "@" in urlsplit(url).netloc:
-        # It would stand in the database, in lists and in errors.
+        # The password would get into the database, lists and errors.
         raise Refused(
             "a feed's address must not hold a password; "
             "let its web server admit this machine by its address instead"
@@ -138,26 +145,33 @@ def _checked(url: str) -> str:
     return address
 
 
-def _find(
-    wanted: FetchRequest, reader: FeedReader, fetch: Fetch, now: datetime
-) -> tuple[FetchRequest, Fetched, Document]:
-    """Fetch a feed for the first time; where a web page is instead, the one feed that it names."""
-    fetched = fetch(wanted)
+def _fetch_first(context: FeedContext, request: FetchRequest) -> _FirstFetch:
+    """Fetch a feed for the first time; if a web page is there, the one feed that it names.
+
+    Raises:
+        FeedError: it cannot be fetched or read.
+        FeedUnreadable: it is neither a feed nor a web page that names one.
+        SeveralFeeds: it is a web page that names several.
+    """
+    fetched = context.fetch(request)
     try:
-        return wanted, fetched, read(reader, fetched, now)
+        return _FirstFetch(request.url, fetched, context.parse(fetched))
     except FeedUnreadable:
-        feeds = reader.feeds_of((fetched.body or b"").decode("utf-8", "replace"), fetched.url)
+        page = (fetched.body or b"").decode("utf-8", "replace")
+        feeds = context.reader.feeds_of(page, fetched.url)
         if not feeds:
             raise
     if len(feeds) > 1:
         raise SeveralFeeds(
-            f"{wanted.url} is a web page that names several feeds; give one: "
+            f"{request.url} is a web page that names several feeds; give one: "
             + " ".join(shlex.quote(feed) for feed in feeds[:_MOST_NAMED]),
             tuple(feeds[:_MOST_NAMED]),
         )
+    url = feeds[0]
     try:
-        named = FetchRequest(feeds[0], wanted.allow_private and is_same_host(feeds[0], wanted.url))
-        fetched = fetch(named)
-        return named, fetched, read(reader, fetched, now)
+        fetched = context.fetch(
+            FetchRequest(url, request.allow_private and is_same_host(url, request.url))
+        )
+        return _FirstFetch(url, fetched, context.parse(fetched))
     except FeedError as error:
-        raise FeedError(f"{wanted.url} names {feeds[0]} as its feed, but {error}") from error
+        raise FeedError(f"{request.url} names {url} as its feed, but {error}") from error

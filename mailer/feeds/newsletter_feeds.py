@@ -1,23 +1,24 @@
-"""Which newsletters take their articles from which feeds, and which articles that gives them.
+"""Attaches feeds to newsletters, and gives newsletters the articles of their feeds.
 
-Domain functions: they change rows in the caller's transaction and fetch nothing.
+Works in the caller's transaction, and never fetches.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, exists, insert, literal, or_, select
+from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime
 from mailer.errors import AlreadyExists, NotFound
-from mailer.feeds import fetch_state, held_items
+from mailer.feeds import fetch_state
 from mailer.feeds.canonical import absolute_url
 from mailer.models import (
     ArticleCategory,
     Feed,
     FeedEntry,
+    HeldItem,
     ImageSource,
     Newsletter,
     NewsletterArticle,
@@ -29,16 +30,16 @@ from mailer.text.english import command
 
 
 @dataclass(frozen=True)
-class Taker:
-    """A newsletter that takes articles from a feed; without categories it takes all."""
+class AttachedNewsletter:
+    """A newsletter that takes articles from a feed; without categories it takes all of them."""
 
     slug: str
     categories: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A feed, how it fares, and who takes from it."""
+class ListedFeed:
+    """A feed, how its fetches went, and which newsletters take from it."""
 
     id: int
     url: str
@@ -55,25 +56,27 @@ class Listed:
     held_at: datetime | None
     held: int
     moved_url: str | None
-    newsletters: tuple[Taker, ...]
+    newsletters: tuple[AttachedNewsletter, ...]
 
 
 def find(session: Session, url: str) -> Feed:
-    """The feed at `url`.
+    """Find the feed at `url`.
 
     Raises:
-        NotFound: there is none; the message lists those there are.
+        NotFound: there is none; the message lists the feeds that exist.
     """
     feed = with_url(session, url)
     if feed is None:
         urls = session.scalars(select(Feed.url).order_by(Feed.url).limit(20)).all()
-        there = f"there are {', '.join(urls)}" if urls else "there is none yet; `mailer feed add`"
-        raise NotFound(f"there is no feed {url}; {there}")
+        existing = (
+            f"there are {', '.join(urls)}" if urls else "there is none yet; `mailer feed add`"
+        )
+        raise NotFound(f"there is no feed {url}; {existing}")
     return feed
 
 
 def with_url(session: Session, url: str) -> Feed | None:
-    """The feed at `url`, or the one that was there before it moved."""
+    """Find the feed at `url`, or the one that was there before it moved."""
     address = absolute_url(url) or url
     return session.scalars(
         select(Feed)
@@ -84,9 +87,9 @@ def with_url(session: Session, url: str) -> Feed | None:
 
 
 def due_feeds(session: Session, now: datetime) -> list[int]:
-    """The ids of the feeds whose next fetch is due, the longest waiting first.
+    """Return the ids of the feeds to fetch now, the longest waiting first.
 
-    None that is gone, or that another scheduler is fetching.
+    Leaves out feeds that are gone, and those that another scheduler is fetching.
     """
     return list(
         session.scalars(
@@ -102,7 +105,7 @@ def due_feeds(session: Session, now: datetime) -> list[int]:
 
 
 def feeds_of_schedule(session: Session, schedule_id: int) -> list[int]:
-    """The ids of the feeds that the schedule's newsletter takes its articles from."""
+    """Return the ids of the feeds of the schedule's newsletter."""
     return list(
         session.scalars(
             select(NewsletterFeed.feed_id)
@@ -123,7 +126,7 @@ def attach(
 ) -> None:
     """Let `newsletter` take from `feed`; what the feed has brought so far is backlog for it.
 
-    Where it takes some categories already, `categories` come on top; none at all means every article.
+    If it takes some categories already, `categories` are added to these; none at all means every article.
 
     Raises:
         AlreadyExists: it takes all that already.
@@ -158,10 +161,10 @@ def hand_out(
     """Give each newsletter the articles of a feed that it wants and does not have yet.
 
     Args:
-        backlog: they were there before the newsletter asked for them.
-        newsletter_id: only to this one.
+        backlog: the articles are older than the newsletter's wish for them.
+        newsletter_id: only to this newsletter.
     """
-    there = exists().where(
+    has_it = exists().where(
         NewsletterArticle.newsletter_id == NewsletterFeed.newsletter_id,
         NewsletterArticle.article_id == FeedEntry.article_id,
     )
@@ -174,7 +177,7 @@ def hand_out(
             literal(now, UTCDateTime()),
         )
         .join(FeedEntry, FeedEntry.feed_id == NewsletterFeed.feed_id)
-        .where(NewsletterFeed.feed_id == feed_id, _wanted(), ~there)
+        .where(NewsletterFeed.feed_id == feed_id, _wanted(), ~has_it)
         .distinct()
     )
     if newsletter_id is not None:
@@ -187,12 +190,12 @@ def hand_out(
 
 
 def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
-    """Stop `newsletter` taking from `feed`; it loses the articles that neither another feed nor staff gives.
+    """Detach `feed` from `newsletter`, with the articles that neither another feed nor staff gave it.
 
-    What its readers had stays had. A feed that nobody takes from any more is removed.
+    What its readers had stays had. A feed without any newsletter is removed.
 
     Raises:
-        NotFound: it does not take from it.
+        NotFound: the feed is not attached to it.
     """
     row = session.get(NewsletterFeed, (newsletter.id, feed.id))
     if row is None:
@@ -209,7 +212,7 @@ def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
 
 
 def remove(session: Session, feed: Feed) -> None:
-    """Remove `feed` from all newsletters. Its articles stay where editions hold them."""
+    """Remove `feed` from all newsletters. Its articles stay in the editions that have them."""
     newsletters = session.scalars(
         select(Newsletter)
         .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)
@@ -222,19 +225,25 @@ def remove(session: Session, feed: Feed) -> None:
         session.flush()
 
 
-def listed(session: Session, url: str | None = None) -> list[Listed]:
-    """All feeds by address, or the one at `url`."""
-    one = None if url is None else with_url(session, url)
-    every = session.scalars(select(Feed).order_by(Feed.url)).all() if url is None else []
-    feeds = [one] if one is not None else every
-    held = held_items.numbers_kept(session)
-    takers = session.execute(
+def listed(session: Session, url: str | None = None) -> list[ListedFeed]:
+    """List all feeds by address, or the one at `url`."""
+    if url is None:
+        feeds = list(session.scalars(select(Feed).order_by(Feed.url)))
+    else:
+        feeds = [feed for feed in (with_url(session, url),) if feed is not None]
+    counted = session.execute(
+        select(HeldItem.feed_id, func.count())
+        .where(HeldItem.discarded_at.is_(None))
+        .group_by(HeldItem.feed_id)
+    )
+    held = {row[0]: row[1] for row in counted}
+    attached = session.execute(
         select(NewsletterFeed.feed_id, NewsletterFeed.newsletter_id, Newsletter.slug)
         .join(Newsletter, Newsletter.id == NewsletterFeed.newsletter_id)
         .order_by(Newsletter.slug)
     ).all()
     return [
-        Listed(
+        ListedFeed(
             id=feed.id,
             url=feed.url,
             title=feed.title,
@@ -251,9 +260,11 @@ def listed(session: Session, url: str | None = None) -> list[Listed]:
             held=held.get(feed.id, 0),
             moved_url=feed.moved_url,
             newsletters=tuple(
-                Taker(row.slug, tuple(sorted(_categories(session, row.newsletter_id, feed.id))))
-                for row in takers
-                if row.feed_id == feed.id
+                AttachedNewsletter(
+                    slug, tuple(sorted(_categories(session, newsletter_id, feed.id)))
+                )
+                for feed_id, newsletter_id, slug in attached
+                if feed_id == feed.id
             ),
         )
         for feed in feeds
@@ -263,7 +274,7 @@ def listed(session: Session, url: str | None = None) -> list[Listed]:
 def unknown_categories(
     session: Session, feed: Feed, categories: Collection[str]
 ) -> tuple[list[str], Sequence[str]]:
-    """Those of `categories` that no article of the feed has yet, and all that its articles have."""
+    """Return those of `categories` that no article of the feed has yet, and all that its articles have."""
     known = session.scalars(
         select(ArticleCategory.category)
         .join(FeedEntry, FeedEntry.article_id == ArticleCategory.article_id)
@@ -275,7 +286,7 @@ def unknown_categories(
 
 
 def _wanted() -> ColumnElement[bool]:
-    """Whether the newsletter wants the article: it named none of its categories, or one of them."""
+    """Tell in SQL whether a newsletter wants an article: it named no category, or one of the article's."""
     named = exists().where(
         NewsletterFeedCategory.newsletter_id == NewsletterFeed.newsletter_id,
         NewsletterFeedCategory.feed_id == NewsletterFeed.feed_id,

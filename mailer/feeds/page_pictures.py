@@ -1,44 +1,71 @@
-"""Pictures of articles from their own web pages: which pages to look at, and what comes of it.
+"""Takes the pictures of articles from their own web pages.
 
-Each page is looked at once, also where that fails: an article is no reason to ask a site again and again.
+Never looks at a page twice, even after a failure: a picture is no reason to ask a site again and again.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from time import monotonic
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.errors import FeedError
-from mailer.feeds.canonical import is_same_host
-from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.feeds.sandbox.reader import FeedReader
+from mailer.feeds.canonical import host_of, is_same_host
+from mailer.feeds.context import FeedContext
+from mailer.feeds.http.fetch import FetchRequest
 from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
+
+log = logging.getLogger(__name__)
 
 _MOST_AT_ONCE: Final = 20
 """How many pages are looked at after one fetch; the others wait for the next one."""
-
-
-class Fetch(Protocol):
-    """Fetches a document, within the limits of all fetches."""
-
-    def __call__(self, wanted: FetchRequest, /) -> Fetched: ...
+_SECONDS: Final = 60.0
+"""After this no further page is fetched: a slot may be waiting."""
 
 
 @dataclass(frozen=True)
-class Page:
-    """An article's page; `is_ours` is False where it stands on another site than its feed."""
-
+class _ArticlePage:
     article_id: int
     url: str
     allow_private: bool
-    is_ours: bool
+    is_on_site: bool
 
 
-def wanted(session: Session, feed_id: int) -> list[Page]:
-    """The pages of a feed's articles that were not looked at, the newest first; no edition has them."""
+def look_at_pages(
+    context: FeedContext, feed_id: int, is_stopping: Callable[[], bool] = lambda: False
+) -> None:
+    """Look for pictures on the pages of articles that have not been looked at, each in one transaction.
+
+    Args:
+        is_stopping: asked before each page; once it is True, the other pages wait for the next fetch.
+    """
+    with context.database.read() as session:
+        pages = _wanted(session, feed_id)
+    begun = monotonic()
+    for page in pages:
+        if is_stopping() or monotonic() - begun > _SECONDS:
+            return
+        try:
+            image = _picture(context, page)
+        except Exception as error:
+            log.error("a page of feed %d could not be read", feed_id, exc_info=error)
+            image = None
+        with context.database.write() as session:
+            _record(session, page.article_id, image, context.clock())
+
+
+def is_same_site(first: str, second: str) -> bool:
+    """Tell whether two addresses are of one site: the same host, or one inside the other's domain."""
+    one, other = host_of(first), host_of(second)
+    return one == other or one.endswith("." + other) or other.endswith("." + one)
+
+
+def _wanted(session: Session, feed_id: int) -> list[_ArticlePage]:
+    """Return the pages of a feed's articles to look at, the newest first; only if no edition has them."""
     feed = session.get(Feed, feed_id)
     if feed is None or feed.image_source is not ImageSource.PAGE:
         return []
@@ -55,7 +82,7 @@ def wanted(session: Session, feed_id: int) -> list[Page]:
         .limit(_MOST_AT_ONCE)
     )
     return [
-        Page(
+        _ArticlePage(
             row.id,
             row.url,
             feed.allow_private and is_same_host(row.url, feed.url),
@@ -65,30 +92,23 @@ def wanted(session: Session, feed_id: int) -> list[Page]:
     ]
 
 
-def is_same_site(one: str, other: str) -> bool:
-    """Whether two addresses are of one site: the same host, or one inside the other's domain."""
-    first, second = ((urlsplit(url).hostname or "").removeprefix("www.") for url in (one, other))
-    return first == second or first.endswith("." + second) or second.endswith("." + first)
-
-
-def look(page: Page, fetch: Fetch, reader: FeedReader) -> str | None:
-    """The picture that the page gives for itself; None where there is none, or no page."""
-    if not page.is_ours:
+def _picture(context: FeedContext, page: _ArticlePage) -> str | None:
+    """Return the picture that a page names; None if it names none, or is on another site than its feed."""
+    if not page.is_on_site:
         return None
     try:
-        fetched = fetch(FetchRequest(page.url, page.allow_private))
+        fetched = context.fetch(FetchRequest(page.url, page.allow_private))
         text = (fetched.body or b"").decode("utf-8", "replace")
-        return reader.page_image(text, fetched.url)
+        return context.reader.page_image(text, fetched.url)
     except FeedError:
         return None
 
 
-def record(session: Session, article_id: int, found: str | None, *, now: datetime) -> None:
-    """Note that the article's page was looked at, and take over its picture."""
+def _record(session: Session, article_id: int, image: str | None, now: datetime) -> None:
     article = session.get(Article, article_id)
     if article is None:
         return
     article.page_read_at = now
-    if found is not None and article.edited_at is None:
-        article.image_url = found
+    if image is not None and article.edited_at is None:
+        article.image_url = image
         article.updated_at = now

@@ -1,41 +1,38 @@
-"""Refreshes feeds: fetches with no transaction open, then one write for each feed.
+"""Refreshes feeds: fetches with no transaction open, then writes each feed in one transaction.
 
-Owns these commits and decides nothing itself. A fetch that fails takes nothing away: what the next one
-brings is as new as it would have been.
+Owns these commits; decides nothing itself. A failed fetch loses nothing: what the next one brings is as new
+as it would have been.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
-from mailer.clock import Clock
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.db import AdvisoryLock, Database, is_unreadable, take_lock
+from mailer.db import AdvisoryLock, is_unreadable, take_lock
 from mailer.errors import FeedError
-from mailer.feeds import fetch_state, lookup, page_pictures
+from mailer.feeds import fetch_state, lookup, moved, page_pictures
 from mailer.feeds.canonical import is_same_host
-from mailer.feeds.http.fetch import Fetched, FetchRequest, fetch
+from mailer.feeds.context import FeedContext, Fetch
+from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.newsletter_feeds import hand_out
 from mailer.feeds.pagination import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.reading.entry import Document
-from mailer.feeds.sandbox.reader import FeedReader, ReadingStopped
-from mailer.feeds.store import Arrived, store
+from mailer.feeds.sandbox.reader import ReadingStopped
+from mailer.feeds.store import Arrived
 from mailer.models import Feed
-from mailer.notices.alert import Alerts
 
 log = logging.getLogger(__name__)
-
-Fetch = Callable[[FetchRequest], Fetched]
 
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.2
 _PAGES_SECONDS: Final = 60.0
-"""After which no further page of a feed or of its articles is asked for: a slot may be waiting."""
+"""After this no further page of a feed is fetched: a slot may be waiting."""
 
 
 class _Abandoned(BaseException):
@@ -44,10 +41,10 @@ class _Abandoned(BaseException):
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What became of one feed's refresh.
+    """The result of one feed's refresh.
 
-    `error` says why it failed, and is None where it did not. `not_modified` is True where the server
-    said that nothing has changed. `held` counts the pieces that wait for staff to decide.
+    `error` says why it failed. `not_modified` is True if the server said that nothing has changed. `held`
+    counts the items that wait for staff to decide.
     """
 
     feed_id: int
@@ -62,245 +59,152 @@ class Refreshed:
 
 
 def refresh(
-    database: Database,
+    context: FeedContext,
     feed_ids: Sequence[int],
     *,
     unconditional: bool,
-    reader: FeedReader,
-    clock: Clock,
-    interval: timedelta,
-    alerts: Alerts | None = None,
-    fetch: Fetch = fetch,
-    is_stopping: Callable[[], bool] = lambda: False,
     chosen_at: datetime | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> list[Refreshed]:
-    """Fetch these feeds, a few at a time, and store what is new; in the order of `feed_ids`.
+    """Fetch feeds, a few at a time, and store what is new; results are in the order of `feed_ids`.
 
     Args:
+        context: once its reader is stopped, feeds being read are left out of the result.
         unconditional: send no validators, so that no server can say by mistake that nothing is new.
-        reader: reads what is fetched; once it is stopped, what it was reading is left out of the result.
-        clock: tells when what a fetch brings arrived.
-        interval: how long after this each is fetched again; longer where it goes on failing.
-        alerts: what it takes to tell staff of a feed that needs somebody; None tells nobody.
-        is_stopping: asked before each fetch; once it is True, none begins, and the result is shorter.
-        chosen_at: when they were found to be due: each that another scheduler is fetching, or has fetched
-            since then, is left out. None fetches all of them, whoever else does.
+        chosen_at: when the feeds were found to be due: those that another scheduler is fetching, or has
+            fetched since then, are left out. None fetches all of them.
+        is_stopping: asked before each fetch; once it is True, no fetch begins, and the result is shorter.
         is_ending: asked several times a second; once it is True, fetches under way are not waited for
             either, and what they bring is not stored.
     """
     if not feed_ids:
         return []
+    context = replace(context, fetch=_unless_ending(context.fetch, is_ending))
     claimed: set[int] = set()
 
-    def fetch_unless_ending(wanted: FetchRequest) -> Fetched:
-        if is_ending():
-            raise _Abandoned
-        fetched = fetch(wanted)
-        if is_ending():
-            raise _Abandoned
-        return fetched
-
-    def one(feed_id: int) -> Refreshed | None:
+    def refresh_one(feed_id: int) -> Refreshed | None:
         if is_stopping():
             return None
         if chosen_at is not None:
-            with database.write() as session:
-                if not fetch_state.claim(session, feed_id, chosen_at=chosen_at, now=clock()):
+            with context.database.write() as session:
+                if not fetch_state.claim(
+                    session, feed_id, chosen_at=chosen_at, now=context.clock()
+                ):
                     return None
             claimed.add(feed_id)
-        fetch = fetch_unless_ending
-        try:
-            refreshed = _refresh(
-                database, feed_id, unconditional, reader, clock, interval, alerts, fetch
-            )
+        with suppress(_Abandoned, ReadingStopped):
+            refreshed = _refresh(context, feed_id, unconditional)
             claimed.discard(feed_id)
-        except (_Abandoned, ReadingStopped):
-            return None
-        if refreshed.error is None:
-            with suppress(_Abandoned, ReadingStopped):
-                read_pages(database, feed_id, reader, clock, fetch, is_stopping)
-        return refreshed
+            if refreshed.error is None:
+                with suppress(_Abandoned, ReadingStopped):
+                    page_pictures.look_at_pages(context, feed_id, is_stopping)
+            return refreshed
+        return None
 
     pool = DaemonThreadPool(min(_AT_ONCE, len(feed_ids)), "feed")
-    futures = [pool.submit(one, feed_id) for feed_id in feed_ids]
+    futures = [pool.submit(refresh_one, feed_id) for feed_id in feed_ids]
     pool.shutdown(wait=False)
-    # A server may let us wait for half a minute, which the end of the process must not.
+    # The end of the process must not wait half a minute for a slow server.
     while wait(futures, _LOOK_SECONDS).not_done and not is_ending():
         pass
     if is_ending() and claimed:
-        # Otherwise they would wait for as long as if we had been killed.
-        with database.write() as session:
+        # Otherwise these feeds would wait as long as after a kill.
+        with context.database.write() as session:
             fetch_state.give_back(session, list(claimed))
     results = [future.result() for future in futures if future.done()]
     return [refreshed for refreshed in results if refreshed is not None]
 
 
-def _refresh(
-    database: Database,
-    feed_id: int,
-    unconditional: bool,
-    reader: FeedReader,
-    clock: Clock,
-    interval: timedelta,
-    alerts: Alerts | None,
-    fetch: Fetch,
-) -> Refreshed:
+def _unless_ending(fetch: Fetch, is_ending: Callable[[], bool]) -> Fetch:
+    def fetch_unless_ending(request: FetchRequest) -> Fetched:
+        if is_ending():
+            raise _Abandoned
+        fetched = fetch(request)
+        if is_ending():
+            raise _Abandoned
+        return fetched
+
+    return fetch_unless_ending
+
+
+def _refresh(context: FeedContext, feed_id: int, unconditional: bool) -> Refreshed:
     try:
-        with database.read() as session:
+        with context.database.read() as session:
             row = session.get(Feed, feed_id)
     except Exception as error:
         if not is_unreadable(error):
             raise
-        return _record_unreadable(database, feed_id, error, clock(), interval)
+        return _record_unreadable(context, feed_id, error)
     if row is None:
-        return Refreshed(feed_id, "", error="the feed was removed")
-    wanted = FetchRequest(
-        row.url,
-        row.allow_private,
-        etag=None if unconditional else row.etag,
-        last_modified=None if unconditional else row.last_modified,
-        validators_url=row.validators_url,
-    )
+        return _removed(feed_id, "")
     try:
-        fetched = fetch(wanted)
-        document = None if fetched.body is None else read(reader, fetched, clock())
-        missing: tuple[str, ...] = ()
+        validators = (None, None) if unconditional else (row.etag, row.last_modified)
+        request = FetchRequest(row.url, row.allow_private, *validators, row.validators_url)
+        fetched = context.fetch(request)
+        document = None if fetched.body is None else context.parse(fetched)
         if document is not None and row.held_at is None:
-            document, missing = _with_older(database, row, document, fetched, reader, clock, fetch)
-        return _record_success(database, row, fetched, document, missing, clock(), interval, alerts)
+            document = _with_older(context, row, document, fetched.url)
+        return _record_success(context, row, fetched, document)
     except Exception as error:
-        # Whatever a server or a document brings about is its feed's failure, and no other's.
-        failure = fetch_state.as_failure(feed_id, error)
-        return _record_failure(database, row, failure, clock(), interval, alerts)
+        # Whatever a server or a document causes is this feed's failure only.
+        return _record_failure(context, row, fetch_state.as_failure(feed_id, error))
 
 
-def read(reader: FeedReader, fetched: Fetched, now: datetime) -> Document:
-    """Read what was fetched.
+def _with_older(context: FeedContext, row: Feed, document: Document, url: str) -> Document:
+    """Add older pages to a document, until one has an entry that is known.
 
-    Raises:
-        FeedUnreadable: it is no feed.
+    Args:
+        url: where the document came from.
     """
-    body = fetched.body or b""
-    return reader.parse(body, content_type=fetched.content_type, base_url=fetched.url, now=now)
-
-
-def _with_older(
-    database: Database,
-    row: Feed,
-    document: Document,
-    fetched: Fetched,
-    reader: FeedReader,
-    clock: Clock,
-    fetch: Fetch,
-) -> tuple[Document, tuple[str, ...]]:
-    """The document, with the older pages that it takes to come to an entry that is known."""
     begun = monotonic()
     is_linked = document.next_url is not None
     for number in range(2, MOST_PAGES + 2):
-        with database.read() as session:
-            if not lookup.is_all_new(session, row, document.entries):
-                return document, ()
+        with context.database.read() as session:
+            if not moved.may_have_older(session, row, document.entries):
+                return document
         is_end = is_linked and document.next_url is None
         if number > MOST_PAGES or is_end or monotonic() - begun > _PAGES_SECONDS:
             break
         try:
-            url = next_page(document, fetched.url, number)
-            answer = fetch(FetchRequest(url, row.allow_private and is_same_host(url, row.url)))
-            page = read(reader, answer, clock())
+            page_url = next_page(document, url, number)
+            allow_private = row.allow_private and is_same_host(page_url, row.url)
+            page = context.parse(context.fetch(FetchRequest(page_url, allow_private)))
         except FeedError as error:
             log.info("feed %d has no page %d: %s", row.id, number, error)
             break
-        with database.read() as session:
-            page = down_to_known(page, lookup.seen(session, row, page.entries))
+        with context.database.read() as session:
+            page = down_to_known(page, lookup.known_entries(session, row, page.entries))
         longer = together(document, page)
         if len(longer.entries) == len(document.entries):
             break
         document = longer
-    return document, ("no entry is known from before; some between may be missing",)
-
-
-def read_pages(
-    database: Database,
-    feed_id: int,
-    reader: FeedReader,
-    clock: Clock,
-    fetch: Fetch,
-    is_stopping: Callable[[], bool] = lambda: False,
-) -> None:
-    """Look for pictures on the pages of articles that were not looked at yet, each of them once."""
-    with database.read() as session:
-        pages = page_pictures.wanted(session, feed_id)
-    begun = monotonic()
-    for page in pages:
-        # Those that are left are looked at after the next fetch.
-        if is_stopping() or monotonic() - begun > _PAGES_SECONDS:
-            return
-        try:
-            found = page_pictures.look(page, fetch, reader)
-        except Exception as error:
-            # A picture is an extra, and a page is looked at once.
-            log.error("a page of feed %d could not be read", feed_id, exc_info=error)
-            found = None
-        with database.write() as session:
-            page_pictures.record(session, page.article_id, found, now=clock())
-
-
-def _record_failure(
-    database: Database,
-    row: Feed,
-    error: FeedError,
-    now: datetime,
-    interval: timedelta,
-    alerts: Alerts | None,
-) -> Refreshed:
-    with database.write() as session:
-        feed = session.get(Feed, row.id, with_for_update=True)
-        if feed is None:
-            return Refreshed(row.id, row.url, error="the feed was removed")
-        fetch_state.failed(feed, error, now=now, interval=interval)
-        if alerts is not None:
-            fetch_state.tell(session, feed, alerts, was_held=True, now=now)
-        return Refreshed(row.id, row.url, error=feed.error)
-
-
-def _record_unreadable(
-    database: Database, feed_id: int, error: Exception, now: datetime, interval: timedelta
-) -> Refreshed:
-    log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
-    told = "a value in its row cannot be read; mend it in the database"
-    with database.write() as session:
-        fetch_state.cannot_be_read(session, feed_id, told, now=now, interval=interval)
-    return Refreshed(feed_id, "", error=told)
+    warning = "no entry is known from before; some between may be missing"
+    return replace(document, warnings=(*document.warnings, warning))
 
 
 def _record_success(
-    database: Database,
-    row: Feed,
-    fetched: Fetched,
-    document: Document | None,
-    warnings: tuple[str, ...],
-    now: datetime,
-    interval: timedelta,
-    alerts: Alerts | None,
+    context: FeedContext, row: Feed, fetched: Fetched, document: Document | None
 ) -> Refreshed:
-    arrived = Arrived(0, 0, 0)
-    with database.write() as session:
+    now = context.clock()
+    arrived = Arrived()
+    warnings: tuple[str, ...] = ()
+    with context.database.write() as session:
         if document is not None:
             take_lock(session, AdvisoryLock.ADD_ARTICLES)
         feed = session.get(Feed, row.id)
         if feed is None:
-            return Refreshed(row.id, row.url, error="the feed was removed")
+            return _removed(row.id, row.url)
         was_held = feed.held_at is not None
         if document is not None:
             is_first = feed.first_fetched_at is None
-            arrived = store(session, feed, document.entries, now=now)
+            arrived = moved.store_unless_moved(session, feed, document.entries, now=now)
             hand_out(session, feed.id, backlog=is_first, now=now)
-        warnings += tuple(
-            fetch_state.succeeded(session, feed, fetched, document, now=now, interval=interval)
+            warnings = document.warnings
+        warnings += fetch_state.succeeded(
+            session, feed, fetched, document, now=now, interval=context.interval
         )
-        if alerts is not None:
-            fetch_state.tell(session, feed, alerts, was_held=was_held, now=now)
+        fetch_state.alert_once(session, feed, context.alerts, was_held=was_held, now=now)
     return Refreshed(
         row.id,
         feed.url,
@@ -309,5 +213,29 @@ def _record_success(
         arrived.unchanged,
         arrived.held,
         not_modified=document is None,
-        warnings=(document.warnings if document else ()) + warnings,
+        warnings=warnings,
     )
+
+
+def _record_failure(context: FeedContext, row: Feed, error: FeedError) -> Refreshed:
+    now = context.clock()
+    with context.database.write() as session:
+        feed = session.get(Feed, row.id, with_for_update=True)
+        if feed is None:
+            return _removed(row.id, row.url)
+        fetch_state.failed(feed, error, now=now, interval=context.interval)
+        fetch_state.alert_once(session, feed, context.alerts, was_held=True, now=now)
+        return Refreshed(row.id, row.url, error=feed.error)
+
+
+def _record_unreadable(context: FeedContext, feed_id: int, error: Exception) -> Refreshed:
+    log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
+    with context.database.write() as session:
+        reason = fetch_state.unreadable(
+            session, feed_id, now=context.clock(), interval=context.interval
+        )
+    return Refreshed(feed_id, "", error=reason)
+
+
+def _removed(feed_id: int, url: str) -> Refreshed:
+    return Refreshed(feed_id, url, error="the feed was removed")

@@ -13,6 +13,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
+from mailer.feeds.context import FeedContext
 from mailer.models import (
     ConsentEvent,
     Delivery,
@@ -341,13 +342,13 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
 ) -> None:  # fmt: skip
     fetched: list[tuple[int, bool]] = []
 
-    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+    def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
         with database.write() as session:
             for feed_id in feed_ids:
                 fetched.append((feed_id, given["unconditional"]))
                 feed = session.get_one(Feed, feed_id)
-                feed.last_fetched_at = given["clock"]()
-                feed.next_fetch_at = given["clock"]() + timedelta(hours=5)
+                feed.last_fetched_at = context.clock()
+                feed.next_fetch_at = context.clock() + timedelta(hours=5)
         return []
 
     monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
@@ -403,10 +404,10 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
 ) -> None:  # fmt: skip
     """An article that came out while nothing ran is in the digest that is made up for."""
 
-    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+    def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
         with database.write() as session:
             for feed_id in feed_ids:
-                session.get_one(Feed, feed_id).last_fetched_at = given["clock"]()
+                session.get_one(Feed, feed_id).last_fetched_at = context.clock()
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
@@ -426,12 +427,12 @@ def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
     monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.01)
     chosen: list[datetime] = []
 
-    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+    def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
         chosen.append(given["chosen_at"])
         if len(chosen) == 2:
             # The other one has done it.
             with database.write() as session:
-                session.get_one(Feed, feed_ids[0]).last_fetched_at = given["clock"]()
+                session.get_one(Feed, feed_ids[0]).last_fetched_at = context.clock()
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
@@ -457,7 +458,7 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
     monkeypatch.setattr("mailer.scheduler.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
     begun: list[int] = []
 
-    def refresh(_: Database, feed_ids: list[int], **given: Any) -> list[object]:
+    def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
         begun.extend(feed_ids)
         wait_until(given["is_stopping"])
         return []

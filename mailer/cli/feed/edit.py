@@ -13,7 +13,7 @@ from mailer.cli.output import message, print_json
 from mailer.errors import FeedError, Refused, SeveralFeeds
 from mailer.feeds import moved, new_feed, newsletter_feeds
 from mailer.feeds import refresh as refreshing
-from mailer.feeds.new_feed import Added
+from mailer.feeds.new_feed import AddedFeed
 from mailer.feeds.refresh import Refreshed
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import ImageSource
@@ -92,7 +92,7 @@ def _add(
     *,
     allow_private: bool,
     images: str | None,
-) -> Added:
+) -> AddedFeed:
     """Fetch the feed and add it; if the page names several feeds, name the command for each.
 
     Raises:
@@ -103,15 +103,12 @@ def _add(
     try:
         with FeedReader() as reader:
             return new_feed.add_feed(
-                app.database,
+                app.feed_context(reader),
                 url,
                 newsletter_id,
                 categories=categories,
                 allow_private=allow_private,
                 images=None if images is None else ImageSource(images),
-                reader=reader,
-                clock=app.times.wall,
-                interval=app.settings.feed_interval,
             )
     except SeveralFeeds as error:
         options = ["--newsletter", slug]
@@ -145,13 +142,9 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
         notice = "stopping; fetches under way are abandoned"
         with stop_signals(notice) as interrupted, FeedReader() as reader:
             results = refreshing.refresh(
-                app.database,
+                app.feed_context(reader),
                 ids,
                 unconditional=True,
-                reader=reader,
-                clock=app.times.wall,
-                interval=app.settings.feed_interval,
-                alerts=app.alerts,
                 is_stopping=interrupted,
                 is_ending=interrupted,
             )

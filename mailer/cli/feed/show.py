@@ -12,7 +12,7 @@ from mailer.cli.output import Column, message, print_json, print_list
 from mailer.clock import utc_now
 from mailer.errors import FeedUnreadable
 from mailer.feeds import newsletter_feeds
-from mailer.feeds.newsletter_feeds import Listed
+from mailer.feeds.newsletter_feeds import ListedFeed
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.text.english import command, duration, pluralise
 
@@ -104,14 +104,14 @@ def warn(where: str, warnings: Sequence[str]) -> None:
         message(f"warning: {where}: and {more}")
 
 
-def _newsletters(row: Listed) -> str:
+def _newsletters(row: ListedFeed) -> str:
     return ", ".join(
         taker.slug + (f" ({', '.join(taker.categories)})" if taker.categories else "")
         for taker in row.newsletters
     )
 
 
-def _problem(row: Listed) -> str | None:
+def _problem(row: ListedFeed) -> str | None:
     if row.held_at is not None:
         return held(row.held, row.url)
     if row.error is None and row.moved_url is not None:

@@ -15,6 +15,7 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
 from mailer.feeds import fetch_state, moved, newsletter_feeds, refresh
+from mailer.feeds.context import Fetch
 from mailer.feeds.fetch_state import CLAIM, asked_pause
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Notice, NoticeKind
@@ -279,7 +280,7 @@ def test_two_schedulers_do_not_fetch_one_feed_twice(web: Web) -> None:
         assert web.refresh(chosen_at=chosen_at) == []
         return asked(wanted)
 
-    def fetch(fetch: refresh.Fetch) -> list[refresh.Refreshed]:
+    def fetch(fetch: Fetch) -> list[refresh.Refreshed]:
         return web.fetch(chosen, fetch=fetch, chosen_at=chosen_at)
 
     assert [result.error for result in fetch(other)] == [None]

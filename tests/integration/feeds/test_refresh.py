@@ -145,7 +145,7 @@ def test_categories_choose_and_a_new_one_brings_backlog(web: Web) -> None:
     assert set(web.due(backlog=True)) == {"goal", "vote", "x", "law", "y"}
     assert web.due() == ["match", "budget", "z"]
     (listed,) = web.listed()
-    assert listed.newsletters == (newsletter_feeds.Taker("daily", ()),)
+    assert listed.newsletters == (newsletter_feeds.AttachedNewsletter("daily", ()),)
 
 
 def test_a_category_that_comes_later_is_added_and_makes_it_due(web: Web) -> None:

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import articles, new_feed, newsletter_feeds
+from mailer.feeds.context import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.feeds.refresh import Fetch, Refreshed, refresh
+from mailer.feeds.refresh import Refreshed, refresh
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
+from mailer.notices.alert import Alerts
 from tests.support import factories
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -57,19 +59,16 @@ class Web:
             f'<rss version="2.0"><channel><title>{title}</title>{"".join(items)}</channel></rss>'
         ).encode()
 
-    def add(self, url: str = URL, *, to: Newsletter | None = None, **more: Any) -> new_feed.Added:
-        return new_feed.add_feed(
-            self.database,
-            url,
-            (to or self.daily).id,
-            reader=READER,
-            clock=lambda: self.now,
-            interval=INTERVAL,
-            fetch=self,
-            **more,
-        )
+    def context(self, alerts: Alerts | None = None, fetch: Fetch | None = None) -> FeedContext:
+        clock = lambda: self.now  # noqa: E731
+        return FeedContext(self.database, READER, clock, INTERVAL, alerts, fetch or self)
 
-    def start(self, *items: str) -> new_feed.Added:
+    def add(
+        self, url: str = URL, *, to: Newsletter | None = None, **more: Any
+    ) -> new_feed.AddedFeed:
+        return new_feed.add_feed(self.context(), url, (to or self.daily).id, **more)
+
+    def start(self, *items: str) -> new_feed.AddedFeed:
         """Publish these, and add the feed to the daily."""
         self.publish(*items)
         return self.add()
@@ -80,18 +79,12 @@ class Web:
         *,
         unconditional: bool = False,
         fetch: Fetch | None = None,
+        alerts: Alerts | None = None,
         **more: Any,
     ) -> list[Refreshed]:
         """Fetch the feeds with these ids."""
         return refresh(
-            self.database,
-            ids,
-            unconditional=unconditional,
-            reader=READER,
-            clock=lambda: self.now,
-            interval=INTERVAL,
-            fetch=fetch or self,
-            **more,
+            self.context(alerts, fetch or self), ids, unconditional=unconditional, **more
         )
 
     def refresh(self, *urls: str, **more: Any) -> list[Refreshed]:
@@ -113,7 +106,7 @@ class Web:
         with self.database.read() as session:
             return newsletter_feeds.find(session, url)
 
-    def listed(self, url: str | None = None) -> list[newsletter_feeds.Listed]:
+    def listed(self, url: str | None = None) -> list[newsletter_feeds.ListedFeed]:
         with self.database.read() as session:
             return newsletter_feeds.listed(session, url)
 
