@@ -135,7 +135,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
     # Most commands read no template, but a folder that is missing is a mistake for all of them.
     if folder is not None and not folder.is_dir():
         raise SettingsError(
-            f"the folder {folder} does not exist; make it, or take `templates` out of the settings"
+            f"the folder {folder} does not exist; create it, or remove `templates` from the settings"
         )
     keys = make_keys(settings)
     database = Database(settings.database_url.reveal(), pool_size=_POOL)

@@ -1,7 +1,6 @@
-"""A pool of threads that never keep the process from ending, as those of the standard library do.
+"""Runs calls in daemon threads, which do not keep the process alive as those of the standard library do.
 
-Runs what it is given and decides nothing. What still runs at the end of the process is cut off there: never
-give it work that must not stop half way.
+Calls that still run when the process ends are cut off. Never give it work that must not stop half-way.
 """
 
 from collections.abc import Callable
@@ -20,8 +19,8 @@ class DaemonThreadPool(Executor):
     """Runs calls in daemon threads, each started when there is work for it.
 
     Args:
-        most: how many threads there are at most.
-        name: what their names begin with.
+        most: the largest number of threads.
+        name: the prefix of their names.
     """
 
     def __init__(self, most: int, name: str) -> None:
@@ -33,7 +32,7 @@ class DaemonThreadPool(Executor):
         self._is_closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have `fn` called in one of the threads.
+        """Call `fn` in one of the threads.
 
         Raises:
             RuntimeError: the pool was shut down.
@@ -41,7 +40,7 @@ class DaemonThreadPool(Executor):
         future: Future[T] = Future()
         with self._guard:
             if self._is_closed:
-                raise RuntimeError("the pool was shut down; nothing more can be submitted to it")
+                raise RuntimeError("the pool was shut down; it takes no more calls")
             self._calls.put((future, partial(fn, *args, **kwargs)))
             if len(self._threads) < self._most:
                 name = f"{self._name}-{len(self._threads)}"
@@ -51,10 +50,10 @@ class DaemonThreadPool(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and end the threads once those that were submitted have returned.
+        """Take no more calls, and end the threads when the submitted calls have returned.
 
         Args:
-            wait: until then.
+            wait: whether to return only then.
             cancel_futures: cancel the calls that no thread has begun.
         """
         with self._guard:
@@ -72,10 +71,10 @@ class DaemonThreadPool(Executor):
             self.join()
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait until all threads have ended, which they do after `shutdown`.
+        """Wait until all threads have ended, after `shutdown`.
 
         Args:
-            seconds: how long at most; None waits without limit.
+            seconds: the longest wait; None for no limit.
 
         Returns:
             Whether all have ended.
@@ -96,5 +95,5 @@ class DaemonThreadPool(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(result)
-            # Whatever the call held is let go before the next one comes.
+            # Free what the call held before waiting for the next one.
             del call, future, act

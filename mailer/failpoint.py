@@ -1,9 +1,9 @@
-"""Named places where a test may stop the process.
+"""Kills the process at a named place, for tests of crashes.
 
 `reach("worker.after-dot")` does nothing unless the environment variable `MAILER_FAILPOINT` names that
-place when the process starts; then the process kills itself there, as `kill -9` would. The variable
-may say at which pass: `worker.after-dot:3` is the third; or with which row: `worker.compose=7`. Never
-import this for anything else.
+place when the process starts. Then the process kills itself there, as `kill -9` would. The variable may say
+at which pass, such as the third: `worker.after-dot:3`; or at which row: `worker.compose=7`. Never import
+this for anything else.
 """
 
 import os
@@ -18,7 +18,7 @@ _left = int(_pass or 1)
 
 
 def reach(name: str, row: int = 0) -> None:
-    """Kill this process if the environment asked for that at the place called `name`, and for this `row`."""
+    """Kill this process if the environment names this place, and this row."""
     if name == _name and row == _row:
         _die_at_the_chosen_pass()
 

@@ -1,6 +1,6 @@
-"""Logging: one line an event on stderr, as text or JSON, in which no address and no token stands.
+"""Logs one line for each event to stderr, as text or JSON, and masks addresses and tokens in it.
 
-The filter is the last guard, not the first: code logs ids. Nothing in here may raise into the caller.
+The filter is the last guard, not the first: code logs ids. Nothing here may raise into the caller.
 """
 
 import logging
@@ -12,30 +12,30 @@ from mailer.address import mask
 from mailer.text.untrusted import printable_line, without_controls
 
 _NOISY: Final = ("apscheduler", "uvicorn", "mail.log", "urllib3", "alembic")
-"""Libraries that tell at INFO what nobody asked for."""
+"""Libraries that log too much at INFO."""
 
 _LETTER: Final = r"""[^\s@<>"'(),:;\[\]{}=/?&|]"""
 _PART: Final = f"{_LETTER}+"
-# It begins where a word begins: looked for from every letter on, a long word would take minutes.
+# It begins at the start of a word: starting at every letter, a long word would take minutes.
 _ADDRESS: Final = re.compile(rf"""(?:"[^"\n]*"|(?<!{_LETTER}){_PART})(?:@|%40){_PART}""")
 _LINK: Final = re.compile(r"(/(?:confirm|not-me|unsubscribe|preferences|review|edit)/)[\w-]+")
 _TOKEN: Final = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{39}(?![\w-])")
 """29 bytes of a link token in base64url, see `mailer.tokens`."""
 
 _LONGEST: Final = 10_000
-"""Characters of a message or a traceback that are logged: a stranger may decide how long it is."""
+"""How many characters of a message or a traceback are logged: a stranger may decide its length."""
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def masked(text: str) -> str:
-    """`text` without addresses and tokens."""
+    """Mask the addresses and tokens in `text`."""
     hidden = _ADDRESS.sub(lambda found: mask(found[0].replace("%40", "@")), text)
     return _TOKEN.sub("***", _LINK.sub(r"\1***", hidden))
 
 
 def _masked_lines(text: str) -> str:
-    # The end of a traceback tells what happened.
+    # The end of a traceback says what happened.
     return masked(without_controls(text[-_LONGEST:], keep="\n"))
 
 
@@ -46,9 +46,9 @@ class Masking(logging.Filter):
         try:
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
-            # A log call with wrong arguments is a defect of ours, but it must not stop the sending.
+            # A log call with wrong arguments is a bug of ours, but it must not stop the sending.
             message = str(record.msg)
-        # One line: whoever can put a line break into a message could otherwise invent a record.
+        # One line: otherwise a line break in a stranger's text could forge a record.
         record.msg, record.args = masked(printable_line(message, _LONGEST)), ()
         if record.exc_info:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -65,7 +65,7 @@ class Masking(logging.Filter):
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Log from now on to `stream` (stderr), from `level` ("info") upwards, as "text" or "json"."""
+    """Log from now on to `stream` (stderr), from `level` ("info") up, as "text" or "json"."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_formatter(form))
     handler.addFilter(Masking())
@@ -74,7 +74,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
-    # A handler that cannot write says nothing: between a 250 and its record nothing may raise.
+    # A handler that cannot write is silent: between a 250 and its record nothing may raise.
     logging.raiseExceptions = False
 
 

@@ -1,6 +1,6 @@
-"""Where the files that ship beside the code are: `templates` and `migrations`.
+"""Finds the folders that are shipped with the code: `templates` and `migrations`.
 
-In a checkout they stand beside the package, in an installed wheel inside it.
+In a checkout they are beside the package, in an installed wheel inside it.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """The folder of shipped files called `name`.
+    """Return the shipped folder called `name`.
 
     Raises:
         FileNotFoundError: the installation is broken.
@@ -17,4 +17,6 @@ def resource_folder(name: str) -> Path:
     for place in (_PACKAGE / name, _PACKAGE.parent / name):
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"the folder {name!r} is missing beside the package; install it again")
+    raise FileNotFoundError(
+        f"the folder {name!r} is missing beside the package; install the mailer again"
+    )

@@ -146,7 +146,7 @@ class Prepared:
 
 @contextmanager
 def _cursor(connection: Connection) -> Iterator[Any]:
-    """Open a cursor of the driver whose errors are raised as SQLAlchemy's."""
+    # Errors of the driver are raised as SQLAlchemy's.
     cursor = connection.connection.cursor()
     driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
     try:

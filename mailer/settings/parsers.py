@@ -107,7 +107,7 @@ def _require(condition: object, message: str) -> None:
 
 @contextmanager
 def _failing_with(message: str) -> Iterator[None]:
-    """Turn every error of parsing into one with this message."""
+    # Every error of parsing becomes one with this message.
     try:
         yield
     except (ValueError, KeyError, BadAddress) as error:

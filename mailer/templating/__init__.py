@@ -1,1 +1,1 @@
-"""Templates in the reader's language, and how that language writes dates and numbers."""
+"""Renders templates in the reader's language, with its dates and numbers."""

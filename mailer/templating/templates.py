@@ -1,8 +1,8 @@
-"""Templates in the reader's language: looks up, translates and renders them, nothing else.
+"""Finds, translates and renders templates.
 
-A template is code of ours or of the operator's `templates` folder. It runs in a sandbox, which keeps it from
-Python's insides but not from wasting time, so that the folder has to be trusted. What a template is given is
-data and is never compiled.
+A template is code of ours or of the operator's `templates` folder. It runs in a sandbox, which keeps it away
+from Python's internals but does not limit its time, so that the folder must be trusted. The values that a
+template gets are data, and never compiled.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final
 
 from babel import Locale
@@ -34,10 +34,10 @@ from mailer.resources import resource_folder
 from mailer.templating.formats import filters, locale_of
 
 SOURCE_LANGUAGE: Final = "en"
-"""The language of the texts in the templates, which needs no catalogue."""
+"""The language of the texts in the templates. It needs no catalogue."""
 
 MAX_OUTPUT: Final = 1_000_000
-"""How many characters a template may make: a runaway loop ends here, not when memory does."""
+"""How many characters a template may produce, so that an endless loop does not use up the memory."""
 
 _COMPILED: Final = (".html", ".txt", ".xml")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -47,17 +47,17 @@ class Templates:
     """All templates, those of the operator first.
 
     Args:
-        override: a folder whose files take the place of the shipped ones of the same name,
+        override: a folder whose files replace the shipped ones of the same name,
             `translations/{language}.po` included.
 
     Raises:
-        BadTemplate: `override` is no folder.
+        BadTemplate: `override` is not a folder.
     """
 
     def __init__(self, override: Path | None = None) -> None:
         if override is not None and not override.is_dir():
             raise BadTemplate(
-                f"the folder {override} does not exist; make it, or take `templates` out of the settings"
+                f"the folder {override} does not exist; create it, or remove `templates` from the settings"
             )
         shipped = resource_folder("templates")
         self._folders = (shipped,) if override is None else (override.resolve(), shipped)
@@ -66,29 +66,29 @@ class Templates:
         self._lock = threading.Lock()
 
     def render(self, name: str, language: str, context: Mapping[str, object]) -> str:
-        """The template called `name`, such as "mail/digest.html", in `language`.
+        """Render the template called `name`, such as "mail/digest.html", in `language`.
 
-        Templates whose name ends in .html escape what they are given, all others do not. Control
-        characters are left out. Beside `context` a template sees `language`, `dir` ("ltr" or "rtl"),
-        gettext, and the filters of `mailer.templating.formats`.
+        Templates whose name ends in .html escape their values, all others do not. Control characters are
+        removed. Besides `context` a template sees `language`, `dir` ("ltr" or "rtl"), gettext, and the
+        filters of `mailer.templating.formats`.
 
         Raises:
-            BadTemplate: it is missing, broken, uses a field that it is not given, or makes too much.
-            Refused: there is no such language.
+            BadTemplate: it is missing or broken, uses an unknown field, or is too long.
+            Refused: the language does not exist.
         """
         try:
-            pieces = self._environment(language).get_template(name).generate(context)
-            return _CONTROLS.sub("", "".join(_capped(pieces, name)))
+            chunks = self._environment(language).get_template(name).generate(context)
+            return _CONTROLS.sub("", "".join(_capped(chunks, name)))
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # The operator's templates are code: whatever they raise is told by file and line.
-            raise _told(error, name, self._folders) from error
+            # The operator's templates are code: their errors are reported with file and line.
+            raise BadTemplate(_explain(error, name, self._folders)) from error
 
     def gettext(self, language: str) -> Callable[..., str]:
-        """The translating function of `language`: takes an English text and values for its `%(name)s`.
+        """Return the translating function of `language`, for an English text and values of its `%(name)s`.
 
         Raises:
             BadTemplate: its catalogue cannot be read.
-            Refused: there is no such language.
+            Refused: the language does not exist.
         """
         catalogue = self._catalogue(locale_of(language))
 
@@ -98,31 +98,31 @@ class Templates:
         return translate
 
     def languages(self) -> tuple[str, ...]:
-        """The languages that there is a catalogue for, English first.
+        """List the languages that have a catalogue, English first.
 
-        Other languages work too, with dates and direction of their own and English texts.
+        Other languages work too, with their own dates and direction, but English texts.
         """
-        found = {path.stem for path in self._files("translations/*.po")}
-        return (SOURCE_LANGUAGE, *sorted(found - {SOURCE_LANGUAGE}))
+        languages = {path.stem for path in self._files("translations/*.po")}
+        return (SOURCE_LANGUAGE, *sorted(languages - {SOURCE_LANGUAGE}))
 
     def check_all(self) -> None:
         """Compile every template and read every catalogue.
 
         Raises:
-            BadTemplate: one of them is broken.
+            BadTemplate: one of them is broken, or a catalogue is not named after a language.
         """
         environment = self._environment(SOURCE_LANGUAGE)
         for name in environment.list_templates(filter_func=lambda name: name.endswith(_COMPILED)):
             try:
                 environment.get_template(name)
             except (TemplateError, ValueError) as error:
-                raise _told(error, name, self._folders) from error
+                raise BadTemplate(_explain(error, name, self._folders)) from error
         for language in self.languages():
             try:
                 self._catalogue(locale_of(language))
             except Refused as error:
                 raise BadTemplate(
-                    f"translations/{language}.po is named after no language; rename it"
+                    f"translations/{language}.po is not named after a language; rename it"
                 ) from error
 
     def _files(self, pattern: str) -> Iterator[Path]:
@@ -130,7 +130,7 @@ class Templates:
             yield from folder.glob(pattern)
 
     def _environment(self, language: str) -> Environment:
-        # Installing translations changes an Environment, so that each language needs one of its own.
+        # Installing translations changes an Environment, so each language needs its own.
         with self._lock:
             if language in self._environments:
                 return self._environments[language]
@@ -147,7 +147,7 @@ class Templates:
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
-            # What was found to be good at the start is what is used, until the next start.
+            # Templates are checked at the start, and used like that until the next start.
             auto_reload=False,
         )
         environment.install_gettext_translations(  # type: ignore[attr-defined]
@@ -172,27 +172,27 @@ class Templates:
                 try:
                     with path.open("rb") as file:
                         catalogue = read_po(file, locale=locale, abort_invalid=True)
-                    for message, faults in catalogue.check():
-                        # A placeholder that is misspelt would raise when the mail is made.
-                        raise BadTemplate(f"{path}: {message.id!r}: {faults[0]}; mend it")
+                    for message, problems in catalogue.check():
+                        # A misspelt placeholder would fail later, when the mail is rendered.
+                        raise BadTemplate(f"{path}: {message.id!r}: {problems[0]}; correct it")
                     compiled = BytesIO()
                     write_mo(compiled, catalogue)
                     compiled.seek(0)
                     return GNUTranslations(compiled)
                 except (PoFileError, ValueError, OSError) as error:
-                    raise BadTemplate(f"{path}: {error}; mend the catalogue") from error
+                    raise BadTemplate(f"{path}: {error}; correct the catalogue") from error
         return NullTranslations()
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Refuses to compile what the sandbox would refuse to run, so that the start finds it in pages, too."""
+    """A sandbox that refuses forbidden names when it compiles, so that they are found at the start."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._safe: dict[tuple[type, str], bool] = {}
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-        """Whether templates may ask for it. Depends on the type alone, so that it is judged once."""
+        """Whether templates may use the attribute. The answer depends on the type alone, and is cached."""
         key = (type(obj), attr)
         if key not in self._safe:
             self._safe[key] = super().is_safe_attribute(obj, attr, value)
@@ -209,7 +209,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
             key = node.attr if isinstance(node, nodes.Getattr) else _constant(node)
             if key.startswith("__"):
                 raise TemplateSyntaxError(
-                    f"{key!r} belongs to Python and is closed to templates",
+                    f"{key!r} belongs to Python; templates cannot use it",
                     node.lineno,
                     name,
                     filename,
@@ -218,37 +218,32 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _constant(node: nodes.Node) -> str:
-    """The text in the brackets of `node`; nothing where no text stands there."""
+    """The text in the brackets of `node`; empty if it is not a constant text."""
     key = node.arg if isinstance(node, nodes.Getitem) else None
     return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else ""
 
 
-def _capped(pieces: Iterator[str], name: str) -> Iterator[str]:
-    made = 0
-    for piece in pieces:
-        made += len(piece)
-        if made > MAX_OUTPUT:
+def _capped(chunks: Iterator[str], name: str) -> Iterator[str]:
+    length = 0
+    for chunk in chunks:
+        length += len(chunk)
+        if length > MAX_OUTPUT:
             raise BadTemplate(f"{name} makes more than {MAX_OUTPUT} characters; shorten it")
-        yield piece
+        yield chunk
 
 
-def _told(error: Exception, name: str, folders: tuple[Path, ...]) -> BadTemplate:
-    """`error` as one that names the file and the line it happened in."""
+def _explain(error: Exception, name: str, folders: tuple[Path, ...]) -> str:
+    """Describe `error` with the file and the line in which it happened."""
     if isinstance(error, TemplateNotFound):
-        used = "" if error.name in (None, name) else f", which {name} uses"
-        return BadTemplate(f"there is no template {error.name or name}{used}; restore the file")
+        used = "" if error.name in (None, name) else f", which {name} uses,"
+        return f"the template {error.name or name}{used} is missing; restore the file"
     place, line = name, 0
     if isinstance(error, TemplateSyntaxError):
         place, line = error.filename or name, error.lineno
     else:
-        for file, number in _frames(error.__traceback__):
+        for frame, number in walk_tb(error.__traceback__):
+            file = frame.f_code.co_filename
             if any(Path(file).is_relative_to(folder) for folder in folders):
                 place, line = file, number
     where = f"{place}, line {line}" if line else place
-    return BadTemplate(f"{where}: {error}; mend the template")
-
-
-def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
-    while traceback is not None:
-        yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-        traceback = traceback.tb_next
+    return f"{where}: {error}; correct the template"

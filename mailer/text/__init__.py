@@ -1,1 +1,1 @@
-"""Text for people: English for staff, and strangers' text made safe to show."""
+"""Writes English for staff, and makes strangers' text safe to show."""

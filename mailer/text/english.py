@@ -1,6 +1,6 @@
-"""Words for the people who run the mailer, in English: numbers, durations, times, commands to type.
+"""Writes numbers, durations, times and commands in English, for the people who run the mailer.
 
-What readers get goes through the catalogues instead, which know the plurals of each language.
+Never for readers: their texts are in the catalogues, which know the plurals of each language.
 """
 
 import shlex
@@ -11,11 +11,11 @@ _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
 def pluralise(number: int, one: str, many: str | None = None) -> str:
-    """`number` before the words that fit it: "1 mail", "2 mails", "1 entry is held".
+    """Write `number` before the words that fit it: "1 mail", "2 mails", "1 entry is held".
 
     Args:
-        one: what stands behind 1.
-        many: what stands behind any other number; without it `one` with an s.
+        one: the words after 1.
+        many: the words after any other number; `one` with an s if left out.
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
@@ -39,9 +39,9 @@ def duration(length: timedelta, *, roughly: bool = False) -> str:
 
 
 def command(*arguments: str) -> str:
-    """Write a `mailer` command so that it can be pasted into a shell, whatever its arguments hold.
+    """Write a `mailer` command so that it is safe to paste into a shell.
 
-    An address on the web or of a person is a stranger's text, and may hold what a shell would run.
+    A URL or a mail address is a stranger's text, and may hold what a shell would run.
 
     Args:
         arguments: the words after `mailer`, unquoted.

@@ -1,8 +1,8 @@
-"""What readers call themselves: decides whether a mail may show it, and how.
+"""Decides whether a mail may show the name that a reader gave, and how.
 
-Whoever signs somebody else up may type anything there, and a greeting stands in a mail under the
-newsletter's title. Letters cannot be told from lies, so what is kept is short, and nothing in it can be
-pressed or dialled.
+A person who signs somebody else up may type anything as the name, and the greeting stands in a mail under
+the newsletter's title. Lies cannot be recognised, so a name is short, and nothing in it can be clicked or
+dialled.
 """
 
 import unicodedata
@@ -13,51 +13,46 @@ LONGEST: Final = 40
 
 _LONGEST_READ: Final = 400
 _SIGNS: Final = frozenset("'’‘`´ʼ՚׳״-‐‑–.,·・()&")
-"""What stands in names beside letters and blanks: "O’Neill", "Anne-Marie", "J. R. Smith", "Anna & Ilya"."""
+"""Signs in names, besides letters and blanks: "O’Neill", "Anne-Marie", "J. R. Smith", "Anna & Ilya"."""
 
 _JOINERS: Final = "\u200c\u200d"
-"""Persian and the languages of India write with them."""
+"""Persian and Indian languages need them."""
 
 
 def reader_name(text: str | None) -> str | None:
-    """The name in `text` on one line; None if there is none that a mail may show.
+    """Clean the name in `text`, on one line; None if a mail may not show it.
 
-    Blanks at its ends, and signs that nobody sees (bidi controls among them), are left out. Digits, line ends
-    and any sign that an address needs make it no name, and so does a dot that makes a host of two words.
+    Blanks at its ends and invisible signs (such as bidi controls) are removed. A text with digits, line ends,
+    signs of an address, or a dot that makes a host of two words, is not a name.
 
     Args:
         text: by a stranger.
     """
     if text is None or len(text) > _LONGEST_READ:
         return None
-    seen = "".join(
-        one for one in text.strip() if one in _JOINERS or unicodedata.category(one) != "Cf"
+    visible = (
+        " " if letter == "\t" or unicodedata.category(letter) == "Zs" else letter
+        for letter in text.strip()
+        if letter in _JOINERS or unicodedata.category(letter) != "Cf"
     )
-    blanks = "".join(" " if _is_blank(one) else one for one in seen)
-    name = unicodedata.normalize("NFC", " ".join(part for part in blanks.split(" ") if part))
-    # What programs take for the same: letters in circles, wide letters, a leader of one dot.
+    words = "".join(visible).split(" ")
+    name = unicodedata.normalize("NFC", " ".join(word for word in words if word))
+    # Programs treat these as the same: letters in circles, wide letters, a one-dot leader.
     folded = unicodedata.normalize("NFKC", name.translate(dict.fromkeys(map(ord, _JOINERS))))
     if not 0 < len(name) <= LONGEST or _makes_host(folded):
         return None
-    if not all(_stands_in_names(one) for one in name + folded):
+    allowed = {*_SIGNS, *_JOINERS, " "}
+    if not all(letter in allowed or _is_letter(letter) for letter in name + folded):
         return None
-    return name if any(one.isalpha() for one in name) else None
+    return name if any(letter.isalpha() for letter in name) else None
 
 
-def _is_blank(one: str) -> bool:
-    return one == "\t" or unicodedata.category(one) == "Zs"
-
-
-def _stands_in_names(one: str) -> bool:
-    return one in _SIGNS or one in _JOINERS or one == " " or _is_letter(one)
-
-
-def _is_letter(one: str) -> bool:
-    return unicodedata.category(one)[0] in "LM"
+def _is_letter(letter: str) -> bool:
+    return unicodedata.category(letter)[0] in "LM"
 
 
 def _makes_host(text: str) -> bool:
-    """Whether a dot has a word right behind it. No country and no other domain has one letter only."""
+    """Whether a dot is followed by a word. No top-level domain has only one letter."""
     return any(
         dot == "." and _is_letter(first) and _is_letter(second)
         for dot, first, second in zip(text, text[1:], text[2:], strict=False)

@@ -1,34 +1,33 @@
-"""Makes strangers' text safe to show: nothing in it acts on a terminal, a log, a database or its neighbours.
+"""Makes strangers' text safe to show: it cannot affect a terminal, a log, a database or the text beside it.
 
-Removes characters only. Whether a text is too long, or says what it should not, others decide. Nothing here
-imports anything of the mailer.
+Removes or replaces characters only. Never judges what a text says, and never imports anything of the mailer.
 """
 
 import re
 from typing import Final
 
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""C0, C1, DEL, separators of lines, and lone halves of UTF-16, which no encoding can write."""
+"""C0, C1, DEL, line separators, and lone halves of UTF-16, which no encoding can write."""
 
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 LONGEST_REPLY_KEPT: Final = 500
-"""Characters of a reply that the ledger keeps."""
+"""How many characters of a reply the ledger keeps."""
 
 _PART: Final = r"[^\s<>()\[\]\"',;:@]"
-# It begins where a word begins: looked for from every letter on, a long word would take minutes.
+# It begins at the start of a word: starting at every letter, a long word would take minutes.
 _ADDRESS: Final = re.compile(rf"(?<!{_PART}){_PART}+@(?:{_PART}|@)+")
 _LONGEST_READ: Final = 10 * LONGEST_REPLY_KEPT
-"""Characters in which addresses are looked for; taking them out makes a text shorter."""
+"""How many characters are searched for addresses; removing them makes a text shorter."""
 
 
 def without_bidi_controls(text: str) -> str:
-    """Remove embeddings, overrides and isolates (UAX #9), which turn around what stands beside the text.
+    """Remove embeddings, overrides and isolates (UAX #9), which reverse the text beside them.
 
     The marks LRM, RLM and ALM stay: Arabic and Hebrew need them beside numbers and punctuation. Each acts
-    like one letter that nobody sees, so it moves the signs beside it at most, and never letters.
+    like one invisible letter, so it moves at most the signs beside it, never letters.
     """
-    # Nearly all texts are printable, which is quickly seen.
+    # Nearly all texts are printable, which is a quick test.
     return text if text.isprintable() else _BIDI_CONTROLS.sub("", text)
 
 
@@ -52,13 +51,13 @@ def without_controls(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    shown = _CONTROLS.sub(lambda found: found[0] if found[0] in keep else " ", text)
+    shown = _CONTROLS.sub(lambda control: control[0] if control[0] in keep else " ", text)
     return _BIDI_CONTROLS.sub("", shown)
 
 
 def redact(text: str) -> str:
-    """`text` as the ledger keeps it: without anybody's address, and not too long.
+    """Shorten `text` for the ledger, and remove addresses and control characters.
 
-    Nor with anything but letters, because PostgreSQL holds no NUL, and a terminal would obey the rest.
+    PostgreSQL cannot store NUL, and a terminal would obey the others.
     """
     return _ADDRESS.sub("***", printable_line(text, _LONGEST_READ))[:LONGEST_REPLY_KEPT]

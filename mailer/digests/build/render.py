@@ -200,7 +200,7 @@ def _subject(rendered: str) -> str:
     """Write what the template made on one line that is not too long."""
     subject = shorten(printable(rendered), _SUBJECT_LENGTH)
     if not subject:
-        raise BadTemplate("mail/digest.subject.txt makes no text; mend the template")
+        raise BadTemplate("mail/digest.subject.txt makes no text; correct the template")
     return subject
 
 

@@ -178,7 +178,7 @@ def test_a_region_uses_the_catalogue_of_its_language(tmp_path: Path, write: Writ
 
 @pytest.mark.parametrize("language", ["xx", "", "english please", "../en", "e\0"])
 def test_what_is_no_language_is_refused(language: str) -> None:
-    with pytest.raises(Refused, match="there is no language"):
+    with pytest.raises(Refused, match="does not exist; give a code"):
         Templates().render("mail/preferences.subject.txt", language, {})
 
 
@@ -190,7 +190,7 @@ def test_what_is_no_language_is_refused(language: str) -> None:
         ("\n\n\n{{ 1 + 'a' }}", "a.txt, line 4: unsupported operand"),
         ("{{ 1 // 0 }}", "a.txt, line 1: "),
         ("\n{{ word or 1 }}", "a.txt, line 2: this field is known only when a mail is sent"),
-        ("{% include 'gone.txt' %}", "there is no template gone.txt, which a.txt uses"),
+        ("{% include 'gone.txt' %}", "the template gone.txt, which a.txt uses, is missing"),
         ("{% for i in range(100000) %}12345678901{% endfor %}", f"more than {MAX_OUTPUT}"),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_file_that_is_changed_later_waits_for_the_next_start(
 
 
 def test_a_missing_template_is_told() -> None:
-    with pytest.raises(BadTemplate, match=r"there is no template gone\.txt; restore"):
+    with pytest.raises(BadTemplate, match=r"the template gone\.txt is missing; restore"):
         Templates().render("gone.txt", "en", {})
 
 
