@@ -1,4 +1,4 @@
-"""While a command takes long: how it is told to stop, and how often it says how far it is."""
+"""Lets a long command be told to stop, and says now and then how far it is."""
 
 import signal
 import time
@@ -13,14 +13,13 @@ LINE_SECONDS: Final = 10.0
 
 
 class Ticker:
-    """Says when the next line is due: at once, or a while after the last one."""
+    """Says when the next line is due, in seconds of a monotonic clock: at once, or after `LINE_SECONDS`."""
 
     def __init__(self, *, at_once: bool, now: float) -> None:
-        """`now` is in seconds of a monotonic clock, as is that of `is_due`."""
         self._next = now if at_once else now + LINE_SECONDS
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time for a line; then the next one is due after `LINE_SECONDS`."""
+        """Tell whether it is time for a line; if so, wait `LINE_SECONDS` for the next one."""
         if now < self._next:
             return False
         self._next = now + LINE_SECONDS
@@ -29,26 +28,26 @@ class Ticker:
 
 @contextmanager
 def stop_signals(
-    tell: str = "finishing what is under way: at most 30 seconds",
+    notice: str = "finishing what is under way: at most 30 seconds",
 ) -> Iterator[Callable[[], bool]]:
-    """Takes SIGTERM and Ctrl-C as a wish to stop, and says whether there was one.
+    """Take SIGTERM and Ctrl-C as a request to stop; yield a function that tells whether one came.
 
     Args:
-        tell: what people are told when it is noticed.
+        notice: the message that is printed when the function first says so.
     """
-    asked: list[int] = []
-    told = False
+    signals: list[int] = []
+    noticed = False
 
     def interrupted() -> bool:
-        nonlocal told
+        nonlocal noticed
         # Not in the handler: it may come in the middle of another line.
-        if asked and not told:
-            told = True
-            message(tell)
-        return bool(asked)
+        if signals and not noticed:
+            noticed = True
+            message(notice)
+        return bool(signals)
 
     def note(number: int, _frame: object) -> None:
-        asked.append(number)
+        signals.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -59,15 +58,15 @@ def stop_signals(
 
 
 def rows_in_lines(
-    tell: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
+    write: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
 ) -> Callable[[int], None]:
-    """What tells every `LINE_SECONDS` how many rows are done, and how many that is a second."""
+    """Return a function that writes every `LINE_SECONDS` how many rows are done, and how many a second."""
     began = monotonic()
-    seldom = Ticker(at_once=False, now=began)
+    ticker = Ticker(at_once=False, now=began)
 
     def show(rows: int) -> None:
         now = monotonic()
-        if seldom.is_due(now):
-            tell(f"{rows:,} rows, {rows / (now - began):,.0f}/s")
+        if ticker.is_due(now):
+            write(f"{rows:,} rows, {rows / (now - began):,.0f}/s")
 
     return show
