@@ -29,7 +29,9 @@ from mailer.models import (
     Signup,
     WorkerRole,
 )
-from mailer.scheduler import Scheduler, _stale
+from mailer.scheduler import Scheduler
+from mailer.scheduler.feed_fetching import stale_feeds
+from mailer.scheduler.steps import StepRunner
 from mailer.settings import load
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
@@ -211,8 +213,8 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     """Sets the clock that this process and APScheduler go by; waits are measured as ever."""
     for name in ("schedulers.base", "triggers.interval", "triggers.date"):
         monkeypatch.setattr(f"apscheduler.{name}.datetime", SetClock)
-    monkeypatch.setattr("mailer.scheduler.utc_now", SetClock.utc)
-    monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("mailer.scheduler.scheduler.utc_now", SetClock.utc)
+    monkeypatch.setattr("mailer.scheduler.scheduler._WATCH_SECONDS", 0.05)
     monkeypatch.setattr(SetClock, "ahead", timedelta())
     return lambda ahead: monkeypatch.setattr(SetClock, "ahead", ahead)
 
@@ -247,7 +249,7 @@ def test_the_alarm_of_a_slot_builds_it(
     set_clock: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Without a look in between, which comes too late here."""
-    monkeypatch.setattr("mailer.scheduler.SWEEP", timedelta(hours=1))
+    monkeypatch.setattr("mailer.scheduler.scheduler.SWEEP", timedelta(hours=1))
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW)
     seven = NOW + timedelta(hours=1)
@@ -260,9 +262,9 @@ def test_the_alarm_of_a_slot_builds_it(
 
 
 def test_a_failure_is_told_once_and_tried_again(
-    sqlite_database: Database, keys: Keys, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scheduler = Scheduler(app_at(sqlite_database, keys, utc_now))
+    steps = StepRunner(threading.Event())
 
     def fail() -> Any:
         raise BadTemplate("digest.html, line 3: no end")
@@ -271,11 +273,11 @@ def test_a_failure_is_told_once_and_tried_again(
         raise RuntimeError("unforeseen")
 
     for _ in range(3):
-        scheduler._carefully("schedule 1", fail)
+        steps.run("schedule 1", fail)
     for _ in range(3):
-        scheduler._carefully("schedule 1", break_down)
-    scheduler._carefully("schedule 1", lambda: None)
-    scheduler._carefully("schedule 1", fail)
+        steps.run("schedule 1", break_down)
+    steps.run("schedule 1", lambda: None)
+    steps.run("schedule 1", fail)
     assert [record.message for record in caplog.records] == [
         "schedule 1: digest.html, line 3: no end",
         "schedule 1 failed; it is tried again",
@@ -326,7 +328,7 @@ def test_what_fails_in_a_sweep_fails_alone(
             .where(Digest.status == DigestStatus.SENDING)
             .order_by(Schedule.name)
         ).all()
-        # Slots that were let go as late are told as well, by alerts.
+        # Slots that were skipped as late are told as well, by alerts.
         kinds = session.scalars(
             select(Notice.kind)
             .where(Notice.newsletter_id == sound.id, Notice.kind != NoticeKind.ALERT)
@@ -351,7 +353,7 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
                 feed.next_fetch_at = context.clock() + timedelta(hours=5)
         return []
 
-    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         make.schedule(session, newsletter, active_from=NOW)
@@ -369,8 +371,8 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
     scheduler = started(app_at(database, keys, wall))
 
     def fetch_round() -> None:
-        wait_until(lambda: not scheduler._fetching.locked())
-        scheduler._fetch_round()
+        wait_until(lambda: not scheduler._feeds._one_at_a_time.locked())
+        scheduler._feeds.fetch_round()
 
     wait_until(lambda: fetched == [(due.id, False)])
     fetch_round()
@@ -394,7 +396,7 @@ def test_no_slot_takes_a_feed_for_fresh_that_was_fetched_by_a_clock_that_was_ahe
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
         feed = make.feed(session, newsletter, last_fetched_at=ahead, retry_at=ahead)
-        fetch = partial(_stale, session, schedule.id, NOW - timedelta(minutes=5))
+        fetch = partial(stale_feeds, session, schedule.id, NOW - timedelta(minutes=5))
         assert [fetch(NOW), fetch(ahead)] == [[feed.id], []]
 
 
@@ -411,7 +413,7 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -424,7 +426,7 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
 def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
     database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.scheduler._WATCH_SECONDS", 0.01)
+    monkeypatch.setattr("mailer.scheduler.feed_fetching._LOOK_AGAIN_SECONDS", 0.01)
     chosen: list[datetime] = []
 
     def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
@@ -436,7 +438,7 @@ def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -455,7 +457,7 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
     caplog: pytest.LogCaptureFixture, under_way: bool,
 ) -> None:  # fmt: skip
     """Neither for a fetch that another thread has begun, nor for its own, one slow feed after the other."""
-    monkeypatch.setattr("mailer.scheduler.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
+    monkeypatch.setattr("mailer.scheduler.feed_fetching.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
     begun: list[int] = []
 
     def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
@@ -463,7 +465,7 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
         wait_until(given["is_stopping"])
         return []
 
-    monkeypatch.setattr("mailer.scheduler.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
     with sqlite_database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -472,7 +474,7 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
         make.reader(session, keys, schedule)
     scheduler = Scheduler(app_at(sqlite_database, keys, Wall(NOW + timedelta(hours=1, minutes=1))))
     if under_way:
-        scheduler._fetching.acquire()
+        scheduler._feeds._one_at_a_time.acquire()
     with scheduler._builder:
         scheduler._build_due(schedule.id)
     assert statuses(sqlite_database) == [("2026-11-24T07:00", DigestStatus.SENDING)]

@@ -107,8 +107,6 @@ def long_functions(path: Path) -> Iterator[str]:
 
 def test_a_long_function_says_why() -> None:
     assert {found for path in MODULES for found in long_functions(path)} <= {
-        "digests/build/digest_writer.py: _write_deliveries",
-        "digests/build/render.py: render_edition",
         "feeds/articles.py: add_article",
         "feeds/articles.py: list_articles",
         "feeds/new_feed.py: add_feed",

@@ -118,8 +118,8 @@ def _wait(app: "App", digest_id: int) -> None:
     Raises:
         MailerError: it is not sent; says why, and what continues it.
     """
+    from mailer.digests.staff_mail.report import report_once
     from mailer.monitoring.digest_progress import why_not_sent
-    from mailer.scheduler import report_digest
     from mailer.worker import send_until
 
     with stop_signals() as interrupted, showing() as show:
@@ -128,4 +128,4 @@ def _wait(app: "App", digest_id: int) -> None:
     if reason is not None:
         raise MailerError(reason)
     # If no scheduler runs, nothing else would send staff the report.
-    report_digest(app, digest_id)
+    report_once(app.database, app.alerts, digest_id, app.times.wall)

@@ -1,7 +1,7 @@
-"""The runner that builds digests: takes a slot, has it planned and rendered, and has it written down.
+"""Builds digests: claims a slot, plans and renders it, and writes it, in transactions of its own.
 
-Owns the transactions of a build and decides nothing about readers or articles. Builds follow one another,
-whatever process they run in: two that read at the same time would give a reader one article twice.
+Never decides about readers or articles. Builds follow one another, whatever process they run in: two that
+read at the same time would give a reader one article twice.
 """
 
 import logging
@@ -23,9 +23,8 @@ from mailer.digests.build import digest_writer, failed_builds, slot_claims
 from mailer.digests.build.editions import Render, render_editions
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
-from mailer.digests.schedules.due_slots import LATE
+from mailer.digests.schedules.due_slots import LATE, DueSlots
 from mailer.digests.selection import article_queries
-from mailer.digests.selection.build_readers import record_build_readers
 from mailer.digests.selection.plan import plan_from
 from mailer.failpoint import reach
 from mailer.ledger import heartbeat
@@ -43,13 +42,13 @@ class _Closed(Exception):
 
 
 class Builder:
-    """A process that builds digests: has a heartbeat while it is open, and builds one at a time.
+    """Builds one digest at a time, and has a heartbeat while it is open.
 
     Args:
-        render: makes the content of an edition; when it fails, the slot is left as if never taken.
+        render: makes the content of an edition; if it fails, the slot is left as if never claimed.
         lease: how long another builder may be silent before what it was building is taken over.
-        alerts: who is told of builds that fail and of slots that are let go as late; None where whoever
-            asks for a build sees for themselves what becomes of it.
+        alerts: who is told of builds that fail and of slots that are skipped as late; None if the caller
+            sees what becomes of a build.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Builder:
         self._one_at_a_time = threading.Lock()
         self._closing = threading.Event()
         self._over = threading.Event()
-        self._kept: PinnedConnection | None = None
+        self._connection: PinnedConnection | None = None
         self._pulse = threading.Thread(target=self._beat, name="builder-heartbeat", daemon=True)
         self._id = 0
 
@@ -97,8 +96,8 @@ class Builder:
         It ends at its next statement, or when this is called again while one runs. From any thread.
         """
         self._closing.set()
-        if (kept := self._kept) is not None:
-            kept.interrupt()
+        if (connection := self._connection) is not None:
+            connection.interrupt()
 
     def close(self, seconds: float | None = None) -> None:
         """Begin no more builds, and show no more that this builder lives.
@@ -111,84 +110,90 @@ class Builder:
         self._pulse.join(seconds)
 
     def build(self, schedule_id: int, slot: Slot) -> int | None:
-        """Build the digest of that slot, if nobody did; what dead builders left is built first.
+        """Build the digest of that slot, unless there is one; what dead builders left is built first.
 
         Returns:
-            The digest that stands for the slot, or None where the builder was closed meanwhile.
+            The digest that stands for the slot, or None if the builder was closed meanwhile.
 
         Raises:
-            MailerError: an edition cannot be rendered.
+            MailerError: an edition cannot be rendered, or the slot does not count any more.
         """
         with self._one_at_a_time:
             while not self._closing.is_set():
                 builder_id = self._id
                 with self._database.write() as session:
-                    turn = slot_claims.take_slot(
+                    claim = slot_claims.claim_slot(
                         session,
                         session.get_one(Schedule, schedule_id),
                         slot,
                         builder_id=builder_id,
-                        alive=self._alive,
+                        live_builders=self._live_builders,
                         now=self._times.wall(),
                     )
-                if turn.build and turn.digest_id is not None:
+                if claim.build and claim.digest_id is not None:
                     reach("build.after-claim")
-                    self._finish(turn.digest_id, builder_id)
-                elif turn.digest_id is not None:
-                    return turn.digest_id
+                    self._finish(claim.digest_id, builder_id)
+                elif claim.digest_id is not None:
+                    return claim.digest_id
                 else:
                     self._closing.wait(_POLL_SECONDS)
         return None
 
-    def build_due(self, schedule_id: int) -> int | None:
-        """Do what is due for this schedule now: record slots that are let go, build the latest.
+    def build_due(self, schedule_id: int, due: DueSlots) -> int | None:
+        """Record the slots of this schedule that are skipped, and build the one that is due.
 
-        A slot whose build failed a short while ago is left for later.
+        A slot whose build failed a short while ago is left for later. `due` may be some minutes old: to
+        claim a slot looks again whether it counts, and whether it has a digest.
 
         Returns:
             The digest that was due, if any.
 
         Raises:
-            MailerError: an edition cannot be rendered.
+            MailerError: an edition cannot be rendered, or the slot does not count any more.
         """
         now = self._times.wall()
         with self._database.read() as session:
             schedule = session.get_one(Schedule, schedule_id)
-            due = slot_lookup.due(session, schedule, now=now)
         if due.skipped:
             with self._database.write() as session:
-                for one in slot_claims.let_go(session, schedule, due.skipped, now=now):
-                    if one.reason == LATE and self._alerts is not None:
+                for skipped in slot_claims.record_skipped(session, schedule, due.skipped, now=now):
+                    if skipped.reason == LATE and self._alerts is not None:
                         failed_builds.note_late(
-                            session, self._alerts, schedule, one.slot.name, now=now
+                            session, self._alerts, schedule, skipped.slot.name, now=now
                         )
         if due.build is None or not failed_builds.may_try(schedule, due.build, now=now):
             return None
         return self.build(schedule_id, due.build)
 
     def take_over(self) -> int | None:
-        """Build one digest that a dead builder left, if there is one; its id."""
+        """Build one digest that a dead builder left, if there is one, and return its id.
+
+        Raises:
+            MailerError: an edition cannot be rendered.
+        """
         with self._one_at_a_time:
             if self._closing.is_set():
                 return None
             builder_id = self._id
             with self._database.write() as session:
-                left = slot_claims.take_over(session, builder_id=builder_id, alive=self._alive)
+                left = slot_claims.take_over(
+                    session, builder_id=builder_id, live_builders=self._live_builders
+                )
             if left is not None:
                 self._finish(left, builder_id)
             return left
 
     def _finish(self, digest_id: int, builder_id: int) -> None:
-        """Plan, render and write a digest that this builder has taken, unless it is closed meanwhile."""
+        """Plan, render and write a digest that this builder has claimed, unless it is closed meanwhile."""
         with (
             self._giving_back_on_failure(digest_id, builder_id),
-            # The roll of readers lasts as long as this connection does.
-            self._interruptible() as kept,
+            # The table of readers lasts as long as this connection does.
+            self._interruptible() as connection,
         ):
-            self._write(kept, digest_id, builder_id)
+            self._write(connection, digest_id, builder_id)
 
-    def _write(self, kept: PinnedConnection, digest_id: int, builder_id: int) -> None:
-        with kept.read() as session:
+    def _write(self, connection: PinnedConnection, digest_id: int, builder_id: int) -> None:
+        with connection.read() as session:
             digest = session.get(Digest, digest_id)
             if digest is None:
                 return
@@ -196,15 +201,15 @@ class Builder:
             newsletter = session.get_one(Newsletter, schedule.newsletter_id)
             slot = slot_lookup.slot_of(digest, schedule)
             source = article_queries.frozen(digest_id)
-            plan = plan_from(session, schedule, slot, source, digest_id, record_build_readers)
+            plan = plan_from(session, schedule, slot, source, digest_id)
         plan, rendered = render_editions(plan, newsletter, self._render_unless_closed)
         self._go_on()
-        with kept.write() as session:
-            written = digest_writer.write(
+        with connection.write() as session:
+            queued = digest_writer.write(
                 session, digest_id, plan, rendered, builder_id=builder_id, now=self._times.wall()
             )
             reach("build.before-commit")
-        if written is None:
+        if queued is None:
             log.warning("digest %s: taken over or cancelled while it was being built", digest_id)
             return
         log.info(
@@ -212,8 +217,8 @@ class Builder:
             digest_id,
             slot.name,
             len(rendered),
-            written.queued,
-            written.changed,
+            queued,
+            plan.due - queued,
         )
 
     @contextmanager
@@ -222,39 +227,39 @@ class Builder:
             yield
         except BaseException as error:
             with self._database.write() as session:
-                taken = slot_claims.give_back(session, digest_id, builder_id=builder_id)
+                slot = slot_claims.give_back(session, digest_id, builder_id=builder_id)
                 # A build that is given up because the process ends has not failed.
-                if taken and self._alerts and not self._closing.is_set():
+                if slot and self._alerts and not self._closing.is_set():
                     failed_builds.note_failure(
-                        session, self._alerts, *taken, error, now=self._times.wall()
+                        session, self._alerts, *slot, error, now=self._times.wall()
                     )
-            # A statement that was interrupted fails in whatever way its driver likes.
+            # What an interrupted statement raises depends on its driver.
             if not (self._closing.is_set() and isinstance(error, Exception)):
                 raise
             log.info("digest %s: not built, because this process ends", digest_id)
 
     @contextmanager
     def _interruptible(self) -> Iterator[PinnedConnection]:
-        """The connection of a build, which `close_soon` may interrupt."""
-        with self._database.pinned() as kept:
-            self._kept = kept
+        """Open the connection of a build, which `close_soon` may interrupt."""
+        with self._database.pinned() as connection:
+            self._connection = connection
             try:
                 self._go_on()
-                yield kept
+                yield connection
             finally:
-                self._kept = None
+                self._connection = None
 
-    def _render_unless_closed(self, *given: Any) -> Content:
+    def _render_unless_closed(self, *edition: Any) -> Content:
         self._go_on()
-        return self._render(*given)
+        return self._render(*edition)
 
     def _go_on(self) -> None:
-        """End a build that is no longer wanted."""
+        """Raise if the build is no longer wanted."""
         if self._closing.is_set():
             raise _Closed
 
-    def _alive(self, session: Session) -> Collection[int]:
-        """The builders that live, this one among them; the rows of those that do not are closed."""
+    def _live_builders(self, session: Session) -> Collection[int]:
+        """List the builders that live, this one among them; the rows of the others are closed."""
         beats = heartbeat.beats(session, WorkerRole.BUILDER)
         silent = self._watch.observe(beats, self._times.monotonic()) - {self._id}
         for builder_id in silent:

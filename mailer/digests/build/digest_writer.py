@@ -1,20 +1,22 @@
-"""The last write of a build: editions and deliveries, and the digest goes on its way.
+"""Writes a planned digest: its editions and deliveries, in one transaction.
 
-Set-based: no loop runs over readers, and the number of statements does not depend on how many there are.
-Who gets what was decided before.
+Never loops over readers: the number of statements does not depend on how many there are. Never decides who
+gets what: see `mailer.digests.selection`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     CursorResult,
     MetaData,
     PrimaryKeyConstraint,
+    Select,
     Table,
     Text,
     and_,
@@ -69,20 +71,8 @@ _MAIL: Final = Table(
     Column("newcomer", Boolean, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Who gets which edition. A table of its own, because PostgreSQL reckons with what a table had at its last
-look, where a delivery was written a moment ago with a digest that it never saw."""
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build wrote.
-
-    Attributes:
-        changed: readers who were due when the build read them, and left, paused or began anew meanwhile.
-    """
-
-    queued: int
-    changed: int
+"""Who gets which edition. A table of its own, because PostgreSQL plans with the statistics of its last look
+at a table, which knows nothing of deliveries that were written a moment ago."""
 
 
 def write(
@@ -93,15 +83,16 @@ def write(
     *,
     builder_id: int,
     now: datetime,
-) -> BuildResult | None:
-    """Write the editions, and a delivery for each reader on the roll who is still there.
+) -> int | None:
+    """Write the editions, and a delivery for each recorded reader who is still there.
 
-    For a session on the connection on which the roll was taken.
+    For a session on the connection on which the readers were recorded.
 
     Returns:
-        None where the digest is not this builder's any more; then nothing was written.
+        How many deliveries were queued. None if the digest is not this builder's any more; then nothing was
+        written.
     """
-    # First, because this row is the fence: who changes it holds it until the commit.
+    # First, because this row is the fence: the transaction that changes it holds it until the commit.
     schedule_id = session.scalar(
         update(Digest)
         .where(is_mine(digest_id, builder_id))
@@ -115,7 +106,7 @@ def write(
         editions = _write_editions(session, digest_id, rendered)
         queued = _write_deliveries(session, digest_id, schedule, plan, editions, now)
         if queued == 0:
-            # An edition that nobody gets is none.
+            # There is no edition for nobody.
             mails.rollback()
     changed = plan.due - queued
     reason = plan.reason
@@ -125,9 +116,7 @@ def write(
         # What staff wrote for the coming digest is not lost when there is none.
         edits.give_back(session, digest_id)
     elif changed:
-        reason = (
-            f"{pluralise(changed, 'reader', 'readers')} unsubscribed or changed during the build"
-        )
+        reason = f"{pluralise(changed, 'reader')} unsubscribed or changed during the build"
     session.execute(
         update(Digest)
         .where(Digest.id == digest_id)
@@ -137,10 +126,10 @@ def write(
             **({} if queued else {"status": DigestStatus.SKIPPED, "finished_at": now}),
         )
     )
-    # What the schedule's next build asks for is this digest's candidates, never those before.
+    # The schedule's next build needs this digest's candidates, never those of digests before it.
     earlier = select(Digest.id).where(Digest.schedule_id == schedule_id, Digest.id < digest_id)
     session.execute(delete(Candidate).where(Candidate.digest_id.in_(earlier)))
-    return BuildResult(queued, changed)
+    return queued
 
 
 def _write_editions(
@@ -149,18 +138,7 @@ def _write_editions(
     if not rendered:
         return []
     rows = [
-        {
-            "digest_id": digest_id,
-            "number": number,
-            "language": content.language,
-            "from_name": content.from_name,
-            "from_address": content.from_address,
-            "reply_to": content.reply_to,
-            "subject": content.subject,
-            "html": content.html,
-            "text": content.text,
-            "marker": content.marker,
-        }
+        {"digest_id": digest_id, "number": number, **asdict(content)}
         for number, (_, content) in enumerate(rendered, 1)
     ]
     written = session.execute(insert(Edition).returning(Edition.number, Edition.id), rows)
@@ -184,12 +162,12 @@ def _write_deliveries(
     editions: Sequence[tuple[Cohort, int]],
     now: datetime,
 ) -> int:
-    """Queue the deliveries; how many there are."""
-    groups: list[dict[str, Any]] = [
+    """Queue the deliveries; return how many there are."""
+    groups = [
         {
             "start": group.start,
             "newcomer": group.newcomer,
-            "had": plan.frame.told(group.editions),
+            "had": plan.frame.encode(group.editions),
             "edition_id": edition_id,
         }
         for cohort, edition_id in editions
@@ -201,59 +179,25 @@ def _write_deliveries(
         table.create(session.connection(), checkfirst=False)
     session.execute(insert(_GROUP), groups)
     note_size(session, _GROUP)
-    session.execute(
-        insert(_MAIL).from_select(
-            _MAIL.columns.keys(),
-            select(
-                _GROUP.c.edition_id,
-                BUILD_READERS.c.subscriber_id,
-                BUILD_READERS.c.subscription_id,
-                BUILD_READERS.c.newcomer,
-            )
-            .select_from(BUILD_READERS)
-            .join(
-                _GROUP,
-                and_(
-                    _GROUP.c.had == BUILD_READERS.c.had,
-                    _GROUP.c.start == BUILD_READERS.c.start,
-                    _GROUP.c.newcomer == BUILD_READERS.c.newcomer,
-                ),
-            )
-            .join(Subscription, Subscription.id == BUILD_READERS.c.subscription_id)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-            .where(is_still(schedule, plan.frame, BUILD_READERS.c.start)),
-        )
-    )
+    mails = _mails(schedule, plan)
+    session.execute(insert(_MAIL).from_select(_MAIL.columns.keys(), mails))
     note_size(session, _MAIL)
     at = literal(now, Delivery.created_at.type)
-    zero = literal(0)
+    columns: dict[str, ColumnElement[Any]] = {
+        "digest_id": literal(digest_id),
+        "edition_id": _MAIL.c.edition_id,
+        "subscriber_id": _MAIL.c.subscriber_id,
+        "subscription_id": _MAIL.c.subscription_id,
+        "status": literal(DeliveryStatus.QUEUED, Delivery.status.type),
+        "attempts": literal(0),
+        "in_doubt": literal(0),
+        "next_attempt_at": at,
+        "created_at": at,
+    }
+    # In the order of the indexes: a join of many rows has no order, and each row would go to another page.
+    deliveries = select(*columns.values()).order_by(_MAIL.c.subscriber_id)
     written = session.execute(
-        insert(Delivery).from_select(
-            [
-                "digest_id",
-                "edition_id",
-                "subscriber_id",
-                "subscription_id",
-                "status",
-                "attempts",
-                "in_doubt",
-                "next_attempt_at",
-                "created_at",
-            ],
-            select(
-                literal(digest_id),
-                _MAIL.c.edition_id,
-                _MAIL.c.subscriber_id,
-                _MAIL.c.subscription_id,
-                literal(DeliveryStatus.QUEUED, Delivery.status.type),
-                zero,
-                zero,
-                at,
-                at,
-                # In the order of the indexes: joins of many rows end in none, and then each row would go
-                # to another page of them.
-            ).order_by(_MAIL.c.subscriber_id),
-        ),
+        insert(Delivery).from_select(list(columns), deliveries),
         execution_options={"preserve_rowcount": True},
     )
     if any(group["newcomer"] for group in groups):
@@ -264,3 +208,23 @@ def _write_deliveries(
             .execution_options(synchronize_session=False)
         )
     return cast(CursorResult[Any], written).rowcount
+
+
+def _mails(schedule: Schedule, plan: Plan) -> Select[Any]:
+    """Select the columns of `_MAIL`: each recorded reader who is still there, with the group's edition."""
+    readers = BUILD_READERS.c
+    is_in_group = and_(
+        _GROUP.c.had == readers.had,
+        _GROUP.c.start == readers.start,
+        _GROUP.c.newcomer == readers.newcomer,
+    )
+    return (
+        select(
+            _GROUP.c.edition_id, readers.subscriber_id, readers.subscription_id, readers.newcomer
+        )
+        .select_from(BUILD_READERS)
+        .join(_GROUP, is_in_group)
+        .join(Subscription, Subscription.id == readers.subscription_id)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(is_still(schedule, plan.frame, readers.start))
+    )

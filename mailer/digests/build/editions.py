@@ -1,9 +1,8 @@
-"""Renders the editions of a plan, each with as many of its articles as one mail may hold.
+"""Renders the editions of a plan, each with as many of its articles as fit into one mail.
 
-Mail programs cut off long mails, and with their end the link to unsubscribe. Articles that have no room are
-left out in the order in which overflow is, and wait for the next digest; one that is too long for a mail by
-itself is printed as its headline. Writes nothing: builds, plans, previews and reviews all ask here, so that
-they show the same.
+Mail programs cut off long mails, and with their end the link to unsubscribe. Articles that do not fit are
+left out by urgency and wait for the next digest; one that is too long for a mail by itself is printed as its
+headline. Never writes: builds, plans, previews and reviews all render here, so they show the same.
 """
 
 from bisect import bisect_left
@@ -27,10 +26,10 @@ what staff changed in the digest, and the ids of the articles that are cut to th
 def render_editions(
     plan: Plan, newsletter: Newsletter, render: Render
 ) -> tuple[Plan, list[tuple[Cohort, Content]]]:
-    """Renders every edition of a plan.
+    """Render every edition of a plan.
 
     Returns:
-        The plan with what had no room carried over, and its cohorts with their contents.
+        The plan with what did not fit carried over, and its cohorts with their contents.
 
     Raises:
         BadMessage: no mail can be made of an edition, such as when the introduction alone is too long.
@@ -51,20 +50,21 @@ def render_cohort(
     cohort: Cohort,
     articles: Mapping[int, Article],
 ) -> tuple[Cohort, Content]:
-    """Renders the edition of one cohort.
+    """Render the edition of one cohort.
 
     Args:
         articles: those of the cohort's list, by id.
 
     Returns:
-        The cohort with the articles that have room, and the content.
+        The cohort with the articles that fit, and the content.
 
     Raises:
-        BadMessage, BadTemplate: as `render_editions`.
+        BadMessage: as in `render_editions`.
+        BadTemplate: as in `render_editions`.
     """
 
     def rendered(shorter: Cohort, headlines: Collection[int]) -> Content:
-        listed = [articles[one] for one in shorter.articles]
+        listed = [articles[article_id] for article_id in shorter.articles]
         return render(newsletter, plan.slot, listed, shorter.more, plan.edits, headlines)
 
     def is_too_long(shorter: Cohort, headlines: Collection[int]) -> bool:
@@ -77,12 +77,16 @@ def render_cohort(
     try:
         return cohort, rendered(cohort, ())
     except MessageTooLong:
-        headlines = [one for one in cohort.articles if is_too_long(cohort.with_articles([one]), ())]
+        headlines = [
+            article_id
+            for article_id in cohort.articles
+            if is_too_long(cohort.with_articles([article_id]), ())
+        ]
     room = bisect_left(
         range(1, len(cohort.articles) + 1),
         True,
         key=lambda number: is_too_long(cohort.with_articles(cohort.by_urgency[:number]), headlines),
     )
-    # Not even one has room where the rest of the mail is too long; rendering it once more says so.
+    # If not even one fits, the rest of the mail is too long; rendering it once more raises that.
     shorter = cohort.with_articles(cohort.by_urgency[: max(1, room)])
     return shorter, rendered(shorter, headlines)

@@ -1,6 +1,6 @@
-"""What becomes of a slot whose build fails: it is tried again, later each time, and staff are told once.
+"""Puts off a slot whose build failed, longer each time, and tells staff once.
 
-Remembers it in the schedule's row, so that all schedulers know. Builds nothing, and never commits.
+Keeps this in the schedule's row, so that all schedulers know. Never commits.
 """
 
 import logging
@@ -22,12 +22,12 @@ LONGEST_PAUSE: Final = timedelta(minutes=15)
 
 
 def pause_after(failures: int) -> timedelta:
-    """How long a build rests after so many failures (1 or more): twice as long after each."""
+    """Return how long a build rests after so many failures (1 or more): twice as long after each."""
     return min(FIRST_PAUSE * (1 << min(failures - 1, 10)), LONGEST_PAUSE)
 
 
 def may_try(schedule: Schedule, slot: Slot, *, now: datetime) -> bool:
-    """Whether this slot may be built now, as far as failures before are concerned."""
+    """Whether this slot may be built now, as far as earlier failures allow it."""
     if schedule.failed_slot != slot.name or schedule.next_build_at is None:
         return True
     # A clock that was set back must not keep a build waiting for hours.
@@ -43,11 +43,11 @@ def note_failure(
     *,
     now: datetime,
 ) -> None:
-    """Puts off the next try, and tells staff when it is the first failure of this slot.
+    """Put off the next try, and tell staff if it is the first failure of this slot.
 
     Args:
         slot: the name of the slot.
-        error: why no digest came of it; only what the mailer itself says is passed on to staff.
+        error: why the build failed; only the mailer's own messages are passed on to staff.
     """
     schedule = session.get_one(Schedule, schedule_id, with_for_update=True)
     is_first = schedule.failed_slot != slot
@@ -57,12 +57,11 @@ def note_failure(
     session.flush()
     if is_first:
         newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-        reference = f"{newsletter.slug}/{schedule.name}"
         alert.on_build_failed(
             session,
             alerts,
             newsletter,
-            schedule=reference,
+            schedule=f"{newsletter.slug}/{schedule.name}",
             slot=slot,
             reason=str(error)
             if isinstance(error, MailerError)
@@ -74,13 +73,7 @@ def note_failure(
 def note_late(
     session: Session, alerts: Alerts, schedule: Schedule, slot: str, *, now: datetime
 ) -> None:
-    """Tells staff that nothing is sent for this slot, because it became too late for it."""
+    """Tell staff that nothing is sent for this slot, because it is too late for it."""
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-    alert.on_slot_late(
-        session,
-        alerts,
-        newsletter,
-        schedule=f"{newsletter.slug}/{schedule.name}",
-        slot=slot,
-        now=now,
-    )
+    reference = f"{newsletter.slug}/{schedule.name}"
+    alert.on_slot_late(session, alerts, newsletter, schedule=reference, slot=slot, now=now)

@@ -1,12 +1,13 @@
-"""Which digest stands for a slot: taken by a builder, let go, taken over, or given back.
+"""Claims slots for builders: begins a slot's digest, skips it, takes it over, gives it back, or cancels it.
 
-Builds begin one after the other. Which slot is due was decided before, and who gets what is decided after.
+Builds begin one after the other. Never decides which slot is due (see `due_slots`) or who gets what.
 """
 
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -38,118 +39,127 @@ from mailer.models import (
 
 log = logging.getLogger(__name__)
 
-Alive = Callable[[Session], Collection[int]]
-"""Says which builders live. It is asked when no other build can begin any more, so that one that has
+LiveBuilders = Callable[[Session], Collection[int]]
+"""Lists the builders that live. It is called when no other build can begin any more, so that one that has
 just begun is among them."""
 
 
 @dataclass(frozen=True)
 class SlotClaim:
-    """What a builder that wants a slot is to do.
+    """What a builder that wants a slot gets.
 
     Attributes:
-        digest_id: the digest to build, or the one that stands for the slot; None while another
-            builder is at work: ask again.
-        build: whether it is this builder's to build.
+        digest_id: the digest to build, or the one that stands for the slot. None while another builder
+            is at work: then ask again.
+        build: whether this builder is to build it.
     """
 
     digest_id: int | None
     build: bool
 
 
-def take_slot(
+def claim_slot(
     session: Session,
     schedule: Schedule,
     slot: Slot,
     *,
     builder_id: int,
-    alive: Alive,
+    live_builders: LiveBuilders,
     now: datetime,
 ) -> SlotClaim:
     """Begin the digest of that slot: its row, its candidates and staff's edits, frozen.
 
-    While a digest is being built nothing else begins; one whose builder is not alive is taken over
-    first, whichever it is.
+    While a digest is being built nothing else begins. One whose builder is dead is taken over first,
+    whichever it is.
 
     Raises:
-        Refused: the slot does not count any more, since staff paused, removed or moved the schedule.
+        Refused: the slot does not count any more, because staff paused, removed or moved the schedule.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     known = digest_at(session, schedule, slot)
     if known is not None and known.status != DigestStatus.BUILDING:
         return SlotClaim(known.id, build=False)
-    left = _take_over(session, builder_id, alive(session))
+    left = _take_over(session, builder_id, live_builders(session))
     if left is not None:
         return SlotClaim(left, build=True)
-    # What was being built a statement ago may be finished by now: it is looked at again, not begun anew.
+    # What was being built a statement ago may be finished by now: ask again, do not begin anew.
     if known is not None or _is_building(session):
         return SlotClaim(None, build=False)
     # A builder may have waited for others since it found the slot due. Until the commit nobody can change
-    # the schedule, and whoever does it afterwards finds this digest.
+    # the schedule, and who changes it afterwards finds this digest.
     session.refresh(schedule, with_for_update={"read": True})
     if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
         raise Refused(f"slot {slot.name} does not count any more; see `mailer schedule list`")
-    digest = Digest(
-        schedule_id=schedule.id,
-        slot=slot.name,
-        due_at=slot.due_at,
-        status=DigestStatus.BUILDING,
-        builder_id=builder_id,
-        created_at=now,
-    )
-    session.add(digest)
-    session.flush()
+    digest = _insert(session, schedule, slot, DigestStatus.BUILDING, now, builder_id=builder_id)
     source = source_at(schedule, slot).add_columns(literal(digest.id))
     session.execute(insert(Candidate).from_select(["article_id", "backlog", "digest_id"], source))
     edits.use_up(session, schedule.id, digest.id)
     return SlotClaim(digest.id, build=True)
 
 
-def let_go(
-    session: Session, schedule: Schedule, given_up: Sequence[SkippedSlot], *, now: datetime
+def record_skipped(
+    session: Session, schedule: Schedule, skipped: Sequence[SkippedSlot], *, now: datetime
 ) -> list[SkippedSlot]:
-    """Write down that nothing is sent for these slots; one that has a digest meanwhile is left alone.
+    """Record that nothing is sent for these slots; one that has a digest meanwhile is left alone.
 
     Returns:
-        Those that were written down.
+        Those that were recorded.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
-    written = []
-    for one in given_up:
-        if digest_at(session, schedule, one.slot) is None:
-            session.add(
-                Digest(
-                    schedule_id=schedule.id,
-                    slot=one.slot.name,
-                    due_at=one.slot.due_at,
-                    status=DigestStatus.SKIPPED,
-                    reason=one.reason,
-                    created_at=now,
-                    finished_at=now,
-                )
-            )
-            session.flush()
-            log.warning(
-                "schedule %s: nothing is sent for slot %s (%s)",
-                schedule.id,
-                one.slot.name,
-                one.reason,
-            )
-            written.append(one)
-    return written
+    recorded = [one for one in skipped if digest_at(session, schedule, one.slot) is None]
+    for one in recorded:
+        close_slot(session, schedule, one.slot, DigestStatus.SKIPPED, one.reason, now=now)
+        log.warning(
+            "schedule %s: nothing is sent for slot %s (%s)", schedule.id, one.slot.name, one.reason
+        )
+    return recorded
 
 
-def take_over(session: Session, *, builder_id: int, alive: Alive) -> int | None:
-    """A digest whose builder is not alive, now this builder's; None where there is none."""
+def close_slot(
+    session: Session,
+    schedule: Schedule,
+    slot: Slot,
+    status: DigestStatus,
+    reason: str,
+    *,
+    now: datetime,
+) -> None:
+    """Record a digest that is over before it was built: `status` is `SKIPPED` or `CANCELLED`."""
+    _insert(session, schedule, slot, status, now, reason=reason, finished_at=now)
+
+
+def _insert(
+    session: Session,
+    schedule: Schedule,
+    slot: Slot,
+    status: DigestStatus,
+    now: datetime,
+    **columns: Any,
+) -> Digest:
+    digest = Digest(
+        schedule_id=schedule.id,
+        slot=slot.name,
+        due_at=slot.due_at,
+        status=status,
+        created_at=now,
+        **columns,
+    )
+    session.add(digest)
+    session.flush()
+    return digest
+
+
+def take_over(session: Session, builder_id: int, live_builders: LiveBuilders) -> int | None:
+    """Take over a digest whose builder is dead; return its id, None if there is none."""
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
-    return _take_over(session, builder_id, alive(session))
+    return _take_over(session, builder_id, live_builders(session))
 
 
 def give_back(session: Session, digest_id: int, *, builder_id: int) -> tuple[int, str] | None:
-    """Undo what `take_slot` did, so that the slot can be built again. Nothing is left of a failed build.
+    """Undo what `claim_slot` did, so that the slot can be built again: nothing is left of a failed build.
 
     Returns:
-        The schedule and the name of the slot; None where the digest is not this builder's any more.
+        The id of the schedule and the name of the slot; None if the digest is not this builder's any more.
     """
     mine = is_mine(digest_id, builder_id)
     row = session.execute(select(Digest.schedule_id, Digest.slot).where(mine)).one_or_none()
@@ -162,10 +172,10 @@ def give_back(session: Session, digest_id: int, *, builder_id: int) -> tuple[int
 
 
 def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
-    """Stop a digest for good; what staff wrote for one that was still being built is for the next one.
+    """Stop a digest for good. What staff wrote for one that was still being built is for the next one.
 
     Returns:
-        False where it was sent, skipped or cancelled before.
+        False if it was sent, skipped or cancelled before.
     """
     # Until the commit no build can finish what is cancelled here.
     status = session.scalar(select(Digest.status).where(Digest.id == digest_id).with_for_update())
@@ -177,7 +187,7 @@ def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
 
 
 def _take_over(session: Session, builder_id: int, alive: Collection[int]) -> int | None:
-    # A builder builds one at a time: what carries its own name was left when giving back failed.
+    # A builder builds one at a time: a digest with its own id was left when giving back failed.
     others = set(alive) - {builder_id}
     return session.scalar(
         update(Digest)

@@ -1,11 +1,12 @@
-"""What a build reads of articles: those it may use, staff's edits, and the editions that hold them already.
+"""Reads the articles for a build: those it may use, staff's edits, and the editions that hold them already.
 
-SQL only, and only reads. Readers are next door in `groups`; who gets what is decided in `choose`.
+SQL only, and only reads. Readers are in `reader_groups`; who gets what is decided in `choose`.
 """
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, not_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, exists, false, func, not_, select
 from sqlalchemy.orm import Session
 
 from mailer.digests.selection.choose import CandidateArticle
@@ -21,25 +22,17 @@ from mailer.models import (
     Schedule,
 )
 
-Source = Select[int, bool]
+ArticleSource = Select[int, bool]
 """A statement for the articles a build may use: their ids, and whether they are backlog."""
 
 
-def usable(newsletter_id: int, due_at: datetime, max_age: timedelta) -> Source:
-    """The articles of the newsletter that a digest due at `due_at` may use, as they are now.
+def usable(newsletter_id: int, due_at: datetime, max_age: timedelta) -> ArticleSource:
+    """Select the newsletter's articles that a digest due at `due_at` may use, as they are now.
 
     Age is counted at the slot; an article that the newsletter knows by now may be used.
     """
-    return (
-        select(NewsletterArticle.article_id, NewsletterArticle.backlog)
-        .join(Article, Article.id == NewsletterArticle.article_id)
-        .where(
-            NewsletterArticle.newsletter_id == newsletter_id,
-            Article.withdrawn_at.is_(None),
-            Article.published_at <= due_at,
-            Article.published_at > due_at - max_age,
-            not_(is_dropped()),
-        )
+    return _not_taken_back(newsletter_id, NewsletterArticle.backlog).where(
+        Article.published_at <= due_at, Article.published_at > due_at - max_age
     )
 
 
@@ -53,79 +46,85 @@ def is_dropped() -> ColumnElement[bool]:
     )
 
 
-def chosen(schedule: Schedule) -> Source:
-    """The articles that staff chose for this one-off, whatever their age; backlog as little as others.
+def chosen(schedule: Schedule) -> ArticleSource:
+    """Select the articles that staff chose for this one-off, whatever their age, none as backlog.
 
-    One that was withdrawn or dropped meanwhile is none of them.
+    Those that were withdrawn or dropped meanwhile are left out.
     """
     return (
-        select(NewsletterArticle.article_id, false().label("backlog"))
-        .join(Article, Article.id == NewsletterArticle.article_id)
+        _not_taken_back(schedule.newsletter_id, false().label("backlog"))
         .join(ChosenArticle, ChosenArticle.article_id == NewsletterArticle.article_id)
+        .where(ChosenArticle.schedule_id == schedule.id)
+    )
+
+
+def _not_taken_back(newsletter_id: int, backlog: SQLColumnExpression[bool]) -> ArticleSource:
+    """Select the newsletter's articles that were neither withdrawn nor dropped."""
+    return (
+        select(NewsletterArticle.article_id, backlog)
+        .join(Article, Article.id == NewsletterArticle.article_id)
         .where(
-            NewsletterArticle.newsletter_id == schedule.newsletter_id,
-            ChosenArticle.schedule_id == schedule.id,
+            NewsletterArticle.newsletter_id == newsletter_id,
             Article.withdrawn_at.is_(None),
             not_(is_dropped()),
         )
     )
 
 
-def frozen(digest_id: int) -> Source:
-    """The articles that were frozen for this digest when its build began."""
+def frozen(digest_id: int) -> ArticleSource:
+    """Select the articles that were frozen for this digest when its build began."""
     return select(Candidate.article_id, Candidate.backlog).where(Candidate.digest_id == digest_id)
 
 
 def load_candidates(
-    session: Session, source: Source, schedule_id: int, before: int | None
+    session: Session, source: ArticleSource, schedule_id: int, before: int | None
 ) -> list[CandidateArticle]:
-    """The candidates, without those withdrawn meanwhile.
+    """Load the candidates, without those withdrawn meanwhile.
 
     Args:
-        before: the digest being built, or None in a plan. A candidate that was one in the schedule's
-            digest before it has waited; where a reader did not get it then, it is carried over.
+        before: the digest being built, or None in a plan. A candidate that was one already in the
+            schedule's digest before it has waited; if a reader did not get it then, it is carried over.
     """
-    last_digest = (
+    earlier = (
         select(func.max(Candidate.digest_id))
         .join(Digest, Digest.id == Candidate.digest_id)
-        .where(
-            Digest.schedule_id == schedule_id,
-            *(() if before is None else (Digest.id < before,)),
-        )
-        .scalar_subquery()
+        .where(Digest.schedule_id == schedule_id)
     )
-    chosen = source.subquery()
+    if before is not None:
+        earlier = earlier.where(Digest.id < before)
+    last_digest = earlier.scalar_subquery()
+    usable = source.subquery()
     waited = exists(
         select(Candidate.article_id).where(
             Candidate.digest_id == last_digest, Candidate.article_id == Article.id
         )
     )
     rows = session.execute(
-        select(Article.id, Article.published_at, chosen.c.backlog, waited)
-        .join(chosen, chosen.c.article_id == Article.id)
+        select(Article.id, Article.published_at, usable.c.backlog, waited)
+        .join(usable, usable.c.article_id == Article.id)
         .where(Article.withdrawn_at.is_(None))
     )
     return [CandidateArticle(*row) for row in rows]
 
 
 def load_edits(session: Session, schedule_id: int, digest_id: int | None) -> Edits | None:
-    """Staff's edits of this digest, or of the schedule's coming one where there is none yet."""
-    which = (
-        and_(Edits.schedule_id == schedule_id, Edits.digest_id.is_(None))
-        if digest_id is None
-        else Edits.digest_id == digest_id
-    )
-    return session.scalar(select(Edits).where(which))
+    """Load staff's edits of this digest, or of the schedule's coming digest if `digest_id` is None."""
+    edits = select(Edits)
+    if digest_id is None:
+        edits = edits.where(Edits.schedule_id == schedule_id, Edits.digest_id.is_(None))
+    else:
+        edits = edits.where(Edits.digest_id == digest_id)
+    return session.scalar(edits)
 
 
-def load_editions(session: Session, source: Source) -> dict[int, frozenset[int]]:
-    """Every edition that holds a candidate, of whichever newsletter, with the candidates in it."""
-    chosen = source.subquery()
-    found: dict[int, set[int]] = {}
+def load_editions(session: Session, source: ArticleSource) -> dict[int, frozenset[int]]:
+    """Load every edition that holds a candidate, of whichever newsletter, with the candidates in it."""
+    usable = source.subquery()
+    editions: defaultdict[int, set[int]] = defaultdict(set)
     for edition_id, article_id in session.execute(
         select(EditionArticle.edition_id, EditionArticle.article_id).join(
-            chosen, chosen.c.article_id == EditionArticle.article_id
+            usable, usable.c.article_id == EditionArticle.article_id
         )
     ):
-        found.setdefault(edition_id, set()).add(article_id)
-    return {edition_id: frozenset(articles) for edition_id, articles in found.items()}
+        editions[edition_id].add(article_id)
+    return {edition_id: frozenset(articles) for edition_id, articles in editions.items()}

@@ -1,7 +1,7 @@
-"""The roll of a build: its readers with their groups, taken down once for choosing and for writing.
+"""Records the readers of a build with their groups once, for choosing and for writing.
 
-To walk through what each reader has had is the dearest thing that a build does. The roll is a temporary
-table of the build's connection: nobody else sees it, and it is gone when the connection is closed.
+Walking through what each reader has had is the most expensive step of a build. The table is a temporary one
+of the build's connection: nobody else sees it, and it is gone when the connection is closed.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import BigId
 from mailer.digests.selection.choose import Group
-from mailer.digests.selection.reader_groups import Frame, Readers, count_by_group
+from mailer.digests.selection.reader_groups import Frame, GroupedReaders, load_groups
 
 BUILD_READERS: Final = Table(
     "build_reader",
@@ -23,20 +23,18 @@ BUILD_READERS: Final = Table(
     Column("had", Text, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""A reader a row, with the columns of `mailer.digests.selection.reader_groups.grouped_readers`."""
+"""A row for each reader, with the columns of `reader_groups.grouped_readers`."""
 
 
-def record_build_readers(session: Session, readers: Readers, frame: Frame) -> list[Group]:
-    """Take down these readers; their groups, and how many are in each."""
+def record_build_readers(session: Session, readers: GroupedReaders, frame: Frame) -> list[Group]:
+    """Write these readers into the temporary table, and count those in each group."""
     BUILD_READERS.create(session.connection(), checkfirst=False)
     session.execute(insert(BUILD_READERS).from_select(BUILD_READERS.columns.keys(), readers))
     note_size(session, BUILD_READERS)
-    return count_by_group(
-        session, frame, BUILD_READERS.c.start, BUILD_READERS.c.newcomer, BUILD_READERS.c.had
-    )
+    return load_groups(session, BUILD_READERS, frame)
 
 
 def note_size(session: Session, table: Table) -> None:
-    """Let PostgreSQL know how many rows a temporary table has, which it finds out of others by itself."""
+    """Tell PostgreSQL how many rows a temporary table has, which it counts only in other tables itself."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"ANALYZE {table.name}"))

@@ -1,9 +1,10 @@
-"""What a digest would hold, for whom, and why others get nothing: reading and choosing, no writing.
+"""Plans a digest: what it would hold, for whom, and why others get nothing.
 
-A build runs the same code on the candidates that it froze.
+Never writes anything but a build's temporary table of readers. A build runs the same code as a plan, on the
+candidates that it froze.
 
-Every subscription of the newsletter that was not left is counted once, as a reader of an edition or under
-one of these reasons:
+Every subscription of the newsletter that was not cancelled is counted once, as a reader of an edition or
+under one of these reasons:
 
 | reason | means |
 |---|---|
@@ -15,9 +16,10 @@ one of these reasons:
 | `too_few` | fewer articles are due than the schedule's `min_articles`; they wait |
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -29,8 +31,9 @@ from mailer.digests.schedules.calendar import (
     longest_gap_by_the_clock,
     slots,
 )
-from mailer.digests.selection import article_queries as read
-from mailer.digests.selection.article_queries import Source
+from mailer.digests.selection import article_queries
+from mailer.digests.selection.article_queries import ArticleSource
+from mailer.digests.selection.build_readers import record_build_readers
 from mailer.digests.selection.choose import (
     CandidateArticle,
     Cohort,
@@ -43,7 +46,7 @@ from mailer.digests.selection.choose import (
 from mailer.digests.selection.forecast import number_expiring
 from mailer.digests.selection.reader_groups import (
     Frame,
-    Readers,
+    GroupedReaders,
     grouped_readers,
     load_excluded,
     load_groups,
@@ -52,14 +55,10 @@ from mailer.digests.selection.reader_groups import (
 from mailer.errors import NotFound
 from mailer.models import Article, Edits, Holds, Schedule
 
-NOTHING_NEW = "nothing_new"
-TOO_FEW = "too_few"
+NOTHING_NEW: Final = "nothing_new"
+TOO_FEW: Final = "too_few"
 
-_LEAST_MAX_AGE = timedelta(days=30)
-
-
-Grouping = Callable[[Session, Readers, Frame], list[Group]]
-"""Puts readers into groups: `reader_groups.load_groups`, or one that keeps more of what it read."""
+_LEAST_MAX_AGE: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Plan:
     """What a schedule would send at a slot.
 
     Attributes:
-        frame: what readers were told apart by.
+        frame: what told readers apart.
         readers: the statement that put them into groups.
         groups: all of them, also those who get nothing.
         editions: every edition that holds a candidate, with the candidates in it.
@@ -77,7 +76,7 @@ class Plan:
 
     slot: Slot
     frame: Frame
-    readers: Readers
+    readers: GroupedReaders
     candidates: tuple[CandidateArticle, ...]
     groups: tuple[Group, ...]
     choice: Selection
@@ -92,15 +91,12 @@ class Plan:
 
     @property
     def reason(self) -> str | None:
-        """Why nothing is sent, or None where something is."""
+        """Why nothing is sent, or None if something is."""
         if self.choice.cohorts:
             return None
-        waiting = {
-            NOTHING_NEW: _readers(self.choice.nothing_new),
-            TOO_FEW: _readers(self.choice.too_few),
-        }
-        told = ", ".join(f"{reason}: {number}" for reason, number in waiting.items() if number)
-        return f"nobody is due ({told or 'no readers'})"
+        waiting = _waiting(self.choice).items()
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in waiting if number)
+        return f"nobody is due ({reasons or 'no readers'})"
 
 
 @dataclass(frozen=True)
@@ -112,43 +108,52 @@ class ReaderPlan:
 
 
 def max_age(schedule: Schedule) -> timedelta:
-    """How old an article may be at a slot of this schedule: never less than lies between two slots."""
+    """Return how old an article may be at a slot of this schedule: never less than lies between two slots.
+
+    Raises:
+        BadSchedule: the schedule's rule cannot be parsed.
+    """
     rule = Rule.of(schedule)
     wanted = schedule.max_age or max(_LEAST_MAX_AGE, 2 * longest_gap_by_the_clock(rule))
     return max(wanted, longest_gap(rule))
 
 
 def plan_digest(session: Session, schedule: Schedule, slot: Slot) -> Plan:
-    """What would be sent if the digest of that slot were built now."""
+    """Plan what would be sent if the digest of that slot were built now."""
     return plan_from(session, schedule, slot, source_at(schedule, slot), digest_id=None)
 
 
-def source_at(schedule: Schedule, slot: Slot) -> Source:
-    """The articles that the schedule's digest of that slot may use; none where it is a letter."""
+def source_at(schedule: Schedule, slot: Slot) -> ArticleSource:
+    """Select the articles that the schedule's digest of that slot may use; none for a letter."""
     if schedule.holds is not Holds.DUE:
-        return read.chosen(schedule)
-    return read.usable(schedule.newsletter_id, slot.due_at, max_age(schedule))
+        return article_queries.chosen(schedule)
+    return article_queries.usable(schedule.newsletter_id, slot.due_at, max_age(schedule))
 
 
 def plan_from(
     session: Session,
     schedule: Schedule,
     slot: Slot,
-    source: Source,
+    source: ArticleSource,
     digest_id: int | None,
-    grouping: Grouping = load_groups,
 ) -> Plan:
-    """The plan on these candidates, as they are or as they were frozen for `digest_id`."""
-    edits = read.load_edits(session, schedule.id, digest_id)
+    """Plan on these candidates, as they are, or as they were frozen for the build of `digest_id`.
+
+    A build's readers are recorded, because writing its deliveries needs them again.
+    """
+    edits = article_queries.load_edits(session, schedule.id, digest_id)
     lead = None if edits is None else edits.lead_id
     candidates = [
         replace(one, leads=one.id == lead)
-        for one in read.load_candidates(session, source, schedule.id, digest_id)
+        for one in article_queries.load_candidates(session, source, schedule.id, digest_id)
     ]
-    editions = read.load_editions(session, source)
+    editions = article_queries.load_editions(session, source)
     frame = Frame.around([one.id for one in candidates], editions)
     readers = grouped_readers(schedule, frame)
-    groups = grouping(session, readers, frame)
+    if digest_id is None:
+        groups = load_groups(session, readers.subquery(), frame)
+    else:
+        groups = record_build_readers(session, readers, frame)
     limits = DigestLimits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
     choice = (
         letter_to(groups)
@@ -169,38 +174,38 @@ def plan_from(
 
 
 def excluded(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
-    """How many of the newsletter's readers get nothing, by reason; see the module's table."""
-    found = load_excluded(session, schedule)
-    found[NOTHING_NEW] = _readers(plan.choice.nothing_new)
-    found[TOO_FEW] = _readers(plan.choice.too_few)
-    return {reason: number for reason, number in found.items() if number}
+    """Count the newsletter's readers who get nothing, by reason; see the module's table."""
+    numbers = load_excluded(session, schedule) | _waiting(plan.choice)
+    return {reason: number for reason, number in numbers.items() if number}
 
 
 def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: str) -> ReaderPlan:
-    """What the plan holds for the reader with this address key, and why nothing where it is nothing.
+    """Find what the plan holds for the reader with this address key, or why it holds nothing.
 
     Raises:
         NotFound: nobody with that address subscribes to the newsletter.
     """
-    found = load_reader(session, plan.readers, plan.frame, schedule, address_key)
-    if found is None:
+    group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
+    if group is None:
         raise NotFound(
             "nobody with that address subscribes to this newsletter; "
             "`mailer subscriber show` tells about an address"
         )
-    if isinstance(found, str):
-        return ReaderPlan(None, found)
+    if isinstance(group, str):
+        return ReaderPlan(None, group)
     for cohort in plan.choice.cohorts:
-        if found in cohort.groups:
+        if group in cohort.groups:
             return ReaderPlan(cohort, None)
-    return ReaderPlan(None, NOTHING_NEW if found in plan.choice.nothing_new else TOO_FEW)
+    return ReaderPlan(None, NOTHING_NEW if group in plan.choice.nothing_new else TOO_FEW)
 
 
 def sample(
     session: Session, schedule: Schedule, plan: Plan
 ) -> tuple[Cohort, Mapping[int, Article]] | None:
-    """What most readers get, and the articles in it by id; where nobody is due, what somebody would
-    get who has had nothing yet. None where there is nothing to show.
+    """Choose what to show of the plan: what most readers get, and the articles in it by id.
+
+    Returns:
+        If nobody is due, what a reader would get who has had nothing yet. None if there is nothing to show.
     """
     if plan.choice.cohorts:
         return plan.choice.cohorts[0], plan.articles
@@ -217,8 +222,13 @@ def sample(
 
 
 def expiring(schedule: Schedule, plan: Plan) -> int:
-    """How many of the articles that are carried over will be too old before their turn comes, if as many
-    come in for each slot as were published between the slot before this one and this one.
+    """Estimate how many of the articles that are carried over will be too old before their turn comes.
+
+    Assumes that as many articles come in for each slot as were published between the slot before this one
+    and this one.
+
+    Raises:
+        BadSchedule: the schedule's rule cannot be parsed.
     """
     rule, age = Rule.of(schedule), max_age(schedule)
     waiting = [one.published_at for one in plan.candidates if one.id in plan.choice.carried_over]
@@ -237,15 +247,17 @@ def expiring(schedule: Schedule, plan: Plan) -> int:
 
 
 def articles_of(plan: Plan, cohort: Cohort) -> list[Article]:
-    """The articles of this cohort's list, as they are printed."""
+    """List the articles of this cohort as they are printed."""
     return [plan.articles[article_id] for article_id in cohort.articles]
 
 
 def _load_articles(session: Session, choice: Selection) -> dict[int, Article]:
-    wanted = sorted({one for cohort in choice.cohorts for one in cohort.articles})
-    found = session.scalars(select(Article).where(Article.id.in_(wanted)))
-    return {article.id: article for article in found}
+    wanted = sorted({article for cohort in choice.cohorts for article in cohort.articles})
+    articles = session.scalars(select(Article).where(Article.id.in_(wanted)))
+    return {article.id: article for article in articles}
 
 
-def _readers(groups: tuple[Group, ...]) -> int:
-    return sum(group.readers for group in groups)
+def _waiting(choice: Selection) -> dict[str, int]:
+    """Count the readers who get nothing although the build looked at them."""
+    reasons = {NOTHING_NEW: choice.nothing_new, TOO_FEW: choice.too_few}
+    return {reason: sum(one.readers for one in groups) for reason, groups in reasons.items()}

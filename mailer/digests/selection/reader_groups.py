@@ -1,6 +1,6 @@
-"""A schedule's readers in groups: alike in where they start, and in which editions they have had.
+"""Groups a schedule's readers: those who start alike and have had the same editions are one group.
 
-SQL only, and only reads. The database groups them; nothing here brings one row per reader to Python. Which
+SQL only, and only reads. Never brings a row for each reader to Python: the database groups them. Which
 articles a group gets is decided in `choose`.
 """
 
@@ -11,6 +11,7 @@ from functools import cached_property
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     String,
@@ -40,7 +41,7 @@ from mailer.models import (
 )
 from mailer.permission.rule import may_mail, why_not
 
-Readers = Select[int, int, int, bool, str]
+GroupedReaders = Select[int, int, int, bool, str]
 """A statement for readers with their groups, see `grouped_readers`."""
 
 OTHER_SCHEDULE = "other_schedule"
@@ -48,13 +49,13 @@ OTHER_SCHEDULE = "other_schedule"
 
 @dataclass(frozen=True)
 class Frame:
-    """What readers are told apart by.
+    """What tells readers apart.
 
     Attributes:
         first_article, last_article: readers who start before the first candidate are alike, and so are
             those who start after the last.
-        editions: those that hold a candidate, in order. Others need not be looked at, which keeps the
-            cost of a build from growing with the past.
+        editions: those that hold a candidate, in order. Others are not looked at, so the cost of a build
+            does not grow with the past.
     """
 
     first_article: int
@@ -63,32 +64,34 @@ class Frame:
 
     @classmethod
     def around(cls, articles: Collection[int], editions: Iterable[int]) -> "Frame":
-        """The frame of these candidates and of the editions that hold them."""
+        """Make the frame of these candidates and of the editions that hold them."""
         return cls(min(articles, default=0), max(articles, default=0), tuple(sorted(editions)))
 
     @cached_property
-    def words(self) -> tuple[int, ...]:
-        """The words in which the editions stand, in order; see `mailer.models.delivery.BLOCK_SIZE`."""
-        return tuple(sorted({one // BLOCK_SIZE for one in self.editions}))
+    def blocks(self) -> tuple[int, ...]:
+        """The bitmap blocks of the editions, in order."""
+        return tuple(sorted({edition // BLOCK_SIZE for edition in self.editions}))
 
-    def told(self, editions: Collection[int]) -> str:
-        """These editions as the database tells of them in a reader's `had`: a number for each word."""
-        return ",".join(str(_bits(editions, word)) for word in self.words)
+    def encode(self, editions: Collection[int]) -> str:
+        """Write these editions as the database writes a reader's `had`: a bitmap for each block."""
+        return ",".join(str(_bitmap(editions, block)) for block in self.blocks)
 
-    def understood(self, had: str) -> tuple[int, ...]:
-        """The editions that a reader's `had` tells of, in order."""
-        told = zip(self.words, had.split(","), strict=True) if self.words else ()
-        bits = {word: int(number) for word, number in told}
+    def decode(self, had: str) -> tuple[int, ...]:
+        """Return the editions in a reader's `had`, in order."""
+        bitmaps = dict(zip(self.blocks, map(int, filter(None, had.split(","))), strict=True))
         return tuple(
-            one for one in self.editions if bits[one // BLOCK_SIZE] >> one % BLOCK_SIZE & 1
+            edition
+            for edition in self.editions
+            if bitmaps[edition // BLOCK_SIZE] >> edition % BLOCK_SIZE & 1
         )
 
 
-def grouped_readers(schedule: Schedule, frame: Frame) -> Readers:
-    """A statement with one row for each reader of the schedule who may be mailed; a one-off's readers
-    are those of all schedules of its newsletter.
+def grouped_readers(schedule: Schedule, frame: Frame) -> GroupedReaders:
+    """Select one row for each reader of the schedule who may be mailed.
 
-    Columns: subscription_id, subscriber_id, and the group: start, newcomer, had (see `Frame.told`).
+    A one-off's readers are those of all schedules of its newsletter.
+
+    Columns: subscription_id, subscriber_id, and the group: start, newcomer, had (see `Frame.encode`).
     """
     return (
         select(
@@ -104,43 +107,31 @@ def grouped_readers(schedule: Schedule, frame: Frame) -> Readers:
 
 
 def is_still(schedule: Schedule, frame: Frame, start: ColumnElement[int]) -> ColumnElement[bool]:
-    """True for a subscription that is a reader's of the schedule still, starting where they did.
+    """True for a subscription that is still on the schedule and still starts at `start`.
 
     For a statement whose FROM has `Subscription` joined to `Subscriber`.
 
-    What they have had need not be asked again. Only builds add to it, one after the other; what is given
-    back meanwhile is due at the next digest, and what was chosen is none of it.
+    What the reader has had is not asked again. Only builds add to it, one after the other; what is given
+    back meanwhile is due at the next digest.
     """
     return _is_reader_of(schedule) & may_mail() & (_start(schedule, frame) == start)
 
 
-def load_groups(session: Session, readers: Readers, frame: Frame) -> list[Group]:
-    """The groups of these readers, and how many are in each."""
-    each = readers.subquery()
-    return count_by_group(session, frame, each.c.start, each.c.newcomer, each.c.had)
-
-
-def count_by_group(
-    session: Session,
-    frame: Frame,
-    start: ColumnElement[int],
-    newcomer: ColumnElement[bool],
-    had: ColumnElement[str],
-) -> list[Group]:
-    """How many rows there are of each group, by the columns that name it."""
-    rows = session.execute(
-        select(start, newcomer, had, func.count()).group_by(start, newcomer, had)
-    )
+def load_groups(session: Session, readers: FromClause, frame: Frame) -> list[Group]:
+    """Count the readers in each group, of a table or subquery with the columns of `grouped_readers`."""
+    group = (readers.c.start, readers.c.newcomer, readers.c.had)
+    rows = session.execute(select(*group, func.count()).group_by(*group))
     return [_group(frame, *row) for row in rows]
 
 
 def load_reader(
-    session: Session, readers: Readers, frame: Frame, schedule: Schedule, address_key: str
+    session: Session, readers: GroupedReaders, frame: Frame, schedule: Schedule, address_key: str
 ) -> Group | str | None:
-    """The group of the reader with this address, as large as it is alone, or why there is none.
+    """Find the group of the reader with this address, with the reader alone in it.
 
     Returns:
-        None where no subscription to the newsletter is theirs.
+        The reason if the schedule's builds leave the reader out, and None if the address has no
+        subscription to the newsletter.
     """
     reason = session.execute(
         select(_why_not_here(schedule))
@@ -157,9 +148,9 @@ def load_reader(
 
 
 def load_excluded(session: Session, schedule: Schedule) -> dict[str, int]:
-    """Those of its newsletter's subscriptions that no build of this schedule looks at, by reason.
+    """Count the newsletter's subscriptions that this schedule's builds leave out, by reason.
 
-    Readers who left are in none of the numbers.
+    Readers who left are not counted.
     """
     each = (
         select(_why_not_here(schedule).label("reason"))
@@ -181,7 +172,7 @@ def _group(frame: Frame, start: int, newcomer: bool, had: str, readers: int) -> 
         start=start,
         # SQLite has no booleans of its own.
         newcomer=bool(newcomer),
-        editions=frame.understood(had),
+        editions=frame.decode(had),
         readers=readers,
     )
 
@@ -198,7 +189,7 @@ def _is_reader_of(schedule: Schedule) -> ColumnElement[bool]:
 
 
 def _why_not_here(schedule: Schedule) -> ColumnElement[str | None]:
-    """Why a subscription is none that this schedule's builds look at, or NULL."""
+    """Say why this schedule's builds leave a subscription out, or NULL."""
     return case(
         (Subscription.left_at.is_not(None), literal("left")),
         (not_(_is_reader_of(schedule)), literal(OTHER_SCHEDULE)),
@@ -230,20 +221,20 @@ def _is_newcomer() -> ColumnElement[bool]:
     )
 
 
-def _bits(editions: Iterable[int], word: int) -> int:
-    """The number that tells of those of these editions that stand in this word."""
-    return sum(1 << one % BLOCK_SIZE for one in editions if one // BLOCK_SIZE == word)
+def _bitmap(editions: Iterable[int], block: int) -> int:
+    """Set a bit for each of these editions that is in this block."""
+    return sum(1 << edition % BLOCK_SIZE for edition in editions if edition // BLOCK_SIZE == block)
 
 
 def _had(frame: Frame) -> ColumnElement[str]:
-    """The reader's live editions that hold a candidate, as `Frame.told` tells of them."""
-    return _joined([_bits_had(frame, word) for word in frame.words])
+    """Write the reader's live editions that hold a candidate as `Frame.encode` does."""
+    return _joined([_had_bitmap(frame, block) for block in frame.blocks])
 
 
 def _joined(numbers: Sequence[ColumnElement[int]]) -> ColumnElement[str]:
-    """These numbers as text with commas between them.
+    """Write these numbers as text with commas between them.
 
-    Joined half by half, because SQLite allows no deep expressions; the casts keep the halves apart.
+    Joined half by half, because SQLite does not allow deep expressions; the casts keep the halves apart.
     """
     if not numbers:
         return literal("")
@@ -253,21 +244,20 @@ def _joined(numbers: Sequence[ColumnElement[int]]) -> ColumnElement[str]:
     return cast(_joined(numbers[:half]), String) + "," + cast(_joined(numbers[half:]), String)
 
 
-def _bits_had(frame: Frame, word: int) -> ColumnElement[int]:
-    """Those of the reader's live editions that stand in this word.
+def _had_bitmap(frame: Frame, block: int) -> ColumnElement[int]:
+    """Set a bit for each of the reader's live editions in this block.
 
-    A sum sets bits, because a reader has an edition once at most. It is taken over an index that knows
-    nothing of the status, so that the send loop, which changes that all the time, need not touch it;
-    the few that were given back are taken off.
+    A sum sets bits, because a reader has an edition at most once. It is taken over an index without the
+    status, so that the send loop, which changes the status all the time, need not touch it; the few
+    editions that were given back are subtracted.
     """
-    editions = [one for one in frame.editions if one // BLOCK_SIZE == word]
-    bit = literal(1, BigInteger).bitwise_lshift(
-        cast(Delivery.edition_id - word * BLOCK_SIZE, Integer)
-    )
+    editions = [edition for edition in frame.editions if edition // BLOCK_SIZE == block]
+    position = cast(Delivery.edition_id - block * BLOCK_SIZE, Integer)
+    bit = literal(1, BigInteger).bitwise_lshift(position)
     all_bits = (
         select(func.coalesce(func.sum(bit), 0))
         .where(
-            Delivery.edition_word == word,
+            Delivery.edition_word == block,
             Delivery.subscriber_id == Subscription.subscriber_id,
             Delivery.edition_id.between(editions[0], editions[-1]),
         )
@@ -275,4 +265,4 @@ def _bits_had(frame: Frame, word: int) -> ColumnElement[int]:
     )
     given_back = all_bits.where(is_in(Delivery, GIVEN_BACK))
     live = cast(all_bits.scalar_subquery() - given_back.scalar_subquery(), BigInteger)
-    return live.bitwise_and(literal(_bits(editions, word), BigInteger))
+    return live.bitwise_and(literal(_bitmap(editions, block), BigInteger))

@@ -1,6 +1,6 @@
-"""Reports: how a digest went, told to staff once when it is sent but for what waits long. Names no reader.
+"""Reports to staff how a digest went, once, when all is sent but what the relay deferred.
 
-Reads, and writes down that it told. When a digest is sent is decided by the ledger.
+Never names a reader, and never decides when a digest is sent: the ledger does.
 """
 
 import re
@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from mailer.clock import Clock
+from mailer.db import Database
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
 from mailer.ledger import digest_state
@@ -37,9 +39,8 @@ from mailer.notices.notice import queue_notice, render_notice
 from mailer.sending.counters import UNSENDABLE
 
 MOST_DOMAINS: Final = 10
-
 _ENHANCED: Final = re.compile(r"(?:[45]\d\d[ -])?([45]\.\d{1,3}\.\d{1,3})\b")
-_BEGINNING: Final = 16
+_STATUS_LENGTH: Final = 16
 """As much of a reply as holds its code and its enhanced status; the rest differs from mail to mail."""
 
 
@@ -48,9 +49,9 @@ class Report:
     """How a digest went.
 
     Attributes:
-        failures: why mails failed, in a word of the outcomes' table, and how many; the most first.
-        domains: where most failed, with how many; at most ten.
-        left: readers of this digest who left the newsletter since it was built.
+        failures: why mails failed, and how many; the most frequent reason first.
+        domains: the domains of most failed mails, and how many; at most ten.
+        left: how many readers of this digest have left the newsletter since it was built.
     """
 
     digest: DigestSummary
@@ -61,43 +62,46 @@ class Report:
 
 
 def read_report(session: Session, digest_id: int) -> Report:
-    """The report on a digest as it stands now, whether it is sent or not.
+    """Read the report on a digest as it stands now, whether it is sent or not.
 
     Raises:
-        NotFound: there is none of that number.
+        NotFound: there is no digest with that number.
     """
-    found = summary.find(session, digest_id)
+    digest = summary.find(session, digest_id)
     return Report(
-        digest=found,
+        digest=digest,
         deliveries=digest_state.counts(session, digest_id),
         failures=_failures(session, digest_id),
         domains=_domains(session, digest_id),
-        left=_left(session, digest_id, found.built_at),
+        left=_left(session, digest_id, digest.built_at),
     )
 
 
 def report_content(session: Session, alerts: Alerts, report: Report) -> Content:
-    """The report as a mail, in the newsletter's look and language.
+    """Render the report as a mail, in the newsletter's look and language.
 
     Raises:
         BadTemplate: the template cannot be rendered.
     """
-    newsletter = _newsletter(session, report.digest.id)
+    newsletter = session.scalars(
+        select(Newsletter).where(Newsletter.slug == report.digest.newsletter)
+    ).one()
     look = Look.of(newsletter, publisher=alerts.publisher)
     return render_notice(
-        alerts.templates, NoticeKind.REPORT, look, look.language, facts(report), alerts.random
+        alerts.templates, NoticeKind.REPORT, look, look.language, fields(report), alerts.random
     )
 
 
-def facts(report: Report) -> dict[str, object]:
-    """What the template of a report is given."""
+def fields(report: Report) -> dict[str, object]:
+    """Return the fields of a report's template."""
     digest = report.digest
+    schedule = f"{digest.newsletter}/{digest.schedule}"
     return {
         "digest": {
             "id": digest.id,
-            "schedule": f"{digest.newsletter}/{digest.schedule}",
+            "schedule": schedule,
             "slot": digest.slot,
-            "subject": digest.subject or f"{digest.newsletter}/{digest.schedule} {digest.slot}",
+            "subject": digest.subject or f"{schedule} {digest.slot}",
             "status": digest.status.value,
             **asdict(report.deliveries),
         },
@@ -109,37 +113,41 @@ def facts(report: Report) -> dict[str, object]:
 
 
 def unreported(session: Session) -> Sequence[int]:
-    """The digests of which staff are to be told, and were not."""
-    return session.scalars(
-        select(Digest.id).where(_is_over(), Digest.reported_at.is_(None)).order_by(Digest.id)
-    ).all()
+    """List the digests that are to be reported to staff, and were not."""
+    return session.scalars(select(Digest.id).where(_is_reportable()).order_by(Digest.id)).all()
 
 
-def _is_over() -> ColumnElement[bool]:
-    """True for a digest that is sent, or of which only mails are left that were turned away for now."""
-    return or_(Digest.status == DigestStatus.SENT, waits_for_later())
+def report_once(database: Database, alerts: Alerts, digest_id: int, wall: Clock) -> bool:
+    """Report to staff how this digest went, in transactions of its own; False as in `queue_report`.
+
+    Raises:
+        BadTemplate: the template cannot be rendered.
+        NotFound: there is no such digest.
+    """
+    content = None
+    if alerts.staff_address is not None:
+        with database.read() as session:
+            content = report_content(session, alerts, read_report(session, digest_id))
+    with database.write() as session:
+        return queue_report(session, alerts, digest_id, content, now=wall())
 
 
 def queue_report(
     session: Session, alerts: Alerts, digest_id: int, content: Content | None, *, now: datetime
 ) -> bool:
-    """Send staff this report, unless somebody else did. Where there is no staff, only note it.
+    """Send staff this report, unless another process did. Without a staff address, only note it.
 
     Returns:
-        False where it was reported before, or most of it is still to come.
+        False if it was reported before, or most of the digest is still to be sent.
     """
-    mine = session.execute(
+    schedule_id = session.scalar(
         update(Digest)
-        .where(
-            Digest.id == digest_id,
-            _is_over(),
-            Digest.reported_at.is_(None),
-        )
+        .where(Digest.id == digest_id, _is_reportable())
         .values(reported_at=now)
         .returning(Digest.schedule_id)
         .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if mine is None:
+    )
+    if schedule_id is None:
         return False
     if alerts.staff_address is not None and content is not None:
         queue_notice(
@@ -149,21 +157,27 @@ def queue_report(
             key_hash=alerts.keys.key_hash(alerts.staff_address.key),
             content=content,
             now=now,
-            newsletter_id=session.get_one(Schedule, mine[0]).newsletter_id,
+            newsletter_id=session.get_one(Schedule, schedule_id).newsletter_id,
         )
     return True
 
 
+def _is_reportable() -> ColumnElement[bool]:
+    """True for a digest without a report that is sent, or of which only deferred mails are left."""
+    is_over = or_(Digest.status == DigestStatus.SENT, waits_for_later())
+    return and_(is_over, Digest.reported_at.is_(None))
+
+
 def _failures(session: Session, digest_id: int) -> list[tuple[str, int]]:
-    beginning = func.substr(Delivery.reply, 1, _BEGINNING)
-    counted: Counter[str] = Counter()
+    status = func.substr(Delivery.reply, 1, _STATUS_LENGTH)
+    numbers: Counter[str] = Counter()
     for code, reply, number in session.execute(
-        select(Delivery.code, beginning, func.count())
+        select(Delivery.code, status, func.count())
         .where(Delivery.digest_id == digest_id, Delivery.status == DeliveryStatus.FAILED)
-        .group_by(Delivery.code, beginning)
+        .group_by(Delivery.code, status)
     ):
-        counted[_reason(code, reply or "")] += number
-    return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+        numbers[_reason(code, reply or "")] += number
+    return sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _reason(code: int | None, reply: str) -> str:
@@ -192,7 +206,7 @@ def _domains(session: Session, digest_id: int) -> list[tuple[str, int]]:
 
 
 def _domain(session: Session) -> ColumnElement[str]:
-    """What stands behind the @ of a reader's address key."""
+    """Select the part of a reader's address key after the @."""
     key = Subscriber.address_key
     if session.get_bind().dialect.name == "postgresql":
         return func.split_part(key, "@", 2)
@@ -202,21 +216,9 @@ def _domain(session: Session) -> ColumnElement[str]:
 def _left(session: Session, digest_id: int, since: datetime | None) -> int:
     if since is None:
         return 0
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Delivery)
-            .join(Subscription, Subscription.id == Delivery.subscription_id)
-            .where(Delivery.digest_id == digest_id, Subscription.left_at >= since)
-        )
-        or 0
-    )
-
-
-def _newsletter(session: Session, digest_id: int) -> Newsletter:
     return session.scalars(
-        select(Newsletter)
-        .join(Schedule, Schedule.newsletter_id == Newsletter.id)
-        .join(Digest, Digest.schedule_id == Schedule.id)
-        .where(Digest.id == digest_id)
+        select(func.count())
+        .select_from(Delivery)
+        .join(Subscription, Subscription.id == Delivery.subscription_id)
+        .where(Delivery.digest_id == digest_id, Subscription.left_at >= since)
     ).one()

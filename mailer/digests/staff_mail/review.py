@@ -1,11 +1,11 @@
-"""Reviews: staff see a digest before its slot, and may stop it or have it sent at once.
+"""Shows staff a digest before its slot, and records their answer: stop it, or send it at once.
 
-Writes the mail, and down what staff answered; builds nothing. The digest is still built at its slot, with
-what came in until then.
+Never builds. The digest is still built at its slot, with what came in until then.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.clock import zone as zone_named
 from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.build import failed_builds
 from mailer.digests.build.editions import Render, render_editions
-from mailer.digests.build.slot_claims import cancel
+from mailer.digests.build.slot_claims import cancel, close_slot
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
 from mailer.digests.selection.plan import excluded, expiring, plan_digest
@@ -56,8 +55,8 @@ class ReviewState(StrEnum):
     SENT = "sent"
     """It is on its way."""
     OVER = "over"
-    """Nothing is to be decided any more: all of it has gone out, the slot was moved or let go, or its
-    time is over."""
+    """Nothing is to be decided any more: all of it has gone out, the slot was moved or skipped, or it is
+    too late."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ class ReviewView:
     digest_id: int | None
 
 
-def due(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
-    """The schedules and slots of which staff should be shown the digest now, and were not."""
-    found = []
+def due_reviews(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
+    """List the schedules and slots whose digest staff should be shown now, and were not."""
+    due = []
     for schedule in session.scalars(
         select(Schedule).where(
             Schedule.review.is_not(None),
@@ -88,28 +87,26 @@ def due(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
             Schedule.paused_at.is_(None),
         )
     ):
-        try:
+        # One without slots, such as when its zone was abolished, is reported by what builds its slots.
+        with suppress(MailerError):
             slot = slot_lookup.next_free_slot(session, schedule, now=now)
-        except MailerError:
-            # Such as when its zone was abolished: whoever looks for its slots tells of it.
-            continue
-        if slot is None or schedule.review is None or slot.due_at - schedule.review > now:
-            continue
-        if _written(session, schedule, slot) is None:
-            found.append((schedule.id, slot))
-    return found
+            is_near = slot is not None and schedule.review and slot.due_at - schedule.review <= now
+            if slot is not None and is_near and _written(session, schedule, slot) is None:
+                due.append((schedule.id, slot))
+    return due
 
 
 def review_content(
     session: Session, alerts: Alerts, render: Render, schedule_id: int, slot: Slot
 ) -> Content | None:
-    """The digest as most readers would get it now, below what staff need to decide about it.
+    """Render the digest as most readers would get it now, below what staff need to decide about it.
 
     Returns:
-        None where nobody would get anything.
+        None if nobody would get anything.
 
     Raises:
-        BadMessage, BadTemplate: no mail can be made of it.
+        BadMessage: no mail can be made of it.
+        BadTemplate: a template cannot be rendered.
     """
     schedule = session.get_one(Schedule, schedule_id)
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
@@ -119,7 +116,7 @@ def review_content(
     _, content = editions[0]
     look = Look.of(newsletter, publisher=alerts.publisher)
     left_out = excluded(session, schedule, plan)
-    # Who chose another schedule misses nothing, and staff need not wonder about them.
+    # Readers on another schedule miss nothing, and staff need not wonder about them.
     left_out.pop(OTHER_SCHEDULE, None)
     numbers = {
         "schedule": f"{newsletter.slug}/{schedule.name}",
@@ -138,7 +135,7 @@ def review_content(
 def above(
     content: Content, templates: "Templates", look: Look, numbers: Mapping[str, object]
 ) -> Content:
-    """A digest with what staff need to decide above it, and the two links.
+    """Put what staff need to decide, and the two links, above a digest.
 
     Raises:
         BadTemplate: a template cannot be rendered.
@@ -173,10 +170,10 @@ def queue_review(
     *,
     now: datetime,
 ) -> bool:
-    """Send staff this review, unless somebody else did.
+    """Send staff this review, unless another process did.
 
     Returns:
-        False where there is one already, or nothing to decide any more, or nobody to send it to.
+        False if there is one already, nothing to decide any more, or no staff address.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     schedule = session.get_one(Schedule, schedule_id)
@@ -212,16 +209,13 @@ def queue_review(
 def read_review(
     session: Session, link_id: int, *, publisher: str | None, now: datetime
 ) -> ReviewView:
-    """The review behind a link.
+    """Read the review that a link is about.
 
     Raises:
         NotFound: there is none.
     """
-    review, act = _behind(session, link_id)
-    schedule = session.get_one(Schedule, review.schedule_id)
+    review, act, schedule, slot, digest = _linked(session, link_id)
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-    slot = _slot(review, schedule)
-    digest = slot_lookup.digest_at(session, schedule, slot)
     return ReviewView(
         look=Look.of(newsletter, publisher=publisher),
         act=act,
@@ -235,55 +229,40 @@ def read_review(
 def answer(session: Session, link_id: int, *, now: datetime) -> None:
     """Do what the link says: stop the digest of this slot, or ask for it at once.
 
-    To stop one that is on its way ends it: what has not gone out is cancelled. Where nothing is to be
-    decided any more, nothing happens.
+    Stopping a digest that is on its way cancels what has not gone out. If nothing is to be decided any more,
+    nothing happens.
 
     Raises:
         NotFound: there is no such review.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
-    review, act = _behind(session, link_id)
-    schedule = session.get_one(Schedule, review.schedule_id)
-    slot = _slot(review, schedule)
-    digest = slot_lookup.digest_at(session, schedule, slot)
+    review, act, schedule, slot, digest = _linked(session, link_id)
     state = _state(review, schedule, digest, now)
     if act is ReviewAct.SEND:
         if state is ReviewState.WAITING:
             review.send_asked_at = now
     elif digest is None and state in (ReviewState.WAITING, ReviewState.ASKED):
-        session.add(
-            Digest(
-                schedule_id=schedule.id,
-                slot=slot.name,
-                due_at=slot.due_at,
-                status=DigestStatus.CANCELLED,
-                reason=_BY_STAFF,
-                created_at=now,
-                finished_at=now,
-            )
-        )
+        close_slot(session, schedule, slot, DigestStatus.CANCELLED, _BY_STAFF, now=now)
     elif digest is not None and cancel(session, digest.id, now=now):
         digest.reason = _BY_STAFF
     session.flush()
 
 
-def asked_for(session: Session, *, now: datetime) -> Sequence[tuple[int, Slot]]:
-    """The schedules and slots whose digests staff want at once, and that may be built now."""
-    found = []
+def asked_for(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
+    """List the schedules and slots whose digests staff want at once, and that may be built now."""
+    asked = []
     for review, schedule in session.execute(
         select(Review, Schedule)
         .join(Schedule, Schedule.id == Review.schedule_id)
         .where(Review.send_asked_at.is_not(None), Review.expires_at > now)
     ):
-        try:
-            slot = _slot(review, schedule)
-        except MailerError:
-            continue
-        digest = slot_lookup.digest_at(session, schedule, slot)
-        asked = _state(review, schedule, digest, now) is ReviewState.ASKED
-        if asked and failed_builds.may_try(schedule, slot, now=now):
-            found.append((schedule.id, slot))
-    return found
+        # The zone of a schedule may have been abolished.
+        with suppress(MailerError):
+            slot = slot_lookup.slot_of(review, schedule)
+            state = _state(review, schedule, slot_lookup.digest_at(session, schedule, slot), now)
+            if state is ReviewState.ASKED and failed_builds.may_try(schedule, slot, now=now):
+                asked.append((schedule.id, slot))
+    return asked
 
 
 def _written(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
@@ -292,17 +271,21 @@ def _written(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
     )
 
 
-def _behind(session: Session, link_id: int) -> tuple[Review, ReviewAct]:
+def _linked(
+    session: Session, link_id: int
+) -> tuple[Review, ReviewAct, Schedule, Slot, Digest | None]:
+    """Find what a link is about, and the digest that stands for its slot.
+
+    Raises:
+        NotFound: there is no such review.
+    """
     review_id, act = Review.behind(link_id)
-    found = session.get(Review, review_id)
-    if found is None:
+    review = session.get(Review, review_id)
+    if review is None:
         raise NotFound("there is no such review")
-    return found, act
-
-
-def _slot(review: Review, schedule: Schedule) -> Slot:
-    local = review.due_at.astimezone(zone_named(schedule.zone))
-    return Slot(due_at=review.due_at, name=review.slot, local=local)
+    schedule = session.get_one(Schedule, review.schedule_id)
+    slot = slot_lookup.slot_of(review, schedule)
+    return review, act, schedule, slot, slot_lookup.digest_at(session, schedule, slot)
 
 
 def _state(review: Review, schedule: Schedule, digest: Digest | None, now: datetime) -> ReviewState:

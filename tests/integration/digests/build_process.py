@@ -15,7 +15,7 @@ from mailer.db import Database
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slots
 from mailer.models import Schedule
-from tests.integration.digests.builders import builder
+from tests.integration.digests.builders import build_due, builder
 
 
 def say(line: str) -> None:
@@ -53,7 +53,7 @@ def walk(database: Database, schedule: Schedule, number: int, lease: float) -> N
                 chance.uniform(-60, 60),
             ):
                 moment = slot.due_at + timedelta(minutes=minutes)
-                one.build_due(schedule.id)
+                build_due(one, database, schedule.id, moment)
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from mailer.clock import Times
 from mailer.db import Database
 from mailer.digests.build.builder import Builder
+from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.message.content import Content
-from mailer.models import Article, Edits, Newsletter
+from mailer.models import Article, Edits, Newsletter, Schedule
 from mailer.notices.alert import Alerts
 
 
@@ -49,3 +50,10 @@ def builder(
         lease=timedelta(seconds=lease),
         alerts=alerts,
     )
+
+
+def build_due(one: Builder, database: Database, schedule_id: int, now: datetime) -> int | None:
+    """Build what is due, as the scheduler does."""
+    with database.read() as session:
+        due = slot_lookup.due(session, session.get_one(Schedule, schedule_id), now=now)
+    return one.build_due(schedule_id, due)

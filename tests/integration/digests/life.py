@@ -21,7 +21,7 @@ from mailer.digests.selection import explain
 from mailer.digests.selection.plan import excluded, plan_digest
 from mailer.models import Delivery, Digest, EditionArticle, Schedule
 from mailer.tokens import Keys
-from tests.integration.digests.builders import render_plainly
+from tests.integration.digests.builders import build_due, render_plainly
 from tests.integration.digests.model import COUNTS_AS_HAD, Mail
 from tests.integration.digests.newsroom import DAY, HOUR
 from tests.integration.digests.readership import Readership
@@ -96,7 +96,9 @@ class Life(Readership):
         if self.random.random() < 0.05:
             self.missed.add((schedule.id, slot.name))
             return
-        self._send(schedule, slot, lambda: self.builder.build_due(schedule.id))
+        self._send(
+            schedule, slot, lambda: build_due(self.builder, self.database, schedule.id, self.now)
+        )
 
     def _early(self) -> None:
         """Staff send a digest before its slot."""
@@ -166,7 +168,7 @@ class Life(Readership):
                 told = explain.ends(session, mine, plan)
                 assert {word: number for word, number in told.items() if number} == +ends
             lists = {
-                (group.start, group.newcomer, plan.frame.told(group.editions)): cohort.articles
+                (group.start, group.newcomer, plan.frame.encode(group.editions)): cohort.articles
                 for cohort in plan.choice.cohorts
                 for group in cohort.groups
             }
@@ -212,7 +214,7 @@ class Life(Readership):
         assert other == {}, {one: lived.get(one) for one in other}
         assert len(statuses) == len(lived)
         assert twice == []
-        let_go = {(one, slot) for one, slot, reason in digests if reason == SUPERSEDED}
-        assert {(one, slot) for one, slot, _ in digests} == self.built | let_go
-        assert len(digests) == len(self.built) + len(let_go)
-        assert let_go <= self.missed
+        skipped = {(one, slot) for one, slot, reason in digests if reason == SUPERSEDED}
+        assert {(one, slot) for one, slot, _ in digests} == self.built | skipped
+        assert len(digests) == len(self.built) + len(skipped)
+        assert skipped <= self.missed

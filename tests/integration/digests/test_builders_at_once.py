@@ -223,7 +223,7 @@ def test_a_builder_that_was_held_for_dead_writes_nothing(
             session.scalars(select(Digest)).one().builder_id = thief.id
         return render_plainly(*given)
 
-    def write_and_close(*given: Any, **more: Any) -> digest_writer.BuildResult | None:
+    def write_and_close(*given: Any, **more: Any) -> int | None:
         written = write(*given, **more)
         one.close_soon()
         return written

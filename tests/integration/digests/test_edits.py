@@ -115,9 +115,9 @@ def test_what_is_withdrawn_while_a_digest_is_built_is_not_in_it(
     _, schedule, (oldest, middle, newest) = newsroom
     with database.write() as session:
         dead = make.worker(session, WorkerRole.BUILDER, stopped_at=NOW)
-        slot_claims.take_slot(
+        slot_claims.claim_slot(
             session, session.get_one(Schedule, schedule.id), slot_of(schedule),
-            builder_id=dead.id, alive=lambda _: (), now=NOW,
+            builder_id=dead.id, live_builders=lambda _: (), now=NOW,
         )  # fmt: skip
         withdraw_article(session, newest.id, now=NOW)
     with builder(database, NOW) as one:

@@ -52,7 +52,7 @@ class Desk:
 
     def due(self, now: datetime = NEAR) -> list[tuple[int, Slot]]:
         with self.database.read() as session:
-            return review.due(session, now=now)
+            return review.due_reviews(session, now=now)
 
     def content(
         self, name: str = "2026-11-24T07:00", render: Callable[..., Content] = render_plainly

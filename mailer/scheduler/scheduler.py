@@ -1,0 +1,298 @@
+"""Wakes at slots, and at times in between, and runs the scheduler's jobs.
+
+Never decides: every job calls functions that may be called at any time and twice. The calendar computes when
+slots are; APScheduler only wakes us, because its own idea of days skips some when clocks change.
+"""
+
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from apscheduler.executors.pool import BasePoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from mailer.app import App
+from mailer.clock import ClockJumps, utc_now
+from mailer.daemon_pool import DaemonThreadPool
+from mailer.digests.schedules import slot_lookup
+from mailer.digests.schedules.calendar import Slot
+from mailer.digests.staff_mail import report, review
+from mailer.ledger import digest_state
+from mailer.models import Schedule
+from mailer.scheduler.feed_fetching import FeedFetching, active_schedules
+from mailer.scheduler.steps import StepRunner
+from mailer.subscribers import purge
+
+log = logging.getLogger(__name__)
+
+SWEEP: Final = timedelta(seconds=15)
+PURGE: Final = timedelta(hours=1)
+PURGE_REST: Final = 0.05
+"""Seconds between two transactions of a purge. On SQLite a process that waits to write asks again by then."""
+REVIEW_AGAIN: Final = timedelta(minutes=1)
+"""How soon a review that had nothing to show is tried again."""
+
+STOP_SECONDS: Final = 3.0
+"""How long what is under way may take to end, when the scheduler is stopped."""
+
+_WATCH_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.1
+_THREADS: Final = 10
+
+
+class _JobExecutor(BasePoolExecutor):  # type: ignore[misc]
+    """Runs APScheduler's jobs in threads that never keep the process from ending."""
+
+    def __init__(self, pool: DaemonThreadPool) -> None:
+        super().__init__(pool)
+
+
+class Scheduler:
+    """Fetches feeds and builds what is due, in threads of its own, until it is stopped."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stopping = threading.Event()
+        self._stopped_at = 0.0
+        self._steps = StepRunner(self._stopping)
+        self._feeds = FeedFetching(app, self._steps, self._stopping)
+        self._builder = app.make_builder(app.alerts)
+        self._review_after: dict[int, float] = {}
+        self._planned: dict[int, datetime] = {}
+        self._sweeping = threading.Lock()
+        self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
+        self._jobs = DaemonThreadPool(_THREADS, "scheduler")
+        # APScheduler logs each run at INFO.
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        self._alarms = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": _JobExecutor(self._jobs)},
+            job_defaults={
+                # By default a run that is a second late is dropped.
+                "misfire_grace_time": None,
+                "coalesce": True,
+                # One that works, and one that finds it at work and ends at once.
+                "max_instances": 2,
+            },
+        )
+
+    def start(self) -> None:
+        """Do at once what is due, and from then on whenever something is."""
+        self._builder.open()
+        self._alarms.start()
+        self._wake_all_jobs()
+        self._clock.start()
+
+    def stop(self) -> None:
+        """Stop, and wait for the end."""
+        self.stop_soon()
+        self.join()
+
+    def stop_soon(self) -> None:
+        """Begin nothing more, abandon fetches, and have a build rolled back; wait for none of it."""
+        if not self._stopping.is_set():
+            self._stopped_at = self._app.times.monotonic()
+        self._stopping.set()
+        self._feeds.stop()
+        self._builder.close_soon()
+
+    def join(self) -> None:
+        """Wait until what was under way has ended, for `STOP_SECONDS` from `stop_soon`.
+
+        Never call this from a job.
+        """
+        self._alarms.shutdown(wait=False)
+        while not self._jobs.join(_LOOK_SECONDS):
+            if self._left() == 0:
+                log.warning(
+                    "the scheduler did not end in time; what it was doing is done again later"
+                )
+                break
+            # A statement that began just now missed the first one.
+            self._builder.close_soon()
+        # The heartbeat has still to be ended, however late it is.
+        self._builder.close(max(1.0, self._left()))
+        self._clock.join(self._left())
+
+    def _left(self) -> float:
+        return max(0.0, self._stopped_at + STOP_SECONDS - self._app.times.monotonic())
+
+    def _wake_all_jobs(self) -> None:
+        """Have the periodic jobs run now; the sweep sets the alarms of slots."""
+        self._planned.clear()
+        self._review_after.clear()
+        # APScheduler goes by the real clock, whatever clock this process was given.
+        now = utc_now()
+        settings = self._app.settings
+        jobs = (
+            # A dead builder's digest should not wait much longer than the lease.
+            (self._sweep, min(SWEEP, settings.lease / 4)),
+            (self._feeds.fetch_round, min(SWEEP, settings.feed_interval)),
+            (self._purge, PURGE),
+        )
+        for job, every in jobs:
+            self._alarms.add_job(
+                job,
+                IntervalTrigger(seconds=every.total_seconds(), timezone=UTC),
+                id=job.__name__,
+                next_run_time=now,
+                replace_existing=True,
+            )
+
+    def _sweep(self) -> None:
+        """Do all that is due by now: what an alarm missed, and what another process left."""
+        if not self._sweeping.acquire(blocking=False):
+            return
+        try:
+            for name, step in (
+                ("left builds", self._take_over),
+                ("digests that staff want now", self._build_asked_for),
+                ("slots", self._build_all_due),
+                ("reviews", self._review),
+                ("finished digests", self._finish_digests),
+                ("reports", self._report),
+            ):
+                self._steps.run(name, step)
+        finally:
+            self._sweeping.release()
+
+    def _build_all_due(self) -> None:
+        """Set an alarm at each schedule's next slot, and build what is due.
+
+        After a stop several are due at once: the one whose slot was first is first, as it would have been.
+        """
+        due: dict[int, datetime] = {}
+        with self._app.database.read() as session:
+            now = self._app.times.wall()
+
+            def look(schedule_id: int) -> None:
+                schedule = session.get_one(Schedule, schedule_id)
+                self._set_alarm(schedule_id, slot_lookup.next_slot(schedule, now=now))
+                slots = slot_lookup.due(session, schedule, now=now)
+                if slots.build or slots.skipped:
+                    due[schedule_id] = slots.build.due_at if slots.build else now
+
+            for schedule_id in active_schedules(session):
+                self._steps.run(f"slots of schedule {schedule_id}", partial(look, schedule_id))
+        # This look only finds the order. The builds before one may take long, and what is due then counts.
+        for schedule_id in sorted(due, key=lambda schedule_id: (due[schedule_id], schedule_id)):
+            self._build_due(schedule_id)
+
+    def _set_alarm(self, schedule_id: int, slot: Slot | None) -> None:
+        if slot is None or self._planned.get(schedule_id) == slot.due_at:
+            return
+        self._planned[schedule_id] = slot.due_at
+        self._alarms.add_job(
+            self._build_due,
+            DateTrigger(slot.due_at),
+            args=[schedule_id],
+            id=f"slot of schedule {schedule_id}",
+            replace_existing=True,
+        )
+
+    def _build_due(self, schedule_id: int) -> None:
+        """Build the slot of this schedule that is due, if one is, on feeds that are fresh."""
+        self._steps.run(f"schedule {schedule_id}", partial(self._build_slot, schedule_id))
+
+    def _build_slot(self, schedule_id: int) -> None:
+        with self._app.database.read() as session:
+            schedule = session.get_one(Schedule, schedule_id)
+            due = slot_lookup.due(session, schedule, now=self._app.times.wall())
+        if due.build is not None:
+            self._steps.run(
+                f"feeds of schedule {schedule_id}",
+                partial(self._feeds.fetch_for_slot, schedule_id, due.build),
+            )
+        if not self._stopping.is_set():
+            self._builder.build_due(schedule_id, due)
+
+    def _take_over(self) -> None:
+        while not self._stopping.is_set() and self._builder.take_over() is not None:
+            pass
+
+    def _build_asked_for(self) -> None:
+        """Build what staff asked for in a review, before its slot."""
+        with self._app.database.read() as session:
+            wanted = review.asked_for(session, now=self._app.times.wall())
+        for schedule_id, slot in wanted:
+            self._steps.run(
+                f"slot {slot.name} of schedule {schedule_id}, which staff want now",
+                partial(self._builder.build, schedule_id, slot),
+            )
+
+    def _review(self) -> None:
+        """Show staff the digests whose slots are near."""
+        times = self._app.times
+        if self._app.alerts.staff_address is None:
+            return
+        with self._app.database.read() as session:
+            wanted = review.due_reviews(session, now=times.wall())
+        for schedule_id, slot in wanted:
+            if self._review_after.get(schedule_id, 0.0) > times.monotonic():
+                continue
+            # If there is nothing to show yet, to ask again costs a plan.
+            self._review_after[schedule_id] = times.monotonic() + REVIEW_AGAIN.total_seconds()
+            self._steps.run(
+                f"review of slot {slot.name} of schedule {schedule_id}",
+                partial(self._review_slot, schedule_id, slot),
+            )
+
+    def _review_slot(self, schedule_id: int, slot: Slot) -> None:
+        alerts, render = self._app.alerts, self._app.render
+        with self._app.database.read() as session:
+            content = review.review_content(session, alerts, render, schedule_id, slot)
+        if content is not None:
+            now = self._app.times.wall()
+            with self._app.database.write() as session:
+                review.queue_review(session, alerts, content, schedule_id, slot, now=now)
+
+    def _report(self) -> None:
+        """Report to staff how the digests went that are sent."""
+        with self._app.database.read() as session:
+            wanted = report.unreported(session)
+        for digest_id in wanted:
+            self._steps.run(
+                f"report of digest {digest_id}",
+                partial(
+                    report.report_once,
+                    self._app.database,
+                    self._app.alerts,
+                    digest_id,
+                    self._app.times.wall,
+                ),
+            )
+
+    def _finish_digests(self) -> None:
+        with self._app.database.write() as session:
+            digest_state.finish_digests(session, self._app.times.wall())
+
+    def _purge(self) -> None:
+        limits = self._app.settings.signup_limits
+        purges = purge.due_purges(
+            counted=max(rate.span for rate in (limits.address, limits.network, limits.total)),
+            clients=self._app.settings.consent_retention,
+            now=self._app.times.wall(),
+        )
+        for name, delete_some in purges.items():
+            self._steps.run(name, partial(self._purge_in_turns, delete_some))
+
+    def _purge_in_turns(self, delete_some: purge.Purge) -> None:
+        """Delete a few rows at a time, so that processes that wait for the database write in between."""
+        while not self._stopping.wait(PURGE_REST):
+            with self._app.database.write() as session:
+                if delete_some(session) < purge.AT_ONCE:
+                    return
+
+    def _watch_the_clock(self) -> None:
+        """Set all alarms anew when the wall clock was set: they wait by a clock that does not notice."""
+        times = self._app.times
+        jumps = ClockJumps()
+        jumps.look(times.wall(), times.monotonic())
+        while not self._stopping.wait(_WATCH_SECONDS):
+            if jumps.look(times.wall(), times.monotonic()):
+                log.warning("the clock was set; all alarms are set anew")
+                self._wake_all_jobs()
