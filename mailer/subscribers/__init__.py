@@ -1,1 +1,1 @@
-"""How people subscribe, confirm and change what they get, and how staff bring readers in and look at them."""
+"""Signs people up, confirms them, changes what they get, and imports and shows readers for staff."""

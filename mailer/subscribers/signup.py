@@ -28,7 +28,7 @@ from mailer.notices.alert import Alerts, on_signups_held
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import NewConsentEvent, Origin, record_if, wording_id
 from mailer.rate import SignupLimits
-from mailer.subscribers.limits import Allowance, admit
+from mailer.subscribers.limits import admit
 from mailer.subscribers.new_subscribers import new_public_id
 from mailer.tokens import Keys
 
@@ -139,7 +139,12 @@ def sign_up(
         wanted=allowance.mail,
     )
     if allowance.first_held:
-        _alert_staff(session, context, main.offer.id, allowance, origin.at)
+        total = context.limits.total
+        reason = (
+            f"signup_limits allows {total.count} mails in {total.span / timedelta(hours=1):g} h; "
+            f"the first that waits goes out at {format_instant(allowance.not_before)}"
+        )
+        on_signups_held(session, context.alerts, main.offer.id, reason, origin.at)
     return SignupResult(kind, allowance.mail, allowance.not_before)
 
 
@@ -233,18 +238,3 @@ def _write(
         )
     record_if(session, events, wanted=wanted)
     return signup_id
-
-
-def _alert_staff(
-    session: Session,
-    context: SignupContext,
-    newsletter_id: int,
-    allowance: Allowance,
-    now: datetime,
-) -> None:
-    total = context.limits.total
-    reason = (
-        f"signup_limits allows {total.count} mails in {total.span / timedelta(hours=1):g} h; "
-        f"the first that waits goes out at {format_instant(allowance.not_before)}"
-    )
-    on_signups_held(session, context.alerts, newsletter_id, reason, now)

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from mailer.address import Address
 from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import Refused
-from mailer.models import ConsentKind, Schedule, Subscriber, Subscription
+from mailer.models import ConsentKind, Subscriber, Subscription
+from mailer.newsletters.offer import hold_schedules
 from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.rule import suppressed
 from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions
@@ -40,6 +41,11 @@ class NewReader:
     key_hash: str
     name: str | None
     source: str
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns of a new subscriber."""
+        address = {"address": self.address.typed, "address_key": self.address.key}
+        return {**address, "key_hash": self.key_hash, "name": self.name}
 
 
 _Subscriptions = dict[str, Row[str, int, int, datetime | None]]
@@ -70,37 +76,27 @@ def enter(
     Raises:
         Refused: the schedule was removed since it was chosen.
     """
-    option = choice.option or choice.default
-    newsletter_id, look = choice.offer.id, choice.offer.look
+    option, look = choice.option or choice.default, choice.offer.look
     take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     # The choice of a long import may be old, and readers on a removed schedule would get nothing.
     # Until the commit nobody can remove it.
-    existing = select(Schedule.id).where(Schedule.id == option.id, Schedule.removed_at.is_(None))
-    if session.scalar(existing.with_for_update(read=True)) is None:
+    if option.id not in hold_schedules(session, [choice.offer.id]):
         raise Refused(
             f"the schedule {look.slug}/{option.name} was removed meanwhile, and what was entered "
             "before was moved with its readers; repeat this with another one"
         )
     subscriptions = _subscriptions(session, readers, choice)
     results = _results(session, readers, choice, subscriptions)
-    added, updated = (
-        [reader for reader, result in zip(readers, results, strict=True) if result is wanted]
-        for wanted in (EntryResult.ADDED, EntryResult.UPDATED)
-    )
+    by_result: dict[EntryResult, list[NewReader]] = {result: [] for result in EntryResult}
+    for reader, result in zip(readers, results, strict=True):
+        by_result[result].append(reader)
+    added, updated = by_result[EntryResult.ADDED], by_result[EntryResult.UPDATED]
     if added:
-        people = [
-            {
-                "address": reader.address.typed,
-                "address_key": reader.address.key,
-                "key_hash": reader.key_hash,
-                "name": reader.name,
-            }
-            for reader in added
-        ]
+        people = [reader.columns() for reader in added]
         add_subscriptions(
             session,
             add_subscribers(session, people, random=random, now=now),
-            newsletter_id=newsletter_id,
+            newsletter_id=choice.offer.id,
             schedule_id=option.id,
             random=random,
             now=now,
@@ -118,7 +114,7 @@ def enter(
             address=reader.address.typed,
             key_hash=reader.key_hash,
             origin=Origin(reader.source, now),
-            newsletter_id=newsletter_id,
+            newsletter_id=choice.offer.id,
             schedule_id=option.id,
             publisher=look.publisher,
             privacy_url=look.privacy_url,
