@@ -30,9 +30,6 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     """Every page that a newsletter has, in every state, by a name for it."""
     database = website.app.database
 
-    def link(path: str, purpose: Purpose, public_id: int, lives: timedelta | None = LATER) -> str:
-        return f"/{path}/{keys.make(purpose, public_id, *([NOW + lives] if lives else []))}"
-
     def sign_up(address: str) -> Signup:
         website.post("/subscribe", {"email": address})
         with database.read() as session:
@@ -41,30 +38,26 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "form", website.get("/subscribe/daily")
     yield "home", website.get("/")
     yield "embedded", website.get("/embed/daily")
-    yield "wrong address", website.post("/subscribe", {"email": "no address"})
-    yield "no address", website.post("/subscribe", {"email": ""})
-    yield (
-        "wrong newsletter",
-        website.post("/subscribe", {"email": "a@b.example", "newsletter": "x"}),
-    )
-    yield (
-        "wrong schedule",
-        website.post("/subscribe", {"email": "a@b.example", "schedule": "daily/x"}),
-    )
-    stamp = keys.form_stamp(NOW)
-    yield "quick", website.post("/subscribe", {"email": "a@b.example", "stamp": stamp})
-    stamp = keys.form_stamp(NOW - timedelta(days=2))
-    yield "slow", website.post("/subscribe", {"email": "a@b.example", "stamp": stamp})
-    yield "inbox", website.post("/subscribe", {"email": "anna@reader.example"})
+    for name, fields in {
+        "wrong address": {"email": "no address"},
+        "no address": {"email": ""},
+        "wrong newsletter": {"newsletter": "x"},
+        "wrong schedule": {"schedule": "daily/x"},
+        "quick": {"stamp": keys.form_stamp(NOW)},
+        "slow": {"stamp": keys.form_stamp(NOW - timedelta(days=2))},
+        "inbox": {"email": "anna@reader.example"},
+    }.items():
+        yield name, website.post("/subscribe", {"email": "a@b.example", **fields})
 
     one, two = sign_up("one@reader.example"), sign_up("two@reader.example")
-    confirm = link("confirm", Purpose.CONFIRM, one.public_id)
+    confirm = website.link(Purpose.CONFIRM, one.public_id, NOW + LATER)
     yield "confirm", website.get(confirm)
     yield "confirmed", website.post(confirm)
-    not_me = link("not-me", Purpose.NOT_ME, two.public_id)
+    not_me = website.link(Purpose.NOT_ME, two.public_id, NOW + LATER)
     yield "not me", website.get(not_me)
     yield "dropped", website.post(not_me)
-    yield "dropped before", website.get(link("confirm", Purpose.CONFIRM, two.public_id))
+    dropped = website.link(Purpose.CONFIRM, two.public_id, NOW + LATER)
+    yield "dropped before", website.get(dropped)
 
     with database.write() as session:
         schedule = session.scalars(select(Schedule).where(Schedule.is_default)).one()
@@ -75,26 +68,31 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "ask", website.get("/preferences")
     yield "ask again", website.post("/preferences", {"email": "no address"})
     yield "asked", website.post("/preferences", {"email": "r@reader.example"})
-    preferences = link("preferences", Purpose.PREFERENCES, subscriber_id)
+    preferences, empty, expired = (
+        website.link(Purpose.PREFERENCES, public_id, NOW + lives)
+        for public_id, lives in (
+            (subscriber_id, LATER),
+            (nothing_id, LATER),
+            (subscriber_id, -LATER),
+        )
+    )
     yield "preferences", website.get(preferences)
     yield "saved", website.post(preferences, {"daily": "33"})
-    yield "no newsletter", website.get(link("preferences", Purpose.PREFERENCES, nothing_id))
-    yield "too late", website.get(link("preferences", Purpose.PREFERENCES, subscriber_id, -LATER))
-    leave = link("unsubscribe", Purpose.UNSUBSCRIBE, reader_id, None)
+    yield "no newsletter", website.get(empty)
+    yield "too late", website.get(expired)
+    leave = website.link(Purpose.UNSUBSCRIBE, reader_id)
     yield "leave", website.get(leave)
     yield "changed", website.post(leave, {"schedule": "daily/44"})
     yield "left", website.post(leave, {"List-Unsubscribe": "One-Click"})
-    yield from _reviews(website, keys)
+    yield from _reviews(website)
     with database.write() as session:
         session.scalars(select(Newsletter)).one().closed = True
     yield "closed", website.get("/subscribe/daily")
-    yield (
-        "closed to all",
-        website.post("/subscribe", {"email": "a@b.example", "newsletter": "daily"}),
-    )
+    fields = {"email": "a@b.example", "newsletter": "daily"}
+    yield "closed to all", website.post("/subscribe", fields)
 
 
-def _reviews(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
+def _reviews(website: Website) -> Iterator[tuple[str, Answer]]:
     """The pages of reviews: to decide, decided, on its way, and too late to decide."""
     with website.app.database.write() as session:
         schedule = session.scalars(select(Schedule).where(Schedule.is_default)).one()
@@ -102,7 +100,7 @@ def _reviews(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
         factories.digest(session, schedule, due_at=reviews[2].due_at)
         reviews[3].due_at += LATER
     links = {
-        (number, act): f"/review/{keys.make(Purpose.REVIEW, one.link_id(act), NOW + LATER)}"
+        (number, act): website.link(Purpose.REVIEW, one.link_id(act), NOW + LATER)
         for number, one in enumerate(reviews)
         for act in ReviewAct
     }
@@ -116,19 +114,15 @@ def _reviews(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "nothing to decide", website.get(links[3, ReviewAct.STOP])
 
 
-def pages_of_none(website: Website, keys: Keys, language: str) -> Iterator[tuple[str, Answer]]:
+def pages_of_none(website: Website, language: str) -> Iterator[tuple[str, Answer]]:
     """Every page that belongs to no newsletter, asked for in a language."""
-    late = keys.make(Purpose.CONFIRM, 1, NOW - LATER), keys.make(Purpose.NOT_ME, 1, NOW - LATER)
-    review = keys.make(Purpose.REVIEW, 1, NOW - LATER)
+    headers = {"Accept-Language": f"{language}-XX, en;q=0.5"}
     for name, method, path in (
-        ("review late", "POST", f"/review/{review}"),
+        ("review late", "POST", website.link(Purpose.REVIEW, 1, NOW - LATER)),
         ("nothing on offer", "GET", "/"),
-        ("confirm late", "GET", f"/confirm/{late[0]}"),
-        ("not me late", "POST", f"/not-me/{late[1]}"),
+        ("confirm late", "GET", website.link(Purpose.CONFIRM, 1, NOW - LATER)),
+        ("not me late", "POST", website.link(Purpose.NOT_ME, 1, NOW - LATER)),
         ("nowhere", "GET", "/nowhere"),
         ("wrong method", "DELETE", "/"),
     ):
-        yield (
-            name,
-            website.ask(method, path, headers={"Accept-Language": f"{language}-XX, en;q=0.5"}),
-        )
+        yield name, website.ask(method, path, headers=headers)

@@ -17,7 +17,7 @@ from mailer.clock import Times
 from mailer.db import Database
 from mailer.models import Newsletter, Schedule, Subscription
 from mailer.settings import load
-from mailer.tokens import Keys
+from mailer.tokens import Keys, Purpose
 from mailer.web import make_app
 from mailer.web.server import make_server
 from tests.support import factories
@@ -81,6 +81,11 @@ class Website:
         body = urlencode(fields or {}, doseq=True).encode()
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.ask("POST", path, body, {**kind, **(headers or {})})
+
+    def link(self, purpose: Purpose, public_id: int, expires: datetime | None = None) -> str:
+        """The path of a link in a mail."""
+        page = purpose.name.lower().replace("_", "-")
+        return f"/{page}/{self.app.keys.make(purpose, public_id, expires)}"
 
     def rows(self, statement: Select[Any]) -> list[Any]:
         """All that a query finds; of each row its first column."""

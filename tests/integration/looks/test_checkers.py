@@ -55,7 +55,7 @@ def test_the_html_of_every_page_is_valid(
     sqlite_database: Database, keys: Keys, language: str
 ) -> None:
     with serving(sqlite_database, keys) as website:
-        answers = dict(pages_of_none(website, keys, language))
+        answers = dict(pages_of_none(website, language))
         newspaper(sqlite_database, language)
         answers |= dict(all_pages(website, keys))
     shown = {name: answer.body for name, answer in answers.items()}

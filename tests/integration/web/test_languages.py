@@ -54,7 +54,7 @@ def test_no_page_has_a_word_of_english(
         return render(self, name, language, context)
 
     with patch.object(Templates, "render", noted), serving(sqlite_database, keys) as website:
-        answers = dict(pages_of_none(website, keys, language))
+        answers = dict(pages_of_none(website, language))
         assert {answer.headers["vary"] for answer in answers.values()} == {"Accept-Language"}
         newspaper(sqlite_database, language)
         answers |= dict(all_pages(website, keys))

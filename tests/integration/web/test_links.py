@@ -24,14 +24,12 @@ from tests.support import factories
 from tests.support.factories import NOW
 from tests.support.website import Website
 
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--\r\n'
+)
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 WEEK = timedelta(days=7)
-PAGES = {
-    Purpose.CONFIRM: "/confirm/",
-    Purpose.NOT_ME: "/not-me/",
-    Purpose.UNSUBSCRIBE: "/unsubscribe/",
-    Purpose.PREFERENCES: "/preferences/",
-}
+PAGES = (Purpose.CONFIRM, Purpose.NOT_ME, Purpose.UNSUBSCRIBE, Purpose.PREFERENCES)
 
 
 def signed_up(website: Website, address: str = "new@example.com") -> Signup:
@@ -42,16 +40,16 @@ def signed_up(website: Website, address: str = "new@example.com") -> Signup:
 
 def confirm_path(website: Website, address: str = "new@example.com") -> str:
     signup = signed_up(website, address)
-    return f"/confirm/{website.app.keys.make(Purpose.CONFIRM, signup.public_id, signup.expires_at)}"
+    return website.link(Purpose.CONFIRM, signup.public_id, signup.expires_at)
 
 
 def not_me_path(website: Website) -> str:
     signup = signed_up(website)
-    return f"/not-me/{website.app.keys.make(Purpose.NOT_ME, signup.public_id, signup.expires_at)}"
+    return website.link(Purpose.NOT_ME, signup.public_id, signup.expires_at)
 
 
 def unsubscribe_path(website: Website, subscription: Subscription) -> str:
-    return f"/unsubscribe/{website.app.keys.make(Purpose.UNSUBSCRIBE, subscription.public_id)}"
+    return website.link(Purpose.UNSUBSCRIBE, subscription.public_id)
 
 
 def subscriptions(website: Website) -> list[Subscription]:
@@ -70,8 +68,8 @@ def events(website: Website) -> list[tuple[ConsentKind, str]]:
     ]
 
 
-def sign_up(website: Website, **fields: str) -> None:
-    base = {"email": "new@example.com", "newsletter": "daily"}
+def sign_up(website: Website, **fields: str | list[str]) -> None:
+    base: dict[str, str | list[str]] = {"email": "new@example.com", "newsletter": "daily"}
     assert website.post("/subscribe", base | fields).status == 200
 
 
@@ -146,7 +144,7 @@ def test_an_old_link_for_two_newsletters_brings_back_none_that_was_left(
     website: Website, paper: Paper
 ) -> None:
     reader = website.reader(paper.morning, "new@example.com")
-    website.post("/subscribe", {"email": "new@example.com", "newsletter": ["daily", "sport"]})
+    sign_up(website, newsletter=["daily", "sport"])
     website.pass_time(timedelta(minutes=1))
     website.post(unsubscribe_path(website, reader), ONE_CLICK)
 
@@ -198,13 +196,11 @@ def test_a_second_newsletter_leaves_the_schedule_of_the_first_alone(
     website: Website, paper: Paper
 ) -> None:
     website.reader(paper.weekly, "new@example.com")
-    website.post("/subscribe", {"email": "new@example.com", "newsletter": ["daily", "sport"]})
+    sign_up(website, newsletter=["daily", "sport"])
     website.post(confirm_path(website))
 
-    assert {one.schedule_id for one in subscriptions(website)} == {
-        paper.weekly.id,
-        paper.sport_daily.id,
-    }
+    schedules = {one.schedule_id for one in subscriptions(website)}
+    assert schedules == {paper.weekly.id, paper.sport_daily.id}
 
 
 def test_confirming_lifts_a_bounce_and_no_other_suppression(
@@ -257,10 +253,7 @@ def test_not_me_also_stops_a_subscription_that_was_confirmed(website: Website) -
     ("body", "kind"),
     [
         (b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded"),
-        (
-            b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--\r\n',
-            "multipart/form-data; boundary=x",
-        ),
+        (MULTIPART, "multipart/form-data; boundary=x"),
     ],
 )
 def test_one_click_leaves_at_once_without_cookie_or_redirect(
@@ -366,7 +359,7 @@ def test_the_preferences_change_schedules_and_leave_newsletters(
         one = factories.subscriber(session, keys)
         for schedule in (paper.morning, paper.sport_daily):
             factories.subscription(session, one, schedule)
-    path = f"/preferences/{keys.make(Purpose.PREFERENCES, one.public_id, NOW + timedelta(hours=1))}"
+    path = website.link(Purpose.PREFERENCES, one.public_id, NOW + timedelta(hours=1))
 
     page = website.get(path)
     assert page.status == 200
@@ -398,10 +391,9 @@ def test_a_token_is_worth_nothing_for_another_purpose(
     for made_for in Purpose:
         for public_id in (reader.public_id, signed_up(website).public_id):
             token = keys.make(made_for, public_id, NOW + WEEK)
-            for purpose, path in PAGES.items():
-                if purpose is made_for:
-                    continue
-                for answer in (website.get(path + token), website.post(path + token, ONE_CLICK)):
+            for page in {*PAGES} - {made_for}:
+                path = website.link(page, 0).rpartition("/")[0] + f"/{token}"
+                for answer in (website.get(path), website.post(path, ONE_CLICK)):
                     assert answer.status == 404
                     bodies.add(answer.body)
     assert len(bodies) == 1
@@ -413,9 +405,9 @@ def test_a_token_is_worth_nothing_for_another_purpose(
 
 @pytest.mark.parametrize("purpose", PAGES)
 def test_a_good_token_of_a_row_that_is_gone_is_no_error_of_ours(
-    website: Website, keys: Keys, purpose: Purpose
+    website: Website, purpose: Purpose
 ) -> None:
-    path = PAGES[purpose] + keys.make(purpose, 12345, NOW + WEEK)
+    path = website.link(purpose, 12345, NOW + WEEK)
 
     for answer in (website.get(path), website.post(path, ONE_CLICK)):
         assert answer.status in {200, 404, 410}

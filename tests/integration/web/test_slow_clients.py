@@ -155,3 +155,39 @@ def test_health_is_told_while_all_threads_wait_for_the_database(
         # As many as there may be.
         wait_until(lambda: sum("AnyIO" in one.name for one in threading.enumerate()) >= 40)
         assert website.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", HALF_A_HEAD, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET / HT", HALF_A_BODY]
+)
+def test_a_client_that_falls_silent_is_hung_up_on(
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.2)
+    with serving(sqlite_database, keys) as website:
+        with connecting(website) as connect:
+            client = connect(sent)
+            received: list[bytes] = []
+            wait_until(lambda: received.append(client.recv(65536)) or received[-1] == b"")
+        assert website.get("/healthz").status == 200
+
+
+def test_a_client_that_drips_wins_no_time(
+    sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    with serving(sqlite_database, keys) as website, connecting(website) as connect:
+        client = connect(b"GET / HTTP/1.1\r\n")
+        client.settimeout(0.02)
+
+        def is_hung_up_on() -> bool:
+            try:
+                client.sendall(b"x")
+                return client.recv(10) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        wait_until(is_hung_up_on, every=0.02)

@@ -29,7 +29,5 @@ def test_json_is_read_like_a_form(data: object, expected: SignupForm) -> None:
 )
 def test_a_person_takes_from_two_seconds_to_a_day(seconds: float, says: str) -> None:
     assert form_time(NOW, NOW + timedelta(seconds=seconds)) == says
-
-
-def test_a_form_time_that_was_not_made_here_is_old() -> None:
+    # One that was not made here is old.
     assert form_time(None, NOW) == "old"
