@@ -1,24 +1,22 @@
-"""Fetches a feed over HTTP, within limits that no server can stretch. The only place here with sockets.
+"""Fetches a document over HTTP, within limits that no server can stretch.
 
-A host is resolved once, every address it has is checked, and the connection goes to a checked address: a
-name server that changes its answer changes nothing. Redirects are followed by hand, each one checked anew.
+Follows redirects itself and checks each one anew. Only this module and `connection` use the network.
 """
 
 import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from http.client import HTTPException
-from queue import Empty, Queue
 from time import monotonic
 from typing import Final
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as RequestTimeout
 from urllib3.response import BaseHTTPResponse
@@ -26,28 +24,23 @@ from urllib3.response import BaseHTTPResponse
 from mailer import __version__
 from mailer.errors import FeedBusy, FeedError, FeedGone
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.http.address_policy import may_connect
-from mailer.text.untrusted import printable_line
-
-Resolver = Callable[[str, int], Sequence[str]]
-"""The IP addresses of a host, for a connection to a port. Raises OSError where there are none."""
+from mailer.feeds.http.connection import Connector, Resolver, cause_of, resolve
 
 _CHUNK: Final = 65_536
-_MOST_ADDRESSES: Final = 4
 _PERMANENT: Final = frozenset({301, 308})
 _REDIRECTS: Final = frozenset({302, 303, 307}) | _PERMANENT
 _ACCEPT: Final = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/rdf+xml, "
     "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 )
-_PACKED: Final = b"\x1f\x8b\x08"
+_GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _LONGEST_VALIDATOR: Final = 1000
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """How long a fetch may take, in seconds, and how much it may bring, in bytes after unpacking."""
+    """How long a fetch may take, in seconds, and how large the document may be, in bytes after unpacking."""
 
     connect: float = 5.0
     read: float = 10.0
@@ -58,11 +51,11 @@ class FetchLimits:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a server answered.
+    """A server's answer.
 
-    `body` is None where it said that nothing has changed. `url` is where the answer came from, without
-    sign-in data. `permanent_url` is where the feed has moved for good: as far as permanent redirects led
-    from the beginning, and not from https to http; None where there were none.
+    `body` is None if nothing has changed. `url` is where the answer came from, without sign-in data.
+    `permanent_url` is where the feed has moved for good: as far as permanent redirects led from the
+    beginning, and not from https to http; None if there were none.
     """
 
     url: str
@@ -75,10 +68,10 @@ class Fetched:
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """What to fetch: validators make the fetch conditional (RFC 9110 section 13.1).
+    """What to fetch; validators make the fetch conditional (RFC 9110 section 13.1).
 
-    They are sent to `validators_url` only, which gave them; None is `url`. `allow_private` counts for the
-    host of `url` only: where its server redirects to is up to strangers.
+    The validators are sent only to `validators_url`, which gave them; None means `url`. `allow_private`
+    holds for the host of `url` only: where its server redirects to is up to strangers.
     """
 
     url: str
@@ -88,80 +81,50 @@ class FetchRequest:
     validators_url: str | None = None
 
 
-@dataclass(frozen=True)
-class _Request:
-    """One request of a fetch: a fetch has several where it is redirected."""
-
-    url: SplitResult
-    wanted: FetchRequest
-    is_first_host: bool
-    limits: FetchLimits
-    deadline: float
-    resolve: Resolver
-    tls: ssl.SSLContext
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives for `host`, the preferred one first."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 def fetch(
-    wanted: FetchRequest,
+    request: FetchRequest,
     *,
     limits: FetchLimits = FetchLimits(),
     resolver: Resolver = resolve,
     tls: ssl.SSLContext | None = None,
 ) -> Fetched:
-    """Fetch a feed.
+    """Fetch a feed or a page.
 
     Args:
-        wanted: its address, and what is known of it.
-        limits: of time and size.
         resolver: finds the addresses of a host.
         tls: what certificates are checked with; the system's certificates by default.
 
     Raises:
-        FeedError: there was no answer, or one that is no document; the message says why.
+        FeedError: there was no answer, or none with a document; the message says why.
         FeedGone: the server says that the feed will not come back (status 410).
-        FeedBusy: it asks to be left alone for a while.
+        FeedBusy: the server asks not to be asked for a while.
     """
+    first = permanent = url = absolute_url(request.url)
+    if url is None or first is None:
+        raise FeedError(f"{request.url!r} is no http or https address")
     deadline = monotonic() + limits.total
-    url = absolute_url(wanted.url)
-    if url is None:
-        raise FeedError(f"{wanted.url!r} is no http or https address")
-    context = tls or _system_certificates()
-    first = permanent = url
+    connector = Connector(resolver, tls or _system_certificates(), limits.connect, deadline)
     is_first_host = True
     for _ in range(limits.redirects + 1):
-        parts = urlsplit(url)
-        # What a stranger sends back there is a stranger's choice as well.
+        # A redirect back to the first host is a stranger's choice as well.
         is_first_host = is_first_host and is_same_host(url, first)
-        request = _Request(
-            url=parts,
-            wanted=wanted,
-            is_first_host=is_first_host,
-            limits=limits,
-            deadline=deadline,
-            resolve=resolver,
-            tls=context,
-            headers=_headers(parts, wanted),
+        connection = connector.connect(
+            urlsplit(url),
+            allow_private=request.allow_private and is_first_host,
+            is_redirected=not is_first_host,
         )
-        with _answer(request) as response:
+        headers = _headers(url, request)
+        with _answer(connection, url, headers, limits, deadline) as response:
             if response.status not in _REDIRECTS:
-                return replace(
-                    _document(request, response),
-                    permanent_url=permanent if permanent != first else None,
-                )
+                document = _document(url, headers, response, limits.size)
+                return replace(document, permanent_url=permanent if permanent != first else None)
             is_permanent = response.status in _PERMANENT
             location = response.headers.get("Location", "")
         target = absolute_url(location, url)
         if target is None:
             raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
-        # Behind a redirect for now, one for good says nothing of the address that was asked for.
-        is_safe = parts.scheme == "http" or target.startswith("https:")
+        # A permanent redirect after a temporary one does not concern the address that was asked for.
+        is_safe = url.startswith("http:") or target.startswith("https:")
         if permanent == url and is_permanent and is_safe:
             permanent = target
         url = target
@@ -172,141 +135,80 @@ def fetch(
 
 @cache
 def _system_certificates() -> ssl.SSLContext:
-    """Read once: that takes longer than a fetch."""
+    """Load the system's certificates once: that takes longer than a fetch."""
     return ssl.create_default_context()
 
 
-def _headers(url: SplitResult, wanted: FetchRequest) -> dict[str, str]:
+def _headers(url: str, request: FetchRequest) -> dict[str, str]:
     headers = {
-        "Host": url.netloc,
+        "Host": urlsplit(url).netloc,
         "User-Agent": f"newsroom-digest-mailer/{__version__}",
         "Accept": _ACCEPT,
         "Accept-Encoding": "gzip",
         "Connection": "close",
     }
-    if urlunsplit(url) != (wanted.validators_url or absolute_url(wanted.url)):
-        return headers
-    # Both are sent where both are known: some servers look at one only, others at both.
-    if wanted.etag:
-        headers["If-None-Match"] = wanted.etag
-    if wanted.last_modified:
-        headers["If-Modified-Since"] = wanted.last_modified
+    if url == (request.validators_url or absolute_url(request.url)):
+        # Both are sent: some servers look at one only, others at both.
+        if request.etag:
+            headers["If-None-Match"] = request.etag
+        if request.last_modified:
+            headers["If-Modified-Since"] = request.last_modified
     return headers
 
 
 @contextmanager
-def _answer(request: _Request) -> Iterator[BaseHTTPResponse]:
-    """The answer to one request, its head read; its body is read inside the block."""
-    host = request.url.hostname or ""
+def _answer(
+    connection: HTTPConnection,
+    url: str,
+    headers: Mapping[str, str],
+    limits: FetchLimits,
+    deadline: float,
+) -> Iterator[BaseHTTPResponse]:
+    """Send one request and yield the answer, whose body is still to be read; close the connection."""
+    parts = urlsplit(url)
+    # The connection gives up its socket when it has read the head, and the response goes on with it.
+    sock = connection.sock
     expired = threading.Event()
-    connection = _connected(request, _checked_addresses(request))
+
+    def shut_down() -> None:
+        expired.set()
+        # It may have been closed just now.
+        with suppress(OSError):
+            if sock is not None:
+                sock.shutdown(socket.SHUT_RDWR)
+
     # A server that sends a byte now and then never runs into the time-out of a read.
-    watchdog = threading.Timer(
-        max(0.0, request.deadline - monotonic()), _shut, (connection.sock, expired)
-    )
+    watchdog = threading.Timer(max(0.0, deadline - monotonic()), shut_down)
     watchdog.daemon = True
     watchdog.start()
     try:
-        connection.timeout = request.limits.read
-        target = urlunsplit(("", "", request.url.path or "/", request.url.query, ""))
+        connection.timeout = limits.read
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.request(
-            "GET", target, headers=request.headers, preload_content=False, decode_content=False
+            "GET", target, headers=headers, preload_content=False, decode_content=False
         )
         with closing(connection.getresponse()) as response:
             yield response
     except (TimeoutError, RequestTimeout) as error:
-        raise FeedError(f"{host} did not answer in time; try again later") from error
+        raise FeedError(f"{parts.hostname} did not answer in time; try again later") from error
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        raise FeedError(f"{host} broke off: {_why(error)}; try again later") from error
+        raise FeedError(
+            f"{parts.hostname} broke off: {cause_of(error)}; try again later"
+        ) from error
     finally:
         watchdog.cancel()
         connection.close()
         if expired.is_set():
-            raise FeedError(f"{host} took longer than {request.limits.total:g} s; try again later")
-
-
-def _connected(request: _Request, addresses: Sequence[str]) -> HTTPConnection:
-    host = request.url.hostname or ""
-    failure: Exception | None = None
-    for address in addresses[:_MOST_ADDRESSES]:
-        timeout = min(request.limits.connect, request.deadline - monotonic())
-        if timeout <= 0:
-            break
-        connection = _connection(request, address, timeout)
-        try:
-            connection.connect()
-        except ssl.SSLCertVerificationError as error:
             raise FeedError(
-                f"the certificate of {host} is not valid ({error.verify_message}); "
-                "is the package ca-certificates installed?"
-            ) from error
-        except (HTTPError, OSError) as error:
-            connection.close()
-            failure = error
-            continue
-        return connection
-    raise FeedError(
-        f"cannot connect to {host}: {_why(failure) if failure else 'no time left'}; "
-        "check the address, then try again"
-    ) from failure
+                f"{parts.hostname} took longer than {limits.total:g} s; try again later"
+            )
 
 
-def _connection(request: _Request, address: str, timeout: float) -> HTTPConnection:
-    host = request.url.hostname or ""
-    port = _port(request.url)
-    if request.url.scheme == "http":
-        return HTTPConnection(address, port, timeout=timeout)
-    # The context checks the certificate for this name; `assert_hostname` would switch that off.
-    return HTTPSConnection(
-        address, port, timeout=timeout, server_hostname=host, ssl_context=request.tls
-    )
-
-
-def _checked_addresses(request: _Request) -> Sequence[str]:
-    """The addresses of the request's host, resolved this once.
-
-    Raises:
-        FeedError: it has none, or one that must not be connected to.
-    """
-    host = request.url.hostname or ""
-    found: Queue[Sequence[str] | OSError] = Queue()
-
-    def look_up() -> None:
-        try:
-            found.put(request.resolve(host, _port(request.url)))
-        except (OSError, UnicodeError) as error:
-            found.put(error if isinstance(error, OSError) else OSError(str(error)))
-
-    # The system's resolver cannot be told how long to try, so it is left behind.
-    threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    try:
-        addresses = found.get(timeout=max(0.0, request.deadline - monotonic()))
-    except Empty:
-        raise FeedError(f"the name {host} was not resolved in time; try again later") from None
-    if isinstance(addresses, OSError) or not addresses:
-        raise FeedError(f"there is no host {host}; check the address") from None
-    allow_private = request.wanted.allow_private and request.is_first_host
-    for address in addresses:
-        if not may_connect(address, allow_private=allow_private):
-            raise FeedError(_refused(host, address, allow_private, request.is_first_host))
-    return addresses
-
-
-def _refused(host: str, address: str, allow_private: bool, is_first_host: bool) -> str:
-    where = host if host == address else f"{host} ({address})"
-    if allow_private or not may_connect(address, allow_private=True):
-        return f"{where} is not on a network that feeds may be fetched from"
-    if not is_first_host:
-        return (
-            f"the server redirects to {where}, which is on a private network; "
-            "add the feed at that address with --allow-private if that is meant"
-        )
-    return f"{where} is on a private network; add the feed with --allow-private if that is meant"
-
-
-def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
-    host, status = request.url.hostname, response.status
-    asked = {"If-None-Match", "If-Modified-Since"} & request.headers.keys()
+def _document(
+    url: str, headers: Mapping[str, str], response: BaseHTTPResponse, size: int
+) -> Fetched:
+    host, status = urlsplit(url).hostname or "", response.status
+    is_conditional = not headers.keys().isdisjoint({"If-None-Match", "If-Modified-Since"})
     if status == 410:
         raise FeedGone(f"{host} says that the feed is gone for good; look for its new address")
     retry_after = response.headers.get("Retry-After", "").strip()
@@ -314,7 +216,7 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
         raise FeedBusy(
             f"{host} answered {status}; it is asked again when it wants to be", retry_after
         )
-    if status not in {200, 203} and not (status == 304 and asked):
+    if status not in {200, 203} and not (status == 304 and is_conditional):
         hint = (
             "its server is in trouble: try again later"
             if status >= 500
@@ -322,8 +224,8 @@ def _document(request: _Request, response: BaseHTTPResponse) -> Fetched:
         )
         raise FeedError(f"{host} answered {status}; {hint}")
     return Fetched(
-        url=urlunsplit(request.url),
-        body=None if status == 304 else _body(response, request.limits.size, host or ""),
+        url=url,
+        body=None if status == 304 else _body(response, size, host),
         content_type=response.headers.get("Content-Type", ""),
         etag=_validator(response.headers.get("ETag")),
         last_modified=_validator(response.headers.get("Last-Modified")),
@@ -334,10 +236,19 @@ def _body(response: BaseHTTPResponse, size: int, host: str) -> bytes:
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in _GZIP | {"identity", ""}:
         raise FeedError(f"{host} sends its feed as {encoding[:50]!r}, which was not asked for")
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding in _GZIP else None
+    chunks = response.stream(_CHUNK, decode_content=False)
+    body = _joined(chunks, size, host, is_packed=encoding in _GZIP)
+    if body.startswith(_GZIP_MAGIC):
+        # It was packed before the server knew of it, such as a file `feed.xml.gz`.
+        return _joined([body], size, host, is_packed=True)
+    return body
+
+
+def _joined(chunks: Iterable[bytes], size: int, host: str, *, is_packed: bool) -> bytes:
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if is_packed else None
     body = bytearray()
     received = 0
-    for chunk in response.stream(_CHUNK, decode_content=False):
+    for chunk in chunks:
         received += len(chunk)
         try:
             body += chunk if unpack is None else unpack.decompress(chunk, size + 1 - len(body))
@@ -348,46 +259,9 @@ def _body(response: BaseHTTPResponse, size: int, host: str) -> bytes:
             raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
     if unpack is not None and not unpack.eof:
         raise FeedError(f"{host} broke off inside its answer; try again later")
-    if body.startswith(_PACKED):
-        return _unpacked(bytes(body), size, host)
     return bytes(body)
 
 
-def _unpacked(body: bytes, size: int, host: str) -> bytes:
-    """A document that was packed before the server knew of it, such as a file `feed.xml.gz`."""
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        plain = unpack.decompress(body, size + 1)
-    except zlib.error as error:
-        raise FeedError(f"{host} sends broken gzip; try again later") from error
-    if len(plain) > size:
-        raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
-    if not unpack.eof:
-        raise FeedError(f"{host} broke off inside its answer; try again later")
-    return plain
-
-
 def _validator(value: str | None) -> str | None:
-    """A validator as it can be sent back; one that cannot be would make each request fail."""
+    """Return a validator if it can be sent back; one that cannot would make each request fail."""
     return value if value and value.isprintable() and len(value) <= _LONGEST_VALIDATOR else None
-
-
-def _shut(sock: socket.socket | None, expired: threading.Event) -> None:
-    expired.set()
-    try:
-        if sock is not None:
-            sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        # It was closed just now.
-        pass
-
-
-def _port(url: SplitResult) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
-
-
-def _why(error: Exception) -> str:
-    """The reason inside an error of a library, short and without object addresses."""
-    cause = error.__cause__ or error.__context__ or error
-    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return printable_line(text, 200) or type(cause).__name__

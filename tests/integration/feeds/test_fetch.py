@@ -367,7 +367,8 @@ def test_a_stranger_cannot_send_a_fetch_back_into_a_private_network(
 ) -> None:
     public = iter([True, True])
     monkeypatch.setattr(
-        "mailer.feeds.http.fetch.may_connect", lambda _, allow_private: next(public, allow_private)
+        "mailer.feeds.http.connection.may_connect",
+        lambda _, allow_private: next(public, allow_private),
     )
     hosts = iter(["stranger.example", "feed.example"])
     resolver, asked = counting(["127.0.0.1"])
