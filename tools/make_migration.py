@@ -30,7 +30,9 @@ def main(number: str, message: str) -> None:
             config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
             command.revision(config, message, autogenerate=True, rev_id=number)
         database.dispose()
-    subprocess.run(["ruff", "format", *versions.glob(f"{number}_*.py")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "-q", *versions.glob(f"{number}_*.py")], check=True
+    )
 
 
 if __name__ == "__main__":
