@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Route
 from mailer.demo.static import PICTURES
 from mailer.message.content import Content
 from tests.support.all_mails import html_of, mails
-from tests.support.sample_mails import edition, look, piece
+from tests.support.sample_mails import edition, look, story
 
 pytestmark = pytest.mark.needs_chromium
 
@@ -72,9 +72,9 @@ def test_every_mail_can_be_read(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_whatever_the_newsletters_colour(browser: Browser, scheme: str) -> None:
-    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
+    stories = [story(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     for color in COLORS:
-        content = edition(*pieces, more_count=2, look=look(color=color))
+        content = edition(*stories, more_count=2, look=look(color=color))
         page = opened(browser, content, 600, scheme)
         judge(page, f"{color} {scheme}")
         page.close()
@@ -82,7 +82,7 @@ def test_text_can_be_read_whatever_the_newsletters_colour(browser: Browser, sche
 
 def test_text_can_be_read_where_outlook_darkens_it(browser: Browser) -> None:
     """Outlook's own attributes stand on an element around the mail."""
-    page = opened(browser, edition(piece(1), piece(2), more_count=2), 600, "light")
+    page = opened(browser, edition(story(1), story(2), more_count=2), 600, "light")
     page.evaluate("for (const it of ['ogsc', 'ogsb']) document.documentElement.dataset[it] = ''")
     page.evaluate("document.body.style.backgroundColor = '#101012'")
     judge(page, "Outlook")
@@ -92,9 +92,9 @@ def test_text_can_be_read_where_outlook_darkens_it(browser: Browser) -> None:
 
 
 def test_small_pictures_stand_at_the_end_of_the_line(browser: Browser) -> None:
-    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
+    stories = [story(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     for language, side in (("en", "right"), ("ar", "left")):
-        content = edition(*pieces, look=look(language=language))
+        content = edition(*stories, look=look(language=language))
         page = opened(browser, content, 600, "light")
         gap = page.evaluate(
             """side => {
@@ -109,9 +109,9 @@ def test_small_pictures_stand_at_the_end_of_the_line(browser: Browser) -> None:
 
 def test_a_name_in_other_letters_turns_no_title_around(browser: Browser) -> None:
     titles = ("BBC تنشر تقريرًا عن الميناء", "Port news", "أخبار الميناء")
-    pieces = [piece(n, title=title, summary_html="") for n, title in enumerate(titles)]
+    stories = [story(n, title=title, summary_html="") for n, title in enumerate(titles)]
     for language, directions in (("ar", ["rtl", "ltr", "rtl"]), ("en", ["rtl", "ltr", "rtl"])):
-        page = opened(browser, edition(*pieces, look=look(language=language)), 360, "light")
+        page = opened(browser, edition(*stories, look=look(language=language)), 360, "light")
         found = page.evaluate(
             """[...document.querySelectorAll(".title")].map(one => {
                 const style = getComputedStyle(one);
@@ -125,9 +125,9 @@ def test_a_name_in_other_letters_turns_no_title_around(browser: Browser) -> None
 
 
 def test_pictures_keep_their_shape_or_are_cut_and_are_never_stretched(browser: Browser) -> None:
-    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
+    stories = [story(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     for width in (320, 600):
-        page = opened(browser, edition(*pieces), width, "light")
+        page = opened(browser, edition(*stories), width, "light")
         photo, thumb = page.evaluate(
             """[".photo", ".thumb"].map(one => {
                 const box = document.querySelector(one);
@@ -143,8 +143,8 @@ def test_pictures_keep_their_shape_or_are_cut_and_are_never_stretched(browser: B
 def test_a_word_of_any_length_fits_a_phone(browser: Browser) -> None:
     word = "Donaudampfschifffahrtsgesellschaftskapitän" * 3
     long = {"title": word, "author": word, "summary_html": f"<p>{word}</p>"}
-    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg", **long) for n in (1, 2)]
+    stories = [story(n, image_url=f"https://gazette.example/{n}.jpg", **long) for n in (1, 2)]
     paper = look(title=word, publisher=word, postal_address=word)
-    page = opened(browser, edition(*pieces, more_count=2, look=paper), 320, "light")
+    page = opened(browser, edition(*stories, more_count=2, look=paper), 320, "light")
     judge(page, "long words")
     page.close()

@@ -26,7 +26,7 @@ from tests.support.sample_mails import (
     edition,
     look,
     notice_mail,
-    piece,
+    story,
 )
 
 HERE = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def mails(language: str) -> Iterator[tuple[str, Content, bytes]]:
         )
         yield f"{name} {language}", content, notice_mail(content)
     title, text = WORDS[language]
-    usual = edition(piece(1, title=title, summary_html=f"<p>{text}</p>"), look=shown)
+    usual = edition(story(1, title=title, summary_html=f"<p>{text}</p>"), look=shown)
     content = above(usual, Templates(), shown, NUMBERS)
     yield f"review {language}", content, notice_mail(content)
 
@@ -80,7 +80,7 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     """Digests: the usual one, one with next to nothing in it, and twenty long stories."""
     title, text = WORDS[language]
     usual = [
-        piece(
+        story(
             number,
             title=title,
             summary_html=f"<p>{text} {text}</p>",
@@ -91,7 +91,7 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     ]
     rich = paper(language, logo_url=f"{SITE}/logo.png", privacy_url=f"{SITE}/privacy")
     yield "digest", edition(*usual, more_count=3, look=rich)
-    bare = piece(1, title=title, summary_html="", author=None)
+    bare = story(1, title=title, summary_html="", author=None)
     yield "bare digest", edition(bare, look=paper(language))
     intro = read_intro(
         f"# {title}\n\n{text} **{text}** [{text}]({SITE}/fair)\n\n- {text}\n\n> {text}\n",
@@ -101,7 +101,7 @@ def digests(language: str) -> Iterator[tuple[str, Content]]:
     yield "digest with an introduction", edition(*usual, edits=edits, look=rich)
     yield "letter", edition(edits=edits, look=paper(language))
     long = [
-        piece(
+        story(
             number,
             title=f"{title} " * 9,
             summary_html=f"<p>{text * 40}</p>",

@@ -1,4 +1,4 @@
-"""A newsletter's look and pieces of news for tests of mails, and the mail that a content makes."""
+"""Makes a newsletter's look, stories and editions for tests of mails, and the bytes that they become."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,8 +120,8 @@ def look(**values: Any) -> Look:
     return replace(LOOK, **values)
 
 
-def piece(number: int = 1, **values: Any) -> Story:
-    """A piece of news."""
+def story(number: int = 1, **values: Any) -> Story:
+    """A story of an edition."""
     defaults: dict[str, Any] = {
         "id": number,
         "title": f"Story {number}",
@@ -145,8 +145,8 @@ def slot_in(zone: tzinfo) -> Slot:
     return Slot(due_at.astimezone(UTC), "2026-11-24T06:00", due_at)
 
 
-def edition(*pieces: Story, templates: Templates | None = None, **values: Any) -> Content:
-    """The content of an edition with these pieces."""
+def edition(*stories: Story, templates: Templates | None = None, **values: Any) -> Content:
+    """The content of an edition with these stories."""
     defaults: dict[str, Any] = {
         "look": LOOK,
         "more_count": 0,
@@ -155,7 +155,7 @@ def edition(*pieces: Story, templates: Templates | None = None, **values: Any) -
         "base_url": BASE_URL,
         "random": always("x"),
     }
-    return render_edition(templates or Templates(), stories=pieces, **(defaults | values))
+    return render_edition(templates or Templates(), stories=stories, **(defaults | values))
 
 
 def digest_mail(content: Content) -> bytes:

@@ -22,7 +22,7 @@ from tests.support.sample_mails import (
     always,
     edition,
     look,
-    piece,
+    story,
 )
 from tools import make_catalogue
 
@@ -64,7 +64,7 @@ def untranslated(content: Content, *data: str) -> list[str]:
 
 
 def test_every_word_of_a_digest_is_translated(templates: Templates) -> None:
-    pieces = [piece(n, title=f"{n}", summary_html=f"<p>{n}</p>", author=f"{n}") for n in (1, 2)]
+    pieces = [story(n, title=f"{n}", summary_html=f"<p>{n}</p>", author=f"{n}") for n in (1, 2)]
     content = edition(*pieces, more_count=2, look=LOOK, templates=templates)
     assert "⟦Read the story⟧" in content.html
     days = ("Mardo", "mardo", "24-a de Novembro 2026", "la", "24-a de Novembro", "Novembro")
@@ -109,7 +109,7 @@ def test_every_word_of_an_alert_about_no_digest_is_translated(
 
 def test_every_word_of_a_review_is_translated(templates: Templates) -> None:
     digest = edition(
-        piece(1, title="1", summary_html="", author=""), look=LOOK, templates=templates
+        story(1, title="1", summary_html="", author=""), look=LOOK, templates=templates
     )
     content = above(replace(digest, html="<body>", text=""), templates, LOOK, NUMBERS)
     assert content.subject.startswith("⟦")

@@ -31,7 +31,7 @@ from tests.integration.digests.builders import render_plainly
 from tests.integration.digests.test_builder import build, got, slot_of
 from tests.support import factories as make
 from tests.support.factories import NOW
-from tests.support.sample_mails import edition, notice_mail, piece
+from tests.support.sample_mails import edition, notice_mail, story
 from tests.support.sending import alerts
 
 NEAR = NOW + timedelta(minutes=40)
@@ -143,7 +143,7 @@ def test_one_who_waits_is_told_of_as_one_who_gets_nothing(desk: Desk) -> None:
 
 def test_it_is_a_good_mail_with_two_links(desk: Desk) -> None:
     def render(*_: object) -> object:
-        return edition(piece(1), piece(2))
+        return edition(story(1), story(2))
 
     content = desk.content(render=render)  # type: ignore[arg-type]
     assert content is not None

@@ -13,7 +13,7 @@ from mailer.lint import judge
 from mailer.tokens import Keys
 from tests.support.all_mails import LANGUAGES, digests, html_of, mails, node_says, paper
 from tests.support.pages import all_pages, newspaper, pages_of_none
-from tests.support.sample_mails import edition, piece
+from tests.support.sample_mails import edition, story
 from tests.support.website import serving
 
 ALONE = {
@@ -84,10 +84,10 @@ def test_a_reply_can_quote_each_line_of_plain_text(language: str) -> None:
 
 def test_plain_arabic_is_read_from_the_right_where_a_line_begins_in_latin_letters() -> None:
     title = "BBC تنشر تقريرًا عن الميناء"
-    arabic = edition(piece(1, title=title), look=paper("ar")).text
+    arabic = edition(story(1, title=title), look=paper("ar")).text
     assert f"\N{RIGHT-TO-LEFT MARK}1. {title}\n" in arabic
     assert "\N{RIGHT-TO-LEFT MARK}Ines Calloway · " in arabic
-    assert "\N{RIGHT-TO-LEFT MARK}" not in edition(piece(1, title=title), look=paper("en")).text
+    assert "\N{RIGHT-TO-LEFT MARK}" not in edition(story(1, title=title), look=paper("en")).text
 
 
 @pytest.mark.needs_node

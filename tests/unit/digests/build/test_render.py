@@ -24,19 +24,19 @@ from tests.support.sample_mails import (
     digest_mail,
     edition,
     look,
-    piece,
     slot_in,
+    story,
 )
 
 HOSTILE = "{{7*7}} {% raw %} <b onclick=x>\"'&amp; ${7} \x00\u2028end"
-ARMENIAN = piece(
+ARMENIAN = story(
     2,
     title="Քաղաքային խորհուրդը որոշեց վերաբացել հին լողավազանը հաջորդ գարնանը",
     summary_html="<p>" + "Երեք տարվա քննարկումներից հետո խորհուրդը որոշեց։ " * 40 + "</p>",
     author="Աննա Պետրոսյան",
 )
-ARABIC = piece(3, title="المجلس البلدي يقرر إعادة فتح المسبح", author="سارة حداد")
-RUSSIAN = piece(4, title="Городской совет проголосовал", author="Анна")
+ARABIC = story(3, title="المجلس البلدي يقرر إعادة فتح المسبح", author="سارة حداد")
+RUSSIAN = story(4, title="Городской совет проголосовал", author="Анна")
 
 
 def override(folder: Path, name: str, text: str) -> Templates:
@@ -46,8 +46,8 @@ def override(folder: Path, name: str, text: str) -> Templates:
 
 
 def test_both_parts_hold_the_same() -> None:
-    pictured = piece(1, image_url="https://gazette.example/1.jpg")
-    content = edition(pictured, piece(2), piece(3, author=None), more_count=7)
+    pictured = story(1, image_url="https://gazette.example/1.jpg")
+    content = edition(pictured, story(2), story(3, author=None), more_count=7)
     for part in (visible_text(content.html), content.text):
         words = " ".join(part.split())
         assert "The Harbour Gazette" in words
@@ -84,7 +84,7 @@ def test_both_parts_hold_the_same() -> None:
     ],
 )
 def test_an_account_or_the_site_itself_is_no_byline(author: str, is_named: bool) -> None:
-    content = edition(piece(1, author=author), piece(2, author=author))
+    content = edition(story(1, author=author), story(2, author=author))
     for part in (visible_text(content.html), content.text):
         assert part.count(f"{author.strip()} · ") == (2 if is_named else 0)
 
@@ -96,13 +96,13 @@ def greeted(content: Content, words: str) -> list[str]:
 
 
 def test_nobody_is_greeted_without_a_name_or_above_an_introduction() -> None:
-    plain = edition(piece(1))
+    plain = edition(story(1))
     assert all("Hello Anna," in part for part in greeted(plain, "Hello Anna,"))
     nameless = greeted(plain, "")
     assert "<p" not in nameless[0].partition("</h1>")[2].partition("</p>")[2].partition("<h2")[0]
     assert "\n\n\n" not in nameless[1]
     introduced = edition(
-        piece(1), edits=Edits(intro_html="<p>Good morning!</p>", intro_text="Good morning!")
+        story(1), edits=Edits(intro_html="<p>Good morning!</p>", intro_text="Good morning!")
     )
     for part in greeted(introduced, "Hello Anna,"):
         assert "Good morning!" in part
@@ -110,7 +110,7 @@ def test_nobody_is_greeted_without_a_name_or_above_an_introduction() -> None:
 
 
 def test_the_columns_come_from_the_look() -> None:
-    content = edition(piece(1), look=look(reply_to="desk@gazette.example", from_name="Gazette"))
+    content = edition(story(1), look=look(reply_to="desk@gazette.example", from_name="Gazette"))
     assert content.from_name == "Gazette"
     assert content.from_address == "news@gazette.example"
     assert content.reply_to == "desk@gazette.example"
@@ -122,8 +122,8 @@ def test_the_columns_come_from_the_look() -> None:
 @pytest.mark.parametrize("place", ["lead", "story"])
 def test_what_feeds_write_stays_text(name: str, place: str) -> None:
     value = f"https://a.example/{HOSTILE}" if "url" in name else HOSTILE
-    hostile = piece(1, **{name: value})
-    content = edition(*([hostile, piece(2)] if place == "lead" else [piece(2), hostile]))
+    hostile = story(1, **{name: value})
+    content = edition(*([hostile, story(2)] if place == "lead" else [story(2), hostile]))
     if (name, place) != ("image_url", "story"):
         _is_harmless(content.html)
 
@@ -133,7 +133,7 @@ def test_what_feeds_write_stays_text(name: str, place: str) -> None:
 )
 def test_what_staff_write_stays_text(name: str) -> None:
     value = f"https://a.example/{HOSTILE}" if "url" in name else HOSTILE
-    _is_harmless(edition(piece(1), look=look(**{name: value})).html)
+    _is_harmless(edition(story(1), look=look(**{name: value})).html)
 
 
 def _is_harmless(html: str) -> None:
@@ -148,7 +148,7 @@ def _is_harmless(html: str) -> None:
 
 
 def test_braces_stand_in_text_as_they_were_written() -> None:
-    content = edition(piece(1, title="{{7*7}}", author="{{7*7}}", summary_html="<p>{{7*7}}</p>"))
+    content = edition(story(1, title="{{7*7}}", author="{{7*7}}", summary_html="<p>{{7*7}}</p>"))
     assert visible_text(content.html).count("{{7*7}}") == 3
     assert content.text.count("{{7*7}}") == 3
     assert content.subject == "{{7*7}}"
@@ -157,10 +157,10 @@ def test_braces_stand_in_text_as_they_were_written() -> None:
 @pytest.mark.parametrize(
     "pieces",
     [
-        [piece(1)],
-        [piece(1, image_url="https://gazette.example/1.jpg"), ARMENIAN, ARABIC, RUSSIAN],
-        [piece(n, title="Word " * 200, summary_html="<p>Long. " * 300) for n in range(1, 21)],
-        [piece(1, title="", summary_html="", author=None), piece(2, title="W" * 500)],
+        [story(1)],
+        [story(1, image_url="https://gazette.example/1.jpg"), ARMENIAN, ARABIC, RUSSIAN],
+        [story(n, title="Word " * 200, summary_html="<p>Long. " * 300) for n in range(1, 21)],
+        [story(1, title="", summary_html="", author=None), story(2, title="W" * 500)],
     ],
     ids=["one", "languages", "twenty long", "next to nothing"],
 )
@@ -176,7 +176,7 @@ def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
         "summary_html": ARMENIAN.summary_html,
         "author": "Ա" * 300,
     }
-    content = edition(*(piece(n, **story) for n in range(20)), more_count=3)
+    content = edition(*(story(n, **story) for n in range(20)), more_count=3)
     assert len(content.html.encode()) < 100_000
     assert content.html.count('class="story"') == 19
 
@@ -184,7 +184,7 @@ def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
 def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
     def with_words(number: int) -> Content:
         return edition(
-            piece(1), edits=Edits(intro_html=f"<p>{'é' * number}</p>", intro_text="Words")
+            story(1), edits=Edits(intro_html=f"<p>{'é' * number}</p>", intro_text="Words")
         )
 
     most = (MAX_HTML_BYTES - len(with_words(0).html.encode())) // 2
@@ -194,8 +194,8 @@ def test_html_that_would_be_cut_off_is_refused_with_its_size() -> None:
 
 
 def test_an_article_cut_to_its_headline_keeps_its_title_and_link() -> None:
-    headline = piece(1, title="", author="Vera", image_url=f"{BASE_URL}/1.jpg").as_headline()
-    content = edition(piece(2), headline)
+    headline = story(1, title="", author="Vera", image_url=f"{BASE_URL}/1.jpg").as_headline()
+    content = edition(story(2), headline)
     assert headline.title
     assert headline.title in content.text
     assert headline.url in content.html
@@ -205,14 +205,14 @@ def test_an_article_cut_to_its_headline_keeps_its_title_and_link() -> None:
 
 def test_lines_of_the_text_are_short_and_urls_whole() -> None:
     url = "https://gazette.example/" + "very-long-name/" * 20
-    lines = edition(piece(1, title="word " * 100, url=url), ARMENIAN).text.splitlines()
+    lines = edition(story(1, title="word " * 100, url=url), ARMENIAN).text.splitlines()
     assert url in lines
     assert max(len(line) for line in lines if line != url) <= 72
 
 
 def test_long_summaries_are_cut() -> None:
     long = "<p>" + "word " * 1000 + "</p>"
-    text = edition(piece(1, summary_html=long), piece(2, summary_html=long)).text
+    text = edition(story(1, summary_html=long), story(2, summary_html=long)).text
     assert text.count("word") < 200
     assert text.count("…") == 2
 
@@ -226,14 +226,14 @@ def test_long_summaries_are_cut() -> None:
     ],
 )
 def test_the_subject_is_the_leads_title_on_one_line(title: str, subject: str) -> None:
-    content = edition(piece(1, title=title), piece(2))
+    content = edition(story(1, title=title), story(2))
     assert content.subject == subject
     assert len(content.subject) <= 120
     assert f"<title>{subject}</title>" in content.html
 
 
 def test_a_subject_of_markup_is_a_subject() -> None:
-    assert edition(piece(1, title="<b>Bold</b> & co")).subject == "<b>Bold</b> & co"
+    assert edition(story(1, title="<b>Bold</b> & co")).subject == "<b>Bold</b> & co"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_subject_of_markup_is_a_subject() -> None:
     ],
 )
 def test_only_images_that_mail_programs_load_are_shown(url: str | None, shown: bool) -> None:
-    html = edition(piece(1, image_url=url), look=look(logo_url=url)).html
+    html = edition(story(1, image_url=url), look=look(logo_url=url)).html
     # The picture stands there twice: Outlook gets one of its own.
     assert html.count("<img") == (3 if shown else 0)
     photo = r'<img class="photo" alt="Picture: Story 1" src="[^"]*" width="528" height="297"'
@@ -260,15 +260,15 @@ def test_only_images_that_mail_programs_load_are_shown(url: str | None, shown: b
 
 
 def test_other_stories_have_a_small_picture_that_adds_no_words_to_their_link() -> None:
-    html = edition(piece(1), piece(2, image_url="https://gazette.example/2.jpg")).html
+    html = edition(story(1), story(2, image_url="https://gazette.example/2.jpg")).html
     link = re.search(r'<h2 class="title story-title".*?</h2>', html, re.DOTALL)
     assert link is not None
     assert '<img class="thumb" alt="" src="https://gazette.example/2.jpg" width="128"' in link[0]
-    assert "<img" not in edition(piece(1), piece(2)).html
+    assert "<img" not in edition(story(1), story(2)).html
 
 
 def test_a_newsletter_can_do_without_pictures() -> None:
-    pieces = [piece(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
+    pieces = [story(n, image_url=f"https://gazette.example/{n}.jpg") for n in (1, 2)]
     logo = "https://gazette.example/logo.png"
     html = edition(*pieces, look=look(pictures=False, logo_url=logo)).html
     assert re.findall('src="([^"]*)"', html) == [logo]
@@ -285,17 +285,17 @@ def test_a_newsletter_can_do_without_pictures() -> None:
 )
 def test_the_subject_is_a_template(tmp_path: Path, text: str, subject: str) -> None:
     templates = override(tmp_path, "digest.subject.txt", text)
-    assert edition(piece(1), piece(2), templates=templates).subject == subject
+    assert edition(story(1), story(2), templates=templates).subject == subject
 
 
 def test_a_subject_without_a_word_is_refused(tmp_path: Path) -> None:
     templates = override(tmp_path, "digest.subject.txt", "{% if False %}x{% endif %}\n")
     with pytest.raises(BadTemplate, match=r"digest\.subject\.txt makes no text"):
-        edition(piece(1), templates=templates)
+        edition(story(1), templates=templates)
 
 
 def test_nothing_else_is_loaded_from_elsewhere() -> None:
-    html = edition(piece(1, image_url="https://gazette.example/1.jpg")).html
+    html = edition(story(1, image_url="https://gazette.example/1.jpg")).html
     assert set(re.findall(r'\s(?:src|background|srcset|poster)\s*=\s*"([^"]*)"', html)) == {
         "https://gazette.example/1.jpg"
     }
@@ -306,7 +306,7 @@ def test_nothing_else_is_loaded_from_elsewhere() -> None:
 
 @pytest.mark.parametrize(("count", "words"), [(0, ""), (1, "1 more story"), (2, "2 more stories")])
 def test_how_many_more_there_are(count: int, words: str) -> None:
-    content = edition(piece(1), more_count=count)
+    content = edition(story(1), more_count=count)
     for part in (content.html, content.text):
         assert words in part
         assert ("on the site" in part) is bool(count)
@@ -314,23 +314,23 @@ def test_how_many_more_there_are(count: int, words: str) -> None:
 
 def test_the_site_is_linked_only_where_there_is_one() -> None:
     linked = '<a class="link"'
-    elsewhere = piece(2, url="https://other.example/2")
-    assert linked in edition(piece(1), piece(2), more_count=1).html
-    assert linked not in edition(piece(1), elsewhere, more_count=1).html
-    assert "1 more story on the site" in edition(piece(1), elsewhere, more_count=1).text
+    elsewhere = story(2, url="https://other.example/2")
+    assert linked in edition(story(1), story(2), more_count=1).html
+    assert linked not in edition(story(1), elsewhere, more_count=1).html
+    assert "1 more story on the site" in edition(story(1), elsewhere, more_count=1).text
 
 
 def test_days_are_told_in_the_zone_of_the_schedule() -> None:
     # 22:00 UTC on the 23rd is the 24th in Yerevan.
-    assert "Ines Calloway · 24 November" in edition(piece(1)).text
-    assert "Ines Calloway · 23 November" in edition(piece(1), slot=slot_in(UTC)).text
+    assert "Ines Calloway · 24 November" in edition(story(1)).text
+    assert "Ines Calloway · 23 November" in edition(story(1), slot=slot_in(UTC)).text
 
 
 def test_direction_and_language() -> None:
     html = edition(ARABIC, look=look(language="ar")).html
     assert '<html lang="ar" dir="rtl">' in html
     assert "الثلاثاء، 24 نوفمبر 2026" in html
-    assert '<html lang="hy" dir="ltr">' in edition(piece(1), look=look(language="hy")).html
+    assert '<html lang="hy" dir="ltr">' in edition(story(1), look=look(language="hy")).html
 
 
 def test_the_preheader_tells_what_else_is_in_it() -> None:
@@ -338,14 +338,14 @@ def test_the_preheader_tells_what_else_is_in_it() -> None:
         found = re.search(r'<div class="preheader"[^>]*>(.*?)</div>', edition(*pieces).html)
         return found[1] if found else ""
 
-    assert preheader(piece(1), piece(2), piece(3)) == "Story 2 · Story 3"
-    assert preheader(piece(1)) == "What happened in story 1."
-    assert preheader(piece(1, summary_html="")) == ""
-    assert len(preheader(*(piece(n, title="word " * 20) for n in range(9)))) <= 150
+    assert preheader(story(1), story(2), story(3)) == "Story 2 · Story 3"
+    assert preheader(story(1)) == "What happened in story 1."
+    assert preheader(story(1, summary_html="")) == ""
+    assert len(preheader(*(story(n, title="word " * 20) for n in range(9)))) <= 150
 
 
 def test_styles_are_inlined_and_dark_ones_stay() -> None:
-    html = edition(piece(1)).html
+    html = edition(story(1)).html
     assert re.search(r'<h1 class="name"[^>]*style="[^"]*color: #ffffff', html)
     assert "@media (prefers-color-scheme: dark)" in html
     assert "[data-ogsc] .title" in html
@@ -354,7 +354,7 @@ def test_styles_are_inlined_and_dark_ones_stay() -> None:
 def test_a_template_of_the_operator_cannot_ask_about_a_reader(tmp_path: Path) -> None:
     templates = override(tmp_path, "digest.html", "<p>\n{% if greeting %}Hi{% endif %}")
     with pytest.raises(BadTemplate, match=r"digest\.html, line 2: .*remove the condition"):
-        edition(piece(1), templates=templates)
+        edition(story(1), templates=templates)
 
 
 def test_what_a_mail_program_reads_is_what_was_rendered() -> None:
