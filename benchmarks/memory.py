@@ -1,6 +1,6 @@
 """What a worker takes with 10,000 and with 1,000,000 mails pending: its memory, and the time of a claim.
 
-Run as `python benchmarks/memory.py`; prints a table. `claim` is the median of claims of 100 rows, each in
+Run as `python benchmarks/memory.py`; prints a table. `claim` is the median of claimed of 100 rows, each in
 a transaction of its own, without its commit. `peak` is the most memory that a `mailer run worker` had
 resident (VmHWM, Linux) while it sent for some seconds on 10 connections. The ratio is that of 1,000,000
 to 10,000 pending. PostgreSQL is a throw-away cluster that waits for no
@@ -23,7 +23,7 @@ from benchmarks.rig.postfix import sink
 from benchmarks.rig.worker import sending
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.ledger import ledger
+from mailer.ledger import claims
 from tests.support import factories as make
 from tests.support import postgresql
 
@@ -46,12 +46,12 @@ def claim_ms(database: Database) -> float:
         now = utc_now() + timedelta(seconds=1)
         with writer.write() as session:
             begin = time.perf_counter()
-            claims, _skipped = ledger.claim(session, worker_id, BATCH, now)
+            claimed, _skipped = claims.claim(session, worker_id, BATCH, now)
             took.append(time.perf_counter() - begin)
-            if len(claims) != BATCH:
-                raise RuntimeError(f"only {len(claims)} rows were claimed")
+            if len(claimed) != BATCH:
+                raise RuntimeError(f"only {len(claimed)} rows were claimed")
     with writer.write() as session:
-        ledger.release(session, worker_id)
+        claims.release(session, worker_id)
     writer.close()
     return statistics.median(took) * 1000
 
@@ -80,28 +80,30 @@ def worker_mib(database: Database, digest_id: int, folder: Path) -> tuple[float,
 
 def measure(name: str, make_url: Callable[[], str], folder: Path) -> None:
     """The lines of one engine."""
-    peaks, claims = [], []
+    peaks, claimed = [], []
     for pending in PENDING:
         database = Database(make_url())
         begin = time.monotonic()
         digest_id = fill(database, pending)
         filled = time.monotonic() - begin
-        claims.append(claim_ms(database))
+        claimed.append(claim_ms(database))
         peak, rate = worker_mib(database, digest_id, folder)
         peaks.append(peak)
         database.dispose()
         if database.is_sqlite:
             remove(Path(str(database.url.database)))
         print(
-            f"{name:10} {pending:9,} {filled:7.1f} {claims[-1]:9.2f} {peak:9.1f} {rate:10,.0f}",
+            f"{name:10} {pending:9,} {filled:7.1f} {claimed[-1]:9.2f} {peak:9.1f} {rate:10,.0f}",
             flush=True,
         )
-    print(f"{name:10} {'ratio':>9} {'':7} {claims[1] / claims[0]:9.2f} {peaks[1] / peaks[0]:9.2f}")
+    print(
+        f"{name:10} {'ratio':>9} {'':7} {claimed[1] / claimed[0]:9.2f} {peaks[1] / peaks[0]:9.2f}"
+    )
 
 
 def main() -> None:
     end_in_order()
-    print("\nA worker's claims and memory by what is pending")
+    print("\nA worker's claimed and memory by what is pending")
     print("database     pending  fill s  claim ms  peak MiB     mail/s")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -16,7 +16,7 @@ from mailer.ledger.digest_state import Counts
 from mailer.monitoring.digest_progress import Standing, read_standing
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.pace import SendRate
+from mailer.sending.flow_control.rate import SendRate
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig, Tls

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
-from mailer.ledger import ledger
+from mailer.ledger import claims
 from mailer.models import DeliveryStatus, Subscriber, Subscription
 from mailer.sending.outgoing import Composer
 from mailer.templating.templates import Templates
@@ -109,8 +109,8 @@ def one_mail(database: Database) -> bytes:
     composer = Composer(KEYS, BASE_URL, Templates())
     with Session(database.engine) as session:
         # Nothing is committed: the row waits as before.
-        claims, _ = ledger.claim(session, make.worker(session).id, 1, utc_now())
-        [letter] = composer.load(session, claims)
+        claimed, _ = claims.claim(session, make.worker(session).id, 1, utc_now())
+        [letter] = composer.load(session, claimed)
     return composer.compose(letter, utf8=False)[1]
 
 

@@ -5,7 +5,7 @@ import click
 from mailer.cli.base import Command, opened
 from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message
-from mailer.ledger import pause_switch
+from mailer.ledger.pause import pause_sending, resume_sending
 
 
 @click.command(cls=Command)
@@ -20,7 +20,7 @@ def pause(reason: str | None) -> None:
       mailer pause --reason "the relay is moving"
     """
     with opened() as app, app.database.write() as session:
-        pause_switch.pause(session, reason, now=app.times.wall())
+        pause_sending(session, reason, app.times.wall(), replace_reason=True)
     message("sending is paused; `mailer resume` starts it again")
 
 
@@ -34,6 +34,6 @@ def resume() -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            was_paused = pause_switch.resume(session)
+            was_paused = resume_sending(session)
         message("sending goes on" if was_paused else "sending was not paused")
         warn_if_nothing_sends(app)

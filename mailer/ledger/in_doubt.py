@@ -1,7 +1,6 @@
-"""Deliveries in doubt of which staff must say what happens: sent again, or left as they are.
+"""Lets staff decide about deliveries in doubt: send them again, or leave them as they are.
 
-What a sender does by itself with a mail in doubt is the ledger's; nobody but staff comes here, and
-nothing here commits.
+Only staff's commands call this. What a sender does by itself with a mail in doubt is in `outcomes`.
 """
 
 from datetime import datetime
@@ -15,44 +14,40 @@ from mailer.models import Delivery
 
 
 def is_in_doubt() -> ColumnElement[bool]:
-    """True for a delivery in doubt that nobody will send again, and of which staff have not decided."""
+    """True for a delivery in doubt about which staff have not decided yet."""
     # The words of the partial index: with a bound value neither database would see that it fits.
     return and_(Delivery.status == literal_column("'unknown'"), Delivery.dropped_at.is_(None))
 
 
 def in_doubt(session: Session) -> dict[int, int]:
-    """How many deliveries in doubt wait for staff, by the digest's id, the latest digest first."""
+    """Count the deliveries in doubt that wait for staff, by the digest's id, the latest digest first."""
     rows = session.execute(
         select(Delivery.digest_id, func.count())
         .where(is_in_doubt())
         .group_by(Delivery.digest_id)
         .order_by(Delivery.digest_id.desc())
     )
-    return {digest_id: number for digest_id, number in rows}  # noqa: C416
+    return dict(rows.all())
 
 
 def in_doubt_of(session: Session, digest_id: int) -> int:
-    """How many deliveries of this digest are in doubt and wait for staff."""
-    found = session.scalar(
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.digest_id == digest_id, is_in_doubt())
-    )
-    return found or 0
+    """Count the deliveries of this digest that are in doubt and wait for staff."""
+    statement = select(func.count()).where(Delivery.digest_id == digest_id, is_in_doubt())
+    return session.scalar(statement) or 0
 
 
 def resend(session: Session, digest_id: int, now: datetime) -> int | None:
     """Queue the rows in doubt of a digest once more, however often they were in doubt.
 
-    They are the same mails, with the same Message-ID. A digest that was closed as sent is being sent
-    again; one that is paused stays so, and they wait.
+    They are the same mails, with the same Message-ID. A digest that was closed as sent is reopened; one
+    that is paused stays paused, and they wait.
 
     Returns:
-        How many; None where the digest was cancelled or never sent.
+        How many; None if the digest was cancelled or never sent.
     """
     if not in_doubt_of(session, digest_id):
         return 0
-    # First, because whoever closes a digest waits for this row, and then looks at its mails again.
+    # First, because a process that closes a digest waits for this row, and then looks at its mails again.
     if not reopen_digest(session, digest_id):
         return None
     return len(
@@ -66,10 +61,9 @@ def resend(session: Session, digest_id: int, now: datetime) -> int | None:
 
 
 def drop(session: Session, digest_id: int, now: datetime) -> int:
-    """Leave the rows in doubt of a digest as they are: they count as had, and need nobody any more.
+    """Leave the rows in doubt of a digest as they are, and return how many.
 
-    Returns:
-        How many.
+    They count as had, and nobody needs to decide about them any more.
     """
     return len(
         session.scalars(

@@ -1,4 +1,4 @@
-"""Conditions on the ledger's rows, as SQL predicates. They read; `mailer.ledger.ledger` acts on them."""
+"""Defines the conditions on the ledger's rows as SQL predicates."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from mailer.permission.rule import may_mail
 
 
 def waits(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """True for rows whose time has come, as far as `table` tells."""
+    """True for rows that are queued or deferred and due."""
     return and_(is_in(table, WAITING), table.next_attempt_at <= now)
 
 
@@ -28,21 +28,10 @@ def sending_is_on() -> ColumnElement[bool]:
     return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
 
 
-def digest_is_sending() -> ColumnElement[bool]:
-    """True for a delivery whose digest is being sent."""
+def digest_is(status: DigestStatus) -> ColumnElement[bool]:
+    """True for a delivery whose digest has this status."""
     return (
-        select(Digest.id)
-        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.SENDING)
-        .exists()
-    )
-
-
-def digest_is_cancelled() -> ColumnElement[bool]:
-    """True for a delivery whose digest was cancelled."""
-    return (
-        select(Digest.id)
-        .where(Digest.id == Delivery.digest_id, Digest.status == DigestStatus.CANCELLED)
-        .exists()
+        select(Digest.id).where(Digest.id == Delivery.digest_id, Digest.status == status).exists()
     )
 
 
@@ -62,9 +51,9 @@ def is_finished() -> ColumnElement[bool]:
 
 
 def waits_for_later() -> ColumnElement[bool]:
-    """True for a digest that is being sent and of which only mails are left that were turned away for now.
+    """True for a digest that is being sent and of which only deferred mails are left.
 
-    Not while nothing is done with: a relay that turns away everybody at first has not begun yet.
+    Not before any mail is finished: a relay that defers all mails at first has not begun yet.
     """
     done = frozenset({DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN})
     deferred = frozenset({DeliveryStatus.DEFERRED})
@@ -77,7 +66,7 @@ def waits_for_later() -> ColumnElement[bool]:
 
 
 def has_left_overs() -> ColumnElement[bool]:
-    """True for a cancelled digest of which a row waits, because it was on its way at that time."""
+    """True for a cancelled digest of which a row waits because it was on its way at that time."""
     return and_(Digest.status == DigestStatus.CANCELLED, _has_rows(CANCEL.before))
 
 

@@ -1,6 +1,6 @@
-"""The ledger's statements that are executed for every few mails, prepared.
+"""Prepares the ledger's statements that are executed for every few mails.
 
-They say what is asked and what is changed; `mailer.ledger.ledger` alone executes them.
+Executes none of them: `claims`, `outcomes` and `recovery` do.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from mailer.db import BigId, UTCDateTime
 from mailer.db.prepared import Among, Prepared
-from mailer.ledger.predicates import digest_is_sending, reader_may_be_mailed, sending_is_on, waits
+from mailer.ledger.predicates import digest_is, reader_may_be_mailed, sending_is_on, waits
 from mailer.ledger.transitions import (
     CLAIM,
     OUTCOMES,
@@ -55,7 +55,7 @@ from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_no
 
 @cache
 def claiming(table: Table) -> Prepared:
-    """Claims the rows `ids`, which nobody else can change now, for `holder` at the time `at`."""
+    """Claim the rows `ids`, which are locked, for `holder` at the time `at`."""
     first = func.coalesce(table.first_attempt_at, bindparam("at", type_=UTCDateTime()))
     return Prepared(
         changing(CLAIM, table)
@@ -64,102 +64,87 @@ def claiming(table: Table) -> Prepared:
     )
 
 
-def _starting(table: Table, allowed: ColumnElement[bool]) -> ReturningUpdate[int]:
-    """Starts those of the rows `ids` that `holder` has claimed and of which `allowed` is true."""
-    return (
-        changing(START, table)
-        .where(
-            Among(table.id, f"{table.__tablename__}_ids"),
-            table.worker_id == bindparam("holder"),
-            allowed,
-        )
-        .values(attempts=table.attempts + 1)
-        .returning(table.id)
-    )
-
-
 _ENTRY: Final[dict[str, TypeEngine[Any]]] = {
     "row_id": BigId,
-    "its_holder": BigId,
-    "its_attempt": BigId,
-    "its_step": String(),
-    "its_code": BigId,
-    "its_reply": String(),
+    "claimed_by": BigId,
+    "attempt_number": BigId,
+    "new_step": String(),
+    "new_code": BigId,
+    "new_reply": String(),
     "again_at": UTCDateTime(),
 }
-"""What is given for each outcome that is recorded."""
+"""The parameters of each result. None has the name of a column: SQLAlchemy reserves those."""
 
 
 @cache
 def recording(table: Table, status: DeliveryStatus) -> Prepared:
-    """Enters one outcome, at the time `at`: see `entry` for its other values."""
-    one = {name: bindparam(name, type_=kind) for name, kind in _ENTRY.items()}
-    return Prepared(_recording(table, status, one))
+    """Record one result, at the time `at`: see `entry` for its other values."""
+    parameters = {name: bindparam(name, type_=kind) for name, kind in _ENTRY.items()}
+    return Prepared(_recording(table, status, parameters))
 
 
-def entry(outcome: AttemptResult) -> dict[str, Any]:
-    """The values of one outcome, by the names of `_ENTRY`."""
+def entry(result: AttemptResult) -> dict[str, Any]:
+    """Return the values of one result, by the names of `_ENTRY`."""
     return {
-        "row_id": outcome.row.id,
-        "its_holder": outcome.worker_id,
-        "its_attempt": outcome.attempt,
-        "its_step": outcome.step,
-        "its_code": outcome.code,
-        "its_reply": outcome.reply,
-        "again_at": outcome.next_attempt_at,
+        "row_id": result.row.id,
+        "claimed_by": result.worker_id,
+        "attempt_number": result.attempt,
+        "new_step": result.step,
+        "new_code": result.code,
+        "new_reply": result.reply,
+        "again_at": result.next_attempt_at,
     }
 
 
-def recording_together(table: Table, status: DeliveryStatus, prefix: str) -> Update:
-    """Enters many outcomes in one go, on PostgreSQL: `entries` are its values.
+def entries(results: Sequence[AttemptResult], prefix: str) -> dict[str, list[Any]]:
+    """Return the values of many results: a list for each name of `_ENTRY`."""
+    values = [entry(result) for result in results]
+    return {prefix + name: [value[name] for value in values] for name in _ENTRY}
 
-    There each statement is a journey to the server.
-    """
+
+def _recording_together(table: Table, status: DeliveryStatus, prefix: str) -> Update:
+    # Of many results at once, whose values are `entries`.
     lists = [bindparam(prefix + name, type_=ARRAY(kind)) for name, kind in _ENTRY.items()]
     columns = [column(name, kind) for name, kind in _ENTRY.items()]
-    given = func.unnest(*lists).table_valued(*columns, name=f"{prefix}entry").render_derived()
-    return _recording(table, status, {name: given.c[name] for name in _ENTRY})
-
-
-def entries(outcomes: Sequence[AttemptResult], prefix: str) -> dict[str, list[Any]]:
-    """The values of many outcomes: of each of `_ENTRY` a list."""
-    given = [entry(outcome) for outcome in outcomes]
-    return {prefix + name: [one[name] for one in given] for name in _ENTRY}
+    rows = func.unnest(*lists).table_valued(*columns, name=f"{prefix}entry").render_derived()
+    return _recording(table, status, {name: rows.c[name] for name in _ENTRY})
 
 
 def _recording(
-    table: Table, status: DeliveryStatus, given: Mapping[str, ColumnElement[Any]]
+    table: Table, status: DeliveryStatus, entry: Mapping[str, ColumnElement[Any]]
 ) -> Update:
-    # A refusal before the final dot comes to a row that was only claimed: it was an attempt too.
+    # A row that was refused before the final dot was only claimed: that was an attempt too.
     charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
     values: dict[str, Any] = {
         "outcome_at": bindparam("at", type_=UTCDateTime()),
-        "step": given["its_step"],
-        "code": given["its_code"],
-        "reply": given["its_reply"],
+        "step": entry["new_step"],
+        "code": entry["new_code"],
+        "reply": entry["new_reply"],
     }
     if status is DeliveryStatus.SENT:
-        # Whoever held it, and whatever became of it since: only one sender has begun this attempt, and
-        # while the number stands nobody has begun another.
-        mine = and_(table.attempts == given["its_attempt"], table.attempts > 0)
+        # Whichever worker holds it now: only one sender has begun this attempt, and while the number is the
+        # same none has begun another.
+        is_same = and_(table.attempts == entry["attempt_number"], table.attempts > 0)
     else:
-        mine = table.worker_id == given["its_holder"]
+        is_same = table.worker_id == entry["claimed_by"]
         values["attempts"] = table.attempts + charged
     if status is DeliveryStatus.UNKNOWN:
         values["in_doubt"] = table.in_doubt + 1
     if status is DeliveryStatus.FAILED:
-        # What was in doubt before the relay may have, whatever it says now.
+        # The relay may have what was in doubt before, whatever it says now.
         values["status"] = case(
             (table.in_doubt > 0, literal(DeliveryStatus.UNKNOWN, Delivery.status.type)),
             else_=literal(status, Delivery.status.type),
         )
     if status is DeliveryStatus.DEFERRED:
-        values["next_attempt_at"] = given["again_at"]
-    return changing(OUTCOMES[status], table).where(table.id == given["row_id"], mine).values(values)
+        values["next_attempt_at"] = entry["again_at"]
+    return (
+        changing(OUTCOMES[status], table).where(table.id == entry["row_id"], is_same).values(values)
+    )
 
 
 def releasing(table: Table) -> Update:
-    """Gives back claimed rows; whose is for the caller to add."""
+    """Build an UPDATE that gives back claimed rows; the caller adds of which worker."""
     # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
     never = case((table.attempts == 0, null()), else_=table.first_attempt_at)
     return changing(RELEASE, table).values(worker_id=None, first_attempt_at=never)
@@ -167,7 +152,7 @@ def releasing(table: Table) -> Update:
 
 @cache
 def sources() -> Prepared:
-    """The digests that are being sent, and 0 where a notice waits; nothing while sending is paused."""
+    """Select the digests that are being sent, and 0 if a notice waits; nothing while sending is paused."""
     notice_waits = select(Notice.id).where(waits(Notice, _at())).exists()
     return Prepared(
         union_all(
@@ -182,53 +167,50 @@ def sources() -> Prepared:
 
 @cache
 def waiting_rows(table: Table) -> Prepared:
-    """Reads the first rows that wait, of the digest `digest` or of all notices, and keeps others off them."""
+    """Read and lock the first rows that wait, of the digest `digest` or of all notices."""
     return _waiting(table)
 
 
 @cache
 def waiting_row(table: Table) -> Prepared:
-    """As `waiting_rows`, but only the row `only`."""
+    """Read and lock the row `only`, as `waiting_rows` would."""
     return _waiting(table, table.id == bindparam("only"))
 
 
 @cache
 def waiting_ids(table: Table) -> Prepared:
-    """As `waiting_rows`, but only their ids: no other value of theirs is read."""
-    its_digest = (Delivery.digest_id == bindparam("digest"),) if table is Delivery else ()
-    return Prepared(_first(select(table.id), table, *its_digest), table.id.type)
+    """Read only the ids of the rows that `waiting_rows` would read."""
+    return Prepared(_first(select(table.id), table), table.id.type)
 
 
 def _waiting(table: Table, *where: ColumnElement[bool]) -> Prepared:
-    addressed = table is Delivery
-    stopped: ColumnElement[Any]
-    if addressed:
-        stopped = why_not()
-        where = (Delivery.digest_id == bindparam("digest"), *where)
-    else:
+    row: tuple[Any, ...] = (table.attempts, table.first_attempt_at, table.crashes)
+    if table is Notice:
         stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
-    row = (table.attempts, table.first_attempt_at, table.crashes)
-    addressee = (
-        Delivery.edition_id,
-        Delivery.created_at,
-        Subscriber.address,
-        Subscriber.name,
-        Subscription.public_id,
-    )
-    columns = (*row, *addressee) if addressed else row
-    found = select(table.id, stopped, *columns)
-    if addressed:
-        found = found.join(Subscription, Subscription.id == Delivery.subscription_id).join(
-            Subscriber, Subscriber.id == Subscription.subscriber_id
+        rows = select(table.id, stopped, *row)
+    else:
+        row += (
+            Delivery.edition_id,
+            Delivery.created_at,
+            Subscriber.address,
+            Subscriber.name,
+            Subscription.public_id,
         )
-    types = (column.type for column in columns)
-    return Prepared(_first(found, table, *where), table.id.type, String(), *types)
+        rows = (
+            select(table.id, why_not(), *row)
+            .join(Subscription, Subscription.id == Delivery.subscription_id)
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        )
+    types = (column.type for column in row)
+    return Prepared(_first(rows.where(*where), table), table.id.type, String(), *types)
 
 
-def _first(found: Select[Any], table: Table, *where: ColumnElement[bool]) -> Select[Any]:
+def _first(rows: Select[Any], table: Table) -> Select[Any]:
+    if table is Delivery:
+        rows = rows.where(Delivery.digest_id == bindparam("digest"))
     # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
     return (
-        found.where(waits(table, _at()), *where)
+        rows.where(waits(table, _at()))
         .order_by(table.next_attempt_at, table.id)
         .limit(bindparam("number"))
         .with_for_update(skip_locked=True, of=table)
@@ -241,34 +223,46 @@ def _at() -> BindParameter[datetime]:
 
 @cache
 def starting(table: Table) -> Prepared:
-    return Prepared(_start_statement(table), table.id.type)
+    """Start those of the rows `ids` that `holder` has claimed and that may be mailed."""
+    return Prepared(_starting(table), table.id.type)
 
 
-def _start_statement(table: Table) -> ReturningUpdate[int]:
+def _starting(table: Table) -> ReturningUpdate[int]:
     if table is Delivery:
-        allowed = sending_is_on() & digest_is_sending() & reader_may_be_mailed()
+        allowed = sending_is_on() & digest_is(DigestStatus.SENDING) & reader_may_be_mailed()
     else:
         allowed = sending_is_on() & _notice_may_be_mailed()
-    return _starting(table, allowed)
+    return (
+        changing(START, table)
+        .where(
+            Among(table.id, f"{table.__tablename__}_ids"),
+            table.worker_id == bindparam("holder"),
+            allowed,
+        )
+        .values(attempts=table.attempts + 1)
+        .returning(table.id)
+    )
 
 
 def start_values(
     worker_id: int, table: Table, ids: Collection[int], now: datetime
 ) -> dict[str, Any]:
+    """Return the parameters of `starting` for these rows."""
     name = table.__tablename__
     return {f"{name}_ids": ids, "holder": worker_id, "forgiven": forgiven_before(now)}
 
 
 @cache
-def turning(
+def recording_and_starting(
     recorded: tuple[tuple[Table, DeliveryStatus], ...], started: tuple[Table, ...]
 ) -> Prepared:
+    """Record results of these kinds and start rows of these tables, in one statement of PostgreSQL."""
     entered = [
-        recording_together(table, status, f"r{number}_").cte(f"recorded_{number}")
+        _recording_together(table, status, f"r{number}_").cte(f"recorded_{number}")
         for number, (table, status) in enumerate(recorded)
     ]
     begun = [
-        select(literal(number), _start_statement(table).cte(f"started_{number}").c.id)
+        select(literal(number), _starting(table).cte(f"started_{number}").c.id)
         for number, table in enumerate(started)
     ]
     nothing = select(literal(0), null())

@@ -1,18 +1,13 @@
-"""The rows of the ledger in a sender's hands, and the changes that their status may go through.
+"""Defines which status of a delivery or notice may follow which, and the values that a sender holds of a row.
 
-Says what may be done to a row, and from which statuses; `mailer.ledger.ledger` alone does it.
+Only builds statements; the other modules of `mailer.ledger` execute them.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Update,
-    literal_column,
-    or_,
-    update,
-)
+from sqlalchemy import ColumnElement, Update, literal_column, or_, update
 
 from mailer.models import Delivery, DeliveryStatus, Notice
 
@@ -39,8 +34,16 @@ class RowId(NamedTuple):
         return f"{self.table.__tablename__} {self.id}"
 
 
+def by_table(rows: Iterable[RowId]) -> dict[Table, list[int]]:
+    """Group these rows' ids by their table."""
+    ids: dict[Table, list[int]] = {}
+    for table, row_id in rows:
+        ids.setdefault(table, []).append(row_id)
+    return ids
+
+
 class Addressee(NamedTuple):
-    """Whom a delivery is for, and what goes to them."""
+    """The reader of a delivery, and the edition that goes to them."""
 
     edition_id: int
     created_at: datetime
@@ -50,9 +53,9 @@ class Addressee(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A row that this worker holds. `first_attempt_at` dates the mail, at every attempt the same.
+    """A row that this worker holds. `first_attempt_at` dates the mail, the same at every attempt.
 
-    `digest_id` and `addressee` are of a delivery; a notice has none.
+    A notice has no `digest_id` and no `addressee`.
     """
 
     row: RowId
@@ -67,7 +70,7 @@ class Claim(NamedTuple):
 class AttemptResult(NamedTuple):
     """What became of an attempt, the row's `attempt`th.
 
-    `next_attempt_at` is set where it is deferred, and where it is in doubt and may be sent once more.
+    `next_attempt_at` is set if the mail is deferred, or in doubt and may be sent once more.
     """
 
     row: RowId
@@ -80,44 +83,36 @@ class AttemptResult(NamedTuple):
     next_attempt_at: datetime | None = None
 
 
-class Change(NamedTuple):
-    """A change of status: from which ones to which."""
+class Transition(NamedTuple):
+    """A change of status: from any of `before` to `after`."""
 
     before: frozenset[DeliveryStatus]
     after: DeliveryStatus
 
 
-CLAIM: Final = Change(frozenset(WAITING), _S.CLAIMED)
-SKIP: Final = Change(frozenset(WAITING), _S.SKIPPED)
-START: Final = Change(frozenset({_S.CLAIMED}), _S.SENDING)
-RELEASE: Final = Change(frozenset({_S.CLAIMED}), _S.QUEUED)
-DOUBT: Final = Change(frozenset({_S.SENDING}), _S.UNKNOWN)
-RESEND: Final = Change(frozenset({_S.UNKNOWN}), _S.QUEUED)
-QUARANTINE: Final = Change(frozenset({_S.CLAIMED}), _S.FAILED)
-CANCEL: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
-DOUBT_AGAIN: Final = Change(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.UNKNOWN)
-"""Of a row that was in doubt before: it was to be sent once more, and nothing came of that."""
+CLAIM: Final = Transition(frozenset(WAITING), _S.CLAIMED)
+SKIP: Final = Transition(frozenset(WAITING), _S.SKIPPED)
+START: Final = Transition(frozenset({_S.CLAIMED}), _S.SENDING)
+RELEASE: Final = Transition(frozenset({_S.CLAIMED}), _S.QUEUED)
+DOUBT: Final = Transition(frozenset({_S.SENDING}), _S.UNKNOWN)
+RESEND: Final = Transition(frozenset({_S.UNKNOWN}), _S.QUEUED)
+QUARANTINE: Final = Transition(frozenset({_S.CLAIMED}), _S.FAILED)
+CANCEL: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
+DOUBT_AGAIN: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.UNKNOWN)
+"""Of a row that was in doubt before: it was to be sent once more, and was not."""
 OUTCOMES: Final = {
-    change.after: change
-    for change in (
-        # A worker that others held for dead may still learn that the relay took the mail.
-        Change(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
-        Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
-        Change(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
+    transition.after: transition
+    for transition in (
+        # A worker that others considered dead may still learn that the relay took the mail.
+        Transition(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
+        Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
+        Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
         DOUBT,
     )
 }
-CHANGES: Final = (
-    CLAIM,
-    SKIP,
-    START,
-    RELEASE,
-    RESEND,
-    QUARANTINE,
-    CANCEL,
-    DOUBT_AGAIN,
-    *OUTCOMES.values(),
-)
+_OTHERS: Final = (CLAIM, SKIP, START, RELEASE, RESEND, QUARANTINE, CANCEL, DOUBT_AGAIN)
+TRANSITIONS: Final = (*_OTHERS, *OUTCOMES.values())
+"""Every change of status that there is. A status from which none leads is final."""
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
@@ -129,25 +124,25 @@ def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[b
     return table.status.in_([literal_column(f"'{status.value}'") for status in statuses])
 
 
-def ending(change: Change, table: Table) -> list[Update]:
-    """UPDATEs that end rows of `table` by this change, and what was ever in doubt as in doubt.
+def ending(transition: Transition, table: Table) -> list[Update]:
+    """Build UPDATEs that end rows of `table` by this transition. What was ever in doubt ends in doubt.
 
-    The relay may have that, whatever became of sending it once more: ended otherwise its articles would
-    be due to the reader again.
+    The relay may have it, even if it was not sent once more. Ended otherwise, its articles would be due to
+    the reader again.
     """
     return [
         changing(DOUBT_AGAIN, table).where(table.in_doubt > 0),
-        changing(change, table).where(table.in_doubt == 0),
+        changing(transition, table).where(table.in_doubt == 0),
     ]
 
 
-def changing(change: Change, table: Table) -> Update:
-    """An UPDATE that makes this change, and only this change, to rows of `table`."""
+def changing(transition: Transition, table: Table) -> Update:
+    """Build an UPDATE that makes this transition, and only this one, on rows of `table`."""
     # Not IN: an executemany cannot expand it.
-    before = or_(*(table.status == status for status in sorted(change.before)))
+    before = or_(*(table.status == status for status in sorted(transition.before)))
     return (
         update(table)
         .where(before)
-        .values(status=change.after)
+        .values(status=transition.after)
         .execution_options(synchronize_session=False)
     )

@@ -2,7 +2,6 @@
 
 from mailer.models.consent import ConsentEvent, ConsentKind, Wording
 from mailer.models.delivery import (
-    ALLOWED,
     BLOCK_SIZE,
     GIVEN_BACK,
     HAD,
@@ -35,7 +34,6 @@ from mailer.models.subscriber import ClientRequest, Signup, SignupChoice, Subscr
 from mailer.models.suppression import Suppression, SuppressionReason
 
 __all__ = [
-    "ALLOWED",
     "BLOCK_SIZE",
     "GIVEN_BACK",
     "HAD",

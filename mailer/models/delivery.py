@@ -39,33 +39,6 @@ GIVEN_BACK: Final = (_S.FAILED, _S.SKIPPED, _S.CANCELLED)
 HAD: Final = frozenset(_S) - set(GIVEN_BACK)
 """With one of these the reader has, or may have, the mail: its articles are not due again."""
 
-ALLOWED: Final[dict[DeliveryStatus, frozenset[DeliveryStatus]]] = {
-    # What was in doubt, and was to be sent once more, is in doubt again where nothing comes of that:
-    # the relay may have it, so it is not given back to the reader.
-    _S.QUEUED: frozenset({_S.CLAIMED, _S.SKIPPED, _S.CANCELLED, _S.FAILED, _S.SENT, _S.UNKNOWN}),
-    _S.CLAIMED: frozenset(
-        {
-            _S.QUEUED,
-            _S.SENDING,
-            _S.DEFERRED,
-            _S.FAILED,
-            _S.SKIPPED,
-            _S.CANCELLED,
-            _S.SENT,
-            _S.UNKNOWN,
-        }
-    ),
-    _S.SENDING: frozenset({_S.SENT, _S.DEFERRED, _S.FAILED, _S.UNKNOWN}),
-    _S.DEFERRED: frozenset({_S.CLAIMED, _S.FAILED, _S.SKIPPED, _S.CANCELLED, _S.UNKNOWN}),
-    # A 250 that comes late turns it into sent, though it may wait already to be sent once more.
-    _S.UNKNOWN: frozenset({_S.QUEUED, _S.SENT}),
-    _S.SENT: frozenset(),
-    _S.FAILED: frozenset(),
-    _S.SKIPPED: frozenset(),
-    _S.CANCELLED: frozenset(),
-}
-"""Which status may follow which. A status from which nothing follows is final."""
-
 
 class LedgerColumns:
     """The columns of the ledger for one mail to one person.

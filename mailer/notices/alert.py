@@ -18,6 +18,7 @@ from mailer.clock import format_instant
 from mailer.errors import MailerError
 from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Pause
+from mailer.ledger.pause import pause_sending
 from mailer.ledger.transitions import WAITING, RowId, is_in
 from mailer.message.look import Look
 from mailer.models import Digest, DigestStatus, Newsletter, Notice, NoticeKind, Schedule
@@ -130,7 +131,7 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
         False where it was paused already: then nothing is told.
     """
     reason = redact(reason)
-    if not digest_state.pause_sending(session, reason, now):
+    if not pause_sending(session, reason, now):
         return False
     log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
     newsletter = session.scalars(select(Newsletter).order_by(Newsletter.id).limit(1)).one_or_none()

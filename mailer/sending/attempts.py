@@ -1,6 +1,6 @@
-"""What an attempt comes to: a verdict on one claimed row becomes what the ledger enters, and is counted.
+"""Turns the verdict on one claimed row into the result that the ledger records, and counts it.
 
-Decides nothing: verdicts and waits come from elsewhere, and nothing here touches the database.
+Decides nothing: verdicts and waits come from elsewhere. Nothing here touches the database.
 """
 
 from datetime import datetime, timedelta
@@ -19,10 +19,10 @@ class Attempts:
     """Concludes the attempts of one sender.
 
     Args:
-        plan: when what was turned away is tried again.
-        times: a wall clock that is set is noticed by the other one.
+        plan: when a deferred mail is tried again.
+        times: both clocks, because the wall clock may be set.
         resend: whether a mail in doubt is sent once more.
-        counting: where it is noted what they came to.
+        counts: where results are counted.
     """
 
     def __init__(
@@ -32,86 +32,69 @@ class Attempts:
         resend: bool,
         times: Times,
         random: Random,
-        counting: counters.Counters,
+        counts: counters.Counters,
     ) -> None:
         self._plan = plan
         self._resend = resend
         self._times = times
-        self._leaps = ClockJumps()
-        self._leaps.look(times.wall(), times.monotonic())
+        self._clock_jumps = ClockJumps()
+        self._clock_jumps.look(times.wall(), times.monotonic())
         self._random = random
-        self._counting = counting
+        self._counts = counts
 
     def conclude(
         self,
         claim: Claim,
         step: str,
-        found: Verdict,
+        verdict: Verdict,
         answer: Reply | Lost | str,
         reason: str = "",
         *,
         wait_seconds: float = 0.0,
     ) -> AttemptResult:
-        """What the ledger enters of an attempt that ended now.
+        """Return what the ledger records about an attempt that ended now, and count it.
 
         Args:
-            answer: the relay's, how it was lost, or in one word of `tally` why it did not come to that.
-            reason: in words, where there is no reply.
-            wait_seconds: before it goes out again, where the fault may not be its own.
+            answer: the relay's, how it was lost, or a word of `counters` that says why there is none.
+            reason: in words, if there is no reply.
+            wait_seconds: before it goes out again, if the fault may not be its own.
         """
         now = self._times.wall()
         later = None
-        if found.delivery is not OnDelivery.SENT:
-            self._leaps.look(now, self._times.monotonic())
+        if verdict.delivery is not OnDelivery.SENT:
+            self._clock_jumps.look(now, self._times.monotonic())
             # A clock that was set forward must not use up the time in which the mail is tried.
-            first = claim.first_attempt_at + self._leaps.since(claim.first_attempt_at)
+            first = claim.first_attempt_at + self._clock_jumps.since(claim.first_attempt_at)
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)
         code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
-        outcome = concluded(
-            claim,
-            found,
-            step,
-            code,
-            text,
-            soon=now + timedelta(seconds=wait_seconds),
-            later=later,
-            resend=self._resend,
+        soon = now + timedelta(seconds=wait_seconds)
+        status, again = conclusion(verdict.delivery, soon=soon, later=later, resend=self._resend)
+        result = AttemptResult(
+            claim.row, claim.worker_id, claim.attempts + 1, status, step, code, redact(text), again
         )
         why = counters.reason(answer) if isinstance(answer, Reply | Lost) else answer
-        self._counting.note(outcome.status, why)
-        return outcome
+        self._counts.note(result.status, why)
+        return result
 
 
-def concluded(
-    claim: Claim,
-    found: Verdict,
-    step: str,
-    code: int | None,
-    text: str,
-    *,
-    soon: datetime,
-    later: datetime | None,
-    resend: bool,
-) -> AttemptResult:
-    """The entry for an attempt; pure.
+def conclusion(
+    delivery: OnDelivery, *, soon: datetime, later: datetime | None, resend: bool
+) -> tuple[DeliveryStatus, datetime | None]:
+    """Return the row's next status, and when it goes out again, if it does.
 
     Args:
-        text: the relay's words or ours; addresses are taken out of it.
-        soon: when it goes out again where the fault was not its own.
-        later: when the plan has this row tried again; None: it is given up.
+        soon: when it goes out again if the fault was not its own.
+        later: when the plan tries it again; None: it is given up.
         resend: whether a mail in doubt is sent once more.
     """
-    status, again = DeliveryStatus.FAILED, None
-    match found.delivery:
+    match delivery:
         case OnDelivery.SENT:
-            status = DeliveryStatus.SENT
+            return DeliveryStatus.SENT, None
         case OnDelivery.RELEASE:
-            status, again = DeliveryStatus.DEFERRED, soon
+            return DeliveryStatus.DEFERRED, soon
         case OnDelivery.DEFER if later is not None:
-            status, again = DeliveryStatus.DEFERRED, later
+            return DeliveryStatus.DEFERRED, later
         case OnDelivery.DOUBT:
-            status, again = DeliveryStatus.UNKNOWN, later if resend else None
-    attempt = claim.attempts + 1
-    return AttemptResult(
-        claim.row, claim.worker_id, attempt, status, step, code, redact(text), again
-    )
+            return DeliveryStatus.UNKNOWN, later if resend else None
+        case _:
+            return DeliveryStatus.FAILED, None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.pace import SendRate
+from mailer.sending.flow_control.rate import SendRate
 from mailer.sending.smtp.connection import RelayConfig
 
 

@@ -1,4 +1,4 @@
-"""The mails that one sender has claimed and not begun, and what it has yet to tell the ledger.
+"""Holds the mails that one sender has claimed and not begun, and the results that it has yet to record.
 
 Owns every transaction of the sender's loop. What cannot be committed is kept and tried again, and
 until it is committed nothing starts.
@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database, is_unusable
-from mailer.ledger import digest_state, ledger
+from mailer.ledger import claims, digest_state, outcomes, recovery
 from mailer.ledger.transitions import AttemptResult, Claim, RowId
 from mailer.models import Notice
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.flow_control.pace import SendRate, most_to_claim
+from mailer.sending.flow_control.rate import SendRate, most_to_claim
 from mailer.sending.outgoing import Composer, OutgoingMail
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.text.untrusted import redact
@@ -30,7 +30,7 @@ from mailer.text.untrusted import redact
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""How often an idle sender looks whether anything waits; in this process `wake` is quicker."""
+"""How often an idle sender looks for work; `wake` makes it look at once."""
 
 DATABASE_PAUSE_SECONDS = 0.5
 
@@ -39,39 +39,37 @@ class Outbox:
     """What a sender holds between the ledger and the relay.
 
     Args:
-        restraint: says how many connections are used, and what is to be paused.
-        begun: the rows of all mails that were taken from here and are not concluded.
+        in_hand: returns the rows of all mails that were taken from here and are not concluded.
         rate: of all workers together; None: as fast as the relay takes them.
-        alerts: what it takes to tell staff that something was paused.
 
     Attributes:
-        hungry: whether rows may wait in the ledger.
+        is_hungry: whether rows may wait in the ledger.
     """
 
     def __init__(
         self,
         database: Database,
         composer: Composer,
-        pulse: SenderHeartbeat,
+        heartbeat: SenderHeartbeat,
         times: Times,
         *,
-        restraint: FlowControl,
-        begun: Callable[[], list[RowId]],
+        flow: FlowControl,
+        in_hand: Callable[[], list[RowId]],
         rate: SendRate | None,
         alerts: Alerts,
     ) -> None:
         self._database = database
         self._writer = database.writer()
         self._composer = composer
-        self._pulse = pulse
+        self._heartbeat = heartbeat
         self._wall = times.wall
         self._monotonic = times.monotonic
-        self._restraint = restraint
-        self._begun = begun
+        self._flow = flow
+        self._begun_rows = in_hand
         self._rate = rate
         self._alerts = alerts
-        self._letters: deque[OutgoingMail] = deque()
-        self._outcomes: list[AttemptResult] = []
+        self._mails: deque[OutgoingMail] = deque()
+        self._results: list[AttemptResult] = []
         self._given_back: list[RowId] = []
         self._postponed: list[RowId] = []
         self._settle_after = 0.0
@@ -80,58 +78,61 @@ class Outbox:
         self._look_after = 0.0
         self._claims = 0
         self._fails = False
-        self.hungry = True
+        self.is_hungry = True
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._mails)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the ledger could not be told the last time: nothing begins before it can."""
+        """Whether the last transaction failed: nothing begins before one succeeds."""
         return self._fails
 
     @property
     def unsettled(self) -> bool:
-        """Whether the ledger has yet to be told something."""
-        told = self._outcomes or self._given_back or self._postponed
-        return bool(told or self._restraint.pauses)
+        """Whether something has yet to be recorded."""
+        pending = self._results or self._given_back or self._postponed
+        return bool(pending or self._flow.pauses)
 
     def take(self) -> OutgoingMail:
-        """The next mail, which the caller begins or concludes."""
-        return self._letters.popleft()
+        """Take out the next mail, which the caller begins or concludes."""
+        return self._mails.popleft()
 
-    def put_back(self, letter: OutgoingMail) -> None:
-        """This mail was begun in vain: it is the next one again."""
-        self._letters.appendleft(letter)
+    def put_back(self, mail: OutgoingMail) -> None:
+        """Make a mail that was begun in vain the next one again."""
+        self._mails.appendleft(mail)
 
-    def conclude(self, outcome: AttemptResult) -> None:
-        """Have this recorded in the next transaction."""
-        self._outcomes.append(outcome)
+    def conclude(self, result: AttemptResult) -> None:
+        """Record this result in the next transaction."""
+        self._results.append(result)
 
     def release(self, row: RowId) -> None:
-        """This one mail must not begin now: it waits as before."""
+        """Release one mail that must not begin now: it waits as before."""
         self._given_back.append(row)
 
     def give_back(self, *rows: RowId) -> None:
         """Release `rows` and all mails that are not begun."""
         self._given_back += rows
-        self._given_back += [letter.claim.row for letter in self._letters]
-        self._letters.clear()
+        self._given_back += [mail.claim.row for mail in self._mails]
+        self._mails.clear()
 
     def postpone(self, row: RowId) -> None:
-        """Release a mail at which the relay failed, so that others go first."""
+        """Release a mail on which the relay failed, so that others go first."""
         self._postponed.append(row)
 
     def resync(self) -> None:
-        """Something went wrong half way: before anything begins, give back what nobody knows of."""
+        """Give back claimed rows that this process does not know about, before anything begins.
+
+        To be called after a fault half way.
+        """
         self._fails = True
 
     def look_soon(self) -> None:
         """Look for work at the next turn; from any thread."""
         self._look_after = 0.0
 
-    def patience(self, *, in_need: bool) -> float:
-        """Seconds until there is something to do here.
+    def wait_seconds(self, *, in_need: bool) -> float:
+        """Return the seconds until there is something to do here.
 
         Args:
             in_need: only a claim can bring the next mail.
@@ -141,14 +142,14 @@ class Outbox:
             return max(0.0, self._settle_after - now)
         if in_need and self._wanted:
             return min(max(0.0, self._settle_after - now, self._claim_after - now), LOOK_SECONDS)
-        if self.hungry:
-            # There is work enough: we wait for the relay, or for a pause to end.
+        if self.is_hungry:
+            # There is enough work: we wait for the relay, or for a pause to end.
             return LOOK_SECONDS
         return min(max(0.0, self._look_after - now), LOOK_SECONDS)
 
     def look(self) -> None:
-        """Find out whether anything waits, if that was not done just now."""
-        if self.hungry:
+        """Look whether anything waits, unless that was done just now."""
+        if self.is_hungry:
             return
         now = self._monotonic()
         if now < self._look_after:
@@ -156,109 +157,109 @@ class Outbox:
         self._look_after = now + LOOK_SECONDS
         try:
             with self._database.read() as session:
-                self.hungry = ledger.work_waits(session, self._wall())
+                self.is_hungry = claims.work_waits(session, self._wall())
         except SQLAlchemyError as error:
             self._on_database_fault(error)
 
     @property
     def _wanted(self) -> int:
-        """How many rows to claim, as far as the connections and the rate tell."""
-        # Whoever may be held for dead by others claims nothing.
-        connections = self._restraint.allowed
-        if len(self._letters) >= connections or not self.hungry or not self._pulse.alive:
+        """How many rows to claim, by the connections and the rate alone."""
+        # A worker that others may consider dead claims nothing.
+        connections = self._flow.allowed
+        if len(self._mails) >= connections or not self.is_hungry or not self._heartbeat.alive:
             return 0
         most = 2 * connections if self._rate is None else most_to_claim(connections, self._rate)
-        return max(0, most - len(self._letters))
+        return max(0, most - len(self._mails))
 
     def settle(self, starts: Collection[RowId], *, claiming: bool) -> frozenset[RowId] | None:
-        """Commit what became of mails, these starts, and a claim where the stock is low.
+        """Commit what became of mails, these starts, and a claim if the outbox is low.
 
         Returns:
-            Which of `starts` are granted: they are in the ledger now. None where nothing was done.
-            Where something is to be paused none is: it may be of that.
+            Which of `starts` are granted: the ledger has them now. None if nothing was done. If something is
+            to be paused, none is granted: it may belong to that.
         """
-        if self._restraint.pauses:
+        if self._flow.pauses:
             starts = ()
         monotonic = self._monotonic()
-        may_claim = claiming and monotonic >= self._claim_after and not self._restraint.pauses
-        # What a claim brings may be at fault: first have recorded what has happened.
-        may_claim = may_claim and not (self._fails and self._outcomes)
+        may_claim = claiming and monotonic >= self._claim_after and not self._flow.pauses
+        # A claim may be what fails: what has happened is recorded first.
+        may_claim = may_claim and not (self._fails and self._results)
         wanted = self._wanted if may_claim else 0
-        asked = self.unsettled or starts or wanted or self._fails
-        if not asked or monotonic < self._settle_after:
+        has_work = self.unsettled or starts or wanted or self._fails
+        if not has_work or monotonic < self._settle_after:
             return None
         now = self._wall()
         try:
             if not wanted and self._is_plain:
-                letters: list[OutgoingMail] = []
+                mails: list[OutgoingMail] = []
                 with self._writer.statement() as session:
-                    granted = self._turn(session, starts, now)
+                    granted = self._record_and_start(session, starts, now)
             else:
                 with self._writer.write() as session:
-                    granted = self._tell(session, starts, now)
-                    letters = self._claim(session, wanted, now) if wanted else []
+                    granted = self._record_all(session, starts, now)
+                    mails = self._claim(session, wanted, now) if wanted else []
         except SQLAlchemyError as error:
             self._on_database_fault(error)
             return None
         self._fails = False
-        if self._outcomes and not self._letters and not letters:
+        if self._results and not self._mails and not mails:
             # That may have been the last mail of its digest.
             self.look_soon()
-        self._outcomes.clear()
+        self._results.clear()
         self._given_back.clear()
         self._postponed.clear()
-        self._restraint.pauses.clear()
-        self._restraint.turned_away.clear()
-        self._take_in(self._tried_out(letters))
+        self._flow.pauses.clear()
+        self._flow.turned_away.clear()
+        self._take_in(self._try_out(mails))
         return frozenset(granted)
 
     @property
     def _is_plain(self) -> bool:
-        """Whether all that there is to tell fits into one statement."""
+        """Whether all that is to be recorded fits into one statement."""
         return not (
             self._database.is_sqlite
             or self._fails
             or self._given_back
             or self._postponed
-            or self._restraint.pauses
-            or self._restraint.turned_away
-            or not ledger.none_is_in_doubt(self._outcomes)
+            or self._flow.pauses
+            or self._flow.turned_away
+            or not outcomes.none_is_in_doubt(self._results)
         )
 
-    def _turn(
+    def _record_and_start(
         self, session: Session, starts: Collection[RowId], now: datetime
     ) -> Collection[RowId]:
-        if not starts and not self._outcomes:
+        if not starts and not self._results:
             return ()
-        return ledger.turn(session, self._pulse.worker_id, starts, self._outcomes, now)
+        worker_id = self._heartbeat.worker_id
+        return outcomes.record_and_start(session, worker_id, self._results, starts, now)
 
-    def _tell(
+    def _record_all(
         self, session: Session, starts: Collection[RowId], now: datetime
     ) -> Collection[RowId]:
-        """Enter all that happened, and the starts."""
-        worker_id = self._pulse.worker_id
+        """Record all that happened, and the starts."""
+        worker_id = self._heartbeat.worker_id
         self._refund(session, len(self._given_back) + len(self._postponed))
         monotonic = self._monotonic()
         for row in self._postponed:
-            wait = timedelta(seconds=self._restraint.postponed(row, monotonic))
-            ledger.release(session, worker_id, [row], again_at=now + wait)
+            wait = timedelta(seconds=self._flow.postponed_seconds(row, monotonic))
+            claims.release(session, worker_id, [row], again_at=now + wait)
         if self._fails:
-            # A commit whose answer was lost, or a fault of ours, may have left rows that we know nothing of.
-            ledger.release(session, worker_id, but=self._in_hand())
+            # A commit whose answer was lost, or a fault of ours, may have left rows that are not known here.
+            claims.release(session, worker_id, but=self._in_hand())
         if self._given_back:
-            ledger.release(session, worker_id, self._given_back)
-        granted = self._turn(session, starts, now)
-        for pause in self._restraint.pauses:
+            claims.release(session, worker_id, self._given_back)
+        granted = self._record_and_start(session, starts, now)
+        for pause in self._flow.pauses:
             alert.on_pause(session, self._alerts, pause, now)
-        if turned_away := self._restraint.turned_away:
-            refused = self._restraint.refused_senders
+        if turned_away := self._flow.turned_away:
+            refused = self._flow.refused_senders
             alert.on_sender_refused(session, self._alerts, turned_away, refused, now)
         return granted
 
     def _in_hand(self) -> list[RowId]:
-        """The rows of all that is not yet entered as done with."""
-        claimed = [letter.claim.row for letter in self._letters]
-        return [*claimed, *self._begun(), *(outcome.row for outcome in self._outcomes)]
+        claimed = [mail.claim.row for mail in self._mails]
+        return [*claimed, *self._begun_rows(), *(result.row for result in self._results)]
 
     def _claim(self, session: Session, wanted: int, now: datetime) -> list[OutgoingMail]:
         if self._rate is not None:
@@ -268,82 +269,82 @@ class Outbox:
                 return []
         self._claims += 1
         monotonic = self._monotonic()
-        claims, skipped = ledger.claim(
+        claimed, skipped = claims.claim(
             session,
-            self._pulse.worker_id,
+            self._heartbeat.worker_id,
             wanted,
             now,
-            turn=self._claims,
-            but=self._restraint.resting_digests(monotonic),
+            rotation=self._claims,
+            but=self._flow.paused_digests(monotonic),
         )
-        self._refund(session, wanted - len(claims))
-        self.hungry = len(claims) + skipped >= wanted
-        if not (claims or skipped) or monotonic >= self._close_after:
-            # Whoever waits for a small digest does not wait for a large one beside it.
+        self._refund(session, wanted - len(claimed))
+        self.is_hungry = len(claimed) + skipped >= wanted
+        if not (claimed or skipped) or monotonic >= self._close_after:
+            # A small digest is not kept open by a large one beside it.
             self._close_after = monotonic + LOOK_SECONDS
             digest_state.finish_digests(session, now)
-        return self._composer.load(session, claims)
+        return self._composer.load(session, claimed)
 
     def _refund(self, session: Session, number: int) -> None:
-        """Pay back what was not begun; it buys the next mail at once, and not only when another comes in."""
+        """Pay back what was not begun, so that the next mail need not wait for a token."""
         if self._rate is not None and number:
             token_bucket.refund(session, self._rate, number)
             self._claim_after = 0.0
 
-    def _tried_out(self, letters: list[OutgoingMail]) -> list[OutgoingMail]:
-        """Compose those that a worker died of, maybe: each is known to be the culprit if this one dies.
+    def _try_out(self, mails: list[OutgoingMail]) -> list[OutgoingMail]:
+        """Compose the mails that a worker may have died of, each alone: if this one dies, it was that mail.
 
-        What cannot be tried out, because the database is gone, is given back with all that came with it:
-        their claim is committed, and so is whatever else was told in its transaction.
+        If the database fails meanwhile, all that were claimed with it are given back: their claim is
+        committed, and so is whatever else was recorded in its transaction.
         """
         try:
-            for letter in letters:
-                if letter.claim.crashes:
-                    self._enter_crashes(letter.claim, letter.claim.crashes + 1)
-                    self._composer.try_out(letter)
-                    self._enter_crashes(letter.claim, 0)
+            for mail in mails:
+                if mail.claim.crashes:
+                    self._note_crashes(mail.claim, mail.claim.crashes + 1)
+                    self._composer.try_out(mail)
+                    self._note_crashes(mail.claim, 0)
         except SQLAlchemyError as error:
-            self._given_back += [letter.claim.row for letter in letters]
+            self._given_back += [mail.claim.row for mail in mails]
             self._on_database_fault(error)
             return []
-        return letters
+        return mails
 
-    def _enter_crashes(self, claim: Claim, crashes: int) -> None:
+    def _note_crashes(self, claim: Claim, crashes: int) -> None:
         with self._writer.write() as session:
-            ledger.suspect(session, claim, crashes)
+            recovery.note_crashes(session, claim, crashes)
 
-    def _take_in(self, letters: list[OutgoingMail]) -> None:
-        if not letters:
+    def _take_in(self, mails: list[OutgoingMail]) -> None:
+        if not mails:
             return
         # A notice overtakes what was claimed before it.
-        notices = [letter for letter in letters if letter.claim.row.table is Notice]
-        self._letters.extendleft(reversed(notices))
-        self._letters.extend(letter for letter in letters if letter.claim.row.table is not Notice)
+        notices = [mail for mail in mails if mail.claim.row.table is Notice]
+        self._mails.extendleft(reversed(notices))
+        self._mails.extend(mail for mail in mails if mail.claim.row.table is not Notice)
         failpoint.reach("worker.after-claim")
 
     def _on_database_fault(self, error: SQLAlchemyError) -> None:
         if not is_unusable(error):
             raise error
-        # Outcomes are kept, and as nothing can be committed nothing more starts. The next commit that
-        # goes through also gives back what nobody knows of.
-        self.hungry = True
+        # Results are kept, and as nothing can be committed nothing more starts. The next commit that
+        # succeeds also gives back the rows that this process does not know about.
+        self.is_hungry = True
         self._settle_after = self._look_after = self._monotonic() + DATABASE_PAUSE_SECONDS
         if not self._fails:
             log.error(
-                "the database cannot be used (%s); nothing is sent until it can, and %d outcomes are kept",
+                "the database cannot be used (%s); nothing is sent until it can, and %d results are kept",
                 redact(str(error).partition("\n")[0]),
-                len(self._outcomes),
+                len(self._results),
             )
         self._fails = True
 
     def close(self) -> bool:
-        """Release what is still claimed; False where the ledger does not know all that happened."""
-        for outcome in self._outcomes:
-            log.error("the outcome could not be recorded: %s", outcome.row)
+        """Release what is still claimed. Return False if not all that happened is recorded."""
+        for result in self._results:
+            log.error("the result of %s could not be recorded", result.row)
         try:
             with self._writer.write() as session:
-                ledger.release(session, self._pulse.worker_id)
+                claims.release(session, self._heartbeat.worker_id)
             self._writer.close()
         except SQLAlchemyError:
             return False
-        return not self._outcomes
+        return not self._results

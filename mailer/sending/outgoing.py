@@ -55,7 +55,7 @@ _EDITIONS_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledEdition:
+class CompiledContent:
     """A content that is compiled, or the reason why it could not be.
 
     Attributes:
@@ -70,7 +70,7 @@ class CompiledEdition:
     sender_id: SenderId = NOBODY
 
 
-_UNREADABLE = CompiledEdition(
+_UNREADABLE = CompiledContent(
     Content(
         language="en",
         from_name="",
@@ -96,7 +96,7 @@ class OutgoingMail:
     """
 
     claim: Claim
-    frozen: CompiledEdition
+    compiled: CompiledContent
     address: str
     created_at: datetime
     name: str | None = None
@@ -128,7 +128,7 @@ class Composer:
         self._keys = keys
         self._base_url = base_url
         self._templates = templates
-        self._editions: OrderedDict[int, CompiledEdition] = OrderedDict()
+        self._editions: OrderedDict[int, CompiledContent] = OrderedDict()
 
     def load(self, session: Session, claims: Collection[Claim]) -> list[OutgoingMail]:
         """The letters of these rows, in their order; only reads."""
@@ -147,7 +147,7 @@ class Composer:
             for claim in claims
         ]
 
-    def compose(self, letter: OutgoingMail, *, utf8: bool) -> tuple[Envelope, bytes]:
+    def compose(self, mail: OutgoingMail, *, utf8: bool) -> tuple[Envelope, bytes]:
         """Envelope and complete bytes of this letter.
 
         Args:
@@ -158,24 +158,24 @@ class Composer:
             BadMessage: the content or the address cannot be sent.
             BadAddress: the address cannot stand in an SMTP command.
         """
-        frozen, claim = letter.frozen, letter.claim
+        compiled, claim = mail.compiled, mail.claim
         failpoint.reach("worker.compose", claim.row.id)
-        if frozen.mail is None:
-            raise BadMessage(frozen.fault)
-        sender = frozen.sender
+        if compiled.mail is None:
+            raise BadMessage(compiled.fault)
+        sender = compiled.sender
         table, row_id = claim.row
-        fields = {name: self._field(letter, name) for name in frozen.mail.fields}
-        data = frozen.mail.render(
-            to=letter.address,
+        fields = {name: self._field(mail, name) for name in compiled.mail.fields}
+        data = compiled.mail.render(
+            to=mail.address,
             message_id=self._keys.message_id(
-                table.__tablename__, row_id, letter.created_at, sender.rpartition("@")[2]
+                table.__tablename__, row_id, mail.created_at, sender.rpartition("@")[2]
             ),
             date=claim.first_attempt_at,
             headers=(
                 reader_headers(
                     delivery_id=row_id,
                     unsubscribe_url=fields.get(ReaderField.UNSUBSCRIBE)
-                    or self._link(letter, Purpose.UNSUBSCRIBE),
+                    or self._link(mail, Purpose.UNSUBSCRIBE),
                 )
                 if table is Delivery
                 else ()
@@ -183,18 +183,18 @@ class Composer:
             fields=fields,
             utf8=utf8,
         )
-        return Envelope(sender, wire_address(letter.address, utf8=utf8)), data
+        return Envelope(sender, wire_address(mail.address, utf8=utf8)), data
 
-    def try_out(self, letter: OutgoingMail) -> None:
+    def try_out(self, mail: OutgoingMail) -> None:
         """Make this mail, for nobody: whoever made it before may have died of it."""
-        self.for_relay(letter, Capabilities())
+        self.for_relay(mail, Capabilities())
 
     def for_relay(
-        self, letter: OutgoingMail, offers: Capabilities
+        self, mail: OutgoingMail, offers: Capabilities
     ) -> tuple[Envelope, bytes] | Unsendable:
         """The letter for a relay that offers this. Whatever is wrong with it fails it alone."""
         try:
-            envelope, data = self.compose(letter, utf8=offers.offers("SMTPUTF8"))
+            envelope, data = self.compose(mail, utf8=offers.offers("SMTPUTF8"))
         except NeedsSmtputf8:
             reason = "unsupported_eai: the relay does not offer SMTPUTF8"
             return Unsendable(reason, lacks_smtputf8=True)
@@ -205,40 +205,40 @@ class Composer:
             raise
         except Exception as error:
             # A fault of ours with one letter: the next reader's may well be good.
-            log.exception("a mail could not be composed: row %d", letter.claim.row.id)
+            log.exception("a mail could not be composed: row %d", mail.claim.row.id)
             return Unsendable(f"it could not be composed: {type(error).__name__}")
         if offers.size is not None and len(data) > offers.size:
             return Unsendable(f"the mail has {len(data)} bytes, and the relay takes {offers.size}")
         return envelope, data
 
-    def _field(self, letter: OutgoingMail, name: ReaderField) -> str:
+    def _field(self, mail: OutgoingMail, name: ReaderField) -> str:
         match name:
             case ReaderField.GREETING:
-                return greeting(self._templates, letter.frozen.content.language, letter.name)
+                return greeting(self._templates, mail.compiled.content.language, mail.name)
             case ReaderField.UNSUBSCRIBE:
-                return self._link(letter, Purpose.UNSUBSCRIBE)
+                return self._link(mail, Purpose.UNSUBSCRIBE)
             case ReaderField.CONFIRM:
-                return self._link(letter, Purpose.CONFIRM)
+                return self._link(mail, Purpose.CONFIRM)
             case ReaderField.NOTME:
-                return self._link(letter, Purpose.NOT_ME)
+                return self._link(mail, Purpose.NOT_ME)
             case ReaderField.PREFERENCES:
-                return self._link(letter, Purpose.PREFERENCES)
+                return self._link(mail, Purpose.PREFERENCES)
             case ReaderField.STOP:
-                return self._review_link(letter, ReviewAct.STOP)
+                return self._review_link(mail, ReviewAct.STOP)
             case ReaderField.SEND:
-                return self._review_link(letter, ReviewAct.SEND)
+                return self._review_link(mail, ReviewAct.SEND)
 
-    def _review_link(self, letter: OutgoingMail, act: ReviewAct) -> str:
-        if letter.review is None:
+    def _review_link(self, mail: OutgoingMail, act: ReviewAct) -> str:
+        if mail.review is None:
             raise BadMessage("the review that this mail is about is gone; wait for the next")
-        expires = letter.review.expires_at
-        token = self._keys.make(Purpose.REVIEW, letter.review.link_id(act), expires)
+        expires = mail.review.expires_at
+        token = self._keys.make(Purpose.REVIEW, mail.review.link_id(act), expires)
         return f"{self._base_url}/review/{token}"
 
-    def _link(self, letter: OutgoingMail, purpose: Purpose) -> str:
+    def _link(self, mail: OutgoingMail, purpose: Purpose) -> str:
         path = _PATHS[purpose]
-        if purpose in letter.links:
-            public_id, expires = letter.links[purpose]
+        if purpose in mail.links:
+            public_id, expires = mail.links[purpose]
             return f"{self._base_url}/{path}/{self._keys.make(purpose, public_id, expires)}"
         if purpose in (Purpose.CONFIRM, Purpose.NOT_ME):
             raise BadMessage("the sign-up that this mail is about is gone; sign up again")
@@ -270,7 +270,7 @@ class Composer:
         while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
             self._editions.popitem(last=False)
 
-    def _load_edition(self, session: Session, edition_id: int) -> CompiledEdition:
+    def _load_edition(self, session: Session, edition_id: int) -> CompiledContent:
         edition, newsletter, holds = session.execute(
             select(Edition, Newsletter, Schedule.holds)
             .join(Digest, Digest.id == Edition.digest_id)
@@ -282,8 +282,8 @@ class Composer:
 
     def _edition(
         self, edition: Edition, newsletter: Newsletter, *, automatic: bool
-    ) -> CompiledEdition:
-        return _frozen(
+    ) -> CompiledContent:
+        return _compiled(
             edition,
             lambda: digest_headers(
                 digest_id=edition.digest_id,
@@ -353,7 +353,7 @@ class Composer:
             links[Purpose.PREFERENCES] = (subscriber.public_id, until)
         if subscription is not None:
             links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
-        frozen = _frozen(
+        compiled = _compiled(
             notice,
             lambda: (
                 notice_headers(title=newsletter.title, list_id=newsletter.list_id)
@@ -362,7 +362,7 @@ class Composer:
             ),
         )
         # No name: whoever signed up may have typed anything there, and this goes to that address.
-        return OutgoingMail(claim, frozen, notice.address, notice.created_at, None, links, review)
+        return OutgoingMail(claim, compiled, notice.address, notice.created_at, None, links, review)
 
 
 _PATHS = {
@@ -397,13 +397,13 @@ def content_of(row: FrozenContent) -> Content:
     )
 
 
-def _frozen(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> CompiledEdition:
+def _compiled(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> CompiledContent:
     content = content_of(row)
     try:
         mail = compile_mail(content, headers())
         sender = wire_address(content.from_address)
-        return CompiledEdition(
+        return CompiledContent(
             content, mail, sender=sender, sender_id=sender_id(content.from_address, sender)
         )
     except BadMessage as error:
-        return CompiledEdition(content, fault=str(error))
+        return CompiledContent(content, fault=str(error))

@@ -1,7 +1,7 @@
-"""What the relay says of the mails that are in hand, or its silence: each goes to the stock with its outcome.
+"""Handles the relay's replies about the mails in hand, and its silence: records a result for each.
 
-Takes mails off the lanes and closes those that are lost. Begins nothing and commits nothing; verdicts, waits
-and the ledger's words come from elsewhere. Nothing may raise between a 250 and its outcome.
+Takes mails off their connections, and closes connections that are lost. Begins nothing and commits nothing.
+Nothing may raise between a 250 and its result.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,131 +14,136 @@ from mailer.sending.outgoing import OutgoingMail
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
 from mailer.sending.smtp.conversation import Answered, BodyWritten, Closed, Event, Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Verdict, verdict
+from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Verdict, verdict_on
 
 
 class ReplyHandler:
-    """Takes in what happens on the lanes of one sender.
+    """Handles what happens on the connections of one sender.
 
     Attributes:
-        written: the lanes of whose mails the relay has all but the final dot.
+        written: the connections on which the relay has all of a mail but the final dot.
     """
 
     def __init__(
         self,
-        lanes: ConnectionPool,
-        stock: Outbox,
+        pool: ConnectionPool,
+        outbox: Outbox,
         attempts: Attempts,
-        restraint: FlowControl,
+        flow: FlowControl,
         monotonic: Callable[[], float],
     ) -> None:
-        self._lanes = lanes
-        self._stock = stock
+        self._pool = pool
+        self._outbox = outbox
         self._attempts = attempts
-        self._restraint = restraint
+        self._flow = flow
         self._monotonic = monotonic
         self.written: dict[PooledConnection, None] = {}
 
     def take_in(self, happened: Iterable[tuple[PooledConnection, Event]]) -> None:
-        """Read what happened on the lanes, in this order."""
+        """Handle what happened on the connections, in this order."""
         now = self._monotonic()
-        for lane, event in happened:
-            lane.idle_since = now
+        for pooled, event in happened:
+            pooled.idle_since = now
             if isinstance(event, Answered):
-                self._on_answer(lane, event)
+                self._on_answer(pooled, event)
             elif isinstance(event, BodyWritten):
-                self.written[lane] = None
+                self.written[pooled] = None
             elif isinstance(event, Closed):
-                self._lose(lane, event)
+                self._on_closed(pooled, event)
 
-    def _on_answer(self, lane: PooledConnection, event: Answered) -> None:
+    def _on_answer(self, pooled: PooledConnection, event: Answered) -> None:
         if event.step is Step.DOT and event.reply.accepted:
             failpoint.reach("worker.before-record")
-            self._conclude(lane, event.step, SENT, event.reply)
+            self._conclude(pooled, event.step, SENT, event.reply)
         else:
-            self._conclude(lane, event.step, verdict(event.step, event.reply), event.reply)
+            self._conclude(pooled, event.step, verdict_on(event.step, event.reply), event.reply)
 
-    def _lose(self, lane: PooledConnection, event: Closed) -> None:
-        self.drop(lane)
-        self._put_back_what_is_behind(lane)
-        if lane.letter is None:
-            # A relay may close an idle connection, but one that never takes a mail must rest.
-            if not lane.served and not lane.leaving:
-                self._restraint.fails(event.reason, self._monotonic())
+    def _on_closed(self, pooled: PooledConnection, event: Closed) -> None:
+        self.drop(pooled)
+        self._put_back_next(pooled)
+        if pooled.mail is None:
+            # A relay may close an idle connection, but one that never takes a mail is left alone for a while.
+            if not pooled.served and not pooled.is_leaving:
+                self._flow.on_failure(event.reason, self._monotonic())
             return
         lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
-        if event.step is Step.MAIL and lane.served and event.reply is None and lost is Lost.DROP:
+        if event.step is Step.MAIL and pooled.served and event.reply is None and lost is Lost.DROP:
             # It had closed the idle connection, and we did not know yet.
-            self._stock.put_back(lane.letter)
-            lane.letter = None
+            self._outbox.put_back(pooled.mail)
+            pooled.mail = None
             return
-        step = Step.DOT if lane.started else event.step or Step.MAIL
-        answer = lost if lane.started else event.reply or lost
-        self._conclude(lane, step, verdict(step, answer), answer, event.reason)
-        self._restraint.fails(event.reason, self._monotonic())
+        step = Step.DOT if pooled.started else event.step or Step.MAIL
+        answer = lost if pooled.started else event.reply or lost
+        self._conclude(pooled, step, verdict_on(step, answer), answer, event.reason)
+        self._flow.on_failure(event.reason, self._monotonic())
 
-    def end(self, lane: PooledConnection, reason: str) -> None:
-        """Close a lane for a reason of ours, for which the relay is not to blame."""
-        self.drop(lane)
-        self._put_back_what_is_behind(lane)
-        step = Step.DOT if lane.started else lane.step or Step.MAIL
-        self._enter(lane, step, verdict(step, Lost.DROP), Lost.DROP, reason)
+    def end(self, pooled: PooledConnection, reason: str) -> None:
+        """Close a connection for a reason of ours, for which the relay is not to blame."""
+        self.drop(pooled)
+        self._put_back_next(pooled)
+        step = Step.DOT if pooled.started else pooled.step or Step.MAIL
+        self._take_off(pooled, step, verdict_on(step, Lost.DROP), Lost.DROP, reason)
 
-    def drop(self, lane: PooledConnection) -> None:
-        """Close a lane, and say nothing of the mails that it has in hand."""
-        self._lanes.drop(lane)
-        self.written.pop(lane, None)
+    def drop(self, pooled: PooledConnection) -> None:
+        """Close a connection, without a result for the mails that it has in hand."""
+        self._pool.drop(pooled)
+        self.written.pop(pooled, None)
 
-    def _put_back_what_is_behind(self, lane: PooledConnection) -> None:
-        # The relay has been told whom it is for, and nothing of what it says.
-        if lane.behind is not None:
-            self._stock.put_back(lane.behind)
-            lane.behind = None
+    def _put_back_next(self, pooled: PooledConnection) -> None:
+        # The relay knows whom it is for, and nothing of its content.
+        if pooled.next_mail is not None:
+            self._outbox.put_back(pooled.next_mail)
+            pooled.next_mail = None
 
     def _conclude(
         self,
-        lane: PooledConnection,
+        pooled: PooledConnection,
         step: Step,
-        found: Verdict,
+        verdict: Verdict,
         answer: Reply | Lost,
         reason: str = "",
     ) -> None:
         said = str(answer) if isinstance(answer, Reply) else reason or answer
-        if lane.letter is not None:
-            claim, sender = lane.letter.claim, lane.letter.frozen.sender_id
-            found = self._restraint.judge(claim, sender, step, found, said, self._monotonic())
-            found = self._restraint.suspect(claim.row, step, found)
-        letter = self._enter(lane, step, found, answer, reason)
-        if letter is None:
+        if pooled.mail is not None:
+            claim, sender = pooled.mail.claim, pooled.mail.compiled.sender_id
+            verdict = self._flow.check_sender(claim, sender, step, verdict, said, self._monotonic())
+            verdict = self._flow.check_poison(claim.row, step, verdict)
+        mail = self._take_off(pooled, step, verdict, answer, reason)
+        if mail is None:
             return
-        self._restraint.on_reply(found, letter.claim.digest_id, said, self._monotonic())
-        self.count(letter, found, said)
+        self._flow.on_reply(verdict, mail.claim.digest_id, said, self._monotonic())
+        self.count(mail, verdict, said)
 
-    def count(self, letter: OutgoingMail, found: Verdict, said: str) -> None:
-        """Have this attempt counted for its digest, which may be one too many."""
-        self._restraint.count(found, letter.claim.digest_id, said, self._monotonic())
-        if self._restraint.pauses:
-            # What is claimed may be of what is to be paused, and the next claim knows.
-            self._stock.give_back()
+    def count(self, mail: OutgoingMail, verdict: Verdict, said: str) -> None:
+        """Count this attempt for its digest, which may be one too many."""
+        self._flow.count(verdict, mail.claim.digest_id, said, self._monotonic())
+        if self._flow.pauses:
+            # What is claimed may belong to what is to be paused, and the next claim knows.
+            self._outbox.give_back()
 
-    def _enter(
-        self, lane: PooledConnection, step: Step, found: Verdict, answer: Reply | Lost, reason: str
+    def _take_off(
+        self,
+        pooled: PooledConnection,
+        step: Step,
+        verdict: Verdict,
+        answer: Reply | Lost,
+        reason: str,
     ) -> OutgoingMail | None:
-        """Take the mail in hand off this lane, with what the ledger is to say of it."""
-        letter, started = lane.letter, lane.started
-        lane.letter, lane.behind, lane.started = lane.behind, None, False
-        lane.served += 1
-        if letter is None:
+        """Take the mail in hand off this connection, and record what became of it."""
+        mail, started = pooled.mail, pooled.started
+        pooled.mail, pooled.next_mail, pooled.started = pooled.next_mail, None, False
+        pooled.served += 1
+        if mail is None:
             return None
-        row, may_be_at_fault = letter.claim.row, self._restraint.may_be_at_fault(step, found)
-        if found.delivery is OnDelivery.RELEASE and not started:
+        row, may_be_at_fault = mail.claim.row, self._flow.may_be_at_fault(step, verdict)
+        if verdict.delivery is OnDelivery.RELEASE and not started:
             if may_be_at_fault:
-                self._stock.postpone(row)
+                self._outbox.postpone(row)
             else:
-                self._stock.put_back(letter)
-            return letter
-        wait = self._restraint.postponed(row, self._monotonic()) if may_be_at_fault else 0.0
-        self._stock.conclude(
-            self._attempts.conclude(letter.claim, step, found, answer, reason, wait_seconds=wait)
+                self._outbox.put_back(mail)
+            return mail
+        wait = self._flow.postponed_seconds(row, self._monotonic()) if may_be_at_fault else 0.0
+        self._outbox.conclude(
+            self._attempts.conclude(mail.claim, step, verdict, answer, reason, wait_seconds=wait)
         )
-        return letter
+        return mail

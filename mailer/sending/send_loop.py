@@ -1,13 +1,11 @@
-"""The send loop: one thread turns over all connections of a sender.
+"""Runs the send loop: one thread serves all connections of a sender.
 
-A turn reads what the relay said, then has "outcomes of these, starts of those" committed in one small
-transaction, and only then lets the final dots go. It decides nothing: verdicts, waits and permission
+A turn reads what the relay said, then commits "results of these, starts of those" in one small
+transaction, and only then sends the final dots. It decides nothing: verdicts, waits and permission
 come from elsewhere. Nothing may raise between a 250 and its record.
 """
 
 import logging
-import os
-import platform
 import random
 import ssl
 import threading
@@ -39,7 +37,7 @@ from mailer.sending.smtp.verdict import (
     OnDelivery,
     OnRun,
     Verdict,
-    verdict,
+    verdict_on,
 )
 
 log = logging.getLogger(__name__)
@@ -48,16 +46,16 @@ IDLE_SECONDS = 10.0
 """How long a connection is kept without a mail."""
 
 DRAIN_SECONDS = 25.0
-"""How long the relay may take to answer for what is on its way when we are told to stop."""
+"""How long the relay may take to answer for the mails under way after a stop."""
 
 LAST_RECORD_SECONDS = 3.0
-"""How long it is tried to record the last outcomes after that."""
+"""How long the sender tries to record the last results after that."""
 
 FAULT_PAUSE_SECONDS = 1.0
-"""How long the loop rests after a fault of ours, which may be there again at the next turn."""
+"""How long the loop pauses after a fault of ours, which the next turn may meet again."""
 
 MOST_FAULTS = 5
-"""After so many in a row whatever is amiss does not go away: a new sender must begin from the ledger."""
+"""After so many in a row the fault does not go away: a new sender must begin from the ledger."""
 
 
 class Sender:
@@ -65,7 +63,6 @@ class Sender:
 
     Args:
         composer: makes the bytes.
-        alerts: what it takes to tell staff that something was paused.
         random: spreads waits.
         tls_context: instead of the system's certificate authorities.
     """
@@ -84,14 +81,12 @@ class Sender:
         self._config = config
         self._composer = composer
         self._monotonic = times.monotonic
-        self._lanes = ConnectionPool(
+        self._pool = ConnectionPool(
             lambda: connect(config.relay, tls_context), config.relay.timeouts, times.monotonic
         )
-        self._pulse = SenderHeartbeat(
+        self._heartbeat = SenderHeartbeat(
             database,
             times,
-            host=platform.node(),
-            pid=os.getpid(),
             lease_seconds=config.lease_seconds,
             plan=config.retry,
             resend=config.resend,
@@ -103,32 +98,32 @@ class Sender:
             resend=config.resend,
             times=times,
             random=random,
-            counting=self._pulse.counting,
+            counts=self._heartbeat.counters,
         )
-        self._restraint = FlowControl(config.connections, random)
-        self._stock = Outbox(
+        self._flow = FlowControl(config.connections, random)
+        self._outbox = Outbox(
             database,
             composer,
-            self._pulse,
+            self._heartbeat,
             times,
-            restraint=self._restraint,
-            begun=lambda: [row for lane in self._lanes for row in lane.rows],
+            flow=self._flow,
+            in_hand=lambda: [row for pooled in self._pool for row in pooled.rows],
             rate=config.rate,
             alerts=alerts,
         )
-        self._answers = ReplyHandler(
-            self._lanes, self._stock, self._attempts, self._restraint, times.monotonic
+        self._replies = ReplyHandler(
+            self._pool, self._outbox, self._attempts, self._flow, times.monotonic
         )
 
     def wake(self) -> None:
-        """Look for work at once; from any thread."""
-        self._stock.look_soon()
-        self._lanes.wake()
+        """Look for work at once. Safe from any thread."""
+        self._outbox.look_soon()
+        self._pool.wake()
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set (then `wake` ends the wait), and drain: at most 30 s.
 
-        However it ends, nothing is held any more by somebody who beats; it cannot run again.
+        However it ends, no row stays held under a heartbeat. It cannot run again.
 
         Raises:
             SQLAlchemyError: the database cannot be used at the very start.
@@ -137,8 +132,8 @@ class Sender:
         faults = 0
         with ExitStack() as stack:
             stack.callback(self._sign_off)
-            stack.callback(self._lanes.close)
-            self._pulse.start()
+            stack.callback(self._pool.close)
+            self._heartbeat.start()
             while not stop.is_set():
                 faults = 0 if self._turn_or_log(claiming=True) else faults + 1
                 if faults == MOST_FAULTS:
@@ -148,11 +143,11 @@ class Sender:
             self._drain()
 
     def _sign_off(self) -> None:
-        is_told = False
+        is_recorded = False
         try:
-            is_told = self._stock.close()
+            is_recorded = self._outbox.close()
         finally:
-            self._pulse.stop(close=is_told)
+            self._heartbeat.stop(sign_off=is_recorded)
 
     def _turn_or_log(self, *, claiming: bool) -> bool:
         """One turn of the loop; False where a fault of ours ended it."""
@@ -161,158 +156,158 @@ class Sender:
         except Exception:
             # A fault of ours must not end the sending of everything else, nor lose an outcome.
             log.exception("the send loop failed; what it had begun is begun anew")
-            for lane in self._lanes:
-                if lane.started and lane.step is Step.DOT:
+            for pooled in self._pool:
+                if pooled.started and pooled.step is Step.DOT:
                     # The answer is still to come: without it the mail would be in doubt.
-                    self._lanes.flush(lane)
+                    self._pool.flush(pooled)
                 else:
-                    self._answers.end(lane, "the send loop failed")
-            self._stock.resync()
+                    self._replies.end(pooled, "the send loop failed")
+            self._outbox.resync()
             return False
         return True
 
     def _turn(self, *, claiming: bool) -> None:
-        may_begin = self._restraint.may_begin(self._monotonic())
-        in_need = not self._stock and may_begin and not self._lanes.are_busy
-        happened = self._lanes.wait(self._stock.patience(in_need=in_need))
+        may_begin = self._flow.may_begin(self._monotonic())
+        in_need = not self._outbox and may_begin and not self._pool.are_busy
+        happened = self._pool.wait(self._outbox.wait_seconds(in_need=in_need))
         while happened:
-            self._answers.take_in(happened)
+            self._replies.take_in(happened)
             # A commit costs the same for one mail as for many: first read all that has come.
-            happened = self._lanes.wait(0)
-        failures = self._lanes.opened()
-        self._restraint.are_open(len(self._lanes))
+            happened = self._pool.wait(0)
+        failures = self._pool.opened()
+        self._flow.on_connections(len(self._pool))
         for failure in failures:
             self._on_unopened(failure)
         if claiming:
-            if self._restraint.may_begin(self._monotonic()):
-                self._stock.look()
+            if self._flow.may_begin(self._monotonic()):
+                self._outbox.look()
             self._begin()
         self._settle(claiming=claiming)
         if claiming:
             self._begin()
 
     def _figures(self) -> Figures:
-        """What this sender shows of itself; for the heartbeat's thread."""
-        number = len(self._lanes)
-        return Figures(number, self._restraint.why(number, self._monotonic()))
+        # Called in the heartbeat's thread.
+        number = len(self._pool)
+        return Figures(number, self._flow.why_idle(number, self._monotonic()))
 
     # The relay as a whole.
 
     def _on_unopened(self, failure: Unopened) -> None:
         now = self._monotonic()
-        stop = verdict(failure.step, failure.answer).run is OnRun.STOP
-        # Those beside which it was tried may have ended since, as each does after its last mail.
-        others = max(failure.beside, len(self._lanes) + self._lanes.opening)
+        stop = verdict_on(failure.step, failure.answer).run is OnRun.STOP
+        # The others may have ended since, as each connection does after its last mail.
+        others = max(failure.beside, len(self._pool) + self._pool.opening)
         if others and not stop:
-            self._restraint.refuses_more(failure.reason, others, now)
+            self._flow.on_connection_refused(failure.reason, others, now)
         else:
-            self._restraint.fails(failure.reason, now, stop=stop)
+            self._flow.on_failure(failure.reason, now, stop=stop)
 
     # The next mails.
 
     def _begin(self) -> None:
         now = self._monotonic()
-        if self._stock.is_stuck:
+        if self._outbox.is_stuck:
             return
-        if not self._restraint.may_begin(now):
-            self._stock.give_back()
+        if not self._flow.may_begin(now):
+            self._outbox.give_back()
             return
-        if self._stock:
-            self._begin_on_free_lanes()
-        self._lanes.leave_idle(now - IDLE_SECONDS, self._restraint.allowed)
-        wanted = min(len(self._stock), self._restraint.room(now) - len(self._lanes))
-        self._lanes.open(wanted - self._lanes.opening)
+        if self._outbox:
+            self._begin_on_free()
+        self._pool.close_idle(now - IDLE_SECONDS, self._flow.allowed)
+        wanted = min(len(self._outbox), self._flow.room(now) - len(self._pool))
+        self._pool.open(wanted - self._pool.opening)
 
-    def _begin_on_free_lanes(self) -> None:
-        free = deque(self._lanes.free)
-        room = self._restraint.allowed - (len(self._lanes) - len(free))
-        while self._stock and free:
-            lane = free.popleft()
-            if lane.served >= self._config.messages_per_connection:
-                self._lanes.leave(lane)
+    def _begin_on_free(self) -> None:
+        free = deque(self._pool.free)
+        room = self._flow.allowed - (len(self._pool) - len(free))
+        while self._outbox and free:
+            pooled = free.popleft()
+            if pooled.served >= self._config.messages_per_connection:
+                self._pool.say_goodbye(pooled)
             elif room > 0:
                 room -= 1
-                lane.letter = self._hand_over(lane)
-                self._lanes.flush(lane)
+                pooled.mail = self._hand_over(pooled)
+                self._pool.flush(pooled)
 
-    def _hand_over(self, lane: PooledConnection) -> OutgoingMail | None:
-        """Begin the next mail that can be sent at all, if any waits; the caller flushes."""
-        conversation = lane.connection.conversation
-        while self._stock:
-            letter = self._stock.take()
-            sender, now = letter.frozen.sender_id, self._monotonic()
-            if not self._restraint.lets(sender, letter.claim.digest_id, now):
-                self._stock.release(letter.claim.row)
+    def _hand_over(self, pooled: PooledConnection) -> OutgoingMail | None:
+        """Begin the next mail that can be sent at all, if any waits. The caller flushes."""
+        conversation = pooled.connection.conversation
+        while self._outbox:
+            mail = self._outbox.take()
+            sender, now = mail.compiled.sender_id, self._monotonic()
+            if not self._flow.admits(sender, mail.claim.digest_id, now):
+                self._outbox.release(mail.claim.row)
                 continue
-            made = self._composer.for_relay(letter, conversation.capabilities)
+            made = self._composer.for_relay(mail, conversation.capabilities)
             if not isinstance(made, Unsendable):
                 conversation.begin(*made, dotless=True)
-                return letter
-            found = UNSUPPORTED_EAI if made.lacks_smtputf8 else UNSENDABLE
-            self._stock.conclude(
+                return mail
+            refusal = UNSUPPORTED_EAI if made.lacks_smtputf8 else UNSENDABLE
+            self._outbox.conclude(
                 self._attempts.conclude(
-                    letter.claim, "compose", found, counters.UNSENDABLE, made.reason
+                    mail.claim, "compose", refusal, counters.UNSENDABLE, made.reason
                 )
             )
-            self._answers.count(letter, found, made.reason)
+            self._replies.count(mail, refusal, made.reason)
         return None
 
     # The ledger.
 
     def _settle(self, *, claiming: bool) -> None:
-        """Commit what happened and what starts, then let the granted final dots go."""
-        # Whoever may be held for dead by others starts nothing.
-        alive = self._pulse.alive
-        starts = [lane for lane in self._answers.written if alive and lane.awaits_dot]
-        rows = [lane.letter.claim.row for lane in starts if lane.letter]
-        # Only where the relay would be given what is claimed now.
-        claiming_too = claiming and self._restraint.may_begin(self._monotonic())
-        granted = self._stock.settle(rows, claiming=claiming_too)
+        """Commit what happened and what starts, then send the granted final dots."""
+        # A worker that others may consider dead starts nothing.
+        alive = self._heartbeat.alive
+        starts = [pooled for pooled in self._replies.written if alive and pooled.awaits_dot]
+        rows = [pooled.mail.claim.row for pooled in starts if pooled.mail]
+        # Only if the relay would be given what is claimed now.
+        claiming_too = claiming and self._flow.may_begin(self._monotonic())
+        granted = self._outbox.settle(rows, claiming=claiming_too)
         if granted is None:
             return
         if granted:
             failpoint.reach("worker.after-start-commit")
-        self._let_go(starts, granted, claiming=claiming)
+        self._finish_granted(starts, granted, claiming=claiming)
 
-    def _let_go(
+    def _finish_granted(
         self, starts: list[PooledConnection], granted: frozenset[RowId], *, claiming: bool
     ) -> None:
-        """Send the final dot of what was granted; what was not goes no further."""
-        for lane in starts:
-            if lane.letter and lane.letter.claim.row in granted and self._pulse.alive:
-                del self._answers.written[lane]
-                lane.started = True
-                lane.connection.conversation.finish()
+        """Send the final dots that were granted, and abandon the other mails."""
+        for pooled in starts:
+            if pooled.mail and pooled.mail.claim.row in granted and self._heartbeat.alive:
+                del self._replies.written[pooled]
+                pooled.started = True
+                pooled.connection.conversation.finish()
                 if claiming:
-                    self._begin_behind(lane)
-                self._lanes.flush(lane)
+                    self._begin_next(pooled)
+                self._pool.flush(pooled)
                 failpoint.reach("worker.after-dot")
             else:
-                self._abandon(lane)
+                self._abandon(pooled)
 
-    def _begin_behind(self, lane: PooledConnection) -> None:
-        """Have the next mail begin in the write that holds this one's final dot."""
-        is_last = lane.served + 1 >= self._config.messages_per_connection
+    def _begin_next(self, pooled: PooledConnection) -> None:
+        """Begin the next mail in the write that holds this one's final dot."""
+        is_last = pooled.served + 1 >= self._config.messages_per_connection
         if (
-            lane.connection.conversation.pipelines
+            pooled.connection.conversation.pipelines
             and not is_last
-            and len(self._lanes) <= self._restraint.allowed
-            and self._restraint.may_begin(self._monotonic())
+            and len(self._pool) <= self._flow.allowed
+            and self._flow.may_begin(self._monotonic())
         ):
-            lane.behind = self._hand_over(lane)
+            pooled.next_mail = self._hand_over(pooled)
 
-    def _abandon(self, lane: PooledConnection) -> None:
+    def _abandon(self, pooled: PooledConnection) -> None:
         # The relay has all but the dot: only closing keeps it from taking the mail.
-        self._answers.drop(lane)
-        if lane.letter is None:
+        self._replies.drop(pooled)
+        if pooled.mail is None:
             return
-        # Whatever stopped it may stop all that is claimed: the next claim asks again.
-        self._stock.give_back(lane.letter.claim.row)
-        # The row may say `sending`: our own commit went through although its answer was lost, or
-        # the lease ran out since. No dot was sent, so it is not in doubt.
-        self._stock.conclude(
+        # What stopped it may stop all that is claimed: the next claim asks again.
+        self._outbox.give_back(pooled.mail.claim.row)
+        # The row may say `sending`: our own commit succeeded although its answer was lost, or the lease ran
+        # out since. No dot was sent, so it is not in doubt.
+        self._outbox.conclude(
             self._attempts.conclude(
-                lane.letter.claim,
+                pooled.mail.claim,
                 Step.BLOCK,
                 Verdict(OnDelivery.RELEASE),
                 counters.STOPPED,
@@ -323,20 +318,20 @@ class Sender:
     # The end.
 
     def _drain(self) -> None:
-        """Let finish what is on its way, and record the rest as in doubt."""
+        """Finish the mails under way, and record the rest as in doubt."""
         until = self._monotonic() + DRAIN_SECONDS
-        self._stock.give_back()
+        self._outbox.give_back()
         faults = 0
-        while self._lanes.busy and self._monotonic() < until and faults < MOST_FAULTS:
+        while self._pool.busy and self._monotonic() < until and faults < MOST_FAULTS:
             faults = 0 if self._turn_or_log(claiming=False) else faults + 1
-        for lane in self._lanes.busy:
-            if lane.started and lane.letter:
-                log.warning("no answer before the end, in doubt: %s", lane.letter.claim.row)
-            self._answers.end(lane, "the worker stopped before the relay answered")
-        for lane in self._lanes.free:
-            self._lanes.leave(lane)
-        self._stock.give_back()
+        for pooled in self._pool.busy:
+            if pooled.started and pooled.mail:
+                log.warning("no answer before the end, in doubt: %s", pooled.mail.claim.row)
+            self._replies.end(pooled, "the worker stopped before the relay answered")
+        for pooled in self._pool.free:
+            self._pool.say_goodbye(pooled)
+        self._outbox.give_back()
         until = self._monotonic() + LAST_RECORD_SECONDS
-        while self._stock.unsettled and self._monotonic() < until:
+        while self._outbox.unsettled and self._monotonic() < until:
             if not self._turn_or_log(claiming=False):
                 return

@@ -58,7 +58,7 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
             finally:
                 frozen.send_signal(signal.SIGCONT)
             log = run.folder / f"log{number % 2}"
-            wait_until(lambda log=log: "was held for dead by others" in log.read_text())
+            wait_until(lambda log=log: "other workers considered worker" in log.read_text())
         wait_until(run.is_sent)
     found = run.judge("frozen", kills=FREEZES)
     found.nobody_is_lost(doubles=CONNECTIONS * FREEZES if on_unknown == "resend" else 0)

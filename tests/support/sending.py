@@ -78,8 +78,6 @@ def beating(
     pulse = SenderHeartbeat(
         database,
         Times(),
-        host="host.example",
-        pid=4321,
         plan=RetryPlan((timedelta(hours=1),), timedelta(hours=48)),
         lease_seconds=60,
         resend=True,
@@ -90,7 +88,7 @@ def beating(
     try:
         yield pulse
     finally:
-        pulse.stop(close=True)
+        pulse.stop()
 
 
 def build(

@@ -5,17 +5,12 @@ read at the same time would give a reader one article twice.
 """
 
 import logging
-import os
-import platform
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
-
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from mailer.clock import Times
 from mailer.db import Database, PinnedConnection
@@ -27,7 +22,7 @@ from mailer.digests.schedules.due_slots import LATE, DueSlots
 from mailer.digests.selection import article_queries
 from mailer.digests.selection.plan import plan_from
 from mailer.failpoint import reach
-from mailer.ledger import heartbeat
+from mailer.ledger.heartbeat import Heartbeat
 from mailer.message.content import Content
 from mailer.models import Digest, Newsletter, Schedule, WorkerRole
 from mailer.notices.alert import Alerts
@@ -64,14 +59,16 @@ class Builder:
         self._times = times
         self._render = render
         self._alerts = alerts
-        self._lease = lease.total_seconds()
-        self._watch = heartbeat.Watch(self._lease)
+        self._heartbeat = Heartbeat(
+            database,
+            times,
+            WorkerRole.BUILDER,
+            lease_seconds=lease.total_seconds(),
+            interval_seconds=lease.total_seconds() / 3,
+        )
         self._one_at_a_time = threading.Lock()
         self._closing = threading.Event()
-        self._over = threading.Event()
         self._connection: PinnedConnection | None = None
-        self._pulse = threading.Thread(target=self._beat, name="builder-heartbeat", daemon=True)
-        self._id = 0
 
     def __enter__(self) -> Self:
         self.open()
@@ -87,8 +84,7 @@ class Builder:
 
     def open(self) -> None:
         """Show from now on that this builder lives."""
-        self._register()
-        self._pulse.start()
+        self._heartbeat.start()
 
     def close_soon(self) -> None:
         """Begin no more builds, end waiting for those of others, and roll back the one under way.
@@ -106,8 +102,8 @@ class Builder:
             seconds: how long to wait at most until that is in the database; None waits without limit.
         """
         self._closing.set()
-        self._over.set()
-        self._pulse.join(seconds)
+        # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
+        self._heartbeat.stop(seconds=seconds)
 
     def build(self, schedule_id: int, slot: Slot) -> int | None:
         """Build the digest of that slot, unless there is one; what dead builders left is built first.
@@ -120,14 +116,14 @@ class Builder:
         """
         with self._one_at_a_time:
             while not self._closing.is_set():
-                builder_id = self._id
+                builder_id = self._heartbeat.worker_id
                 with self._database.write() as session:
                     claim = slot_claims.claim_slot(
                         session,
                         session.get_one(Schedule, schedule_id),
                         slot,
                         builder_id=builder_id,
-                        live_builders=self._live_builders,
+                        live_builders=self._heartbeat.living,
                         now=self._times.wall(),
                     )
                 if claim.build and claim.digest_id is not None:
@@ -174,10 +170,10 @@ class Builder:
         with self._one_at_a_time:
             if self._closing.is_set():
                 return None
-            builder_id = self._id
+            builder_id = self._heartbeat.worker_id
             with self._database.write() as session:
                 left = slot_claims.take_over(
-                    session, builder_id=builder_id, live_builders=self._live_builders
+                    session, builder_id=builder_id, live_builders=self._heartbeat.living
                 )
             if left is not None:
                 self._finish(left, builder_id)
@@ -257,39 +253,3 @@ class Builder:
         """Raise if the build is no longer wanted."""
         if self._closing.is_set():
             raise _Closed
-
-    def _live_builders(self, session: Session) -> Collection[int]:
-        """List the builders that live, this one among them; the rows of the others are closed."""
-        beats = heartbeat.beats(session, WorkerRole.BUILDER)
-        silent = self._watch.observe(beats, self._times.monotonic()) - {self._id}
-        for builder_id in silent:
-            heartbeat.stop(session, builder_id, self._times.wall())
-        return beats.keys() - silent
-
-    def _register(self) -> None:
-        with self._database.heartbeat() as session:
-            self._id = heartbeat.register(
-                session,
-                WorkerRole.BUILDER,
-                platform.node(),
-                os.getpid(),
-                self._times.wall(),
-            )
-
-    def _beat(self) -> None:
-        # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
-        while not self._over.wait(self._lease / 3):
-            try:
-                with self._database.heartbeat() as session:
-                    lives = heartbeat.beat(session, self._id, self._times.wall())
-                if not lives:
-                    # Others held us for dead and may have taken our digest over; what we have in hand
-                    # is fenced by the old id.
-                    self._register()
-            except Exception:
-                log.exception("builder %s could not show that it lives; it tries again", self._id)
-        try:
-            with self._database.heartbeat() as session:
-                heartbeat.stop(session, self._id, self._times.wall())
-        except SQLAlchemyError as error:
-            log.warning("the builder could not be signed off: %s", type(error).__name__)

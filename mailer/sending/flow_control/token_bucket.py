@@ -1,7 +1,7 @@
-"""The bucket of tokens from which all workers pay for the mails that they claim.
+"""Keeps the token bucket from which all workers pay for the mails that they claim.
 
-Only the row and its clock, which is the database's, because workers' clocks differ: what is in the bucket
-is reckoned in `mailer.sending.flow_control.pace`. Nothing here commits.
+Only the row and its clock, which is the database's, because workers' clocks differ: `rate` computes what is
+in the bucket. Nothing here commits.
 """
 
 from datetime import datetime
@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime, insert_missing
 from mailer.models import Pace
-from mailer.sending.flow_control.pace import SendRate, filled, until_next
+from mailer.sending.flow_control.rate import SendRate, filled, until_next
 
 _FIRST_TOKENS = 1.0
-"""The very first mail need not wait, not even at one a day; a full bucket would be a burst at no rate."""
+"""The very first mail need not wait, not even at one a day. A full bucket would allow a burst."""
 
 
 class Spent(NamedTuple):
-    """How many mails are paid for, and in how many seconds there is a token again (0: there is one)."""
+    """How many mails are paid for, and in how many seconds there is a token again (0: now)."""
 
     number: int
     wait_seconds: float
@@ -31,42 +31,38 @@ def spend(session: Session, rate: SendRate, wanted: int) -> Spent:
     Workers that do so at the same time wait for one another until the session ends (PostgreSQL), so
     rows that others may wait for must be locked after this, never before.
     """
-    tokens, filled_at, now = _look(session, rate)
+    tokens, filled_at, now = _read(session, rate)
     number = max(0, min(wanted, int(tokens)))
-    # Where nothing is taken, what has come in since can as well be reckoned the next time; but when
-    # the clock was set back, that would be only after it has caught up.
+    # If nothing is taken, what has come in since can as well be counted the next time. But if the clock was
+    # set back, that would be only after it has caught up.
     if number or now < filled_at:
-        _keep(session, tokens - number, now)
+        _write(session, tokens - number, now)
     return Spent(number, until_next(tokens - number, rate))
 
 
 def refund(session: Session, rate: SendRate, number: int) -> None:
-    """Put back what was paid for mails that were not begun: rows released, or skipped at the claim."""
-    tokens, _, now = _look(session, rate)
-    _keep(session, min(rate.burst, tokens + number), now)
+    """Pay back mails that were not begun: rows released, or skipped at the claim."""
+    tokens, _, now = _read(session, rate)
+    _write(session, min(rate.burst, tokens + number), now)
 
 
-def _look(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
-    """The tokens that are there now, when they were last counted, and the database's clock."""
-    # When another worker changed the row while we waited for it, PostgreSQL works out the whole line
-    # anew, the clock included; so it is never older than what that worker wrote.
+def _read(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
+    """Return the tokens that are there now, when they were last counted, and the database's clock."""
+    # If another worker changed the row while we waited for it, PostgreSQL evaluates the whole row anew,
+    # the clock included; so it is never older than what that worker wrote.
     reading = (
         select(Pace.tokens, Pace.filled_at, _clock(session)).where(Pace.id == 1).with_for_update()
     )
-    found = session.execute(reading).one_or_none()
-    if found is None:
-        first = {
-            "id": 1,
-            "tokens": _FIRST_TOKENS,
-            "filled_at": session.scalar(select(_clock(session))),
-        }
-        insert_missing(session, Pace, [first])
-        found = session.execute(reading).one()
-    tokens, filled_at, now = found
+    row = session.execute(reading).one_or_none()
+    if row is None:
+        clock = session.scalar(select(_clock(session)))
+        insert_missing(session, Pace, [{"id": 1, "tokens": _FIRST_TOKENS, "filled_at": clock}])
+        row = session.execute(reading).one()
+    tokens, filled_at, now = row
     return filled(tokens, (now - filled_at).total_seconds(), rate), filled_at, now
 
 
-def _keep(session: Session, tokens: float, now: datetime) -> None:
+def _write(session: Session, tokens: float, now: datetime) -> None:
     session.execute(
         update(Pace)
         .where(Pace.id == 1)

@@ -1,6 +1,6 @@
-"""The open connections of one sender: opens them, waits for them, watches their time.
+"""Keeps the open connections of one sender: opens them, waits for them, and watches their timeouts.
 
-Knows which mail each of them has in hand, and nothing of the ledger.
+Knows which mail each of them has in hand, and nothing about the ledger.
 """
 
 import logging
@@ -24,14 +24,14 @@ _OPENERS = 4
 """How many connections are opened at a time."""
 
 _TIME_CHECK_SECONDS = 0.1
-"""How often it is looked whether the relay is late: with every event would cost more than the mails."""
+"""How often timeouts are checked: at every event that would cost more than the mails."""
 
-_PLACES = {
+_FAILPOINTS = {
     Step.RCPT: "worker.after-mail",
     Step.DATA: "worker.after-rcpt",
     Step.BLOCK: "worker.mid-data",
 }
-"""Failpoints: what has just been accepted when this step is next."""
+"""What has just been accepted when this step is next."""
 
 
 @dataclass(eq=False)
@@ -42,15 +42,15 @@ class PooledConnection:
         letter: the mail that the relay has to answer for next.
         behind: the mail that was begun in the write that ended `letter` (RFC 2920).
         started: the ledger says `sending` of `letter`; never of the one behind it.
-        served: mails that the relay has answered on it.
+        served: how many mails the relay has answered on it.
     """
 
     connection: Connection
-    letter: OutgoingMail | None = None
-    behind: OutgoingMail | None = None
+    mail: OutgoingMail | None = None
+    next_mail: OutgoingMail | None = None
     started: bool = False
     served: int = 0
-    leaving: bool = False
+    is_leaving: bool = False
     idle_since: float = 0.0
     _step: Step | None = field(default=None, repr=False)
     _since: float = 0.0
@@ -64,16 +64,16 @@ class PooledConnection:
     @property
     def rows(self) -> list[RowId]:
         """The ledger's rows of all the mails that it has in hand."""
-        return [letter.claim.row for letter in (self.letter, self.behind) if letter]
+        return [mail.claim.row for mail in (self.mail, self.next_mail) if mail]
 
     @property
     def awaits_dot(self) -> bool:
         """Whether the relay has all of the mail but its final dot."""
-        return self.letter is not None and self.step is Step.BLOCK and self.connection.flushed
+        return self.mail is not None and self.step is Step.BLOCK and self.connection.flushed
 
 
 class ConnectionPool:
-    """All lanes of a sender.
+    """All connections of a sender.
 
     Args:
         connect: opens one connection; called in threads.
@@ -90,7 +90,7 @@ class ConnectionPool:
         self._connect = connect
         self._timeouts = timeouts
         self._monotonic = monotonic
-        self._lanes: dict[PooledConnection, None] = {}
+        self._connections: dict[PooledConnection, None] = {}
         self._opened: SimpleQueue[Connection | Unopened] = SimpleQueue()
         self._unopened: list[Unopened] = []
         self._selector = selectors.DefaultSelector()
@@ -104,40 +104,40 @@ class ConnectionPool:
         self.opening = 0
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._connections)
 
     def __iter__(self) -> Iterator[PooledConnection]:
-        return iter(list(self._lanes))
+        return iter(list(self._connections))
 
     @property
     def busy(self) -> list[PooledConnection]:
-        """Those with a mail in hand."""
-        return [lane for lane in self._lanes if lane.letter is not None]
+        """The connections with a mail in hand."""
+        return [pooled for pooled in self._connections if pooled.mail is not None]
 
     @property
     def are_busy(self) -> bool:
         """Whether any of them has a mail in hand."""
-        return any(lane.letter is not None for lane in self._lanes)
+        return any(pooled.mail is not None for pooled in self._connections)
 
     @property
     def free(self) -> list[PooledConnection]:
-        """Those on which a mail may begin."""
+        """The connections on which a mail may begin."""
         return [
-            lane
-            for lane in self._lanes
-            if lane.letter is None and lane.step is None and not lane.leaving
+            pooled
+            for pooled in self._connections
+            if pooled.mail is None and pooled.step is None and not pooled.is_leaving
         ]
 
     def wake(self) -> None:
-        """End a `wait` of another thread's at once."""
+        """End the `wait` of another thread at once."""
         try:
             self._waker.send(b"!")
         except OSError:
-            # Full: it is being woken already. Closed: nobody waits any more.
+            # Full: it is being woken already. Closed: no thread waits any more.
             return
 
     def open(self, number: int) -> None:
-        """Begin to open up to so many more connections; `opened` hands them out."""
+        """Begin to open up to `number` more connections; `opened` takes them in."""
         if self._unopened:
             # What it means is not known yet.
             return
@@ -145,130 +145,129 @@ class ConnectionPool:
             self.opening += 1
             # A daemon: a relay that does not answer must not hold up the end of the process.
             threading.Thread(
-                target=self._open_one, args=(len(self._lanes),), name="connect", daemon=True
+                target=self._open_one, args=(len(self._connections),), name="connect", daemon=True
             ).start()
 
     def _open_one(self, beside: int) -> None:
         try:
-            found = self._connect()
+            opened = self._connect()
         except Exception as error:
-            # The edge of a thread: without an answer the loop would wait for it for ever.
+            # The edge of a thread: without a result the loop would wait for it for ever.
             log.exception("a connection could not be opened")
-            found = Unopened(Step.CONNECT, Lost.DROP, type(error).__name__)
-        self._opened.put(replace(found, beside=beside) if isinstance(found, Unopened) else found)
+            opened = Unopened(Step.CONNECT, Lost.DROP, type(error).__name__)
+        self._opened.put(replace(opened, beside=beside) if isinstance(opened, Unopened) else opened)
         self.wake()
         if self._over:
             self._close_opened()
 
-    def _close_opened(self) -> None:
-        while not self._opened.empty():
-            try:
-                found = self._opened.get_nowait()
-            except Empty:
-                return
-            if isinstance(found, Connection):
-                found.close()
-
-    def opened(self) -> list[Unopened]:
-        """Take in what was opened; why others could not be.
-
-        To be refused takes fewer exchanges than to be let in. So where nothing is open, what could not
-        be opened is told only when that is known of all: the relay may allow just fewer connections.
-        """
+    def _take_opened(self) -> Iterator[Connection | Unopened]:
         while True:
             try:
-                found = self._opened.get_nowait()
+                yield self._opened.get_nowait()
             except Empty:
-                break
+                return
+
+    def _close_opened(self) -> None:
+        for opened in self._take_opened():
+            if isinstance(opened, Connection):
+                opened.close()
+
+    def opened(self) -> list[Unopened]:
+        """Take in the connections that were opened, and return why others could not be.
+
+        A refusal takes fewer exchanges than an admission. So while nothing is open, failures are returned
+        only when all results are known: the relay may allow just fewer connections.
+        """
+        for opened in self._take_opened():
             self.opening -= 1
-            if isinstance(found, Unopened):
-                self._unopened.append(found)
+            if isinstance(opened, Unopened):
+                self._unopened.append(opened)
                 continue
-            lane = PooledConnection(found, idle_since=self._monotonic())
-            self._lanes[lane] = None
-            self._selector.register(found, selectors.EVENT_READ, lane)
-        if not self._lanes and self.opening:
+            pooled = PooledConnection(opened, idle_since=self._monotonic())
+            self._connections[pooled] = None
+            self._selector.register(opened, selectors.EVENT_READ, pooled)
+        if not self._connections and self.opening:
             return []
         failures, self._unopened = self._unopened, []
         return failures
 
     def wait(self, seconds: float) -> list[tuple[PooledConnection, Event]]:
-        """What happened on the lanes, after at most so long; a timeout is a `Closed` too."""
-        found: list[tuple[PooledConnection, Event]] = []
+        """Return what happened on the connections within this time; a timeout is a `Closed` too."""
+        happened: list[tuple[PooledConnection, Event]] = []
         for key, mask in self._selector.select(seconds):
             if key.data is None:
                 self._woken.recv(4096)
                 continue
-            lane: PooledConnection = key.data
+            pooled: PooledConnection = key.data
             if mask & selectors.EVENT_WRITE:
-                self.flush(lane)
+                self.flush(pooled)
             if mask & selectors.EVENT_READ:
-                events = lane.connection.receive()
+                events = pooled.connection.receive()
                 if events:
-                    found += [(lane, event) for event in events]
-                    # It has answered: whatever it is asked next is measured anew.
-                    lane._step = None
-                self.flush(lane)
-                if (step := lane.step) in _PLACES:
-                    failpoint.reach(_PLACES[step])
+                    happened += [(pooled, event) for event in events]
+                    # It has answered: the next step is timed anew.
+                    pooled._step = None
+                self.flush(pooled)
+                if (step := pooled.step) in _FAILPOINTS:
+                    failpoint.reach(_FAILPOINTS[step])
         now = self._monotonic()
         if now < self._check_after:
-            return found
+            return happened
         self._check_after = now + _TIME_CHECK_SECONDS
-        closed = {lane for lane, event in found if isinstance(event, Closed)}
-        for lane in self._lanes.keys() - closed:
-            if self._is_late(lane, now):
-                found.append((lane, Closed(lane.step, None, Lost.TIMEOUT)))
-        return found
+        closed = {pooled for pooled, event in happened if isinstance(event, Closed)}
+        for pooled in self._connections.keys() - closed:
+            if self._is_late(pooled, now):
+                happened.append((pooled, Closed(pooled.step, None, Lost.TIMEOUT)))
+        return happened
 
-    def _is_late(self, lane: PooledConnection, now: float) -> bool:
-        step = lane.step
-        if step is not lane._step:
-            lane._step, lane._since = step, now
-        if step is None or (step is Step.BLOCK and lane.connection.flushed):
+    def _is_late(self, pooled: PooledConnection, now: float) -> bool:
+        step = pooled.step
+        if step is not pooled._step:
+            pooled._step, pooled._since = step, now
+        if step is None or (step is Step.BLOCK and pooled.connection.flushed):
             # The relay waits for us.
-            lane._since = now
+            pooled._since = now
             return False
-        return now - lane._since > self._timeouts[step]
+        return now - pooled._since > self._timeouts[step]
 
-    def flush(self, lane: PooledConnection) -> None:
-        """Write what there is to say, now or as soon as the socket takes it."""
+    def flush(self, pooled: PooledConnection) -> None:
+        """Write what the conversation has to say, now or as soon as the socket takes it."""
         mask = selectors.EVENT_READ
-        if not lane.connection.flush():
+        if not pooled.connection.flush():
             mask |= selectors.EVENT_WRITE
-        if lane._mask != mask:
-            lane._mask = mask
-            self._selector.modify(lane.connection, mask, lane)
+        if pooled._mask != mask:
+            pooled._mask = mask
+            self._selector.modify(pooled.connection, mask, pooled)
 
-    def drop(self, lane: PooledConnection) -> None:
-        """Close this lane, whatever is going on."""
-        del self._lanes[lane]
-        self._selector.unregister(lane.connection)
-        lane.connection.close()
+    def drop(self, pooled: PooledConnection) -> None:
+        """Close this connection, whatever is going on."""
+        del self._connections[pooled]
+        self._selector.unregister(pooled.connection)
+        pooled.connection.close()
 
-    def leave(self, lane: PooledConnection) -> None:
-        """Say good-bye on a lane that is free."""
-        lane.leaving = True
-        lane.connection.conversation.quit()
-        self.flush(lane)
+    def say_goodbye(self, pooled: PooledConnection) -> None:
+        """Say QUIT on a free connection."""
+        pooled.is_leaving = True
+        pooled.connection.conversation.quit()
+        self.flush(pooled)
 
-    def leave_idle(self, before: float, most: int) -> None:
-        """Say good-bye on free lanes: those idle since `before`, and those that are more than `most`."""
-        if len(self._lanes) <= most and before < self._oldest_idle:
+    def close_idle(self, before: float, most: int) -> None:
+        """Say QUIT on free connections: those idle since `before`, and those beyond `most`."""
+        if len(self._connections) <= most and before < self._oldest_idle:
             return
         free = self.free
-        too_many = len(self._lanes) - most
-        for lane in free:
-            if lane.idle_since < before or too_many > 0:
+        too_many = len(self._connections) - most
+        for pooled in free:
+            if pooled.idle_since < before or too_many > 0:
                 too_many -= 1
-                self.leave(lane)
-        self._oldest_idle = min((lane.idle_since for lane in self._lanes), default=before)
+                self.say_goodbye(pooled)
+        self._oldest_idle = min((pooled.idle_since for pooled in self._connections), default=before)
 
     def close(self) -> None:
-        """Close everything; connections that are still being opened end with the process."""
+        """Close everything. Connections that are still being opened end with the process."""
         self._over = True
-        for lane in self:
-            self.drop(lane)
+        for pooled in self:
+            self.drop(pooled)
         self._close_opened()
         self._selector.close()
         self._waker.close()

@@ -1,6 +1,6 @@
-"""What a reply of the relay, or its silence, means for the mail, for its reader and for the run.
+"""Decides what a reply of the relay, or its silence, means for the mail, for its reader and for the run.
 
-Pure. The ledger and the loop do what a verdict says; nothing here looks at a row.
+Pure. The ledger and the loop do what a verdict says.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class OnDelivery(Enum):
 
     SENT = "sent"
     DEFER = "defer"
-    """It was turned away for now: `RetryPlan` says when it is tried again."""
+    """It was rejected for now: `RetryPlan` says when it is tried again."""
     RELEASE = "release"
     """It waits again as if nothing had happened: the fault was not its own."""
     FAIL = "fail"
@@ -37,6 +37,7 @@ class OnReader(Enum):
     NOTHING = "nothing"
     HARD_BOUNCE = "hard"
     SOFT_BOUNCE = "soft"
+    """The mailbox is full. Unlike a hard bounce it is not counted against the digest."""
 
 
 class OnRun(Enum):
@@ -45,7 +46,7 @@ class OnRun(Enum):
     GO_ON = "go on"
     SLOW_DOWN = "slow down"
     COUNT = "count"
-    """A refusal that too many of which must stop the digest."""
+    """Too many refusals of this kind must stop the digest."""
     BACK_OFF = "back off"
     """Leave the relay alone for a while."""
     STOP = "stop"
@@ -57,7 +58,7 @@ class Verdict:
     """What is to be done.
 
     Attributes:
-        of_sender: it may be for who the mail is from, and for nothing else.
+        of_sender: the answer may be about who the mail is from, and about nothing else.
     """
 
     delivery: OnDelivery
@@ -67,51 +68,51 @@ class Verdict:
 
 
 _ABOUT_US = frozenset({Step.GREETING, Step.EHLO, Step.AUTH})
-"""A relay that says no to one of these wants nothing from our network, our name or our login."""
-_ABOUT_THE_WAY = frozenset({Step.CONNECT, Step.STARTTLS})
+"""A relay that says no to one of these refuses our network, our name or our login."""
+_ABOUT_TLS = frozenset({Step.CONNECT, Step.STARTTLS})
 _BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
 _STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
 SENT = Verdict(OnDelivery.SENT)
 UNSENDABLE = Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
 """For a mail that we cannot make or that the relay has said it cannot take, as it would say to MAIL."""
 UNSUPPORTED_EAI = Verdict(OnDelivery.FAIL)
-"""For a reader whose address the relay cannot write down: it says nothing of the digest or of the mailbox."""
+"""For a reader whose address the relay cannot write: that says nothing about the digest or the mailbox."""
 
 
-def verdict(step: Step, what: Reply | Lost) -> Verdict:
-    """What to do when this was the answer to this step, or the silence after it.
+def verdict_on(step: Step, answer: Reply | Lost) -> Verdict:
+    """Return what to do about this answer to this step, or about the silence after it.
 
     Args:
         step: `BLOCK` is any moment between 354 and the final dot.
-        what: a reply that is not a success before the final dot, any reply to the dot, or how the
+        answer: a reply that is not a success before the final dot, any reply to the dot, or how the
             connection was lost.
     """
-    if isinstance(what, Lost):
+    if isinstance(answer, Lost):
         return Verdict(OnDelivery.DOUBT) if step is Step.DOT else _BACK_OFF
-    about = meaning(what.code, what.enhanced)
+    about = meaning(answer.code, answer.enhanced)
     # 421 at any step: the relay has not taken the mail (RFC 5321 section 3.8).
     if about is Meaning.CLOSING or step is Step.BLOCK:
         return _BACK_OFF
-    for_now = what.code // 100 == 4
+    for_now = answer.code // 100 == 4
     if about is Meaning.NOT_AUTHENTICATED or step in _ABOUT_US:
         return _BACK_OFF if for_now else _STOP
-    if step in _ABOUT_THE_WAY:
+    if step in _ABOUT_TLS:
         return _BACK_OFF
     if step is Step.MAIL:
-        return _on_mail(what, about, for_now)
-    if what.accepted:
+        return _on_mail(answer, about, for_now)
+    if answer.accepted:
         return SENT
-    if step is Step.RCPT and what.code == 552 and not _says_what_is_full(what, about):
+    if step is Step.RCPT and answer.code == 552 and not _says_what_is_full(answer, about):
         # It means "too many recipients" too, and is to be read as 452 (RFC 5321 section 4.5.3.1.10).
         return Verdict(OnDelivery.DEFER)
-    found = _for_now(step, about) if for_now else _for_good(step, what, about)
-    # Some relays judge the sender only when they know the reader, and tell by the status alone.
-    return replace(found, of_sender=about is Meaning.BAD_SENDER)
+    verdict = _for_now(step, about) if for_now else _for_good(step, answer, about)
+    # Some relays judge the sender only when they know the reader, and only the status says so.
+    return replace(verdict, of_sender=about is Meaning.BAD_SENDER)
 
 
 def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
-    # The relay has not heard of the reader yet, so this is about us or about the sender, or about the
-    # mail's size or letters where MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
+    # The relay does not know the reader yet, so this is about us or about the sender, or about the
+    # mail's size or characters if MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
     of_sender = about not in (Meaning.SYSTEM, Meaning.CONGESTED)
     if for_now:
         return replace(_BACK_OFF, of_sender=of_sender)
@@ -123,9 +124,8 @@ def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
 
 
 def _for_now(step: Step, about: Meaning) -> Verdict:
-    reader = OnReader.SOFT_BOUNCE if about is Meaning.MAILBOX_FULL else OnReader.NOTHING
-    slow = step is Step.DOT or about is Meaning.CONGESTED
-    return Verdict(OnDelivery.DEFER, reader, OnRun.SLOW_DOWN if slow else OnRun.GO_ON)
+    is_slow = step is Step.DOT or about is Meaning.CONGESTED
+    return Verdict(OnDelivery.DEFER, run=OnRun.SLOW_DOWN if is_slow else OnRun.GO_ON)
 
 
 def _says_what_is_full(reply: Reply, about: Meaning) -> bool:

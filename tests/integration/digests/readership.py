@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.ledger import digest_state, ledger
+from mailer.ledger import claims, digest_state, outcomes
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus, Subscriber, Subscription, SuppressionReason
 from mailer.newsletters.offer import Publisher
@@ -135,8 +135,8 @@ class Readership(Newsroom):
             if mail.status in PENDING
         }
         with self.database.write() as session:
-            claims, skipped = ledger.claim(session, self.worker, 100_000, self.now)
-        claimed = {claim.row.id for claim in claims}
+            claimed, skipped = claims.claim(session, self.worker, 100_000, self.now)
+        claimed = {claim.row.id for claim in claimed}
         places = {(one.person.id, one.newsletter): one for one in self.model.readers}
         for mail, person in waiting.values():
             allowed = places[person.id, mail.newsletter].may_be_mailed
@@ -146,15 +146,15 @@ class Readership(Newsroom):
                 mail.status = S.QUEUED
             else:
                 mail.end(S.SKIPPED)
-        assert len(waiting) == len(claims) + skipped
-        tried = [one for one in claims if self.random.random() < 0.8]
+        assert len(waiting) == len(claimed) + skipped
+        tried = [one for one in claimed if self.random.random() < 0.8]
         with self.database.write() as session:
-            granted = ledger.start(session, self.worker, [one.row for one in tried], self.now)
+            granted = outcomes.start(session, self.worker, [one.row for one in tried], self.now)
         assert granted == {one.row for one in tried}
-        outcomes = [self._tried(claim, *waiting[claim.row.id]) for claim in tried]
+        results = [self._tried(claim, *waiting[claim.row.id]) for claim in tried]
         with self.database.write() as session:
-            ledger.record(session, outcomes, self.now)
-            ledger.release(session, self.worker)
+            outcomes.record(session, results, self.now)
+            claims.release(session, self.worker)
             digest_state.finish_digests(session, self.now)
 
     def _tried(self, claim: Claim, mail: Mail, person: Person) -> AttemptResult:

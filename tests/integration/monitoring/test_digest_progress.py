@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.ledger import digest_state, in_doubt, pause_switch
+from mailer.ledger import digest_state, in_doubt, pause
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.monitoring.digest_progress import (
     Later,
@@ -91,7 +91,7 @@ def test_what_somebody_who_waits_goes_by(database: Database, keys: Keys) -> None
         assert found.goes_on
         assert not read_standing(session, digest_id, now=NOW - 2 * SECOND).goes_on
         assert later(session, digest_id, NOW + 62 * SECOND) == Later(0, None)
-        pause_switch.pause(session, None, now=NOW)
+        pause.pause_sending(session, None, NOW)
         digest_state.pause_digest(session, digest_id, "by staff")
         found = read_standing(session, digest_id, now=NOW)
         assert (found.reason, found.stopped) == ("by staff", "no reason given")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.ledger import digest_state, pause_switch
+from mailer.ledger import digest_state, pause
 from mailer.lint import judge
 from mailer.models import (
     Delivery,
@@ -95,7 +95,7 @@ def test_nothing_is_told_of_what_is_paused_already(post: Post, alerts: Alerts) -
     digest_id = post.build(1)
     with post.database.write() as session:
         digest_state.pause_digest(session, digest_id, "by staff")
-        pause_switch.pause(session, "the relay moves", now=NOW)
+        pause.pause_sending(session, "the relay moves", NOW)
         assert not on_digest_paused(session, alerts, digest_id, REASON, NOW)
         assert not on_sending_paused(session, alerts, REASON, NOW)
     assert notices(post.database) == []
@@ -159,7 +159,7 @@ def test_an_alert_about_all_sending_comes_when_it_goes_on(post: Post, alerts: Al
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
         with post.database.write() as session:
             assert relay.mails == []
-            pause_switch.resume(session)
+            pause.resume_sending(session)
         sender.wake()
         wait_until(lambda: len(relay.mails) == 2)
         assert relay.recipients == ["desk@news.example", "reader1@example.com"]

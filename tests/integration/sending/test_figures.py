@@ -72,17 +72,17 @@ def test_a_beat_carries_the_figures(database: Database) -> None:
 @pytest.mark.usefixtures("often")
 def test_figures_are_written_at_each_beat(database: Database) -> None:
     with beating(database, lambda: Figures(3, "paused")) as pulse:
-        pulse.counting.note("sent", "accepted")
+        pulse.counters.note("sent", "accepted")
         wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 1})
         row = worker(database, pulse.worker_id)
         assert (row.connections, row.note) == (3, "paused")
-        pulse.counting.note("sent", "accepted")
+        pulse.counters.note("sent", "accepted")
         wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
 
 
 def test_what_was_counted_since_the_last_beat_is_written_at_the_end(database: Database) -> None:
     with beating(database) as pulse:
-        pulse.counting.note("deferred", "congested")
+        pulse.counters.note("deferred", "congested")
         assert counted(database) == {}
     assert counted(database) == {(pulse.worker_id, "deferred", "congested"): 1}
 
@@ -103,9 +103,9 @@ def test_counts_that_could_not_be_written_come_with_the_next_beat(
 
     monkeypatch.setattr(counters, "add", failing)
     with beating(database) as pulse:
-        pulse.counting.note("sent", "accepted")
+        pulse.counters.note("sent", "accepted")
         wait_until(lambda: len(failures) > 2)
-        pulse.counting.note("sent", "accepted")
+        pulse.counters.note("sent", "accepted")
         assert counted(database) == {}
         well.set()
         wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
@@ -117,9 +117,9 @@ def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(database: Databas
         before = pulse.worker_id
         with database.write() as session:
             heartbeat.stop(session, before, NOW)
-            pulse.counting.note("sent", "accepted")
+            pulse.counters.note("sent", "accepted")
         wait_until(lambda: pulse.worker_id != before)
-        pulse.counting.note("sent", "accepted")
+        pulse.counters.note("sent", "accepted")
         wait_until(lambda: sum(counted(database).values()) == 2)
     with database.read() as session:
         assert len(session.scalars(select(Worker.id)).all()) == 2

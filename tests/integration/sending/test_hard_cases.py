@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from mailer.sending.flow_control.pace import SendRate
+from mailer.sending.flow_control.rate import SendRate
 from tests.support.receiver import Answer, fine, holding, pipelining, plain, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until
@@ -104,7 +104,7 @@ def test_a_digest_that_is_done_is_closed_while_another_goes_on(post: Post) -> No
 
 def test_a_token_that_bought_nothing_is_there_for_what_comes_next(post: Post) -> None:
     with receiver() as relay, sending(post.sender(relay.port, rate=DAILY)) as sender:
-        wait_until(lambda: not sender._stock.hungry)
+        wait_until(lambda: not sender._outbox.is_hungry)
         post.notice()
         wait_until(lambda: relay.mails)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.db.prepared import _Compiled
-from mailer.ledger import digest_state, heartbeat, ledger
+from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
     Delivery,
@@ -62,11 +62,13 @@ class House:
         return factories.notice(self.session, self.keys, f"n{self._number}@example.com", **values)
 
     def claim(self, limit: int = 100, worker: int | None = None) -> list[RowId]:
-        claims, _ = ledger.claim(self.session, worker or self.worker, limit, NOW)
-        return [claim.row for claim in claims]
+        claimed, _ = claims.claim(self.session, worker or self.worker, limit, NOW)
+        return [claim.row for claim in claimed]
 
     def start(self, *rows: Delivery | Notice, worker: int | None = None) -> set[RowId]:
-        return ledger.start(self.session, worker or self.worker, [row_of(row) for row in rows], NOW)
+        return outcomes.start(
+            self.session, worker or self.worker, [row_of(row) for row in rows], NOW
+        )
 
     def started(self, **values: Any) -> Delivery:
         row = self.delivery(**values)
@@ -77,14 +79,14 @@ class House:
     def record(self, row: Delivery | Notice, status: S, **values: Any) -> None:
         defaults: dict[str, Any] = {"attempt": 1, "step": "dot", "code": 250, "reply": "ok"}
         outcome = AttemptResult(row_of(row), self.worker, status=status, **defaults | values)
-        ledger.record(self.session, [outcome], NOW)
+        outcomes.record(self.session, [outcome], NOW)
 
     def now(self, row: Delivery | Notice | Digest) -> Any:
         self.session.refresh(row)
         return row
 
     def recover(self, worker: int | None = None, *, resend: bool = True) -> int:
-        return ledger.recover(self.session, [worker or self.worker], resend=resend, now=NOW)
+        return recovery.recover(self.session, [worker or self.worker], resend=resend, now=NOW)
 
     def lose(self, row: Delivery, how: "Loss") -> None:
         how(self.session.get_one(Subscription, row.subscription_id), self)
@@ -121,8 +123,8 @@ def house(database: Database, keys: Keys) -> Iterator[House]:
 
 def test_a_claim_takes_what_waits_and_dates_it(house: House) -> None:
     row = house.delivery()
-    claims, skipped = ledger.claim(house.session, house.worker, 10, NOW)
-    assert [(claim.row, claim.attempts, claim.first_attempt_at) for claim in claims] == [
+    claimed, skipped = claims.claim(house.session, house.worker, 10, NOW)
+    assert [(claim.row, claim.attempts, claim.first_attempt_at) for claim in claimed] == [
         (row_of(row), 0, NOW)
     ]
     assert skipped == 0
@@ -133,8 +135,8 @@ def test_a_claim_takes_what_waits_and_dates_it(house: House) -> None:
 def test_what_was_attempted_before_keeps_its_date(house: House) -> None:
     earlier = NOW - timedelta(hours=3)
     house.delivery(status=S.DEFERRED, attempts=2, first_attempt_at=earlier)
-    claims, _ = ledger.claim(house.session, house.worker, 10, NOW)
-    assert [(claim.attempts, claim.first_attempt_at) for claim in claims] == [(2, earlier)]
+    claimed, _ = claims.claim(house.session, house.worker, 10, NOW)
+    assert [(claim.attempts, claim.first_attempt_at) for claim in claimed] == [(2, earlier)]
 
 
 @pytest.mark.parametrize("status", [one for one in S if one not in (S.QUEUED, S.DEFERRED)])
@@ -148,8 +150,8 @@ def test_what_is_due_later_is_not_claimed(house: House) -> None:
     house.delivery(next_attempt_at=NOW + timedelta(seconds=1))
     house.delivery(status=S.DEFERRED, next_attempt_at=NOW + timedelta(seconds=1))
     assert house.claim() == []
-    assert not ledger.work_waits(house.session, NOW)
-    assert ledger.work_waits(house.session, NOW + timedelta(seconds=1))
+    assert not claims.work_waits(house.session, NOW)
+    assert claims.work_waits(house.session, NOW + timedelta(seconds=1))
 
 
 def test_notices_go_first_and_the_limit_holds(house: House) -> None:
@@ -204,8 +206,8 @@ def test_without_permission_a_row_is_skipped_and_says_why(
 ) -> None:
     row, other = house.delivery(), house.delivery()
     house.lose(row, lose)
-    claims, skipped = ledger.claim(house.session, house.worker, 10, NOW)
-    assert [claim.row for claim in claims] == [row_of(other)]
+    claimed, skipped = claims.claim(house.session, house.worker, 10, NOW)
+    assert [claim.row for claim in claimed] == [row_of(other)]
     assert skipped == 1
     row = house.now(row)
     assert (row.status, row.reply, row.outcome_at) == (S.SKIPPED, reason, NOW)
@@ -223,9 +225,9 @@ def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> 
     for _ in range(3):
         house.lose(house.delivery(), leave)
     last = house.delivery()
-    assert ledger.claim(house.session, house.worker, 2, NOW) == ([], 2)
-    claims, skipped = ledger.claim(house.session, house.worker, 2, NOW)
-    assert [claim.row for claim in claims] == [row_of(last)]
+    assert claims.claim(house.session, house.worker, 2, NOW) == ([], 2)
+    claimed, skipped = claims.claim(house.session, house.worker, 2, NOW)
+    assert [claim.row for claim in claimed] == [row_of(last)]
     assert skipped == 1
 
 
@@ -279,7 +281,7 @@ def test_a_paused_installation_claims_and_starts_nothing(house: House) -> None:
     house.session.execute(update(Installation).values(paused_at=NOW))
     assert house.start(*claimed) == set()
     assert house.claim() == []
-    assert not ledger.work_waits(house.session, NOW)
+    assert not claims.work_waits(house.session, NOW)
 
 
 def test_a_claim_of_somebody_else_does_not_start(house: House) -> None:
@@ -319,7 +321,7 @@ def test_recording_twice_changes_nothing(house: House) -> None:
     row = house.started()
     outcome = AttemptResult(row_of(row), house.worker, 1, S.UNKNOWN, "dot", None, "lost", LATER)
     for _ in range(2):
-        ledger.record(house.session, [outcome], NOW)
+        outcomes.record(house.session, [outcome], NOW)
     row = house.now(row)
     assert (row.status, row.in_doubt, row.next_attempt_at) == (S.QUEUED, 1, LATER)
 
@@ -330,7 +332,7 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
     house.start(rows[-1])
     kinds = [S.SENT, S.SENT, S.SENT, S.FAILED, S.FAILED, S.DEFERRED, S.UNKNOWN, S.UNKNOWN, S.SENT]
     again = {S.DEFERRED: LATER}
-    ledger.record(
+    outcomes.record(
         house.session,
         [
             AttemptResult(
@@ -407,11 +409,11 @@ def test_what_is_given_back_waits_again_as_if_nothing_had_happened(house: House)
     rows = [house.delivery(), house.delivery(), house.notice()]
     tried = house.delivery(status=S.DEFERRED, attempts=1, first_attempt_at=NOW - timedelta(days=1))
     house.claim()
-    ledger.release(house.session, house.worker, [row_of(rows[0])])
+    claims.release(house.session, house.worker, [row_of(rows[0])])
     assert [house.now(row).status for row in rows] == [S.QUEUED, S.CLAIMED, S.CLAIMED]
-    ledger.release(house.session, house.other)
+    claims.release(house.session, house.other)
     assert house.now(rows[1]).status is S.CLAIMED
-    ledger.release(house.session, house.worker)
+    claims.release(house.session, house.worker)
     for row in rows:
         row = house.now(row)
         assert (row.status, row.attempts) == (S.QUEUED, 0)
@@ -421,7 +423,7 @@ def test_what_is_given_back_waits_again_as_if_nothing_had_happened(house: House)
 
 def test_what_has_started_is_not_given_back(house: House) -> None:
     row = house.started()
-    ledger.release(house.session, house.worker)
+    claims.release(house.session, house.worker)
     assert house.now(row).status is S.SENDING
 
 
@@ -453,11 +455,11 @@ def test_a_row_that_killed_two_workers_stays_in_doubt(house: House) -> None:
 
 def test_rows_of_a_worker_that_stopped_are_found(house: House) -> None:
     house.started()
-    assert ledger.holders_that_stopped(house.session) == frozenset()
+    assert recovery.stopped_holders(house.session) == frozenset()
     heartbeat.stop(house.session, house.worker, NOW)
-    assert ledger.holders_that_stopped(house.session) == {house.worker}
+    assert recovery.stopped_holders(house.session) == {house.worker}
     house.recover()
-    assert ledger.holders_that_stopped(house.session) == frozenset()
+    assert recovery.stopped_holders(house.session) == frozenset()
 
 
 # A clock that was ahead.
@@ -483,19 +485,19 @@ def test_nothing_waits_longer_than_after_its_last_attempt(
     row = getattr(house, kind)(
         status=S.DEFERRED if attempts else S.QUEUED, attempts=attempts, next_attempt_at=NOW + late
     )
-    assert ledger.clamp_due_times(house.session, WAITS, NOW) == (found != late)
+    assert recovery.clamp_due_times(house.session, WAITS, NOW) == (found != late)
     assert house.now(row).next_attempt_at == NOW + found
-    assert ledger.clamp_due_times(house.session, WAITS, NOW) == 0
+    assert recovery.clamp_due_times(house.session, WAITS, NOW) == 0
 
 
 def test_what_nobody_is_to_send_yet_is_not_hastened(house: House) -> None:
     later = NOW + timedelta(hours=1)
     held_up = house.notice(next_attempt_at=later, not_before=later)
     sent = house.delivery(status=S.SENT, next_attempt_at=later)
-    assert ledger.clamp_due_times(house.session, WAITS, NOW) == 0
+    assert recovery.clamp_due_times(house.session, WAITS, NOW) == 0
     house.digest.status = DigestStatus.PAUSED
     waiting = house.delivery(next_attempt_at=later)
-    assert ledger.clamp_due_times(house.session, WAITS, NOW) == 1
+    assert recovery.clamp_due_times(house.session, WAITS, NOW) == 1
     found = [house.now(row).next_attempt_at for row in (held_up, sent, waiting)]
     assert found == [later, later, NOW]
 
@@ -523,7 +525,7 @@ def test_what_was_turned_away_when_its_digest_was_cancelled_is_not_tried_again(
     row = house.started()
     digest_state.cancel_digest(house.session, house.digest.id, NOW)
     house.record(row, S.DEFERRED, next_attempt_at=LATER)
-    assert ledger.work_waits(house.session, NOW)
+    assert claims.work_waits(house.session, NOW)
     assert digest_state.finish_digests(house.session, NOW) == []
     assert house.now(row).status is S.CANCELLED
     assert house.counts().pending == 0
@@ -558,7 +560,7 @@ def test_a_digest_is_finished_when_nothing_will_be_sent_any_more(house: House, s
     house.delivery(status=S.SENT)
     house.delivery(status=status, next_attempt_at=LATER)
     pending = status in (S.QUEUED, S.CLAIMED, S.SENDING, S.DEFERRED)
-    assert ledger.work_waits(house.session, NOW) is not pending
+    assert claims.work_waits(house.session, NOW) is not pending
     expected = [] if pending else [house.digest.id]
     assert digest_state.finish_digests(house.session, NOW) == expected
     assert digest_state.finish_digests(house.session, NOW) == []
@@ -609,7 +611,7 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
             house.start(*rows)
             for row, status in zip(rows, (S.SENT, S.DEFERRED, S.FAILED, S.UNKNOWN), strict=True):
                 house.record(row, status, next_attempt_at=LATER)
-            ledger.release(session, house.worker)
+            claims.release(session, house.worker)
             house.recover()
             digest_state.cancel_digest(session, house.digest.id, NOW)
             digest_state.finish_digests(session, NOW)
@@ -644,11 +646,11 @@ def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(database: Datab
 def test_a_mail_of_which_three_workers_have_died_has_failed(house: House) -> None:
     row, innocent = house.delivery(), house.delivery()
     for deaths in (1, 2, 3):
-        [claim, *_], _ = ledger.claim(house.session, house.worker, 10, NOW)
+        [claim, *_], _ = claims.claim(house.session, house.worker, 10, NOW)
         assert (house.now(row).status, claim.crashes) == (S.CLAIMED, deaths - 1)
         if claim.crashes:
             # The sender tries it out alone, and dies.
-            ledger.suspect(house.session, claim, claim.crashes + 1)
+            recovery.note_crashes(house.session, claim, claim.crashes + 1)
         house.recover()
         assert (house.now(row).crashes, house.now(innocent).crashes) == (deaths, 1)
     row = house.now(row)
@@ -665,8 +667,8 @@ def test_a_small_digest_does_not_wait_for_a_large_one(house: House) -> None:
     large = house.digest.id
     house.another_digest()
     small = house.delivery()
-    first, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=0)
-    second, _ = ledger.claim(house.session, house.worker, 2, NOW, turn=1)
+    first, _ = claims.claim(house.session, house.worker, 2, NOW, rotation=0)
+    second, _ = claims.claim(house.session, house.worker, 2, NOW, rotation=1)
     assert [claim.digest_id for claim in first] == [large, large]
     assert second[0].row == row_of(small)
 

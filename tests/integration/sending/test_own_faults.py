@@ -78,7 +78,7 @@ def living(database: Database) -> list[int]:
 @FAULTS
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
-    [(Composer, "compose", 3), (Outbox, "settle", 4), (Outbox, "_tried_out", 1)],
+    [(Composer, "compose", 3), (Outbox, "settle", 4), (Outbox, "_try_out", 1)],
     ids=["compose", "settle", "claim"],
 )
 def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(

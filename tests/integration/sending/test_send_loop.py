@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
-from mailer.ledger import digest_state, ledger
+from mailer.ledger import claims, digest_state, outcomes, recovery
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -196,7 +196,7 @@ def test_what_is_queued_later_is_found(
 ) -> None:
     monkeypatch.setattr(outbox, "LOOK_SECONDS", seconds)
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
-        wait_until(lambda: not sender._stock.hungry)
+        wait_until(lambda: not sender._outbox.is_hungry)
         post.notice()
         if woken:
             sender.wake()
@@ -212,7 +212,7 @@ def test_connections_are_used_again_and_changed_in_time(post: Post, offers: Answ
         sending(post.sender(relay.port, connections=1, messages_per_connection=5)) as sender,
     ):
         wait_until(post.is_sent)
-        assert not sender._lanes.busy
+        assert not sender._pool.busy
     assert post.counts() == digest_state.Counts(21, 0, 21, 0, 0, 0, 0, 0)
     assert relay.recipients == sorted(address(number) for number in range(1, 22))
     assert (relay.connections, relay.count("MAIL")) == (5, 21)
@@ -506,20 +506,20 @@ def test_while_nothing_can_be_recorded_nothing_starts(
 ) -> None:
     post.build(30)
     broken = threading.Event()
-    whole = ledger.turn
+    whole = outcomes.record_and_start
     refused: list[int] = []
 
-    def turn(session: Any, worker_id: int, starts: Any, outcomes: Any, now: Any) -> Any:
-        if broken.is_set() and outcomes:
-            refused.append(len(outcomes))
+    def record(session: Any, worker_id: int, results: Any, starts: Any, now: Any) -> Any:
+        if broken.is_set() and results:
+            refused.append(len(results))
             raise OperationalError("UPDATE delivery", None, Exception("disk full"))
-        return whole(session, worker_id, starts, outcomes, now)
+        return whole(session, worker_id, results, starts, now)
 
     def accept(mail: object) -> None:
         if len(relay.mails) == 9:
             broken.set()
 
-    monkeypatch.setattr(ledger, "turn", turn)
+    monkeypatch.setattr(outcomes, "record_and_start", record)
     with receiver(accept=accept) as relay, sending(post.sender(relay.port)):
         wait_until(lambda: len(refused) >= 3)
         while_broken = len(relay.mails)
@@ -533,15 +533,15 @@ def test_while_nothing_can_be_recorded_nothing_starts(
 
 
 @pytest.mark.parametrize(
-    ("step", "readers", "begun"),
+    ("module", "step", "readers", "begun"),
     # Not the first claim, so that mails are under way which are ours still.
-    [("turn", 10, 0), ("claim", 120, 3)],
+    [(outcomes, "record_and_start", 10, 0), (claims, "claim", 120, 3)],
 )
 def test_a_commit_whose_answer_is_lost_sends_each_mail_once(
-    post: Post, monkeypatch: pytest.MonkeyPatch, step: str, readers: int, begun: int
+    post: Post, monkeypatch: pytest.MonkeyPatch, module: Any, step: str, readers: int, begun: int
 ) -> None:
     post.build(readers)
-    whole = getattr(ledger, step)
+    whole = getattr(module, step)
     lost: list[object] = []
 
     def losing(session: Session, *given: Any, **more: Any) -> Any:
@@ -553,7 +553,7 @@ def test_a_commit_whose_answer_is_lost_sends_each_mail_once(
             raise OperationalError("COMMIT", None, Exception("the answer was lost"))
         return found
 
-    monkeypatch.setattr(ledger, step, losing)
+    monkeypatch.setattr(module, step, losing)
     with receiver() as relay, sending(post.sender(relay.port, connections=2)):
         wait_until(post.is_sent)
     assert lost
@@ -627,11 +627,11 @@ def test_a_worker_that_was_held_for_dead_goes_on_under_another_id(post: Post) ->
     def declare_dead() -> None:
         with post.database.write() as session:
             ids.extend(session.scalars(select(Worker.id)))
-            ledger.recover(session, ids, resend=True, now=NOW)
+            recovery.recover(session, ids, resend=True, now=NOW)
             session.execute(update(Worker).values(stopped_at=NOW))
         # Until its next beat it does not know, and may go on under the old id.
-        wait_until(lambda: sender._pulse.worker_id not in ids)
-        ids.append(sender._pulse.worker_id)
+        wait_until(lambda: sender._heartbeat.worker_id not in ids)
+        ids.append(sender._heartbeat.worker_id)
 
     with receiver(when("RCPT", address(3), declare_dead)) as relay:
         sender = post.sender(relay.port, connections=1, lease_seconds=2)
@@ -658,8 +658,8 @@ def test_told_to_stop_it_finishes_what_is_on_its_way_and_gives_back_the_rest(pos
 
     with receiver(slow) as relay:
         with sending(post.sender(relay.port)) as sender:
-            wait_until(lambda: len(sender._lanes.busy) == 4 and len(relay.mails) == 4)
-            wait_until(lambda: all(lane.started for lane in sender._lanes.busy))
+            wait_until(lambda: len(sender._pool.busy) == 4 and len(relay.mails) == 4)
+            wait_until(lambda: all(pooled.started for pooled in sender._pool.busy))
             threading.Timer(0.5, go_on.set).start()
         found = post.counts()
     assert found.sent == len(relay.mails) == 8
@@ -678,9 +678,9 @@ def test_what_is_not_answered_in_time_is_in_doubt_and_named(
     go_on = threading.Event()
     with receiver(holding(go_on)) as relay:
         with sending(post.sender(relay.port)) as sender:
-            wait_until(lambda: len(sender._lanes.busy) == 4)
-            wait_until(lambda: all(lane.started for lane in sender._lanes.busy))
-            rows = [lane.letter.claim.row.id for lane in sender._lanes.busy if lane.letter]
+            wait_until(lambda: len(sender._pool.busy) == 4)
+            wait_until(lambda: all(pooled.started for pooled in sender._pool.busy))
+            rows = [pooled.mail.claim.row.id for pooled in sender._pool.busy if pooled.mail]
         found = post.counts()
         go_on.set()
     assert found.in_doubt == 4

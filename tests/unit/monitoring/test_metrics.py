@@ -6,7 +6,7 @@ import pytest
 
 from mailer.db import Database
 from mailer.ledger import in_doubt
-from mailer.ledger.pause_switch import pause
+from mailer.ledger.pause import pause_sending
 from mailer.models import DeliveryStatus, DigestStatus, NoticeKind, WorkerRole
 from mailer.monitoring.metrics import Metrics, read_metrics
 from mailer.sending import counters
@@ -120,7 +120,7 @@ def test_mails_are_added_up_over_all_workers_that_ever_were(database: Database) 
 
 def test_the_pause_and_failing_feeds(database: Database) -> None:
     with database.write() as session:
-        pause(session, None, now=NOW)
+        pause_sending(session, None, NOW)
         factories.feed(session, failing_since=NOW, error="404")
         factories.feed(session)
     found = metrics(database)

@@ -6,7 +6,7 @@ import pytest
 
 from mailer.db import Database
 from mailer.ledger import in_doubt
-from mailer.ledger.pause_switch import pause, resume
+from mailer.ledger.pause import pause_sending, resume_sending
 from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
 from mailer.monitoring.status import Status, read_status
 from mailer.monitoring.warnings import status_warnings
@@ -87,20 +87,20 @@ def test_a_failing_feed_and_a_newsletter_without_schedule(database: Database) ->
 def test_pause_and_resume(database: Database, keys: Keys) -> None:
     with database.write() as session:
         factories.notice(session, keys)
-        pause(session, "the relay moves", now=NOW)
+        pause_sending(session, "the relay moves", NOW, replace_reason=True)
     with database.write() as session:
-        pause(session, "it moves far", now=NOW + LEASE)
+        pause_sending(session, "it moves far", NOW + LEASE, replace_reason=True)
         # Typed in a hurry, it must not wipe out what the relay said.
-        pause(session, None, now=NOW + LEASE)
+        pause_sending(session, None, NOW + LEASE, replace_reason=True)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (NOW, "it moves far")
     assert status_warnings(found) == [
         "sending is paused (it moves far); `mailer resume` starts it again"
     ]
     with database.write() as session:
-        assert resume(session)
+        assert resume_sending(session)
     with database.write() as session:
-        assert not resume(session)
+        assert not resume_sending(session)
     found = status(database)
     assert (found.paused_at, found.paused_reason) == (None, None)
 

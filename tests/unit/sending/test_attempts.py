@@ -1,17 +1,20 @@
-"""A verdict becomes an entry of the ledger."""
+"""The verdict on an attempt becomes the row's next status."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailer.clock import Times
 from mailer.ledger.transitions import OUTCOMES, Claim, RowId
 from mailer.models import Delivery, DeliveryStatus
-from mailer.sending.attempts import concluded
+from mailer.sending.attempts import Attempts, conclusion
+from mailer.sending.counters import Counters
+from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
-CLAIM = Claim(RowId(Delivery, 3), 7, 1, NOW)
 D, S = OnDelivery, DeliveryStatus
 
 
@@ -29,21 +32,21 @@ D, S = OnDelivery, DeliveryStatus
         (D.DOUBT, None, True, S.UNKNOWN, None),
     ],
 )
-def test_an_attempt_comes_to(
+def test_an_attempt_ends_as(
     delivery: OnDelivery,
     later: datetime | None,
     resend: bool,
     status: DeliveryStatus,
     again: datetime | None,
 ) -> None:
-    found = concluded(
-        CLAIM, Verdict(delivery), "dot", 250, "ok", soon=NOW, later=later, resend=resend
-    )
-    assert found == (CLAIM.row, 7, CLAIM.attempts + 1, status, "dot", 250, "ok", again)
-    assert found.status in OUTCOMES
+    assert conclusion(delivery, soon=NOW, later=later, resend=resend) == (status, again)
+    assert status in OUTCOMES
 
 
 def test_no_address_gets_into_the_ledger() -> None:
-    text = "<ani@example.org>: no such user"
-    found = concluded(CLAIM, Verdict(D.FAIL), "rcpt", 550, text, soon=NOW, later=None, resend=True)
-    assert found.reply == "<***>: no such user"
+    plan, times = RetryPlan((timedelta(hours=1),), timedelta(days=2)), Times(lambda: NOW)
+    attempts = Attempts(plan, resend=True, times=times, random=lambda: 0.5, counts=Counters())
+    claim = Claim(RowId(Delivery, 3), 7, 1, NOW)
+    reply = Reply(550, ("<ani@example.org>: no such user",))
+    result = attempts.conclude(claim, "rcpt", Verdict(D.FAIL), reply)
+    assert result == (claim.row, 7, 2, S.FAILED, "rcpt", 550, "<***>: no such user", None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailer.sending.flow_control.back_off import (
     LONGEST_PAUSE_SECONDS,
-    Rest,
+    BackOff,
     RetryPlan,
     pause_seconds,
 )
@@ -81,30 +81,30 @@ def test_the_pause_doubles() -> None:
 
 
 def test_what_fails_while_the_relay_rests_is_the_same_failure() -> None:
-    rest = Rest(middle)
-    assert rest.is_over(10.0)
-    assert rest.begin(10.0) == 1
-    assert rest.begin(10.9) is None
-    assert not rest.is_over(10.9)
-    assert rest.is_over(11.0)
-    assert rest.begin(11.0) == 2
-    assert rest.failures == 2
+    back_off = BackOff(middle)
+    assert back_off.is_over(10.0)
+    assert back_off.begin(10.0) == 1
+    assert back_off.begin(10.9) is None
+    assert not back_off.is_over(10.9)
+    assert back_off.is_over(11.0)
+    assert back_off.begin(11.0) == 2
+    assert back_off.failures == 2
 
 
 def test_an_answer_ends_it() -> None:
-    rest = Rest(middle)
-    rest.begin(10.0)
-    rest.begin(11.0)
-    rest.end()
-    assert rest.begin(13.0) == 1
+    back_off = BackOff(middle)
+    back_off.begin(10.0)
+    back_off.begin(11.0)
+    back_off.end()
+    assert back_off.begin(13.0) == 1
 
 
 def test_a_relay_that_refuses_us_rests_like_any_other_and_is_counted() -> None:
-    rest = Rest(middle)
-    assert rest.begin(10.0, stop=True) == 1
-    assert rest.begin(10.5, stop=True) is None
-    assert rest.begin(11.0) == 2
-    assert rest.begin(13.0, stop=True) == 4
-    assert (rest.failures, rest.refusals) == (3, 2)
-    rest.end()
-    assert rest.refusals == 0
+    back_off = BackOff(middle)
+    assert back_off.begin(10.0, stop=True) == 1
+    assert back_off.begin(10.5, stop=True) is None
+    assert back_off.begin(11.0) == 2
+    assert back_off.begin(13.0, stop=True) == 4
+    assert (back_off.failures, back_off.refusals) == (3, 2)
+    back_off.end()
+    assert back_off.refusals == 0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mailer.sending.flow_control.back_off import Ceiling
+from mailer.sending.flow_control.ceiling import Ceiling
 from mailer.sending.flow_control.control import FlowControl
 
 CONNECTIONS = 10
@@ -35,9 +35,9 @@ class Crowd:
                 self.tries.append((now, is_let_in))
                 if is_let_in:
                     self.number += 1
-                    self.ceiling.reach(self.number)
+                    self.ceiling.on_opened(self.number)
                 else:
-                    self.ceiling.refuse(self.number, now)
+                    self.ceiling.on_refused(self.number, now)
 
     @property
     def refused_at(self) -> list[float]:
@@ -98,28 +98,39 @@ def test_one_that_is_refused_below_the_ceiling_is_tried_again_soon() -> None:
 
 def test_those_that_are_refused_together_are_one_refusal() -> None:
     ceiling = Ceiling(CONNECTIONS, middle)
-    ceiling.reach(5)
+    ceiling.on_opened(5)
     # Four were being opened at a time, beside three that were open: two of them are let in.
-    assert ceiling.refuse(6, 10.0) == 1
-    assert ceiling.refuse(5, 10.1) == 1
-    assert ceiling.refuse(5, 10.2) is None
-    assert not ceiling.reach(5)
+    assert ceiling.on_refused(6, 10.0) == 1
+    assert ceiling.on_refused(5, 10.1) == 1
+    assert ceiling.on_refused(5, 10.2) is None
+    assert not ceiling.on_opened(5)
     assert (ceiling.allowed, ceiling.room(11.0), ceiling.room(11.1)) == (5, 5, 6)
 
 
 def test_it_is_no_sign_that_the_relay_is_down() -> None:
-    restraint = FlowControl(CONNECTIONS, middle)
-    restraint.are_open(5)
-    restraint.refuses_more("421 too many connections", 5, 10.0)
-    assert restraint.may_begin(10.0)
-    assert restraint.allowed == restraint.room(10.9) == 5
-    assert restraint.room(11.0) == 6
-    assert restraint.why(1, 10.0) is None
+    flow = FlowControl(CONNECTIONS, middle)
+    flow.on_connections(5)
+    flow.on_connection_refused("421 too many connections", 5, 10.0)
+    assert flow.may_begin(10.0)
+    assert flow.allowed == flow.room(10.9) == 5
+    assert flow.room(11.0) == 6
+    assert flow.why_idle(1, 10.0) is None
     # One that fails is.
-    restraint.fails("the connection was lost", 10.0)
-    assert not restraint.may_begin(10.9)
-    assert restraint.allowed == restraint.room(11.0) == 1
+    flow.on_failure("the connection was lost", 10.0)
+    assert not flow.may_begin(10.9)
+    assert flow.allowed == flow.room(11.0) == 1
     # It says so until it has taken mail again, also while nobody waits.
     why = "the relay failed: the connection was lost; "
-    assert restraint.why(0, 10.0) == f"{why}next try in 1 s"
-    assert restraint.why(0, 11.1) == f"{why}the next mail will try again"
+    assert flow.why_idle(0, 10.0) == f"{why}next try in 1 s"
+    assert flow.why_idle(0, 11.1) == f"{why}the next mail will try again"
+
+
+def test_the_third_refusal_of_us_pauses_everything() -> None:
+    flow, said = FlowControl(CONNECTIONS, middle), "535 5.7.8 no such user me@example.com"
+    pauses = []
+    for number in range(1, 10):
+        flow.on_failure(said, 1000.0 * number, stop=True)
+        pauses.append([pause.reason for pause in flow.pauses])
+        flow.pauses.clear()
+    reason = "the relay refuses us: 535 5.7.8 no such user ***"
+    assert pauses == [[], [], [reason]] * 3

@@ -9,7 +9,7 @@ from mailer.sending.flow_control.refused_senders import (
     REFUSALS_FOR_NOW,
     Blame,
     Judgement,
-    Senders,
+    RefusedSenders,
     sender_id,
 )
 
@@ -19,19 +19,19 @@ C = sender_id("c@news.example", "c@news.example")
 DIGEST_OF_B = 7
 
 
-def senders() -> Senders:
-    return Senders(lambda: 0.5)
+def senders() -> RefusedSenders:
+    return RefusedSenders(lambda: 0.5)
 
 
 def refused(
-    all_of_them: Senders,
+    all_of_them: RefusedSenders,
     sender: tuple[str, str] = B,
     now: float = 0.0,
     *,
     for_good: bool = True,
     knew_the_reader: bool = False,
 ) -> Judgement:
-    return all_of_them.refuses(
+    return all_of_them.on_refused(
         sender_id(*sender), DIGEST_OF_B, now, for_good=for_good, knew_the_reader=knew_the_reader
     )
 
@@ -74,7 +74,7 @@ def test_it_is_the_sender_while_another_one_is_accepted(
     for sender, what in before:
         now += 60
         if what == TOOK:
-            found.took(sender_id(*sender))
+            found.on_accepted(sender_id(*sender))
         else:
             refused(found, sender, now)
     judgement = refused(found, B, now + 60)
@@ -92,25 +92,25 @@ def test_a_refused_sender_is_asked_ever_more_seldom_and_then_given_up(
     for_good: bool, most: int, rests: list[float]
 ) -> None:
     found, now = senders(), 0.0
-    found.took(A)
+    found.on_accepted(A)
     for number, rest in enumerate(rests, 1):
         assert refused(found, now=now, for_good=for_good) == (Blame.SENDER, number >= most, rest)
         # What was on its way is refused with it.
-        assert refused(found, now=now + 0.1, for_good=for_good).rests_seconds is None
-        assert DIGEST_OF_B in found.resting(now + rest - 0.01)
+        assert refused(found, now=now + 0.1, for_good=for_good).pause_seconds is None
+        assert DIGEST_OF_B in found.paused_digests(now + rest - 0.01)
         assert not found.admits(B, DIGEST_OF_B, now + rest - 0.01)
         now += rest
-        assert found.resting(now) == set()
+        assert found.paused_digests(now) == set()
         assert found.admits(B, DIGEST_OF_B, now)
         # It goes one at a time.
         assert not found.admits(B, 8, now)
-        assert found.resting(now) == {DIGEST_OF_B, 8}
+        assert found.paused_digests(now) == {DIGEST_OF_B, 8}
     assert found.admits(A, 9, now)
-    assert found.refused == {"b@news.example"}
-    assert found.took(B)
+    assert found.addresses == {"b@news.example"}
+    assert found.on_accepted(B)
     assert found.admits(B, DIGEST_OF_B, now)
     assert found.admits(B, 8, now)
-    assert (found.refused, found.resting(now)) == (set(), set())
+    assert (found.addresses, found.paused_digests(now)) == (set(), set())
 
 
 def test_a_probe_without_an_answer_holds_nothing_up_for_ever() -> None:
@@ -123,9 +123,9 @@ def test_a_probe_without_an_answer_holds_nothing_up_for_ever() -> None:
 
 def test_one_readers_system_that_minds_the_sender_stops_nobody() -> None:
     found = senders()
-    found.took(A)
+    found.on_accepted(A)
     for now in range(20):
-        found.took(B)
+        found.on_accepted(B)
         assert refused(found, now=now, knew_the_reader=True) == (Blame.MAIL, False, None)
         assert found.admits(B, DIGEST_OF_B, now)
     assert refused(found, now=20, knew_the_reader=True).blame is Blame.SENDER
@@ -134,7 +134,7 @@ def test_one_readers_system_that_minds_the_sender_stops_nobody() -> None:
 
 def test_a_relay_that_tells_only_when_it_knows_the_reader_is_believed_at_once() -> None:
     found = senders()
-    found.took(A)
+    found.on_accepted(A)
     assert refused(found, knew_the_reader=True).blame is Blame.SENDER
 
 
@@ -142,8 +142,8 @@ def test_senders_of_long_ago_are_forgotten() -> None:
     found = senders()
     refused(found)
     for number in range(1000):
-        found.took(sender_id(f"{number}@news.example", f"{number}@news.example"))
-    assert found.refused == set()
+        found.on_accepted(sender_id(f"{number}@news.example", f"{number}@news.example"))
+    assert found.addresses == set()
 
 
 events = st.lists(
@@ -167,18 +167,22 @@ def test_a_refused_sender_costs_the_others_nothing(
         now += elapsed
         one = sender_id(*sender)
         if what == "took":
-            found.took(one)
+            found.on_accepted(one)
             last[sender] = True
         elif what == "begins":
             allowed = found.admits(one, digests[one], now)
             # Whoever was not refused always may, and who was is resting when it may not.
-            assert allowed or (last[sender] is False and digests[one] in found.resting(now))
+            assert allowed or (last[sender] is False and digests[one] in found.paused_digests(now))
         else:
             for_good = what == "refused"
-            judged = found.refuses(one, digests[one], now, for_good=for_good, knew_the_reader=False)
+            judged = found.on_refused(
+                one, digests[one], now, for_good=for_good, knew_the_reader=False
+            )
             last[sender] = False
             others = [taken for other, taken in last.items() if other != sender]
             assert (judged.blame is Blame.SENDER) == any(others)
-        assert found.refused == {name for (name, _), taken in last.items() if not taken}
-        assert found.resting(now) <= {digests[sender_id(*one)] for one in last if not last[one]}
-        assert found.resting(now + 3600) == set()
+        assert found.addresses == {name for (name, _), taken in last.items() if not taken}
+        assert found.paused_digests(now) <= {
+            digests[sender_id(*one)] for one in last if not last[one]
+        }
+        assert found.paused_digests(now + 3600) == set()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailer.sending.smtp.conversation import Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost, OnDelivery, OnReader, OnRun, Verdict, verdict
+from mailer.sending.smtp.verdict import Lost, OnDelivery, OnReader, OnRun, Verdict, verdict_on
 from mailer.text.untrusted import LONGEST_REPLY_KEPT, redact
 
 D, R, N = OnDelivery, OnReader, OnRun
@@ -36,18 +36,18 @@ def said(text: str) -> Reply:
 @pytest.mark.parametrize("step", BEFORE_A_MAIL + OF_A_MAIL)
 @pytest.mark.parametrize("lost", Lost)
 def test_what_is_lost_before_the_dot_is_the_relay_s_fault(step: Step, lost: Lost) -> None:
-    assert verdict(step, lost) == BACK_OFF
+    assert verdict_on(step, lost) == BACK_OFF
 
 
 @pytest.mark.parametrize("lost", Lost)
 def test_what_is_lost_after_the_dot_is_in_doubt(lost: Lost) -> None:
-    assert verdict(Step.DOT, lost) == Verdict(D.DOUBT, R.NOTHING, N.GO_ON)
+    assert verdict_on(Step.DOT, lost) == Verdict(D.DOUBT, R.NOTHING, N.GO_ON)
 
 
 @pytest.mark.parametrize("step", [*BEFORE_A_MAIL, *OF_A_MAIL, Step.DOT])
 @pytest.mark.parametrize("text", ["421", "421 4.3.2 shutting down", "421 4.7.28 too fast"])
 def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str) -> None:
-    assert verdict(step, said(text)) == BACK_OFF
+    assert verdict_on(step, said(text)) == BACK_OFF
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.RCPT, "552 5.5.3 too many recipients", DEFER),
         (Step.RCPT, "550 5.2.2 full", SOFT),
         (Step.DATA, "552 5.2.2 full", SOFT),
-        (Step.RCPT, "452 4.2.2 full", Verdict(D.DEFER, R.SOFT_BOUNCE, N.GO_ON)),
+        (Step.RCPT, "452 4.2.2 full", DEFER),
         # The final dot.
         (Step.DOT, "250 2.0.0 queued", Verdict(D.SENT, R.NOTHING, N.GO_ON)),
         (Step.DOT, "250", Verdict(D.SENT, R.NOTHING, N.GO_ON)),
@@ -169,7 +169,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
     ],
 )
 def test_a_reply_means(step: Step, text: str, expected: Verdict) -> None:
-    assert verdict(step, said(text)) == expected
+    assert verdict_on(step, said(text)) == expected
 
 
 steps = st.sampled_from([*BEFORE_A_MAIL, *OF_A_MAIL, Step.DOT])
@@ -185,7 +185,7 @@ refusals = st.builds(
 
 @given(steps, refusals)
 def test_no_refusal_is_ever_a_success_or_a_doubt(step: Step, reply: Reply) -> None:
-    found = verdict(step, reply)
+    found = verdict_on(step, reply)
     assert found.delivery not in (D.SENT, D.DOUBT)
     if reply.code < 500:
         assert found.delivery is not D.FAIL
@@ -196,12 +196,12 @@ def test_no_refusal_is_ever_a_success_or_a_doubt(step: Step, reply: Reply) -> No
 @given(st.sampled_from([Step.GREETING, Step.EHLO, Step.AUTH]), refusals)
 def test_a_relay_that_does_not_want_us_stops_the_run(step: Step, reply: Reply) -> None:
     expected = STOP if reply.code >= 500 else BACK_OFF
-    assert verdict(step, reply) == expected
+    assert verdict_on(step, reply) == expected
 
 
 @given(steps, refusals)
 def test_a_reader_is_blamed_only_after_the_relay_heard_of_them(step: Step, reply: Reply) -> None:
-    if verdict(step, reply).reader is not R.NOTHING:
+    if verdict_on(step, reply).reader is not R.NOTHING:
         assert step in (Step.RCPT, Step.DATA, Step.DOT)
 
 

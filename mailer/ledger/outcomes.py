@@ -1,0 +1,98 @@
+"""Records what became of attempts, and starts mails: grants their final dots."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import not_
+from sqlalchemy.orm import Session
+
+from mailer.ledger.predicates import digest_is
+from mailer.ledger.statements import (
+    entries,
+    entry,
+    recording,
+    recording_and_starting,
+    start_values,
+    starting,
+)
+from mailer.ledger.transitions import RESEND, AttemptResult, RowId, Table, by_table, changing
+from mailer.models import Delivery, DeliveryStatus, DigestStatus
+
+
+def start(session: Session, worker_id: int, rows: Collection[RowId], now: datetime) -> set[RowId]:
+    """Record that these mails are about to be handed to the relay, and return which of them may go.
+
+    One conditional statement a table is fence, stop button and last check of the permission at once.
+    The final dot of a granted row may go out only after this transaction has been committed.
+    """
+    granted: set[RowId] = set()
+    for table, ids in by_table(rows).items():
+        started = starting(table).execute(session, start_values(worker_id, table, ids, now))
+        granted.update(RowId(table, row_id) for (row_id,) in started)
+    return granted
+
+
+def record(session: Session, results: Sequence[AttemptResult], now: datetime) -> None:
+    """Record what became of attempts. Doing it again changes nothing.
+
+    A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more, unless its
+    digest was cancelled: then it stays in doubt, because the relay may have it.
+    """
+    for (table, status), group in _by_kind(results).items():
+        values = [{"at": now, **entry(result)} for result in group]
+        recording(table, status).execute_many(session, values)
+        if status is DeliveryStatus.UNKNOWN:
+            for result in group:
+                if result.next_attempt_at is not None:
+                    resend_once(session, table, [result.row.id], result.next_attempt_at)
+
+
+def record_and_start(
+    session: Session,
+    worker_id: int,
+    results: Sequence[AttemptResult],
+    starts: Collection[RowId],
+    now: datetime,
+) -> set[RowId]:
+    """Call `record` for these results and `start` for these rows. No row may be in both.
+
+    On PostgreSQL, where each statement costs a round trip, this is one statement, unless a result is in
+    doubt.
+    """
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    if not (is_postgresql and none_is_in_doubt(results)):
+        record(session, results, now)
+        return start(session, worker_id, starts, now)
+    recorded, started = _by_kind(results), by_table(starts)
+    values: dict[str, Any] = {"at": now}
+    for number, group in enumerate(recorded.values()):
+        values |= entries(group, f"r{number}_")
+    for table, ids in started.items():
+        values |= start_values(worker_id, table, ids, now)
+    granted = recording_and_starting(tuple(recorded), tuple(started)).execute(session, values)
+    tables = list(started)
+    return {RowId(tables[number], row_id) for number, row_id in granted if row_id is not None}
+
+
+def none_is_in_doubt(results: Iterable[AttemptResult]) -> bool:
+    """Tell whether `record_and_start` is one statement on PostgreSQL, and needs no transaction around it."""
+    return not any(result.status is DeliveryStatus.UNKNOWN for result in results)
+
+
+def resend_once(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:
+    """Queue these rows in doubt once more, if it is the first time and their digest was not cancelled."""
+    statement = changing(RESEND, table).where(table.id.in_(ids), table.in_doubt == 1)
+    if table is Delivery:
+        # Queued, it would be cancelled, and its articles would be due to the reader again.
+        statement = statement.where(not_(digest_is(DigestStatus.CANCELLED)))
+    session.execute(statement.values(worker_id=None, next_attempt_at=at))
+
+
+def _by_kind(
+    results: Iterable[AttemptResult],
+) -> dict[tuple[Table, DeliveryStatus], list[AttemptResult]]:
+    groups: dict[tuple[Table, DeliveryStatus], list[AttemptResult]] = {}
+    for result in results:
+        groups.setdefault((result.row.table, result.status), []).append(result)
+    return groups

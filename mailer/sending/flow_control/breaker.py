@@ -1,0 +1,105 @@
+"""Decides that a digest must be paused, because too much of it is refused or ends in doubt.
+
+Pure: the clock comes in as an argument. It counts and decides; others pause.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from mailer.sending.smtp.verdict import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
+from mailer.text.untrusted import redact
+
+DOUBTFUL_TIMES: Final = 6
+"""After a failure the relay is tried with one mail at a time and doubling pauses: to end in doubt six times
+takes half a minute, twenty times would take an hour."""
+
+AT_ONCE_SECONDS: Final = 0.5
+"""A mail that ends in doubt so soon after the last one does so for the same cause."""
+
+FEW_AT_FIRST: Final = 3
+"""A digest whose first mails are all refused, up to so many, may have begun with bad addresses."""
+
+FEW: Final = 7
+"""So many refusals in a row happen in a list of which one address in twenty is bad: eight do so once in
+twenty-five thousand million mails."""
+
+REFUSED: Final = 20
+WINDOW: Final = 100
+"""Twenty refusals among the last hundred attempts: with one bad address in twenty the chance is one in
+ten million, with one in three it is reached after sixty."""
+
+_DIGESTS_KEPT: Final = 100
+
+
+@dataclass
+class _Window:
+    """How the last attempts of one digest ended."""
+
+    doubts: int = 0
+    doubtful_times: int = 0
+    last_doubt_at: float = -math.inf
+    refusals: int = 0
+    was_accepted: bool = False
+    refused: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def add(self, verdict: Verdict, now: float) -> None:
+        if verdict.delivery is OnDelivery.DOUBT:
+            self.doubts += 1
+            self.doubtful_times += now - self.last_doubt_at > AT_ONCE_SECONDS
+            self.last_doubt_at = now
+            return
+        self.doubts = self.doubtful_times = 0
+        is_refused = verdict.run is OnRun.COUNT or verdict.reader is OnReader.HARD_BOUNCE
+        self.refused.append(is_refused)
+        self.refusals = self.refusals + 1 if is_refused else 0
+        self.was_accepted = self.was_accepted or verdict.delivery is OnDelivery.SENT
+
+
+class Breaker:
+    """Says when a digest must be paused, because what happens to it is no longer about single readers.
+
+    Mails in doubt because a worker ended, and mails that never reached the relay, are not noted here.
+
+    Args:
+        connections: of this worker. When the refusal comes in that is one too many, the others have a
+            mail under way too: from three connections on that makes twice as many attempts at most.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._windows: dict[int, _Window] = {}
+
+    def note(self, digest_id: int, verdict: Verdict, answer: str, now: float) -> str | None:
+        """Note how one attempt for this digest ended.
+
+        Args:
+            answer: what the relay said, or how it was lost; addresses are taken out of it.
+            now: seconds of one monotonic clock.
+
+        Returns:
+            Why the digest is to be paused, in words for staff; what was noted about it is then forgotten.
+        """
+        if verdict.delivery is OnDelivery.RELEASE or verdict == UNSUPPORTED_EAI:
+            return None
+        window = self._windows.pop(digest_id, None) or _Window()
+        window.add(verdict, now)
+        if (fault := self._too_many(window)) is not None:
+            return f"{fault}: {redact(answer)}"
+        # The digest noted last is dropped last: nothing tells us that a digest is over.
+        self._windows[digest_id] = window
+        if len(self._windows) > _DIGESTS_KEPT:
+            del self._windows[next(iter(self._windows))]
+        return None
+
+    def _too_many(self, window: _Window) -> str | None:
+        if window.doubts >= 2 * self._connections or window.doubtful_times >= DOUBTFUL_TIMES:
+            return f"{window.doubts} mails in a row ended in doubt, the last one with"
+        few = FEW if window.was_accepted else FEW_AT_FIRST
+        if window.refusals > max(self._connections, few):
+            return f"the relay refused {window.refusals} mails in a row, the last one with"
+        refused, attempts = sum(window.refused), len(window.refused)
+        if refused >= REFUSED:
+            return f"the relay refused {refused} of the last {attempts} mails, the last one with"
+        return None
