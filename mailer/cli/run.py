@@ -1,4 +1,4 @@
-"""`mailer run`: starts the roles in one process, and ends them in order.
+"""`mailer run`: starts the roles in one process, and stops them in order.
 
 The main thread owns the signals and the listening socket; every role has threads of its own.
 """
@@ -27,16 +27,17 @@ log = logging.getLogger(__name__)
 ROLES: Final = ("web", "scheduler", "worker")
 _BACKLOG: Final = 512
 _LAST_ANSWERS_SECONDS: Final = 30.0
-"""A web server that was told to stop is left to itself after this: its own limit is shorter."""
+"""How long to wait for a web server that was told to stop: its own limit is shorter."""
 
 
 @click.command(cls=Command)
 @click.argument("roles", nargs=-1, type=click.Choice(ROLES), metavar="[web] [scheduler] [worker]")
 def run(roles: tuple[str, ...]) -> None:
-    """Run the roles that are named, or all three, until SIGTERM or Ctrl-C.
+    """Run the roles that you name, or all three, until SIGTERM or Ctrl-C.
 
-    Then no new mail is begun, what is under way is finished, and the process ends within 30 seconds.
-    With PostgreSQL any number of processes share the work.
+    The web role serves sign-up pages, the scheduler fetches feeds and builds digests, the worker sends mail.
+    After a signal no new mail is started, what is under way is finished, and the process ends within
+    30 seconds. With PostgreSQL, any number of processes share the work.
 
     \b
     Example:
@@ -55,11 +56,11 @@ def run(roles: tuple[str, ...]) -> None:
 
 
 def _run(app: "App", roles: frozenset[str]) -> None:
-    # Who asked for JSON reads stderr by machine, words for people included.
+    # With a log in JSON, stderr is read by machines, words for people included.
     tell = log.info if app.settings.log_format == "json" else message
-    with _Stop() as stop, ExitStack() as stack:
+    with _StopSignal() as stop, ExitStack() as stack:
         running: list[_Role] = []
-        stack.callback(_end, running)
+        stack.callback(_stop, running)
         web = _Web(app, stop) if "web" in roles else None
         if web is not None:
             running.append(web)
@@ -98,23 +99,23 @@ class _Role(Protocol):
 
 
 def _stop_soon(running: Sequence[_Role]) -> None:
-    """Tell all roles at once: while one of them is waited for, no other begins anything."""
+    """Tell all roles to stop, so that none begins anything while another is waited for."""
     for role in running:
         role.stop_soon()
 
 
-def _end(running: Sequence[_Role]) -> None:
-    """Wait for all roles. How long each may take counts from when it was told, so it does not add up."""
+def _stop(running: Sequence[_Role]) -> None:
+    """Stop all roles and wait; each one's time counts from when it was told, so it does not add up."""
     _stop_soon(running)
     for role in reversed(running):
         role.join()
 
 
-class _Stop:
-    """What the main thread waits for: a signal, or a role that ended by itself.
+class _StopSignal:
+    """Lets the main thread wait for a signal, or for a role that ended by itself.
 
-    A `threading.Event` would not do. A signal that another thread takes, or that comes as the main thread
-    is about to wait, would be seen only after the wait, and that would be never.
+    Not a `threading.Event`: a signal that another thread receives, or that comes just before the main
+    thread waits, would be seen only after the wait, which is never.
     """
 
     def __init__(self) -> None:
@@ -135,7 +136,7 @@ class _Stop:
 
     def set(self) -> None:
         """End the wait, now or when it begins."""
-        # Where nothing more fits in, it ends anyway.
+        # If nothing more fits in, the wait ends anyway.
         with suppress(BlockingIOError):
             self._writing.send(b"\0")
 
@@ -144,13 +145,13 @@ class _Stop:
 
 
 class _Web:
-    """The web role's server, in a thread of its own, on a socket that is bound at once.
+    """Serves the web role in a thread of its own, on a socket that is bound at once.
 
     Raises:
-        Refused: nobody can listen there.
+        Refused: the address cannot be listened on.
     """
 
-    def __init__(self, app: "App", stop: _Stop) -> None:
+    def __init__(self, app: "App", stop: _StopSignal) -> None:
         from mailer.web import make_app
         from mailer.web.server import make_server
 
@@ -168,7 +169,7 @@ class _Web:
         return not self._thread.is_alive()
 
     def start(self) -> None:
-        """Serve from now on: the socket is listening already, so no client is turned away."""
+        """Start to serve; the socket is listening already, so no client is turned away."""
         self._thread.start()
 
     def stop_soon(self) -> None:
@@ -178,7 +179,7 @@ class _Web:
         self._server.should_exit = True
 
     def join(self) -> None:
-        """Wait until the last answer is out, which the server lets nobody delay for long."""
+        """Wait until the last response is sent, which no client can delay for long."""
         if self._thread.ident is not None:
             self._thread.join(max(0.0, self._until - self._monotonic()))
         self._socket.close()
@@ -191,7 +192,11 @@ class _Web:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Its protocol is named, or asyncio would never set TCP_NODELAY on it."""
+    """Open a listening socket. Its protocol is named, or asyncio would not set TCP_NODELAY on it.
+
+    Raises:
+        Refused: the address cannot be listened on.
+    """
     try:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.digests import summary
+from mailer.digests.summary import DigestSummary
 from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Counts
 from mailer.ledger.in_doubt import in_doubt_of
@@ -77,7 +78,7 @@ class Standing:
 def describe_digest(
     session: Session, digest_id: int, *, give_up_after: timedelta, now: datetime
 ) -> dict[str, Any]:
-    """Read a digest with its editions, its counts and its progress, as `digest show --json` prints it.
+    """Read a digest with its editions, counts and progress, as `digest show --json` prints it.
 
     Args:
         give_up_after: how long after its first attempt a mail is given up.
@@ -87,14 +88,12 @@ def describe_digest(
     """
     digest = summary.find(session, digest_id)
     counts = summary.counts(session, digest_id)
-    reason = digest.reason or why_still_sending(
-        session, digest_id, digest.status, counts, give_up_after=give_up_after
-    )
+    waits = _why_still_sending(session, digest, counts, give_up_after)
     deliveries = asdict(counts)
     in_doubt = deliveries.pop("in_doubt")
     return {
         **asdict(digest),
-        "reason": reason,
+        "reason": digest.reason or waits,
         "editions": summary.editions(session, digest_id),
         "deliveries": deliveries,
         "in_doubt": in_doubt,
@@ -129,24 +128,15 @@ def read_progress(
     )
 
 
-def why_still_sending(
-    session: Session,
-    digest_id: int,
-    status: DigestStatus,
-    counts: Counts,
-    *,
-    give_up_after: timedelta,
+def _why_still_sending(
+    session: Session, digest: DigestSummary, counts: Counts, give_up_after: timedelta
 ) -> str | None:
-    """Say why a digest is still being sent that looks done: only mails for another try are left.
-
-    Returns:
-        The reason in words; None if other mails are left, or none.
-    """
-    if status is not DigestStatus.SENDING or not counts.pending:
+    """Say why a digest is still being sent that looks done: only mails for another try are left."""
+    if digest.status is not DigestStatus.SENDING or not counts.pending:
         return None
     number, last = session.execute(
         select(func.count(), func.max(Delivery.first_attempt_at)).where(
-            Delivery.digest_id == digest_id, Delivery.status == DeliveryStatus.DEFERRED
+            Delivery.digest_id == digest.id, Delivery.status == DeliveryStatus.DEFERRED
         )
     ).one()
     if number < counts.pending or last is None:

@@ -1,7 +1,7 @@
-"""The figures of the installation for monitoring, read from the database that all processes share.
+"""Reads the figures of the installation for monitoring, from the database that all processes share.
 
-Only reads, and reads little: a million mails may wait and many more lie behind. Every word that a figure
-is split by comes from a fixed set; how figures are written for others is not decided here.
+Only reads, and reads little: a million mails may wait, and many more have been sent. Every label of a figure
+comes from a fixed set; their format is not decided here.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from mailer.models import (
 )
 
 OPEN: Final = (DigestStatus.BUILDING, DigestStatus.SENDING, DigestStatus.PAUSED)
-"""A digest in one of these is not finished."""
+"""The statuses of an unfinished digest."""
 
 _PENDING: Final = tuple(sorted(PENDING))
 
@@ -39,14 +39,13 @@ class Metrics:
     """The figures at one moment.
 
     Attributes:
-        deliveries_waiting, notices_waiting: by status, every pending status among them. Deliveries of
-            digests that are not finished.
-        oldest_delivery, oldest_notice: for how long that mail has been due which has been due longest,
-            of those that may be sent; zero where none is due. Held-up digests are left out.
-        in_doubt: deliveries in doubt of which staff have not decided.
-        digests: those that are not finished, by status.
-        workers: processes that have been heard of within the lease, by role.
-        connections: of these to the relay.
+        deliveries_waiting, notices_waiting: by pending status, zeros included; only of unfinished digests.
+        oldest_delivery, oldest_notice: how long the oldest due mail has been due; zero if none is due.
+            Paused digests are left out.
+        in_doubt: deliveries in doubt that staff have not settled.
+        digests: the unfinished ones, by status.
+        workers: those with a heartbeat within the lease, by role.
+        connections: those of these workers to the relay.
         mails: attempts since the installation began, by outcome and reason.
     """
 
@@ -64,7 +63,7 @@ class Metrics:
 
 
 def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metrics:
-    """The figures at `now`. `lease` is how long a worker may be silent before it counts as gone."""
+    """Read the figures at `now`; `lease` is how long a worker may be silent before it is considered dead."""
     workers = {
         role: (number, connections)
         for role, number, connections in session.execute(
@@ -110,10 +109,9 @@ def _numbers(session: Session, counting: Select[Any, int]) -> dict[Any, int]:
 
 
 def _number(status: DeliveryStatus) -> ScalarSelect[int]:
-    """How many deliveries of the digest in the outer statement are in `status`.
+    """Count the deliveries of the outer statement's digest in `status`.
 
-    One walk along a part of the index on digest and status, in which neither database sees a row. Grouping
-    by status takes several times as long.
+    It reads only a part of the index on digest and status. Grouping by status takes several times as long.
     """
     return (
         select(func.count())

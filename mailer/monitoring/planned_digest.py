@@ -1,6 +1,6 @@
 """Reads what a coming digest would hold and for whom, and what staff changed in it. Only reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,10 @@ from mailer.digests.editing import edits
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.selection import article_queries, explain
 from mailer.digests.selection import plan as planning
+from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
 from mailer.digests.summary import Printed
-from mailer.models import Article, Edits, Newsletter, Schedule
+from mailer.models import Edits, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
 from mailer.monitoring.reader_standing import read_standing_of
 from mailer.tokens import Keys
@@ -30,56 +31,6 @@ class PlannedEdition:
     more: int
 
 
-@dataclass(frozen=True)
-class ExplainedArticle(Printed):
-    """An article that a reader does not get, and why."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class PlannedReader:
-    """What one reader would get, or why nothing: `reason` as it is counted, `told` in words."""
-
-    address: str
-    schedule: str | None
-    articles: Sequence[Printed]
-    reason: str | None
-    told: str | None
-    others: Sequence[ExplainedArticle]
-
-
-@dataclass(frozen=True)
-class PlannedDigest:
-    """What would be sent at a slot.
-
-    Attributes:
-        reason: why nothing would be sent, if that is so.
-        carried_over: articles that are due to some readers and wait for a later digest.
-        expiring: how many of these will be too old before there is a place for them.
-        excluded: readers who get nothing, by reason.
-        articles: the newsletter's articles, by what becomes of them.
-        subject: that of most readers.
-        reader: what one reader would get, if that was asked for.
-    """
-
-    newsletter: str
-    schedule: str
-    slot: str
-    due_at: datetime
-    zone: str
-    would_send: bool
-    reason: str | None
-    editions: Sequence[PlannedEdition]
-    carried_over: int
-    expiring: int
-    excluded: Mapping[str, int]
-    articles: Mapping[str, int]
-    subject: str | None
-    edits: Mapping[str, Any] | None
-    reader: PlannedReader | None
-
-
 def read_plan(
     session: Session,
     target: DigestTarget,
@@ -88,11 +39,11 @@ def read_plan(
     keys: Keys,
     render: Render,
     now: datetime,
-) -> PlannedDigest:
-    """Plan a digest as a build would at this moment.
+) -> dict[str, Any]:
+    """Plan a digest as a build would at this moment, as `digest plan --json` prints it.
 
     Args:
-        reader: whose part in it to explain.
+        reader: whose part in it to explain, as `reader`.
 
     Raises:
         NotFound: no subscriber has the reader's address.
@@ -104,30 +55,40 @@ def read_plan(
         planning.plan_digest(session, schedule, target.slot), target.newsletter, render
     )
     reason = _why_not_sent(session, target, plan)
-    return PlannedDigest(
-        newsletter=target.newsletter.slug,
-        schedule=schedule.name,
-        slot=target.slot.name,
-        due_at=target.slot.due_at,
-        zone=schedule.zone,
-        would_send=reason is None,
-        reason=reason,
-        editions=[
-            PlannedEdition(
-                [_printed(article) for article in planning.articles_of(plan, cohort)],
-                cohort.readers,
-                cohort.more,
-            )
+    data = {
+        "newsletter": target.newsletter.slug,
+        "schedule": schedule.name,
+        "slot": target.slot.name,
+        "due_at": target.slot.due_at,
+        "zone": schedule.zone,
+        "would_send": reason is None,
+        "reason": reason,
+        "editions": [
+            PlannedEdition(_printed(plan, cohort), cohort.readers, cohort.more)
             for cohort in plan.choice.cohorts
         ],
-        carried_over=len(plan.choice.carried_over),
-        expiring=planning.expiring(schedule, plan),
-        excluded=planning.excluded(session, schedule, plan),
-        articles=explain.ends(session, schedule, plan),
-        subject=rendered[0][1].subject if rendered else None,
-        edits=_edits(session, plan.edits) if plan.edits else None,
-        reader=_reader(session, keys, target, plan, reader, now) if reader else None,
-    )
+        "carried_over": len(plan.choice.carried_over),
+        "expiring": planning.expiring(schedule, plan),
+        "excluded": planning.excluded(session, schedule, plan),
+        "articles": explain.ends(session, schedule, plan),
+        "subject": rendered[0][1].subject if rendered else None,
+        "edits": _edits(session, plan.edits) if plan.edits else None,
+    }
+    if reader is not None:
+        standing = read_standing_of(session, keys, target, plan, reader, now=now)
+        data["reader"] = {
+            "address": reader.typed,
+            "schedule": standing.schedule,
+            "articles": _printed(plan, standing.cohort) if standing.cohort else [],
+            "reason": standing.reason,
+            "told": standing.told,
+            "others": [
+                {"id": article.id, "title": article.title, "url": article.url, "why": why}
+                for article, why in explain.of_reader(session, schedule, plan, reader.key)
+                if why != explain.DUE
+            ],
+        }
+    return data
 
 
 def read_edits(
@@ -167,29 +128,8 @@ def _why_not_sent(session: Session, target: DigestTarget, plan: Plan) -> str | N
     return plan.reason
 
 
-def _reader(
-    session: Session,
-    keys: Keys,
-    target: DigestTarget,
-    plan: Plan,
-    address: Address,
-    now: datetime,
-) -> PlannedReader:
-    standing = read_standing_of(session, keys, target, plan, address, now=now)
-    articles = planning.articles_of(plan, standing.cohort) if standing.cohort else []
-    return PlannedReader(
-        address=address.typed,
-        schedule=standing.schedule,
-        articles=[_printed(article) for article in articles],
-        reason=standing.reason,
-        told=standing.told,
-        others=[
-            ExplainedArticle(article.id, article.title, article.url, why)
-            for article, why in explain.of_reader(session, target.schedule, plan, address.key)
-            if why != explain.DUE
-        ],
-    )
-
-
-def _printed(article: Article) -> Printed:
-    return Printed(article.id, article.title, article.url)
+def _printed(plan: Plan, cohort: Cohort) -> list[Printed]:
+    return [
+        Printed(article.id, article.title, article.url)
+        for article in planning.articles_of(plan, cohort)
+    ]

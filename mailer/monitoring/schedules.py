@@ -4,9 +4,9 @@ Only reads.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,68 +19,17 @@ from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.newsletters import newsletters
 from mailer.text.english import duration
 
-
-@dataclass(frozen=True)
-class ListedSlot:
-    """A slot: its name, its local time with offset in ISO 8601, its instant and its zone."""
-
-    slot: str
-    local: str
-    utc: datetime
-    zone: str
-
-    @property
-    def local_time(self) -> datetime:
-        """The slot's time by the clocks of its zone."""
-        return datetime.fromisoformat(self.local)
+ScheduleData = dict[str, Any]
+"""A schedule or a slot as `--json` prints it."""
 
 
-@dataclass(frozen=True)
-class ScheduleSlot(ListedSlot):
-    """A slot with the schedule that it is of."""
-
-    schedule: str
-
-
-@dataclass(frozen=True)
-class ScheduleOverview:
-    """A schedule as staff see it. `when` is its rule in words, `next` its first slot without a digest."""
-
-    newsletter: str
-    name: str
-    when: str
-    at: str | None
-    days: str | None
-    monthday: int | None
-    cron: str | None
-    zone: str
-    min_articles: int
-    max_articles: int
-    max_age: str
-    max_lateness: str
-    newcomers: str
-    review: str | None
-    default: bool
-    once: bool
-    over: bool
-    paused: bool
-    active_from: datetime
-    readers: int
-    next: ListedSlot | None
-
-    @property
-    def reference(self) -> str:
-        """The schedule's name as commands take it: SLUG/NAME."""
-        return f"{self.newsletter}/{self.name}"
-
-
-def list_schedules(session: Session, *, now: datetime) -> list[ScheduleOverview]:
+def list_schedules(session: Session, *, now: datetime) -> list[ScheduleData]:
     """List the schedules of all newsletters, one-offs that are over included."""
     rows = schedule_lookup.of_newsletters(session)
     return [_overview(session, *row, now=now) for row in rows]
 
 
-def read_schedule(session: Session, reference: str, *, now: datetime) -> ScheduleOverview:
+def read_schedule(session: Session, reference: str, *, now: datetime) -> ScheduleData:
     """Read one schedule.
 
     Raises:
@@ -108,7 +57,7 @@ def todays_build(session: Session, reference: str, *, now: datetime) -> datetime
 
 def coming_slots(
     session: Session, reference: str, count: int, *, after: datetime | None, now: datetime
-) -> list[ScheduleSlot]:
+) -> list[ScheduleData]:
     """List the next slots of a schedule, or of all schedules of a newsletter that are not paused.
 
     Args:
@@ -126,10 +75,7 @@ def coming_slots(
         )
     ]
     found.sort(key=lambda row: row[:2])
-    return [
-        ScheduleSlot(*_slot_fields(slot, zone), schedule=name)
-        for _, name, slot, zone in found[:count]
-    ]
+    return [_slot(slot, zone) | {"schedule": name} for _, name, slot, zone in found[:count]]
 
 
 def _schedules(session: Session, reference: str) -> Iterator[tuple[str, Schedule]]:
@@ -146,35 +92,36 @@ def _schedules(session: Session, reference: str) -> Iterator[tuple[str, Schedule
 
 def _overview(
     session: Session, newsletter: Newsletter, schedule: Schedule, readers: int, *, now: datetime
-) -> ScheduleOverview:
+) -> ScheduleData:
     slot = slot_lookup.coming_slot(session, schedule, now=now)
-    return ScheduleOverview(
-        newsletter=newsletter.slug,
-        name=schedule.name,
-        when=_in_words(schedule),
-        at=schedule.at,
-        days=schedule.days,
-        monthday=schedule.monthday,
-        cron=schedule.cron,
-        zone=schedule.zone,
-        min_articles=schedule.min_articles,
-        max_articles=schedule.max_articles,
-        max_age=duration(max_age(schedule)),
-        max_lateness=duration(schedule.max_lateness),
-        newcomers=f"latest:{schedule.newcomers}" if schedule.newcomers else "next",
-        review=duration(schedule.review) if schedule.review else None,
-        default=schedule.is_default,
-        once=schedule.kind is ScheduleKind.ONCE,
-        over=slot_lookup.is_over(session, schedule, now=now),
-        paused=schedule.paused_at is not None,
-        active_from=schedule.active_from,
-        readers=readers,
-        next=ListedSlot(*_slot_fields(slot, schedule.zone)) if slot else None,
-    )
+    return {
+        "newsletter": newsletter.slug,
+        "name": schedule.name,
+        "when": _in_words(schedule),
+        "at": schedule.at,
+        "days": schedule.days,
+        "monthday": schedule.monthday,
+        "cron": schedule.cron,
+        "zone": schedule.zone,
+        "min_articles": schedule.min_articles,
+        "max_articles": schedule.max_articles,
+        "max_age": duration(max_age(schedule)),
+        "max_lateness": duration(schedule.max_lateness),
+        "newcomers": f"latest:{schedule.newcomers}" if schedule.newcomers else "next",
+        "review": duration(schedule.review) if schedule.review else None,
+        "default": schedule.is_default,
+        "once": schedule.kind is ScheduleKind.ONCE,
+        "over": slot_lookup.is_over(session, schedule, now=now),
+        "paused": schedule.paused_at is not None,
+        "active_from": schedule.active_from,
+        "readers": readers,
+        "next": _slot(slot, schedule.zone) if slot else None,
+    }
 
 
-def _slot_fields(slot: Slot, zone: str) -> tuple[str, str, datetime, str]:
-    return slot.name, slot.local.isoformat(timespec="seconds"), slot.due_at, zone
+def _slot(slot: Slot, zone: str) -> ScheduleData:
+    local = slot.local.isoformat(timespec="seconds")
+    return {"slot": slot.name, "local": local, "utc": slot.due_at, "zone": zone}
 
 
 def _in_words(schedule: Schedule) -> str:

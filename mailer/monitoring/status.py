@@ -195,19 +195,21 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
 
 
 def _processes(session: Session, heard_since: datetime) -> Iterable[Process]:
-    for worker in session.scalars(
-        select(Worker).where(Worker.stopped_at.is_(None)).order_by(Worker.id)
-    ):
-        yield Process(
-            role=worker.role.value,
-            host=worker.host,
-            pid=worker.pid,
-            started_at=worker.started_at,
-            heartbeat_at=worker.heartbeat_at,
-            alive=worker.heartbeat_at >= heard_since,
-            connections=worker.connections,
-            note=worker.note,
+    rows = session.execute(
+        select(
+            Worker.role,
+            Worker.host,
+            Worker.pid,
+            Worker.started_at,
+            Worker.heartbeat_at,
+            Worker.heartbeat_at >= heard_since,
+            Worker.connections,
+            Worker.note,
         )
+        .where(Worker.stopped_at.is_(None))
+        .order_by(Worker.id)
+    )
+    return (Process(*row) for row in rows)
 
 
 def _relay_fails(processes: Iterable[Process]) -> str | None:

@@ -1,7 +1,6 @@
-"""What readers may choose from: newsletters and their schedules, and the consent sentence for each.
+"""Reads what readers may choose from: newsletters, their schedules, and the consent sentence for each.
 
-Changes nothing, but can keep schedules from being removed. A one-off is no schedule that anybody could
-choose.
+Never writes, but can keep schedules from being removed. One-offs are not on offer.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -56,39 +55,39 @@ class Offer:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Who answers for all newsletters here, and where readers learn what becomes of their data."""
+    """The publisher of all newsletters here, and where readers learn how their data is used."""
 
     name: str | None = None
     privacy_url: str | None = None
 
 
 def offers(session: Session, publisher: Publisher) -> list[Offer]:
-    """Every newsletter, closed ones too, by title."""
+    """Read every newsletter, closed ones too, by title."""
     return _offers(session, publisher, true())
 
 
 def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
-    """The newsletter with this slug.
+    """Read the newsletter with this slug.
 
     Raises:
         NotFound: there is none.
     """
-    found = _offers(session, publisher, Newsletter.slug == slug)
-    if not found:
+    rows = _offers(session, publisher, Newsletter.slug == slug)
+    if not rows:
         raise no_newsletter(slug)
-    return found[0]
+    return rows[0]
 
 
 def several_zones(offers: Iterable[Offer]) -> bool:
-    """Whether the times on offer go by different clocks, so that each has to say by which."""
+    """Tell whether the schedules on offer have several zones, so that each time has to name its own."""
     return len({option.zone for offer in offers for option in offer.options}) > 1
 
 
 def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
-    """The schedule that was asked for as "SLUG/NAME"; None where none was asked for.
+    """Find the schedule that "SLUG/NAME" names; None if `wanted` is None.
 
     Raises:
-        Refused: the newsletter has no schedule at all, so that nobody can be put on one.
+        Refused: the newsletter has no schedule at all.
         NotFound: it has none of that name.
     """
     slug = offer.look.slug
@@ -98,25 +97,25 @@ def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
         )
     if wanted is None:
         return None
-    found = offer.option(wanted.removeprefix(f"{slug}/"))
-    if found is None:
+    option = offer.option(wanted.removeprefix(f"{slug}/"))
+    if option is None:
         raise NotFound(
             f"there is no schedule {wanted!r} of {slug}; `mailer schedule list` shows them"
         )
-    return found
+    return option
 
 
 def hold_schedules(session: Session, newsletter_ids: Collection[int]) -> frozenset[int]:
-    """The schedules of these newsletters. Until the caller's transaction ends, none of them is removed.
+    """Return the schedules of these newsletters, and keep them from being removed in this transaction.
 
-    Whoever puts somebody on a schedule asks for this first: what was on offer a moment ago may be removed,
-    and nobody moves those who are put on it afterwards.
+    Call it before putting a reader on a schedule: one that was on offer a moment ago may be gone, and readers
+    who are put on it afterwards would not be moved.
     """
     return frozenset(
         session.scalars(
             select(Schedule.id)
             .where(Schedule.newsletter_id.in_(newsletter_ids), Schedule.removed_at.is_(None))
-            # In one order for everybody, so that no two wait for each other.
+            # In one order in every transaction, so that no two wait for each other.
             .order_by(Schedule.id)
             .with_for_update(read=True)
         )
@@ -124,7 +123,7 @@ def hold_schedules(session: Session, newsletter_ids: Collection[int]) -> frozens
 
 
 def consent_sentence(translate: Callable[..., str], look: Look) -> str:
-    """What somebody agrees to who signs up for this newsletter, in the language of `translate`."""
+    """Return what a person who signs up agrees to, in the language of `translate`."""
     if look.publisher == look.title:
         return translate(
             "I want to receive %(newsletter)s by email. "
@@ -140,7 +139,7 @@ def consent_sentence(translate: Callable[..., str], look: Look) -> str:
 
 
 def _offers(session: Session, publisher: Publisher, which: ColumnElement[bool]) -> list[Offer]:
-    found: dict[int, tuple[Newsletter, list[Option]]] = {}
+    options: dict[Newsletter, list[Option]] = {}
     rows = session.execute(
         select(Newsletter, Schedule)
         .outerjoin(
@@ -153,17 +152,17 @@ def _offers(session: Session, publisher: Publisher, which: ColumnElement[bool]) 
         .order_by(Newsletter.title, Newsletter.id, Schedule.is_default.desc(), Schedule.name)
     )
     for newsletter, schedule in rows:
-        _, options = found.setdefault(newsletter.id, (newsletter, []))
+        options.setdefault(newsletter, [])
         if schedule is not None:
-            options.append(_option(schedule))
+            options[newsletter].append(_option(schedule))
     return [
         Offer(
             id=newsletter.id,
             look=Look.of(newsletter, publisher=publisher.name, privacy_url=publisher.privacy_url),
             closed=newsletter.closed,
-            options=tuple(options),
+            options=tuple(options[newsletter]),
         )
-        for newsletter, options in found.values()
+        for newsletter in options
     ]
 
 

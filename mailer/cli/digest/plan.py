@@ -1,6 +1,7 @@
 """`mailer digest plan`: who would get what."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -10,7 +11,7 @@ from mailer.cli.digest.parameters import slot_options
 from mailer.cli.digest.show import print_editions, warn_of_subject
 from mailer.cli.output import message, print_json, print_table
 from mailer.monitoring.digest_target import coming_target
-from mailer.monitoring.planned_digest import PlannedDigest, PlannedReader, read_plan
+from mailer.monitoring.planned_digest import read_plan
 from mailer.text.english import pluralise
 
 
@@ -32,44 +33,38 @@ def plan(reference: str, slot: str | None, reader: str | None, as_json: bool) ->
     with opened() as app, app.database.read() as session:
         now = app.times.wall()
         target = coming_target(session, reference, slot, now=now)
-        planned = read_plan(session, target, address, keys=app.keys, render=app.render, now=now)
-    if as_json:
-        data = dict(vars(planned))
-        if address is None:
-            del data["reader"]
-        print_json(data)
-    else:
-        _print(planned)
+        data = read_plan(session, target, address, keys=app.keys, render=app.render, now=now)
+    (print_json if as_json else _print)(data)
 
 
-def _print(planned: PlannedDigest) -> None:
-    reference = f"{planned.newsletter}/{planned.schedule}"
-    print_editions(planned.editions)
-    _print_counts(("no mail because", "readers"), list(planned.excluded.items()))
+def _print(data: dict[str, Any]) -> None:
+    reference = f"{data['newsletter']}/{data['schedule']}"
+    print_editions(data["editions"])
+    _print_counts(("no mail because", "readers"), list(data["excluded"].items()))
     _print_counts(
         ("articles", "number"),
-        [(end, number) for end, number in planned.articles.items() if number],
+        [(end, number) for end, number in data["articles"].items() if number],
     )
-    message(f"slot {planned.slot} of {reference} ({planned.zone})")
-    if planned.subject:
-        message(f"subject: {planned.subject}")
-        warn_of_subject(planned.subject)
-    if planned.edits:
+    message(f"slot {data['slot']} of {reference} ({data['zone']})")
+    if data["subject"]:
+        message(f"subject: {data['subject']}")
+        warn_of_subject(data["subject"])
+    if data["edits"]:
         message(f"edited by staff; `mailer digest edit {reference}` shows how")
-    if planned.reason:
-        message(f"nothing would be sent: {planned.reason}")
-    if planned.carried_over:
+    if data["reason"]:
+        message(f"nothing would be sent: {data['reason']}")
+    if data["carried_over"]:
         # The table above counts only what is printed for nobody.
-        waiting = pluralise(planned.carried_over, "article waits", "articles wait")
+        waiting = pluralise(data["carried_over"], "article waits", "articles wait")
         message(f"{waiting} for a later digest of some readers")
-    if planned.expiring:
+    if data["expiring"]:
         message(
-            f"warning: {planned.expiring} of them will be too old before there is a place for them, "
+            f"warning: {data['expiring']} of them will be too old before there is a place for them, "
             "if as many arrive for each digest as for this one; "
             "raise --max-articles or --max-age of the schedule"
         )
-    if planned.reader:
-        _print_reader(planned.reader)
+    if "reader" in data:
+        _print_reader(data["reader"])
 
 
 def _print_counts(headings: tuple[str, str], rows: Sequence[tuple[str, int]]) -> None:
@@ -77,13 +72,13 @@ def _print_counts(headings: tuple[str, str], rows: Sequence[tuple[str, int]]) ->
         print_table(headings, rows)
 
 
-def _print_reader(reader: PlannedReader) -> None:
-    if reader.reason is not None:
-        message(f"no mail: {reader.address} {reader.told}")
+def _print_reader(reader: dict[str, Any]) -> None:
+    if reader["reason"] is not None:
+        message(f"no mail: {reader['address']} {reader['told']}")
     else:
-        number = pluralise(len(reader.articles), "article")
-        message(f"{reader.address} gets {number if reader.articles else 'a letter'}")
-    rows = [("in it", article.id, article.title) for article in reader.articles]
-    rows += [(article.why, article.id, article.title) for article in reader.others]
+        number = pluralise(len(reader["articles"]), "article")
+        message(f"{reader['address']} gets {number if reader['articles'] else 'a letter'}")
+    rows = [("in it", article.id, article.title) for article in reader["articles"]]
+    rows += [(other["why"], other["id"], other["title"]) for other in reader["others"]]
     if rows:
         print_table(("for this reader", "article", "title"), rows)

@@ -1,5 +1,6 @@
 """`mailer schedule list`, `show` and `next`, and what commands print of a schedule that they changed."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -9,7 +10,7 @@ from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.output import Column, message, print_json, print_list, print_record
 from mailer.clock import parse_instant
 from mailer.monitoring import schedules
-from mailer.monitoring.schedules import ScheduleOverview
+from mailer.monitoring.schedules import ScheduleData
 from mailer.text.english import moment, pluralise, wall_time
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def list_(every: bool, as_json: bool) -> None:
     """
     with opened() as app, app.database.read() as session:
         known = schedules.list_schedules(session, now=app.times.wall())
-    rows = [row for row in known if every or not row.over]
+    rows = [row for row in known if every or not row["over"]]
     columns: list[Column] = [
-        ("schedule", "reference"),
+        ("schedule", lambda row: f"{row['newsletter']}/{row['name']}"),
         "when",
         "zone",
-        ("readers", lambda row: "all" if row.once else row.readers),
+        ("readers", lambda row: "all" if row["once"] else row["readers"]),
         "default",
         ("next", _next),
     ]
@@ -66,8 +67,8 @@ def show(reference: str, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        coming = moment(row.next.local_time, row.zone) if row.next else _next(row)
-        print_record({**vars(row), "next": coming})
+        coming = moment(_local_time(row["next"]), row["zone"]) if row["next"] else _next(row)
+        print_record(row | {"next": coming})
 
 
 @click.command("next", cls=Command)
@@ -94,7 +95,7 @@ def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:
     columns: list[Column] = [
         "schedule",
         "slot",
-        ("local", lambda row: wall_time(row.local_time)),
+        ("local", lambda row: wall_time(_local_time(row))),
         "utc",
         "zone",
     ]
@@ -112,21 +113,25 @@ def print_changed(app: "App", reference: str, as_json: bool) -> None:
         built_at = schedules.todays_build(session, reference, now=now)
     if as_json:
         print_json(row)
-    if row.paused:
+    if row["paused"]:
         message(f"{reference} is paused; `mailer schedule resume {reference}` resumes it")
-    elif row.next is None:
+    elif row["next"] is None:
         message(f"{reference} has no slot to come")
     else:
-        message(f"{reference} goes out next: {moment(row.next.local_time, row.zone)}")
+        message(f"{reference} goes out next: {moment(_local_time(row['next']), row['zone'])}")
     if built_at is not None:
         message(f"today's went out at {built_at:%H:%M}")
-    if row.next is not None:
+    if row["next"] is not None:
         warn_if_nothing_builds(app)
 
 
-def _next(row: ScheduleOverview) -> str | None:
-    if row.over:
+def _next(row: ScheduleData) -> str | None:
+    if row["over"]:
         return "over"
-    if row.paused:
+    if row["paused"]:
         return "paused"
-    return wall_time(row.next.local_time) if row.next else None
+    return wall_time(_local_time(row["next"])) if row["next"] else None
+
+
+def _local_time(slot: ScheduleData) -> datetime:
+    return datetime.fromisoformat(slot["local"])

@@ -11,10 +11,10 @@ from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.monitoring.digest_progress import (
     Later,
     Progress,
+    describe_digest,
     later,
     read_progress,
     read_standing,
-    why_still_sending,
 )
 from mailer.tokens import Keys
 from tests.support.factories import NOW
@@ -116,9 +116,6 @@ def test_a_digest_that_only_waits_for_later_says_until_when(
         last = session.scalars(select(Delivery.id).order_by(Delivery.id.desc()).limit(1)).one()
         session.execute(update(Delivery).where(Delivery.id == last).values(first_attempt_at=first))
     with database.read() as session:
-        counts = digest_state.counts(session, digest_id)
-        found = why_still_sending(
-            session, digest_id, DigestStatus.SENDING, counts, give_up_after=timedelta(hours=48)
-        )
+        data = describe_digest(session, digest_id, give_up_after=timedelta(hours=48), now=NOW)
     until = "until 2026-11-25 18:00 UTC at the latest"
-    assert found == (None if reason is None else f"{reason}, {until}")
+    assert data["reason"] == (None if reason is None else f"{reason}, {until}")
