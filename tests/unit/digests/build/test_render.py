@@ -171,12 +171,12 @@ def test_the_mail_has_no_fault(pieces: list[Story], language: str) -> None:
 
 
 def test_twenty_long_stories_stay_below_what_mail_programs_cut_off() -> None:
-    story = {
+    long = {
         "title": ARMENIAN.title * 9,
         "summary_html": ARMENIAN.summary_html,
         "author": "Ա" * 300,
     }
-    content = edition(*(story(n, **story) for n in range(20)), more_count=3)
+    content = edition(*(story(n, **long) for n in range(20)), more_count=3)
     assert len(content.html.encode()) < 100_000
     assert content.html.count('class="story"') == 19
 
