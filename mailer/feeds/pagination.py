@@ -1,6 +1,6 @@
-"""Where the older entries of a feed stand, for when its first page holds none that is known. Pure.
+"""Finds the older pages of a feed, and joins them with the first one. Pure.
 
-Archives are linked as in RFC 5005, or in JSON Feed by `next_url`; WordPress numbers its pages.
+Pages are linked as in RFC 5005, or in JSON Feed by `next_url`; WordPress numbers its pages.
 """
 
 from collections.abc import Collection
@@ -11,15 +11,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from mailer.feeds.reading.entry import Document
 
 MOST_PAGES: Final = 10
-"""How many pages of a feed are read at one time, the first one included."""
+"""How many pages of a feed are read at once, including the first."""
 
 
 def next_page(document: Document, url: str, number: int) -> str:
-    """The address of the page after this document.
+    """Return the address of the page after this document.
 
     Args:
         url: where the feed's first page came from.
-        number: which page that is, counted from 1 as the first.
+        number: the number of that page; the first page is 1.
     """
     if document.next_url is not None:
         return document.next_url
@@ -31,10 +31,9 @@ def next_page(document: Document, url: str, number: int) -> str:
 
 
 def down_to_known(page: Document, known: Collection[int]) -> Document:
-    """An older page without what was there long before the feed was: that is no news.
+    """Leave out the entries of an older page that are older than all known ones: they are no news.
 
-    Archives go further back than to the entries that are known. What stands below all of these, and is no
-    younger, is left out.
+    That is every entry after the last known one that is not newer than the oldest known one.
 
     Args:
         known: which of its entries are known, counted from 0.
@@ -54,13 +53,8 @@ def down_to_known(page: Document, known: Collection[int]) -> Document:
 
 
 def together(first: Document, second: Document) -> Document:
-    """Two pages as one document; what both hold counts once, as the first has it."""
+    """Join two pages; an entry of both is taken from the first."""
     seen = {(entry.guid, entry.url) for entry in first.entries}
     fresh = tuple(entry for entry in second.entries if (entry.guid, entry.url) not in seen)
-    return Document(
-        title=first.title,
-        entries=first.entries + fresh,
-        warnings=first.warnings,
-        whole=first.whole and second.whole,
-        next_url=second.next_url,
-    )
+    whole = first.whole and second.whole
+    return replace(first, entries=first.entries + fresh, whole=whole, next_url=second.next_url)

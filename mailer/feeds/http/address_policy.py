@@ -1,7 +1,7 @@
-"""Which network addresses a fetch may connect to. Pure.
+"""Decides which network addresses a fetch may connect to. Pure.
 
-A feed's address is typed by staff, but what it resolves to and redirects to is up to strangers, who must
-not be able to make us talk to the machines around us.
+Staff type a feed's address, but what it resolves and redirects to is up to strangers, who must not reach the
+machines around us.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -11,7 +11,7 @@ _Address = IPv4Address | IPv6Address
 
 _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = ip_network("::/96")
-# `is_global` of Python 3.11 lets all of these through.
+# Python 3.11's `is_global` allows these.
 _DENIED: Final = (
     ip_network("224.0.0.0/4"),
     ip_network("192.88.99.0/24"),
@@ -19,15 +19,15 @@ _DENIED: Final = (
     ip_network("ff00::/8"),
     ip_network("fec0::/10"),
 )
-# Where clouds answer a machine with its credentials, on addresses that look like a network of one's own,
-# or like a public one. The link-local ones, 169.254.169.254 among them, are open to nobody anyway.
+# Where clouds give a machine its credentials, on addresses that look private or public. Link-local ones, such
+# as 169.254.169.254, are never allowed anyway.
 _METADATA: Final = (
     ip_network("100.100.100.200/32"),
     ip_network("168.63.129.16/32"),
     ip_network("fd00:ec2::/32"),
     ip_network("fd20:ce::/32"),
 )
-# What `allow_private` opens: networks of one's own, but never link-local ones.
+# What `allow_private` opens: private networks, but never link-local addresses.
 _OWN: Final = (
     ip_network("127.0.0.0/8"),
     ip_network("10.0.0.0/8"),
@@ -40,12 +40,12 @@ _OWN: Final = (
 
 
 def may_connect(address: str, *, allow_private: bool) -> bool:
-    """Whether a fetch may connect to this IP address.
+    """Tell whether a fetch may connect to this IP address.
 
     Every IPv4 address inside an IPv6 one (mapped, NAT64, 6to4, Teredo, compatible) must be allowed too.
 
     Args:
-        allow_private: networks of one's own, loopback among them, are allowed as well.
+        allow_private: private networks and loopback are allowed as well.
     """
     try:
         outer = ip_address(address.partition("%")[0])
@@ -61,16 +61,13 @@ def may_connect(address: str, *, allow_private: bool) -> bool:
 
 
 def _inside(address: _Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that this IPv6 address may lead to."""
+    """Return the IPv4 addresses that this IPv6 address may lead to."""
     if isinstance(address, IPv4Address):
         return ()
-    last = IPv4Address(int(address) & 0xFFFF_FFFF)
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address.sixtofour is not None:
-        return (address.sixtofour,)
+    if inside := address.ipv4_mapped or address.sixtofour:
+        return (inside,)
     if address.teredo is not None:
         return address.teredo
     if any(address in network for network in (*_NAT64, _COMPATIBLE)):
-        return (last,)
+        return (IPv4Address(int(address) & 0xFFFF_FFFF),)
     return ()

@@ -1,1 +1,1 @@
-"""Reads feeds and pages in a child process, whose limits hold for whatever a stranger sends."""
+"""Parses feeds and pages in a child process, with limits that hold whatever a stranger sends."""

@@ -1,7 +1,7 @@
-"""The child process: reads one document after the other, and is killed by the kernel past its limits.
+"""Runs in the child process: reads one document after the other, and is killed by the kernel at its limits.
 
-Gets its work from the reader that started it, on stdin, and answers on stdout. It ends when stdin does, so
-it never outlives its parent. It is no sandbox: what it must not do is take for ever, or all the memory.
+Gets work from its parent on stdin, answers on stdout, and ends with stdin, so it never outlives its parent.
+It may read files and open sockets: only its time and its memory are limited.
 """
 
 import os
@@ -28,10 +28,10 @@ _WORK: Final[dict[str, Callable[..., Any]]] = {
 
 
 def main() -> None:
-    """Read until the parent has no more work, or is gone."""
+    """Read documents until stdin ends."""
     work, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
-        # Only the parent writes there.
+        # Only the parent writes to stdin.
         limits: ChildLimits = pickle.load(work)  # noqa: S301
         _limit_memory(limits)
         while True:
@@ -40,7 +40,7 @@ def main() -> None:
             pickle.dump(_answer(name, arguments), answers)
             answers.flush()
     except MemoryError:
-        # What is left of the memory is in pieces: a new process begins with all of it.
+        # The memory left is fragmented; a new process starts with all of it.
         os._exit(OUT_OF_MEMORY)
     except (EOFError, BrokenPipeError):
         os._exit(0)
@@ -59,7 +59,7 @@ def _answer(name: str, arguments: dict[str, Any]) -> object:
 
 def _limit_memory(limits: ChildLimits) -> None:
     _limit(resource.RLIMIT_CORE, 0)
-    # Elsewhere a process cannot be told how much it has.
+    # Other systems do not say how much memory a process has.
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory)
@@ -73,7 +73,7 @@ def _limit_cpu(limits: ChildLimits) -> None:
 
 def _limit(kind: int, most: int) -> None:
     _, hard = resource.getrlimit(kind)
-    # Whoever started us may have set a lower one.
+    # A parent may have set a lower limit.
     resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 

@@ -1,10 +1,10 @@
-"""What the reader and its child process agree on: limits, and how the child says that it failed."""
+"""Defines what the reader and its child process exchange besides documents: limits and failures."""
 
 from dataclasses import dataclass
 from typing import Final
 
 OUT_OF_MEMORY: Final = 3
-"""The exit status of a child that came to the limit of its memory."""
+"""The exit status of a child that reached its memory limit."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,6 @@ class ChildLimits:
     """What reading one document may take.
 
     Args:
-        cpu_seconds: CPU time.
         seconds: time by the clock.
         memory: bytes of address space beyond what the idle child has.
         idle_seconds: how long a child waits for the next document before it is ended.
@@ -26,6 +25,6 @@ class ChildLimits:
 
 @dataclass(frozen=True)
 class ChildFailure:
-    """The child's answer to a document at which our own code failed, with the traceback."""
+    """The child's answer if our own code failed at a document."""
 
     traceback: str

@@ -1,7 +1,7 @@
-"""Hands documents to the child process that reads them, and turns its end into an error of that document.
+"""Hands documents to a child process, and turns the death of the child into an error of the document.
 
-One child reads for all threads, one document after the other, so a hostile document delays the others by no
-more than its limits. Nothing here looks into a document.
+One child reads for all threads, one document after the other, so a hostile document delays the others by its
+limits at most. Never looks into a document.
 """
 
 import logging
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import IO, Final, Self, cast
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _CHILD: Final = "mailer.feeds.sandbox.child"
 _SECRET: Final = ("MAILER_", "PG")
-"""How the names of variables begin that hold keys and passwords: ours, and those of PostgreSQL's library."""
+"""Prefixes of environment variables with keys and passwords: ours, and those of PostgreSQL's library."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -32,13 +33,14 @@ class ReadingStopped(BaseException):
 
 
 class _ChildError(Exception):
-    """Carries a traceback of the child into our log."""
+    """Carries the child's traceback into the log."""
 
 
 class FeedReader:
-    """Reads feeds and pages in a child process, which starts with the first and ends when it is idle.
+    """Reads feeds and pages in a child process, which starts with the first document and ends when idle.
 
-    As a context manager it is stopped at the end. All methods may be called from any thread.
+    As a context manager it is stopped at the end. All methods may be called from any thread. Those that read
+    take the arguments of the functions that the child calls.
     """
 
     def __init__(self, limits: ChildLimits | None = None) -> None:
@@ -56,50 +58,46 @@ class FeedReader:
         self.stop()
 
     def stop(self) -> None:
-        """Abandon at once what is being read, and read nothing any more; returns without waiting.
+        """Abandon the document being read, and read no more; return without waiting.
 
-        Whoever waits for a document gets `ReadingStopped`. May be called several times.
+        A thread that waits for a document gets `ReadingStopped`. May be called several times.
         """
         with self._state:
             self._is_stopped = True
             process = self._process
         if process is not None:
             process.kill()
-        # Nobody reads: nobody else would take away what is left of the child.
-        if self._turn.acquire(blocking=False):
-            try:
-                self._end()
-            finally:
-                self._turn.release()
+        # If no thread reads, none would clean up after the child.
+        self._end_idle()
 
     def parse(
         self, body: bytes, *, content_type: str = "", base_url: str | None = None, now: datetime
     ) -> Document:
-        """Read a feed; the arguments are those of `mailer.feeds.reading.parse.parse`.
+        """Parse a feed, as `mailer.feeds.reading.parse.parse` does.
 
         Raises:
-            FeedUnreadable: it is no feed, or reading it took more than the limits.
+            FeedUnreadable: it is no feed, or reading it exceeded the limits.
             ReadingStopped: the reader was stopped.
         """
-        found = self._read(
+        document = self._read(
             "parse", body=body, content_type=content_type, base_url=base_url, now=now
         )
-        return cast(Document, found)
+        return cast(Document, document)
 
     def page_image(self, page: str, base: str) -> str | None:
-        """Find a page's picture; the arguments are those of `mailer.feeds.reading.pictures.page_image`.
+        """Find a page's picture, as `mailer.feeds.reading.pictures.page_image` does.
 
         Raises:
-            FeedUnreadable: reading it took more than the limits.
+            FeedUnreadable: reading it exceeded the limits.
             ReadingStopped: the reader was stopped.
         """
         return cast(str | None, self._read("page_image", page=page, base=base))
 
     def feeds_of(self, page: str, url: str) -> list[str]:
-        """Find the feeds that a page names; the arguments are those of `autodiscovery.feeds_of`.
+        """Find the feeds that a page names, as `mailer.feeds.reading.autodiscovery.feeds_of` does.
 
         Raises:
-            FeedUnreadable: reading it took more than the limits.
+            FeedUnreadable: reading it exceeded the limits.
             ReadingStopped: the reader was stopped.
         """
         return cast(list[str], self._read("feeds_of", page=page, url=url))
@@ -108,16 +106,25 @@ class FeedReader:
         with self._turn:
             process = self._started()
             expired = threading.Event()
-            watchdog = _timer(self._limits.seconds, _kill, process, expired)
+
+            def kill() -> None:
+                expired.set()
+                process.kill()
+
+            watchdog = _timer(self._limits.seconds, kill)
             try:
-                answer = _asked(process, (name, arguments))
+                pipe = _pipe(process.stdin)
+                pickle.dump((name, arguments), pipe)
+                pipe.flush()
+                # The answer was made by our own code.
+                answer = pickle.load(_pipe(process.stdout))  # noqa: S301
             except (OSError, EOFError, pickle.UnpicklingError):
                 self._end()
                 if self._is_stopped:
                     raise ReadingStopped from None
                 raise self._failure(process.returncode, expired.is_set()) from None
             except BaseException:
-                # Such as Ctrl-C: the answer to this document must not be taken for the next one's.
+                # Such as Ctrl-C: the answer to this document must not be mistaken for the next one's.
                 self._end()
                 raise
             finally:
@@ -148,7 +155,7 @@ class FeedReader:
                         f"no process can be started to read it ({error.strerror}); "
                         "see whether this machine has memory left and lets us start processes"
                     ) from error
-                # Written with the first document; a child that cannot start fails there.
+                # The pipe is flushed with the first document; a child that cannot start fails there.
                 pickle.dump(self._limits, _pipe(self._process.stdin))
             return self._process
 
@@ -160,7 +167,7 @@ class FeedReader:
                 self._turn.release()
 
     def _end(self) -> None:
-        """End the child, if there is one. Only whoever has the turn calls this."""
+        """End the child, if there is one. The calling thread must have the turn."""
         if self._idle is not None:
             self._idle.cancel()
         with self._state:
@@ -170,7 +177,7 @@ class FeedReader:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            # What it did not read is still to be written, and cannot be.
+            # What the child did not read cannot be written any more.
             with suppress(OSError):
                 _pipe(pipe).close()
 
@@ -198,17 +205,17 @@ class FeedReader:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Start a child that finds the same modules as this process, and knows none of its secrets."""
+    """Start a child that finds the same modules as this process, but gets none of its secrets."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(_SECRET)
     }
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    # A child keeps the signals blocked that its parent has blocked: Ctrl-C and SIGTERM reach the whole
-    # process group, and the parent decides when the child ends.
+    # Ctrl-C and SIGTERM reach the whole process group, but the parent decides when the child ends. A child
+    # keeps the signals blocked that its parent has blocked.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603
-            # Without -P a file of the working directory could stand for one of Python's modules.
+            # Without -P a file in the working directory could replace one of Python's modules.
             [sys.executable, "-P", "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -219,31 +226,13 @@ def _start() -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _asked(process: subprocess.Popen[bytes], work: tuple[str, dict[str, object]]) -> object:
-    """The child's answer.
-
-    Raises:
-        OSError, EOFError, UnpicklingError: it has ended.
-    """
-    pipe = _pipe(process.stdin)
-    pickle.dump(work, pipe)
-    pipe.flush()
-    # What comes back is what our own code made of the document.
-    return pickle.load(_pipe(process.stdout))  # noqa: S301
-
-
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     assert pipe is not None, "Popen was asked for it"  # noqa: S101
     return pipe
 
 
-def _kill(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
-    expired.set()
-    process.kill()
-
-
-def _timer(seconds: float, act: object, *arguments: object) -> threading.Timer:
-    timer = threading.Timer(seconds, act, arguments)  # type: ignore[arg-type]
+def _timer(seconds: float, act: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, act)
     timer.name, timer.daemon = "feed reader", True
     timer.start()
     return timer
