@@ -24,8 +24,7 @@ from mailer.subscribers import readers
 from mailer.subscribers.csv_import import import_readers, parse_columns
 from mailer.subscribers.csv_table import read_table
 from mailer.subscribers.signup import ScheduleChoice, SignupResult
-from mailer.subscribers.staff_changes import add_reader, unsubscribe_reader
-from mailer.subscribers.staff_entry import EntryResult
+from mailer.subscribers.staff_changes import EntryResult, add_reader, unsubscribe_reader
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:

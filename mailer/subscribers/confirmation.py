@@ -53,7 +53,20 @@ def read_signup(
 ) -> SignupView | None:
     """Return the sign-up with this public id; None if it was purged."""
     signup = _signup(session, public_id)
-    return None if signup is None else _view(session, signup, publisher, now)
+    if signup is None:
+        return None
+    newsletters = session.scalars(
+        select(Newsletter)
+        .join(SignupChoice, SignupChoice.newsletter_id == Newsletter.id)
+        .where(SignupChoice.signup_id == signup.id)
+        .order_by((Newsletter.language == signup.language).desc(), Newsletter.title, Newsletter.id)
+    ).all()
+    return SignupView(
+        state=_state(session, signup, now),
+        look=Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url),
+        slugs=[newsletter.slug for newsletter in newsletters],
+        titles=[newsletter.title for newsletter in newsletters],
+    )
 
 
 def confirm(
@@ -73,9 +86,7 @@ def confirm(
     """
     take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     signup = _signup(session, public_id)
-    if signup is None:
-        return None
-    if _view(session, signup, publisher, origin.at).state is SignupState.WAITING:
+    if signup is not None and _state(session, signup, origin.at) is SignupState.WAITING:
         # Removing a schedule moves its sign-ups: before this line, or after the reader is on it.
         hold_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
         columns = ("address", "address_key", "key_hash", "name")
@@ -86,10 +97,9 @@ def confirm(
         for choice in _choices(session, signup):
             kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
             if kind is not None:
-                record(session, [_event(kind, signup, choice, origin)])
+                _record(session, kind, signup, choice, origin)
         session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=origin.at))
-        session.refresh(signup)
-    return _view(session, signup, publisher, origin.at)
+    return read_signup(session, publisher, public_id, now=origin.at)
 
 
 def cancel_signup(
@@ -100,16 +110,14 @@ def cancel_signup(
     Returns:
         The sign-up afterwards; None if it was purged.
     """
-    signup = _signup(session, public_id)
-    if signup is None:
-        return None
     dropped = session.scalar(
         update(Signup)
-        .where(Signup.id == signup.id, Signup.dropped_at.is_(None))
+        .where(Signup.public_id == public_id, Signup.dropped_at.is_(None))
         .values(dropped_at=origin.at)
         .returning(Signup.id)
     )
-    if dropped is not None:
+    signup = None if dropped is None else _signup(session, public_id)
+    if signup is not None:
         for choice in _choices(session, signup):
             suppress(
                 session,
@@ -119,31 +127,18 @@ def cancel_signup(
                 newsletter_id=choice.newsletter_id,
                 now=origin.at,
             )
-            record(session, [_event(ConsentKind.REFUSED, signup, choice, origin)])
-        session.refresh(signup)
-    return _view(session, signup, publisher, origin.at)
+            _record(session, ConsentKind.REFUSED, signup, choice, origin)
+    return read_signup(session, publisher, public_id, now=origin.at)
 
 
 def _signup(session: Session, public_id: int) -> Signup | None:
-    return session.scalar(select(Signup).where(Signup.public_id == public_id))
+    statement = select(Signup).where(Signup.public_id == public_id)
+    return session.scalar(statement.execution_options(populate_existing=True))
 
 
-def _view(session: Session, signup: Signup, publisher: Publisher, now: datetime) -> SignupView:
-    newsletters = session.scalars(
-        select(Newsletter)
-        .join(SignupChoice, SignupChoice.newsletter_id == Newsletter.id)
-        .where(SignupChoice.signup_id == signup.id)
-        .order_by((Newsletter.language == signup.language).desc(), Newsletter.title, Newsletter.id)
-    ).all()
-    return SignupView(
-        state=_state(session, signup, len(newsletters), now),
-        look=Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url),
-        slugs=[newsletter.slug for newsletter in newsletters],
-        titles=[newsletter.title for newsletter in newsletters],
-    )
-
-
-def _state(session: Session, signup: Signup, newsletters: int, now: datetime) -> SignupState:
+def _state(session: Session, signup: Signup, now: datetime) -> SignupState:
+    if signup.dropped_at is not None:
+        return SignupState.DROPPED
     left_since = session.scalars(
         select(Subscription.id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
@@ -154,9 +149,7 @@ def _state(session: Session, signup: Signup, newsletters: int, now: datetime) ->
             Subscription.left_at >= signup.created_at,
         )
     ).all()
-    if signup.dropped_at is not None:
-        return SignupState.DROPPED
-    if len(left_since) == newsletters:
+    if len(left_since) == len(_choices(session, signup)):
         return SignupState.LEFT
     if signup.confirmed_at is not None:
         return SignupState.CONFIRMED
@@ -215,10 +208,10 @@ def _subscribe(
     return kind
 
 
-def _event(
-    kind: ConsentKind, signup: Signup, choice: SignupChoice, origin: Origin
-) -> NewConsentEvent:
-    return NewConsentEvent(
+def _record(
+    session: Session, kind: ConsentKind, signup: Signup, choice: SignupChoice, origin: Origin
+) -> None:
+    event = NewConsentEvent(
         kind=kind,
         address=signup.address,
         key_hash=signup.key_hash,
@@ -228,3 +221,4 @@ def _event(
         signup_public_id=signup.public_id,
         wording_id=choice.wording_id,
     )
+    record(session, [event])

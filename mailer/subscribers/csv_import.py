@@ -20,7 +20,7 @@ from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
 from mailer.subscribers.csv_table import Line
 from mailer.subscribers.signup import ScheduleChoice, SignupContext
-from mailer.subscribers.staff_entry import EntryResult, NewReader, enter, preview
+from mailer.subscribers.staff_changes import EntryResult, NewReader, enter, preview
 from mailer.text.english import pluralise
 from mailer.text.reader_name import reader_name
 from mailer.tokens import Keys

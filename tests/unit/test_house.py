@@ -111,5 +111,4 @@ def test_a_long_function_says_why() -> None:
         "feeds/articles.py: list_articles",
         "feeds/new_feed.py: add_feed",
         "feeds/refresh.py: refresh",
-        "subscribers/staff_entry.py: enter",
     }
