@@ -79,7 +79,11 @@ def is_interactive() -> bool:
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask whether to go on: at a terminal, unless `yes` was given; elsewhere the answer is yes."""
+    """Ask whether to go on: at a terminal, unless `yes` was given; elsewhere the answer is yes.
+
+    Raises:
+        Abort: the question was interrupted.
+    """
     if yes or not is_interactive():
         return True
     try:

@@ -1,4 +1,4 @@
-"""`mailer db`: the database's schema."""
+"""`mailer db`: upgrades and checks the database."""
 
 import click
 
@@ -11,14 +11,14 @@ from mailer.errors import SchemaError
 
 @click.group(cls=Group)
 def db() -> None:
-    """The database."""
+    """Upgrade or check the database."""
 
 
 @db.command
 def upgrade() -> None:
-    """Bring the database to the current schema: all of it, or nothing is changed.
+    """Upgrade the database to the current schema, completely or not at all.
 
-    An empty database is filled. Stop all processes of the mailer first.
+    An empty database gets the schema. Stop all processes of the mailer first.
 
     \b
     Example:
@@ -38,9 +38,9 @@ def upgrade() -> None:
 @db.command
 @json_option
 def check(as_json: bool) -> None:
-    """Tell whether the database has the current schema, and no row that refers to nothing; exit 1 if not.
+    """Check that the schema is current and that every row refers to existing ones; exit with 1 if not.
 
-    Reads the whole ledger, which takes a while when it is long.
+    Reads the whole ledger, which may take a while.
 
     \b
     Example:

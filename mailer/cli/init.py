@@ -1,4 +1,4 @@
-"""`mailer init`: a configuration with fresh keys, and a database that belongs to them."""
+"""`mailer init`: writes a configuration with fresh keys, and makes the database that belongs to them."""
 
 import json
 import os
@@ -36,12 +36,14 @@ _TAIL: Final = """
 
 @click.command(cls=Command)
 # It has no question to ask; a script gives --yes to every command all the same.
-@click.option("--yes", is_flag=True, expose_value=False, help="Ask nothing, as ever.")
+@click.option(
+    "--yes", is_flag=True, expose_value=False, help="Accepted, but there is nothing to ask."
+)
 def init() -> None:
     """Write mailer.toml with fresh keys, and make the database with the current schema.
 
-    The database is the one that MAILER_DATABASE_URL names, else mailer.db in this folder. What is there
-    already is never overwritten.
+    The database is the one that MAILER_DATABASE_URL names, else mailer.db in this folder. Existing files
+    and databases are never overwritten.
 
     \b
     Example:

@@ -89,7 +89,12 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Report that stdout cannot be written; a reader that stops early (a closed pipe) is no error of ours."""
+    """Report that stdout cannot be written.
+
+    Raises:
+        Refused: it cannot.
+        OSError: its reader has closed the pipe, which is no error of ours.
+    """
     try:
         yield
         sys.stdout.flush()

@@ -1,5 +1,6 @@
-"""Values that options and arguments take besides text."""
+"""Parses the values of options and arguments that are not plain text."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,38 +12,38 @@ ROW_ID: Final = click.IntRange(0, 2**63 - 1)
 """The number of a digest or an article. No database compares larger ones."""
 
 
-class Duration(click.ParamType[timedelta]):
-    """A duration as settings write it, such as 6h."""
+class _Parsed(click.ParamType[Any]):
+    """A value that a function parses; what its `ValueError` says follows the value in the error."""
 
-    name = "duration"
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: Any, param: object, ctx: object) -> timedelta:
-        if isinstance(value, timedelta):
+    def convert(self, value: Any, param: object, ctx: object) -> Any:
+        if not isinstance(value, str):
             return value
         try:
-            return duration(value)
+            return self._parse(value)
         except ValueError as error:
             raise click.BadParameter(f"{value!r} {error}") from error
 
 
-class DurationOrNever(Duration):
-    """A duration, or the word never, which is none."""
+def _newcomers(text: str) -> int:
+    word, _, number = text.partition(":")
+    if text == "next":
+        return 0
+    if word == "latest" and number.isascii() and number.isdigit() and int(number):
+        return int(number)
+    raise ValueError("must be next, or latest:N such as latest:5")
 
-    def convert(self, value: Any, param: object, ctx: object) -> timedelta:
-        return timedelta() if value == "never" else super().convert(value, param, ctx)
 
+DURATION: Final = _Parsed("duration", duration)
+"""A duration as settings write it, such as 6h."""
 
-class Newcomers(click.ParamType[int]):
-    """How many earlier articles newcomers get: next is none, latest:N that many."""
+DURATION_OR_NEVER: Final = _Parsed(
+    "duration", lambda text: timedelta() if text == "never" else duration(text)
+)
+"""A duration, or the word never, which is none."""
 
-    name = "newcomers"
-
-    def convert(self, value: Any, param: object, ctx: object) -> int:
-        if isinstance(value, int):
-            return value
-        word, _, number = value.partition(":")
-        if value == "next":
-            return 0
-        if word == "latest" and number.isascii() and number.isdigit() and int(number):
-            return int(number)
-        raise click.BadParameter(f"{value!r} must be next, or latest:N such as latest:5")
+NEWCOMERS: Final = _Parsed("newcomers", _newcomers)
+"""How many earlier articles a first digest may hold: next is none, latest:N that many."""

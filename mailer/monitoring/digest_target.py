@@ -41,9 +41,9 @@ def coming_target(
     else:
         slot = slot_lookup.parse_slot(schedule, slot_name)
         if slot.due_at <= max(now, schedule.active_from):
-            raise _is_past(reference, slot)
+            raise Refused(_is_past(reference, slot))
     if slot is None:
-        raise _no_slot(session, reference, schedule)
+        raise Refused(_no_slot(session, reference, schedule))
     return DigestTarget(newsletter, schedule, slot)
 
 
@@ -65,13 +65,13 @@ def target_to_send(
     else:
         slot = slot_lookup.parse_slot(schedule, slot_name)
     if slot is None:
-        raise _no_slot(session, reference, schedule)
+        raise Refused(_no_slot(session, reference, schedule))
     digest = slot_lookup.digest_at(session, schedule, slot)
     if digest is None:
         if schedule.paused_at is not None:
             raise Refused(f"{reference} is paused; run `mailer schedule resume {reference}` first")
         if now - slot.due_at > schedule.max_lateness or slot.due_at <= schedule.active_from:
-            raise _is_past(reference, slot)
+            raise Refused(_is_past(reference, slot))
     return DigestTarget(newsletter, schedule, slot), digest
 
 
@@ -86,14 +86,12 @@ def next_free_slot_name(session: Session, reference: str, *, now: datetime) -> s
     return slot.name if slot else None
 
 
-def _is_past(reference: str, slot: Slot) -> Refused:
-    return Refused(
-        f"slot {slot.name} is past; `mailer schedule next {reference}` lists those to come"
-    )
+def _is_past(reference: str, slot: Slot) -> str:
+    return f"slot {slot.name} is past; `mailer schedule next {reference}` lists those to come"
 
 
-def _no_slot(session: Session, reference: str, schedule: Schedule) -> Refused:
-    """Make the error for a schedule without a coming slot: most often a one-off that is over."""
+def _no_slot(session: Session, reference: str, schedule: Schedule) -> str:
+    """Say that a schedule has no coming slot: most often it is a one-off that is over."""
     digest = session.scalars(
         select(Digest)
         .where(Digest.schedule_id == schedule.id)
@@ -101,8 +99,8 @@ def _no_slot(session: Session, reference: str, schedule: Schedule) -> Refused:
         .limit(1)
     ).one_or_none()
     if schedule.kind is ScheduleKind.ONCE and digest is not None:
-        return Refused(
+        return (
             f"{reference} was for {digest.slot} only, and that is digest {digest.id} "
             f"({digest.status}); see `mailer digest show {digest.id}`"
         )
-    return Refused(f"{reference} has no slot to come; see `mailer schedule show {reference}`")
+    return f"{reference} has no slot to come; see `mailer schedule show {reference}`"

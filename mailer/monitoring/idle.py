@@ -1,6 +1,6 @@
-"""Says why queued work would wait: nobody runs who does it, or all sending is paused.
+"""Says why queued work would wait: no process runs that does it, or all sending is paused.
 
-Only reads, and goes by the wall clock as people do: it decides nothing.
+Only reads, and decides nothing: it goes by the wall clock.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _NAMES: Final = {WorkerRole.BUILDER: "scheduler", WorkerRole.SENDER: "worker"}
 
 
 def why_idle(session: Session, role: WorkerRole, *, lease: timedelta, now: datetime) -> str | None:
-    """What keeps this role from working now, with the next step; None if nothing does.
+    """Say what keeps this role from working now, with the next step; None if nothing does.
 
     Args:
         lease: how long a process may be silent before it is considered dead.

@@ -79,13 +79,13 @@ def find(session: Session, slug: str) -> Newsletter:
     """
     newsletter = session.scalar(select(Newsletter).where(Newsletter.slug == slug))
     if newsletter is None:
-        raise no_newsletter(slug)
+        raise NotFound(no_newsletter(slug))
     return newsletter
 
 
-def no_newsletter(slug: str) -> NotFound:
-    """Make the error for a slug that no newsletter has."""
-    return NotFound(f"there is no newsletter {slug!r}; `mailer newsletter list` shows them")
+def no_newsletter(slug: str) -> str:
+    """Say that no newsletter has this slug, for an error."""
+    return f"there is no newsletter {slug!r}; `mailer newsletter list` shows them"
 
 
 def profile_of(newsletter: Newsletter) -> Profile:

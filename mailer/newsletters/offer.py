@@ -74,7 +74,7 @@ def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
     """
     rows = _offers(session, publisher, Newsletter.slug == slug)
     if not rows:
-        raise no_newsletter(slug)
+        raise NotFound(no_newsletter(slug))
     return rows[0]
 
 

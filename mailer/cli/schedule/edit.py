@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mailer.cli.base import Command, json_option, opened, with_options
-from mailer.cli.parameters import Duration, DurationOrNever, Newcomers
+from mailer.cli.parameters import DURATION, DURATION_OR_NEVER, NEWCOMERS
 from mailer.cli.schedule.show import REFERENCE, print_changed
 from mailer.digests.schedules import schedule_changes, schedule_lookup
 from mailer.digests.schedules.calendar import Rule
@@ -35,25 +35,25 @@ _rule_and_limits = with_options(
     click.option("--max-articles", type=int, metavar="N", help="More wait for the next; 20."),
     click.option(
         "--max-age",
-        type=Duration(),
+        type=DURATION,
         metavar="D",
         help="Older articles are left out; 30d, or twice the longest gap if that is more.",
     ),
     click.option(
         "--max-lateness",
-        type=Duration(),
+        type=DURATION,
         metavar="D",
         help="How late a digest may still go out after an outage; 6h.",
     ),
     click.option(
         "--newcomers",
-        type=Newcomers(),
+        type=NEWCOMERS,
         metavar="latest:N|next",
         help="How many earlier articles a reader's first digest may hold; latest:5.",
     ),
     click.option(
         "--review",
-        type=DurationOrNever(),
+        type=DURATION_OR_NEVER,
         metavar="D|never",
         help="How long before each slot staff_address gets the digest for review; never.",
     ),
