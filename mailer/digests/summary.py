@@ -1,4 +1,4 @@
-"""Digests and deliveries as people look at them. Only reads."""
+"""Reads digests, editions and deliveries as people look at them. Never writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFound
-from mailer.ledger import digest_state
-from mailer.ledger.digest_state import Counts
 from mailer.models import (
     Article,
     Delivery,
@@ -25,8 +23,8 @@ from mailer.models import (
 
 
 @dataclass(frozen=True)
-class Printed:
-    """An article as it stands in an edition."""
+class PrintedArticle:
+    """An article in an edition."""
 
     id: int
     title: str
@@ -35,11 +33,11 @@ class Printed:
 
 @dataclass(frozen=True)
 class EditionSummary:
-    """An edition: what it holds and for how many."""
+    """An edition: what it holds and for how many readers."""
 
     number: int
     subject: str
-    articles: Sequence[Printed]
+    articles: Sequence[PrintedArticle]
     readers: int
 
 
@@ -61,7 +59,7 @@ class DigestSummary:
 
 @dataclass(frozen=True)
 class DeliverySummary:
-    """A row of the ledger; `address` is empty where the reader was erased.
+    """A row of the ledger; `address` is empty if the reader was erased.
 
     `dropped_at` is when staff left a row in doubt as it is.
     """
@@ -79,7 +77,7 @@ class DeliverySummary:
 def digests(
     session: Session, *, newsletter_id: int | None = None, digest_id: int | None = None
 ) -> list[DigestSummary]:
-    """Digests, newest slot first: all, those of a newsletter, or one."""
+    """List digests, newest slot first: all, those of a newsletter, or one."""
     statement = (
         select(Newsletter.slug, Schedule.name, Digest)
         .select_from(Digest)
@@ -109,25 +107,19 @@ def digests(
 
 
 def find(session: Session, digest_id: int) -> DigestSummary:
-    """The digest of that number.
+    """Find the digest with that number.
 
     Raises:
         NotFound: there is none.
     """
-    found = digests(session, digest_id=digest_id)
-    if not found:
-        raise NotFound(f"there is no digest {digest_id}; `mailer digest list` shows them all")
-    return found[0]
-
-
-def counts(session: Session, digest_id: int) -> Counts:
-    """Where its deliveries stand."""
-    return digest_state.counts(session, digest_id)
+    for digest in digests(session, digest_id=digest_id):
+        return digest
+    raise NotFound(f"there is no digest {digest_id}; `mailer digest list` shows them all")
 
 
 def editions(session: Session, digest_id: int) -> list[EditionSummary]:
-    """The editions of a digest, the one with the most readers first as it was built."""
-    articles: dict[int, list[Printed]] = {}
+    """List the editions of a digest, the one with the most readers when it was built first."""
+    articles: dict[int, list[PrintedArticle]] = {}
     for edition_id, article_id, title, url in session.execute(
         select(EditionArticle.edition_id, Article.id, Article.title, Article.url)
         .join(Article, Article.id == EditionArticle.article_id)
@@ -135,7 +127,7 @@ def editions(session: Session, digest_id: int) -> list[EditionSummary]:
         .where(Edition.digest_id == digest_id)
         .order_by(EditionArticle.edition_id, EditionArticle.position)
     ):
-        articles.setdefault(edition_id, []).append(Printed(article_id, title, url))
+        articles.setdefault(edition_id, []).append(PrintedArticle(article_id, title, url))
     counted = session.execute(
         select(Delivery.edition_id, func.count())
         .where(Delivery.digest_id == digest_id)
@@ -160,18 +152,10 @@ def deliveries(
     address_key: str | None,
     status: DeliveryStatus | None,
 ) -> list[DeliverySummary]:
-    """Rows of the ledger, oldest first; those that fit what is given."""
+    """List rows of the ledger, oldest first: those that match all that is given."""
+    own = (Delivery.status, Delivery.attempts, Delivery.in_doubt, Delivery.reply)
     statement = (
-        select(
-            Delivery.id,
-            Delivery.digest_id,
-            Subscriber.address,
-            Delivery.status,
-            Delivery.attempts,
-            Delivery.in_doubt,
-            Delivery.reply,
-            Delivery.dropped_at,
-        )
+        select(Delivery.id, Delivery.digest_id, Subscriber.address, *own, Delivery.dropped_at)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .order_by(Delivery.id)
     )

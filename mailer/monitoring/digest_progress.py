@@ -87,7 +87,7 @@ def describe_digest(
         NotFound: there is no such digest.
     """
     digest = summary.find(session, digest_id)
-    counts = summary.counts(session, digest_id)
+    counts = digest_state.counts(session, digest_id)
     waits = _why_still_sending(session, digest, counts, give_up_after)
     deliveries = asdict(counts)
     in_doubt = deliveries.pop("in_doubt")

@@ -15,7 +15,7 @@ from mailer.digests.selection import article_queries, explain
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
-from mailer.digests.summary import Printed
+from mailer.digests.summary import PrintedArticle
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
 from mailer.monitoring.reader_standing import read_standing_of
@@ -26,7 +26,7 @@ from mailer.tokens import Keys
 class PlannedEdition:
     """What some readers would get, and how many more articles are due to them."""
 
-    articles: Sequence[Printed]
+    articles: Sequence[PrintedArticle]
     readers: int
     more: int
 
@@ -70,7 +70,7 @@ def read_plan(
         "carried_over": len(plan.choice.carried_over),
         "expiring": planning.expiring(schedule, plan),
         "excluded": planning.excluded(session, schedule, plan),
-        "articles": explain.ends(session, schedule, plan),
+        "articles": explain.count_articles(session, schedule, plan),
         "subject": rendered[0][1].subject if rendered else None,
         "edits": _edits(session, plan.edits) if plan.edits else None,
     }
@@ -84,7 +84,7 @@ def read_plan(
             "told": standing.told,
             "others": [
                 {"id": article.id, "title": article.title, "url": article.url, "why": why}
-                for article, why in explain.of_reader(session, schedule, plan, reader.key)
+                for article, why in explain.explain_to_reader(session, schedule, plan, reader.key)
                 if why != explain.DUE
             ],
         }
@@ -128,8 +128,8 @@ def _why_not_sent(session: Session, target: DigestTarget, plan: Plan) -> str | N
     return plan.reason
 
 
-def _printed(plan: Plan, cohort: Cohort) -> list[Printed]:
+def _printed(plan: Plan, cohort: Cohort) -> list[PrintedArticle]:
     return [
-        Printed(article.id, article.title, article.url)
+        PrintedArticle(article.id, article.title, article.url)
         for article in planning.articles_of(plan, cohort)
     ]

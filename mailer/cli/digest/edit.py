@@ -11,7 +11,7 @@ from mailer.cli.output import message, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.clock import zone as zone_named
 from mailer.digests.editing import edits
-from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro, TextFormat, read_intro
 from mailer.digests.editing.once import add_once, rule_at, same_time
 from mailer.digests.schedules import schedule_lookup
@@ -62,8 +62,8 @@ def edit(
     Example:
       mailer digest edit daily/morning --subject "The fair opens" --intro words.md --lead 17
     """
-    changes = Changes(subject=subject, intro=_read_intro(intro_file), lead=lead, drop=drop)
-    if clear and changes != Changes():
+    changes = EditChanges(subject=subject, intro=_read_intro(intro_file), lead=lead, drop=drop)
+    if clear and changes != EditChanges():
         raise click.UsageError("--clear removes all edits; give it alone, and then the others")
     with opened() as app:
         now = app.times.wall()
@@ -71,7 +71,7 @@ def edit(
             newsletter, schedule = schedule_lookup.find(session, reference)
             if clear:
                 cleared = edits.clear(session, schedule)
-            elif changes != Changes():
+            elif changes != EditChanges():
                 edits.edit(session, newsletter, schedule, changes, now=now)
                 check_coming_mail(
                     session, newsletter, schedule, keys=app.keys, render=app.render, now=now
@@ -120,13 +120,13 @@ def once(
       mailer digest once daily --at "2026-12-24 18:00" --zone Europe/Paris --intro letter.md
     """
     rule = rule_at(at, zone)
-    changes = Changes(subject=subject, intro=_read_intro(intro_file))
+    changes = EditChanges(subject=subject, intro=_read_intro(intro_file))
     with opened() as app:
         now = app.times.wall()
         with app.database.write() as session:
             newsletter = newsletters.find(session, slug)
             schedule = add_once(session, newsletter, rule, changes, articles=articles, now=now)
-            if changes != Changes() or articles:
+            if changes != EditChanges() or articles:
                 check_coming_mail(
                     session, newsletter, schedule, keys=app.keys, render=app.render, now=now
                 )

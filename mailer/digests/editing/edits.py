@@ -1,7 +1,6 @@
-"""Staff's edits of a schedule's coming digest: typed in, cleared, used up by a build, and given back.
+"""Records staff's edits of a schedule's coming digest: made, cleared, used up by a build, and given back.
 
-Whatever slot comes next takes them. Which articles they may name is checked here; what a digest looks like
-with them is not.
+The next slot takes them, whichever it is. Checks which articles they may name. Never renders a digest.
 """
 
 from collections.abc import Collection, Sequence
@@ -36,8 +35,8 @@ LONGEST_LETTER: Final = 40_000
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What staff want of the coming digest; None leaves a thing as it is."""
+class EditChanges:
+    """What staff want to change in the coming digest; None changes nothing."""
 
     subject: str | None = None
     intro: "Intro | None" = None
@@ -46,60 +45,69 @@ class Changes:
 
 
 def edit(
-    session: Session, newsletter: Newsletter, schedule: Schedule, changes: Changes, *, now: datetime
+    session: Session,
+    newsletter: Newsletter,
+    schedule: Schedule,
+    changes: EditChanges,
+    *,
+    now: datetime,
 ) -> Edits:
     """Change the schedule's coming digest, whichever slot it is.
 
-    A dropped article is in no digest of the newsletter any more; where it was to lead, it leads no more.
+    A dropped article is in no digest of the newsletter any more; if it was to lead, it no longer does.
 
     Raises:
         NotFound: an article is not in the newsletter.
-        Refused: no slot is to come, or an article cannot lead, or the text is too long or empty.
+        BadSchedule: the schedule's rule cannot be parsed.
+        Refused: no slot is to come, an article cannot lead, or the text is too long or empty.
     """
-    slot = _coming_slot(session, newsletter, schedule, now)
+    slot = slot_lookup.next_free_slot(session, schedule, now=now)
+    if slot is None:
+        reference = f"{newsletter.slug}/{schedule.name}"
+        raise Refused(f"{reference} has no digest to come; see `mailer schedule show {reference}`")
     _check_texts(schedule, changes)
     if changes.lead is not None and changes.lead in changes.drop:
         raise Refused(f"article {changes.lead} cannot lead and be dropped; give it once")
-    found = _theirs(session, schedule, now)
+    edits = _coming_edits(session, schedule, now)
     for article_id in changes.drop:
-        _drop(session, newsletter, found, article_id, now)
+        _drop(session, newsletter, edits, article_id, now)
     if changes.lead is not None:
         _check_lead(session, newsletter, schedule, slot, changes.lead)
-        found.lead_id = changes.lead
+        edits.lead_id = changes.lead
     if changes.subject is not None:
-        found.subject = " ".join(changes.subject.split())
+        edits.subject = " ".join(changes.subject.split())
     if changes.intro is not None:
-        found.intro_html, found.intro_text = changes.intro.html, changes.intro.text
-    found.updated_at = now
+        edits.intro_html, edits.intro_text = changes.intro.html, changes.intro.text
+    edits.updated_at = now
     session.flush()
-    return found
+    return edits
 
 
 def clear(session: Session, schedule: Schedule) -> bool:
-    """Forget the edits of the coming digest, and take back what was dropped with them.
+    """Delete the edits of the coming digest, and take back what was dropped with them.
 
     Returns:
-        False where there were none.
+        False if there were none.
 
     Raises:
         Refused: the schedule is a letter, which is nothing without them.
     """
-    found = article_queries.load_edits(session, schedule.id, None)
-    if found is None:
+    edits = article_queries.load_edits(session, schedule.id, None)
+    if edits is None:
         return False
     if schedule.holds is Holds.NONE:
         raise Refused(
             "a letter is nothing but its introduction; give it another one with --intro, "
             "or take it back with `mailer schedule remove`"
         )
-    session.execute(delete(DroppedArticle).where(DroppedArticle.edits_id == found.id))
-    session.delete(found)
+    session.execute(delete(DroppedArticle).where(DroppedArticle.edits_id == edits.id))
+    session.delete(edits)
     session.flush()
     return True
 
 
 def dropped(session: Session, edits: Edits) -> Sequence[int]:
-    """The articles that were dropped with these edits."""
+    """List the articles that were dropped with these edits."""
     return session.scalars(
         select(DroppedArticle.article_id)
         .where(DroppedArticle.edits_id == edits.id)
@@ -118,7 +126,7 @@ def use_up(session: Session, schedule_id: int, digest_id: int) -> None:
 
 
 def give_back(session: Session, digest_id: int) -> None:
-    """Make the edits of a digest that is not sent those of the coming one again.
+    """Give the edits of a digest that is not sent to the coming digest again.
 
     What staff typed meanwhile wins.
     """
@@ -130,10 +138,9 @@ def give_back(session: Session, digest_id: int) -> None:
         used.digest_id = None
         session.flush()
         return
-    newer.subject = newer.subject if newer.subject is not None else used.subject
-    newer.lead_id = newer.lead_id if newer.lead_id is not None else used.lead_id
-    if newer.intro_html is None:
-        newer.intro_html, newer.intro_text = used.intro_html, used.intro_text
+    for column in ("subject", "lead_id", "intro_html", "intro_text"):
+        if getattr(newer, column) is None:
+            setattr(newer, column, getattr(used, column))
     session.execute(
         update(DroppedArticle)
         .where(DroppedArticle.edits_id == used.id)
@@ -144,17 +151,7 @@ def give_back(session: Session, digest_id: int) -> None:
     session.flush()
 
 
-def _coming_slot(
-    session: Session, newsletter: Newsletter, schedule: Schedule, now: datetime
-) -> Slot:
-    slot = slot_lookup.next_free_slot(session, schedule, now=now)
-    if slot is None:
-        reference = f"{newsletter.slug}/{schedule.name}"
-        raise Refused(f"{reference} has no digest to come; see `mailer schedule show {reference}`")
-    return slot
-
-
-def _check_texts(schedule: Schedule, changes: Changes) -> None:
+def _check_texts(schedule: Schedule, changes: EditChanges) -> None:
     if changes.subject is not None and not changes.subject.strip():
         raise Refused("an empty subject cannot be sent; leave out --subject, or give some words")
     if changes.intro is not None:
@@ -166,16 +163,16 @@ def _check_texts(schedule: Schedule, changes: Changes) -> None:
             )
 
 
-def _theirs(session: Session, schedule: Schedule, now: datetime) -> Edits:
-    """The edits of the coming digest, new ones where there are none."""
-    # Two who type at once must not make two.
+def _coming_edits(session: Session, schedule: Schedule, now: datetime) -> Edits:
+    """Load the edits of the coming digest, or add some."""
+    # Two commands at once must not add two.
     session.refresh(schedule, with_for_update=True)
-    found = article_queries.load_edits(session, schedule.id, None)
-    if found is None:
-        found = Edits(schedule_id=schedule.id, updated_at=now)
-        session.add(found)
+    edits = article_queries.load_edits(session, schedule.id, None)
+    if edits is None:
+        edits = Edits(schedule_id=schedule.id, updated_at=now)
+        session.add(edits)
         session.flush()
-    return found
+    return edits
 
 
 def _drop(
@@ -223,14 +220,15 @@ def _check_lead(
 
 
 def check_place(session: Session, newsletter: Newsletter, article_id: int) -> None:
-    """Raise unless the article is in the newsletter."""
+    """Check that the article is in the newsletter.
+
+    Raises:
+        NotFound: it is not.
+    """
+    listing = f"`mailer article list --newsletter {newsletter.slug}` shows"
     if session.get(Article, article_id) is None:
-        raise NotFound(
-            f"there is no article {article_id}; "
-            f"`mailer article list --newsletter {newsletter.slug}` shows them"
-        )
+        raise NotFound(f"there is no article {article_id}; {listing} them")
     if session.get(NewsletterArticle, (newsletter.id, article_id)) is None:
         raise NotFound(
-            f"article {article_id} is not in {newsletter.slug}; "
-            f"`mailer article list --newsletter {newsletter.slug}` shows those that are"
+            f"article {article_id} is not in {newsletter.slug}; {listing} those that are"
         )

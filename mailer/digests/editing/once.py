@@ -1,6 +1,6 @@
-"""One-offs: a letter, chosen articles, or the latest, sent once to the readers of all schedules.
+"""Adds one-offs: a letter, chosen articles, or the latest ones, sent once to the readers of all schedules.
 
-A one-off is a schedule with one slot, named after it, and goes the way of all digests from there on.
+A one-off is a schedule with one slot, and is built and sent like any other.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.digests.editing import edits
-from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.edits import EditChanges
 from mailer.digests.schedules import schedule_changes, schedule_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, check_rule, slots
 from mailer.digests.schedules.schedule_options import ScheduleLimits, check_limits
@@ -21,23 +21,23 @@ from mailer.digests.selection.article_queries import chosen
 from mailer.errors import BadSchedule, Refused
 from mailer.models import ChosenArticle, Holds, Newsletter, Schedule, ScheduleKind
 
-_WAYS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 
 
 def rule_at(at: str, zone: str) -> Rule:
-    """The rule of a one-off at that wall time, such as "2026-12-24 18:00", in that zone.
+    """Make the rule of a one-off at that wall time, such as "2026-12-24 18:00", in that zone.
 
     Raises:
-        BadSchedule: it is no date and time.
+        BadSchedule: `at` is not a date and time.
         Refused: there is no such zone.
     """
-    for way in _WAYS:
+    for spelling in _FORMATS:
         try:
             # A wall time: its zone stands beside it.
-            when = datetime.strptime(at.strip(), way)  # noqa: DTZ007
+            when = datetime.strptime(at.strip(), spelling)  # noqa: DTZ007
         except ValueError:
             continue
-        rule = Rule(ScheduleKind.ONCE, zone, once=when.strftime(_WAYS[1]))
+        rule = Rule(ScheduleKind.ONCE, zone, once=when.strftime(_FORMATS[1]))
         check_rule(rule)
         return rule
     raise BadSchedule(f'{at!r} is no date and time; write it like "2026-12-24 18:00"')
@@ -47,19 +47,20 @@ def add_once(
     session: Session,
     newsletter: Newsletter,
     rule: Rule,
-    changes: Changes,
+    changes: EditChanges,
     *,
     articles: Sequence[int],
     now: datetime,
 ) -> Schedule:
-    """Plan a one-off.
+    """Add a one-off.
 
-    With articles it holds these, the first one leading; with nothing but an introduction it is a letter;
-    else it holds what is due.
+    With articles it holds these, the first one leading; with only an introduction it is a letter; else it
+    holds what is due.
 
     Raises:
+        BadSchedule: the rule cannot be parsed.
         NotFound: an article is not in the newsletter.
-        Refused: it lies in the past, or an article is withdrawn or dropped, or there are too many.
+        Refused: its time is past, an article is withdrawn or dropped, or there are too many articles.
     """
     slot = next(slots(rule, now), None)
     if slot is None:
@@ -69,10 +70,10 @@ def add_once(
     wanted = tuple(dict.fromkeys(articles))
     for article_id in wanted:
         edits.check_place(session, newsletter, article_id)
-    terms = replace(ScheduleLimits(), max_articles=max(len(wanted), ScheduleLimits().max_articles))
-    check_limits(rule, terms)
+    limits = ScheduleLimits(max_articles=max(len(wanted), ScheduleLimits.max_articles))
+    check_limits(rule, limits)
     name = _free_name(session, newsletter, slot)
-    schedule = schedule_changes.insert_schedule(session, newsletter, name, rule, terms, now)
+    schedule = schedule_changes.insert_schedule(session, newsletter, name, rule, limits, now)
     if wanted:
         schedule.holds = Holds.CHOSEN
         session.add_all(
@@ -89,7 +90,7 @@ def add_once(
                 f"article {article_id} was withdrawn or dropped; leave it out, or take it back with "
                 "`mailer article add`"
             )
-    if changes != Changes():
+    if changes != EditChanges():
         edits.edit(session, newsletter, schedule, changes, now=now)
     return schedule
 
@@ -111,4 +112,4 @@ def same_time(session: Session, once: Schedule) -> Sequence[str]:
 def _free_name(session: Session, newsletter: Newsletter, slot: Slot) -> str:
     stem = f"once-{slot.name.replace('T', '-').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    return next(one for one in names if schedule_lookup.named(session, newsletter.id, one) is None)
+    return next(name for name in names if not schedule_lookup.named(session, newsletter.id, name))

@@ -1,6 +1,6 @@
-"""Which articles each group of readers gets, and which groups get the same: the cohorts of a digest.
+"""Chooses the articles that each group of readers gets, and puts groups that get the same into cohorts.
 
-Pure. Counts readers, never sees one.
+Pure. Never knows a reader: only how many are in a group.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from mailer.digests.schedules.schedule_options import ScheduleLimits
+
 MAX_COHORTS: Final = 50
-"""Where there are more lists than this, the smallest cohorts get what is new to all of them. Where nothing
-is, they get what is new to as many as possible, for nobody waits who is due enough for a digest.
-"""
+"""If there are more lists than this, the smallest cohorts get what is new to all of them. If nothing is, they
+get what is new to as many as possible: no reader waits to whom enough is due for a digest."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +49,13 @@ class Group:
 
 
 @dataclass(frozen=True)
-class DigestLimits:
-    """What a schedule allows.
-
-    Attributes:
-        newcomers: how many of the articles before their start newcomers may have.
-    """
-
-    min_articles: int
-    max_articles: int
-    newcomers: int
-
-
-@dataclass(frozen=True)
 class Cohort:
     """Readers who get the same list.
 
     Attributes:
         articles: the one that staff want first, then newest first; none in a letter.
-        by_urgency: the same ones; where there is no room for all, the last ones wait.
-        more: how many articles are due to each of these readers beside them, at least.
+        by_urgency: the same ones; if not all fit, the last ones wait.
+        more: at least so many other articles are due to each of these readers.
     """
 
     articles: tuple[int, ...]
@@ -77,15 +65,15 @@ class Cohort:
 
     @property
     def readers(self) -> int:
-        """How many readers are in it."""
+        """The number of its readers."""
         return sum(group.readers for group in self.groups)
 
     def with_articles(self, kept: Collection[int]) -> "Cohort":
-        """The same readers with only these articles of their list."""
+        """Keep only these articles of the list."""
         return replace(
             self,
-            articles=tuple(one for one in self.articles if one in kept),
-            by_urgency=tuple(one for one in self.by_urgency if one in kept),
+            articles=tuple(filter(kept.__contains__, self.articles)),
+            by_urgency=tuple(filter(kept.__contains__, self.by_urgency)),
             more=self.more + len(self.articles) - len(kept),
         )
 
@@ -98,8 +86,8 @@ class Selection:
         cohorts: largest first.
         nothing_new: groups to which no article is due.
         too_few: groups to which fewer are due than a digest must have; these wait.
-        carried_over: articles that are due to somebody who does not get them this time.
-        room: how many articles one mail had room for, where that was fewer than the schedule allows.
+        carried_over: articles that are due to a reader who does not get them this time.
+        room: how many articles fit into one mail, if that was fewer than the schedule allows.
     """
 
     cohorts: tuple[Cohort, ...]
@@ -111,7 +99,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Share:
-    """Groups that are due the same, what that is, and what they get of it (nothing: they wait)."""
+    """Groups to which the same is due, what is due, and what they get of it (nothing: they wait)."""
 
     start: int
     due: frozenset[int]
@@ -124,12 +112,12 @@ def choose(
     candidates: Iterable[CandidateArticle],
     editions: Mapping[int, frozenset[int]],
     groups: Sequence[Group],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> Selection:
     """Decide who gets what.
 
-    A reader is due the candidates that came in after their start, no backlog, and that no live edition
-    of theirs holds; a newcomer also the newest ones up to their start, backlog or not. Where more are
+    Due to a reader are the candidates that came in after their start, are not backlog, and are in no live
+    edition of theirs; to a newcomer also the newest ones up to their start, backlog or not. If more are
     due than a digest may hold, the one that staff want first has a place, then those that waited
     already, then the newest.
 
@@ -159,33 +147,35 @@ def choose(
 
 
 def letter_to(groups: Sequence[Group]) -> Selection:
-    """The choice of a digest without articles: everybody gets it."""
+    """Choose for a digest without articles: all readers get it."""
     everybody = Cohort(articles=(), by_urgency=(), more=0, groups=tuple(groups))
     return Selection((everybody,) if groups else (), (), (), frozenset())
 
 
 def with_shorter_lists(choice: Selection, cohorts: Sequence[Cohort]) -> Selection:
-    """The choice with these cohorts, which have fewer articles than they had; the others wait.
+    """Replace the cohorts by these, which have fewer articles; the articles left out wait.
 
     Args:
         cohorts: in the order of those of the choice.
     """
     waiting: set[int] = set()
-    room: int | None = None
+    rooms: list[int] = []
     for before, after in zip(choice.cohorts, cohorts, strict=True):
-        left_out = set(before.articles).difference(after.articles)
-        if left_out:
+        if left_out := set(before.articles).difference(after.articles):
             # As with overflow: what came in before a newcomer's start is for the first digest alone.
             start = min(group.start for group in before.groups)
-            waiting.update(one for one in left_out if one > start)
-            room = min(len(after.articles), room or len(after.articles))
+            waiting.update(article for article in left_out if article > start)
+            rooms.append(len(after.articles))
     return replace(
-        choice, cohorts=tuple(cohorts), carried_over=choice.carried_over | waiting, room=room
+        choice,
+        cohorts=tuple(cohorts),
+        carried_over=choice.carried_over | waiting,
+        room=min(rooms, default=None),
     )
 
 
 def _carried_over(share: _Share) -> frozenset[int]:
-    """What is still due to these groups afterwards."""
+    """Return what is still due to these groups afterwards."""
     if not share.articles:
         return share.due
     # What came in before a newcomer's start is for the first digest alone, which this is.
@@ -197,7 +187,7 @@ def _due(
     start: int,
     newcomer: bool,
     had: frozenset[int],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> frozenset[int]:
     due = {one.id for one in newest_first if one.id > start and not one.backlog}
     if newcomer:
@@ -210,9 +200,9 @@ def _share(
     start: int,
     due: frozenset[int],
     groups: Sequence[Group],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> _Share:
-    """The share of these groups, with as many of the articles due to them as a digest may hold."""
+    """Give these groups as many of the articles due to them as a digest may hold."""
     articles: list[CandidateArticle] = []
     urgent: list[CandidateArticle] = []
     if due and len(due) >= limits.min_articles:
@@ -232,7 +222,7 @@ def _share(
 
 
 def _cohorts(shares: Iterable[_Share]) -> list[Cohort]:
-    """One cohort for each list that somebody gets, largest first."""
+    """Make one cohort for each list, largest first."""
     by_list: dict[tuple[int, ...], list[_Share]] = {}
     for share in shares:
         if share.articles:
@@ -254,33 +244,33 @@ def _with_fewer_lists(
     newest_first: Sequence[CandidateArticle],
     shares: Sequence[_Share],
     cohorts: Sequence[Cohort],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> list[_Share]:
-    """The same shares, where those of the smallest cohorts get what is due to several of them."""
+    """Give the smallest cohorts what is due to several of them; leave the other shares as they are."""
     kept = {cohort.articles for cohort in cohorts[: MAX_COHORTS - 1]}
     small: dict[frozenset[int], list[_Share]] = {}
     for share in shares:
         if share.articles and share.articles not in kept:
             small.setdefault(share.due, []).append(share)
-    found = [share for share in shares if not share.articles or share.articles in kept]
+    fewer = [share for share in shares if not share.articles or share.articles in kept]
     for common, dues in _in_common(small, limits.min_articles):
         these = [share for due in dues for share in small[due]]
         start = max(share.start for share in these)
         shorter = _share(newest_first, start, common, (), limits)
-        found += [
+        fewer += [
             replace(share, articles=shorter.articles, by_urgency=shorter.by_urgency)
             for share in these
         ]
-    return found
+    return fewer
 
 
 def _in_common(
     small: Mapping[frozenset[int], Sequence[_Share]], least: int
 ) -> list[tuple[frozenset[int], list[frozenset[int]]]]:
-    """What is due to all of these, with at least so many articles in it; else to parts of them.
+    """Find what is due to all of these, if it is at least so many articles; else to parts of them.
 
-    The order in which parts are made depends on what is due and to how many readers alone: a plan and the
-    build after it must make the same ones, and they need not get the groups in the same order.
+    The order in which parts are made depends only on what is due, and to how many readers: a plan and the
+    build after it must make the same parts, and may get the groups in different orders.
     """
     everything = frozenset.intersection(*small)
     if len(everything) >= least:

@@ -1,8 +1,8 @@
-"""What becomes of each article of a newsletter in a planned digest, for all readers and for one. Only reads.
+"""Explains what becomes of each article of a newsletter in a planned digest, for all readers and for one.
 
-Every article is counted once, under the first of these that fits:
+Never writes. Every article is counted once, under the first of these reasons that fits:
 
-| word | means |
+| reason | means |
 |---|---|
 | `dropped` | staff dropped it from the newsletter's digests |
 | `withdrawn` | staff withdrew it everywhere |
@@ -10,7 +10,7 @@ Every article is counted once, under the first of these that fits:
 | `expired` | it is too old; for all readers only what was in no digest ever is counted |
 | `due` | it is in the digest |
 | `carried_over` | it is due and has no place: it waits |
-| `had` | whoever it was due to has had it |
+| `had` | all readers to whom it was due have had it |
 | `before_start` | it came in before the readers did, or was there before the feed |
 """
 
@@ -39,35 +39,34 @@ EXPIRED: Final = "expired"
 _IN_ORDER: Final = (DUE, CARRIED_OVER, HAD, BEFORE_START, DROPPED, WITHDRAWN, LATER, EXPIRED)
 
 
-def ends(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
-    """How many of the newsletter's articles come to what; nothing for a one-off that staff filled."""
+def count_articles(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
+    """Count the newsletter's articles by reason; none for a one-off that staff filled."""
     if schedule.holds is not Holds.DUE:
         return {}
     why = _why_no_candidate(schedule, plan)
     never_sent = not_(
         exists(select(EditionArticle.article_id).where(EditionArticle.article_id == Article.id))
     )
-    found: Counter[str] = Counter()
-    for reason, number in session.execute(
-        _places(schedule)
+    rows = session.execute(
+        _articles(schedule)
         .with_only_columns(why, func.count())
         .where(why.is_not(None), (why != EXPIRED) | never_sent)
         .group_by(why)
-    ):
-        found[str(reason)] = number
+    )
+    numbers = Counter({str(reason): number for reason, number in rows})
     had = frozenset[int]().union(*(_had(plan, group) for group in plan.groups))
-    printed = {one for cohort in plan.choice.cohorts for one in cohort.articles}
-    for one in plan.candidates:
-        found[_end(one.id, printed, plan.choice.carried_over, had)] += 1
-    return {reason: found[reason] for reason in _IN_ORDER}
+    printed = {article for cohort in plan.choice.cohorts for article in cohort.articles}
+    for candidate in plan.candidates:
+        numbers[_reason(candidate.id, printed, plan.choice.carried_over, had)] += 1
+    return {reason: numbers[reason] for reason in _IN_ORDER}
 
 
-def of_reader(
+def explain_to_reader(
     session: Session, schedule: Schedule, plan: Plan, address_key: str
 ) -> list[tuple[Article, str]]:
-    """Each article that is of interest for one reader, newest first, and what becomes of it.
+    """List the articles that concern one reader, newest first, and what becomes of each.
 
-    Those that expired are left out. Nothing where the reader is none of this schedule.
+    Those that expired are left out. None if the reader is not on this schedule.
     """
     group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
     if not isinstance(group, Group) or schedule.holds is Holds.NONE:
@@ -76,24 +75,24 @@ def of_reader(
     printed = set(cohort.articles) if cohort else set()
     had = _had(plan, group)
     due = {one.id for one in plan.candidates if one.id > group.start and not one.backlog} - had
-    told = {one.id: _end(one.id, printed, due, had) for one in plan.candidates}
+    reasons = {one.id: _reason(one.id, printed, due, had) for one in plan.candidates}
     if schedule.holds is Holds.DUE:
         why = _why_no_candidate(schedule, plan)
         for article_id, reason in session.execute(
-            _places(schedule)
+            _articles(schedule)
             .with_only_columns(Article.id, why)
             .where(why.in_((DROPPED, WITHDRAWN, LATER)))
         ):
-            told[article_id] = str(reason)
+            reasons[article_id] = str(reason)
     articles = session.scalars(
         select(Article)
-        .where(Article.id.in_(told))
+        .where(Article.id.in_(reasons))
         .order_by(Article.published_at.desc(), Article.id.desc())
     )
-    return [(article, told[article.id]) for article in articles]
+    return [(article, reasons[article.id]) for article in articles]
 
 
-def _end(article_id: int, printed: Iterable[int], due: Iterable[int], had: Iterable[int]) -> str:
+def _reason(article_id: int, printed: Iterable[int], due: Iterable[int], had: Iterable[int]) -> str:
     if article_id in printed:
         return DUE
     if article_id in due:
@@ -105,7 +104,7 @@ def _had(plan: Plan, group: Group) -> frozenset[int]:
     return frozenset[int]().union(*(plan.editions.get(one, ()) for one in group.editions))
 
 
-def _places(schedule: Schedule) -> Select[int]:
+def _articles(schedule: Schedule) -> Select[int]:
     return (
         select(Article.id)
         .join(NewsletterArticle, NewsletterArticle.article_id == Article.id)
@@ -114,7 +113,7 @@ def _places(schedule: Schedule) -> Select[int]:
 
 
 def _why_no_candidate(schedule: Schedule, plan: Plan) -> ColumnElement[str | None]:
-    """Why an article of the newsletter is none that this digest may use, or NULL."""
+    """Say why this digest cannot use an article of the newsletter, or NULL."""
     oldest = plan.slot.due_at - max_age(schedule)
     return case(
         (is_dropped(), literal(DROPPED)),

@@ -1,12 +1,12 @@
-"""What becomes of articles that wait where a newsletter takes in more than it sends. Pure, and a guess.
+"""Estimates how many waiting articles expire if a newsletter takes in more than it sends.
 
-Only tells staff; no build asks here.
+Pure. Only informs staff; never used by a build.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from mailer.digests.selection.choose import DigestLimits
+from mailer.digests.schedules.schedule_options import ScheduleLimits
 
 
 def number_expiring(
@@ -14,11 +14,11 @@ def number_expiring(
     intake: int,
     coming: Iterable[datetime],
     max_age: timedelta,
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> int:
-    """How many articles will be too old before a digest has a place for them.
+    """Estimate how many articles will be too old before a digest has a place for them.
 
-    As in a build what waited goes first, of that the newest, and then what is new.
+    As in a build, what waited goes first, the newest of it first, and then what is new.
 
     Args:
         waiting: when each of those that wait was published (aware).

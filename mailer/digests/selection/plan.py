@@ -31,13 +31,13 @@ from mailer.digests.schedules.calendar import (
     longest_gap_by_the_clock,
     slots,
 )
+from mailer.digests.schedules.schedule_options import ScheduleLimits
 from mailer.digests.selection import article_queries
 from mailer.digests.selection.article_queries import ArticleSource
 from mailer.digests.selection.build_readers import record_build_readers
 from mailer.digests.selection.choose import (
     CandidateArticle,
     Cohort,
-    DigestLimits,
     Group,
     Selection,
     choose,
@@ -154,7 +154,7 @@ def plan_from(
         groups = load_groups(session, readers.subquery(), frame)
     else:
         groups = record_build_readers(session, readers, frame)
-    limits = DigestLimits(schedule.min_articles, schedule.max_articles, schedule.newcomers)
+    limits = ScheduleLimits.of(schedule)
     choice = (
         letter_to(groups)
         if schedule.holds is Holds.NONE
@@ -210,7 +210,7 @@ def sample(
     if plan.choice.cohorts:
         return plan.choice.cohorts[0], plan.articles
     nobody = Group(start=0, newcomer=False, editions=(), readers=0)
-    limits = DigestLimits(1, schedule.max_articles, 0)
+    limits = ScheduleLimits(1, schedule.max_articles, newcomers=0)
     choice = (
         letter_to([nobody])
         if schedule.holds is Holds.NONE
@@ -241,8 +241,8 @@ def expiring(schedule: Schedule, plan: Plan) -> int:
         for one in plan.candidates
     )
     coming = (slot.due_at for slot in slots(rule, plan.slot.due_at))
-    room = plan.choice.room or schedule.max_articles
-    limits = DigestLimits(schedule.min_articles, room, schedule.newcomers)
+    limits = ScheduleLimits.of(schedule)
+    limits = replace(limits, max_articles=plan.choice.room or schedule.max_articles)
     return number_expiring(waiting, intake, coming, age, limits)
 
 

@@ -165,7 +165,7 @@ class Life(Readership):
             plan = plan_digest(session, mine, slot)
             assert excluded(session, mine, plan) == left_out
             if ends is not None:
-                told = explain.ends(session, mine, plan)
+                told = explain.count_articles(session, mine, plan)
                 assert {word: number for word, number in told.items() if number} == +ends
             lists = {
                 (group.start, group.newcomer, plan.frame.encode(group.editions)): cohort.articles

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import zone
 from mailer.db import Database
 from mailer.digests.editing import edits, once
-from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot, slots
@@ -152,7 +152,7 @@ class Newsroom:
         schedule, piece = self.random.choice(self.schedules), self._some_piece()
         if piece is None or schedule.newsletter_id not in piece.backlog:
             return
-        self._edit(schedule, Changes(drop=[piece.id]))
+        self._edit(schedule, EditChanges(drop=[piece.id]))
         self.model.dropped.add((schedule.newsletter_id, piece.id))
         for one, lead in list(self.model.leads.items()):
             if lead == piece.id and self.terms[one].newsletter == schedule.newsletter_id:
@@ -167,7 +167,7 @@ class Newsroom:
         candidates = self.model.candidates(self.terms[schedule.id], slot.due_at)
         if candidates:
             piece = self.random.choice(candidates)
-            self._edit(schedule, Changes(lead=piece.id))
+            self._edit(schedule, EditChanges(lead=piece.id))
             self.model.leads[schedule.id] = piece.id
             self.happened["lead"] += 1
 
@@ -194,7 +194,7 @@ class Newsroom:
                 session,
                 session.get_one(Newsletter, newsletter.id),
                 rule,
-                Changes(intro=intro),
+                EditChanges(intro=intro),
                 articles=chosen,
                 now=self.now,
             )
@@ -204,7 +204,7 @@ class Newsroom:
         heapq.heappush(self.coming, (slot.due_at, schedule.id, schedule, slot))
         self.happened[f"once: {holds}"] += 1
 
-    def _edit(self, schedule: Schedule, changes: Changes) -> None:
+    def _edit(self, schedule: Schedule, changes: EditChanges) -> None:
         with self.database.write() as session:
             edits.edit(
                 session,

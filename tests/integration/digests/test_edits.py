@@ -9,7 +9,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.digests.build import slot_claims
 from mailer.digests.editing import edits
-from mailer.digests.editing.edits import Changes, clear, dropped, edit
+from mailer.digests.editing.edits import EditChanges, clear, dropped, edit
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.selection.article_queries import load_edits
 from mailer.digests.selection.plan import articles_of, plan_digest
@@ -57,7 +57,7 @@ def change(database: Database, room: Newsroom, **changes: object) -> Edits:
     with database.write() as session:
         newsletter = session.get_one(Newsletter, room[0].id)
         schedule = session.get_one(Schedule, room[1].id)
-        return edit(session, newsletter, schedule, Changes(**changes), now=NOW)  # type: ignore[arg-type]
+        return edit(session, newsletter, schedule, EditChanges(**changes), now=NOW)  # type: ignore[arg-type]
 
 
 def planned(database: Database, schedule: Schedule) -> list[int]:

@@ -5,8 +5,8 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from mailer.db import Database
-from mailer.digests.editing.edits import Changes, edit
-from mailer.digests.selection.explain import ends, of_reader
+from mailer.digests.editing.edits import EditChanges, edit
+from mailer.digests.selection.explain import count_articles, explain_to_reader
 from mailer.digests.selection.plan import plan_digest
 from mailer.models import NewsletterArticle
 from mailer.tokens import Keys
@@ -52,10 +52,10 @@ def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:
             first_digest_id=before.id,
         )  # fmt: skip
         assert late.id
-        edit(session, newsletter, schedule, Changes(drop=[dropped.id]), now=NOW)
+        edit(session, newsletter, schedule, EditChanges(drop=[dropped.id]), now=NOW)
     with database.read() as session:
         plan = plan_digest(session, schedule, slot_of(schedule))
-        counted = ends(session, schedule, plan)
+        counted = count_articles(session, schedule, plan)
         assert counted == {
             "due": 2,
             "carried_over": 1,
@@ -75,7 +75,7 @@ def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:
         assert sum(counted.values()) + 1 == of_it
         told = {
             article.title: why
-            for article, why in of_reader(session, schedule, plan, "anna@example.com")
+            for article, why in explain_to_reader(session, schedule, plan, "anna@example.com")
         }
         assert told == {
             "first": "due",
@@ -88,8 +88,8 @@ def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:
             "gone": "withdrawn",
             "later": "later",
         }
-        nothing = of_reader(session, schedule, plan, "late@example.com")
+        nothing = explain_to_reader(session, schedule, plan, "late@example.com")
         assert {why for article, why in nothing if article.id in (first.id, waits.id)} == {
             "before_start"
         }
-        assert of_reader(session, schedule, plan, "nobody@example.com") == []
+        assert explain_to_reader(session, schedule, plan, "nobody@example.com") == []

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db import Database
-from mailer.digests.editing.edits import Changes
+from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.editing.once import add_once, rule_at
 from mailer.digests.selection.plan import excluded, for_reader, plan_digest
@@ -25,7 +25,7 @@ from tests.integration.digests.test_builder import DAY, build, got, slot_of
 from tests.support import factories as make
 from tests.support.factories import NOW
 
-LETTER = Changes(subject="Thank you", intro=Intro("<p>Thank you.</p>", "Thank you."))
+LETTER = EditChanges(subject="Thank you", intro=Intro("<p>Thank you.</p>", "Thank you."))
 SLOT = "2026-11-24T18:00"
 
 
@@ -45,7 +45,7 @@ class Room:
                 session, keys, self.weekly, "boris@example.com", start_article=10**6
             )
 
-    def once(self, changes: Changes = Changes(), *articles: Article) -> Schedule:  # noqa: B008
+    def once(self, changes: EditChanges = EditChanges(), *articles: Article) -> Schedule:  # noqa: B008
         with self.database.write() as session:
             newsletter = session.get_one(Newsletter, self.newsletter.id)
             ids = [one.id for one in articles]
@@ -91,7 +91,7 @@ def test_chosen_articles_go_to_all_who_have_not_had_them(room: Room) -> None:
     with room.database.write() as session:
         before = make.digest(session, room.daily, due_at=NOW - DAY)
         make.delivery(session, make.edition(session, before, [room.new]), room.anna)
-    schedule = room.once(Changes(), room.old, room.new)
+    schedule = room.once(EditChanges(), room.old, room.new)
     assert schedule.holds is Holds.CHOSEN
     digest = build(room.database, schedule, SLOT)
     # In the order given only as far as the first one leads; the old one is no matter of age here.
@@ -105,7 +105,7 @@ def test_chosen_articles_go_to_all_who_have_not_had_them(room: Room) -> None:
 def test_without_anything_it_holds_what_is_due(room: Room) -> None:
     with room.database.write() as session:
         fresh = make.article(session, room.newsletter)
-    schedule = room.once(Changes(subject="Latest"))
+    schedule = room.once(EditChanges(subject="Latest"))
     assert schedule.holds is Holds.DUE
     digest = build(room.database, schedule, SLOT)
     assert got(room.database, digest)[room.anna.subscriber_id] == [fresh.id]
@@ -117,7 +117,7 @@ def test_without_anything_it_holds_what_is_due(room: Room) -> None:
 
 
 def test_chosen_articles_that_were_withdrawn_are_left_out(room: Room) -> None:
-    schedule = room.once(Changes(), room.old, room.new)
+    schedule = room.once(EditChanges(), room.old, room.new)
     with room.database.write() as session:
         session.get_one(Article, room.old.id).withdrawn_at = NOW
     digest = build(room.database, schedule, SLOT)
@@ -140,9 +140,9 @@ def test_what_cannot_be_sent_is_refused(room: Room) -> None:
                 articles=[], now=NOW,
             )  # fmt: skip
     with pytest.raises(NotFound, match="is not in daily"):
-        room.once(Changes(), elsewhere)
+        room.once(EditChanges(), elsewhere)
     with pytest.raises(Refused, match="withdrawn or dropped"):
-        room.once(Changes(), gone)
+        room.once(EditChanges(), gone)
     for at in ("tomorrow", "2026-11-24", "2026-02-30 18:00"):
         with pytest.raises(BadSchedule):
             rule_at(at, "UTC")

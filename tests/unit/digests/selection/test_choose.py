@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from mailer.digests.selection.choose import (
     MAX_COHORTS,
     CandidateArticle,
-    DigestLimits,
     Group,
+    ScheduleLimits,
     choose,
     with_shorter_lists,
 )
 from tests.support.factories import NOW
 
-ANY = DigestLimits(min_articles=1, max_articles=20, newcomers=0)
+ANY = ScheduleLimits(min_articles=1, max_articles=20, newcomers=0)
 
 
 def candidate(
@@ -55,28 +55,28 @@ def test_backlog_is_for_the_first_digest_of_newcomers_only() -> None:
         candidate(4),
     ]
     old, new = group(start=2, readers=2), group(start=2, newcomer=True)
-    choice = choose(candidates, {}, [old, new], DigestLimits(1, 20, newcomers=2))
+    choice = choose(candidates, {}, [old, new], ScheduleLimits(1, 20, newcomers=2))
     assert lists(choice) == [(4,), (4, 2, 1)]
 
 
 def test_newcomers_get_the_newest_before_their_start_by_date_not_by_arrival() -> None:
     candidates = [candidate(1, hours=2), candidate(2, hours=90), candidate(3, hours=9)]
     choice = choose(
-        candidates, {}, [group(start=3, newcomer=True)], DigestLimits(1, 20, newcomers=2)
+        candidates, {}, [group(start=3, newcomer=True)], ScheduleLimits(1, 20, newcomers=2)
     )
     assert lists(choice) == [(1, 3)]
 
 
 def test_what_a_newcomer_had_elsewhere_is_not_made_up_for() -> None:
     candidates = [candidate(n) for n in (1, 2, 3)]
-    limits = DigestLimits(1, 20, newcomers=2)
+    limits = ScheduleLimits(1, 20, newcomers=2)
     choice = choose(candidates, {5: frozenset({3})}, [group(5, start=3, newcomer=True)], limits)
     assert lists(choice) == [(2,)]
 
 
 def test_with_too_many_those_that_waited_go_first_and_then_the_newest() -> None:
     candidates = [candidate(1, waited=True), candidate(2), candidate(3), candidate(4)]
-    choice = choose(candidates, {}, [group()], DigestLimits(1, 2, 0))
+    choice = choose(candidates, {}, [group()], ScheduleLimits(1, 2, newcomers=0))
     assert lists(choice) == [(4, 1)]
     assert choice.cohorts[0].more == 2
     assert choice.carried_over == {2, 3}
@@ -85,7 +85,7 @@ def test_with_too_many_those_that_waited_go_first_and_then_the_newest() -> None:
 def test_what_has_no_room_in_a_mail_waits_in_the_order_of_overflow() -> None:
     candidates = [candidate(1, waited=True), candidate(2), candidate(3), candidate(4)]
     groups = [group(readers=2), group(start=3, newcomer=True)]
-    choice = choose(candidates, {}, groups, DigestLimits(1, 3, 1))
+    choice = choose(candidates, {}, groups, ScheduleLimits(1, 3, newcomers=1))
     long, short = choice.cohorts
     assert (long.by_urgency, short.by_urgency) == ((1, 4, 3), (4, 3))
     fewer = with_shorter_lists(
@@ -102,7 +102,7 @@ def test_what_has_no_room_in_a_mail_waits_in_the_order_of_overflow() -> None:
 def test_what_came_before_a_newcomers_start_did_not_wait_for_that_reader() -> None:
     candidates = [candidate(1, waited=True), candidate(2, waited=True), candidate(3)]
     choice = choose(
-        candidates, {}, [group(start=2, newcomer=True)], DigestLimits(1, 1, newcomers=5)
+        candidates, {}, [group(start=2, newcomer=True)], ScheduleLimits(1, 1, newcomers=5)
     )
     assert lists(choice) == [(3,)]
     # And it is not due after the first digest, so it is not carried over.
@@ -120,7 +120,7 @@ def test_groups_with_the_same_list_are_one_cohort_and_the_largest_cohort_is_firs
 def test_more_is_never_promised_than_each_reader_of_a_cohort_has_to_come() -> None:
     candidates = [candidate(n) for n in range(1, 6)]
     groups = [group(), group(7)]
-    choice = choose(candidates, {7: frozenset({1})}, groups, DigestLimits(1, 2, 0))
+    choice = choose(candidates, {7: frozenset({1})}, groups, ScheduleLimits(1, 2, newcomers=0))
     [cohort] = choice.cohorts
     assert (cohort.articles, cohort.more) == ((5, 4), 2)
 
@@ -129,7 +129,7 @@ def test_who_is_due_too_few_waits_and_who_is_due_nothing_is_told_apart() -> None
     few, none = group(7), group(7, 8)
     editions = {7: frozenset({1, 2}), 8: frozenset({3})}
     choice = choose(
-        [candidate(n) for n in (1, 2, 3)], editions, [few, none], DigestLimits(2, 20, 0)
+        [candidate(n) for n in (1, 2, 3)], editions, [few, none], ScheduleLimits(2, 20, newcomers=0)
     )
     assert choice.cohorts == ()
     assert (choice.too_few, choice.nothing_new) == ((few,), (none,))
@@ -147,7 +147,9 @@ def test_too_many_cohorts_leave_the_smallest_what_is_new_to_all_of_them() -> Non
     editions = {n: frozenset({n}) for n in articles}
     # Each group lacks another of the first hundred articles; the last is new to all.
     groups = [group(n, readers=1000 - n) for n in range(1, 101)]
-    choice = choose([candidate(n) for n in articles], editions, groups, DigestLimits(1, 200, 0))
+    choice = choose(
+        [candidate(n) for n in articles], editions, groups, ScheduleLimits(1, 200, newcomers=0)
+    )
     assert len(choice.cohorts) == MAX_COHORTS
     common = {n for n in articles if n < MAX_COHORTS or n == 101}
     rest = next(one for one in choice.cohorts if set(one.articles) == common)
@@ -206,7 +208,7 @@ GROUPS = st.lists(
 )
 EDITIONS = st.dictionaries(st.integers(1, 6), st.frozensets(st.integers(1, 30)))
 LIMITS = st.builds(
-    DigestLimits,
+    ScheduleLimits,
     min_articles=st.integers(1, 4),
     max_articles=st.integers(4, 8),
     newcomers=st.integers(0, 5),
@@ -218,7 +220,7 @@ def test_whatever_is_chosen_keeps_the_promises(
     candidates: list[CandidateArticle],
     editions: dict[int, frozenset[int]],
     groups: list[Group],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> None:
     choice = choose(candidates, editions, groups, limits)
     by_id = {one.id: one for one in candidates}
@@ -249,7 +251,7 @@ def _due_to(
     one: Group,
     candidates: list[CandidateArticle],
     editions: dict[int, frozenset[int]],
-    limits: DigestLimits,
+    limits: ScheduleLimits,
 ) -> set[int]:
     had = {article for edition in one.editions for article in editions.get(edition, ())}
     due = {each.id for each in candidates if each.id > one.start and not each.backlog}
