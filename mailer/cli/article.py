@@ -23,11 +23,13 @@ def article() -> None:
 
 
 @article.command
-@click.option("--newsletter", "slug", metavar="SLUG", required=True, help="Who gets it.")
+@click.option(
+    "--newsletter", "slug", metavar="SLUG", required=True, help="The newsletter that gets it."
+)
 @click.option("--url", metavar="U", required=True, help="Where it can be read.")
 @click.option("--title", metavar="T", required=True, help="Its headline.")
 @click.option("--summary", metavar="S", default="", help="A few words about it, text or HTML.")
-@click.option("--published", metavar="ISO", help="Such as 2026-11-24T06:00Z; else now.")
+@click.option("--published", metavar="ISO", help="Such as 2026-11-24T06:00Z (default: now).")
 @json_option
 def add(
     slug: str, url: str, title: str, summary: str, published: str | None, as_json: bool

@@ -48,13 +48,13 @@ def check(as_json: bool) -> None:
     """
     with opened() as app:
         version = schema.head()
-        loose = schema.dangling_references(app.database)
+        dangling = schema.dangling_references(app.database)
     if as_json:
-        print_json({"ok": not loose, "schema": version, "loose_ends": loose})
-    if loose:
-        told = ", ".join(f"{number} in {table}" for table, number in loose.items())
+        print_json({"ok": not dangling, "schema": version, "loose_ends": dangling})
+    if dangling:
+        where = ", ".join(f"{number} in {table}" for table, number in dangling.items())
         raise SchemaError(
-            f"the database has rows that refer to nothing ({told}); put a backup back, or report this"
+            f"the database has rows that refer to missing ones ({where}); restore a backup, or report this"
         )
     if not as_json:
-        message(f"the schema is current ({version}), and every row refers to what is there")
+        message(f"the schema is current ({version}), and every row refers to existing ones")

@@ -1,4 +1,4 @@
-"""Lets a long command be told to stop, and says now and then how far it is."""
+"""Lets a long command be stopped by a signal, and prints now and then how far it is."""
 
 import signal
 import time

@@ -38,20 +38,27 @@ def _yes_or_no(name: str, help_text: str) -> Callable[[Function], Function]:
 def _profile_options(*, required: bool) -> Callable[[Function], Function]:
     """Give a command the options that `add` and `edit` share; `add` needs the first three."""
     return with_options(
-        click.option("--title", metavar="TEXT", required=required, help="Its name."),
+        click.option("--title", metavar="TEXT", required=required, help="The newsletter's name."),
         click.option(
-            "--from", "sender", metavar='"NAME <ADDRESS>"', required=required, help="Its sender."
+            "--from",
+            "sender",
+            metavar='"NAME <ADDRESS>"',
+            required=required,
+            help="The sender of its mails.",
         ),
         click.option(
-            "--postal-address", metavar="TEXT", required=required, help="Stands in every mail."
+            "--postal-address",
+            metavar="TEXT",
+            required=required,
+            help="Printed in every mail, as the law requires.",
         ),
+        click.option("--language", metavar="CODE", help="Such as en-US, hy or fr (default: en)."),
         click.option(
-            "--language", metavar="CODE", help="Such as en (the default), en-US, hy or fr."
+            "--reply-to", metavar="ADDRESS", help="Where replies go (default: the sender)."
         ),
-        click.option("--reply-to", metavar="ADDRESS", help="Where replies go; else to --from."),
-        click.option("--logo", "logo_url", metavar="URL", help="An image, by https."),
+        click.option("--logo", "logo_url", metavar="URL", help="An image, with https."),
         click.option("--color", metavar="COLOR", help="Such as #14507a."),
-        _yes_or_no("--pictures", "Whether digests show the articles' pictures (yes)."),
+        _yes_or_no("--pictures", "Whether digests show the articles' pictures (default: yes)."),
     )
 
 

@@ -105,7 +105,7 @@ def _stop_soon(running: Sequence[_Role]) -> None:
 
 
 def _stop(running: Sequence[_Role]) -> None:
-    """Stop all roles and wait; each one's time counts from when it was told, so it does not add up."""
+    """Stop all roles and wait; each one's time limit counts from when it was told to stop."""
     _stop_soon(running)
     for role in reversed(running):
         role.join()
@@ -165,7 +165,7 @@ class _Web:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it ended before it was asked to."""
+        """Whether it ended by itself."""
         return not self._thread.is_alive()
 
     def start(self) -> None:

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 _COMMAND: Final = "mailer subscriber"
 
 _choice_options = with_options(
-    click.option("--newsletter", metavar="SLUG", required=True),
-    click.option("--schedule", metavar="SLUG/NAME", help="Else the newsletter's default."),
+    click.option("--newsletter", metavar="SLUG", required=True, help="What they subscribe to."),
+    click.option(
+        "--schedule",
+        metavar="SLUG/NAME",
+        help="When they get it (default: the newsletter's default schedule).",
+    ),
 )
 """Gives a command the parameters `newsletter` and `schedule`."""
 
@@ -155,7 +159,7 @@ def show(address: str, as_json: bool) -> None:
 
 @subscriber.command
 @click.argument("address")
-@click.option("--newsletter", metavar="SLUG", help="Only this one; else all.")
+@click.option("--newsletter", metavar="SLUG", help="Only from this one (default: from all).")
 @json_option
 def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
     """Unsubscribe a reader, at once: also from a digest that is being sent.
@@ -180,8 +184,8 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @_choice_options
 @click.option("--consent-source", metavar="TEXT", required=True, help="Where they agreed.")
-@click.option("--map", "columns", metavar="email=Column,…", help="Which column holds what.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
+@click.option("--map", "columns", metavar="email=Column,…", help="Which columns to read.")
+@click.option("--dry-run", is_flag=True, help="Only count, change nothing.")
 @json_option
 def import_file(
     file: Path,

@@ -75,17 +75,6 @@ def target_to_send(
     return DigestTarget(newsletter, schedule, slot), digest
 
 
-def next_free_slot_name(session: Session, reference: str, *, now: datetime) -> str | None:
-    """Return the name of the schedule's first slot without a digest, if one is to come.
-
-    Raises:
-        NotFound: there is no such schedule.
-    """
-    _, schedule = schedule_lookup.find(session, reference)
-    slot = slot_lookup.next_free_slot(session, schedule, now=now)
-    return slot.name if slot else None
-
-
 def _is_past(reference: str, slot: Slot) -> str:
     return f"slot {slot.name} is past; `mailer schedule next {reference}` lists those to come"
 

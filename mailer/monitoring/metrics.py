@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.ledger.in_doubt import is_in_doubt
@@ -85,14 +85,11 @@ def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metric
             session.scalar(select(func.min(Notice.next_attempt_at)).where(is_in(Notice, WAITING))),
             now,
         ),
-        in_doubt=_in_doubt(session),
+        in_doubt=_count(session, Delivery, is_in_doubt()),
         digests={status.value: digests.get(status, 0) for status in OPEN},
         workers={role.value: workers.get(role, (0, 0))[0] for role in WorkerRole},
         connections=sum(int(connections) for _, connections in workers.values()),
-        failing_feeds=session.scalar(
-            select(func.count()).select_from(Feed).where(Feed.failing_since.is_not(None))
-        )
-        or 0,
+        failing_feeds=_count(session, Feed, Feed.failing_since.is_not(None)),
         mails={
             (outcome, reason): int(number)
             for outcome, reason, number in session.execute(
@@ -123,27 +120,28 @@ def _number(status: DeliveryStatus) -> ScalarSelect[int]:
 
 
 def _deliveries_waiting(session: Session) -> dict[str, int]:
-    found = session.execute(
+    numbers = session.execute(
         select(*(func.sum(_number(status)) for status in _PENDING)).where(Digest.status.in_(OPEN))
     ).one()
-    return {status.value: int(number or 0) for status, number in zip(_PENDING, found, strict=True)}
+    return {
+        status.value: int(number or 0) for status, number in zip(_PENDING, numbers, strict=True)
+    }
 
 
 def _notices_waiting(session: Session) -> dict[str, int]:
-    found: dict[Any, int] = {}
+    numbers: dict[Any, int] = {}
     for statuses in (WAITING, HELD):
-        found |= _numbers(
+        numbers |= _numbers(
             session,
             select(Notice.status, func.count())
             .where(is_in(Notice, statuses))
             .group_by(Notice.status),
         )
-    return {status.value: found.get(status, 0) for status in _PENDING}
+    return {status.value: numbers.get(status, 0) for status in _PENDING}
 
 
-def _in_doubt(session: Session) -> int:
-    found = session.scalar(select(func.count()).select_from(Delivery).where(is_in_doubt()))
-    return found or 0
+def _count(session: Session, table: type[Any], which: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(table).where(which)) or 0
 
 
 def _oldest_delivery() -> Select[datetime | None]:

@@ -24,7 +24,9 @@ from mailer.text.english import moment, pluralise
 _FORMATS = {".md": TextFormat.MARKDOWN, ".markdown": TextFormat.MARKDOWN, ".html": TextFormat.HTML}
 _FORMATS |= {".htm": TextFormat.HTML, ".txt": TextFormat.TEXT}
 
-_subject_option = click.option("--subject", metavar="S", help="Instead of the lead's title.")
+_subject_option = click.option(
+    "--subject", metavar="S", help="The subject, instead of the first article's title."
+)
 _intro_option = click.option(
     "--intro",
     "intro_file",

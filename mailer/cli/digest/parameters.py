@@ -16,7 +16,7 @@ digest_id_argument = click.argument("digest_id", metavar="ID", type=ROW_ID)
 slot_options = with_options(
     click.argument("reference", metavar="SLUG/NAME"),
     click.option(
-        "--slot", metavar="ISO", help="As `mailer schedule next` prints it; else the next one."
+        "--slot", metavar="ISO", help="As `mailer schedule next` prints it (default: the next one)."
     ),
 )
 """Gives a command the parameters `reference` and `slot`."""

@@ -84,7 +84,9 @@ def preview(
 
 @click.command(cls=Command)
 @slot_options
-@click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Repeatable.")
+@click.option(
+    "--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Who gets it. Repeatable."
+)
 def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
     """Send a marked copy of the digest to an address. It counts for no reader.
 

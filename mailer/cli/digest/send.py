@@ -1,5 +1,6 @@
 """`mailer digest send`: builds and sends the digest of a slot now."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,7 +13,7 @@ from mailer.cli.long_running import stop_signals
 from mailer.cli.output import message
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus
-from mailer.monitoring.digest_target import DigestTarget, next_free_slot_name, target_to_send
+from mailer.monitoring.digest_target import DigestTarget, coming_target, target_to_send
 from mailer.monitoring.preview import read_preview
 from mailer.settings import local_links
 from mailer.text.english import coming_time, pluralise
@@ -31,7 +32,8 @@ _OVER: Final = (DigestStatus.SENT, DigestStatus.SKIPPED, DigestStatus.CANCELLED)
 def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool) -> None:
     """Build the digest of a slot now, and send it. The scheduler does not repeat it.
 
-    At a terminal it shows the subject, the number of readers and the slot, and asks first.
+    A slot is one time at which a schedule sends a digest, named by its local date and time. At a terminal
+    the command shows the subject, the number of readers and the slot, and asks first.
 
     Running workers send it, or this process does with --wait. Sending the same slot again sends
     nothing more, and returns the same digest.
@@ -66,7 +68,7 @@ def _build(app: "App", reference: str, slot: str | None, *, yes: bool) -> tuple[
     with app.database.read() as session:
         target, digest = target_to_send(session, reference, slot, now=app.times.wall())
     if digest is None:
-        # The question takes a plan and a mail, which are made only if it is asked.
+        # The question needs a plan and a mail, which are made only for it.
         if is_interactive() and not yes:
             _ask(app, target)
         # For many readers this takes a while.
@@ -103,9 +105,8 @@ def _ask(app: "App", target: DigestTarget) -> None:
 
 def _print_next(app: "App", reference: str) -> None:
     """Name the next slot after one that was over: `plan` shows that one by now, and it is not sent."""
-    with app.database.read() as session:
-        following = next_free_slot_name(session, reference, now=app.times.wall())
-    if following is not None:
+    with suppress(Refused), app.database.read() as session:
+        following = coming_target(session, reference, None, now=app.times.wall()).slot.name
         message(
             "it was so before this command, and nothing more is sent for that slot; "
             f"`mailer digest send {reference} --slot {following}` sends the next one"

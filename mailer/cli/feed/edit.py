@@ -23,7 +23,13 @@ from mailer.text.english import command, pluralise
 
 @click.command(cls=Command)
 @click.argument("url")
-@click.option("--newsletter", "slug", metavar="SLUG", required=True, help="Who takes its articles.")
+@click.option(
+    "--newsletter",
+    "slug",
+    metavar="SLUG",
+    required=True,
+    help="The newsletter that takes its articles.",
+)
 @click.option(
     "--category",
     "categories",
@@ -31,7 +37,7 @@ from mailer.text.english import command, pluralise
     multiple=True,
     help="Only articles in this category. Repeatable.",
 )
-@click.option("--allow-private", is_flag=True, help="It may be on your own network.")
+@click.option("--allow-private", is_flag=True, help="Permit an address on your own network.")
 @click.option(
     "--images",
     type=click.Choice([source.value for source in ImageSource]),

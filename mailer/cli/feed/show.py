@@ -121,6 +121,6 @@ def _problem(row: ListedFeed) -> str | None:
 
 def held(number: int, url: str, why: str = "") -> str:
     """Say how many entries of a feed are held, and which commands settle that."""
-    told = pluralise(number, "entry is held", "entries are held")
+    entries = pluralise(number, "entry is held", "entries are held")
     accept, discard = (command("feed", verb, url) for verb in ("accept", "discard"))
-    return f"{told}{', ' if why else ''}{why}: `{accept}` or `{discard}`"
+    return f"{entries}{', ' if why else ''}{why}: `{accept}` or `{discard}`"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mailer.app import App
 
 _rule_and_limits = with_options(
-    click.option("--at", metavar="HH:MM", help="The local time."),
+    click.option("--at", metavar="HH:MM", help="The local time of day."),
     click.option(
         "--days",
         metavar="DAYS",
-        help="Such as mon,thu or saturday; also weekdays, weekends; else every day.",
+        help="Such as mon,thu or saturday; also weekdays, weekends (default: every day).",
     ),
     click.option(
         "--monthday",
@@ -30,34 +30,46 @@ _rule_and_limits = with_options(
         metavar="N",
         help="Once a month; in a month without that day, on its last.",
     ),
-    click.option("--cron", metavar='"M H D M W"', help="Instead of the three before."),
-    click.option("--min-articles", type=int, metavar="N", help="With fewer, it waits; 1."),
-    click.option("--max-articles", type=int, metavar="N", help="More wait for the next; 20."),
+    click.option("--cron", metavar='"M H D M W"', help="Instead of --at, --days and --monthday."),
+    click.option(
+        "--min-articles",
+        type=int,
+        metavar="N",
+        help="Fewer articles wait for the next slot (default: 1).",
+    ),
+    click.option(
+        "--max-articles",
+        type=int,
+        metavar="N",
+        help="More articles wait for the next digest (default: 20).",
+    ),
     click.option(
         "--max-age",
         type=DURATION,
         metavar="D",
-        help="Older articles are left out; 30d, or twice the longest gap if that is more.",
+        help="Older articles are left out (default: 30d, or twice the longest gap if longer).",
     ),
     click.option(
         "--max-lateness",
         type=DURATION,
         metavar="D",
-        help="How late a digest may still go out after an outage; 6h.",
+        help="How late a digest may still go out after an outage (default: 6h).",
     ),
     click.option(
         "--newcomers",
         type=NEWCOMERS,
         metavar="latest:N|next",
-        help="How many earlier articles a reader's first digest may hold; latest:5.",
+        help="How many earlier articles a reader's first digest may hold (default: latest:5).",
     ),
     click.option(
         "--review",
         type=DURATION_OR_NEVER,
         metavar="D|never",
-        help="How long before each slot staff_address gets the digest for review; never.",
+        help="How long before each slot staff get the digest for review (default: never).",
     ),
-    click.option("--default", is_flag=True, help="For readers who choose none."),
+    click.option(
+        "--default", is_flag=True, help="Make it the schedule of readers who choose none."
+    ),
 )
 """Gives a command the options that `add` and `edit` share."""
 

@@ -74,9 +74,9 @@ def show(reference: str, as_json: bool) -> None:
 @click.command("next", cls=Command)
 @click.argument("reference", metavar="SLUG[/NAME]")
 @click.option(
-    "--count", type=click.IntRange(1, 10_000), default=5, help="How many, up to 10000; 5."
+    "--count", type=click.IntRange(1, 10_000), default=5, help="How many, up to 10000 (default: 5)."
 )
-@click.option("--from", "start", metavar="ISO", help="Slots after this moment; may be past.")
+@click.option("--from", "start", metavar="ISO", help="Slots after this moment, which may be past.")
 @json_option
 def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:
     """List the coming slots in local time, UTC and zone.
