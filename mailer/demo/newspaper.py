@@ -20,57 +20,49 @@ from mailer.demo.newsroom import Newsroom
 from mailer.demo.static import PICTURES, page, static
 
 
-class NewspaperSite:
-    """The pages of the newspaper.
+def newspaper_app(newsroom: Newsroom, form_origin: str, form_html: str) -> Starlette:
+    """Make the site as an ASGI application.
 
     Args:
         newsroom: what is published.
         form_origin: the origin that the embedded form may post to.
         form_html: the sign-up form as the mailer prints it, trusted as any site owner would.
     """
+    policy = (
+        "default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'; "
+        f"form-action 'self' {form_origin}; base-uri 'none'; frame-ancestors 'none'"
+    )
+    names = {"newspaper": NEWSPAPER, "town": TOWN}
 
-    def __init__(self, newsroom: Newsroom, form_origin: str, form_html: str) -> None:
-        self._newsroom = newsroom
-        self._form_html = form_html
-        self._policy = (
-            "default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'; "
-            f"form-action 'self' {form_origin}; base-uri 'none'; frame-ancestors 'none'"
-        )
-
-    def app(self) -> Starlette:
-        """Return the site as an ASGI application."""
-        return Starlette(
-            routes=[
-                Route("/", self._front),
-                Route("/news/{slug}", self._article),
-                Mount("/pictures", StaticFiles(directory=PICTURES)),
-                Route("/feed.xml", self._feed),
-                Route("/newspaper.css", static("newspaper.css")),
-                Route("/icon.svg", static("icon.svg")),
-            ]
-        )
-
-    def _page(self, name: str, **context: object) -> Response:
-        return page(name, self._policy, newspaper=NEWSPAPER, town=TOWN, **context)
-
-    def _front(self, request: Request) -> Response:
+    def front(request: Request) -> Response:
         # The form is what the mailer printed for pasting into a page, markup and all.
-        form = Markup(self._form_html)  # noqa: S704
-        return self._page("front.html", articles=self._newsroom.articles(), form=form)
+        form = Markup(form_html)  # noqa: S704
+        return page("front.html", policy, **names, articles=newsroom.articles(), form=form)
 
-    def _article(self, request: Request) -> Response:
-        for article in self._newsroom.articles():
-            if article.slug == request.path_params["slug"]:
-                return self._page("article.html", article=article)
+    def article(request: Request) -> Response:
+        for one in newsroom.articles():
+            if one.slug == request.path_params["slug"]:
+                return page("article.html", policy, **names, article=one)
         raise HTTPException(404, "This article is not out yet.")
 
-    def _feed(self, request: Request) -> Response:
-        feed = self._newsroom.feed()
-        tag = f'"{hashlib.sha256(feed).hexdigest()[:20]}"'
+    def feed(request: Request) -> Response:
+        document = newsroom.feed()
+        tag = f'"{hashlib.sha256(document).hexdigest()[:20]}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        articles = self._newsroom.articles()
+        articles = newsroom.articles()
         if articles:
             headers["Last-Modified"] = format_datetime(articles[0].published, usegmt=True)
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        return Response(feed, media_type="application/rss+xml", headers=headers)
+        return Response(document, media_type="application/rss+xml", headers=headers)
+
+    return Starlette(
+        routes=[
+            Route("/", front),
+            Route("/news/{slug}", article),
+            Mount("/pictures", StaticFiles(directory=PICTURES)),
+            Route("/feed.xml", feed),
+            Route("/newspaper.css", static("newspaper.css")),
+            Route("/icon.svg", static("icon.svg")),
+        ]
+    )

@@ -7,17 +7,11 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
 from mailer.demo.articles import NEWSPAPER, TOWN, SampleArticle, harbour_log, load_articles
-from mailer.demo.static import picture_size
+from mailer.demo.static import picture_size, render
 
 ENTRIES_IN_FEED = 20
-
-_CREATOR = "{http://purl.org/dc/elements/1.1/}creator"
-_CONTENT = "{http://purl.org/rss/1.0/modules/content/}encoded"
-register_namespace("dc", "http://purl.org/dc/elements/1.1/")
-register_namespace("content", "http://purl.org/rss/1.0/modules/content/")
 
 
 class Newsroom:
@@ -61,33 +55,13 @@ class Newsroom:
 
     def feed(self) -> bytes:
         """Write the newest articles as RSS 2.0, as a newspaper's own web site would."""
-        rss = Element("rss", version="2.0")
-        channel = SubElement(rss, "channel")
-        _add(channel, "title", NEWSPAPER)
-        _add(channel, "link", f"{self.origin}/")
-        _add(channel, "description", f"News from {TOWN} and the islands")
-        _add(channel, "language", "en")
-        for article in self.articles()[:ENTRIES_IN_FEED]:
-            self._entry(SubElement(channel, "item"), article)
-        return bytes(tostring(rss, encoding="utf-8", xml_declaration=True))
-
-    def _entry(self, item: Element, article: SampleArticle) -> None:
-        paragraphs = (article.summary, *article.paragraphs)
-        _add(item, "title", article.title)
-        _add(item, "link", self.address(article))
-        _add(item, "guid", f"merrowhaven-{article.slug}").set("isPermaLink", "false")
-        _add(item, "pubDate", format_datetime(article.published))
-        _add(item, _CREATOR, article.author)
-        for category in article.categories:
-            _add(item, "category", category)
-        _add(item, "description", f"<p>{article.summary}</p>")
-        _add(item, _CONTENT, "".join(f"<p>{text}</p>" for text in paragraphs))
-        if article.picture:
-            url, length = f"{self.picture_address(article)}", str(picture_size(article.picture))
-            SubElement(item, "enclosure", url=url, type="image/png", length=length)
-
-
-def _add(parent: Element, name: str, text: str) -> Element:
-    element = SubElement(parent, name)
-    element.text = text
-    return element
+        document = render(
+            "feed.xml",
+            newspaper=NEWSPAPER,
+            town=TOWN,
+            newsroom=self,
+            articles=self.articles()[:ENTRIES_IN_FEED],
+            format_datetime=format_datetime,
+            picture_size=picture_size,
+        )
+        return document.encode()

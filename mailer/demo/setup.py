@@ -15,7 +15,7 @@ from mailer.demo.articles import NEWSPAPER, TOWN
 from mailer.demo.checklist import Checklist, Mismatch, expect
 from mailer.demo.inbox_pages import Addresses, InboxPages
 from mailer.demo.mailbox import Mailbox
-from mailer.demo.newspaper import NewspaperSite
+from mailer.demo.newspaper import newspaper_app
 from mailer.demo.newsroom import Newsroom
 from mailer.demo.program import Program
 from mailer.demo.servers import HOST, Servers, bind, origin, port_of
@@ -85,10 +85,13 @@ class Demo:
             form_html = self._add_newsletter()
         self._open_newsroom(form_html)
         with self.report.step("mailer feed add: the newsroom's RSS feed, fetched once over HTTP"):
-            self._add_feed()
+            feed = f"{self.addresses.newspaper}/feed.xml"
+            added = self.program.ask("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
+            expect("articles taken from the feed", added["articles"], BACKLOG)
         with self.report.step("mailer schedule add: two schedules, the reader picks one"):
-            self._add_schedule(schedule, *rule, "--default")
-            self._add_schedule("weekly", "--at", "07:00", "--days", "sat")
+            weekly = ("--at", "07:00", "--days", "sat")
+            for name, options in ((schedule, (*rule, "--default")), ("weekly", weekly)):
+                self.program.run("schedule", "add", SLUG, name, *options, "--zone", "UTC")
         with self.report.step("mailer run: web, scheduler and worker in one process"):
             self._run()
 
@@ -129,7 +132,7 @@ class Demo:
 
     def _open_newsroom(self, form_html: str) -> None:
         self.newsroom.open_with(BACKLOG, datetime.now(UTC))
-        newspaper = NewspaperSite(self.newsroom, self.addresses.form, form_html)
+        newspaper = newspaper_app(self.newsroom, self.addresses.form, form_html)
         pages = InboxPages(
             self.addresses,
             self.mailbox,
@@ -138,20 +141,12 @@ class Demo:
             folder=str(self.program.folder),
             typed=self.program.typed,
         )
-        apps = {self._newspaper_socket: newspaper.app(), self._pages_socket: pages.app()}
+        apps = {self._newspaper_socket: newspaper, self._pages_socket: pages.app()}
         servers = Servers(apps, self._smtp, self.mailbox)
         servers.start()
         # Run before the callbacks pushed earlier, but after the mailer that posts to it has ended.
         self._exits.callback(servers.stop)
         self._exits.callback(self.program.stop)
-
-    def _add_feed(self) -> None:
-        feed = f"{self.addresses.newspaper}/feed.xml"
-        added = self.program.ask("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
-        expect("articles taken from the feed", added["articles"], BACKLOG)
-
-    def _add_schedule(self, name: str, *rule: str) -> None:
-        self.program.run("schedule", "add", SLUG, name, *rule, "--zone", "UTC")
 
     def _run(self) -> None:
         self._form_socket.close()

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from mailer.demo.inbox_pages import Addresses, InboxPages
 from mailer.demo.mailbox import Mailbox
-from mailer.demo.newspaper import NewspaperSite
+from mailer.demo.newspaper import newspaper_app
 from mailer.demo.newsroom import Newsroom
 from mailer.demo.servers import Servers, bind, origin, port_of
 
@@ -71,8 +71,8 @@ def opened(next_in: timedelta) -> Iterator[DemoPages]:
             folder="/tmp/mailer-demo-x",
             typed=["mailer init", "mailer run"],
         )
-        site = NewspaperSite(newsroom, addresses.form, embed)
-        apps = {form: form_pages, newspaper: site.app(), pages: inbox_pages.app()}
+        site = newspaper_app(newsroom, addresses.form, embed)
+        apps = {form: form_pages, newspaper: site, pages: inbox_pages.app()}
         servers = Servers(apps, smtp, demo.mailbox)
         servers.start()
         yield demo

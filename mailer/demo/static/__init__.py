@@ -19,9 +19,14 @@ _ENVIRONMENT = Environment(
 )
 
 
+def render(name: str, **context: object) -> str:
+    """Make a document from its template in this folder."""
+    return _ENVIRONMENT.get_template(name).render(context)
+
+
 def page(name: str, policy: str, **context: object) -> HTMLResponse:
-    """Make a page from its template in this folder."""
-    return html(_ENVIRONMENT.get_template(name).render(context), policy)
+    """Answer with a page made from its template."""
+    return html(render(name, **context), policy)
 
 
 def html(content: str, policy: str) -> HTMLResponse:
