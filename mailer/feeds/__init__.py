@@ -1,1 +1,1 @@
-"""Feeds: fetched, read, and turned into articles. Nothing here sends or chooses anything."""
+"""Fetches feeds, parses them, and turns them into articles. Never sends or chooses any."""

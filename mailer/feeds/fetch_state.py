@@ -66,9 +66,7 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     """Tell in SQL whether no scheduler is fetching the feed."""
     # A claim that ends later than any can was made before the clock was set back.
     return or_(
-        Feed.fetching_until.is_(None),
-        Feed.fetching_until <= now,
-        Feed.fetching_until > now + CLAIM,
+        Feed.fetching_until.is_(None), Feed.fetching_until <= now, Feed.fetching_until > now + CLAIM
     )
 
 

@@ -66,7 +66,7 @@ def identify(
     by_guid: Mapping[str, KnownArticle],
     by_url: Mapping[str, KnownArticle],
 ) -> list[IdentifiedItem]:
-    """IdentifiedItem each item with the article that it is.
+    """Match each item with the article that it is.
 
     It is the same article if its address is known, or if its guid is known and the title, the path or the
     date agrees. An address that its article has left within this document is free for a new item. A feed

@@ -24,7 +24,7 @@ _Value = TypeVar("_Value", int, str)
 def find_articles(
     session: Session, feed: Feed, items: Sequence[FeedItem]
 ) -> tuple[list[IdentifiedItem], dict[str, KnownArticle]]:
-    """IdentifiedItem items with articles; also return the articles that the feed's guids stand for."""
+    """Match items with articles; also return the articles that the feed's guids stand for."""
     guids = by_guid(session, feed, [guid for item in items for guid in item.guids])
     urls = by_url(session, [item.canonical_url for item in items])
     return identify(items, guids, urls), guids

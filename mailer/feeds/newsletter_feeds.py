@@ -305,7 +305,7 @@ def _wanted() -> ColumnElement[bool]:
 
 
 def _take_back(session: Session, feed_id: int, newsletter_id: int) -> None:
-    given = select(FeedEntry.article_id).where(FeedEntry.feed_id == feed_id)
+    of_feed = select(FeedEntry.article_id).where(FeedEntry.feed_id == feed_id)
     by_others = (
         select(NewsletterFeed.feed_id)
         .join(FeedEntry, FeedEntry.feed_id == NewsletterFeed.feed_id)
@@ -320,7 +320,7 @@ def _take_back(session: Session, feed_id: int, newsletter_id: int) -> None:
         delete(NewsletterArticle)
         .where(
             NewsletterArticle.newsletter_id == newsletter_id,
-            NewsletterArticle.article_id.in_(given),
+            NewsletterArticle.article_id.in_(of_feed),
             NewsletterArticle.by_staff.is_(False),
             ~by_others,
         )

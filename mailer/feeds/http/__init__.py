@@ -1,1 +1,1 @@
-"""Fetches feeds and pages over HTTP, from addresses that may be asked, within limits."""
+"""Fetches feeds and pages over HTTP, within limits and from allowed addresses only."""

@@ -164,7 +164,11 @@ def _answer(
     limits: FetchLimits,
     deadline: float,
 ) -> Iterator[BaseHTTPResponse]:
-    """Send one request and yield the answer, whose body is still to be read; close the connection."""
+    """Send one request and yield the answer, its body unread; close the connection at the end.
+
+    Raises:
+        FeedError: the server broke off or took too long.
+    """
     parts = urlsplit(url)
     # The connection gives up its socket when it has read the head, and the response goes on with it.
     sock = connection.sock

@@ -35,7 +35,5 @@ def parse(
     guids = Counter(entry.guid for entry in document.entries)
     repeated = tuple(f"guid {guid!r} stands {n} times" for guid, n in guids.items() if n > 1)
     return replace(
-        document,
-        title=without_bidi_controls(document.title),
-        warnings=document.warnings + repeated,
+        document, title=without_bidi_controls(document.title), warnings=document.warnings + repeated
     )

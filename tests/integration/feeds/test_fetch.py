@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -193,23 +194,17 @@ def test_answers_that_are_refused(talk: Talk, says: str) -> None:
         fetch(local(port), limits=QUICK)
 
 
-def drip(first: bytes, again: bytes) -> Talk:
+def flood(first: bytes, again: bytes, pause: float = 0.0) -> Talk:
     def talk(connection: socket.socket, _: bytes) -> None:
         connection.sendall(first)
         while True:
-            time.sleep(0.05)
+            time.sleep(pause)
             connection.sendall(again)
 
     return talk
 
 
-def flood(first: bytes, again: bytes) -> Talk:
-    def talk(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(first)
-        while True:
-            connection.sendall(again)
-
-    return talk
+drip = partial(flood, pause=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What happens to pieces at their source, and what readers get of it: an article is one piece for ever."""
+"""What happens to articles at their source, and what readers get: each article once."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ SITE = "https://news.example"
 
 
 def ten(**more: str) -> list[str]:
-    """A feed's page, as WordPress serves it: its guids keep the first address of each piece."""
+    """A feed's page, as WordPress serves it: its guids keep the first address of each article."""
     return [
         item(
             f"2026/piece-{n}/",
@@ -77,7 +77,7 @@ LIVES: dict[str, tuple[Pages, list[str]]] = {
         [[fair(path="?p=90")], [fair(path="2026/11/24/fair/")], [fair(path="fair/")]],
         ["The fair"],
     ),
-    "an old piece is published again": (
+    "an old article is published again": (
         [[fair(at=NOW - 9 * DAY)], [fair(at=NOW)], [fair(title="The fair, again", at=NOW + DAY / 2)]],
         ["The fair, again"],
     ),
@@ -101,8 +101,8 @@ LIVES: dict[str, tuple[Pages, list[str]]] = {
         ["The fair", "b", "c"],
     ),
     "the feed is empty for a while": ([[fair()], [], [fair(), item("b")]], ["The fair", "b"]),
-    "a piece is deleted at its source": ([[fair(), item("b")], [item("b")]], ["The fair", "b"]),
-    "one piece stands in the feed twice": (
+    "an article is deleted at its source": ([[fair(), item("b")], [item("b")]], ["The fair", "b"]),
+    "one article stands in the feed twice": (
         [[fair(), fair(guid="tag:news.example,2026:90", title="The fair, in the section")]],
         ["The fair"],
     ),
@@ -118,7 +118,7 @@ LIVES: dict[str, tuple[Pages, list[str]]] = {
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_a_piece_is_due_once(web: Web, life: str) -> None:
+def test_an_article_is_due_once(web: Web, life: str) -> None:
     polls, expected = LIVES[life]
     web.start(*ten())
     for poll in polls:
@@ -162,7 +162,7 @@ def test_a_server_that_gives_its_first_page_for_all_is_asked_once(web: Web) -> N
     assert any("may be missing" in text for text in result.warnings)
 
 
-def test_two_feeds_with_their_own_guids_give_a_piece_once(web: Web) -> None:
+def test_two_feeds_with_their_own_guids_give_an_article_once(web: Web) -> None:
     other = f"{SITE}/section/feed"
     web.publish(*ten())
     web.publish(*ten(), url=other)

@@ -26,7 +26,7 @@ def old(number: int, **more: Any) -> str:
 
 
 def elsewhere(number: int, **more: Any) -> str:
-    """The same piece after its site has moved: another host, another path, another guid."""
+    """The same article after its site has moved: another host, another path, another guid."""
     return item(
         f"p/{number}",
         guid=f"{MOVED}/?p={number}",
@@ -73,7 +73,7 @@ def test_a_moved_site_waits_and_is_told_of_once(web: Web, keys: Keys) -> None:
         assert f"mailer feed discard {URL}" in part
 
 
-def test_accepted_they_are_the_known_pieces_and_only_what_is_new_is_due(web: Web) -> None:
+def test_accepted_they_are_the_known_articles_and_only_what_is_new_is_due(web: Web) -> None:
     start(web)
     web.poll(*(elsewhere(n) for n in range(8)), item("fresh", host=MOVED))
     # While it waits, the feed goes on, and what falls out of it is kept.
@@ -98,7 +98,7 @@ def test_discarded_they_are_ignored_for_good(web: Web) -> None:
     start(web)
     web.poll(*(elsewhere(n) for n in range(8)))
     assert discard(web.database) == 8
-    # One of them gets another address, and a piece comes in that is no copy.
+    # One of them gets another address, and an article comes in that is no copy.
     result = web.poll(
         item("true-news"),
         item("other", guid=f"{MOVED}/?p=1", title="piece-1", host=MOVED),
@@ -113,7 +113,7 @@ def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_e
     web: Web,
 ) -> None:
     def page(first: int, host: str) -> None:
-        # The guids are numbers from the top, so each stands for another piece every time.
+        # The guids are numbers from the top, so each stands for another article every time.
         web.publish(
             *(
                 item(f"piece-{n}", guid=str(n - first), at=NOW - timedelta(hours=n), host=host)
@@ -160,7 +160,7 @@ def test_nothing_can_be_decided_where_nothing_is_held(web: Web) -> None:
         ([elsewhere(n) for n in range(4)], False),
         ([*(elsewhere(n) for n in range(5)), *(item(f"new-{n}") for n in range(5))], False),
         ([*(elsewhere(n) for n in range(5)), *(item(f"new-{n}") for n in range(4))], True),
-        # An honest weekend: many new pieces, some with titles that come every day.
+        # An honest weekend: many new articles, some with titles that come every day.
         ([item(f"w-{n}", title=f"piece-{n}", guid=f"w{n}") for n in range(8)], False),
         ([item(f"w-{n}") for n in range(40)], False),
         # A feed that keeps its guids through the move, and one that only changes to https.

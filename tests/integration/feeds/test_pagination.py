@@ -24,7 +24,7 @@ def test_pages_are_read_until_an_entry_is_known(web: Web) -> None:
     (result,) = web.refresh()
     assert web.pages_asked() == [URL, page(2), page(3)]
     assert (result.new, result.unchanged, result.warnings) == (6, 1, ())
-    # A later page is older, so its pieces come first.
+    # A later page is older, so its articles come first.
     assert set(web.due()) == set("bcdefg")
     # The next fetch knows its entries again.
     web.refresh()

@@ -8,14 +8,7 @@ from sqlalchemy import select
 from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import articles, fetch_state, newsletter_feeds
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.models import (
-    Article,
-    ArticleCategory,
-    DeliveryStatus,
-    Feed,
-    FeedEntry,
-    ImageSource,
-)
+from mailer.models import Article, ArticleCategory, DeliveryStatus, Feed, FeedEntry, ImageSource
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item
 from tests.support import factories
@@ -169,7 +162,7 @@ def test_a_category_that_comes_later_is_added_and_makes_it_due(web: Web) -> None
         item("one", at=NOW),
     ],
 )
-def test_a_changed_piece_stays_one_article(web: Web, after: str) -> None:
+def test_a_changed_article_stays_the_same_article(web: Web, after: str) -> None:
     web.start(item("one"))
     result = web.poll(after)
     assert result.new == 0
@@ -189,7 +182,7 @@ def test_a_guid_that_is_used_again_is_a_new_article(web: Web) -> None:
         assert session.get_one(Article, entry.article_id).title == "tuesday"
 
 
-def test_an_address_that_was_left_is_free_for_a_new_piece(web: Web) -> None:
+def test_an_address_that_was_left_is_free_for_a_new_article(web: Web) -> None:
     web.start(item("weather", guid="m", title="Monday's weather"))
     web.poll(
         item("weather", guid="t", title="Tuesday's weather", at=NOW),
@@ -232,7 +225,7 @@ def test_edits_are_taken_over_until_an_edition_holds_the_article(web: Web) -> No
         assert article.canonical_url == "https://news.example/one-moved"
 
 
-def test_one_piece_in_two_feeds_is_one_article_and_the_first_feed_words_it(web: Web) -> None:
+def test_the_same_article_in_two_feeds_is_stored_once_and_the_first_feed_words_it(web: Web) -> None:
     sport = "https://news.example/sport/feed"
     web.publish(item("one", text="The whole", categories=["A"]))
     web.publish(item("one", guid="x", text="Part", categories=["B"]), url=sport)
@@ -348,7 +341,7 @@ def test_pause_after(failures: int, interval: timedelta, expected: timedelta) ->
     assert fetch_state.pause_after(failures, interval) == expected
 
 
-def test_many_feeds_at_once_with_one_piece_in_all_of_them(web: Web) -> None:
+def test_many_feeds_at_once_with_one_article_in_all_of_them(web: Web) -> None:
     urls = [f"https://news.example/feed-{number}" for number in range(8)]
     for url in urls:
         web.publish(url=url)

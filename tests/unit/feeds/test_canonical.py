@@ -32,7 +32,7 @@ SAME = "https://news.example/2026/fair?id=7"
         "https://news.example/2026/fair?xtor=RSS-1&id=7",
     ],
 )
-def test_one_piece_has_one_canonical_url(url: str) -> None:
+def test_one_article_has_one_canonical_url(url: str) -> None:
     found = absolute_url(url)
     assert found is not None
     assert canonical_url(found) == SAME
@@ -51,7 +51,7 @@ def test_one_piece_has_one_canonical_url(url: str) -> None:
         "https://news.example/2026/fair?utm=1&id=7",
     ],
 )
-def test_other_pieces_have_others(url: str) -> None:
+def test_other_articles_have_other_urls(url: str) -> None:
     found = absolute_url(url)
     assert found is not None
     assert canonical_url(found) != SAME

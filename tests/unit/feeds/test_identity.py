@@ -54,7 +54,7 @@ def test_one_entry(changed: dict[str, Any], is_same: bool) -> None:
     assert (known == FAIR) is is_same
 
 
-def test_untitled_pieces_do_not_agree_on_their_titles() -> None:
+def test_untitled_items_do_not_agree_on_their_titles() -> None:
     untitled = KnownArticle(1, "https://news.example/1", "", NOON)
     found = feed_items([entry(**(OTHER | {"title": ""}))])
     assert identify(found, {"g1": untitled}, {untitled.canonical_url: untitled})[0][1] is None
@@ -66,9 +66,9 @@ def test_front_pages_do_not_agree_on_their_paths() -> None:
     assert identify(found, {"g1": front}, {front.canonical_url: front})[0][1] is None
 
 
-def test_one_guid_on_two_pieces_tells_nothing() -> None:
+def test_one_guid_on_two_items_tells_nothing() -> None:
     found = feed_items([entry(), entry(**OTHER)])
-    assert [piece.guids for piece in found] == [
+    assert [item.guids for item in found] == [
         ("https://news.example/fair",),
         ("https://news.example/storm",),
     ]
@@ -78,33 +78,31 @@ def test_one_guid_on_two_pieces_tells_nothing() -> None:
     ]
 
 
-def test_one_address_twice_is_one_piece_with_both_guids_and_all_categories() -> None:
-    (piece,) = feed_items(
+def test_one_address_twice_is_one_item_with_both_guids_and_all_categories() -> None:
+    (item,) = feed_items(
         [entry(categories=("a", "b")), entry(guid="g2", title="Later", categories=("b", "c"))]
     )
-    assert piece.guids == ("g1", "g2")
-    assert piece.categories == ("a", "b", "c")
-    assert piece.entry.title == "The fair"
+    assert item.guids == ("g1", "g2")
+    assert item.categories == ("a", "b", "c")
+    assert item.entry.title == "The fair"
 
 
-def test_an_entry_without_an_address_is_no_piece() -> None:
+def test_an_entry_without_an_address_is_no_item() -> None:
     assert feed_items([entry(url=None)]) == []
 
 
-def test_a_new_piece_may_take_the_address_that_another_left() -> None:
+def test_a_new_item_may_take_the_address_that_another_left() -> None:
     moved = entry(url="https://news.example/fair-of-may")
     new = entry(guid="g2", title="The fair of June", published=NOON + timedelta(days=30))
     for order in ([moved, new], [new, moved]):
         identified = {
-            piece.guids[0]: known
-            for piece, known in identify(
-                feed_items(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR}
-            )
+            item.guids[0]: known
+            for item, known in identify(feed_items(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR})
         }
         assert identified == {"g1": FAIR, "g2": None}
 
 
-def test_guids_that_count_from_the_top_stand_for_other_pieces_each_time() -> None:
+def test_guids_that_count_from_the_top_stand_for_other_items_each_time() -> None:
     # All have the day as their date, without a time.
     first = {"title": "The fair", "url": "https://news.example/fair"}
     second = {"title": "The storm", "url": "https://news.example/storm"}
@@ -122,7 +120,7 @@ def test_guids_that_count_from_the_top_stand_for_other_pieces_each_time() -> Non
     assert [known for _, known in identified] == [None, fair, storm]
 
 
-def test_a_day_that_several_pieces_have_tells_nothing() -> None:
+def test_a_day_that_several_items_have_tells_nothing() -> None:
     found = feed_items(
         [entry(**(OTHER | {"published": NOON})), entry(guid="g2", url="https://news.example/x")]
     )
@@ -130,7 +128,7 @@ def test_a_day_that_several_pieces_have_tells_nothing() -> None:
     assert [known for _, known in identified] == [None, None]
 
 
-def test_an_article_is_one_piece_of_a_document_only() -> None:
+def test_an_article_is_one_item_of_a_document_only() -> None:
     both = {"g1": FAIR, "g2": FAIR}
     still = entry()
     other = entry(guid="g2", url="https://news.example/fair-2")

@@ -91,7 +91,7 @@ WRAPPINGS: list[Callable[[str], bytes]] = [
 ]
 
 Pair = tuple[str, str]
-pieces = st.lists(
+parts = st.lists(
     st.tuples(
         st.sampled_from(TITLES), st.sampled_from(LINKS), st.lists(st.sampled_from(MORE), max_size=3)
     ),
@@ -99,7 +99,7 @@ pieces = st.lists(
 )
 
 
-@given(pieces, st.sampled_from(WRAPPINGS), st.sampled_from(["2.0", "0.91", "0.92"]), st.booleans())
+@given(parts, st.sampled_from(WRAPPINGS), st.sampled_from(["2.0", "0.91", "0.92"]), st.booleans())
 @settings(max_examples=300)
 def test_whatever_a_feed_is_wrapped_in_its_entries_are_read(
     told: list[tuple[Pair, Pair, list[str]]],

@@ -167,13 +167,13 @@ def test_clean_text_can_be_stored(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "&", "<div>", "<em>", "<li><ul>", "<b x=", '<b x="', "<p><em>"]
+    "part", ["<", "&", "<div>", "<em>", "<li><ul>", "<b x=", '<b x="', "<p><em>"]
 )
-def test_hostile_markup_takes_no_time_to_speak_of(piece: str) -> None:
+def test_hostile_markup_takes_no_time_to_speak_of(part: str) -> None:
     # A budget of the test's own would depend on the machine: the global time-out is the judge.
-    summarise(piece * 500_000, BASE)
-    title_text(piece * 500_000)
-    without_markup(piece * 500_000)
+    summarise(part * 500_000, BASE)
+    title_text(part * 500_000)
+    without_markup(part * 500_000)
 
 
 @given(st.text("ab \n\t\r\x85\u2003\u200bé\"'漢😀=;#-", max_size=60))
