@@ -2,6 +2,7 @@
 
 import base64
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -23,11 +24,8 @@ def test_what_was_made_is_read(purpose: Purpose, public_id: int, for_ever: bool)
     assert len(token) == 39
 
 
-@pytest.mark.parametrize("made", Purpose)
-@pytest.mark.parametrize("read", Purpose)
+@pytest.mark.parametrize(("made", "read"), list(permutations(Purpose, 2)))
 def test_a_token_is_worth_nothing_for_another_purpose(made: Purpose, read: Purpose) -> None:
-    if made is read:
-        return
     with pytest.raises(BadToken):
         KEYS.read(KEYS.make(made, ROW, LATER), read, NOW)
 
@@ -79,12 +77,6 @@ def test_the_secret_key_rotates() -> None:
     assert KEYS.read(old.make(Purpose.CONFIRM, ROW, LATER), Purpose.CONFIRM, NOW) == ROW
     with pytest.raises(BadToken):
         old.read(KEYS.make(Purpose.CONFIRM, ROW, LATER), Purpose.CONFIRM, NOW)
-
-
-def test_links_to_leave_outlive_every_secret_key() -> None:
-    token = KEYS.make(Purpose.UNSUBSCRIBE, ROW)
-    rotated = Keys(secrets=(b"newest" * 6,), identity=KEYS.identity)
-    assert rotated.read(token, Purpose.UNSUBSCRIBE, NOW + timedelta(days=10_000)) == ROW
 
 
 def test_the_hash_of_an_address_needs_the_identity_key() -> None:

@@ -113,24 +113,15 @@ def test_everybody_is_counted_once_and_nobody_is_brought_back(paper: Paper) -> N
     assert plain["rejected"] == [{"line": 11, "reason": "An email address must have an @-sign."}]
 
     with database.read() as session:
-        states = Counter(
-            tuple(row)
-            for row in session.execute(
-                select(Subscription.schedule_id, Subscription.left_at.is_(None))
-            )
-        )
+        places = select(Subscription.schedule_id, Subscription.left_at.is_(None))
+        states = Counter(tuple(row) for row in session.execute(places))
         consent = session.execute(
             select(ConsentEvent.kind, ConsentEvent.source, ConsentEvent.publisher)
             .where(ConsentEvent.address == "new@example.com")
             .order_by(ConsentEvent.id)
         ).all()
-        starts = set(
-            session.scalars(
-                select(Subscription.start_article)
-                .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-                .where(Subscriber.address == "new@example.com")
-            )
-        )
+        new = select(Subscription.start_article).join(Subscriber)
+        starts = set(session.scalars(new.where(Subscriber.address == "new@example.com")))
         newest = session.scalar(select(func.max(factories.Article.id)))
     assert states == {(paper.weekly.id, True): 5, (morning.id, False): 1}
     assert starts == {newest}

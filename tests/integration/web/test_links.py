@@ -243,9 +243,8 @@ def test_not_me_drops_the_request_and_mutes_the_address_for_that_newsletter(
 
 def test_not_me_also_stops_a_subscription_that_was_confirmed(website: Website) -> None:
     sign_up(website)
-    website.post(confirm_path(website))
-    website.post(not_me_path(website))
-
+    for path in (confirm_path(website), not_me_path(website)):
+        website.post(path)
     assert mailable(website) == set()
 
 
