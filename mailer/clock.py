@@ -49,7 +49,7 @@ class ClockJumps:
         self._last: tuple[datetime, float] | None = None
         self._ahead: list[tuple[datetime, timedelta]] = []
 
-    def look(self, wall: datetime, monotonic: float) -> bool:
+    def observe(self, wall: datetime, monotonic: float) -> bool:
         """Compare the clocks: whether the wall clock was set since the last call."""
         last, self._last = self._last, (wall, monotonic)
         if last is None:

@@ -291,8 +291,8 @@ class Scheduler:
         """Set all alarms anew when the wall clock was set: they wait by a clock that does not notice."""
         times = self._app.times
         jumps = ClockJumps()
-        jumps.look(times.wall(), times.monotonic())
+        jumps.observe(times.wall(), times.monotonic())
         while not self._stopping.wait(_WATCH_SECONDS):
-            if jumps.look(times.wall(), times.monotonic()):
+            if jumps.observe(times.wall(), times.monotonic()):
                 log.warning("the clock was set; all alarms are set anew")
                 self._wake_all_jobs()

@@ -38,7 +38,7 @@ class Attempts:
         self._resend = resend
         self._times = times
         self._clock_jumps = ClockJumps()
-        self._clock_jumps.look(times.wall(), times.monotonic())
+        self._clock_jumps.observe(times.wall(), times.monotonic())
         self._random = random
         self._counts = counts
 
@@ -62,7 +62,7 @@ class Attempts:
         now = self._times.wall()
         later = None
         if verdict.delivery is not OnDelivery.SENT:
-            self._clock_jumps.look(now, self._times.monotonic())
+            self._clock_jumps.observe(now, self._times.monotonic())
             # A clock that was set forward must not use up the time in which the mail is tried.
             first = claim.first_attempt_at + self._clock_jumps.since(claim.first_attempt_at)
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)

@@ -64,7 +64,7 @@ class SenderHeartbeat(Heartbeat):
         # The clock may have been set while no sender ran.
         wall, monotonic = self._times.wall(), self._times.monotonic()
         recovery.clamp_due_times(session, self._plan.longest_waits(), wall)
-        self._clock_jumps.look(wall, monotonic)
+        self._clock_jumps.observe(wall, monotonic)
 
     def _on_beat(self, session: Session) -> None:
         silent = self._silent(heartbeat.beats(session, WorkerRole.SENDER))
@@ -73,7 +73,7 @@ class SenderHeartbeat(Heartbeat):
 
     def _beat(self) -> None:
         super()._beat()
-        self._clock_was_set |= self._clock_jumps.look(self._times.wall(), self._times.monotonic())
+        self._clock_was_set |= self._clock_jumps.observe(self._times.wall(), self._times.monotonic())
         if self._clock_was_set:
             self._clamp_due_times()
         if self._orphaning:

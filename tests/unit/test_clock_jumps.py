@@ -16,23 +16,23 @@ def seen(*ahead: timedelta) -> ClockJumps:
     """Looks once a minute at a clock that is so far ahead."""
     leaps = ClockJumps()
     for minute, how_far in enumerate(ahead):
-        leaps.look(NOON + minute * MINUTE + how_far, 60.0 * minute)
+        leaps.observe(NOON + minute * MINUTE + how_far, 60.0 * minute)
     return leaps
 
 
 @pytest.mark.parametrize("leap", [HOUR, -HOUR, 1.01 * CLOCK_JUMP, -1.01 * CLOCK_JUMP])
 def test_a_clock_that_is_set_is_noticed_once(leap: timedelta) -> None:
     leaps = ClockJumps()
-    assert not leaps.look(NOON, 0.0)
-    assert not leaps.look(NOON + HOUR, 3600.0)
-    assert leaps.look(NOON + HOUR + leap, 3600.0)
-    assert not leaps.look(NOON + HOUR + leap + MINUTE, 3660.0)
+    assert not leaps.observe(NOON, 0.0)
+    assert not leaps.observe(NOON + HOUR, 3600.0)
+    assert leaps.observe(NOON + HOUR + leap, 3600.0)
+    assert not leaps.observe(NOON + HOUR + leap + MINUTE, 3660.0)
 
 
 def test_a_clock_that_is_kept_right_is_not_set() -> None:
     leaps = ClockJumps()
     for hour in range(100):
-        assert not leaps.look(NOON + hour * 0.9999 * HOUR, 3600.0 * hour)
+        assert not leaps.observe(NOON + hour * 0.9999 * HOUR, 3600.0 * hour)
         assert leaps.since(NOON - HOUR) == NOTHING
 
 

@@ -3,7 +3,6 @@
 Pure. What comes out has a few plain elements, links to the web and to addresses, and no picture.
 """
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from markdown_it import MarkdownIt
 from mailer.errors import Refused
 from mailer.templating.formats import wrap
 from mailer.text.html_blocks import TextRun, read_blocks
+from mailer.text.plain_text import as_html
 
 _KEPT: Final = frozenset(
     {"p", "h2", "h3", "a", "em", "strong", "ul", "ol", "li", "blockquote", "br", "hr"}
@@ -58,7 +58,7 @@ def read_intro(written: str, how: TextFormat) -> Intro:
         case TextFormat.HTML:
             markup = written
         case TextFormat.TEXT:
-            markup = _paragraphs(written)
+            markup = as_html(written)
     clean = _sanitised(markup)
     text = _as_text(clean)
     if not text:
@@ -80,12 +80,6 @@ def _sanitised(markup: str) -> str:
     # Elements that were renamed are nested properly again.
     nested = nh3.clean(renamed, tags=set(_KEPT), attributes={"a": {"href"}}, link_rel=None)
     return _EMPTY.sub("", nested).strip()
-
-
-def _paragraphs(text: str) -> str:
-    """Write plain text as HTML: an empty line begins a paragraph, a line end is a break."""
-    blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
-    return "".join(f"<p>{html.escape(one).replace(chr(10), '<br>')}</p>" for one in blocks)
 
 
 def _as_text(markup: str) -> str:

@@ -13,7 +13,8 @@ from mailer.errors import FeedUnreadable
 from mailer.feeds.canonical import absolute_url
 from mailer.feeds.reading.dates import read_instant
 from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, each_entry, finish
-from mailer.feeds.reading.sanitise import as_html, clean_text, title_text
+from mailer.feeds.reading.sanitise import clean_text, title_text
+from mailer.text.plain_text import as_html
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
 _HEAD = re.compile(r'"(version|title|home_page_url|feed_url)"\s*:\s*("[^"\\]*")')

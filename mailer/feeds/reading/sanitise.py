@@ -93,16 +93,6 @@ def _readable(markup: str) -> str:
     return without_bidi_controls(clean_text(_INLINE_DATA.sub("", markup))[:_MARKUP_LENGTH])
 
 
-def as_html(text: str) -> str:
-    """Turn plain text into HTML: an empty line starts a paragraph, a line end is a break."""
-    paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip())
-    return "".join(
-        f"<p>{html.escape(paragraph, quote=False).replace(chr(10), '<br>')}</p>"
-        for paragraph in paragraphs
-        if paragraph.strip()
-    )
-
-
 def without_markup(markup: str) -> str:
     """Return the text of HTML on one line; elements that separate words become spaces."""
     kept = nh3.clean(

@@ -19,7 +19,8 @@ from mailer.feeds.reading.dates import read_instant
 from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, each_entry, finish
 from mailer.feeds.reading.markup import without
 from mailer.feeds.reading.media import pictures_of, thumbnails_of
-from mailer.feeds.reading.sanitise import as_html, title_text, without_markup
+from mailer.feeds.reading.sanitise import title_text, without_markup
+from mailer.text.plain_text import as_html
 
 _HEADERS: Final = {"content-type": "application/xml; charset=utf-8"}
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})

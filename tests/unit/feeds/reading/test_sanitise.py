@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from mailer.feeds.reading.sanitise import (
     SUMMARY_LENGTH,
-    as_html,
     clean_text,
     one_line,
     summarise,
@@ -140,18 +139,6 @@ def test_title(title: str, expected: str) -> None:
 
 def test_a_literal_title_is_not_decoded() -> None:
     assert title_text("Tom &amp; Jerry", decode=False) == "Tom &amp; Jerry"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a < b & c", "<p>a &lt; b &amp; c</p>"),
-        ("one\ntwo\r\n\r\nthree", "<p>one<br>two</p><p>three</p>"),
-        ("", ""),
-    ],
-)
-def test_plain_text_as_html(text: str, expected: str) -> None:
-    assert as_html(text) == expected
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from(" \t\n\xa0\x85ab")))
