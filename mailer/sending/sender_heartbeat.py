@@ -73,7 +73,9 @@ class SenderHeartbeat(Heartbeat):
 
     def _beat(self) -> None:
         super()._beat()
-        self._clock_was_set |= self._clock_jumps.observe(self._times.wall(), self._times.monotonic())
+        self._clock_was_set |= self._clock_jumps.observe(
+            self._times.wall(), self._times.monotonic()
+        )
         if self._clock_was_set:
             self._clamp_due_times()
         if self._orphaning:
