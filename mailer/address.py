@@ -34,7 +34,7 @@ def parse(text: str) -> Address:
     from email_validator import EmailNotValidError, validate_email
 
     if "\ufffd" in text:
-        raise BadAddress("A letter in it was lost on its way here.")
+        raise BadAddress("A character in it was lost in transit.")
     try:
         valid = validate_email(text.strip(), check_deliverability=False, strict=True)
     except EmailNotValidError as error:

@@ -191,7 +191,9 @@ def send_until(
             next_look = now + max(PROGRESS_SECONDS, 10 * (now - begun))
             while standing.goes_on and not interrupted() and app.times.monotonic() < next_look:
                 if not worker.lives(PROGRESS_SECONDS):
-                    raise MailerError("the sender ended by itself; see the log, then repeat this")
+                    raise MailerError(
+                        "the sender stopped unexpectedly; see the log, then run this again"
+                    )
     finally:
         worker.stop()
     standing = _standing(app, digest_id)

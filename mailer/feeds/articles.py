@@ -75,7 +75,7 @@ def add_article(
     """
     address = absolute_url(url)
     if address is None:
-        raise Refused(f"{_short(url)} is no http or https address; give the article's own")
+        raise Refused(f"{_short(url)} is not an http or https address; give the article's own")
     if not one_line(title):
         raise Refused("an article needs a title; give --title")
     take_lock(session, AdvisoryLock.ADD_ARTICLES)
@@ -154,7 +154,7 @@ def edit_article(
         raise Refused("an article needs a title; give --title")
     for address in (url, image or None):
         if address is not None and absolute_url(address) is None:
-            raise Refused(f"{_short(address)} is no http or https address; give a whole one")
+            raise Refused(f"{_short(address)} is not an http or https address; give a whole one")
     if title is not None:
         article.title = one_line(title)
     if url is not None:

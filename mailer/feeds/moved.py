@@ -151,7 +151,7 @@ def _looks_moved(session: Session, feed: Feed, matches: Sequence[IdentifiedItem]
 
 def _check_held(feed: Feed) -> None:
     if feed.held_at is None:
-        raise Refused(f"nothing of {feed.url} is held; `mailer feed list` shows what is")
+        raise Refused(f"{feed.url} is not held; `mailer feed list` shows which feeds are")
 
 
 def _is_held(feed: Feed) -> ColumnElement[bool]:

@@ -134,7 +134,7 @@ def _checked(url: str) -> str:
     address = absolute_url(url)
     if address is None:
         raise Refused(
-            f"{url!r} is no http or https address; give one such as https://news.example/feed"
+            f"{url!r} is not an http or https address; give one such as https://news.example/feed"
         )
     if "@" in urlsplit(url).netloc:
         # The password would get into the database, lists and errors.

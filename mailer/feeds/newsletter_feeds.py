@@ -200,7 +200,7 @@ def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
     row = session.get(NewsletterFeed, (newsletter.id, feed.id))
     if row is None:
         raise NotFound(
-            f"{newsletter.slug} takes nothing from {feed.url}; `mailer feed list` shows who does"
+            f"{newsletter.slug} takes no articles from {feed.url}; `mailer feed list` shows who does"
         )
     session.delete(row)
     session.flush()

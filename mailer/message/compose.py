@@ -191,7 +191,5 @@ def _check_names(names: tuple[str, ...], taken: frozenset[str]) -> None:
     for name in names:
         key = name.lower()
         if key in _OWN or key in seen:
-            raise BadMessage(
-                f"the header {name} may stand in a mail once, and it does already; remove one"
-            )
+            raise BadMessage(f"the header {name} may occur only once in a mail; remove one")
         seen.add(key)

@@ -26,7 +26,7 @@ from mailer.tokens import Keys
 AWAITS_CONFIRMATION: Final = "awaits_confirmation"
 
 _WORDS: Final = {
-    "left": "has unsubscribed; only they can come back",
+    "left": "has unsubscribed; only the reader can undo that",
     "erased": "was erased",
     "paused": "has paused; mail comes again when they end that on their preferences page",
     "suppressed": "is suppressed and gets no mail; `mailer suppression list` says why",

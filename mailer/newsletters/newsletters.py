@@ -42,12 +42,12 @@ def add(session: Session, slug: str, profile: Profile, *, now: datetime) -> News
     """
     if len(slug) > _LONGEST_SLUG or not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", slug):
         raise Refused(
-            f"{slug!r} cannot stand in web addresses; "
+            f"{slug!r} cannot be used in web addresses; "
             f"use up to {_LONGEST_SLUG} of a-z, 0-9 and single hyphens, such as daily-news"
         )
     if session.scalar(select(Newsletter.id).where(Newsletter.slug == slug)) is not None:
         raise AlreadyExists(
-            f"there is a newsletter {slug} already; change it with `mailer newsletter edit {slug}`"
+            f"the newsletter {slug} already exists; change it with `mailer newsletter edit {slug}`"
         )
     domain = parse(profile.from_address).key.rpartition("@")[2]
     newsletter = Newsletter(

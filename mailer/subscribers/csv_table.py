@@ -60,7 +60,7 @@ def _lines(
                 email, name = columns.get("email", ""), columns.get("name", "")
                 yield Line(rows.line_num + 1, email, name or None)
     except csv.Error as error:
-        raise Refused(f"{path}, line {rows.line_num + 1}: {error}; mend that line") from error
+        raise Refused(f"{path}, line {rows.line_num + 1}: {error}; correct that line") from error
 
 
 def _names(header: str, delimiter: str, path: Path) -> list[str]:
@@ -94,5 +94,5 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
             f"{path}, line {number}: this is not UTF-8; save the file as CSV in UTF-8"
         ) from error
     if "\0" in text:
-        raise Refused(f"{path}, line {number}: this is no text; save the file as CSV in UTF-8")
+        raise Refused(f"{path}, line {number}: this is not text; save the file as CSV in UTF-8")
     return text

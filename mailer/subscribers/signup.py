@@ -165,7 +165,7 @@ def _current_choices(
         changed = replace(choice.offer, options=offer(session, Publisher(), slug).options)
         if changed.default is None:
             raise Refused(
-                f"the newsletter {slug} has no schedule any more; nobody can subscribe to it"
+                f"the newsletter {slug} no longer has a schedule; nobody can subscribe to it"
             )
         is_there = choice.option is not None and choice.option.id in existing
         return ScheduleChoice(changed, choice.option if is_there else None)

@@ -150,13 +150,13 @@ def add_reader(
         signup = sign_up(session, SignupRequest(address, [choice]), origin, context)
         if not signup.mailed:
             raise Refused(
-                f"{address.typed} was written to just now or too often lately; "
+                f"{address.typed} was mailed just now, or too often recently; "
                 "wait ten minutes, or see `signup_limits`"
             )
         return signup
     if result is EntryResult.UNSUBSCRIBED:
         raise Refused(
-            f"{address.typed} has left {choice.offer.look.slug}; only they can come back: "
+            f"{address.typed} unsubscribed from {choice.offer.look.slug}; only the reader can undo that: "
             "leave out --consent-source to mail them a link"
         )
     enter(session, [reader], choice, random=context.random, now=origin.at)

@@ -228,7 +228,7 @@ def _capped(chunks: Iterator[str], name: str) -> Iterator[str]:
     for chunk in chunks:
         length += len(chunk)
         if length > MAX_OUTPUT:
-            raise BadTemplate(f"{name} makes more than {MAX_OUTPUT} characters; shorten it")
+            raise BadTemplate(f"{name} produces more than {MAX_OUTPUT} characters; shorten it")
         yield chunk
 
 

@@ -191,7 +191,7 @@ def test_a_wrong_argument_is_refused_and_changes_nothing(
         ({"MAILER_BASE_URL": "http://news.example"}, "https://"),
         ({"MAILER_CONFIG": "nothing.toml"}, "mailer init"),
         ({"MAILER_TEMPLATES": "nothing"}, "templates"),
-        ({"MAILER_IDENTITY_KEY": "x" * 40}, "put the one back"),
+        ({"MAILER_IDENTITY_KEY": "x" * 40}, "restore the key"),
         ({"MAILER_DATABASE_URL": "sqlite:///nothing.db"}, "mailer db upgrade"),
         ({"MAILER_DATABASE_URL": "sqlite:///notes.txt"}, "database_url"),
         ({"MAILER_DATABASE_URL": "sqlite:////proc/nothing.db"}, "mailer db upgrade"),

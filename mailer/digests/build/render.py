@@ -191,7 +191,7 @@ def _inlined(html: str) -> str:
     if size > MAX_HTML_BYTES:
         raise MessageTooLong(
             f"the HTML of the digest has {size} bytes, and mail programs cut off what is longer than "
-            f"{MAX_HTML_BYTES}; shorten the introduction, or mend mail/digest.html"
+            f"{MAX_HTML_BYTES}; shorten the introduction, or change mail/digest.html"
         )
     return html
 
@@ -200,7 +200,7 @@ def _subject(rendered: str) -> str:
     """Write what the template made on one line that is not too long."""
     subject = shorten(printable(rendered), _SUBJECT_LENGTH)
     if not subject:
-        raise BadTemplate("mail/digest.subject.txt makes no text; correct the template")
+        raise BadTemplate("mail/digest.subject.txt produces no text; correct the template")
     return subject
 
 

@@ -89,7 +89,7 @@ def claim_slot(
     # the schedule, and who changes it afterwards finds this digest.
     session.refresh(schedule, with_for_update={"read": True})
     if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
-        raise Refused(f"slot {slot.name} does not count any more; see `mailer schedule list`")
+        raise Refused(f"slot {slot.name} no longer counts; see `mailer schedule list`")
     digest = _insert(session, schedule, slot, DigestStatus.BUILDING, now, builder_id=builder_id)
     source = source_at(schedule, slot).add_columns(literal(digest.id))
     session.execute(insert(Candidate).from_select(["article_id", "backlog", "digest_id"], source))

@@ -64,7 +64,7 @@ def edit(
     slot = slot_lookup.next_free_slot(session, schedule, now=now)
     if slot is None:
         reference = f"{newsletter.slug}/{schedule.name}"
-        raise Refused(f"{reference} has no digest to come; see `mailer schedule show {reference}`")
+        raise Refused(f"{reference} has no coming digest; see `mailer schedule show {reference}`")
     _check_texts(schedule, changes)
     if changes.lead is not None and changes.lead in changes.drop:
         raise Refused(f"article {changes.lead} cannot lead and be dropped; give it once")
@@ -97,7 +97,7 @@ def clear(session: Session, schedule: Schedule) -> bool:
         return False
     if schedule.holds is Holds.NONE:
         raise Refused(
-            "a letter is nothing but its introduction; give it another one with --intro, "
+            "a letter consists only of its introduction; give it another one with --intro, "
             "or take it back with `mailer schedule remove`"
         )
     session.execute(delete(DroppedArticle).where(DroppedArticle.edits_id == edits.id))
@@ -208,12 +208,12 @@ def _check_lead(
     session: Session, newsletter: Newsletter, schedule: Schedule, slot: Slot, article_id: int
 ) -> None:
     if schedule.holds is Holds.NONE:
-        raise Refused("a letter holds no article that could lead; leave out --lead")
+        raise Refused("a letter has no articles, so none can lead; leave out --lead")
     check_place(session, newsletter, article_id)
     source = source_at(schedule, slot).subquery()
     if session.scalar(select(source).where(source.c.article_id == article_id)) is None:
         raise Refused(
-            f"article {article_id} is no candidate for slot {slot.name}: it is withdrawn, dropped, "
+            f"article {article_id} is not a candidate for slot {slot.name}: it is withdrawn, dropped, "
             f"too old, or published later; `mailer digest plan {newsletter.slug}/{schedule.name}` "
             "shows what there is"
         )

@@ -62,7 +62,7 @@ def read_intro(written: str, how: TextFormat) -> Intro:
     clean = _sanitised(markup)
     text = _as_text(clean)
     if not text:
-        raise Refused("the introduction says nothing; write some words into the file")
+        raise Refused("the introduction is empty; write some text into the file")
     return Intro(html=clean, text=text)
 
 

@@ -40,7 +40,7 @@ def rule_at(at: str, zone: str) -> Rule:
         rule = Rule(ScheduleKind.ONCE, zone, once=when.strftime(_FORMATS[1]))
         check_rule(rule)
         return rule
-    raise BadSchedule(f'{at!r} is no date and time; write it like "2026-12-24 18:00"')
+    raise BadSchedule(f'{at!r} is not a date and time; write it like "2026-12-24 18:00"')
 
 
 def add_once(
@@ -66,7 +66,7 @@ def add_once(
     if slot is None:
         # The calendar ends with the year 9000.
         why = "is past" if (rule.once or "") < now.isoformat() else "is too far off"
-        raise Refused(f"{rule.once} {why} in {rule.zone}; give --at a time to come")
+        raise Refused(f"{rule.once} {why} in {rule.zone}; give --at a time in the future")
     wanted = tuple(dict.fromkeys(articles))
     for article_id in wanted:
         edits.check_place(session, newsletter, article_id)

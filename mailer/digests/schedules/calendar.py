@@ -242,7 +242,7 @@ def _pattern(rule: Rule) -> _Pattern:
         case ScheduleKind.MONTHDAY:
             day = rule.monthday or 0
             if not 1 <= day <= 31:
-                raise BadSchedule(f"there is no day {day} of a month; give 1 to 31")
+                raise BadSchedule(f"{day} is not a day of the month; give 1 to 31")
             return _Pattern((_time(rule.at),), monthdays=frozenset({day}), last_for=day)
         case ScheduleKind.CRON:
             return _cron_pattern(parse_cron(rule.cron or ""))
@@ -251,7 +251,7 @@ def _pattern(rule: Rule) -> _Pattern:
                 wall_time = datetime.strptime(rule.once or "", _NAME_FORMAT)  # noqa: DTZ007
             except ValueError as error:
                 raise BadSchedule(
-                    f"{rule.once!r} is no date and time; write it like 2026-11-24T06:00"
+                    f"{rule.once!r} is not a date and time; write it like 2026-11-24T06:00"
                 ) from error
             return _Pattern((wall_time.time(),), only=wall_time.date())
 
@@ -276,7 +276,7 @@ def _time(at: str | None) -> time:
             return time(int(hour), int(minute))
         except ValueError:
             pass
-    raise BadSchedule(f"{at!r} is no time of day; give --at HH:MM, such as 06:00")
+    raise BadSchedule(f"{at!r} is not a time of day; give --at HH:MM, such as 06:00")
 
 
 def _weekdays(days: str | None) -> frozenset[int]:
@@ -284,5 +284,5 @@ def _weekdays(days: str | None) -> frozenset[int]:
     named = [day.strip().lower() for day in (days or "").split(",") if day.strip()]
     for day in named:
         if day not in WEEKDAYS:
-            raise BadSchedule(f"{day!r} is no day of the week; give some of {','.join(WEEKDAYS)}")
+            raise BadSchedule(f"{day!r} is not a day of the week; use some of {','.join(WEEKDAYS)}")
     return frozenset(map(WEEKDAYS.index, named)) or frozenset(range(7))

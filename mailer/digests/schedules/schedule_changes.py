@@ -56,7 +56,7 @@ def add(
     """
     if not _NAME.fullmatch(name):
         raise Refused(
-            f"{name!r} is no name for a schedule; use up to 48 of a-z, 0-9 and -, such as daily"
+            f"{name!r} is not a valid schedule name; use up to 48 of a-z, 0-9 and -, such as daily"
         )
     check_limits(rule, limits)
     if named(session, newsletter.id, name) is not None:
@@ -163,7 +163,7 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     if target is not None and target.kind is ScheduleKind.ONCE:
         raise Refused("nobody can be on a one-off; name another schedule")
     if target is not None and target.id == schedule.id:
-        raise Refused("readers cannot move to the schedule that is removed; name another one")
+        raise Refused("readers cannot move to the schedule that is being removed; name another one")
     # A reader who is being added just now comes first and is counted; one who comes later waits, and
     # finds it removed. All of the newsletter's schedules are locked, in the order in which others do so.
     session.execute(

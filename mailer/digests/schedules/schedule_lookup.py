@@ -34,7 +34,7 @@ def find(session: Session, reference: str) -> tuple[Newsletter, Schedule]:
         hint = (
             f"did you mean {' or '.join(names)}?" if names else "`mailer schedule list` shows them"
         )
-        raise NotFound(f"{reference!r} names no schedule; write SLUG/NAME: {hint}")
+        raise NotFound(f"{reference!r} is not a schedule; write SLUG/NAME: {hint}")
     exact = _statement().where(Newsletter.slug == slug, Schedule.name == name)
     row = session.execute(exact).one_or_none()
     if row is None:

@@ -120,7 +120,7 @@ def parse_slot(schedule: Schedule, text: str) -> Slot:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise Refused(
-            f"{text!r} is no slot; name it as `mailer schedule next` does, such as 2026-11-24T06:00"
+            f"{text!r} is not a slot; name it as `mailer schedule next` does, such as 2026-11-24T06:00"
         ) from error
     if parsed.year not in YEARS:
         slot = None

@@ -101,7 +101,7 @@ def fetch(
     """
     first = permanent = url = absolute_url(request.url)
     if url is None or first is None:
-        raise FeedError(f"{request.url!r} is no http or https address")
+        raise FeedError(f"{request.url!r} is not an http or https address")
     deadline = monotonic() + limits.total
     connector = Connector(resolver, tls or _system_certificates(), limits.connect, deadline)
     is_first_host = True
@@ -122,7 +122,9 @@ def fetch(
             location = response.headers.get("Location", "")
         target = absolute_url(location, url)
         if target is None:
-            raise FeedError(f"the server redirects to {location[:200]!r}, which is no web address")
+            raise FeedError(
+                f"the server redirects to {location[:200]!r}, which is not a web address"
+            )
         # A permanent redirect after a temporary one does not concern the address that was asked for.
         is_safe = url.startswith("http:") or target.startswith("https:")
         if permanent == url and is_permanent and is_safe:
@@ -218,7 +220,8 @@ def _document(
     retry_after = response.headers.get("Retry-After", "").strip()
     if status in {429, 503} and retry_after:
         raise FeedBusy(
-            f"{host} answered {status}; it is asked again when it wants to be", retry_after
+            f"{host} answered {status}; the mailer will ask again when the server allows it",
+            retry_after,
         )
     if status not in {200, 203} and not (status == 304 and is_conditional):
         hint = (
@@ -262,7 +265,9 @@ def _joined(chunks: Iterable[bytes], size: int, host: str, *, is_packed: bool) -
         if max(len(body), received) > size:
             raise FeedError(f"the document is larger than {size:,} bytes; give a shorter feed")
     if unpack is not None and not unpack.eof:
-        raise FeedError(f"{host} broke off inside its answer; try again later")
+        raise FeedError(
+            f"{host} closed the connection in the middle of its answer; try again later"
+        )
     return bytes(body)
 
 

@@ -35,11 +35,13 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: FeedWarnings
         data, whole = _salvaged(text), False
         if not data["items"]:
             raise FeedUnreadable(
-                "the document is no valid JSON; try again later, or tell who runs the site"
+                "the document is not valid JSON; try again later, or tell who runs the site"
             ) from error
         warn("not valid JSON; what can be read of it was read")
     if not isinstance(data, dict) or not isinstance(data.get("items"), list):
-        raise FeedUnreadable("this is JSON but no JSON Feed; give the address of the feed itself")
+        raise FeedUnreadable(
+            "this is JSON, but not a JSON Feed; give the address of the feed itself"
+        )
     if not _text(data, "version").startswith("https://jsonfeed.org/version/"):
         warn("no JSON Feed version")
     base = base_url or _text(data, "feed_url") or _text(data, "home_page_url") or None

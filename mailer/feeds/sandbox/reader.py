@@ -133,7 +133,7 @@ class FeedReader:
         if isinstance(answer, ChildFailure):
             log.error("a document could not be read", exc_info=_ChildError(answer.traceback))
             raise FeedUnreadable(
-                "the mailer failed at this document; look for the reason in the log, and report it"
+                "the mailer has a defect with this document; find the cause in the log, and report it"
             )
         if isinstance(answer, FeedUnreadable):
             raise answer

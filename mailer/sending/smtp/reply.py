@@ -74,7 +74,7 @@ class ReplyReader:
             self._buffer = self._buffer[end + 1 :]
             code, goes_on, text = _parse(line)
             if self._lines and code != self._code:
-                raise Unreadable("the relay changed its mind within one reply")
+                raise Unreadable("the relay's reply contains different codes")
             if not goes_on and not self._lines:
                 return Reply(code, (text,))
             self._code = code
@@ -94,6 +94,6 @@ def _parse(line: bytes) -> tuple[int, bool, str]:
     # Kept, because a relay says the same to every MAIL, RCPT and DATA.
     found = _LINE.fullmatch(line)
     if found is None:
-        raise Unreadable("the relay sent something that is no SMTP reply")
+        raise Unreadable("the relay sent something that is not an SMTP reply")
     text = (found[3] or b"").decode("utf-8", "replace").strip()
     return int(found[1]), found[2] == b"-", text

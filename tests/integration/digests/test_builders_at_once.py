@@ -91,7 +91,7 @@ def test_a_slot_that_staff_stopped_while_a_builder_waited_is_not_built(
         slot = slot_of(schedule)
         for name, value in change.items():
             setattr(schedule, name, value)
-    with builder(database, NOW) as building, pytest.raises(Refused, match="does not count"):
+    with builder(database, NOW) as building, pytest.raises(Refused, match="no longer counts"):
         building.build(schedule.id, slot)
     with database.read() as session:
         assert session.scalars(select(Digest)).all() == []

@@ -411,7 +411,7 @@ def test_removing_takes_articles_back_unless_another_feed_gives_them(web: Web) -
     assert web.due(backlog=True) == ["shared"]
     assert sorted(web.due(web.weekly, backlog=True)) == ["own", "shared"]
     with web.database.write() as session:
-        with pytest.raises(NotFound, match="takes nothing"):
+        with pytest.raises(NotFound, match="takes no articles"):
             newsletter_feeds.detach(session, newsletter_feeds.find(session, URL), web.daily)
         newsletter_feeds.remove(session, newsletter_feeds.find(session, URL))
     with web.database.read() as session:

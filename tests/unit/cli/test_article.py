@@ -51,4 +51,4 @@ def test_a_long_address_leaves_room_for_the_next_step(ask: Ask) -> None:
     code, _, err = ask(*ADD[:4], "--url", "https://a.example/" + "x" * 3000, "--title", "Long")
     assert code == 1
     assert len(err) < 300
-    assert re.search(r"\(of 3018 characters\) is no http or https address; give", err)
+    assert re.search(r"\(of 3018 characters\) is not an http or https address; give", err)

@@ -60,7 +60,7 @@ def test_the_readers_own_schedule_is_named(ask: Ask) -> None:
         ("digest send daily/morning", "nothing_new", "has been sent all that there is"),
         ("schedule edit daily/morning --min-articles 2", "too_few", "fewer than 2"),
         ("suppression add anna@example.com --reason asked", "suppressed", "suppressed"),
-        ("subscriber unsubscribe anna@example.com", "left", "only they can come back"),
+        ("subscriber unsubscribe anna@example.com", "left", "only the reader can undo that"),
     ],
 )
 def test_every_reason_is_told_in_words(ask: Ask, line: str, reason: str, words: str) -> None:

@@ -136,7 +136,7 @@ def test_a_one_off_that_the_calendar_does_not_reach(ask: Ask) -> None:
     for at, why in (("2020-01-01 10:00", "is past"), ("9999-12-31 10:00", "is too far off")):
         code, _, err = ask("digest", "once", "daily", "--at", at, "--zone", "UTC")
         assert code == 1
-        assert f" {why} in UTC; give --at a time to come" in err
+        assert f" {why} in UTC; give --at a time in the future" in err
 
 
 def at_a_terminal(answer: str, *arguments: str) -> tuple[int, str, str]:

@@ -51,7 +51,7 @@ def test_a_quoted_cell_may_hold_several_lines(tmp_path: Path) -> None:
         (b"email\nx\n", {"name": "Who"}, "no column 'Who'"),
         ("email,name\na@example.com,Ännchen\n".encode("latin-1"), {}, "line 2: this is not UTF-8"),
         ("email\na@example.com\n".encode("utf-16"), {}, "line 1: this is not UTF-8"),
-        (b"email\na@example.com\0\n", {}, "line 2: this is no text"),
+        (b"email\na@example.com\0\n", {}, "line 2: this is not text"),
         (b"email\n" + b"x" * 200_000, {}, "line 2: field larger than field limit"),
         (b"email,name\ra@example.com,A\r", {}, "line 1: .*save the file as CSV"),
     ],

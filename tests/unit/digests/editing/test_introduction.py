@@ -84,7 +84,7 @@ def test_nothing_to_read_is_refused(written: str, how: TextFormat) -> None:
     if written.strip() and how is not TextFormat.HTML:
         assert "script" in read_intro(written, how).text
         return
-    with pytest.raises(Refused, match="says nothing"):
+    with pytest.raises(Refused, match="is empty"):
         read_intro(written, how)
 
 

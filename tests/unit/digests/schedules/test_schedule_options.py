@@ -85,7 +85,7 @@ def test_a_changed_rule(before: Rule, when: TimingOptions, expected: Rule) -> No
         (
             TimingOptions(at="06:00", days="satur", zone="UTC"),
             BadSchedule,
-            "'satur' is no day of the week",
+            "'satur' is not a day of the week",
         ),
         (TimingOptions(cron="0 0 30 2 *", zone="UTC"), BadSchedule, "no date fits"),
     ],
