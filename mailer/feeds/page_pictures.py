@@ -5,7 +5,6 @@ Never looks at a page twice, even after a failure: a picture is no reason to ask
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Final
@@ -27,14 +26,6 @@ _SECONDS: Final = 60.0
 """After this no further page is fetched: a slot may be waiting."""
 
 
-@dataclass(frozen=True)
-class _ArticlePage:
-    article_id: int
-    url: str
-    allow_private: bool
-    is_on_site: bool
-
-
 def look_at_pages(
     context: FeedContext, feed_id: int, is_stopping: Callable[[], bool] = lambda: False
 ) -> None:
@@ -46,16 +37,16 @@ def look_at_pages(
     with context.database.read() as session:
         pages = _wanted(session, feed_id)
     begun = monotonic()
-    for page in pages:
+    for article_id, request in pages:
         if is_stopping() or monotonic() - begun > _SECONDS:
             return
         try:
-            image = _picture(context, page)
+            image = None if request is None else _picture(context, request)
         except Exception as error:
             log.error("a page of feed %d could not be read", feed_id, exc_info=error)
             image = None
         with context.database.write() as session:
-            _record(session, page.article_id, image, context.clock())
+            _record(session, article_id, image, context.clock())
 
 
 def is_same_site(first: str, second: str) -> bool:
@@ -64,8 +55,11 @@ def is_same_site(first: str, second: str) -> bool:
     return one == other or one.endswith("." + other) or other.endswith("." + one)
 
 
-def _wanted(session: Session, feed_id: int) -> list[_ArticlePage]:
-    """Return the pages of a feed's articles to look at, the newest first; only if no edition has them."""
+def _wanted(session: Session, feed_id: int) -> list[tuple[int, FetchRequest | None]]:
+    """Return the articles without an edition whose pages are to be looked at, the newest first.
+
+    An article whose page is not on the feed's site has no request.
+    """
     feed = session.get(Feed, feed_id)
     if feed is None or feed.image_source is not ImageSource.PAGE:
         return []
@@ -82,24 +76,21 @@ def _wanted(session: Session, feed_id: int) -> list[_ArticlePage]:
         .limit(_MOST_AT_ONCE)
     )
     return [
-        _ArticlePage(
+        (
             row.id,
-            row.url,
-            feed.allow_private and is_same_host(row.url, feed.url),
-            is_same_site(row.url, feed.url),
+            FetchRequest(row.url, feed.allow_private and is_same_host(row.url, feed.url))
+            if is_same_site(row.url, feed.url)
+            else None,
         )
         for row in rows
     ]
 
 
-def _picture(context: FeedContext, page: _ArticlePage) -> str | None:
-    """Return the picture that a page names; None if it names none, or is on another site than its feed."""
-    if not page.is_on_site:
-        return None
+def _picture(context: FeedContext, request: FetchRequest) -> str | None:
     try:
-        fetched = context.fetch(FetchRequest(page.url, page.allow_private))
-        text = (fetched.body or b"").decode("utf-8", "replace")
-        return context.reader.page_image(text, fetched.url)
+        fetched = context.fetch(request)
+        page = (fetched.body or b"").decode("utf-8", "replace")
+        return context.reader.page_image(page, fetched.url)
     except FeedError:
         return None
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import Final
@@ -206,14 +206,7 @@ def _record_success(
         )
         fetch_state.alert_once(session, feed, context.alerts, was_held=was_held, now=now)
     return Refreshed(
-        row.id,
-        feed.url,
-        arrived.new,
-        arrived.updated,
-        arrived.unchanged,
-        arrived.held,
-        not_modified=document is None,
-        warnings=warnings,
+        row.id, feed.url, **asdict(arrived), not_modified=document is None, warnings=warnings
     )
 
 

@@ -144,9 +144,14 @@ def finish(raw: RawEntry, now: datetime, warn: FeedWarnings) -> Entry:
     title = _visible(raw.title)[:_MAX_TITLE]
     if not title:
         warn("no title")
+    guid = one_line(raw.guid)
+    if len(guid) > _MAX_GUID:
+        # The database could not index it.
+        guid = _hash(guid)
+    parts = [raw.title, *(date for date, _ in raw.dates), summary]
     categories = (_visible(name)[:_MAX_NAME] for name in raw.categories)
     return Entry(
-        guid=_short(one_line(raw.guid)) or url or _fingerprint(raw, summary),
+        guid=guid or url or _hash("\n".join(parts)),
         url=url,
         title=title,
         published=_credible(raw.dates, now, warn),
@@ -172,16 +177,6 @@ def _credible(
     if not dates:
         warn("no date")
     return None
-
-
-def _short(guid: str) -> str:
-    """Return `guid`, or its hash if it is too long for a key of the database."""
-    return guid if len(guid) <= _MAX_GUID else _hash(guid)
-
-
-def _fingerprint(raw: RawEntry, summary: str) -> str:
-    """Return what tells an entry with neither a guid nor a link from others."""
-    return _hash("\n".join([raw.title, *(text for text, _ in raw.dates), summary]))
 
 
 def _hash(text: str) -> str:
