@@ -34,41 +34,29 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
     Raises:
         Refused: the file cannot be read, is not UTF-8, or lacks a column.
     """
+    rows = csv.reader(())
     try:
         with path.open("rb") as file:
-            head = file.readline().removeprefix(_BOM)
-            header = _decoded(head, path, 1)
+            header = _decoded(file.readline().removeprefix(_BOM), path, 1)
             delimiter = max(DELIMITERS, key=header.count)
-            places = _places(_names(header, delimiter, path), columns, path)
+            names = next(csv.reader([header], delimiter=delimiter), [])
+            places = _places([name.strip() for name in names], columns, path)
             text = (_decoded(line, path, number) for number, line in enumerate(file, 2))
-            yield from _lines(text, delimiter, places, path)
+            rows = csv.reader(text, delimiter=delimiter)
+            for row in rows:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    values = {name: cells[at] for name, at in places.items() if at < len(cells)}
+                    email, name = values.get("email", ""), values.get("name", "")
+                    yield Line(rows.line_num + 1, email, name or None)
     except OSError as error:
         raise Refused(
             f"{path} cannot be read ({error.strerror}); name a CSV file that can be read"
         ) from error
-
-
-def _lines(
-    text: Iterator[str], delimiter: str, places: Mapping[str, int], path: Path
-) -> Iterator[Line]:
-    rows = csv.reader(text, delimiter=delimiter)
-    try:
-        for row in rows:
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                columns = {name: cells[at] for name, at in places.items() if at < len(cells)}
-                email, name = columns.get("email", ""), columns.get("name", "")
-                yield Line(rows.line_num + 1, email, name or None)
     except csv.Error as error:
-        raise Refused(f"{path}, line {rows.line_num + 1}: {error}; correct that line") from error
-
-
-def _names(header: str, delimiter: str, path: Path) -> list[str]:
-    try:
-        return [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    except csv.Error as error:
-        # For example, all rows are in one line, separated by carriage returns alone.
-        raise Refused(f"{path}, line 1: {error}; save the file as CSV in UTF-8") from error
+        # If the header cannot be read, all rows may be in one line, separated by carriage returns alone.
+        advice = "mend that line" if rows.line_num else "save the file as CSV in UTF-8"
+        raise Refused(f"{path}, line {rows.line_num + 1}: {error}; {advice}") from error
 
 
 def _places(names: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
