@@ -1,4 +1,4 @@
-"""The worker role: runs the send loop in a thread, until it is stopped and drained.
+"""Runs the worker role: the send loop in a thread, until it is stopped and drained.
 
 Also sends in the foreground, for a command that waits for a digest. Decides nothing about mails.
 """
@@ -26,22 +26,22 @@ from mailer.text.untrusted import redact
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
-"""A stopped worker has ended after this, whatever the relay and the database do."""
+"""A stopped worker ends within this, whatever the relay and the database do."""
 
 RESTART_SECONDS = 1.0
-"""How soon it is tried again to begin, when the database cannot be used."""
+"""How soon the worker tries again to start if the database cannot be used."""
 
 FAULT_SECONDS = 30.0
-"""How soon another sender takes the place of one that failed by a fault of ours."""
+"""How soon a new sender replaces one that failed through a fault of ours."""
 
 PROGRESS_SECONDS = 0.2
 
 
 class Worker:
-    """Sends what waits, in a thread of its own.
+    """Sends what waits, in a thread of its own. Not the row of the table of workers.
 
     Args:
-        on_end: called in that thread when it ends by itself.
+        on_end: called in that thread if it ends by itself.
     """
 
     def __init__(self, app: App, on_end: Callable[[], None] = lambda: None) -> None:
@@ -56,7 +56,7 @@ class Worker:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing is sent any more: where that is so before `stop`, it ended by itself."""
+        """Whether nothing is sent any more. If that is so before `stop`, it ended by itself."""
         return self._has_ended
 
     def start(self) -> None:
@@ -64,46 +64,46 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more, and wait until what is under way is finished: at most 30 s."""
+        """Begin nothing more, and wait until all that is under way is finished: at most 30 s."""
         self.stop_soon()
         self.join()
 
     def stop_soon(self) -> None:
-        """Begin nothing more; wait for nothing."""
+        """Begin nothing more. Does not wait."""
         if not self._stop.is_set():
             self._stopped_at = self._app.times.monotonic()
         self._stop.set()
         self._sender.wake()
 
     def join(self) -> None:
-        """Wait until what is under way is finished: at most 30 s from `stop_soon`."""
+        """Wait until all that is under way is finished: at most 30 s from `stop_soon`."""
         self._thread.join(max(0.0, self._stopped_at + DRAIN_SECONDS - self._app.times.monotonic()))
         if self._thread.is_alive():
-            log.error("the worker did not end in time; what it was sending is in doubt")
+            log.error("the worker did not end in time; the mails that it was sending are in doubt")
 
     def lives(self, seconds: float) -> bool:
-        """Whether it still runs after so many seconds; says no at once."""
+        """Wait up to so many seconds for the end. Return whether it still runs."""
         self._thread.join(seconds)
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        told = ""
+        last_fault = ""
         try:
             while not self._stop.is_set():
                 try:
                     self._sender.run(self._stop)
                     continue
                 except SQLAlchemyError as error:
-                    pause, what = RESTART_SECONDS, f"the worker cannot start: {_first_line(error)}"
-                    if what != told:
-                        log.error("%s; it is tried again", what)
+                    pause, fault = RESTART_SECONDS, redact(str(error).partition("\n")[0])
+                    if fault != last_fault:
+                        log.error("the worker cannot start: %s; it will try again", fault)
                 except Exception as error:
-                    pause, what = FAULT_SECONDS, f"the worker failed: {error!r}"
-                    if what != told:
+                    pause, fault = FAULT_SECONDS, repr(error)
+                    if fault != last_fault:
                         log.exception("the worker failed; another one takes its place")
-                told = what
+                last_fault = fault
                 self._stop.wait(pause)
-                # One that has run cannot run again, and what it got wrong must not be taken over.
+                # A sender cannot run twice, and what it got wrong must not be taken over.
                 self._sender = make_sender(self._app)
         except BaseException:
             log.critical("the worker ends", exc_info=True)
@@ -114,25 +114,21 @@ class Worker:
                 self._on_end()
 
 
-def _first_line(error: Exception) -> str:
-    return redact(str(error).partition("\n")[0])
-
-
 def make_sender(app: App) -> Sender:
-    """A sender as the settings want it."""
+    """Make a sender from the settings."""
     settings = app.settings
-    relay = settings.smtp_url
+    relay, rate, credentials = settings.smtp_url, None, None
+    if relay.user is not None and relay.password is not None:
+        credentials = Credentials(relay.user, relay.password.reveal())
+    if settings.smtp_rate is not None:
+        rate = SendRate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
     config = SendConfig(
         relay=RelayConfig(
             host=relay.host,
             port=relay.port,
             ehlo_name=settings.ehlo_name or socket.getfqdn(),
             tls=Tls(relay.tls),
-            credentials=(
-                Credentials(relay.user, relay.password.reveal())
-                if relay.user is not None and relay.password is not None
-                else None
-            ),
+            credentials=credentials,
             timeouts={
                 step: settings.smtp_timeouts[step].total_seconds()
                 for step in Step
@@ -144,11 +140,7 @@ def make_sender(app: App) -> Sender:
         messages_per_connection=settings.smtp_messages_per_connection,
         resend=settings.on_unknown == "resend",
         lease_seconds=settings.lease.total_seconds(),
-        rate=(
-            SendRate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
-            if settings.smtp_rate is not None
-            else None
-        ),
+        rate=rate,
     )
     composer = Composer(app.keys, settings.base_url, app.templates)
     return Sender(app.database, config, composer, times=app.times, alerts=app.alerts)
@@ -160,23 +152,29 @@ def send_until(
     progress: Callable[[Counts], None],
     interrupted: Callable[[], bool],
 ) -> Standing:
-    """Send in this process while a sender has something to do for this digest, and nobody interrupts.
+    """Send in this process while there is something to do for this digest, and nobody interrupts.
 
-    Other workers may help, and whatever else waits is sent too. At the end what is under way is
+    Other workers may help, and whatever else waits is sent too. At the end all that is under way is
     finished, as when a worker is stopped.
 
     Args:
-        progress: told now and then where the deliveries stand.
-        interrupted: whether to stop before the end; asked several times a second.
+        progress: called now and then with the counts of the deliveries.
+        interrupted: whether to stop before the end; called several times a second.
 
     Returns:
-        Where the digest stands at the end; `mailer.monitoring.digest_progress.why_not_sent` puts it in words.
+        Where the digest stands at the end; `monitoring.digest_progress.why_not_sent` puts it in words.
 
     Raises:
         MailerError: the sender ended by itself.
     """
-    standing = _standing(app, digest_id)
-    progress(standing.counts)
+
+    def look() -> Standing:
+        with app.database.read() as session:
+            standing = read_standing(session, digest_id, now=app.times.wall())
+        progress(standing.counts)
+        return standing
+
+    standing = look()
     if not standing.goes_on:
         return standing
     worker = Worker(app)
@@ -184,8 +182,7 @@ def send_until(
     try:
         while standing.goes_on and not interrupted():
             begun = app.times.monotonic()
-            standing = _standing(app, digest_id)
-            progress(standing.counts)
+            standing = look()
             now = app.times.monotonic()
             # Counting a million rows takes a while: it must not be most of what is done.
             next_look = now + max(PROGRESS_SECONDS, 10 * (now - begun))
@@ -196,11 +193,4 @@ def send_until(
                     )
     finally:
         worker.stop()
-    standing = _standing(app, digest_id)
-    progress(standing.counts)
-    return standing
-
-
-def _standing(app: App, digest_id: int) -> Standing:
-    with app.database.read() as session:
-        return read_standing(session, digest_id, now=app.times.wall())
+    return look()

@@ -14,7 +14,7 @@ from mailer.models import Delivery
 
 
 def is_in_doubt() -> ColumnElement[bool]:
-    """True for a delivery in doubt about which staff have not decided yet."""
+    """Match a delivery in doubt about which staff have not decided yet."""
     # The words of the partial index: with a bound value neither database would see that it fits.
     return and_(Delivery.status == literal_column("'unknown'"), Delivery.dropped_at.is_(None))
 

@@ -19,24 +19,24 @@ from mailer.permission.rule import may_mail
 
 
 def waits(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """True for rows that are queued or deferred and due."""
+    """Match rows that are queued or deferred and due."""
     return and_(is_in(table, WAITING), table.next_attempt_at <= now)
 
 
 def sending_is_on() -> ColumnElement[bool]:
-    """True unless staff have paused all sending."""
+    """Match unless staff have paused all sending."""
     return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
 
 
 def digest_is(status: DigestStatus) -> ColumnElement[bool]:
-    """True for a delivery whose digest has this status."""
+    """Match a delivery whose digest has this status."""
     return (
         select(Digest.id).where(Digest.id == Delivery.digest_id, Digest.status == status).exists()
     )
 
 
 def reader_may_be_mailed() -> ColumnElement[bool]:
-    """True for a delivery whose reader we may mail."""
+    """Match a delivery whose reader we may mail."""
     return (
         select(Subscription.id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
@@ -46,12 +46,12 @@ def reader_may_be_mailed() -> ColumnElement[bool]:
 
 
 def is_finished() -> ColumnElement[bool]:
-    """True for a digest that is being sent and of which nothing is pending."""
+    """Match a digest that is being sent and of which nothing is pending."""
     return and_(Digest.status == DigestStatus.SENDING, not_(_has_rows(PENDING)))
 
 
 def waits_for_later() -> ColumnElement[bool]:
-    """True for a digest that is being sent and of which only deferred mails are left.
+    """Match a digest that is being sent and of which only deferred mails are left.
 
     Not before any mail is finished: a relay that defers all mails at first has not begun yet.
     """
@@ -66,7 +66,7 @@ def waits_for_later() -> ColumnElement[bool]:
 
 
 def has_left_overs() -> ColumnElement[bool]:
-    """True for a cancelled digest of which a row waits because it was on its way at that time."""
+    """Match a cancelled digest of which a row waits because it was on its way at that time."""
     return and_(Digest.status == DigestStatus.CANCELLED, _has_rows(CANCEL.before))
 
 

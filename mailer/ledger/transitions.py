@@ -101,14 +101,11 @@ CANCEL: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.C
 DOUBT_AGAIN: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.UNKNOWN)
 """Of a row that was in doubt before: it was to be sent once more, and was not."""
 OUTCOMES: Final = {
-    transition.after: transition
-    for transition in (
-        # A worker that others considered dead may still learn that the relay took the mail.
-        Transition(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
-        Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
-        Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
-        DOUBT,
-    )
+    # A worker that others considered dead may still learn that the relay took the mail.
+    _S.SENT: Transition(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
+    _S.DEFERRED: Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.DEFERRED),
+    _S.FAILED: Transition(frozenset({_S.CLAIMED, _S.SENDING}), _S.FAILED),
+    _S.UNKNOWN: DOUBT,
 }
 _OTHERS: Final = (CLAIM, SKIP, START, RELEASE, RESEND, QUARANTINE, CANCEL, DOUBT_AGAIN)
 TRANSITIONS: Final = (*_OTHERS, *OUTCOMES.values())
@@ -116,7 +113,7 @@ TRANSITIONS: Final = (*_OTHERS, *OUTCOMES.values())
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:
-    """True for rows in one of `statuses`, which are `WAITING`, `HELD` or `GIVEN_BACK`.
+    """Match rows in one of `statuses`, which are `WAITING`, `HELD` or `GIVEN_BACK`.
 
     Written out in the statement, in this order: the partial indexes have the same words, and with
     bound values neither database would see that they fit.

@@ -1,7 +1,7 @@
-"""Alerts: what is told to staff, by mail and in the log, when sending or a feed stops by itself.
+"""Alerts staff, by mail and in the log, when sending, a feed or a build stops by itself.
 
-Pauses, and tells it exactly once, in the transaction of whoever found out. Nothing here commits, decides
-when to stop, or names a reader.
+Pauses, and tells staff exactly once, in the caller's transaction. Never commits, decides when to stop, or
+names a reader.
 """
 
 import logging
@@ -37,7 +37,7 @@ _SENDER_AGAIN: Final = timedelta(days=1)
 
 
 class TurnedAway(NamedTuple):
-    """A notice whose sender the relay refuses, and why, where staff are to be told."""
+    """A notice whose sender the relay refuses, and why, if staff are to be told."""
 
     row: RowId
     reason: str | None
@@ -45,11 +45,11 @@ class TurnedAway(NamedTuple):
 
 @dataclass(frozen=True)
 class Alerts:
-    """What it takes to write to staff.
+    """Everything that is needed to write to staff.
 
     Args:
-        staff_address: who gets alerts; None: only the log and `mailer status` tell.
-        publisher: who is named in the mail; None is the newsletter's title.
+        staff_address: who gets alerts; None: only the log and `mailer status` say it.
+        publisher: who is named in the mail; None: the newsletter's title.
         random: gives that many random bytes.
     """
 
@@ -63,12 +63,11 @@ class Alerts:
 def on_pause(session: Session, alerts: Alerts, pause: Pause, now: datetime) -> None:
     """Pause a digest or all sending, and tell staff, once.
 
-    Where all senders in use are refused, but a newsletter has an address that has not been tried, that one
-    may still be taken: only the digest is paused.
+    If all senders in use are refused, but a newsletter has an address that has not been tried, the relay may
+    still take that one: only the digest is paused.
     """
     digest_id, reason, refused = pause
-    is_all = digest_id is None if refused is None else _other(session, refused) is None
-    if is_all:
+    if digest_id is None if refused is None else _other_sender(session, refused) is None:
         on_sending_paused(session, alerts, reason, now)
     elif digest_id is not None:
         on_digest_paused(session, alerts, digest_id, reason, now)
@@ -77,26 +76,25 @@ def on_pause(session: Session, alerts: Alerts, pause: Pause, now: datetime) -> N
 def on_digest_paused(
     session: Session, alerts: Alerts, digest_id: int, reason: str, now: datetime
 ) -> bool:
-    """Pause a digest that is being sent, and tell staff; after the outcomes that led to it are recorded.
+    """Pause a digest that is being sent, and tell staff. The results that led to it are recorded before.
 
     Args:
         reason: why, in words for staff; addresses are taken out of it.
 
     Returns:
-        False where it is not being sent, as when another worker was first: then nothing is told.
+        False if it is not being sent, as when another worker was first: then staff are not told again.
     """
     reason = redact(reason)
     if not digest_state.pause_digest(session, digest_id, reason):
         return False
     log.error("digest %d is paused: %s; see `mailer digest show %d`", digest_id, reason, digest_id)
-    found = session.execute(
+    newsletter, schedule, slot = session.execute(
         select(Newsletter, Schedule.name, Digest.slot)
         .select_from(Digest)
         .join(Schedule, Schedule.id == Digest.schedule_id)
         .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
         .where(Digest.id == digest_id)
     ).one()
-    newsletter, schedule, slot = found
     counts = digest_state.counts(session, digest_id)
     facts = {
         "digest": {
@@ -109,9 +107,7 @@ def on_digest_paused(
             "in_doubt": counts.unknown,
         },
         "commands": {
-            "show": f"mailer digest show {digest_id}",
-            "resume": f"mailer digest resume {digest_id}",
-            "cancel": f"mailer digest cancel {digest_id}",
+            verb: f"mailer digest {verb} {digest_id}" for verb in ("show", "resume", "cancel")
         },
     }
     _queue(session, alerts, newsletter, reason, facts, now)
@@ -119,25 +115,21 @@ def on_digest_paused(
 
 
 def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: datetime) -> bool:
-    """Pause all sending, and tell staff.
-
-    Notices wait like all other mail, so the alert comes when sending goes on; the log and
-    `mailer status` tell at once.
+    """Pause all sending, and tell staff. The alert waits like all other mail until sending is resumed.
 
     Args:
         reason: why, with the relay's words; addresses are taken out of it.
 
     Returns:
-        False where it was paused already: then nothing is told.
+        False if it was paused already: then staff are not told again.
     """
     reason = redact(reason)
     if not pause_sending(session, reason, now):
         return False
     log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
-    newsletter = session.scalars(select(Newsletter).order_by(Newsletter.id).limit(1)).one_or_none()
-    if newsletter is not None:
+    if (newsletter := _other_sender(session, ())) is not None:
         commands = {"show": "mailer status", "resume": "mailer resume"}
-        _queue(session, alerts, newsletter, reason, {"digest": None, "commands": commands}, now)
+        _queue(session, alerts, newsletter, reason, {"commands": commands}, now)
     return True
 
 
@@ -148,19 +140,19 @@ def on_sender_refused(
     refused: Collection[str],
     now: datetime,
 ) -> None:
-    """See to it that staff learn of senders that the relay refuses, by another sender.
+    """Tell staff about senders that the relay refuses, from another sender's address.
 
-    What is for staff goes out at once, from the first newsletter whose address is not refused. Of the rest
-    they are told once a day for each newsletter, unless one of its digests was paused and has told them.
+    Mails to staff go out at once, from the first newsletter whose address is not refused. About the other
+    mails staff are told once a day for each newsletter, unless one of its digests was paused and told them.
 
     Args:
-        turned_away: notices that were refused for their sender; their outcomes are recorded.
-        refused: From addresses, in small letters, whose last mail the relay refused.
+        turned_away: notices that were refused because of their sender; their results are recorded.
+        refused: From addresses, in lower case, whose last mail the relay refused.
     """
-    other = _other(session, refused)
+    other = _other_sender(session, refused)
     if other is None:
         return
-    reasons = {one.row.id: one.reason for one in turned_away}
+    reasons = {notice.row.id: notice.reason for notice in turned_away}
     session.execute(
         update(Notice)
         .where(
@@ -168,7 +160,7 @@ def on_sender_refused(
             Notice.kind.in_(_FOR_STAFF),
             is_in(Notice, WAITING),
             Notice.from_address != other.from_address,
-            # The relay may have one that was in doubt, and this would be another mail.
+            # The relay may have a mail that was in doubt, and this would be another one.
             Notice.in_doubt == 0,
         )
         .values(from_name=other.from_name, from_address=other.from_address, next_attempt_at=now)
@@ -184,13 +176,13 @@ def on_sender_refused(
     ).all()
     for newsletter_id, notice_id in rows:
         if newsletter_id is not None:
-            _tell_of_sender(session, alerts, newsletter_id, reasons[notice_id] or "", now)
+            _on_newsletter_refused(session, alerts, newsletter_id, reasons[notice_id] or "", now)
 
 
-def _tell_of_sender(
+def _on_newsletter_refused(
     session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
 ) -> None:
-    # Whoever is second waits here, and then finds the first one's alert.
+    # A second worker waits here, and then finds the first one's alert.
     newsletter = session.get_one(Newsletter, newsletter_id, with_for_update=True)
     is_paused = (
         select(Digest.id)
@@ -200,18 +192,16 @@ def _tell_of_sender(
     if session.scalar(is_paused.limit(1)) is not None:
         return
     commands = [f"mailer newsletter show {newsletter.slug}", "mailer status"]
-    facts = {"digest": None, "sender": {"title": newsletter.title}, "commands": commands}
+    facts = {"sender": {"title": newsletter.title}, "commands": commands}
     _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _SENDER_AGAIN)
 
 
-def _other(session: Session, refused: Collection[str]) -> Newsletter | None:
-    """The first newsletter whose address is not among these."""
+def _other_sender(session: Session, refused: Collection[str]) -> Newsletter | None:
+    """Return the first newsletter whose address is not among these."""
+    is_other = func.lower(Newsletter.from_address).not_in(refused)
     return session.scalars(
-        select(Newsletter)
-        .where(func.lower(Newsletter.from_address).not_in(refused))
-        .order_by(Newsletter.id)
-        .limit(1)
-    ).one_or_none()
+        select(Newsletter).where(is_other).order_by(Newsletter.id).limit(1)
+    ).first()
 
 
 def on_feed(
@@ -225,23 +215,23 @@ def on_feed(
     commands: Sequence[str],
     now: datetime,
 ) -> None:
-    """Tell staff that a feed needs somebody. Whoever calls this sees to it that it is told once.
+    """Tell staff that a feed needs their attention. The caller makes sure that they are told once.
 
     Args:
         newsletter: one that takes its articles; the mail has its look and language.
-        reason: what is the matter, in words for staff.
+        reason: what is wrong, in words for staff.
         commands: what staff may type to settle it.
     """
     reason = redact(reason)
-    log.error("the feed %s needs you: %s; `%s`", url, reason, commands[0])
-    facts = {"digest": None, "feed": {"title": title or url, "url": url}, "commands": commands}
+    log.error("the feed %s needs your attention: %s; `%s`", url, reason, commands[0])
+    facts = {"feed": {"title": title or url, "url": url}, "commands": commands}
     _queue(session, alerts, newsletter, reason, facts, now)
 
 
 def on_signups_held(
     session: Session, alerts: Alerts, newsletter_id: int, reason: str, now: datetime
 ) -> None:
-    """Tell staff that mails of sign-ups wait. Whoever calls this sees to it that it is told once.
+    """Tell staff that mails to people who sign up wait. The caller makes sure that they are told once.
 
     Args:
         newsletter_id: the one that was asked for; the mail has its look and language.
@@ -249,53 +239,35 @@ def on_signups_held(
     """
     log.warning("mails of sign-ups are held: %s", reason)
     newsletter = session.get_one(Newsletter, newsletter_id)
-    facts = {"digest": None, "signups": True, "commands": {"show": "mailer status"}}
+    facts = {"signups": True, "commands": {"show": "mailer status"}}
     _queue(session, alerts, newsletter, reason, facts, now)
 
 
-def on_build_failed(
+def on_slot_missed(
     session: Session,
     alerts: Alerts,
     newsletter: Newsletter,
     *,
     schedule: str,
     slot: str,
-    reason: str,
+    reason: str | None,
     now: datetime,
 ) -> None:
-    """Tell staff that a digest could not be built. Whoever calls this sees to it that it is told once.
+    """Tell staff that a digest could not be built. The caller makes sure that they are told once.
 
     Args:
         schedule: as staff type it, `SLUG/NAME`.
         slot: its name.
-        reason: why, in words for staff.
-    """
-    reason = redact(reason)
-    commands = [f"mailer digest preview {schedule} --slot {slot}"]
-    log.error("the digest of %s for %s could not be built: %s", schedule, slot, reason)
-    missing = {"schedule": schedule, "slot": slot, "late": False}
-    facts = {"digest": None, "missing": missing, "commands": commands}
-    _queue(session, alerts, newsletter, reason, facts, now)
-
-
-def on_slot_late(
-    session: Session,
-    alerts: Alerts,
-    newsletter: Newsletter,
-    *,
-    schedule: str,
-    slot: str,
-    now: datetime,
-) -> None:
-    """Tell staff that nothing is sent for a slot, because it became too late for it.
-
-    Args:
-        schedule, slot: as in `on_build_failed`.
+        reason: why, in words for staff; None: nothing is sent for the slot, because it is too late now.
     """
     commands = ["mailer status", f"mailer digest plan {schedule}"]
-    missing = {"schedule": schedule, "slot": slot, "late": True}
-    facts = {"digest": None, "missing": missing, "commands": commands}
-    _queue(session, alerts, newsletter, "", facts, now)
+    if reason is not None:
+        reason = redact(reason)
+        commands = [f"mailer digest preview {schedule} --slot {slot}"]
+        log.error("the digest of %s for %s could not be built: %s", schedule, slot, reason)
+    missing = {"schedule": schedule, "slot": slot, "late": reason is None}
+    facts = {"missing": missing, "commands": commands}
+    _queue(session, alerts, newsletter, reason or "", facts, now)
 
 
 def _queue(
@@ -308,27 +280,27 @@ def _queue(
     *,
     unless_since: datetime | None = None,
 ) -> None:
-    """Queue an alert; with `unless_since` only where none with its subject was queued since then."""
+    """Queue an alert; with `unless_since` only if none with its subject was queued since then."""
     if alerts.staff_address is None:
         return
-    context = {**facts, "reason": reason, "at": format_instant(now)}
+    context = {"digest": None, **facts, "reason": reason, "at": format_instant(now)}
     try:
         look = Look.of(newsletter, publisher=alerts.publisher)
         content = render_notice(
             alerts.templates, NoticeKind.ALERT, look, look.language, context, alerts.random
         )
     except MailerError as error:
-        # The outcomes of mails are recorded in this transaction: no template may stand in their way.
-        log.error("no alert can be written: %s", error)
+        # The results of mails are recorded in this transaction: no template may get in their way.
+        log.error("the alert cannot be rendered: %s", error)
         return
     if unless_since is not None:
-        told = select(Notice.id).where(
+        earlier = select(Notice.id).where(
             Notice.kind == NoticeKind.ALERT,
             Notice.newsletter_id == newsletter.id,
             Notice.subject == content.subject,
             Notice.created_at > unless_since,
         )
-        if session.scalar(told.limit(1)) is not None:
+        if session.scalar(earlier.limit(1)) is not None:
             return
     queue_notice(
         session,

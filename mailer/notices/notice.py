@@ -1,6 +1,6 @@
-"""Notices: mails to one person, about what that person did or must know. Renders one, and queues one.
+"""Renders and queues notices: mails to one person, about what that person did or must know.
 
-A notice says nothing that whoever caused it typed, and holds no link, only the words that stand for one.
+A notice never repeats what the person who caused it typed, and holds no link, only a marker word for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,8 +29,7 @@ _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     NoticeKind.ALERT: {},
     NoticeKind.REPORT: {},
 }
-"""The links that each kind may hold. A test copy and a review have no template of their own alone: they are
-digests."""
+"""The links that each kind may hold. A test copy and a review are not here: they are rendered as digests."""
 
 
 def render_notice(
@@ -41,14 +40,13 @@ def render_notice(
     context: Mapping[str, object],
     random: Callable[[int], bytes],
 ) -> Content:
-    """The content of a notice, from the templates `mail/{kind}.subject`, `.txt` and `.html`.
+    """Render a notice from the templates `mail/{kind}.subject.txt`, `.txt` and `.html`.
 
     Args:
-        context: what this kind tells, beside its links. For a confirmation `titles`, those of the
-            newsletters that were asked for, and `expires_on`, the last day on which it can be
-            confirmed; for `already` `titles` and `preferences_url`; for a preferences link nothing; for an
-            alert what `mailer.notices.alert` found, for a report what `mailer.digests.staff_mail.report` did.
-        random: gives that many random bytes.
+        context: what this kind says, beside its links: for a confirmation `titles` and `expires_on` (the last
+            day on which it can be confirmed), for `already` `titles` and `preferences_url`, for an alert and
+            a report what `notices.alert` and `digests.staff_mail.report` read.
+        random: returns that many random bytes.
 
     Raises:
         BadTemplate: a template cannot be rendered.
@@ -89,18 +87,15 @@ def queue_notice(
     skip: str | None = None,
     wanted: bool = True,
 ) -> int | None:
-    """Add a notice to what waits to be sent.
+    """Queue a notice, and return its id.
 
     Args:
         key_hash: of the address, to look up suppressions by.
-        rate_key: what the limits on sign-ups count it under, where a sign-up caused it.
-        not_before: when the limit on all sign-ups together lets it go out (UTC); None is at once.
-        skip: why it is not to be sent at all: it is kept as skipped, so that whoever caused it cannot
-            tell the difference.
-        wanted: if not, the same statement runs and adds nothing, for the same reason.
-
-    Returns:
-        Its id; None if it was not wanted.
+        rate_key: what the limits on sign-ups count it under, if a sign-up caused it.
+        not_before: when the limit on all sign-ups together lets it go out (UTC); None: at once.
+        skip: why it is not sent at all. It is kept as skipped, so that the person who caused it cannot tell
+            the difference.
+        wanted: if False, the same statement runs and adds nothing, for the same reason; the id is None.
     """
     values: dict[str, object] = {
         "status": DeliveryStatus.QUEUED if skip is None else DeliveryStatus.SKIPPED,

@@ -1,4 +1,4 @@
-"""From the ledger to the relay: what waits, who may take it, and what the relay said of it.
+"""Sends what waits in the ledger to the relay, and records what the relay said.
 
-Whom to write to is decided by `mailer.digests` and `mailer.permission`; nothing here adds a reader.
+Never adds a reader: `mailer.digests` and `mailer.permission` decide whom to write to.
 """

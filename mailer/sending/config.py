@@ -1,4 +1,4 @@
-"""How a sender sends: values only, which its maker takes from the settings."""
+"""Holds how a sender sends: values that `mailer.worker` takes from the settings."""
 
 from dataclasses import dataclass
 

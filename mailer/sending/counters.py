@@ -1,7 +1,7 @@
-"""How often attempts came to what, for figures: counted in memory, then added up in the database.
+"""Counts the results of attempts for monitoring: in memory first, then added up in the database.
 
-Decides nothing, and nothing of the ledger depends on it. Its words are few and fixed, because every
-pair of them is a series in somebody's monitoring: never a reply's own text.
+Decides nothing, and the ledger does not depend on it. Its words are few and fixed, because each pair of
+them becomes a time series of metrics: never a reply's own text.
 """
 
 from collections import Counter, deque
@@ -12,23 +12,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.message.reply_codes import Meaning, meaning
-from mailer.models import DeliveryStatus, Tally
+from mailer.models import Tally
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost
 
 Counts = Mapping[tuple[str, str], int]
 """How often each pair of outcome and reason was noted."""
 
-OUTCOMES: Final = frozenset(
-    status.value
-    for status in (
-        DeliveryStatus.SENT,
-        DeliveryStatus.DEFERRED,
-        DeliveryStatus.FAILED,
-        DeliveryStatus.UNKNOWN,
-    )
-)
-"""What an attempt may come to."""
+OUTCOMES: Final = frozenset({"sent", "deferred", "failed", "unknown"})
+"""How an attempt may end."""
 
 DROPPED: Final = "dropped"
 TIMEOUT: Final = "timeout"
@@ -43,23 +35,23 @@ _OTHER: Final = Meaning.OTHER.value
 REASONS: Final = frozenset(
     {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED, CRASHED}
 )
-"""Why it may have come to that."""
+"""Why it may have ended so."""
 
 _LOST: Final = {Lost.DROP: DROPPED, Lost.TIMEOUT: TIMEOUT}
 
 
 def reason(answer: Reply | Lost) -> str:
-    """Why an attempt came to its outcome, in one word: what the reply is about, or how it was lost."""
+    """Return in one word why an attempt ended so: what the reply is about, or how it was lost."""
     if isinstance(answer, Lost):
         return _LOST[answer]
     return meaning(answer.code, answer.enhanced).value
 
 
 class Counters:
-    """What one sender has counted and not yet written down. For the sender's thread and its heartbeat's."""
+    """What one sender has counted and not yet written. Shared by the sender's thread and its heartbeat's."""
 
     def __init__(self) -> None:
-        # A deque takes and gives single things without a lock, so counting never holds up sending.
+        # A deque needs no lock for single items, so counting never delays sending.
         self._noted: deque[tuple[str, str]] = deque()
         self._left: Counter[tuple[str, str]] = Counter()
 
@@ -68,12 +60,12 @@ class Counters:
 
         Args:
             outcome: one of `OUTCOMES`; any other is not counted.
-            why: of `reason`, or one of the words of this module; any other counts as "other".
+            why: from `reason`, or one of the words of this module; any other counts as "other".
         """
         self._noted.append((outcome, why))
 
     def take(self) -> Counts:
-        """All that was counted since the last time; whoever takes it writes it down or puts it back."""
+        """Take all that was counted since the last time. The caller writes it down, or puts it back."""
         taken, self._left = self._left, Counter()
         while self._noted:
             outcome, why = self._noted.popleft()
@@ -82,7 +74,7 @@ class Counters:
         return taken
 
     def put_back(self, counts: Counts) -> None:
-        """These could not be written down: they belong to what is taken next."""
+        """Keep counts that could not be written down for the next `take`."""
         self._left.update(counts)
 
 
@@ -91,7 +83,7 @@ def add(session: Session, worker_id: int, counts: Counts) -> None:
     if not counts:
         return
     rows = [
-        # The members of an enumeration are texts here, but a driver may take them for more.
+        # Members of an enumeration are strings, but a driver may treat them as something else.
         {"worker_id": worker_id, "outcome": str(outcome), "reason": str(why), "number": number}
         for (outcome, why), number in counts.items()
     ]

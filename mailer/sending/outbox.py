@@ -253,7 +253,7 @@ class Outbox:
         for pause in self._flow.pauses:
             alert.on_pause(session, self._alerts, pause, now)
         if turned_away := self._flow.turned_away:
-            refused = self._flow.refused_senders
+            refused = self._flow.senders.addresses
             alert.on_sender_refused(session, self._alerts, turned_away, refused, now)
         return granted
 
@@ -275,7 +275,7 @@ class Outbox:
             wanted,
             now,
             rotation=self._claims,
-            but=self._flow.paused_digests(monotonic),
+            but=self._flow.senders.paused_digests(monotonic),
         )
         self._refund(session, wanted - len(claimed))
         self.is_hungry = len(claimed) + skipped >= wanted

@@ -1,24 +1,23 @@
-"""The mail of a row of the ledger: reads what it needs, and makes envelope and bytes of it.
+"""Makes the mail of a row of the ledger: reads what it needs, and composes its envelope and bytes.
 
-The same row gives the same bytes at every attempt. Whether it may go is decided by the ledger.
+The same row gives the same bytes at every attempt. The ledger decides whether it may go.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer import failpoint
 from mailer.db import is_unreadable
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.ledger.transitions import Addressee, Claim
-from mailer.message.compose import CompiledMail, compile_mail
-from mailer.message.content import Content
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import Header, digest_headers, notice_headers, reader_headers
 from mailer.message.reader_fields import ReaderField
@@ -26,7 +25,6 @@ from mailer.models import (
     Delivery,
     Digest,
     Edition,
-    FrozenContent,
     Holds,
     Newsletter,
     Notice,
@@ -37,7 +35,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.sending.flow_control.refused_senders import NOBODY, SenderId, sender_id
+from mailer.sending.compiled_content import UNREADABLE, CompiledContent, compile_content
 from mailer.sending.smtp.capabilities import Capabilities
 from mailer.sending.smtp.conversation import Envelope
 from mailer.text.reader_name import reader_name
@@ -54,44 +52,27 @@ PREFERENCES_LIFETIME = timedelta(hours=1)
 _EDITIONS_KEPT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledContent:
-    """A content that is compiled, or the reason why it could not be.
-
-    Attributes:
-        sender: the envelope's.
-        sender_id: by which refusals of the sender are counted.
-    """
-
-    content: Content
-    mail: CompiledMail | None = None
-    fault: str = ""
-    sender: str = ""
-    sender_id: SenderId = NOBODY
-
-
-_UNREADABLE = CompiledContent(
-    Content(
-        language="en",
-        from_name="",
-        from_address="",
-        reply_to=None,
-        subject="",
-        html="",
-        text="",
-        marker="",
-    ),
-    fault="a value of its content cannot be read; mend it in the database",
-)
-"""The content of a mail whose rows hold what is none of their columns' types."""
+_PATHS = {
+    Purpose.UNSUBSCRIBE: "unsubscribe",
+    Purpose.CONFIRM: "confirm",
+    Purpose.NOT_ME: "not-me",
+    Purpose.PREFERENCES: "preferences",
+}
+_REVIEW_ACTS = {ReaderField.STOP: ReviewAct.STOP, ReaderField.SEND: ReviewAct.SEND}
+_LINKS = {
+    ReaderField.UNSUBSCRIBE: Purpose.UNSUBSCRIBE,
+    ReaderField.CONFIRM: Purpose.CONFIRM,
+    ReaderField.NOTME: Purpose.NOT_ME,
+    ReaderField.PREFERENCES: Purpose.PREFERENCES,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """What one claimed row sends, to whom. The links are made when it is composed.
+    """What one claimed row sends, and to whom. The links are made when it is composed.
 
     Attributes:
-        links: the public ids that the reader's links carry, and when each link expires.
+        links: the public ids in the reader's links, and when each link expires.
         review: what the two links of a review are about.
     """
 
@@ -109,7 +90,7 @@ class Unsendable:
     """Why this one mail cannot be handed to the relay.
 
     Attributes:
-        lacks_smtputf8: only because the relay cannot write down such an address.
+        lacks_smtputf8: only because the relay does not take such addresses.
     """
 
     reason: str
@@ -117,11 +98,11 @@ class Unsendable:
 
 
 class Composer:
-    """Loads letters and composes them. An edition is compiled once and kept while it is used.
+    """Loads mails and composes them. An edition is compiled once and kept while it is used.
 
     Args:
         base_url: what links start with, without a slash at its end.
-        templates: know how readers are greeted.
+        templates: for the words of the greeting.
     """
 
     def __init__(self, keys: Keys, base_url: str, templates: "Templates") -> None:
@@ -131,24 +112,26 @@ class Composer:
         self._editions: OrderedDict[int, CompiledContent] = OrderedDict()
 
     def load(self, session: Session, claims: Collection[Claim]) -> list[OutgoingMail]:
-        """The letters of these rows, in their order; only reads."""
+        """Load the mails of these rows, in their order. Only reads."""
         notices = {claim.row.id: claim for claim in claims if claim.addressee is None}
-        try:
-            found = self._load_notices(session, notices) if notices else {}
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-            found = self._load_notices_one_by_one(session, notices)
+        mails: dict[Claim, OutgoingMail] = {}
+        if notices:
+            try:
+                mails = self._load_notices(session, notices)
+            except Exception as error:
+                if not is_unreadable(error):
+                    raise
+                mails = self._load_notices_one_by_one(session, notices)
         self._load_editions(
             session, {claim.addressee.edition_id for claim in claims if claim.addressee}
         )
         return [
-            self._delivery(claim, claim.addressee) if claim.addressee else found[claim]
+            self._delivery(claim, claim.addressee) if claim.addressee else mails[claim]
             for claim in claims
         ]
 
     def compose(self, mail: OutgoingMail, *, utf8: bool) -> tuple[Envelope, bytes]:
-        """Envelope and complete bytes of this letter.
+        """Compose the envelope and the complete bytes of this mail.
 
         Args:
             utf8: the relay offers SMTPUTF8.
@@ -156,7 +139,7 @@ class Composer:
         Raises:
             NeedsSmtputf8: the address needs it, and the relay does not offer it.
             BadMessage: the content or the address cannot be sent.
-            BadAddress: the address cannot stand in an SMTP command.
+            BadAddress: the address cannot be written in an SMTP command.
         """
         compiled, claim = mail.compiled, mail.claim
         failpoint.reach("worker.compose", claim.row.id)
@@ -164,35 +147,35 @@ class Composer:
             raise BadMessage(compiled.fault)
         sender = compiled.sender
         table, row_id = claim.row
-        fields = {name: self._field(mail, name) for name in compiled.mail.fields}
+        values = {name: self._field(mail, name) for name in compiled.mail.fields}
+        headers: tuple[Header, ...] = ()
+        if table is Delivery:
+            url = values.get(ReaderField.UNSUBSCRIBE) or self._link(mail, Purpose.UNSUBSCRIBE)
+            headers = reader_headers(delivery_id=row_id, unsubscribe_url=url)
         data = compiled.mail.render(
             to=mail.address,
             message_id=self._keys.message_id(
                 table.__tablename__, row_id, mail.created_at, sender.rpartition("@")[2]
             ),
             date=claim.first_attempt_at,
-            headers=(
-                reader_headers(
-                    delivery_id=row_id,
-                    unsubscribe_url=fields.get(ReaderField.UNSUBSCRIBE)
-                    or self._link(mail, Purpose.UNSUBSCRIBE),
-                )
-                if table is Delivery
-                else ()
-            ),
-            fields=fields,
+            headers=headers,
+            fields=values,
             utf8=utf8,
         )
         return Envelope(sender, wire_address(mail.address, utf8=utf8)), data
 
     def try_out(self, mail: OutgoingMail) -> None:
-        """Make this mail, for nobody: whoever made it before may have died of it."""
+        """Compose this mail and discard it: a worker may have died of it before."""
         self.for_relay(mail, Capabilities())
 
     def for_relay(
         self, mail: OutgoingMail, offers: Capabilities
     ) -> tuple[Envelope, bytes] | Unsendable:
-        """The letter for a relay that offers this. Whatever is wrong with it fails it alone."""
+        """Compose a mail for a relay with these capabilities. A fault in it fails only this mail.
+
+        Raises:
+            MemoryError: that is no fault of this mail's, so it is not given up.
+        """
         try:
             envelope, data = self.compose(mail, utf8=offers.offers("SMTPUTF8"))
         except NeedsSmtputf8:
@@ -201,10 +184,9 @@ class Composer:
         except MailerError as error:
             return Unsendable(str(error))
         except MemoryError:
-            # No fault of this letter's: it is not to be given up.
             raise
         except Exception as error:
-            # A fault of ours with one letter: the next reader's may well be good.
+            # A fault of ours with one mail: the next reader's may well be good.
             log.exception("a mail could not be composed: row %d", mail.claim.row.id)
             return Unsendable(f"it could not be composed: {type(error).__name__}")
         if offers.size is not None and len(data) > offers.size:
@@ -212,21 +194,11 @@ class Composer:
         return envelope, data
 
     def _field(self, mail: OutgoingMail, name: ReaderField) -> str:
-        match name:
-            case ReaderField.GREETING:
-                return greeting(self._templates, mail.compiled.content.language, mail.name)
-            case ReaderField.UNSUBSCRIBE:
-                return self._link(mail, Purpose.UNSUBSCRIBE)
-            case ReaderField.CONFIRM:
-                return self._link(mail, Purpose.CONFIRM)
-            case ReaderField.NOTME:
-                return self._link(mail, Purpose.NOT_ME)
-            case ReaderField.PREFERENCES:
-                return self._link(mail, Purpose.PREFERENCES)
-            case ReaderField.STOP:
-                return self._review_link(mail, ReviewAct.STOP)
-            case ReaderField.SEND:
-                return self._review_link(mail, ReviewAct.SEND)
+        if name is ReaderField.GREETING:
+            return greeting(self._templates, mail.compiled.content.language, mail.name)
+        if name in _REVIEW_ACTS:
+            return self._review_link(mail, _REVIEW_ACTS[name])
+        return self._link(mail, _LINKS[name])
 
     def _review_link(self, mail: OutgoingMail, act: ReviewAct) -> str:
         if mail.review is None:
@@ -242,7 +214,7 @@ class Composer:
             return f"{self._base_url}/{path}/{self._keys.make(purpose, public_id, expires)}"
         if purpose in (Purpose.CONFIRM, Purpose.NOT_ME):
             raise BadMessage("the sign-up that this mail is about is gone; sign up again")
-        # A test copy has no reader: the page that mails a link to whoever asks is open to all.
+        # A test copy has no reader: it links to the page that mails a link to anyone who asks.
         return f"{self._base_url}/preferences"
 
     def _delivery(self, claim: Claim, addressee: Addressee) -> OutgoingMail:
@@ -264,7 +236,7 @@ class Composer:
                 if not is_unreadable(error):
                     raise
                 log.error("edition %d cannot be read: %s", edition_id, type(error).__name__)
-                self._editions[edition_id] = _UNREADABLE
+                self._editions[edition_id] = UNREADABLE
         for edition_id in ids:
             self._editions.move_to_end(edition_id)
         while len(self._editions) > max(_EDITIONS_KEPT, len(ids)):
@@ -278,12 +250,7 @@ class Composer:
             .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
             .where(Edition.id == edition_id)
         ).one()
-        return self._edition(edition, newsletter, automatic=holds is not Holds.NONE)
-
-    def _edition(
-        self, edition: Edition, newsletter: Newsletter, *, automatic: bool
-    ) -> CompiledContent:
-        return _compiled(
+        return compile_content(
             edition,
             lambda: digest_headers(
                 digest_id=edition.digest_id,
@@ -292,7 +259,7 @@ class Composer:
                 list_id=newsletter.list_id,
                 from_address=edition.from_address,
                 help_url=f"{self._base_url}/preferences",
-                automatic=automatic,
+                automatic=holds is not Holds.NONE,
             ),
         )
 
@@ -306,104 +273,58 @@ class Composer:
             .outerjoin(Subscriber, Subscriber.id == Notice.subscriber_id)
             .outerjoin(
                 Subscription,
-                and_(
-                    Subscription.subscriber_id == Notice.subscriber_id,
-                    Subscription.newsletter_id == Notice.newsletter_id,
-                ),
+                (Subscription.subscriber_id == Notice.subscriber_id)
+                & (Subscription.newsletter_id == Notice.newsletter_id),
             )
             .outerjoin(Review, Review.notice_id == Notice.id)
             .where(Notice.id.in_(claims))
         )
-        return {claims[row[0].id]: self._notice(claims[row[0].id], row) for row in rows}
+        mails: dict[Claim, OutgoingMail] = {}
+        for notice, newsletter, signup, subscriber, subscription, review in rows:
+            claim = claims[notice.id]
+            title, list_id = (newsletter.title, newsletter.list_id) if newsletter else ("", None)
+            headers = partial(notice_headers, title=title, list_id=list_id)
+            links: dict[Purpose, tuple[int, datetime | None]] = {}
+            if signup is not None:
+                links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
+                links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
+            if subscriber is not None:
+                until = claim.first_attempt_at + PREFERENCES_LIFETIME
+                links[Purpose.PREFERENCES] = (subscriber.public_id, until)
+            if subscription is not None:
+                links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
+            # No name: anyone may have typed anything there, and this goes to that address.
+            mails[claim] = OutgoingMail(
+                claim,
+                compile_content(notice, headers),
+                notice.address,
+                notice.created_at,
+                links=links,
+                review=review,
+            )
+        return mails
 
     def _load_notices_one_by_one(
         self, session: Session, claims: Mapping[int, Claim]
     ) -> dict[Claim, OutgoingMail]:
-        """As `_load_notices`; one that cannot be read becomes a letter that cannot be composed."""
-        found: dict[Claim, OutgoingMail] = {}
+        """Load as `_load_notices`; a notice that cannot be read becomes a mail that cannot be composed."""
+        mails: dict[Claim, OutgoingMail] = {}
         for notice_id, claim in claims.items():
             try:
-                found |= self._load_notices(session, {notice_id: claim})
+                mails |= self._load_notices(session, {notice_id: claim})
             except Exception as error:
                 if not is_unreadable(error):
                     raise
                 log.error("notice %d cannot be read: %s", notice_id, type(error).__name__)
-                found[claim] = OutgoingMail(claim, _UNREADABLE, "", claim.first_attempt_at)
-        return found
-
-    def _notice(
-        self,
-        claim: Claim,
-        row: Row[
-            Notice,
-            Newsletter | None,
-            Signup | None,
-            Subscriber | None,
-            Subscription | None,
-            Review | None,
-        ],
-    ) -> OutgoingMail:
-        notice, newsletter, signup, subscriber, subscription, review = row
-        links: dict[Purpose, tuple[int, datetime | None]] = {}
-        if signup is not None:
-            links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
-            links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
-        if subscriber is not None:
-            until = claim.first_attempt_at + PREFERENCES_LIFETIME
-            links[Purpose.PREFERENCES] = (subscriber.public_id, until)
-        if subscription is not None:
-            links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
-        compiled = _compiled(
-            notice,
-            lambda: (
-                notice_headers(title=newsletter.title, list_id=newsletter.list_id)
-                if newsletter is not None
-                else notice_headers()
-            ),
-        )
-        # No name: whoever signed up may have typed anything there, and this goes to that address.
-        return OutgoingMail(claim, compiled, notice.address, notice.created_at, None, links, review)
-
-
-_PATHS = {
-    Purpose.UNSUBSCRIBE: "unsubscribe",
-    Purpose.CONFIRM: "confirm",
-    Purpose.NOT_ME: "not-me",
-    Purpose.PREFERENCES: "preferences",
-}
+                mails[claim] = OutgoingMail(claim, UNREADABLE, "", claim.first_attempt_at)
+        return mails
 
 
 def greeting(templates: "Templates", language: str, name: str | None) -> str:
-    """How a reader is greeted; empty for one without a name that a mail may show.
+    """Return the greeting of a reader; empty for one without a name that a mail may show.
 
     Args:
-        name: what they told us, if anything; it may be from before names were looked at.
+        name: as they typed it, if they did; it may be from before names were checked.
     """
     shown, translate = reader_name(name), templates.gettext(language)
     return translate("Hello %(name)s,", name=shown) if shown else ""
-
-
-def content_of(row: FrozenContent) -> Content:
-    """The frozen content in the columns of an edition or a notice."""
-    return Content(
-        language=row.language,
-        from_name=row.from_name,
-        from_address=row.from_address,
-        reply_to=row.reply_to,
-        subject=row.subject,
-        html=row.html,
-        text=row.text,
-        marker=row.marker,
-    )
-
-
-def _compiled(row: FrozenContent, headers: Callable[[], Sequence[Header]]) -> CompiledContent:
-    content = content_of(row)
-    try:
-        mail = compile_mail(content, headers())
-        sender = wire_address(content.from_address)
-        return CompiledContent(
-            content, mail, sender=sender, sender_id=sender_id(content.from_address, sender)
-        )
-    except BadMessage as error:
-        return CompiledContent(content, fault=str(error))

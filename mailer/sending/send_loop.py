@@ -63,7 +63,6 @@ class Sender:
 
     Args:
         composer: makes the bytes.
-        random: spreads waits.
         tls_context: instead of the system's certificate authorities.
     """
 
@@ -236,7 +235,7 @@ class Sender:
         while self._outbox:
             mail = self._outbox.take()
             sender, now = mail.compiled.sender_id, self._monotonic()
-            if not self._flow.admits(sender, mail.claim.digest_id, now):
+            if not self._flow.senders.admits(sender, mail.claim.digest_id, now):
                 self._outbox.release(mail.claim.row)
                 continue
             made = self._composer.for_relay(mail, conversation.capabilities)

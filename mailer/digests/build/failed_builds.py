@@ -57,7 +57,7 @@ def note_failure(
     session.flush()
     if is_first:
         newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-        alert.on_build_failed(
+        alert.on_slot_missed(
             session,
             alerts,
             newsletter,
@@ -76,4 +76,6 @@ def note_late(
     """Tell staff that nothing is sent for this slot, because it is too late for it."""
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
     reference = f"{newsletter.slug}/{schedule.name}"
-    alert.on_slot_late(session, alerts, newsletter, schedule=reference, slot=slot, now=now)
+    alert.on_slot_missed(
+        session, alerts, newsletter, schedule=reference, slot=slot, reason=None, now=now
+    )

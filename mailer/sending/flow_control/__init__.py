@@ -1,1 +1,1 @@
-"""Flow control: how fast mail goes out, and when it stops by itself."""
+"""Decides how fast mail goes out, and when it stops by itself: one module for each rule."""

@@ -15,7 +15,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
 
 Random = Callable[[], float]
-"""Returns a number from 0 up to, but not including, 1."""
+"""Returns a number from 0 up to, but not including, 1. Spreads waits and pauses."""
 
 
 @dataclass(frozen=True)

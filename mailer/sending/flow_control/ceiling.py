@@ -15,7 +15,6 @@ class Ceiling:
 
     Args:
         connections: how many there may be, at least one.
-        random: spreads the waits.
 
     Attributes:
         allowed: how many may be open; never more than `connections`.

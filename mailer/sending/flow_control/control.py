@@ -48,9 +48,9 @@ class FlowControl:
 
     Args:
         connections: to the relay, at most.
-        random: spreads waits.
 
     Attributes:
+        senders: which senders the relay refuses.
         pauses: what is to be paused; the caller clears it after it has done so.
         turned_away: notices whose sender is refused; the caller clears it after it has dealt with them.
     """
@@ -60,7 +60,7 @@ class FlowControl:
         self._ceiling = Ceiling(connections, random)
         self._throttle = Throttle(connections, random)
         self._breaker = Breaker(connections)
-        self._senders = RefusedSenders(random)
+        self.senders = RefusedSenders(random)
         self._random = random
         self._failures: dict[RowId, _Failures] = {}
         self._why = ""
@@ -85,19 +85,6 @@ class FlowControl:
             return 1
         return min(self._throttle.allowed, self._ceiling.room(now))
 
-    def admits(self, sender: SenderId, digest_id: int | None, now: float) -> bool:
-        """Tell whether a mail of this sender may begin. A notice always may: it costs one refusal at most."""
-        return digest_id is None or self._senders.admits(sender, digest_id, now)
-
-    def paused_digests(self, now: float) -> frozenset[int]:
-        """Return the digests that need not be claimed: their sender is refused, and is left alone."""
-        return self._senders.paused_digests(now)
-
-    @property
-    def refused_senders(self) -> frozenset[str]:
-        """The From addresses whose last mail the relay refused."""
-        return self._senders.addresses
-
     # What was answered. For each answer first `check_sender`, then `check_poison`, then `on_reply`.
 
     def check_sender(
@@ -109,7 +96,7 @@ class FlowControl:
                 self._accepts(sender, verdict)
             return verdict
         for_good = verdict.run in (OnRun.STOP, OnRun.COUNT)
-        blame, is_too_often, seconds = self._senders.on_refused(
+        blame, is_too_often, seconds = self.senders.on_refused(
             sender, claim.digest_id, now, for_good=for_good, knew_the_reader=step is not Step.MAIL
         )
         if blame is Blame.MAIL:
@@ -137,7 +124,7 @@ class FlowControl:
         return Verdict(delivery, of_sender=True)
 
     def _accepts(self, sender: SenderId, verdict: Verdict) -> None:
-        if verdict.delivery is not OnDelivery.DOUBT and self._senders.on_accepted(sender):
+        if verdict.delivery is not OnDelivery.DOUBT and self.senders.on_accepted(sender):
             log.info("the relay takes mail from an address at %s again", sender.domain)
 
     def check_poison(self, row: RowId, step: Step, verdict: Verdict) -> Verdict:
@@ -173,7 +160,7 @@ class FlowControl:
     def on_reply(self, verdict: Verdict, digest_id: int | None, answer: str, now: float) -> None:
         """Note that the relay has answered, or was lost: `answer` is what it said, or how."""
         if verdict.run in (OnRun.BACK_OFF, OnRun.STOP):
-            refused = self._senders.addresses if verdict.of_sender else None
+            refused = self.senders.addresses if verdict.of_sender else None
             stop = verdict.run is OnRun.STOP
             self.on_failure(answer, now, stop=stop, digest_id=digest_id, refused=refused)
         elif verdict.run is OnRun.SLOW_DOWN:

@@ -80,9 +80,6 @@ class RefusedSenders:
     """How the relay takes the senders of one worker. All times are seconds of one monotonic clock.
 
     A sender that was refused is left alone, and then sends one mail at a time, until the relay takes one.
-
-    Args:
-        random: spreads the pauses.
     """
 
     def __init__(self, random: Random) -> None:
@@ -139,10 +136,13 @@ class RefusedSenders:
         blame = Blame.SENDER if others else Blame.US
         return Judgement(blame, record.refusals >= most, seconds)
 
-    def admits(self, sender: SenderId, digest_id: int, now: float) -> bool:
-        """Tell whether a mail of this digest may begin now. If its sender is refused, it is a probe."""
+    def admits(self, sender: SenderId, digest_id: int | None, now: float) -> bool:
+        """Tell whether a mail of this digest may begin now. If its sender is refused, it is a probe.
+
+        A notice, without a digest, always may: it costs one refusal at most.
+        """
         record = self._records.get(sender)
-        if record is None or not record.refusals:
+        if digest_id is None or record is None or not record.refusals:
             return True
         record.digests.add(digest_id)
         if record.is_paused(now):

@@ -18,7 +18,6 @@ class Throttle:
 
     Args:
         connections: how many there may be, at least one.
-        random: spreads the pauses.
 
     Attributes:
         allowed: on how many connections a mail may be under way now.

@@ -1,1 +1,1 @@
-"""The SMTP client: the conversation with the relay, its connections, and what an answer means."""
+"""Speaks SMTP with the relay: the conversation, its connections, and what an answer means."""

@@ -1,6 +1,6 @@
-"""What a relay offers in its answer to EHLO.
+"""Parses what a relay offers in its answer to EHLO.
 
-Pure. What is made of it is decided in `mailer.sending.smtp.conversation` and by whoever composes a mail.
+Pure. The conversation and the composer decide what they use.
 """
 
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ class Capabilities:
     keywords: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def offers(self, keyword: str) -> bool:
-        """Whether `keyword`, such as "SMTPUTF8", was in the answer."""
+        """Tell whether `keyword`, such as "SMTPUTF8", was in the answer."""
         return keyword in self.keywords
 
     @property
     def size(self) -> int | None:
-        """The largest mail that is taken, in bytes (RFC 1870); None where no limit was named."""
+        """The size of the largest mail that it takes, in bytes (RFC 1870); None if it named no limit."""
         values = self.keywords.get("SIZE", ())
         number = int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
         return number or None
@@ -32,7 +32,7 @@ class Capabilities:
 
 
 def capabilities(reply: Reply) -> Capabilities:
-    """What this answer to EHLO offers (RFC 5321 section 4.1.1.1)."""
+    """Parse an answer to EHLO (RFC 5321 section 4.1.1.1)."""
     keywords: dict[str, tuple[str, ...]] = {}
     for line in reply.lines[1:]:
         # Some relays still write "AUTH=PLAIN", as a draft of RFC 4954 did.

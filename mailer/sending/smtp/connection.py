@@ -1,7 +1,7 @@
-"""Connections to the relay: sockets, TLS, and the conversation driven until a mail may begin.
+"""Opens connections to the relay: sockets, TLS, and the conversation until a mail may begin.
 
-The only module of the delivery side that touches the network. Opening blocks, in a thread of its
-caller's; an opened connection never does. What is sent over it is not decided here.
+Opening blocks, in a thread of its caller; an opened connection never does. What is sent over it is not
+decided here.
 """
 
 import socket
@@ -25,9 +25,9 @@ from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost
 
 _READ_BYTES = 4096
-"""Replies are short, and a larger buffer would be asked for and given back each time."""
+"""Replies are short, and a larger buffer would be allocated each time."""
 _SEND_BUFFER_BYTES = 256 * 1024
-"""A whole mail fits, so that it is handed to the system in one call."""
+"""A whole mail fits, so that the system takes it in one call."""
 
 TIMEOUTS: Final[Mapping[Step, float]] = MappingProxyType(
     {
@@ -59,7 +59,7 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True)
 class RelayConfig:
-    """Where the relay is and how it is spoken to; `timeouts` are seconds for every step."""
+    """Where the relay is and how to talk to it; `timeouts` are seconds for every step."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ class RelayConfig:
 
 @dataclass(frozen=True)
 class Unopened:
-    """Why no mail may begin on a connection: at which step, with what answer, in words.
+    """Why a connection could not be opened: at which step, with what answer, and in words.
 
     `beside` is how many others were open when it was tried.
     """
@@ -83,7 +83,7 @@ class Unopened:
 
 
 class Connection:
-    """A socket and the conversation on it, as far as it goes without waiting."""
+    """A socket that never blocks, and the conversation on it."""
 
     def __init__(self, sock: socket.socket, conversation: Conversation) -> None:
         self.conversation = conversation
@@ -97,11 +97,11 @@ class Connection:
 
     @property
     def flushed(self) -> bool:
-        """Whether all that was said has been handed to the system."""
+        """Whether the system has taken all that was said."""
         return not self._unsent
 
     def receive(self) -> list[Event]:
-        """Read what has come and say what happened; a `Closed` is the last of it."""
+        """Read what has come and return what happened; a `Closed` is the last event."""
         events: list[Event] = []
         while not (events and isinstance(events[-1], Closed)):
             try:
@@ -116,15 +116,15 @@ class Connection:
                 break
             events += self.conversation.receive(data)
             if len(data) < _READ_BYTES and not self._is_tls:
-                # That was all. TLS may have decrypted more than it gave us, and nobody would tell.
+                # That was all. TLS may have decrypted more than it gave us, without another event.
                 break
         return events
 
     def flush(self) -> bool:
-        """Write what the conversation has to say; False where some of it must wait.
+        """Write what the conversation has to say. Return False if some of it must wait.
 
-        A connection that breaks meanwhile is found by `receive`, which first reads what the relay
-        may have said before it went.
+        `receive` notices a connection that breaks meanwhile: it first reads what the relay may have said
+        before that.
         """
         said = self.conversation.take()
         if said:
@@ -171,8 +171,7 @@ def connect(relay: RelayConfig, context: ssl.SSLContext | None = None) -> Connec
         while True:
             step = conversation.step or step
             sock.settimeout(relay.timeouts[step])
-            if said := conversation.take():
-                sock.sendall(said)
+            sock.sendall(conversation.take())
             data = sock.recv(_READ_BYTES)
             if not data:
                 sock.close()
@@ -196,7 +195,7 @@ def connect(relay: RelayConfig, context: ssl.SSLContext | None = None) -> Connec
 def _with_tls(
     sock: socket.socket, relay: RelayConfig, context: ssl.SSLContext | None
 ) -> ssl.SSLSocket:
-    # Never smtplib's way: without a context of this kind nothing is verified.
+    # Not as smtplib does it: without a context of this kind nothing is verified.
     context = context or ssl.create_default_context()
     sock.settimeout(relay.timeouts[Step.STARTTLS])
     return context.wrap_socket(sock, server_hostname=relay.host)

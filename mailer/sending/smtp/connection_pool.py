@@ -39,9 +39,9 @@ class PooledConnection:
     """A connection and the mail it has in hand.
 
     Attributes:
-        letter: the mail that the relay has to answer for next.
-        behind: the mail that was begun in the write that ended `letter` (RFC 2920).
-        started: the ledger says `sending` of `letter`; never of the one behind it.
+        mail: the mail that the relay has to answer for next.
+        next_mail: the mail that was begun in the write that ended `mail` (RFC 2920).
+        started: the ledger says `sending` about `mail`; never about `next_mail`.
         served: how many mails the relay has answered on it.
     """
 

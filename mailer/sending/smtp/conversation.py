@@ -1,7 +1,7 @@
-"""The SMTP conversation with a relay (RFC 5321) as a state machine: bytes in, events and bytes out.
+"""Holds the SMTP conversation with a relay (RFC 5321) as a state machine: bytes in, events and bytes out.
 
 Pure: no socket, no clock, no ledger. It stops before the final dot of each mail until `finish` is
-called, because the ledger must know of the attempt before the relay can own the mail. Where the relay
+called, because the ledger must know about the attempt before the relay can own the mail. If the relay
 offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, behind the last mail's final dot.
 """
 
@@ -18,9 +18,9 @@ from mailer.sending.smtp.reply import Reply, ReplyReader, Unreadable
 
 
 class Step(StrEnum):
-    """What was asked of the relay: a reply, a drop or a timeout belongs to one of these.
+    """What the relay was asked: each reply, drop or timeout belongs to one of these.
 
-    `CONNECT` comes before the conversation, `BLOCK` is the body's way between 354 and the final dot.
+    `CONNECT` comes before the conversation. `BLOCK` is the body, between 354 and the final dot.
     """
 
     CONNECT = "connect"
@@ -39,20 +39,20 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who we are to the relay."""
+    """What we log in to the relay with."""
 
     user: str
     password: str = field(repr=False)
 
 
 # A quoted local part may hold a blank or "<", and we refuse those too: nothing that ends the path early,
-# and no CR or LF, may ever stand inside a command.
+# and no CR or LF, may ever be inside a command.
 _INSIDE_A_PATH = re.compile("[^\\x00-\\x20<>\\x7f-\\x9f]+")
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """From whom and to whom, as the relay is told. Domains are A-labels.
+    """The sender and the recipient that the relay is told. Domains are A-labels.
 
     Raises:
         BadAddress: one of the two would be more than an address on the wire.
@@ -84,12 +84,12 @@ class Ready:
 
 @dataclass(frozen=True)
 class BodyWritten:
-    """All of the mail but its final dot has been handed out: call `finish`, or close."""
+    """All of the mail but its final dot has been handed out: call `finish`, or close the connection."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The relay has spoken on the mail in hand, at this step; nothing follows for this mail."""
+    """The relay has answered for the mail in hand, at this step; nothing follows for this mail."""
 
     step: Step
     reply: Reply
@@ -97,7 +97,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Closed:
-    """The connection is of no more use. A mail without an answer is then where `step` says."""
+    """The connection cannot be used any more. A mail without an answer got as far as `step`."""
 
     step: Step | None
     reply: Reply | None
@@ -111,7 +111,7 @@ _BODY_WRITTEN = BodyWritten()
 
 
 class Conversation:
-    """One connection's conversation, from the greeting to QUIT, one mail after the other.
+    """The conversation on one connection, from the greeting to QUIT, one mail after the other.
 
     Bytes from the relay go into `receive`, which returns what happened; bytes for the relay come out
     of `take`. Each reply is matched with the oldest step that awaits one.
@@ -119,10 +119,10 @@ class Conversation:
     Args:
         ehlo_name: how we introduce ourselves (RFC 5321 section 4.1.1.1).
         starttls: whether TLS is started with STARTTLS; without it nothing else is said.
-        credentials: whom to log in as; None: nobody.
+        credentials: what to log in with; None: do not log in.
 
     Raises:
-        Refused: `ehlo_name` is no host name or address literal.
+        Refused: `ehlo_name` is not a host name or address literal.
     """
 
     def __init__(
@@ -170,13 +170,13 @@ class Conversation:
         return self.capabilities.offers("PIPELINING")
 
     def take(self) -> bytes:
-        """The bytes to write to the relay now; they are handed out once."""
+        """Return the bytes to write to the relay now; they are handed out once."""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
     def receive(self, data: bytes) -> list[Event]:
-        """What `data` from the relay makes happen, in order. After `Closed` nothing more does."""
+        """Return what `data` from the relay makes happen, in order. After `Closed` nothing more does."""
         self._replies.feed(data)
         events: list[Event] = []
         while not self._closed:
@@ -191,18 +191,18 @@ class Conversation:
         return events
 
     def tls_started(self) -> None:
-        """TLS stands: all that was learned in plain text is forgotten (RFC 3207 section 4.2)."""
+        """Continue over TLS: all that was learned in plain text is forgotten (RFC 3207 section 4.2)."""
         self._starttls = False
         self._say_ehlo()
 
     def begin(self, envelope: Envelope, body: bytes, *, dotless: bool = False) -> None:
-        """Hand in the next mail: when `step` is None, and where it `pipelines` after `finish` too.
+        """Begin the next mail: when `step` is None and, if it `pipelines`, after `finish` too.
 
         Args:
-            envelope: must not need SMTPUTF8 where the relay does not offer it.
+            envelope: must not need SMTPUTF8 if the relay does not offer it.
             body: the complete mail with CRLF line ends, not dot-stuffed.
-            dotless: no line of it begins with a dot and the last one is ended, as in what
-                `CompiledMail.render` makes: it is not searched once more.
+            dotless: no line of it begins with a dot and the last line is complete, as
+                `CompiledMail.render` guarantees: it is not searched again.
         """
         utf8 = " SMTPUTF8 BODY=8BITMIME" if envelope.needs_utf8 else ""
         size = f" SIZE={len(body)}" if self.capabilities.offers("SIZE") else ""
@@ -214,12 +214,12 @@ class Conversation:
             self._say(Step.DATA, b"DATA")
 
     def finish(self) -> None:
-        """Hand out the final dot: from here on the relay may own the mail."""
+        """Hand out the final dot: from now on the relay may own the mail."""
         self._holding = False
         self._say_dot()
 
     def quit(self) -> None:
-        """Say good-bye; possible between mails only."""
+        """Say QUIT; possible between mails only."""
         self._say(Step.QUIT, b"QUIT")
 
     def _say(self, step: Step, line: bytes) -> None:
@@ -341,7 +341,7 @@ class Conversation:
         if reply.code // 100 != 3:
             return self._reset() if self._void else self._give_up(Step.DATA, reply)
         if self._void:
-            # It wants a mail although it has no recipient: an empty one, which it can give nobody
+            # It wants a mail although it has no recipient: an empty one, which it can deliver to nobody
             # (RFC 2920 section 3.1).
             self._say_dot()
             return []
@@ -360,7 +360,7 @@ class Conversation:
         return [answered] if len(self._awaited) > 1 else [answered, _READY]
 
     def _give_up(self, step: Step, reply: Reply) -> list[Event]:
-        """The mail in hand is answered; what is still awaited for it is only read."""
+        """End the mail in hand, which is answered; what is still awaited for it is only read."""
         self._void = True
         if self._awaited[-1] is step:
             self._reset()

@@ -1,4 +1,4 @@
-"""SMTP replies: bytes from the relay, in any pieces, become whole replies.
+"""Parses SMTP replies: bytes from the relay, in any pieces, become whole replies.
 
 Pure. What a reply means is decided in `mailer.sending.smtp.verdict`, never here.
 """
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 LONGEST_REPLY = 64 * 1024
-"""Bytes of one reply that are borne with; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
+"""The most bytes of one reply that are accepted; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3}(?= |$)")
 
 
 class Unreadable(Exception):
-    """What the relay said is no SMTP reply. Never leaves `mailer.sending.smtp.conversation`."""
+    """What the relay said is not an SMTP reply. Never leaves `mailer.sending.smtp.conversation`."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Reply:
 
     @property
     def enhanced(self) -> str | None:
-        """The enhanced status such as "5.1.1" (RFC 3463), where it agrees with the code."""
-        found = _ENHANCED.match(self.lines[0]) if self.lines else None
-        return found[0] if found and found[1] == str(self.code)[0] else None
+        """The enhanced status such as "5.1.1" (RFC 3463), if it agrees with the code."""
+        status = _ENHANCED.match(self.lines[0]) if self.lines else None
+        return status[0] if status and status[1] == str(self.code)[0] else None
 
     @property
     def accepted(self) -> bool:
@@ -64,10 +64,10 @@ class ReplyReader:
         self._buffer += data
 
     def next(self) -> Reply | None:
-        """The next whole reply, or None where more bytes must come first.
+        """Return the next whole reply, or None if more bytes must come first.
 
         Raises:
-            Unreadable: the bytes are no reply, or one without end.
+            Unreadable: the bytes are not a reply, or one without end.
         """
         while (end := self._buffer.find(b"\n")) >= 0:
             line = self._buffer[:end].removesuffix(b"\r")
@@ -91,9 +91,9 @@ class ReplyReader:
 
 @lru_cache(maxsize=256)
 def _parse(line: bytes) -> tuple[int, bool, str]:
-    # Kept, because a relay says the same to every MAIL, RCPT and DATA.
-    found = _LINE.fullmatch(line)
-    if found is None:
+    # Cached, because a relay says the same to every MAIL, RCPT and DATA.
+    parts = _LINE.fullmatch(line)
+    if parts is None:
         raise Unreadable("the relay sent something that is not an SMTP reply")
-    text = (found[3] or b"").decode("utf-8", "replace").strip()
-    return int(found[1]), found[2] == b"-", text
+    text = (parts[3] or b"").decode("utf-8", "replace").strip()
+    return int(parts[1]), parts[2] == b"-", text

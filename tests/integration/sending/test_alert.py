@@ -125,7 +125,7 @@ def test_a_broken_template_does_not_stand_in_the_way(
         assert on_digest_paused(session, broken, digest_id, REASON, NOW)
     assert post.digest().status is DigestStatus.PAUSED
     assert notices(post.database) == []
-    assert "no alert can be written" in caplog.text
+    assert "the alert cannot be rendered" in caplog.text
 
 
 @ON_SQLITE

@@ -12,7 +12,7 @@ from mailer.message.content import Content
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import DeliveryStatus, Notice, NoticeKind
 from mailer.notices.notice import queue_notice, render_notice
-from mailer.sending.outgoing import content_of
+from mailer.sending.compiled_content import content_of
 from mailer.templating.templates import Templates
 from tests.support import factories
 from tests.support.factories import NOW
