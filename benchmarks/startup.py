@@ -70,7 +70,7 @@ def measure(folder: str) -> dict[str, float]:
 
 def main() -> int:
     """Measure; the exit code is 1 above a limit."""
-    # Settings of whoever measures have no place here.
+    # The settings of the person who measures have no place here.
     for name in [name for name in os.environ if name.startswith("MAILER_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder:

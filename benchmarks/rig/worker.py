@@ -1,4 +1,4 @@
-"""A `mailer run worker` in a process of its own, which shares no interpreter with whoever measures it."""
+"""A `mailer run worker` in a process of its own, which shares no interpreter with the measuring process."""
 
 import subprocess
 import sys

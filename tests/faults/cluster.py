@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of our own that a test may crash, with commits as durable as an operator's.
+"""Runs a PostgreSQL cluster that a test may crash, with commits as durable as an operator's.
 
 Only the processes crash, never the machine: the files need not reach the disk, but what was committed
 must be in them.

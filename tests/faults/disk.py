@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that a test can fill: a file system in memory, mounted for the test."""
+"""Mounts a disk of a few megabytes that a test can fill: a file system in memory."""
 
 import errno
 import os

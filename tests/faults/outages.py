@@ -1,4 +1,4 @@
-"""A database that goes away while a relay holds a mail, and what the sender says to the relay then."""
+"""Takes the database away while a relay holds a mail, and checks what the sender says to the relay then."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""A relay that a test makes misbehave while it runs, and what it saw: nothing here asks the mailer.
+"""Runs a relay that a test can make misbehave, and keeps what it saw. Never asks the mailer.
 
 What it takes is written to its file, and on the disk, before its answer is said, so that this file alone
 tells who got what, and when. A mail that it takes and leaves without an answer is taken all the same.

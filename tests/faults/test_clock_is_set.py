@@ -1,4 +1,4 @@
-"""Row T1: the wall clock is set while mails are sent; nobody is held for dead, and nobody mailed twice.
+"""Row T1: the wall clock is set while mails are sent; no sender is considered dead, and nobody mailed twice.
 
 What it does to mails that wait for another try is tested in `tests/integration/sending/test_clock_set.py`,
 what it does to slots in `tests/integration/test_scheduler.py`.
@@ -30,7 +30,7 @@ HOURS = pytest.mark.parametrize("hours", [1, -1, 24, -24])
 
 
 class Wall:
-    """A wall clock that somebody sets."""
+    """A wall clock that is set while the test runs."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()

@@ -1,7 +1,7 @@
 """Rows D1 and D2: the database goes away in the middle of a run, judged by the receiver's file.
 
 PostgreSQL is a cluster that the test crashes; SQLite's disk is full, and in a full run its file is also
-locked by somebody else for longer than anybody waits.
+locked by another program for longer than a writer waits.
 """
 
 import sqlite3

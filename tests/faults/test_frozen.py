@@ -1,7 +1,7 @@
 """A worker that is frozen for longer than its lease, as by a suspended machine, and goes on where it was.
 
-The others hold it for dead meanwhile and send what it had in hand. What it then still does must be nobody's
-second copy without a doubt that was counted.
+The others consider it dead meanwhile and send what it had in hand. What it still does then must give no one
+a second copy, unless that mail was counted as in doubt.
 """
 
 import signal
@@ -26,7 +26,7 @@ FREEZES = size(2, 10)
 CONNECTIONS = 4
 
 
-def held_for_dead(database: Database) -> int:
+def considered_dead(database: Database) -> int:
     with database.read() as session:
         return len(session.scalars(select(Worker.id).where(Worker.stopped_at.is_not(None))).all())
 
@@ -49,8 +49,8 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
             wait_until(partial(run.has_more, (number + 1) * READERS // (FREEZES + 6)))
             frozen.send_signal(signal.SIGSTOP)
             try:
-                # It is held for dead, and its lease is over once more, before it goes on.
-                wait_until(lambda dead=number: held_for_dead(run.database) > dead)
+                # It is considered dead, and its lease is over once more, before it goes on.
+                wait_until(lambda dead=number: considered_dead(run.database) > dead)
                 # By then they may have sent everything but what stays in doubt.
                 most = READERS - (FREEZES + 3) * CONNECTIONS
                 more = min(len(run.accepted()), most) + 2 * CONNECTIONS

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.timeout(size(300, 600))
 
 
 def feed(request: Request) -> None:
-    """One feed that never changes, and says so to whoever knows it."""
-    # Whoever kept the validator of a fetch that came to nothing would never get the items.
+    """One feed that never changes, and says so if asked with its ETag."""
+    # If the validator of a fetch that came to nothing were kept, the items would never come.
     if request.headers["If-None-Match"] == '"1"':
         respond(request, 304, ETag='"1"')
         return

@@ -107,7 +107,7 @@ def finished_by_two(run: Run, port: int) -> Counter[str]:
         wait_until(run.is_sent)
         wait_until(lambda: are_sent(run.database, 1))
         found, reports = run.judge("K7", kills=1), told(run)
-        # Whoever reports a digest later has looked for all of which nobody was told.
+        # The process that reports a later digest looks for all digests without a report.
         later = queue_another(run.database, 1)
         wait_until(lambda: run.is_sent(later))
         wait_until(lambda: are_sent(run.database, 2))

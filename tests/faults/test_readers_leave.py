@@ -1,4 +1,4 @@
-"""Row R3, and the pause: whoever leaves gets no mail any more, and what staff stop stands still.
+"""Row R3, and the pause: readers who leave get no more mail, and what staff pause stands still.
 
 The relay keeps everybody waiting until they have acted, so that nothing depends on how fast they are.
 """

@@ -1,6 +1,6 @@
 """Rows T3 and T5: many schedulers at many slots, one of them killed, and all of them down across a slot.
 
-One digest for each slot, whoever builds it, and no reader gets an article twice.
+One digest for each slot, no matter which of them builds it, and no reader gets an article twice.
 """
 
 import os
@@ -22,7 +22,6 @@ from tests.faults.relays import size
 from tests.faults.run import Run
 from tests.integration.digests.processes import Process, together
 from tests.support import factories
-from tests.support.processes import killed_in_the_end
 from tests.support.waiting import wait_until
 
 SLOTS = size(12, 1000)
@@ -123,8 +122,7 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(run: Run) -> Non
 
         def start() -> "tuple[subprocess.Popen[bytes], Path]":
             log = run.folder / f"log{next(numbers)}"
-            process = run.start(1, "scheduler")
-            return stack.enter_context(killed_in_the_end(process)), log
+            return stack.enter_context(run.running(1, "scheduler", log=log)), log
 
         running = [start() for _ in range(SCHEDULERS)]
         for victim, share in ((0, 3), (1, 2)):
@@ -134,12 +132,11 @@ def test_four_schedulers_find_many_slots_due_and_two_are_killed(run: Run) -> Non
             process.wait()
             running[victim] = start()
         wait_until(lambda: built() == SLOTS)
-        # Whatever one that comes later finds, it is nothing to build. Until it says that it runs, SIGTERM
-        # ends a process as it does any other.
+        # A later one finds nothing to build. Until it says that it runs, SIGTERM ends it as any process.
         for process, log in (*running, start()):
-            wait_until(lambda log=log: "running: " in run.log.read_text())
+            wait_until(lambda log=log: "running: " in log.read_text())
             process.send_signal(signal.SIGTERM)
-            assert process.wait() == 0, run.log.read_text()
+            assert process.wait() == 0, log.read_text()
     got = articles_got(run.database)
     run.note("T3", readers=SLOTS, kills=2, doubled=sum(got.values()) - len(got))
     with run.database.read() as session:
@@ -176,8 +173,7 @@ def test_who_was_down_across_slots_sends_the_last_or_none(run: Run, hours: int, 
         for _ in range(2):
             with ExitStack() as stack:
                 both = [
-                    stack.enter_context(killed_in_the_end(run.start(port, "scheduler", "worker")))
-                    for _ in range(2)
+                    stack.enter_context(run.running(port, "scheduler", "worker")) for _ in range(2)
                 ]
                 looks = run.log.read_text().count("running: ")
                 wait_until(is_over)

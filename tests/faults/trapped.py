@@ -1,4 +1,4 @@
-"""`mailer`, but a trigger of SQLite kills it, as `kill -9` would: TRAP holds the statement that makes it.
+"""Runs `mailer` until a trigger of SQLite kills it, as `kill -9` would; TRAP has the statement that makes it.
 
 Used as a program in place of `-m mailer`; see `tests/faults/traps.py`.
 """

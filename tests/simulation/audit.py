@@ -1,4 +1,4 @@
-"""What can only be judged at the end of the week, and the table of what was sent."""
+"""Judges what can only be judged at the end of the week, and prints the table of what was sent."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The daemons of the week: `mailer run`, once for each set of roles; started, stopped, killed.
+"""Starts, stops and kills the daemons of the week: `mailer run`, once for each set of roles.
 
 Each calls itself by its own name at the relay, so that it is known who sends.
 """

@@ -1,4 +1,4 @@
-"""What goes wrong while a digest is being sent: its sender is killed or stopped, or staff hold it.
+"""Lets things go wrong while a digest is sent: its sender is killed or stopped, or staff pause it.
 
 Each happens when the relay has a mail and has not said so; what readers get then is judged as ever.
 """
@@ -13,7 +13,7 @@ HOLD = timedelta(minutes=20)
 
 
 def kill(simulation: Simulation, plan: Plan) -> None:
-    """kill -9 of whoever sends, at the third mail; it is started again."""
+    """kill -9 of the sender, at the third mail; it is started again."""
     before = simulation.in_doubt
 
     def act() -> None:
@@ -27,7 +27,7 @@ def kill(simulation: Simulation, plan: Plan) -> None:
 
 
 def restart(simulation: Simulation, plan: Plan) -> None:
-    """SIGTERM for whoever sends, at the second mail; it is started again when it has ended well."""
+    """SIGTERM for the sender, at the second mail; it is started again when it has ended well."""
 
     def act() -> None:
         sender = _at_mail(

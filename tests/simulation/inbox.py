@@ -1,4 +1,4 @@
-"""What the receiver took: each mail a file in a folder, and all that is said of mails is read from there."""
+"""Keeps each received mail in a file of its own, and reads all that is said of mails from there."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""`mailer`, but its wall clock goes ahead of the real one by the seconds that stand in the file CLOCK.
+"""Runs `mailer` with a wall clock that is ahead of the real one by the seconds in the file CLOCK.
 
-Used as a program in place of `-m mailer`. Whoever writes the file sets the clock of all processes that read
+Used as a program in place of `-m mailer`. A change of the file sets the clock of all processes that read
 it, also while they run; waits are measured as ever. With `--each` it is loaded once, and runs each command
 that comes as a line of JSON in a process of its own: to load it costs ten times as much as to ask it.
 """

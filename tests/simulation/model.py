@@ -1,4 +1,4 @@
-"""Who should get what, by the rules as documentation tells them, in plain Python; and whether they got it.
+"""Decides in plain Python who should get what, by the documented rules, and checks that they got it.
 
 Knows what was shown on the sites, who came and left and what staff did, because the week tells it. What
 readers got it takes from received mails alone. It never asks the mailer anything.

@@ -1,4 +1,4 @@
-"""What readers and staff do: forms, links and buttons out of their mails, each told to the model as well.
+"""Does what readers and staff do: forms, links and buttons of their mails, each told to the model as well.
 
 Which acts there are, and when, stands in `week`.
 """

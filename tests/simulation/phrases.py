@@ -1,4 +1,4 @@
-"""What mails say in the language of a newspaper, found by its English words in the catalogues.
+"""Finds what mails say in the language of a newspaper, by the English words in the catalogues.
 
 Knows only the words: who should get which number with them is decided in `model`.
 """

@@ -1,4 +1,4 @@
-"""The newsroom's machine: commands, and the clock that all of its processes go by.
+"""Types commands of the mailer, and sets the clock that all of its processes go by.
 
 Nothing here imports the mailer, or knows what newspapers there are.
 """
@@ -93,7 +93,7 @@ class Clock:
         self._ahead = instant.timestamp() - time.time()
         draft = self.file.with_suffix(".draft")
         draft.write_text(repr(self._ahead))
-        # Whoever reads it meanwhile finds the one or the other, and never half of it.
+        # A process that reads it meanwhile finds the old or the new one, never half of it.
         draft.replace(self.file)
 
 

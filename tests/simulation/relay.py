@@ -1,6 +1,6 @@
-"""The relay of the week: takes mails for the inbox, knows that one mailbox is gone, and can hold a breath.
+"""Takes the mails of the week for the inbox, refuses mailboxes that are gone, and can pause before an answer.
 
-While it does, whoever sends can be killed or stopped: a mail is taken by then, and nobody was told so.
+While it does, the sender can be killed or stopped: the mail is taken by then, and not yet answered.
 """
 
 import threading

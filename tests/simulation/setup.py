@@ -1,4 +1,4 @@
-"""The Sunday before: staff set up two newspapers, with what stands on their sites already.
+"""Sets two newspapers up on the Sunday before, with what is on their sites already.
 
 One is English, and comes daily and weekly; one is Armenian and Russian, two newsletters that share a feed.
 """

@@ -1,4 +1,4 @@
-"""What happens at slots: what was written is read, planned, built, sent and judged.
+"""Lets slots come: what was written is read, planned, built, sent and judged.
 
 What readers and staff do with the mails they get stands in `people`; which acts there are, in `week`.
 """

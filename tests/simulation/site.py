@@ -1,4 +1,4 @@
-"""The newspapers' web sites as far as the mailer sees them: feeds in three formats, served on loopback.
+"""Serves the newspapers' sites as far as the mailer sees them: feeds in three formats, on loopback.
 
 Keeps what was written and where it is shown; what readers should get of it is decided in `model`.
 """

@@ -1,4 +1,4 @@
-"""The week itself, from the Monday to the Monday after: who does what, and when.
+"""Plays the week itself, from one Monday to the next: who does what, and when.
 
 Every act is one of `people`; what was set up before stands in `setup`.
 """
@@ -270,7 +270,7 @@ class Week(People):
     def monday_after(self) -> None:
         """What is left goes out, the weekly digest a week later, until nothing is."""
         self.write("hy", 1, at(25, "18:00"))
-        # Whoever has stories waiting gets all of them.
+        # Readers who have stories waiting get all of them.
         self.program.type("schedule", "edit", DAILY, "--max-articles", "60")
         self.model.schedules[DAILY].max_articles = 60
         self.slot(HY, at(26, "04:00"))

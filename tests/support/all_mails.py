@@ -1,4 +1,4 @@
-"""Every mail in every language, in all shapes that matter, for tests of how mails look."""
+"""Makes every mail in every language, in all shapes that matter, for tests of how mails look."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Commands as staff type them, and what a newsletter is added with.
+"""Types commands as staff do, and knows what a newsletter is added with.
 
 A process costs 0.7 s of CPU, nearly all of it for imports. Therefore commands are typed in the tests' own
 process, which lends them what a process has of its own and takes it back; with TYPED=process each is a

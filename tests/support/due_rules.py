@@ -1,4 +1,4 @@
-"""What is due to a reader, and what of it a digest holds, in plain Python.
+"""Decides what is due to a reader, and what of it a digest holds, in plain Python.
 
 Written from the words of docs/design.md and of the manual, never from the program's code: it knows no groups,
 no cohorts, no SQL. Slow, and small enough to be seen to be right. The random lives and the week of two

@@ -1,4 +1,4 @@
-"""Rows for tests: one small function a kind, with defaults for all that the test does not care about.
+"""Makes rows for tests: one small function a kind, with defaults for all that a test does not care about.
 
 Everything happens at NOW unless the test says otherwise. Flushes, never commits.
 """

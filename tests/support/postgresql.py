@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one throw-away cluster in a temporary folder, on a Unix socket.
+"""Runs a real PostgreSQL for tests: one throw-away cluster in a temporary folder, on a Unix socket.
 
 Works as any user. Never touches a cluster that it did not make, except the one that TEST_POSTGRESQL_URL
 names.
@@ -27,7 +27,7 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
-# What a server has unless somebody changes it: for those who measure what a commit costs.
+# A server's own defaults, for measuring what a commit costs.
 DURABLE = {
     "fsync": "on",
     "full_page_writes": "on",

@@ -1,4 +1,4 @@
-"""Workers and receivers as processes of their own, which a test may kill."""
+"""Starts workers and receivers as processes of their own, which a test may kill."""
 
 import json
 import os

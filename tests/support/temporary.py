@@ -1,4 +1,4 @@
-"""A folder for tests, with a PostgreSQL cluster in it if one is asked for, that never outlives them.
+"""Makes a folder for tests, with a PostgreSQL cluster in it on request, that never outlives them.
 
 This runs as a process of its own: it makes the folder, says where it is, and removes it with everything that
 runs in it when the tests close its input, or die of whatever. It is in a session of its own, where no signal

@@ -1,4 +1,4 @@
-"""Which tests `make test` runs and which only `make test-all` runs: this is the one place that decides.
+"""Decides which tests `make test` runs and which only `make test-all` runs; nothing else does.
 
 A test is thorough, so that only `make test-all` runs it, where
 - it is marked `thorough`, or needs a program that a fresh machine may not have (`needs_chromium`, …);

@@ -1,4 +1,4 @@
-"""Waiting for something to become true, without sleeping longer than it takes."""
+"""Waits for something to become true, without sleeping longer than it takes."""
 
 import time
 from collections.abc import Callable
