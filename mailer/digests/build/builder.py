@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, Self
 
 from mailer.clock import Times
@@ -74,12 +73,7 @@ class Builder:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def open(self) -> None:
@@ -250,6 +244,10 @@ class Builder:
         return self._render(*edition)
 
     def _go_on(self) -> None:
-        """Raise if the build is no longer wanted."""
+        """Check that the build is still wanted.
+
+        Raises:
+            _Closed: it is not.
+        """
         if self._closing.is_set():
             raise _Closed

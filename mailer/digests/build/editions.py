@@ -2,7 +2,7 @@
 
 Mail programs cut off long mails, and with their end the link to unsubscribe. Articles that do not fit are
 left out by urgency and wait for the next digest; one that is too long for a mail by itself is printed as its
-headline. Never writes: builds, plans, previews and reviews all render here, so they show the same.
+headline. Pure: builds, plans, previews and reviews all render here, so they show the same.
 """
 
 from bisect import bisect_left

@@ -185,7 +185,11 @@ def render_edition(
 
 
 def _inlined(html: str) -> str:
-    """Move the styles to the elements, and refuse HTML that mail programs would cut off."""
+    """Move the styles to the elements.
+
+    Raises:
+        MessageTooLong: mail programs would cut the HTML off.
+    """
     html = _INLINER.inline(html)
     size = len(html.encode(errors="replace"))
     if size > MAX_HTML_BYTES:
@@ -197,7 +201,11 @@ def _inlined(html: str) -> str:
 
 
 def _subject(rendered: str) -> str:
-    """Write what the template made on one line that is not too long."""
+    """Write what the template made on one line that is not too long.
+
+    Raises:
+        BadTemplate: it made nothing.
+    """
     subject = shorten(printable(rendered), _SUBJECT_LENGTH)
     if not subject:
         raise BadTemplate("mail/digest.subject.txt produces no text; correct the template")

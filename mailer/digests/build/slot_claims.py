@@ -106,11 +106,14 @@ def record_skipped(
         Those that were recorded.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
-    recorded = [one for one in skipped if digest_at(session, schedule, one.slot) is None]
-    for one in recorded:
-        close_slot(session, schedule, one.slot, DigestStatus.SKIPPED, one.reason, now=now)
+    recorded = [item for item in skipped if digest_at(session, schedule, item.slot) is None]
+    for item in recorded:
+        close_slot(session, schedule, item.slot, DigestStatus.SKIPPED, item.reason, now=now)
         log.warning(
-            "schedule %s: nothing is sent for slot %s (%s)", schedule.id, one.slot.name, one.reason
+            "schedule %s: nothing is sent for slot %s (%s)",
+            schedule.id,
+            item.slot.name,
+            item.reason,
         )
     return recorded
 

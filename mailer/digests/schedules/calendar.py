@@ -218,12 +218,12 @@ def _is_on_the_clock(slot: Slot) -> bool:
 
 def _first_instant_at(nominal: datetime, zone: ZoneInfo) -> datetime:
     """Find the first instant at which the clock shows `nominal`, or has jumped over it."""
-    found = nominal.replace(tzinfo=zone).astimezone(UTC)
-    if found.astimezone(zone).replace(tzinfo=None) == nominal:
-        return found
+    instant = nominal.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == nominal:
+        return instant
     # In a gap, fold=0 reckons with the offset before it and fold=1 with the one after (PEP 495), which
     # gives an instant after the change and one before it: the change lies between.
-    after, before = found, nominal.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    after, before = instant, nominal.replace(tzinfo=zone, fold=1).astimezone(UTC)
     new_offset = after.astimezone(zone).utcoffset()
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
@@ -280,7 +280,11 @@ def _time(at: str | None) -> time:
 
 
 def _weekdays(days: str | None) -> frozenset[int]:
-    """Parse names of days; without any, all days are meant."""
+    """Parse names of days; without any, all days are meant.
+
+    Raises:
+        BadSchedule: a name is unknown.
+    """
     named = [day.strip().lower() for day in (days or "").split(",") if day.strip()]
     for day in named:
         if day not in WEEKDAYS:

@@ -124,10 +124,14 @@ def choose(
     Args:
         editions: the candidates in each edition that holds some.
     """
-    newest_first = sorted(candidates, key=lambda one: (one.published_at, one.id), reverse=True)
+    newest_first = sorted(
+        candidates, key=lambda article: (article.published_at, article.id), reverse=True
+    )
     alike: dict[tuple[int, bool, frozenset[int]], list[Group]] = {}
     for group in groups:
-        had = frozenset[int]().union(*(editions.get(one, frozenset()) for one in group.editions))
+        had = frozenset[int]().union(
+            *(editions.get(edition, frozenset()) for edition in group.editions)
+        )
         alike.setdefault((group.start, group.newcomer, had), []).append(group)
     shares = [
         _share(newest_first, start, _due(newest_first, start, newcomer, had, limits), these, limits)
@@ -179,7 +183,9 @@ def _carried_over(share: _Share) -> frozenset[int]:
     if not share.articles:
         return share.due
     # What came in before a newcomer's start is for the first digest alone, which this is.
-    return frozenset(one for one in share.due - set(share.articles) if one > share.start)
+    return frozenset(
+        article for article in share.due - set(share.articles) if article > share.start
+    )
 
 
 def _due(
@@ -189,9 +195,11 @@ def _due(
     had: frozenset[int],
     limits: ScheduleLimits,
 ) -> frozenset[int]:
-    due = {one.id for one in newest_first if one.id > start and not one.backlog}
+    due = {article.id for article in newest_first if article.id > start and not article.backlog}
     if newcomer:
-        due.update([one.id for one in newest_first if one.id <= start][: limits.newcomers])
+        due.update(
+            [article.id for article in newest_first if article.id <= start][: limits.newcomers]
+        )
     return frozenset(due - had)
 
 
@@ -206,17 +214,17 @@ def _share(
     articles: list[CandidateArticle] = []
     urgent: list[CandidateArticle] = []
     if due and len(due) >= limits.min_articles:
-        mine = [one for one in newest_first if one.id in due]
+        mine = [article for article in newest_first if article.id in due]
         # What came in before a newcomer's start did not wait for that reader.
-        urgent = sorted(mine, key=lambda one: (not one.leads, not (one.waited and one.id > start)))
+        waited = {article.id for article in mine if article.waited and article.id > start}
+        urgent = sorted(mine, key=lambda article: (not article.leads, article.id not in waited))
         urgent = urgent[: limits.max_articles]
-        kept = {one.id for one in urgent}
-        articles = sorted((one for one in mine if one.id in kept), key=lambda one: not one.leads)
+        articles = sorted(filter(urgent.__contains__, mine), key=lambda article: not article.leads)
     return _Share(
         start,
         due,
-        tuple(one.id for one in articles),
-        tuple(one.id for one in urgent),
+        tuple(article.id for article in articles),
+        tuple(article.id for article in urgent),
         tuple(groups),
     )
 

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, literal, not_,
 from sqlalchemy.orm import Session
 
 from mailer.digests.selection.article_queries import is_dropped
-from mailer.digests.selection.choose import Cohort, Group
+from mailer.digests.selection.choose import Group
 from mailer.digests.selection.plan import Plan, max_age
 from mailer.digests.selection.reader_groups import load_reader
 from mailer.models import Article, EditionArticle, Holds, NewsletterArticle, Schedule
@@ -71,11 +71,17 @@ def explain_to_reader(
     group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
     if not isinstance(group, Group) or schedule.holds is Holds.NONE:
         return []
-    cohort: Cohort | None = next((one for one in plan.choice.cohorts if group in one.groups), None)
-    printed = set(cohort.articles) if cohort else set()
+    cohorts = (cohort for cohort in plan.choice.cohorts if group in cohort.groups)
+    printed = {article for cohort in cohorts for article in cohort.articles}
     had = _had(plan, group)
-    due = {one.id for one in plan.candidates if one.id > group.start and not one.backlog} - had
-    reasons = {one.id: _reason(one.id, printed, due, had) for one in plan.candidates}
+    due = {
+        candidate.id
+        for candidate in plan.candidates
+        if candidate.id > group.start and not candidate.backlog
+    } - had
+    reasons = {
+        candidate.id: _reason(candidate.id, printed, due, had) for candidate in plan.candidates
+    }
     if schedule.holds is Holds.DUE:
         why = _why_no_candidate(schedule, plan)
         for article_id, reason in session.execute(
@@ -101,7 +107,7 @@ def _reason(article_id: int, printed: Iterable[int], due: Iterable[int], had: It
 
 
 def _had(plan: Plan, group: Group) -> frozenset[int]:
-    return frozenset[int]().union(*(plan.editions.get(one, ()) for one in group.editions))
+    return frozenset[int]().union(*(plan.editions.get(edition, ()) for edition in group.editions))
 
 
 def _articles(schedule: Schedule) -> Select[int]:

@@ -29,7 +29,7 @@ def number_expiring(
     pool = [(published, True) for published in sorted(waiting, reverse=True)]
     expired = 0
     for due_at in coming:
-        fresh = [one for one in pool if one[0] > due_at - max_age]
+        fresh = [article for article in pool if article[0] > due_at - max_age]
         expired += _counted(pool) - _counted(fresh)
         pool = fresh
         if not _counted(pool):

@@ -144,11 +144,11 @@ def plan_from(
     edits = article_queries.load_edits(session, schedule.id, digest_id)
     lead = None if edits is None else edits.lead_id
     candidates = [
-        replace(one, leads=one.id == lead)
-        for one in article_queries.load_candidates(session, source, schedule.id, digest_id)
+        replace(candidate, leads=candidate.id == lead)
+        for candidate in article_queries.load_candidates(session, source, schedule.id, digest_id)
     ]
     editions = article_queries.load_editions(session, source)
-    frame = Frame.around([one.id for one in candidates], editions)
+    frame = Frame.around([candidate.id for candidate in candidates], editions)
     readers = grouped_readers(schedule, frame)
     if digest_id is None:
         groups = load_groups(session, readers.subquery(), frame)
@@ -231,14 +231,18 @@ def expiring(schedule: Schedule, plan: Plan) -> int:
         BadSchedule: the schedule's rule cannot be parsed.
     """
     rule, age = Rule.of(schedule), max_age(schedule)
-    waiting = [one.published_at for one in plan.candidates if one.id in plan.choice.carried_over]
+    waiting = [
+        candidate.published_at
+        for candidate in plan.candidates
+        if candidate.id in plan.choice.carried_over
+    ]
     before = [
         slot.due_at for slot in slots(rule, plan.slot.due_at - longest_gap(rule), plan.slot.due_at)
     ]
     since = next((due_at for due_at in reversed(before) if due_at < plan.slot.due_at), None)
     intake = sum(
-        not one.backlog and since is not None and one.published_at > since
-        for one in plan.candidates
+        not candidate.backlog and since is not None and candidate.published_at > since
+        for candidate in plan.candidates
     )
     coming = (slot.due_at for slot in slots(rule, plan.slot.due_at))
     limits = ScheduleLimits.of(schedule)
@@ -260,4 +264,4 @@ def _load_articles(session: Session, choice: Selection) -> dict[int, Article]:
 def _waiting(choice: Selection) -> dict[str, int]:
     """Count the readers who get nothing although the build looked at them."""
     reasons = {NOTHING_NEW: choice.nothing_new, TOO_FEW: choice.too_few}
-    return {reason: sum(one.readers for one in groups) for reason, groups in reasons.items()}
+    return {reason: sum(group.readers for group in groups) for reason, groups in reasons.items()}

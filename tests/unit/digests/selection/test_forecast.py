@@ -27,27 +27,17 @@ def hours_ago(*hours: int) -> list[datetime]:
 @pytest.mark.parametrize(
     ("waiting", "intake", "limits", "expired"),
     [
-        pytest.param([], 9, ScheduleLimits(1, 1, newcomers=0), 0, id="nothing waits"),
+        pytest.param([], 9, ScheduleLimits(1, 1), 0, id="nothing waits"),
+        pytest.param([1, 2, 3], 0, ScheduleLimits(1, 3), 0, id="there is a place for all"),
+        pytest.param([1, 2], 0, ScheduleLimits(1, 1), 0, id="one after the other"),
         pytest.param(
-            [1, 2, 3], 0, ScheduleLimits(1, 3, newcomers=0), 0, id="there is a place for all"
+            [1, 2, 3], 0, ScheduleLimits(1, 1), 1, id="the turn of the last comes too late"
         ),
-        pytest.param([1, 2], 0, ScheduleLimits(1, 1, newcomers=0), 0, id="one after the other"),
-        pytest.param(
-            [1, 2, 3],
-            0,
-            ScheduleLimits(1, 1, newcomers=0),
-            1,
-            id="the turn of the last comes too late",
-        ),
-        pytest.param(
-            [1, 2, 3], 2, ScheduleLimits(1, 2, newcomers=0), 1, id="what is newer goes first"
-        ),
-        pytest.param(
-            [1, 2, 3], 1, ScheduleLimits(1, 2, newcomers=0), 0, id="what is newer leaves a place"
-        ),
-        pytest.param([80], 0, ScheduleLimits(1, 9, newcomers=0), 1, id="too old at the next slot"),
-        pytest.param([1], 0, ScheduleLimits(2, 9, newcomers=0), 1, id="too few, for ever"),
-        pytest.param([1], 1, ScheduleLimits(2, 9, newcomers=0), 0, id="enough with the next ones"),
+        pytest.param([1, 2, 3], 2, ScheduleLimits(1, 2), 1, id="what is newer goes first"),
+        pytest.param([1, 2, 3], 1, ScheduleLimits(1, 2), 0, id="what is newer leaves a place"),
+        pytest.param([80], 0, ScheduleLimits(1, 9), 1, id="too old at the next slot"),
+        pytest.param([1], 0, ScheduleLimits(2, 9), 1, id="too few, for ever"),
+        pytest.param([1], 1, ScheduleLimits(2, 9), 0, id="enough with the next ones"),
     ],
 )
 def test_expiring(waiting: list[int], intake: int, limits: ScheduleLimits, expired: int) -> None:
@@ -55,11 +45,5 @@ def test_expiring(waiting: list[int], intake: int, limits: ScheduleLimits, expir
 
 
 def test_what_no_slot_sends_any_more_is_too_old() -> None:
-    assert (
-        number_expiring(hours_ago(1, 2), 0, daily(0), 9 * DAY, ScheduleLimits(1, 9, newcomers=0))
-        == 2
-    )
-    assert (
-        number_expiring(hours_ago(1, 2, 3), 0, daily(2), 9 * DAY, ScheduleLimits(1, 1, newcomers=0))
-        == 1
-    )
+    assert number_expiring(hours_ago(1, 2), 0, daily(0), 9 * DAY, ScheduleLimits(1, 9)) == 2
+    assert number_expiring(hours_ago(1, 2, 3), 0, daily(2), 9 * DAY, ScheduleLimits(1, 1)) == 1
