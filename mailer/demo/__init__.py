@@ -55,5 +55,5 @@ def main(once: bool, port: int | None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does."""
+    # SIGTERM and a closed terminal end the demo as Ctrl-C does.
     raise KeyboardInterrupt

@@ -71,7 +71,7 @@ def render_notice(
     )
 
 
-def queue_notice(
+def queue_notice(  # noqa: PLR0913 -- each argument is a column of the row that it inserts
     session: Session,
     *,
     kind: NoticeKind,

@@ -74,7 +74,7 @@ class Sender:
         *,
         times: Times,
         alerts: Alerts,
-        random: Random = random.random,
+        random: Random = random.random,  # noqa: S311 -- it only spreads pauses
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self._config = config
