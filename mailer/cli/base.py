@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from mailer.cli.output import message
 from mailer.settings import Settings, config_path, load
 
 if TYPE_CHECKING:
@@ -125,3 +126,23 @@ def opened(*, role: bool = False) -> Iterator["App"]:
         yield app
     finally:
         app.database.dispose()
+
+
+def warn_if_nothing_sends(app: "App") -> None:
+    """Warn on stderr if no worker runs, or all sending is paused."""
+    _warn_if_idle(app, "sender")
+
+
+def warn_if_nothing_builds(app: "App") -> None:
+    """Warn on stderr if no scheduler runs, which fetches feeds and builds digests at their slots."""
+    _warn_if_idle(app, "builder")
+
+
+def _warn_if_idle(app: "App", role: str) -> None:
+    from mailer.models import WorkerRole
+    from mailer.monitoring.idle import why_idle
+
+    with app.database.read() as session:
+        reason = why_idle(session, WorkerRole(role), lease=app.settings.lease, now=app.times.wall())
+    if reason is not None:
+        message(reason)

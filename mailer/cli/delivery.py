@@ -3,8 +3,7 @@
 import click
 
 from mailer import address as addresses
-from mailer.cli.base import Group, confirmed, json_option, opened, yes_option
-from mailer.cli.idle import warn_if_nothing_sends
+from mailer.cli.base import Group, confirmed, json_option, opened, warn_if_nothing_sends, yes_option
 from mailer.cli.output import message, print_json, print_list
 from mailer.cli.parameters import ROW_ID
 from mailer.digests import summary

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mailer.cli.base import Function, Group, json_option, opened, with_options
-from mailer.cli.idle import warn_if_nothing_builds
+from mailer.cli.base import (
+    Function,
+    Group,
+    json_option,
+    opened,
+    warn_if_nothing_builds,
+    with_options,
+)
 from mailer.cli.output import message, print_json, print_list, print_record, print_text
 from mailer.errors import Refused
 from mailer.newsletters import newsletters

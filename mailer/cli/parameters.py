@@ -1,15 +1,30 @@
-"""Parses the values of options and arguments that are not plain text."""
+"""Parameters that several commands take, and how values that are not plain text are parsed."""
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from mailer.cli.base import with_options
 from mailer.settings.parsers import duration
 
 ROW_ID: Final = click.IntRange(0, 2**63 - 1)
 """The number of a digest or an article. No database compares larger ones."""
+
+FILE: Final = click.Path(path_type=Path)
+
+digest_id_argument = click.argument("digest_id", metavar="ID", type=ROW_ID)
+"""Gives a command the parameter `digest_id`."""
+
+slot_options = with_options(
+    click.argument("reference", metavar="SLUG/NAME"),
+    click.option(
+        "--slot", metavar="ISO", help="As `mailer schedule next` prints it (default: the next one)."
+    ),
+)
+"""Gives a command the parameters `reference` and `slot`."""
 
 
 class _Parsed(click.ParamType[Any]):

@@ -2,8 +2,7 @@
 
 import click
 
-from mailer.cli.base import Command, opened
-from mailer.cli.idle import warn_if_nothing_sends
+from mailer.cli.base import Command, opened, warn_if_nothing_sends
 from mailer.cli.output import message
 from mailer.ledger.pause import pause_sending, resume_sending
 

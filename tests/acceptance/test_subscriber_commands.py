@@ -142,27 +142,15 @@ def test_suppressions_hold_against_staff_until_they_are_lifted(paper: Installati
     paper.type("suppression", "lift", address, status=1)
 
 
-@pytest.fixture(scope="module")
-def sqlite_paper(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """An installation on SQLite with the newsletter `daily` and its schedule `morning`."""
-    found = Installation(tmp_path_factory.mktemp("paper"), {})
-    found.type("init")
-    found.type(
-        *("newsletter", "add", "daily", "--title", "The Daily"),
-        *("--from", "The Daily <daily@news.example>", "--postal-address", "1 Sample Street"),
-    )
-    found.type("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "UTC")
-    return found
-
-
-def test_a_newsletter_without_a_schedule_takes_nobody(sqlite_paper: Installation) -> None:
-    sqlite_paper.type(
+@pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
+def test_a_newsletter_without_a_schedule_takes_nobody(paper: Installation) -> None:
+    paper.type(
         *("newsletter", "add", "new", "--title", "New"),
         *("--from", "New <new@news.example>", "--postal-address", "1 Sample Street"),
     )
-    (sqlite_paper.folder / "r.csv").write_text("email\na@reader.example\n")
-    sqlite_paper.type("subscriber", "add", "a@reader.example", "--newsletter", "new", status=1)
-    sqlite_paper.type(
+    (paper.folder / "r.csv").write_text("email\na@reader.example\n")
+    paper.type("subscriber", "add", "a@reader.example", "--newsletter", "new", status=1)
+    paper.type(
         *("subscriber", "import", "r.csv", "--newsletter", "new", "--consent-source", "x"), status=1
     )
-    assert sqlite_paper.ask("subscriber", "list") == []
+    assert paper.ask("subscriber", "list") == []

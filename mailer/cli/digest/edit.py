@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from mailer.cli.base import Command, json_option, opened
-from mailer.cli.idle import warn_if_nothing_builds
+from mailer.cli.base import Command, json_option, opened, warn_if_nothing_builds
 from mailer.cli.output import message, print_json
 from mailer.cli.parameters import ROW_ID
 from mailer.clock import zone as zone_named

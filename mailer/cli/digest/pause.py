@@ -3,8 +3,8 @@
 import click
 
 from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
-from mailer.cli.digest.parameters import digest_id_argument
 from mailer.cli.digest.show import print_outcome
+from mailer.cli.parameters import digest_id_argument
 from mailer.digests import summary
 from mailer.digests.build import slot_claims
 from mailer.digests.summary import DigestSummary

@@ -8,11 +8,10 @@ import click
 
 from mailer import address as addresses
 from mailer.address import Address
-from mailer.cli.base import Command, opened
-from mailer.cli.digest.parameters import FILE, slot_options
+from mailer.cli.base import Command, opened, warn_if_nothing_sends
 from mailer.cli.digest.show import warn_of_subject
-from mailer.cli.idle import warn_if_nothing_sends
 from mailer.cli.output import message, print_text, write_files
+from mailer.cli.parameters import FILE, slot_options
 from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.message.reader_fields import ReaderField

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from mailer.cli.base import Command, json_option, opened
-from mailer.cli.digest.parameters import FILE, digest_id_argument
 from mailer.cli.output import message, print_json, print_text, write_files
+from mailer.cli.parameters import FILE, digest_id_argument
 from mailer.digests.staff_mail.report import read_report, report_content
 from mailer.models import DigestStatus
 

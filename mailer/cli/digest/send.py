@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mailer.cli.base import Command, confirmed, is_interactive, json_option, opened, yes_option
-from mailer.cli.digest.parameters import slot_options
 from mailer.cli.digest.progress import showing
 from mailer.cli.digest.show import print_outcome
 from mailer.cli.long_running import stop_signals
 from mailer.cli.output import message
+from mailer.cli.parameters import slot_options
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus
 from mailer.monitoring.digest_target import DigestTarget, coming_target, target_to_send

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mailer.cli.base import Command, json_option, opened
-from mailer.cli.digest.parameters import digest_id_argument
-from mailer.cli.idle import warn_if_nothing_sends
+from mailer.cli.base import Command, json_option, opened, warn_if_nothing_sends
 from mailer.cli.output import Column, message, print_json, print_list, print_record, print_table
+from mailer.cli.parameters import digest_id_argument
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary, EditionSummary
 from mailer.models import DigestStatus

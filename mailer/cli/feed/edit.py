@@ -5,9 +5,8 @@ from dataclasses import asdict
 import click
 
 from mailer.app import App
-from mailer.cli.base import Command, json_option, opened
+from mailer.cli.base import Command, json_option, opened, warn_if_nothing_builds
 from mailer.cli.feed.show import held, warn
-from mailer.cli.idle import warn_if_nothing_builds
 from mailer.cli.long_running import stop_signals
 from mailer.cli.output import message, print_json
 from mailer.errors import FeedError, Refused, SeveralFeeds

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from mailer.cli.base import Command, json_option, opened
-from mailer.cli.idle import warn_if_nothing_builds
+from mailer.cli.base import Command, json_option, opened, warn_if_nothing_builds
 from mailer.cli.output import Column, message, print_json, print_list, print_record
 from mailer.clock import parse_instant
 from mailer.monitoring import schedules
