@@ -1,5 +1,6 @@
-"""The documentation is complete: no setting, command or option without a word about it."""
+"""Checks that the documentation is complete: each setting, command and option, and no file that is gone."""
 
+import re
 from pathlib import Path
 
 import click
@@ -67,3 +68,20 @@ def test_every_command_has_an_example(name: str, command: click.Command) -> None
     assert command.help
     assert "Example" in command.help
     assert name.removeprefix("mailer ") in command.help
+
+
+PLACE = re.compile(r"`((?:[a-z_.]+/)+[a-z0-9_]+\.py)(?:::?(?:\w+\.)?(\w+))?`")
+"""A file of the tree, and perhaps what is in it: `sending/outbox.py:commit`, `tests/x/test_y.py::test_z`."""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"],
+    ids=lambda path: path.name,
+)
+def test_every_file_and_function_that_is_named_exists(document: Path) -> None:
+    for file, defined in PLACE.findall(document.read_text()):
+        found = [folder / file for folder in (DOCS.parent, DOCS.parent / "mailer")]
+        texts = [path.read_text() for path in found if path.is_file()]
+        assert texts, file
+        assert re.search(rf"\b(def|class) {defined}\b", texts[0]) if defined else True, defined
