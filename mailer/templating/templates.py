@@ -63,7 +63,7 @@ class Templates:
         self._folders = (shipped,) if override is None else (override.resolve(), shipped)
         self._environments: dict[str, Environment] = {}
         self._catalogues: dict[str, NullTranslations] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def render(self, name: str, language: str, context: Mapping[str, object]) -> str:
         """Render the template called `name`, such as "mail/digest.html", in `language`.
@@ -132,11 +132,9 @@ class Templates:
     def _environment(self, language: str) -> Environment:
         # Installing translations changes an Environment, so each language needs its own.
         with self._lock:
-            if language in self._environments:
-                return self._environments[language]
-        environment = self._make_environment(language)
-        with self._lock:
-            return self._environments.setdefault(language, environment)
+            if language not in self._environments:
+                self._environments[language] = self._make_environment(language)
+            return self._environments[language]
 
     def _make_environment(self, language: str) -> Environment:
         locale = locale_of(language)
@@ -159,11 +157,9 @@ class Templates:
 
     def _catalogue(self, locale: Locale) -> NullTranslations:
         with self._lock:
-            if str(locale) in self._catalogues:
-                return self._catalogues[str(locale)]
-        catalogue = self._read_catalogue(locale)
-        with self._lock:
-            return self._catalogues.setdefault(str(locale), catalogue)
+            if str(locale) not in self._catalogues:
+                self._catalogues[str(locale)] = self._read_catalogue(locale)
+            return self._catalogues[str(locale)]
 
     def _read_catalogue(self, locale: Locale) -> NullTranslations:
         exact = str(locale).replace("_", "-")

@@ -203,15 +203,7 @@ def test_a_bad_content_is_refused_when_it_is_compiled(change: dict[str, str], sa
 @pytest.mark.parametrize(
     "name",
     [
-        "Bcc",
-        "cc",
-        "TO",
-        "From",
-        "Subject",
-        "Date",
-        "Message-ID",
-        "Reply-To",
-        "Sender",
+        *("Bcc", "cc", "TO", "From", "Subject", "Date", "Message-ID", "Reply-To", "Sender"),
         "MIME-Version",
     ],
 )
