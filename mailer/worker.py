@@ -20,7 +20,7 @@ from mailer.sending.flow_control.rate import SendRate
 from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig, Tls
-from mailer.sending.smtp.conversation import Credentials, Step
+from mailer.sending.smtp.events import Credentials, Step
 from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)

@@ -37,7 +37,7 @@ from mailer.models import (
 )
 from mailer.sending.compiled_content import UNREADABLE, CompiledContent, compile_content
 from mailer.sending.smtp.capabilities import Capabilities
-from mailer.sending.smtp.conversation import Envelope
+from mailer.sending.smtp.events import Envelope
 from mailer.text.reader_name import reader_name
 from mailer.tokens import Keys, Purpose
 

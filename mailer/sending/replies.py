@@ -12,7 +12,7 @@ from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.outbox import Outbox
 from mailer.sending.outgoing import OutgoingMail
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
-from mailer.sending.smtp.conversation import Answered, BodyWritten, Closed, Event, Step
+from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Event, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Verdict, verdict_on
 

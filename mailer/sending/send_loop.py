@@ -30,7 +30,7 @@ from mailer.sending.replies import ReplyHandler
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import Unopened, connect
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
-from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.verdict import (
     UNSENDABLE,
     UNSUPPORTED_EAI,

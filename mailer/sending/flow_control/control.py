@@ -16,7 +16,7 @@ from mailer.sending.flow_control.breaker import Breaker
 from mailer.sending.flow_control.ceiling import Ceiling
 from mailer.sending.flow_control.refused_senders import Blame, RefusedSenders, SenderId
 from mailer.sending.flow_control.throttle import Throttle
-from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict
 from mailer.text.untrusted import redact
 

@@ -12,15 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from mailer.sending.smtp.conversation import (
-    Closed,
-    Conversation,
-    Credentials,
-    Event,
-    Ready,
-    StartTls,
-    Step,
-)
+from mailer.sending.smtp.conversation import Conversation
+from mailer.sending.smtp.events import Closed, Credentials, Event, Ready, StartTls, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost
 

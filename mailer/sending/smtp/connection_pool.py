@@ -15,7 +15,7 @@ from mailer import failpoint
 from mailer.ledger.transitions import RowId
 from mailer.sending.outgoing import OutgoingMail
 from mailer.sending.smtp.connection import Connection, Unopened
-from mailer.sending.smtp.conversation import Closed, Event, Step
+from mailer.sending.smtp.events import Closed, Event, Step
 from mailer.sending.smtp.verdict import Lost
 
 log = logging.getLogger(__name__)

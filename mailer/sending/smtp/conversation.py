@@ -6,105 +6,23 @@ offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, behind the la
 """
 
 import base64
-import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 
-from mailer.errors import BadAddress, Refused
+from mailer.errors import Refused
 from mailer.sending.smtp.capabilities import Capabilities, capabilities
+from mailer.sending.smtp.events import (
+    Answered,
+    BodyWritten,
+    Closed,
+    Credentials,
+    Envelope,
+    Event,
+    Ready,
+    StartTls,
+    Step,
+)
 from mailer.sending.smtp.reply import Reply, ReplyReader, Unreadable
-
-
-class Step(StrEnum):
-    """What the relay was asked: each reply, drop or timeout belongs to one of these.
-
-    `CONNECT` comes before the conversation. `BLOCK` is the body, between 354 and the final dot.
-    """
-
-    CONNECT = "connect"
-    GREETING = "greeting"
-    EHLO = "ehlo"
-    STARTTLS = "starttls"
-    AUTH = "auth"
-    MAIL = "mail"
-    RCPT = "rcpt"
-    DATA = "data"
-    BLOCK = "block"
-    DOT = "dot"
-    RSET = "rset"
-    QUIT = "quit"
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What we log in to the relay with."""
-
-    user: str
-    password: str = field(repr=False)
-
-
-# A quoted local part may hold a blank or "<", and we refuse those too: nothing that ends the path early,
-# and no CR or LF, may ever be inside a command.
-_INSIDE_A_PATH = re.compile("[^\\x00-\\x20<>\\x7f-\\x9f]+")
-
-
-@dataclass(frozen=True)
-class Envelope:
-    """The sender and the recipient that the relay is told. Domains are A-labels.
-
-    Raises:
-        BadAddress: one of the two would be more than an address on the wire.
-    """
-
-    sender: str
-    recipient: str
-
-    def __post_init__(self) -> None:
-        for address in (self.sender, self.recipient):
-            if "@" not in address or not _INSIDE_A_PATH.fullmatch(address):
-                raise BadAddress("this address cannot be written in an SMTP command")
-
-    @property
-    def needs_utf8(self) -> bool:
-        """Whether only a relay with SMTPUTF8 can take it (RFC 6531)."""
-        return not (self.sender + self.recipient).isascii()
-
-
-@dataclass(frozen=True)
-class StartTls:
-    """Start TLS now, then call `tls_started`."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The relay awaits a mail: call `begin`, or `quit`."""
-
-
-@dataclass(frozen=True)
-class BodyWritten:
-    """All of the mail but its final dot has been handed out: call `finish`, or close the connection."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The relay has answered for the mail in hand, at this step; nothing follows for this mail."""
-
-    step: Step
-    reply: Reply
-
-
-@dataclass(frozen=True)
-class Closed:
-    """The connection cannot be used any more. A mail without an answer got as far as `step`."""
-
-    step: Step | None
-    reply: Reply | None
-    reason: str
-
-
-Event = StartTls | Ready | BodyWritten | Answered | Closed
 
 _READY = Ready()
 _BODY_WRITTEN = BodyWritten()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from mailer.message.reply_codes import Meaning, meaning
-from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
 
 

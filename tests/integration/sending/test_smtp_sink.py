@@ -9,7 +9,7 @@ from sqlalchemy import select
 from mailer.models import Delivery, DeliveryStatus, DigestStatus
 from mailer.sending.flow_control.back_off import RetryPlan
 from mailer.sending.smtp.connection import RelayConfig
-from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.events import Step
 from tests.faults.relays import smtp_sink
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until

@@ -10,16 +10,8 @@ from dataclasses import dataclass, field
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailer.sending.smtp.conversation import (
-    Answered,
-    BodyWritten,
-    Closed,
-    Conversation,
-    Envelope,
-    Event,
-    Ready,
-    Step,
-)
+from mailer.sending.smtp.conversation import Conversation
+from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Envelope, Event, Ready, Step
 
 CODES = {
     "MAIL": [250, 250, 250, 250, 251, 354, 421, 450, 503, 550],

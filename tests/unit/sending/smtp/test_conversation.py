@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import BadAddress, Refused
-from mailer.sending.smtp.conversation import (
+from mailer.sending.smtp.conversation import Conversation
+from mailer.sending.smtp.events import (
     Answered,
     BodyWritten,
     Closed,
-    Conversation,
     Credentials,
     Envelope,
     Event,

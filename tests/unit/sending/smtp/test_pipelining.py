@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.sending.smtp.conversation import (
-    Answered,
-    BodyWritten,
-    Closed,
-    Conversation,
-    Envelope,
-    Event,
-    Ready,
-    Step,
-)
+from mailer.sending.smtp.conversation import Conversation
+from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Envelope, Event, Ready, Step
 from mailer.sending.smtp.reply import Reply
 
 BODY = b"Subject: x\r\n\r\nHello\r\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.sending.smtp.conversation import Step
+from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost, OnDelivery, OnReader, OnRun, Verdict, verdict_on
 from mailer.text.untrusted import LONGEST_REPLY_KEPT, redact
