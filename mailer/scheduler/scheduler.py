@@ -252,19 +252,12 @@ class Scheduler:
 
     def _report(self) -> None:
         """Report to staff how the digests went that are sent."""
-        with self._app.database.read() as session:
+        app = self._app
+        with app.database.read() as session:
             wanted = report.unreported(session)
         for digest_id in wanted:
-            self._steps.run(
-                f"report of digest {digest_id}",
-                partial(
-                    report.report_once,
-                    self._app.database,
-                    self._app.alerts,
-                    digest_id,
-                    self._app.times.wall,
-                ),
-            )
+            send = partial(report.report_once, app.database, app.alerts, digest_id, app.times.wall)
+            self._steps.run(f"report of digest {digest_id}", send)
 
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:

@@ -90,7 +90,9 @@ def claim_slot(
     session.refresh(schedule, with_for_update={"read": True})
     if schedule.paused_at or schedule.removed_at or slot.due_at <= schedule.active_from:
         raise Refused(f"slot {slot.name} no longer counts; see `mailer schedule list`")
-    digest = _insert(session, schedule, slot, DigestStatus.BUILDING, now, builder_id=builder_id)
+    digest = insert_digest(
+        session, schedule, slot, DigestStatus.BUILDING, now=now, builder_id=builder_id
+    )
     source = source_at(schedule, slot).add_columns(literal(digest.id))
     session.execute(insert(Candidate).from_select(["article_id", "backlog", "digest_id"], source))
     edits.use_up(session, schedule.id, digest.id)
@@ -108,7 +110,9 @@ def record_skipped(
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     recorded = [item for item in skipped if digest_at(session, schedule, item.slot) is None]
     for item in recorded:
-        close_slot(session, schedule, item.slot, DigestStatus.SKIPPED, item.reason, now=now)
+        insert_digest(
+            session, schedule, item.slot, DigestStatus.SKIPPED, now=now, reason=item.reason
+        )
         log.warning(
             "schedule %s: nothing is sent for slot %s (%s)",
             schedule.id,
@@ -118,33 +122,23 @@ def record_skipped(
     return recorded
 
 
-def close_slot(
+def insert_digest(
     session: Session,
     schedule: Schedule,
     slot: Slot,
     status: DigestStatus,
-    reason: str,
     *,
-    now: datetime,
-) -> None:
-    """Record a digest that is over before it was built: `status` is `SKIPPED` or `CANCELLED`."""
-    _insert(session, schedule, slot, status, now, reason=reason, finished_at=now)
-
-
-def _insert(
-    session: Session,
-    schedule: Schedule,
-    slot: Slot,
-    status: DigestStatus,
     now: datetime,
     **columns: Any,
 ) -> Digest:
+    """Insert the digest of that slot; one that is not to be built is over at once."""
     digest = Digest(
         schedule_id=schedule.id,
         slot=slot.name,
         due_at=slot.due_at,
         status=status,
         created_at=now,
+        finished_at=None if status is DigestStatus.BUILDING else now,
         **columns,
     )
     session.add(digest)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.build import failed_builds
 from mailer.digests.build.editions import Render, render_editions
-from mailer.digests.build.slot_claims import cancel, close_slot
+from mailer.digests.build.slot_claims import cancel, insert_digest
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
 from mailer.digests.selection.plan import excluded, expiring, plan_digest
@@ -242,7 +242,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
         if state is ReviewState.WAITING:
             review.send_asked_at = now
     elif digest is None and state in (ReviewState.WAITING, ReviewState.ASKED):
-        close_slot(session, schedule, slot, DigestStatus.CANCELLED, _BY_STAFF, now=now)
+        insert_digest(session, schedule, slot, DigestStatus.CANCELLED, now=now, reason=_BY_STAFF)
     elif digest is not None and cancel(session, digest.id, now=now):
         digest.reason = _BY_STAFF
     session.flush()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -47,23 +47,42 @@ def name_of(slot: Slot | None) -> str | None:
     return slot and slot.name
 
 
+def coming(session: Session, schedule: Schedule, *, now: datetime) -> str | None:
+    return name_of(slot_lookup.coming_slot(session, schedule, now=now))
+
+
+def skipped(due: DueSlots) -> list[tuple[str, str]]:
+    return [(one.slot.name, one.reason) for one in due.skipped]
+
+
+def add(
+    session: Session,
+    newsletter: Newsletter,
+    name: str,
+    *,
+    default: bool = False,
+    now: datetime = NOW,
+) -> Schedule:
+    limits = ScheduleLimits()
+    return schedule_changes.add(session, newsletter, name, DAILY, limits, default=default, now=now)
+
+
+def edit(session: Session, schedule: Schedule, rule: Rule, *, now: datetime = EIGHT) -> None:
+    schedule_changes.edit(session, schedule, rule, ScheduleLimits(), now=now)
+
+
 def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Session) -> None:
     newsletter = make.newsletter(session)
-
-    def add(name: str, *, default: bool = False) -> None:
-        schedule_changes.add(
-            session, newsletter, name, DAILY, ScheduleLimits(), default=default, now=NOW
-        )
 
     def default() -> str:
         found = schedule_lookup.default_of(session, newsletter.id)
         assert found is not None
         return found.name
 
-    add("one")
-    add("two")
+    add(session, newsletter, "one")
+    add(session, newsletter, "two")
     assert default() == "one"
-    add("three", default=True)
+    add(session, newsletter, "three", default=True)
     assert default() == "three"
     schedule_changes.make_default(session, schedule_lookup.find(session, "daily/two")[1])
     assert default() == "two"
@@ -71,53 +90,46 @@ def test_the_first_schedule_is_the_default_until_another_becomes_it(session: Ses
 
 @pytest.mark.parametrize("name", ["", "Morning", "a/b", "-x", "x-", "a" * 49, "ünter"])
 def test_a_name_stands_in_references(sqlite_database: Database, name: str) -> None:
-    with sqlite_database.write() as session, pytest.raises(Refused, match="no name"):
+    with (
+        sqlite_database.write() as session,
+        pytest.raises(Refused, match="not a valid schedule name"),
+    ):
         newsletter = make.newsletter(session)
-        schedule_changes.add(
-            session, newsletter, name, DAILY, ScheduleLimits(), default=False, now=NOW
-        )
+        add(session, newsletter, name)
 
 
 def test_a_name_is_free_again_after_removal(session: Session) -> None:
     newsletter = make.newsletter(session)
-    first = schedule_changes.add(
-        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
-    )
+    first = add(session, newsletter, "one")
     with pytest.raises(AlreadyExists, match="edit daily/one"):
-        schedule_changes.add(
-            session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
-        )
+        add(session, newsletter, "one")
     assert schedule_changes.remove(session, first, None, now=NOW) == 0
     with pytest.raises(NotFound):
         schedule_lookup.find(session, "daily/one")
-    schedule_changes.add(
-        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=NOW
-    )
+    add(session, newsletter, "one")
     assert [one.name for _, one, _ in schedule_lookup.of_newsletters(session)] == ["one"]
 
 
 def test_only_slots_after_the_schedule_was_made_exist(session: Session) -> None:
     newsletter = make.newsletter(session)
     late = NOW + 3 * HOUR
-    schedule = schedule_changes.add(
-        session, newsletter, "one", DAILY, ScheduleLimits(), default=False, now=late
-    )
+    schedule = add(session, newsletter, "one", now=late)
     assert slot_lookup.due(session, schedule, now=late) == DueSlots()
-    assert name_of(slot_lookup.coming_slot(session, schedule, now=late)) == "2026-11-25T07:00"
+    assert coming(session, schedule, now=late) == "2026-11-25T07:00"
 
 
 def test_moving_the_time_fires_no_slot_of_the_past(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session), at="23:00")
     noon = NOW + 6 * HOUR
-    schedule_changes.edit(session, schedule, DAILY, ScheduleLimits(), now=noon)
+    edit(session, schedule, DAILY, now=noon)
     assert slot_lookup.due(session, schedule, now=noon) == DueSlots()
 
 
 def test_moving_the_time_does_not_repeat_todays(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     went_out = make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedule_changes.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
-    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
+    edit(session, schedule, LATER)
+    assert coming(session, schedule, now=EIGHT) == "2026-11-25T09:00"
     assert schedule_lookup.todays_digest(session, schedule, now=EIGHT) is went_out
 
 
@@ -134,9 +146,9 @@ CRON_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("went_out", "line", "coming"), CRON_CASES)
+@pytest.mark.parametrize(("went_out", "line", "next_name"), CRON_CASES)
 def test_a_cron_rule_repeats_nothing_of_today(
-    sqlite_database: Database, went_out: list[str], line: str, coming: str
+    sqlite_database: Database, went_out: list[str], line: str, next_name: str
 ) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(
@@ -150,8 +162,8 @@ def test_a_cron_rule_repeats_nothing_of_today(
         make.digest(session, schedule, due_at=NOW - 3 * HOUR, status=DigestStatus.SKIPPED)
         make.digest(session, schedule, due_at=NOW - DAY, status=DigestStatus.SENT)
         rule = Rule(ScheduleKind.CRON, "UTC", cron=line)
-        schedule_changes.edit(session, schedule, rule, ScheduleLimits(), now=EIGHT)
-        assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == coming
+        edit(session, schedule, rule)
+        assert coming(session, schedule, now=EIGHT) == next_name
 
 
 def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
@@ -161,8 +173,8 @@ def test_another_zone_does_not_repeat_todays(sqlite_database: Database) -> None:
         # 06:00 in Yerevan is 02:00 UTC, and the same date in Rome.
         make.digest(session, schedule, due_at=NOW - 4 * HOUR, slot="2026-11-24T06:00")
         rome = Rule(ScheduleKind.DAYS, "Europe/Rome", at="09:00")
-        schedule_changes.edit(session, schedule, rome, ScheduleLimits(), now=seven)
-        assert name_of(slot_lookup.coming_slot(session, schedule, now=seven)) == "2026-11-25T09:00"
+        edit(session, schedule, rome, now=seven)
+        assert coming(session, schedule, now=seven) == "2026-11-25T09:00"
 
 
 def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Database) -> None:
@@ -170,25 +182,22 @@ def test_an_edit_while_todays_is_being_built_does_not_repeat_it(database: Databa
         schedule = make.schedule(session, make.newsletter(session))
     edited = threading.Event()
 
-    def edit() -> None:
+    def edit_meanwhile() -> None:
         with database.write() as session:
             mine = session.get_one(Schedule, schedule.id)
-            schedule_changes.edit(session, mine, LATER, ScheduleLimits(), now=EIGHT)
+            edit(session, mine, LATER)
         edited.set()
 
     with database.write() as session:
         make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.BUILDING)
-        thread = threading.Thread(target=edit)
+        thread = threading.Thread(target=edit_meanwhile)
         thread.start()
         # It waits for the builder, whose transaction is not over.
         assert not edited.wait(0.3)
     thread.join(30)
     with database.read() as session:
         assert (
-            name_of(
-                slot_lookup.coming_slot(session, session.get_one(Schedule, schedule.id), now=EIGHT)
-            )
-            == "2026-11-25T09:00"
+            coming(session, session.get_one(Schedule, schedule.id), now=EIGHT) == "2026-11-25T09:00"
         )
 
 
@@ -204,7 +213,7 @@ def test_a_schedule_is_not_changed_while_its_slot_is_being_taken(
         stale = builder.get_one(Schedule, schedule.id)
         with postgresql_database.write() as staff:
             mine = staff.get_one(Schedule, schedule.id)
-            schedule_changes.edit(staff, mine, LATER, ScheduleLimits(), now=EIGHT)
+            edit(staff, mine, LATER)
         with pytest.raises(Refused, match="no longer counts"):
             slot_claims.claim_slot(
                 builder, stale, slot, builder_id=1, live_builders=lambda _: [1], now=EIGHT
@@ -225,16 +234,16 @@ def test_a_paused_schedule_has_no_slots_and_resuming_makes_up_for_none(session: 
     assert slot_lookup.coming_slot(session, schedule, now=NOW) is None
     schedule_changes.resume(session, schedule, now=EIGHT)
     assert slot_lookup.due(session, schedule, now=EIGHT) == DueSlots()
-    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T07:00"
+    assert coming(session, schedule, now=EIGHT) == "2026-11-25T07:00"
 
 
 def test_resuming_does_not_repeat_todays_at_another_time(session: Session) -> None:
     schedule = make.schedule(session, make.newsletter(session))
     make.digest(session, schedule, due_at=NOW + HOUR, status=DigestStatus.SENT)
-    schedule_changes.edit(session, schedule, LATER, ScheduleLimits(), now=EIGHT)
+    edit(session, schedule, LATER)
     schedule_changes.pause(session, schedule, now=EIGHT)
     schedule_changes.resume(session, schedule, now=EIGHT)
-    assert name_of(slot_lookup.coming_slot(session, schedule, now=EIGHT)) == "2026-11-25T09:00"
+    assert coming(session, schedule, now=EIGHT) == "2026-11-25T09:00"
 
 
 def test_resuming_what_is_not_paused_loses_no_slot(session: Session) -> None:
@@ -315,7 +324,7 @@ def test_what_is_due_after_a_stop(session: Session) -> None:
     make.digest(session, schedule, due_at=NOW - 3 * DAY, slot="2026-11-21T07:00")
     due = slot_lookup.due(session, schedule, now=NOW + 5 * HOUR)
     assert name_of(due.build) == "2026-11-24T07:00"
-    assert [(one.slot.name, one.reason) for one in due.skipped] == [
+    assert skipped(due) == [
         ("2026-11-22T07:00", SUPERSEDED),
         ("2026-11-23T07:00", SUPERSEDED),
     ]
@@ -325,22 +334,21 @@ def test_what_is_due_after_a_stop(session: Session) -> None:
 
 
 def test_what_was_decided_about_a_day_is_not_decided_again(sqlite_database: Database) -> None:
-    """Of many slots missed in one day one is recorded, and the others stay let go."""
+    """Of many slots missed in one day one is recorded, and the others stay skipped."""
     with sqlite_database.write() as session:
         schedule = make.schedule(
             session, make.newsletter(session), kind=ScheduleKind.CRON, cron="0 * * * *", at=None,
             active_from=NOW - 5 * HOUR,
         )  # fmt: skip
         make.digest(session, schedule, due_at=NOW - 2 * HOUR)
-        assert slot_lookup.due(session, schedule, now=NOW - HOUR - HOUR / 2) == DueSlots(None, ())
+        assert slot_lookup.due(session, schedule, now=NOW - HOUR - HOUR / 2) == DueSlots()
 
 
 def test_an_edit_after_a_digest_fires_no_slot_between(sqlite_database: Database) -> None:
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session), active_from=NOW + 2 * HOUR)
         make.digest(session, schedule, due_at=NOW - 23 * HOUR)
-        due = slot_lookup.due(session, schedule, now=EIGHT)
-        assert due == DueSlots()
+        assert slot_lookup.due(session, schedule, now=EIGHT) == DueSlots()
 
 
 def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Database) -> None:
@@ -350,9 +358,7 @@ def test_slots_before_one_that_was_built_early_are_recorded(sqlite_database: Dat
         early.created_at = NOW
         due = slot_lookup.due(session, schedule, now=NOW + DAY + 2 * HOUR)
         assert due.build is None
-        assert [(one.slot.name, one.reason) for one in due.skipped] == [
-            ("2026-11-24T07:00", SUPERSEDED)
-        ]
+        assert skipped(due) == [("2026-11-24T07:00", SUPERSEDED)]
 
 
 def test_a_digest_built_early_leaves_the_slots_before_it_due(session: Session) -> None:
@@ -410,6 +416,6 @@ def test_the_slot_of_a_digest_outlives_an_edit(sqlite_database: Database) -> Non
     with sqlite_database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
         digest = make.digest(session, schedule, due_at=NOW + HOUR)
-        schedule_changes.edit(session, schedule, WEEKLY, ScheduleLimits(), now=NOW)
+        edit(session, schedule, WEEKLY, now=NOW)
         slot = slot_lookup.slot_of(digest, schedule)
         assert (slot.name, slot.due_at) == ("2026-11-24T07:00", digest.due_at)
