@@ -87,7 +87,7 @@ class App:
         )
 
     def feed_context(self, reader: "FeedReader") -> "FeedContext":
-        """What it takes to fetch feeds, with this reader; whoever makes a reader stops it."""
+        """Make what fetching feeds needs, with this reader; the caller stops the reader."""
         from mailer.feeds.context import FeedContext
 
         return FeedContext(

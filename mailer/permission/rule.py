@@ -6,7 +6,7 @@ about a mail.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, and_, case, exists, literal, not_, or_, select
 from sqlalchemy.orm import Session
@@ -21,7 +21,9 @@ from mailer.models import (
     SuppressionReason,
 )
 
-CONFIRMATION_AFTER_BOUNCE = timedelta(days=30)
+_EVERYWHERE: Final = Suppression.newsletter_id.is_(None)
+
+CONFIRMATION_AFTER_BOUNCE: Final = timedelta(days=30)
 """How long after a hard bounce an address may ask for a confirmation again."""
 
 
@@ -58,7 +60,7 @@ def suppressed(session: Session, key_hashes: Collection[str], newsletter_id: int
         session.scalars(
             select(Suppression.key_hash).where(
                 Suppression.key_hash.in_(key_hashes),
-                or_(_everywhere(), Suppression.newsletter_id == newsletter_id),
+                or_(_EVERYWHERE, Suppression.newsletter_id == newsletter_id),
             )
         )
     )
@@ -84,35 +86,21 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         Suppression.reason == SuppressionReason.BOUNCED,
         Suppression.created_at < forgiven,
     )
-    everywhere = _suppressed(Notice.key_hash, _everywhere(), not_(old_bounce))
-    main_newsletter = _suppressed(
-        Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id
-    )
+    everywhere = _suppressed(Notice.key_hash, _EVERYWHERE, not_(old_bounce))
+    main = _suppressed(Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id)
+    choice = _suppressed(Notice.key_hash, Suppression.newsletter_id == SignupChoice.newsletter_id)
     some_choice_is_not_suppressed = (
         select(SignupChoice.signup_id)
-        .where(
-            SignupChoice.signup_id == Notice.signup_id,
-            not_(
-                _suppressed(
-                    Notice.key_hash, Suppression.newsletter_id == SignupChoice.newsletter_id
-                )
-            ),
-        )
+        .where(SignupChoice.signup_id == Notice.signup_id, not_(choice))
         .correlate_except(SignupChoice)
         .exists()
     )
-    return and_(not_(everywhere), or_(not_(main_newsletter), some_choice_is_not_suppressed))
+    return and_(not_(everywhere), or_(not_(main), some_choice_is_not_suppressed))
 
 
 def _reader_is_suppressed() -> ColumnElement[bool]:
-    return _suppressed(
-        Subscriber.key_hash,
-        or_(_everywhere(), Suppression.newsletter_id == Subscription.newsletter_id),
-    )
-
-
-def _everywhere() -> ColumnElement[bool]:
-    return Suppression.newsletter_id.is_(None)
+    here = Suppression.newsletter_id == Subscription.newsletter_id
+    return _suppressed(Subscriber.key_hash, or_(_EVERYWHERE, here))
 
 
 def _suppressed(key_hash: Any, *which: ColumnElement[bool]) -> ColumnElement[bool]:

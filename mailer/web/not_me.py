@@ -1,4 +1,4 @@
-"""Serves /not-me/{token}: a page with one button, for somebody whose address another person typed."""
+"""Serves /not-me/{token}: a page with one button, for a person whose address somebody else typed."""
 
 from starlette.requests import Request
 from starlette.responses import Response

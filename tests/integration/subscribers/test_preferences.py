@@ -1,14 +1,13 @@
 """Readers who change how often, pause and resume: what is due to them afterwards."""
 
+import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscription
-from mailer.newsletters.offer import Option, Publisher
+from mailer.newsletters.offer import Publisher
 from mailer.permission.consent import Origin
 from mailer.subscribers.preferences import (
-    SubscriptionView,
     change_schedule,
     pause,
     read_subscription,
@@ -44,15 +43,6 @@ def _article(database: Database) -> int:
     with database.write() as session:
         found: int = make.article(session).id
         return found
-
-
-def _weekly(session: Session, reader: Subscription) -> tuple[SubscriptionView, Option]:
-    """The reader's place, and the schedule that is not theirs."""
-    found = read_subscription(session, Publisher(), reader.public_id)
-    assert found is not None
-    weekly = found.offer.option("weekly")
-    assert weekly is not None
-    return found, weekly
 
 
 def _events(database: Database) -> list[tuple[ConsentKind, str]]:
@@ -101,27 +91,24 @@ def test_who_has_left_stays_away(database: Database, keys: Keys) -> None:
     assert _events(database) == []
 
 
-def test_a_schedule_that_was_removed_meanwhile_cannot_be_chosen(
-    database: Database, keys: Keys
+@pytest.mark.parametrize("removed", [False, True])
+def test_another_schedule_leaves_the_start_as_it_is_and_one_just_removed_cannot_be_chosen(
+    database: Database, keys: Keys, removed: bool
 ) -> None:
-    reader = _reader(database, keys)
-    with database.write() as session:
-        found, weekly = _weekly(session, reader)
-        session.get_one(Schedule, weekly.id).removed_at = NOW
-    with database.write() as session:
-        assert change_schedule(session, found, weekly, ORIGIN).schedule == "morning"
-    with database.read() as session:
-        assert session.get_one(Subscription, reader.id).schedule_id == reader.schedule_id
-    assert _events(database) == []
-
-
-def test_another_schedule_leaves_the_start_as_it_is(database: Database, keys: Keys) -> None:
     reader = _reader(database, keys)
     _article(database)
     with database.write() as session:
-        found, weekly = _weekly(session, reader)
-        assert change_schedule(session, found, weekly, ORIGIN).schedule == "weekly"
+        found = read_subscription(session, Publisher(), reader.public_id)
+        assert found is not None
+        weekly = found.offer.option("weekly")
+        assert weekly is not None
+        session.get_one(Schedule, weekly.id).removed_at = NOW if removed else None
+    with database.write() as session:
+        changed = change_schedule(session, found, weekly, ORIGIN)
     with database.read() as session:
         row = session.get_one(Subscription, reader.id)
-        assert (row.schedule_id, row.start_article) == (weekly.id, 0)
-    assert _events(database) == [(ConsentKind.CHANGED, "/preferences")]
+    stays = ("morning", reader.schedule_id, 0)
+    assert (changed.schedule, row.schedule_id, row.start_article) == (
+        stays if removed else ("weekly", weekly.id, 0)
+    )
+    assert _events(database) == ([] if removed else [(ConsentKind.CHANGED, "/preferences")])
