@@ -67,9 +67,9 @@ def test_a_digest_that_is_built_keeps_what_it_has(web: Web) -> None:
     [
         ({}, "nothing to change"),
         ({"title": " "}, "needs a title"),
-        ({"url": "news.example"}, "no http or https address"),
-        ({"url": ""}, "no http or https address"),
-        ({"image": "javascript:x"}, "no http or https address"),
+        ({"url": "news.example"}, "not an http or https address"),
+        ({"url": ""}, "not an http or https address"),
+        ({"image": "javascript:x"}, "not an http or https address"),
     ],
 )
 def test_bad_edits_change_nothing(web: Web, wishes: dict[str, str], says: str) -> None:

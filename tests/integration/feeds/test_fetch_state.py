@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 from mailer.address import parse
 from mailer.db import Database
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
-from mailer.feeds import fetch_state, moved, newsletter_feeds, refresh
+from mailer.feeds import fetch_state, newsletter_feeds, refresh
 from mailer.feeds.context import Fetch
 from mailer.feeds.fetch_state import CLAIM, asked_pause
 from mailer.feeds.http.fetch import Fetched, FetchRequest
@@ -84,8 +84,7 @@ def test_a_feed_that_moved_to_another_host_stays_where_it_is_until_staff_decides
     assert len(notices(web.database)) == 1
     assert wait(24, ELSEWHERE)[0] == ELSEWHERE
     assert len(notices(web.database)) == 2
-    with web.database.write() as session:
-        moved.accept(session, newsletter_feeds.find(session, URL), now=web.now)
+    web.accept()
     feed = web.feed()
     assert (feed.url, feed.former_url, feed.moved_url) == (ELSEWHERE, URL, None)
     # That was given for the other host.
@@ -100,11 +99,8 @@ def test_a_feed_is_not_accepted_where_another_one_is(web: Web) -> None:
     assert (added.url, f"`mailer feed accept {URL}`" in added.warnings[-1]) == (URL, True)
     web.publish(item("one"), url=ELSEWHERE)
     web.add(ELSEWHERE, to=web.weekly)
-    with (
-        web.database.write() as session,
-        pytest.raises(Refused, match=f"is already a feed here; `mailer feed remove {URL}`"),
-    ):
-        moved.accept(session, newsletter_feeds.find(session, URL), now=NOW)
+    with pytest.raises(Refused, match=f"is already a feed here; `mailer feed remove {URL}`"):
+        web.accept()
 
 
 def test_a_move_counts_only_once_the_document_there_was_read(web: Web) -> None:

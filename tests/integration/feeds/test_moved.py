@@ -7,10 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.address import parse
-from mailer.db import Database
 from mailer.errors import Refused
-from mailer.feeds import moved, newsletter_feeds
-from mailer.feeds.store import Arrived
 from mailer.models import Article, FeedEntry, HeldItem, Notice
 from mailer.notices.alert import Alerts
 from mailer.templating.templates import Templates
@@ -42,16 +39,6 @@ def start(web: Web) -> None:
     web.pages_asked()
 
 
-def accept(database: Database) -> Arrived:
-    with database.write() as session:
-        return moved.accept(session, newsletter_feeds.find(session, URL), now=NOW)
-
-
-def discard(database: Database) -> int:
-    with database.write() as session:
-        return moved.discard(session, newsletter_feeds.find(session, URL), now=NOW)
-
-
 def test_a_moved_site_waits_and_is_told_of_once(web: Web, keys: Keys) -> None:
     alerts = Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
     start(web)
@@ -78,7 +65,7 @@ def test_accepted_they_are_the_known_articles_and_only_what_is_new_is_due(web: W
     web.poll(*(elsewhere(n) for n in range(8)), item("fresh", host=MOVED))
     # While it waits, the feed goes on, and what falls out of it is kept.
     assert web.poll(item("fresher", host=MOVED), *(elsewhere(n) for n in range(6))).held == 7
-    arrived = accept(web.database)
+    arrived = web.accept()
     assert (arrived.new, arrived.updated + arrived.unchanged) == (2, 8)
     with web.database.read() as session:
         assert sorted(web.due()) == ["fresh", "fresher"]
@@ -97,7 +84,7 @@ def test_accepted_they_are_the_known_articles_and_only_what_is_new_is_due(web: W
 def test_discarded_they_are_ignored_for_good(web: Web) -> None:
     start(web)
     web.poll(*(elsewhere(n) for n in range(8)))
-    assert discard(web.database) == 8
+    assert web.discard() == 8
     # One of them gets another address, and an article comes in that is no copy.
     result = web.poll(
         item("true-news"),
@@ -125,7 +112,7 @@ def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_e
     web.add()
     page(2, MOVED)
     web.refresh()
-    assert discard(web.database) == 8
+    assert web.discard() == 8
     page(0, MOVED)
     (result,) = web.refresh()
     assert (result.new, result.held) == (2, 0)
@@ -145,9 +132,9 @@ def test_a_site_that_is_back_is_held_no_more(web: Web) -> None:
 
 def test_nothing_can_be_decided_where_nothing_is_held(web: Web) -> None:
     start(web)
-    for decision in (accept, discard):
+    for decision in (web.accept, web.discard):
         with pytest.raises(Refused, match="is not held"):
-            decision(web.database)
+            decision()
 
 
 @pytest.mark.parametrize(

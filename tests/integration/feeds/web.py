@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import articles, new_feed, newsletter_feeds
+from mailer.feeds import articles, moved, new_feed, newsletter_feeds
 from mailer.feeds.context import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.refresh import Refreshed, refresh
 from mailer.feeds.sandbox.reader import FeedReader
+from mailer.feeds.store import Arrived
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
 from mailer.notices.alert import Alerts
 from tests.support import factories
@@ -101,6 +102,18 @@ class Web:
         with self.database.write() as session:
             newsletter = session.merge(self.daily)
             return articles.add_article(session, newsletter, url=url, title=title, now=NOW, **more)
+
+    def detach(self, newsletter: Newsletter) -> None:
+        with self.database.write() as session:
+            newsletter_feeds.detach(session, newsletter_feeds.find(session, URL), newsletter)
+
+    def accept(self) -> Arrived:
+        with self.database.write() as session:
+            return moved.accept(session, newsletter_feeds.find(session, URL), now=self.now)
+
+    def discard(self) -> int:
+        with self.database.write() as session:
+            return moved.discard(session, newsletter_feeds.find(session, URL), now=self.now)
 
     def feed(self, url: str = URL) -> Feed:
         with self.database.read() as session:

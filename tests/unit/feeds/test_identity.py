@@ -24,6 +24,12 @@ def entry(**values: Any) -> Entry:
     return Entry(**(given | values))
 
 
+def identified(entries: list[Entry], by_guid: dict[str, KnownArticle]) -> list[KnownArticle | None]:
+    """The articles that these entries are, where those in `by_guid` are all that is known."""
+    by_url = {known.canonical_url: known for known in by_guid.values()}
+    return [known for _, known in identify(feed_items(entries), by_guid, by_url)]
+
+
 OTHER = {
     "title": "The storm",
     "url": "https://news.example/storm",
@@ -49,33 +55,31 @@ OTHER = {
     ],
 )
 def test_one_entry(changed: dict[str, Any], is_same: bool) -> None:
-    found = feed_items([entry(**changed)])
-    ((_, known),) = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
-    assert (known == FAIR) is is_same
+    assert identified([entry(**changed)], {"g1": FAIR}) == [FAIR if is_same else None]
 
 
-def test_untitled_items_do_not_agree_on_their_titles() -> None:
-    untitled = KnownArticle(1, "https://news.example/1", "", NOON)
-    found = feed_items([entry(**(OTHER | {"title": ""}))])
-    assert identify(found, {"g1": untitled}, {untitled.canonical_url: untitled})[0][1] is None
-
-
-def test_front_pages_do_not_agree_on_their_paths() -> None:
-    front = KnownArticle(1, "https://news.example/", "The fair", NOON)
-    found = feed_items([entry(**(OTHER | {"url": "https://other.example/"}))])
-    assert identify(found, {"g1": front}, {front.canonical_url: front})[0][1] is None
+@pytest.mark.parametrize(
+    ("known", "changed"),
+    [
+        # Untitled items do not agree on their titles, nor front pages on their paths.
+        (KnownArticle(1, "https://news.example/1", "", NOON), {"title": ""}),
+        (
+            KnownArticle(1, "https://news.example/", "The fair", NOON),
+            {"url": "https://other.example/"},
+        ),
+    ],
+)
+def test_what_both_lack_is_no_agreement(known: KnownArticle, changed: dict[str, Any]) -> None:
+    assert identified([entry(**(OTHER | changed))], {"g1": known}) == [None]
 
 
 def test_one_guid_on_two_items_tells_nothing() -> None:
-    found = feed_items([entry(), entry(**OTHER)])
-    assert [item.guids for item in found] == [
+    entries = [entry(), entry(**OTHER)]
+    assert [item.guids for item in feed_items(entries)] == [
         ("https://news.example/fair",),
         ("https://news.example/storm",),
     ]
-    assert [known for _, known in identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})] == [
-        FAIR,
-        None,
-    ]
+    assert identified(entries, {"g1": FAIR}) == [FAIR, None]
 
 
 def test_one_address_twice_is_one_item_with_both_guids_and_all_categories() -> None:
@@ -94,12 +98,8 @@ def test_an_entry_without_an_address_is_no_item() -> None:
 def test_a_new_item_may_take_the_address_that_another_left() -> None:
     moved = entry(url="https://news.example/fair-of-may")
     new = entry(guid="g2", title="The fair of June", published=NOON + timedelta(days=30))
-    for order in ([moved, new], [new, moved]):
-        identified = {
-            item.guids[0]: known
-            for item, known in identify(feed_items(order), {"g1": FAIR}, {FAIR.canonical_url: FAIR})
-        }
-        assert identified == {"g1": FAIR, "g2": None}
+    assert identified([moved, new], {"g1": FAIR}) == [FAIR, None]
+    assert identified([new, moved], {"g1": FAIR}) == [None, FAIR]
 
 
 def test_guids_that_count_from_the_top_stand_for_other_items_each_time() -> None:
@@ -108,29 +108,18 @@ def test_guids_that_count_from_the_top_stand_for_other_items_each_time() -> None
     second = {"title": "The storm", "url": "https://news.example/storm"}
     third = {"title": "The vote", "url": "https://news.example/vote"}
     fair, storm = (
-        KnownArticle(n, one["url"], one["title"], NOON)
-        for n, one in enumerate([first, second], start=1)
+        KnownArticle(number, values["url"], values["title"], NOON)
+        for number, values in enumerate([first, second], start=1)
     )
-    now = feed_items(
-        [entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)]
-    )
-    identified = identify(
-        now, {"1": fair, "2": storm}, {fair.canonical_url: fair, storm.canonical_url: storm}
-    )
-    assert [known for _, known in identified] == [None, fair, storm]
+    entries = [entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)]
+    assert identified(entries, {"1": fair, "2": storm}) == [None, fair, storm]
 
 
 def test_a_day_that_several_items_have_tells_nothing() -> None:
-    found = feed_items(
-        [entry(**(OTHER | {"published": NOON})), entry(guid="g2", url="https://news.example/x")]
-    )
-    identified = identify(found, {"g1": FAIR}, {FAIR.canonical_url: FAIR})
-    assert [known for _, known in identified] == [None, None]
+    other = entry(guid="g2", url="https://news.example/x")
+    assert identified([entry(**(OTHER | {"published": NOON})), other], {"g1": FAIR}) == [None, None]
 
 
 def test_an_article_is_one_item_of_a_document_only() -> None:
-    both = {"g1": FAIR, "g2": FAIR}
-    still = entry()
     other = entry(guid="g2", url="https://news.example/fair-2")
-    identified = identify(feed_items([other, still]), both, {FAIR.canonical_url: FAIR})
-    assert [known for _, known in identified] == [None, FAIR]
+    assert identified([other, entry()], {"g1": FAIR, "g2": FAIR}) == [None, FAIR]

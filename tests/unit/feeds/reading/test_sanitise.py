@@ -137,10 +137,6 @@ def test_title(title: str, expected: str) -> None:
     assert title_text(title) == expected
 
 
-def test_a_literal_title_is_not_decoded() -> None:
-    assert title_text("Tom &amp; Jerry", decode=False) == "Tom &amp; Jerry"
-
-
 @given(st.text(alphabet=st.characters() | st.sampled_from(" \t\n\xa0\x85ab")))
 def test_one_line_is_the_words_and_single_spaces(text: str) -> None:
     assert one_line(text) == " ".join(clean_text(text).split())
