@@ -1,7 +1,7 @@
 """Parses mail addresses: whether one is valid, how it is written, and which belong to the same person.
 
-The only module that imports email-validator, and only when there is an address to check: most commands have
-none, and must not wait for it. Never looks anything up on the network: a sign-up must not wait for DNS.
+Pure. The only module that imports email-validator, and only when there is an address to check: most commands
+have none, and must not wait for it. Never looks anything up on the network: a sign-up must not wait for DNS.
 """
 
 import unicodedata

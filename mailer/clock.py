@@ -63,7 +63,7 @@ class ClockJumps:
         return abs(jump) > CLOCK_JUMP
 
     def since(self, instant: datetime) -> timedelta:
-        """How far the clock was set forward after `instant`; that much less time has passed since then.
+        """Tell how far the clock was set forward after `instant`: that much less time has passed since.
 
         Never too little. It may be too much if the clock was set back as well, because then it is unknown
         on which side of that `instant` lies.

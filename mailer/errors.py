@@ -1,6 +1,6 @@
 """Defines all errors that an operator may see, as one tree below `MailerError`.
 
-The class's docstring is the default message. Every message says what to do next.
+Pure. The class's docstring is the default message. Every message says what to do next.
 """
 
 from typing import Final

@@ -30,7 +30,7 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 def masked(text: str) -> str:
     """Mask the addresses and tokens in `text`."""
-    hidden = _ADDRESS.sub(lambda found: mask(found[0].replace("%40", "@")), text)
+    hidden = _ADDRESS.sub(lambda address: mask(address[0].replace("%40", "@")), text)
     return _TOKEN.sub("***", _LINK.sub(r"\1***", hidden))
 
 

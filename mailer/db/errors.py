@@ -50,7 +50,7 @@ def explain(error: Exception) -> MailerError | None:
 
 
 def is_unusable(error: SQLAlchemyError) -> bool:
-    """Whether the database as a whole cannot be used.
+    """Tell whether the database as a whole cannot be used.
 
     False if a value, a row or a statement is at fault: everything else may still work.
     """
@@ -61,7 +61,7 @@ def is_unusable(error: SQLAlchemyError) -> bool:
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether a row cannot be read because a value in it does not fit its column's type."""
+    """Tell whether a row cannot be read because a value in it does not fit its column's type."""
     if isinstance(error, DBAPIError):
         is_decoding = isinstance(error.orig, sqlite3.OperationalError) and _code(error.orig) is None
         return isinstance(error, DataError) or is_decoding
@@ -69,7 +69,7 @@ def is_unreadable(error: Exception) -> bool:
 
 
 def _is_outside(error: DBAPIError) -> bool:
-    """Whether the cause is the connection, the server or its disk, and not the statement."""
+    """Tell whether the cause is the connection, the server or its disk, and not the statement."""
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
     if isinstance(error.orig, sqlite3.Error):

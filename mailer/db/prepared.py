@@ -160,7 +160,7 @@ def _cursor(connection: Connection) -> Iterator[Any]:
 
 
 def _inlining(compiler: type[SQLCompiler]) -> type[SQLCompiler]:
-    """A compiler that writes fixed values into the SQL text.
+    """Make a compiler that writes fixed values into the SQL text.
 
     SQLite compiles a statement anew each time when a parameter is compared with a column of a partial
     index's condition, and neither database sees that such an index fits a parameter.

@@ -101,7 +101,7 @@ class Database:
         return _transaction(self._heartbeats, self._write_lock)
 
     def for_requests(self) -> "Database":
-        """The same database with a short wait for locks that other transactions hold.
+        """Return the same database with a short wait for locks that other transactions hold.
 
         On SQLite only the connection itself waits, see `BUSY_TIMEOUT_SECONDS`.
         """
@@ -125,7 +125,7 @@ class Database:
                 connection.invalidate()
 
     def writer(self) -> "Writer":
-        """A writer for a thread that writes all the time: it keeps its connections."""
+        """Return a writer for a thread that writes all the time: it keeps its connections."""
         return Writer(self._writing, self._write_lock)
 
     def dispose(self) -> None:

@@ -1,4 +1,4 @@
-"""Judges the bytes of any mail by the rules for good mail. Never shares code with the composer."""
+"""Judges the bytes of any mail by the rules for good mail. Pure. Never shares code with the composer."""
 
 from mailer.lint.headers import judge_headers
 from mailer.lint.html_page import judge_html

@@ -82,7 +82,7 @@ def decoded(value: str) -> str:
 
 
 def from_domain(mail: Part) -> str:
-    """The domain of From in lower case, or "" if it has none."""
+    """Return the domain of From in lower case, or "" if it has none."""
     addresses = _addresses(mail.value("from") or "")
     return addresses[0].rpartition("@")[2].lower() if addresses else ""
 
@@ -189,7 +189,7 @@ def _signature(mail: Part) -> Iterator[Problem]:
 
 
 def _aligned(one: str, other: str) -> bool:
-    """Whether one domain is the other or contains it; who registered them is not known here."""
+    """Tell whether one domain is the other or contains it; who registered them is unknown here."""
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 

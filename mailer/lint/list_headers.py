@@ -42,7 +42,7 @@ def judge_list_headers(mail: Part) -> Iterator[Problem]:
 
 
 def is_safe_url(url: str, *schemes: str) -> bool:
-    """Whether `url` is absolute and https, or of one of `schemes`; plain http only to loopback."""
+    """Tell whether `url` is absolute and https, or of one of `schemes`; http only to loopback."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -48,11 +48,11 @@ class Part:
     fault: str | None = None
 
     def all(self, *names: str) -> list[Field]:
-        """The headers with one of these names, in lower case."""
+        """Return the headers with one of these names, in lower case."""
         return [field for field in self.fields if field.key in names]
 
     def value(self, name: str) -> str | None:
-        """The value of the first header with this name, in lower case."""
+        """Return the value of the first header with this name, in lower case."""
         return next((field.value for field in self.all(name)), None)
 
     @property
@@ -67,18 +67,18 @@ class Part:
         return None if value is None else value.strip().lower()
 
     def parameter(self, name: str) -> str | None:
-        """A parameter of Content-Type."""
+        """Return a parameter of Content-Type."""
         for key, value in _PARAMETER.findall(self.value("content-type") or ""):
             if key.lower() == name:
                 return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
         return None
 
     def leaves(self) -> Iterator["Part"]:
-        """The parts that are not multiparts, in their order."""
+        """Return the parts that are not multiparts, in their order."""
         return (part for part in self.whole() if not part.children)
 
     def whole(self) -> Iterator["Part"]:
-        """This part and all parts in it."""
+        """Return this part and all parts in it."""
         yield self
         for child in self.children:
             yield from child.whole()
@@ -120,9 +120,9 @@ def _fields(head: bytes) -> tuple[list[Field], list[str]]:
     group: list[str] = []
 
     def close() -> None:
-        if group and (found := _NAME.fullmatch(group[0])):
-            value = found[2] + "".join(group[1:])
-            fields.append(Field(found[1], tuple(group), value.strip()))
+        if group and (match := _NAME.fullmatch(group[0])):
+            value = match[2] + "".join(group[1:])
+            fields.append(Field(match[1], tuple(group), value.strip()))
         else:
             stray.extend(group)
         group.clear()

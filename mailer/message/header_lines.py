@@ -208,7 +208,7 @@ def folded(line: str) -> bytes:
 
 
 def display_name_problem(text: str) -> str | None:
-    """What providers would refuse in a sender's display name, or None if it is good."""
+    """Say what providers would refuse in a sender's display name, or None if it is good."""
     if "@" in text:
         return "has an @, as if it were an address"
     if any(

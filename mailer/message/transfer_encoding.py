@@ -162,8 +162,8 @@ def _quoted_value(value: bytes) -> bytes:
     return quoted_printable(value)
 
 
-def _escape(found: re.Match[bytes]) -> bytes:
-    return b"=%02X" % found[0][0]
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"=%02X" % match[0][0]
 
 
 def _quoted_line(line: bytes) -> bytes:

@@ -36,10 +36,10 @@ class Review(Base):
     created_at: Mapped[datetime]
 
     def link_id(self, act: ReviewAct) -> int:
-        """The public id in the link that does this. Links are signed, so it need not be secret."""
+        """Return the public id in the link that does this. Links are signed, so it need not be secret."""
         return self.id * 2 + act.value
 
     @staticmethod
     def behind(link_id: int) -> tuple[int, ReviewAct]:
-        """The id of the review that a link belongs to, and what the link does."""
+        """Return the id of the review that a link belongs to, and what the link does."""
         return link_id // 2, ReviewAct(link_id % 2)

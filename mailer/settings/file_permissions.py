@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def problem(path: Path, mode: int, owner: int, us: int, *, holds_keys: bool) -> str | None:
-    """What is wrong with the permissions of `path`, with the command that fixes it; None if nothing is.
+    """Say what is wrong with the permissions of `path`, and the command that fixes it; None if nothing is.
 
     Those who can write the file can decide where mails go and what links start with.
 

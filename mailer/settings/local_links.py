@@ -7,7 +7,7 @@ from mailer.settings.parsers import RelayUrl, is_loopback
 
 
 def are_local(base_url: str) -> bool:
-    """Whether links that start with `base_url` work on this machine only."""
+    """Tell whether links that start with `base_url` work on this machine only."""
     return is_loopback(urlsplit(base_url).hostname or "")
 
 

@@ -91,7 +91,7 @@ class RelayUrl:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine."""
+    """Tell whether `host` names this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -131,22 +131,22 @@ def _overriding(
 
 
 def duration(text: str) -> timedelta:
-    """`30s`, `15m`, `6h` or `30d`."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    value = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    """Parse `30s`, `15m`, `6h` or `30d`."""
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    value = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta()
     _require(timedelta() < value <= _LONGEST, "must be a duration such as 30s, 15m, 6h or 30d")
     return value
 
 
 def durations(text: str) -> tuple[timedelta, ...]:
-    """One or more durations."""
+    """Parse one or more durations."""
     values = tuple(duration(item) for item in _items(text))
     _require(values, "must be durations such as 5m,15m,1h")
     return values
 
 
 def at_least(lowest: str) -> Callable[[str], timedelta]:
-    """A parser that takes a duration not shorter than `lowest`."""
+    """Make a parser of durations not shorter than `lowest`."""
 
     def parse(text: str) -> timedelta:
         value = duration(text)
@@ -157,14 +157,14 @@ def at_least(lowest: str) -> Callable[[str], timedelta]:
 
 
 def rate(text: str) -> Rate:
-    """`20/s`, `20/m`, `20/h`, `20/d`, or over a span `20/24h`."""
+    """Parse `20/s`, `20/m`, `20/h`, `20/d`, or over a span `20/24h`."""
     with _failing_with("must be a rate such as 20/h or 3/24h"):
         count, _, span = text.partition("/")
         return Rate(number(1, 999_999_999)(count), duration(span if len(span) > 1 else f"1{span}"))
 
 
 def number(lowest: int, highest: int) -> Callable[[str], int]:
-    """A parser that takes a whole number from `lowest` to `highest`."""
+    """Make a parser of whole numbers from `lowest` to `highest`."""
 
     def parse(text: str) -> int:
         is_valid = re.fullmatch("[0-9]{1,9}", text) and lowest <= int(text) <= highest
@@ -175,7 +175,7 @@ def number(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def choice(*names: str) -> Callable[[str], str]:
-    """A parser that takes one of `names`."""
+    """Make a parser that accepts one of `names`."""
 
     def parse(text: str) -> str:
         _require(text in names, f"must be one of {', '.join(names)}")
@@ -185,24 +185,24 @@ def choice(*names: str) -> Callable[[str], str]:
 
 
 def yes_or_no(text: str) -> bool:
-    """`true` or `false`."""
+    """Parse `true` or `false`."""
     return choice("true", "false")(text) == "true"
 
 
 def line(text: str) -> str:
-    """One line of text, not empty."""
+    """Check one line of text, not empty."""
     _require(text and text.isprintable(), "must be one line of text")
     return text
 
 
 def mail_address(text: str) -> Address:
-    """One mail address."""
+    """Parse one mail address."""
     with _failing_with("must be one mail address such as desk@news.example"):
         return address.parse(text)
 
 
 def _web_url(text: str) -> SplitResult:
-    """A checked http or https URL without a user."""
+    """Parse an http or https URL without a user."""
     with _failing_with("must be a URL such as https://www.news.example"):
         url = urlsplit(text)
         _require(_WEB_URL.fullmatch(text) and url.hostname and url.port != 0, "")
@@ -210,7 +210,7 @@ def _web_url(text: str) -> SplitResult:
 
 
 def base_url(text: str) -> str:
-    """A URL to put paths behind: https, unless its host is this machine; no slash at its end."""
+    """Check a URL to put paths behind: https, unless its host is this machine; no slash at its end."""
     url = _web_url(text)
     _require(not url.query and not url.fragment, "must be a URL without a query")
     _require(
@@ -221,18 +221,18 @@ def base_url(text: str) -> str:
 
 
 def page_url(text: str) -> str:
-    """The URL of one page."""
+    """Check the URL of one page."""
     _web_url(text)
     return text
 
 
 def page_urls(text: str) -> tuple[str, ...]:
-    """The URLs of several pages."""
+    """Parse the URLs of several pages."""
     return tuple(page_url(item) for item in _items(text))
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Web origins: scheme, host and port."""
+    """Parse web origins: scheme, host and port."""
     values = tuple(_items(text))
     _require(
         not any(any(_web_url(item)[2:]) for item in values),
@@ -242,13 +242,13 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """IP addresses and networks."""
+    """Parse IP addresses and networks."""
     with _failing_with("must be IP addresses or networks such as 10.0.0.0/8"):
         return tuple(ipaddress.ip_network(item) for item in _items(text))
 
 
 def database_url(text: str) -> Secret:
-    """A URL of SQLite or PostgreSQL, which may hold a password."""
+    """Check a URL of SQLite or PostgreSQL, which may hold a password."""
     is_url = re.match(r"sqlite:///.|postgresql(\+psycopg)?://.", text)
     _require(is_url, "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if text.startswith("postgresql"):
@@ -262,7 +262,7 @@ def database_url(text: str) -> Secret:
 
 
 def keys(text: str) -> tuple[Secret, ...]:
-    """Keys, the current one first."""
+    """Parse keys, the current one first."""
     items = _items(text)
     _require(
         items and all(len(item) >= _SHORTEST_KEY for item in items),
@@ -272,13 +272,13 @@ def keys(text: str) -> tuple[Secret, ...]:
 
 
 def key(text: str) -> Secret:
-    """One key."""
+    """Parse one key."""
     _require("," not in text, "must be one key: it is never rotated")
     return keys(text)[0]
 
 
 def token(text: str) -> Secret:
-    """What a client sends as `Authorization: Bearer …` (RFC 6750 section 2.1)."""
+    """Check what a client sends as `Authorization: Bearer …` (RFC 6750 section 2.1)."""
     _require(
         re.fullmatch(r"[a-zA-Z0-9._~+/-]+=*", text),
         "must be letters, digits and any of -._~+/ such as `openssl rand -hex 32`",
@@ -287,7 +287,7 @@ def token(text: str) -> Secret:
 
 
 def relay(text: str) -> RelayUrl:
-    """`smtp://…` or `smtps://…`; unencrypted only to this machine, or with `?tls=none`."""
+    """Parse `smtp://…` or `smtps://…`; unencrypted only to this machine, or with `?tls=none`."""
     with _failing_with(
         "must be smtp://USER:PASSWORD@HOST:587, smtps://USER:PASSWORD@HOST:465 "
         "or smtp://HOST:25?tls=none"
@@ -311,7 +311,7 @@ def relay(text: str) -> RelayUrl:
 
 
 def ehlo_name(text: str) -> str:
-    """A host name or an address literal (RFC 5321 section 4.1.3)."""
+    """Check a host name or an address literal (RFC 5321 section 4.1.3)."""
     is_literal = re.fullmatch(r"\[(IPv6:)?([0-9a-fA-F.:]+)\]", text)
     is_host = re.fullmatch(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*", text)
     _require(is_literal or is_host, "must be a host name such as mail.news.example")
@@ -319,14 +319,14 @@ def ehlo_name(text: str) -> str:
 
 
 def timeouts(text: str) -> Mapping[str, timedelta]:
-    """How long to wait at each step; a step that is not named keeps its default."""
+    """Parse how long to wait at each step; a step that is not named keeps its default."""
     defaults = {step: timedelta(seconds=seconds) for step, seconds in SMTP_TIMEOUTS.items()}
     message = f"must be like dot=600s,mail=300s; the steps are {', '.join(defaults)}"
     return _overriding(defaults, text, duration, message)
 
 
 def signup_limits(text: str) -> SignupLimits:
-    """Limits on the mails that sign-ups cause; one that is not named keeps its default."""
+    """Parse the limits on the mails that sign-ups cause; one that is not named keeps its default."""
     defaults = {
         "address": Rate(3, timedelta(hours=24)),
         "network": Rate(20, timedelta(days=1)),

@@ -188,7 +188,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self._safe: dict[tuple[type, str], bool] = {}
 
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
-        """Whether templates may use the attribute. The answer depends on the type alone, and is cached."""
+        """Tell whether templates may use the attribute. It depends on the type alone, and is cached."""
         key = (type(obj), attr)
         if key not in self._safe:
             self._safe[key] = super().is_safe_attribute(obj, attr, value)
@@ -214,7 +214,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _constant(node: nodes.Node) -> str:
-    """The text in the brackets of `node`; empty if it is not a constant text."""
+    """Return the text in the brackets of `node`; empty if it is not a constant text."""
     key = node.arg if isinstance(node, nodes.Getitem) else None
     return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else ""
 

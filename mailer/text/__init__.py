@@ -1,1 +1,1 @@
-"""Writes English for staff, and makes strangers' text safe to show."""
+"""Writes English for staff, converts HTML and plain text, and makes strangers' text safe to show. Pure."""

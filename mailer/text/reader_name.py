@@ -52,7 +52,7 @@ def _is_letter(letter: str) -> bool:
 
 
 def _makes_host(text: str) -> bool:
-    """Whether a dot is followed by a word. No top-level domain has only one letter."""
+    """Tell whether a dot is followed by a word. No top-level domain has only one letter."""
     return any(
         dot == "." and _is_letter(first) and _is_letter(second)
         for dot, first, second in zip(text, text[1:], text[2:], strict=False)
