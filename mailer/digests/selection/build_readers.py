@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Column, MetaData, Table, Text, insert, text
 from sqlalchemy.orm import Session
 
 from mailer.db import BigId
-from mailer.digests.selection.choose import Group
+from mailer.digests.selection.choose import ReaderGroup
 from mailer.digests.selection.reader_groups import Frame, GroupedReaders, load_groups
 
 BUILD_READERS: Final = Table(
@@ -26,7 +26,9 @@ BUILD_READERS: Final = Table(
 """A row for each reader, with the columns of `reader_groups.grouped_readers`."""
 
 
-def record_build_readers(session: Session, readers: GroupedReaders, frame: Frame) -> list[Group]:
+def record_build_readers(
+    session: Session, readers: GroupedReaders, frame: Frame
+) -> list[ReaderGroup]:
     """Write these readers into the temporary table, and count those in each group."""
     BUILD_READERS.create(session.connection(), checkfirst=False)
     session.execute(insert(BUILD_READERS).from_select(BUILD_READERS.columns.keys(), readers))

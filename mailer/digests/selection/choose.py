@@ -33,7 +33,7 @@ class CandidateArticle:
 
 
 @dataclass(frozen=True)
-class Group:
+class ReaderGroup:
     """Readers who are due exactly the same.
 
     Attributes:
@@ -61,7 +61,7 @@ class Cohort:
     articles: tuple[int, ...]
     by_urgency: tuple[int, ...]
     more: int
-    groups: tuple[Group, ...]
+    groups: tuple[ReaderGroup, ...]
 
     @property
     def readers(self) -> int:
@@ -91,8 +91,8 @@ class Selection:
     """
 
     cohorts: tuple[Cohort, ...]
-    nothing_new: tuple[Group, ...]
-    too_few: tuple[Group, ...]
+    nothing_new: tuple[ReaderGroup, ...]
+    too_few: tuple[ReaderGroup, ...]
     carried_over: frozenset[int]
     room: int | None = None
 
@@ -105,13 +105,13 @@ class _Share:
     due: frozenset[int]
     articles: tuple[int, ...]
     by_urgency: tuple[int, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ReaderGroup, ...]
 
 
 def choose(
     candidates: Iterable[CandidateArticle],
     editions: Mapping[int, frozenset[int]],
-    groups: Sequence[Group],
+    groups: Sequence[ReaderGroup],
     limits: ScheduleLimits,
 ) -> Selection:
     """Decide who gets what.
@@ -127,7 +127,7 @@ def choose(
     newest_first = sorted(
         candidates, key=lambda article: (article.published_at, article.id), reverse=True
     )
-    alike: dict[tuple[int, bool, frozenset[int]], list[Group]] = {}
+    alike: dict[tuple[int, bool, frozenset[int]], list[ReaderGroup]] = {}
     for group in groups:
         had = frozenset[int]().union(
             *(editions.get(edition, frozenset()) for edition in group.editions)
@@ -150,7 +150,7 @@ def choose(
     )
 
 
-def letter_to(groups: Sequence[Group]) -> Selection:
+def letter_to(groups: Sequence[ReaderGroup]) -> Selection:
     """Choose for a digest without articles: all readers get it."""
     everybody = Cohort(articles=(), by_urgency=(), more=0, groups=tuple(groups))
     return Selection((everybody,) if groups else (), (), (), frozenset())
@@ -207,7 +207,7 @@ def _share(
     newest_first: Sequence[CandidateArticle],
     start: int,
     due: frozenset[int],
-    groups: Sequence[Group],
+    groups: Sequence[ReaderGroup],
     limits: ScheduleLimits,
 ) -> _Share:
     """Give these groups as many of the articles due to them as a digest may hold."""

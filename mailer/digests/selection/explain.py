@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, literal, not_,
 from sqlalchemy.orm import Session
 
 from mailer.digests.selection.article_queries import is_dropped
-from mailer.digests.selection.choose import Group
+from mailer.digests.selection.choose import ReaderGroup
 from mailer.digests.selection.plan import Plan, max_age
 from mailer.digests.selection.reader_groups import load_reader
 from mailer.models import Article, EditionArticle, Holds, NewsletterArticle, Schedule
@@ -69,7 +69,7 @@ def explain_to_reader(
     Those that expired are left out. None if the reader is not on this schedule.
     """
     group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
-    if not isinstance(group, Group) or schedule.holds is Holds.NONE:
+    if not isinstance(group, ReaderGroup) or schedule.holds is Holds.NONE:
         return []
     cohorts = (cohort for cohort in plan.choice.cohorts if group in cohort.groups)
     printed = {article for cohort in cohorts for article in cohort.articles}
@@ -106,7 +106,7 @@ def _reason(article_id: int, printed: Iterable[int], due: Iterable[int], had: It
     return HAD if article_id in had else BEFORE_START
 
 
-def _had(plan: Plan, group: Group) -> frozenset[int]:
+def _had(plan: Plan, group: ReaderGroup) -> frozenset[int]:
     return frozenset[int]().union(*(plan.editions.get(edition, ()) for edition in group.editions))
 
 

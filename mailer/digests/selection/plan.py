@@ -38,7 +38,7 @@ from mailer.digests.selection.build_readers import record_build_readers
 from mailer.digests.selection.choose import (
     CandidateArticle,
     Cohort,
-    Group,
+    ReaderGroup,
     Selection,
     choose,
     letter_to,
@@ -78,7 +78,7 @@ class Plan:
     frame: Frame
     readers: GroupedReaders
     candidates: tuple[CandidateArticle, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ReaderGroup, ...]
     choice: Selection
     editions: Mapping[int, frozenset[int]]
     articles: Mapping[int, Article]
@@ -209,7 +209,7 @@ def sample(
     """
     if plan.choice.cohorts:
         return plan.choice.cohorts[0], plan.articles
-    nobody = Group(start=0, newcomer=False, editions=(), readers=0)
+    nobody = ReaderGroup(start=0, newcomer=False, editions=(), readers=0)
     limits = ScheduleLimits(1, schedule.max_articles, newcomers=0)
     choice = (
         letter_to([nobody])

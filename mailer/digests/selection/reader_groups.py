@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.digests.selection.choose import Group
+from mailer.digests.selection.choose import ReaderGroup
 from mailer.ledger.transitions import is_in
 from mailer.models import (
     BLOCK_SIZE,
@@ -117,7 +117,7 @@ def is_still(schedule: Schedule, frame: Frame, start: ColumnElement[int]) -> Col
     return _is_reader_of(schedule) & may_mail() & (_start(schedule, frame) == start)
 
 
-def load_groups(session: Session, readers: FromClause, frame: Frame) -> list[Group]:
+def load_groups(session: Session, readers: FromClause, frame: Frame) -> list[ReaderGroup]:
     """Count the readers in each group, of a table or subquery with the columns of `grouped_readers`."""
     group = (readers.c.start, readers.c.newcomer, readers.c.had)
     rows = session.execute(select(*group, func.count()).group_by(*group))
@@ -126,7 +126,7 @@ def load_groups(session: Session, readers: FromClause, frame: Frame) -> list[Gro
 
 def load_reader(
     session: Session, readers: GroupedReaders, frame: Frame, schedule: Schedule, address_key: str
-) -> Group | str | None:
+) -> ReaderGroup | str | None:
     """Find the group of the reader with this address, with the reader alone in it.
 
     Returns:
@@ -167,8 +167,8 @@ def load_excluded(session: Session, schedule: Schedule) -> dict[str, int]:
     return {reason: count for reason, count in rows}  # noqa: C416
 
 
-def _group(frame: Frame, start: int, newcomer: bool, had: str, readers: int) -> Group:
-    return Group(
+def _group(frame: Frame, start: int, newcomer: bool, had: str, readers: int) -> ReaderGroup:
+    return ReaderGroup(
         start=start,
         # SQLite has no booleans of its own.
         newcomer=bool(newcomer),

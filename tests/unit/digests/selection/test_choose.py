@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mailer.digests.selection.choose import (
     MAX_COHORTS,
     CandidateArticle,
-    Group,
+    ReaderGroup,
     ScheduleLimits,
     choose,
     with_shorter_lists,
@@ -27,8 +27,8 @@ def candidate(
     return CandidateArticle(number, NOW - timedelta(hours=age), backlog, waited)
 
 
-def group(*editions: int, start: int = 0, newcomer: bool = False, readers: int = 1) -> Group:
-    return Group(start, newcomer, editions, readers)
+def group(*editions: int, start: int = 0, newcomer: bool = False, readers: int = 1) -> ReaderGroup:
+    return ReaderGroup(start, newcomer, editions, readers)
 
 
 def lists(choice: object) -> list[tuple[int, ...]]:
@@ -197,7 +197,7 @@ CANDIDATES = st.lists(
 )
 GROUPS = st.lists(
     st.builds(
-        Group,
+        ReaderGroup,
         start=st.integers(0, 30),
         newcomer=st.booleans(),
         editions=st.lists(st.integers(1, 6), unique=True).map(tuple),
@@ -219,7 +219,7 @@ LIMITS = st.builds(
 def test_whatever_is_chosen_keeps_the_promises(
     candidates: list[CandidateArticle],
     editions: dict[int, frozenset[int]],
-    groups: list[Group],
+    groups: list[ReaderGroup],
     limits: ScheduleLimits,
 ) -> None:
     choice = choose(candidates, editions, groups, limits)
@@ -248,7 +248,7 @@ def test_whatever_is_chosen_keeps_the_promises(
 
 
 def _due_to(
-    one: Group,
+    one: ReaderGroup,
     candidates: list[CandidateArticle],
     editions: dict[int, frozenset[int]],
     limits: ScheduleLimits,
