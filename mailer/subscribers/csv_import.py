@@ -18,7 +18,7 @@ from mailer.clock import Clock
 from mailer.db import Database, explain
 from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
-from mailer.subscribers.csv_table import Line
+from mailer.subscribers.csv_table import CsvRow
 from mailer.subscribers.signup import ScheduleChoice, SignupContext
 from mailer.subscribers.staff_changes import EntryResult, NewReader, enter, preview
 from mailer.text.english import pluralise
@@ -30,7 +30,7 @@ _SKIPPED: Final = (EntryResult.UNSUBSCRIBED, EntryResult.SUPPRESSED)
 
 
 @dataclass(frozen=True)
-class Rejected:
+class RejectedRow:
     """A row that holds no address that mail can be sent to."""
 
     line: int
@@ -43,7 +43,7 @@ class ImportCounts:
 
     rows: int = 0
     results: Counter[EntryResult] = field(default_factory=Counter)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
 
     def as_data(self) -> dict[str, object]:
         """Return the counts as `subscriber import` prints them."""
@@ -59,7 +59,7 @@ class ImportCounts:
 
 def import_readers(
     database: Database,
-    lines: Iterator[Line],
+    rows: Iterator[CsvRow],
     choice: ScheduleChoice,
     source: str,
     context: SignupContext,
@@ -68,7 +68,7 @@ def import_readers(
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportCounts:
-    """Enter the readers in the lines of a file for one newsletter.
+    """Enter the readers in the rows of a file for one newsletter.
 
     Args:
         source: the file, and where its readers gave their consent; kept in the consent log with the line.
@@ -82,7 +82,7 @@ def import_readers(
     counts = ImportCounts()
     seen: set[str] = set()
     with _saying_how_far(counts, dry_run=dry_run):
-        while chunk := list(islice(lines, CHUNK)):
+        while chunk := list(islice(rows, CHUNK)):
             readers = list(_new_readers(chunk, seen, counts, context.keys, source))
             if dry_run:
                 with database.read() as session:
@@ -118,14 +118,14 @@ def _saying_how_far(counts: ImportCounts, *, dry_run: bool) -> Iterator[None]:
 
 
 def _new_readers(
-    chunk: Sequence[Line], seen: set[str], counts: ImportCounts, keys: Keys, source: str
+    chunk: Sequence[CsvRow], seen: set[str], counts: ImportCounts, keys: Keys, source: str
 ) -> Iterator[NewReader]:
     """Yield the chunk's addresses that are valid and new in this file."""
-    for line in chunk:
+    for row in chunk:
         try:
-            address = parse(line.email)
+            address = parse(row.email)
         except BadAddress as error:
-            counts.rejected.append(Rejected(line.number, str(error)))
+            counts.rejected.append(RejectedRow(row.number, str(error)))
             continue
         if address.key in seen:
             counts.results[EntryResult.UNCHANGED] += 1
@@ -134,8 +134,8 @@ def _new_readers(
         yield NewReader(
             address,
             keys.key_hash(address.key),
-            reader_name(line.name),
-            f"{source}, line {line.number}",
+            reader_name(row.name),
+            f"{source}, line {row.number}",
         )
 
 

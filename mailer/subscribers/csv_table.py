@@ -17,7 +17,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
-class Line:
+class CsvRow:
     """A row of the file: the number of the line that it ends on, the address as written, and the name."""
 
     number: int
@@ -25,7 +25,7 @@ class Line:
     name: str | None
 
 
-def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
+def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[CsvRow]:
     """Yield the rows of the CSV file at `path`, without empty ones.
 
     Args:
@@ -48,7 +48,7 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[Line]:
                 if any(cells):
                     values = {name: cells[at] for name, at in places.items() if at < len(cells)}
                     email, name = values.get("email", ""), values.get("name", "")
-                    yield Line(rows.line_num + 1, email, name or None)
+                    yield CsvRow(rows.line_num + 1, email, name or None)
     except OSError as error:
         raise Refused(
             f"{path} cannot be read ({error.strerror}); name a CSV file that can be read"

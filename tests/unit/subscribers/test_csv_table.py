@@ -6,10 +6,10 @@ import pytest
 
 from mailer.errors import Refused
 from mailer.subscribers.csv_import import parse_columns
-from mailer.subscribers.csv_table import Line, read_table
+from mailer.subscribers.csv_table import CsvRow, read_table
 
 
-def lines(tmp_path: Path, data: bytes, **columns: str) -> list[Line]:
+def lines(tmp_path: Path, data: bytes, **columns: str) -> list[CsvRow]:
     path = tmp_path / "readers.csv"
     path.write_bytes(data)
     return list(read_table(path, columns))
@@ -26,21 +26,23 @@ def lines(tmp_path: Path, data: bytes, **columns: str) -> list[Line]:
 )
 def test_delimiters_quotes_and_a_byte_order_mark(tmp_path: Path, data: bytes) -> None:
     assert lines(tmp_path, data) == [
-        Line(2, "a@example.com", "Anna"),
-        Line(3, "b@example.com", None),
+        CsvRow(2, "a@example.com", "Anna"),
+        CsvRow(3, "b@example.com", None),
     ]
 
 
 def test_columns_may_be_called_otherwise_and_empty_rows_do_not_count(tmp_path: Path) -> None:
     data = b"Adresse;Wer\n;\n\na@example.com;Anna\n"
 
-    assert lines(tmp_path, data, email="adresse", name="Wer") == [Line(4, "a@example.com", "Anna")]
+    assert lines(tmp_path, data, email="adresse", name="Wer") == [
+        CsvRow(4, "a@example.com", "Anna")
+    ]
 
 
 def test_a_quoted_cell_may_hold_several_lines(tmp_path: Path) -> None:
     data = b'email,name\na@example.com,"Anna\nB."\nb@example.com,x\n'
 
-    assert lines(tmp_path, data)[1] == Line(4, "b@example.com", "x")
+    assert lines(tmp_path, data)[1] == CsvRow(4, "b@example.com", "x")
 
 
 @pytest.mark.parametrize(
