@@ -71,20 +71,20 @@ def test_a_beat_carries_the_figures(database: Database) -> None:
 
 @pytest.mark.usefixtures("often")
 def test_figures_are_written_at_each_beat(database: Database) -> None:
-    with beating(database, lambda: Figures(3, "paused")) as pulse:
-        pulse.counters.note("sent", "accepted")
-        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 1})
-        row = worker(database, pulse.worker_id)
+    with beating(database, lambda: Figures(3, "paused")) as sender:
+        sender.counters.note("sent", "accepted")
+        wait_until(lambda: counted(database) == {(sender.worker_id, "sent", "accepted"): 1})
+        row = worker(database, sender.worker_id)
         assert (row.connections, row.note) == (3, "paused")
-        pulse.counters.note("sent", "accepted")
-        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
+        sender.counters.note("sent", "accepted")
+        wait_until(lambda: counted(database) == {(sender.worker_id, "sent", "accepted"): 2})
 
 
 def test_what_was_counted_since_the_last_beat_is_written_at_the_end(database: Database) -> None:
-    with beating(database) as pulse:
-        pulse.counters.note("deferred", "congested")
+    with beating(database) as sender:
+        sender.counters.note("deferred", "congested")
         assert counted(database) == {}
-    assert counted(database) == {(pulse.worker_id, "deferred", "congested"): 1}
+    assert counted(database) == {(sender.worker_id, "deferred", "congested"): 1}
 
 
 @pytest.mark.usefixtures("often")
@@ -102,24 +102,24 @@ def test_counts_that_could_not_be_written_come_with_the_next_beat(
             raise OperationalError("INSERT", {}, Exception("the disk is full"))
 
     monkeypatch.setattr(counters, "add", failing)
-    with beating(database) as pulse:
-        pulse.counters.note("sent", "accepted")
+    with beating(database) as sender:
+        sender.counters.note("sent", "accepted")
         wait_until(lambda: len(failures) > 2)
-        pulse.counters.note("sent", "accepted")
+        sender.counters.note("sent", "accepted")
         assert counted(database) == {}
         well.set()
-        wait_until(lambda: counted(database) == {(pulse.worker_id, "sent", "accepted"): 2})
+        wait_until(lambda: counted(database) == {(sender.worker_id, "sent", "accepted"): 2})
 
 
 @pytest.mark.usefixtures("often")
 def test_a_worker_that_was_held_for_dead_keeps_what_it_counted(database: Database) -> None:
-    with beating(database) as pulse:
-        before = pulse.worker_id
+    with beating(database) as sender:
+        before = sender.worker_id
         with database.write() as session:
             heartbeat.stop(session, before, NOW)
-            pulse.counters.note("sent", "accepted")
-        wait_until(lambda: pulse.worker_id != before)
-        pulse.counters.note("sent", "accepted")
+            sender.counters.note("sent", "accepted")
+        wait_until(lambda: sender.worker_id != before)
+        sender.counters.note("sent", "accepted")
         wait_until(lambda: sum(counted(database).values()) == 2)
     with database.read() as session:
         assert len(session.scalars(select(Worker.id)).all()) == 2
@@ -133,9 +133,9 @@ def test_what_a_dead_worker_left_in_doubt_is_counted_by_whoever_takes_over(
         dead = factories.worker(session, stopped_at=NOW)
         for status in (DeliveryStatus.SENDING, DeliveryStatus.SENDING, DeliveryStatus.CLAIMED):
             factories.notice(session, keys, status=status, worker_id=dead.id)
-    with beating(database) as pulse:
+    with beating(database) as sender:
         wait_until(lambda: counted(database))
-    assert counted(database) == {(pulse.worker_id, "unknown", "crashed"): 2}
+    assert counted(database) == {(sender.worker_id, "unknown", "crashed"): 2}
 
 
 @pytest.mark.parametrize("beats", [beating, partial(builder, now=NOW, lease=0.1)])

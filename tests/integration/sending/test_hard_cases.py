@@ -1,18 +1,14 @@
 """What an odd relay, an odd order or an odd setting must not do to all other mail."""
 
 import threading
-from collections.abc import Callable
 
-import pytest
 from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
 from mailer.sending.flow_control.rate import SendRate
-from tests.support.receiver import Answer, fine, holding, pipelining, plain, receiver
+from tests.support.receiver import Answer, fine, holding, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until
-
-Offering = Callable[[Answer], Answer]
 
 DAILY = SendRate(1, 24 * 3600)
 
@@ -61,30 +57,6 @@ def test_a_reply_that_no_database_can_hold_is_recorded_all_the_same(post: Post) 
     relay = post.send_to(3, to("", "DOT", "250 ok\0\x1b[2J\r\x07 queued"))
     assert len(relay.mails) == 3
     assert {post.row(number).reply for number in (1, 2, 3)} == {"ok [2J queued"}
-
-
-@pytest.mark.parametrize("said", ["421 4.7.0 not you", None])
-@pytest.mark.parametrize("offering", [plain, pipelining])
-def test_one_reader_at_whom_the_relay_hangs_up_holds_up_nobody_else(
-    post: Post, said: str | None, offering: Offering
-) -> None:
-    post.build(30)
-    with post.relay(offering(to("reader1@", "RCPT", said))):
-        wait_until(lambda: post.counts().sent == 29)
-
-
-def test_a_mail_at_which_the_relay_hangs_up_again_and_again_is_turned_away(post: Post) -> None:
-    post.build(1)
-    newcomers = iter(range(1000))
-
-    def others_come() -> bool:
-        """As long as others are taken it is this mail, and not the relay."""
-        post.notice(address=f"newcomer{next(newcomers)}@example.com")
-        return post.statuses() == [DeliveryStatus.DEFERRED]
-
-    with post.relay(to("reader1@", "RCPT", "421 4.7.0 not you")) as relay:
-        wait_until(others_come, every=0.1)
-    assert relay.mails
 
 
 def test_one_confirmation_at_which_the_relay_hangs_up_holds_up_nobody_else(post: Post) -> None:
