@@ -99,7 +99,7 @@ class Outbox:
         return self._mails.popleft()
 
     def put_back(self, mail: OutgoingMail) -> None:
-        """Make a mail that was begun in vain the next one again."""
+        """Make a mail that was begun without result the next one again."""
         self._mails.appendleft(mail)
 
     def conclude(self, result: AttemptResult) -> None:

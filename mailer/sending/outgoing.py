@@ -114,14 +114,7 @@ class Composer:
     def load(self, session: Session, claims: Collection[Claim]) -> list[OutgoingMail]:
         """Load the mails of these rows, in their order. Only reads."""
         notices = {claim.row.id: claim for claim in claims if claim.addressee is None}
-        mails: dict[Claim, OutgoingMail] = {}
-        if notices:
-            try:
-                mails = self._load_notices(session, notices)
-            except Exception as error:
-                if not is_unreadable(error):
-                    raise
-                mails = self._load_notices_one_by_one(session, notices)
+        mails = self._load_readable_notices(session, notices) if notices else {}
         self._load_editions(
             session, {claim.addressee.edition_id for claim in claims if claim.addressee}
         )
@@ -304,20 +297,23 @@ class Composer:
             )
         return mails
 
-    def _load_notices_one_by_one(
+    def _load_readable_notices(
         self, session: Session, claims: Mapping[int, Claim]
     ) -> dict[Claim, OutgoingMail]:
-        """Load as `_load_notices`; a notice that cannot be read becomes a mail that cannot be composed."""
-        mails: dict[Claim, OutgoingMail] = {}
-        for notice_id, claim in claims.items():
-            try:
-                mails |= self._load_notices(session, {notice_id: claim})
-            except Exception as error:
-                if not is_unreadable(error):
-                    raise
-                log.error("notice %d cannot be read: %s", notice_id, type(error).__name__)
-                mails[claim] = OutgoingMail(claim, UNREADABLE, "", claim.first_attempt_at)
-        return mails
+        """Load these notices; one that cannot be read becomes a mail that cannot be composed."""
+        try:
+            return self._load_notices(session, claims)
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            mails: dict[Claim, OutgoingMail] = {}
+            for notice_id, claim in claims.items():
+                if len(claims) > 1:
+                    mails |= self._load_readable_notices(session, {notice_id: claim})
+                else:
+                    log.error("notice %d cannot be read: %s", notice_id, type(error).__name__)
+                    mails[claim] = OutgoingMail(claim, UNREADABLE, "", claim.first_attempt_at)
+            return mails
 
 
 def greeting(templates: "Templates", language: str, name: str | None) -> str:

@@ -149,12 +149,12 @@ class Sender:
             self._heartbeat.stop(sign_off=is_recorded)
 
     def _turn_or_log(self, *, claiming: bool) -> bool:
-        """One turn of the loop; False where a fault of ours ended it."""
+        """Do one turn of the loop. Return False if a fault of ours ended it."""
         try:
             self._turn(claiming=claiming)
         except Exception:
-            # A fault of ours must not end the sending of everything else, nor lose an outcome.
-            log.exception("the send loop failed; what it had begun is begun anew")
+            # A fault of ours must not end the sending of everything else, nor lose a result.
+            log.exception("the send loop failed; the mails that it had begun are begun again")
             for pooled in self._pool:
                 if pooled.started and pooled.step is Step.DOT:
                     # The answer is still to come: without it the mail would be in doubt.

@@ -202,7 +202,7 @@ class FlowControl:
             return
         why = f"the relay {'refuses us' if stop else 'failed'}: {redact(reason)}"
         self._pause(why, seconds, now)
-        # If staff resumed in vain, it is asked as often again.
+        # If staff resumed too early, it is asked as often again.
         if stop and self._back_off.refusals % REFUSALS_OF_US == 0:
             self.pauses.append(Pause(digest_id if refused else None, why, refused))
 
