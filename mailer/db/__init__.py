@@ -1,4 +1,4 @@
-"""The database: base class of the models, engines, sessions, locks. Never knows which tables there are."""
+"""Opens the database: engines, sessions, locks, and the base class of the models. Never knows the tables."""
 
 from mailer.db.base import (
     SQLITE_ONLY,

@@ -26,23 +26,10 @@ from mailer.message.headers import Header
 from mailer.message.reader_fields import ReaderField, SplitText, split_text
 from mailer.message.transfer_encoding import Body, body_text, encode_body
 
-_OWN = frozenset(
-    {
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "sender",
-        "subject",
-        "date",
-        "message-id",
-        "reply-to",
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-    }
-)
+_OWN = {
+    *("from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "reply-to"),
+    *("mime-version", "content-type", "content-transfer-encoding", "content-disposition"),
+}
 """Headers that no caller may add: they are composed here, or a mail must not have them."""
 
 

@@ -189,10 +189,8 @@ def folded(line: str) -> bytes:
     Raises:
         BadMessage: a word makes a line of more than 998 columns (RFC 5322 section 2.1.1).
     """
-    if len(line) <= _LINE_WITH_WORD:
-        return f"{line}\r\n".encode("ascii")
     name, _, rest = line.partition(" ")
-    if " " not in rest and len(line) <= _LONGEST_LINE:
+    if len(line) <= _LINE_WITH_WORD or (" " not in rest and len(line) <= _LONGEST_LINE):
         return f"{line}\r\n".encode("ascii")
     first, *words = rest.split(" ")
     lines = [f"{name} {first}"]

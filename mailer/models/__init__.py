@@ -1,4 +1,4 @@
-"""The tables, one module for each subject. Never decides what happens to their rows."""
+"""Defines the tables, one module for each subject. Never decides what happens to their rows."""
 
 from mailer.models.consent import ConsentEvent, ConsentKind, Wording
 from mailer.models.delivery import (

@@ -1,4 +1,4 @@
-"""Tables of the consent log: what people agreed to, in which words, and what followed. Append-only."""
+"""Defines the tables of the consent log: who agreed to what, in which words, and when. Append-only."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Tables of the ledger: one delivery for each reader and digest, and notices, which are mails to one person.
+"""Defines the tables of the ledger: deliveries, one for each reader and digest, and notices to one person.
 
 Both have the same columns and the same statuses. Only `mailer.ledger` writes a status.
 """

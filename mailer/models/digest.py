@@ -1,4 +1,4 @@
-"""Tables of digests, and of their frozen editions."""
+"""Defines the tables of digests, and of their frozen editions."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Tables of what staff decide: edits of a coming digest, dropped articles, and articles of a one-off."""
+"""Defines the tables of what staff decide: edits of a digest, dropped articles, articles of a one-off."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Tables of feeds, and of the articles in them."""
+"""Defines the tables of feeds, and of the articles in them."""
 
 from datetime import datetime
 from enum import StrEnum

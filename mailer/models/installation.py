@@ -1,4 +1,4 @@
-"""Tables of the installation: its one row, its worker processes, and what they share and count."""
+"""Defines the tables of the installation: its row, its worker processes, what they share and count."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Tables of newsletters, and of the feeds and articles that belong to them."""
+"""Defines the tables of newsletters, and of the feeds and articles that belong to them."""
 
 from datetime import datetime
 

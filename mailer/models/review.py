@@ -1,4 +1,4 @@
-"""Table of reviews: what staff are shown before a digest, and what they answered."""
+"""Defines the table of reviews: what staff are shown before a digest, and what they answered."""
 
 from datetime import datetime
 from enum import Enum

@@ -1,4 +1,4 @@
-"""Table of schedules: when a newsletter goes out, and within which limits."""
+"""Defines the table of schedules: when a newsletter goes out, and within which limits."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Tables of readers: sign-ups, the people who confirmed, and their subscriptions.
+"""Defines the tables of readers: sign-ups, the people who confirmed, and their subscriptions.
 
 `public_id` columns are random 63-bit numbers. Links carry them instead of row ids, so that a link made
 before a backup was restored can never name another person's row.

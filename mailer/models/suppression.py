@@ -1,4 +1,4 @@
-"""Table of suppressions: the decisions that an address gets no mail."""
+"""Defines the table of suppressions: the decisions that an address gets no mail."""
 
 from datetime import datetime
 from enum import StrEnum
