@@ -134,7 +134,7 @@ def moved(number: int) -> bytes:
 def test_a_moved_site_is_accepted_or_discarded(newsroom: Installation, site: Site) -> None:
     site.rss = lambda: moved(0)  # type: ignore[method-assign]
     newsroom.type("feed", "add", site.url, "--newsletter", "daily", "--allow-private")
-    assert "nothing of" in refused(newsroom, "feed", "accept", site.url)
+    assert "is not held" in refused(newsroom, "feed", "accept", site.url)
     for number, verb in ((1, "accept"), (2, "discard")):
         site.rss = lambda number=number: moved(number)  # type: ignore[method-assign, misc]
         (result,) = newsroom.ask("feed", "refresh")
