@@ -290,7 +290,7 @@ def test_the_subject_is_a_template(tmp_path: Path, text: str, subject: str) -> N
 
 def test_a_subject_without_a_word_is_refused(tmp_path: Path) -> None:
     templates = override(tmp_path, "digest.subject.txt", "{% if False %}x{% endif %}\n")
-    with pytest.raises(BadTemplate, match=r"digest\.subject\.txt makes no text"):
+    with pytest.raises(BadTemplate, match=r"digest\.subject\.txt produces no text"):
         edition(story(1), templates=templates)
 
 
