@@ -9,19 +9,8 @@ from typing import Final
 from mailer.errors import BadSchedule
 
 _MONTHS: Final = [
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-]
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+]  # fmt: skip
 _DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
 

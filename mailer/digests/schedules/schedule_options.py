@@ -13,7 +13,9 @@ from mailer.models.schedule import Schedule, ScheduleKind
 from mailer.text.english import duration
 
 MOST_ARTICLES: Final = 100
-_FULL_NAMES: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_FULL_NAMES: Final = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
 _DAYS_CALLED: Final = dict(zip(_FULL_NAMES, WEEKDAYS, strict=True)) | {
     "weekdays": ",".join(WEEKDAYS[:5]),
     "weekends": ",".join(WEEKDAYS[5:]),

@@ -30,7 +30,7 @@ def test_what_is_shipped_passes() -> None:
     check_templates(Templates())
 
 
-def test_every_kind_of_notice_is_rehearsed_that_has_a_template(tmp_path: Path) -> None:
+def test_every_kind_of_notice_with_a_template_is_checked(tmp_path: Path) -> None:
     assert {f"mail/{kind}.txt" for kind in NOTICES} <= set(MAILS)
     assert set(NoticeKind) - set(NOTICES) == {NoticeKind.TEST, NoticeKind.REVIEW}
 

@@ -1,4 +1,4 @@
-"""Which slots are due: the latest in time, with a record of those that were let go."""
+"""Which slots are due: the latest in time, with a record of those that were skipped."""
 
 from datetime import UTC, datetime, timedelta
 
