@@ -1,4 +1,4 @@
-"""Heartbeats: how processes that send or build tell each other that they live.
+"""Shows which processes that send or build are alive, by heartbeats in the database.
 
 A worker makes its beat grow. Another one that has watched it stand still for the lease, by its own
 monotonic clock, considers it dead. What happens to a dead worker's rows is not decided here.

@@ -27,7 +27,7 @@ NOBODY: frozenset[int] = frozenset()
     ids=[
         "a worker that beats is never silent",
         "a worker that stands still for the lease is silent",
-        "a new watcher holds nobody for dead before a lease is over",
+        "a new watch considers none dead before a lease is over",
         "a worker that beats again is alive again",
         "a beat that went back is a sign of life",
         "a row that is gone is forgotten",
@@ -51,6 +51,6 @@ def test_no_pause_shorter_than_the_lease_makes_a_worker_silent(pauses: list[floa
 
 
 @given(st.floats(2, 1e6))
-def test_two_beats_may_fail_before_anybody_is_held_for_dead(lease: float) -> None:
+def test_two_beats_may_fail_before_a_worker_is_considered_dead(lease: float) -> None:
     assert interval(lease) * 3 <= lease + 1e-6
     assert interval(lease) <= 5
