@@ -1,4 +1,4 @@
-"""Compiles the content of an edition or a notice, once for all its mails."""
+"""Compiles the content of an edition or a notice, once for all its mails. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields

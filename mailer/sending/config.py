@@ -1,4 +1,4 @@
-"""Holds how a sender sends: values that `mailer.worker` takes from the settings."""
+"""Holds how a sender sends: values that `mailer.worker` takes from the settings. Pure."""
 
 from dataclasses import dataclass
 

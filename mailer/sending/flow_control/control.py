@@ -1,7 +1,8 @@
 """Holds a sender back: back-off of a relay that failed, ceiling, throttle, breaker, and refused senders.
 
 The loop asks here before it begins a mail or opens a connection, and reports how every attempt ended.
-Keeps count and logs, one line for each turn of events; it never pauses anything itself.
+Pure: the clock and chance come in as arguments. Keeps count and logs, one line for each turn of events; it
+never pauses anything itself.
 """
 
 import logging
