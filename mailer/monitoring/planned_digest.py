@@ -18,7 +18,7 @@ from mailer.digests.selection.plan import Plan
 from mailer.digests.summary import PrintedArticle
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
-from mailer.monitoring.reader_standing import read_standing_of
+from mailer.monitoring.reader_standing import explain_reader
 from mailer.tokens import Keys
 
 
@@ -75,7 +75,7 @@ def read_plan(
         "edits": _edits(session, plan.edits) if plan.edits else None,
     }
     if reader is not None:
-        standing = read_standing_of(session, keys, target, plan, reader, now=now)
+        standing = explain_reader(session, keys, target, plan, reader, now=now)
         data["reader"] = {
             "address": reader.typed,
             "schedule": standing.schedule,

@@ -18,7 +18,7 @@ from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
-from mailer.monitoring.reader_standing import read_standing_of
+from mailer.monitoring.reader_standing import explain_reader
 from mailer.tokens import Keys
 
 
@@ -62,7 +62,7 @@ def read_preview(
             return None
         cohort, articles = sampled
     else:
-        standing = read_standing_of(session, keys, target, plan, reader, now=now)
+        standing = explain_reader(session, keys, target, plan, reader, now=now)
         if standing.cohort is None:
             raise Refused(f"this reader would get nothing: {reader.typed} {standing.told}")
         cohort, articles = standing.cohort, plan.articles

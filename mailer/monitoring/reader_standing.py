@@ -51,7 +51,7 @@ class ReaderStanding:
     told: str | None
 
 
-def read_standing_of(
+def explain_reader(
     session: Session,
     keys: Keys,
     target: DigestTarget,
