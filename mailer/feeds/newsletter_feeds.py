@@ -287,19 +287,14 @@ def unknown_categories(
 
 def _wanted() -> ColumnElement[bool]:
     """Tell in SQL whether a newsletter wants an article: it named no category, or one of the article's."""
-    named = exists().where(
-        NewsletterFeedCategory.newsletter_id == NewsletterFeed.newsletter_id,
-        NewsletterFeedCategory.feed_id == NewsletterFeed.feed_id,
+    of_newsletter = (NewsletterFeedCategory.newsletter_id == NewsletterFeed.newsletter_id) & (
+        NewsletterFeedCategory.feed_id == NewsletterFeed.feed_id
     )
-    matching = (
-        select(NewsletterFeedCategory.category)
-        .join(ArticleCategory, ArticleCategory.category == NewsletterFeedCategory.category)
-        .where(
-            NewsletterFeedCategory.newsletter_id == NewsletterFeed.newsletter_id,
-            NewsletterFeedCategory.feed_id == NewsletterFeed.feed_id,
-            ArticleCategory.article_id == FeedEntry.article_id,
-        )
-        .exists()
+    named = exists().where(of_newsletter)
+    matching = exists().where(
+        of_newsletter,
+        ArticleCategory.category == NewsletterFeedCategory.category,
+        ArticleCategory.article_id == FeedEntry.article_id,
     )
     return ~named | matching
 

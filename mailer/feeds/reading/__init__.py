@@ -1,1 +1,1 @@
-"""Reads a feed or a page: bytes in, entries out, in any encoding and format. Pure; the sandbox runs it."""
+"""Parses feeds and pages, in any encoding and format, from bytes to entries. Pure: the sandbox runs it."""
