@@ -136,11 +136,11 @@ class Readership(Newsroom):
         }
         with self.database.write() as session:
             claimed, skipped = claims.claim(session, self.worker, 100_000, self.now)
-        claimed = {claim.row.id for claim in claimed}
+        claimed_ids = {claim.row.id for claim in claimed}
         places = {(one.person.id, one.newsletter): one for one in self.model.readers}
         for mail, person in waiting.values():
             allowed = places[person.id, mail.newsletter].may_be_mailed
-            assert allowed == (mail.id in claimed), f"mail {mail.id} of person {person.id}"
+            assert allowed == (mail.id in claimed_ids), f"mail {mail.id} of person {person.id}"
             # What was claimed and is not tried is given back, and waits as if it had never been tried.
             if allowed:
                 mail.status = S.QUEUED
