@@ -148,8 +148,8 @@ class Builder:
             with self._database.write() as session:
                 for skipped in slot_claims.record_skipped(session, schedule, due.skipped, now=now):
                     if skipped.reason == LATE and self._alerts is not None:
-                        failed_builds.note_late(
-                            session, self._alerts, schedule, skipped.slot.name, now=now
+                        failed_builds.tell_missed(
+                            session, self._alerts, schedule, skipped.slot.name, None, now=now
                         )
         if due.build is None or not failed_builds.may_try(schedule, due.build, now=now):
             return None

@@ -56,26 +56,23 @@ def note_failure(
     schedule.next_build_at = now + pause_after(schedule.failed_builds)
     session.flush()
     if is_first:
-        newsletter = session.get_one(Newsletter, schedule.newsletter_id)
-        alert.on_slot_missed(
-            session,
-            alerts,
-            newsletter,
-            schedule=f"{newsletter.slug}/{schedule.name}",
-            slot=slot,
-            reason=str(error)
-            if isinstance(error, MailerError)
-            else "an unexpected error; see the log",
-            now=now,
-        )
+        is_known = isinstance(error, MailerError)
+        reason = str(error) if is_known else "an unexpected error; see the log"
+        tell_missed(session, alerts, schedule, slot, reason, now=now)
 
 
-def note_late(
-    session: Session, alerts: Alerts, schedule: Schedule, slot: str, *, now: datetime
+def tell_missed(
+    session: Session,
+    alerts: Alerts,
+    schedule: Schedule,
+    slot: str,
+    reason: str | None,
+    *,
+    now: datetime,
 ) -> None:
-    """Tell staff that nothing is sent for this slot, because it is too late for it."""
+    """Tell staff that this slot has no digest: `reason` is why the build failed, None if it is too late."""
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
     reference = f"{newsletter.slug}/{schedule.name}"
     alert.on_slot_missed(
-        session, alerts, newsletter, schedule=reference, slot=slot, reason=None, now=now
+        session, alerts, newsletter, schedule=reference, slot=slot, reason=reason, now=now
     )
