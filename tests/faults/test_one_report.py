@@ -205,10 +205,14 @@ def test_one_of_two_is_killed_again_and_again_as_digests_end(run: Run) -> None:
     reports, rows = told(run), notices(run.database)
     extra = sum(number - 1 for number in reports.values())
     doubtful = sum(row.in_doubt for row in rows)
-    run.note("K7", readers=FEW * len(digests), kills=DIGESTS, in_doubt=sum(doubts.values()) + doubtful,
+    run.note(
+        "K7",
+        readers=FEW * len(digests),
+        kills=DIGESTS,
+        in_doubt=sum(doubts.values()) + doubtful,
         lost=len(doubts.keys() - by_delivery.keys()),
         doubled=sum(number - 1 for number in by_delivery.values()) + extra,
-    )  # fmt: skip
+    )
     assert by_delivery.keys() == doubts.keys()
     assert all(number - 1 <= doubts[one] for one, number in by_delivery.items())
     # One report of each digest, no other word to staff, and a copy more only where it was in doubt.

@@ -182,9 +182,12 @@ def test_who_was_down_across_slots_sends_the_last_or_none(run: Run, hours: int, 
                     process.send_signal(signal.SIGTERM)
                 assert [process.wait() for process in both] == [0, 0], run.log.read_text()
     copies = Counter(line["to"] for line in run.accepted())
-    run.note("T5", readers=READERS, doubled=sum(copies.values()) - len(copies),
+    run.note(
+        "T5",
+        readers=READERS,
+        doubled=sum(copies.values()) - len(copies),
         lost=READERS - len(copies) if last == "sent" else 0,
-    )  # fmt: skip
+    )
     assert digests_with(run.database) == [
         (names[0], DigestStatus.SKIPPED, "superseded"),
         (names[1], DigestStatus.SKIPPED, "superseded"),
