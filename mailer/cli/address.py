@@ -31,7 +31,7 @@ def check(ctx: click.Context, addresses: tuple[str, ...], as_json: bool) -> None
         print_json(checks[0])
     else:
         print_list(checks, ("address", "ok", "key", "reason"), as_json=as_json)
-    if not all(one["ok"] for one in checks):
+    if not all(data["ok"] for data in checks):
         ctx.exit(1)
 
 

@@ -62,4 +62,4 @@ def _rows(path: Path, data: dict[str, Any]) -> list[tuple[object, ...]]:
     if "error" in data:
         return [(path, "error", data["error"])]
     problems = data["problems"]
-    return [(path, one.rule, one.detail) for one in problems] or [(path, "ok", None)]
+    return [(path, problem.rule, problem.detail) for problem in problems] or [(path, "ok", None)]

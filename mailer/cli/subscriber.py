@@ -16,7 +16,7 @@ from mailer.clock import format_instant
 from mailer.errors import NotFound, Refused
 from mailer.models import NoticeKind
 from mailer.newsletters import newsletters
-from mailer.newsletters.offer import need_schedule, offer
+from mailer.newsletters.offer import find_option, offer
 from mailer.permission.consent import Origin
 from mailer.permission.suppress import list_suppressions
 from mailer.subscribers import readers
@@ -265,4 +265,4 @@ def _rows(file: Path) -> Iterator[Callable[[int], None]]:
 def _choice(app: "App", slug: str, schedule: str | None) -> ScheduleChoice:
     with app.database.read() as session:
         offered = offer(session, app.publisher, slug)
-    return ScheduleChoice(offered, need_schedule(offered, schedule))
+    return ScheduleChoice(offered, find_option(offered, schedule))

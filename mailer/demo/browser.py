@@ -13,6 +13,7 @@ import urllib3
 SECONDS = 60
 
 Tag = tuple[str, dict[str, str]]
+"""The name of a tag, and its attributes."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +55,27 @@ def tags(html: str) -> list[Tag]:
 
 def forms(page: PageAnswer) -> list[HtmlForm]:
     """Return the forms of a page, with their addresses made absolute."""
-    found: list[HtmlForm] = []
+    html_forms: list[HtmlForm] = []
     fields: dict[str, str] = {}
     select = None
-    for tag, values in tags(page.body):
-        name, value, kind = values.get("name", ""), values.get("value", ""), values.get("type")
+    for tag, attributes in tags(page.body):
+        name, value = attributes.get("name", ""), attributes.get("value", "")
+        kind = attributes.get("type")
         if tag in {"form", "/form"}:
             fields = {}
             if tag == "form":
-                action = urljoin(page.url, values.get("action", ""))
-                found.append(HtmlForm(action, values.get("method", "get").lower(), fields))
+                action = urljoin(page.url, attributes.get("action", ""))
+                method = attributes.get("method", "get").lower()
+                html_forms.append(HtmlForm(action, method, fields))
         elif tag in {"select", "/select"}:
             select = name
-        elif tag == "option" and select and ("selected" in values or select not in fields):
+        elif tag == "option" and select and ("selected" in attributes or select not in fields):
             fields[select] = value
         elif tag in {"input", "textarea"} and name:
-            is_chosen = kind not in {"radio", "checkbox"} or "checked" in values
+            is_chosen = kind not in {"radio", "checkbox"} or "checked" in attributes
             if is_chosen and kind not in {"submit", "button", "image"}:
                 fields[name] = value
-    return found
+    return html_forms
 
 
 def _request(method: str, url: str, form: str | None = None) -> PageAnswer:

@@ -83,7 +83,11 @@ class ReceivedMail:
 
     def links(self) -> list[str]:
         """Return where the links of the HTML part lead, in order."""
-        return [tag["href"] for name, tag in tags(self.html or "") if name == "a" and "href" in tag]
+        return [
+            attributes["href"]
+            for tag, attributes in tags(self.html or "")
+            if tag == "a" and "href" in attributes
+        ]
 
     def text_links(self) -> list[str]:
         """Return the addresses in the plain part, in order."""
@@ -91,10 +95,11 @@ class ReceivedMail:
 
     def images(self) -> list[str]:
         """Return what the HTML part would load as pictures."""
-        sources = {"img": "src", "source": "src", "input": "src"}
-        attributes = [(tag, sources.get(name)) for name, tag in tags(self.html or "")]
         return [
-            tag[key] for tag, source in attributes for key in (source, "background") if key in tag
+            attributes[name]
+            for tag, attributes in tags(self.html or "")
+            for name in ("src", "background")
+            if name in attributes and (name == "background" or tag in {"img", "source", "input"})
         ]
 
     def _part(self, kind: str) -> str | None:

@@ -40,9 +40,9 @@ def newspaper_app(newsroom: Newsroom, form_origin: str, form_html: str) -> Starl
         return page("front.html", policy, **names, articles=newsroom.articles(), form=form)
 
     def article(request: Request) -> Response:
-        for one in newsroom.articles():
-            if one.slug == request.path_params["slug"]:
-                return page("article.html", policy, **names, article=one)
+        for published in newsroom.articles():
+            if published.slug == request.path_params["slug"]:
+                return page("article.html", policy, **names, article=published)
         raise HTTPException(404, "This article is not out yet.")
 
     def feed(request: Request) -> Response:

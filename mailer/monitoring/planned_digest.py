@@ -18,7 +18,7 @@ from mailer.digests.selection.plan import Plan
 from mailer.digests.summary import PrintedArticle
 from mailer.models import Edits, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
-from mailer.monitoring.reader_standing import explain_reader
+from mailer.monitoring.reader_explanation import explain_reader
 from mailer.tokens import Keys
 
 
@@ -75,13 +75,13 @@ def read_plan(
         "edits": _edits(session, plan.edits) if plan.edits else None,
     }
     if reader is not None:
-        standing = explain_reader(session, keys, target, plan, reader, now=now)
+        explanation = explain_reader(session, keys, target, plan, reader, now=now)
         data["reader"] = {
             "address": reader.typed,
-            "schedule": standing.schedule,
-            "articles": _printed(plan, standing.cohort) if standing.cohort else [],
-            "reason": standing.reason,
-            "told": standing.told,
+            "schedule": explanation.schedule,
+            "articles": _printed(plan, explanation.cohort) if explanation.cohort else [],
+            "reason": explanation.reason,
+            "told": explanation.words,
             "others": [
                 {"id": article.id, "title": article.title, "url": article.url, "why": why}
                 for article, why in explain.explain_to_reader(session, schedule, plan, reader.key)

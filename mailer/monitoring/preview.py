@@ -18,7 +18,7 @@ from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, Newsletter, Schedule
 from mailer.monitoring.digest_target import DigestTarget
-from mailer.monitoring.reader_standing import explain_reader
+from mailer.monitoring.reader_explanation import explain_reader
 from mailer.tokens import Keys
 
 
@@ -62,10 +62,10 @@ def read_preview(
             return None
         cohort, articles = sampled
     else:
-        standing = explain_reader(session, keys, target, plan, reader, now=now)
-        if standing.cohort is None:
-            raise Refused(f"this reader would get nothing: {reader.typed} {standing.told}")
-        cohort, articles = standing.cohort, plan.articles
+        explanation = explain_reader(session, keys, target, plan, reader, now=now)
+        if explanation.cohort is None:
+            raise Refused(f"this reader would get nothing: {reader.typed} {explanation.words}")
+        cohort, articles = explanation.cohort, plan.articles
     _, content = render_cohort(plan, target.newsletter, render, cohort, articles)
     return Preview(content, plan.reason, plan.due)
 
@@ -135,6 +135,6 @@ def make_mail(
         message_id=keys.message_id("delivery", 0, now, domain),
         date=now,
         headers=reader_headers(delivery_id=0, unsubscribe_url=fields[ReaderField.UNSUBSCRIBE]),
-        fields=dict(fields),
+        fields=fields,
         utf8=True,
     )

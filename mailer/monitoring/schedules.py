@@ -66,7 +66,7 @@ def coming_slots(
     Raises:
         NotFound: there is no such schedule or newsletter.
     """
-    found = [
+    rows = [
         (slot.due_at, f"{slug}/{schedule.name}", slot, schedule.zone)
         for slug, schedule in _schedules(session, reference)
         for slot in islice(
@@ -74,8 +74,8 @@ def coming_slots(
             count,
         )
     ]
-    found.sort(key=lambda row: row[:2])
-    return [_slot(slot, zone) | {"schedule": name} for _, name, slot, zone in found[:count]]
+    rows.sort(key=lambda row: row[:2])
+    return [_slot(slot, zone) | {"schedule": name} for _, name, slot, zone in rows[:count]]
 
 
 def _schedules(session: Session, reference: str) -> Iterator[tuple[str, Schedule]]:

@@ -18,7 +18,6 @@ from mailer.models import (
     Delivery,
     DeliveryStatus,
     Digest,
-    DigestStatus,
     Feed,
     Installation,
     Newsletter,
@@ -27,6 +26,7 @@ from mailer.models import (
     Worker,
     WorkerRole,
 )
+from mailer.monitoring.metrics import OPEN
 
 _RECENT: Final = timedelta(days=1)
 _NOTICES_SEARCHED: Final = 1000
@@ -73,7 +73,7 @@ class OpenDigest:
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailingFeed:
     """A feed whose last fetches failed."""
 
     url: str
@@ -82,7 +82,7 @@ class Failing:
 
 
 @dataclass(frozen=True)
-class Doubtful:
+class DigestInDoubt:
     """A digest with mails in doubt that staff must settle."""
 
     digest: int
@@ -131,9 +131,9 @@ class Status:
     relay_fails: str | None
     in_doubt: int
     notices_in_doubt: int
-    doubtful: tuple[Doubtful, ...]
+    doubtful: tuple[DigestInDoubt, ...]
     digests: tuple[OpenDigest, ...]
-    failing_feeds: tuple[Failing, ...]
+    failing_feeds: tuple[FailingFeed, ...]
     without_schedule: tuple[str, ...]
     next: tuple[ScheduleStatus, ...]
 
@@ -153,7 +153,7 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
     """
     installation = session.scalars(select(Installation)).one()
     digests = tuple(_open_digests(session, now))
-    doubtful = tuple(Doubtful(*pair) for pair in in_doubt(session).items())
+    doubtful = tuple(DigestInDoubt(*pair) for pair in in_doubt(session).items())
     notices = _waiting(session, Notice, now)
     processes = tuple(_processes(session, now - lease))
     return Status(
@@ -171,7 +171,7 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
         doubtful=doubtful,
         digests=digests,
         failing_feeds=tuple(
-            Failing(url, since, error or "")
+            FailingFeed(url, since, error or "")
             for url, since, error in session.execute(
                 select(Feed.url, Feed.failing_since, Feed.error)
                 .where(Feed.failing_since.is_not(None))
@@ -213,10 +213,10 @@ def _processes(session: Session, heard_since: datetime) -> Iterable[Process]:
 
 
 def _relay_fails(processes: Iterable[Process]) -> str | None:
-    senders = [one for one in processes if one.alive and one.role == WorkerRole.SENDER]
-    if any(one.connections or not one.note for one in senders):
+    senders = [row for row in processes if row.alive and row.role == WorkerRole.SENDER]
+    if any(sender.connections or not sender.note for sender in senders):
         return None
-    return next((one.note for one in senders), None)
+    return next((sender.note for sender in senders), None)
 
 
 @dataclass(frozen=True)
@@ -266,9 +266,7 @@ def _open_digests(session: Session, now: datetime) -> Iterable[OpenDigest]:
         .select_from(Digest)
         .join(Schedule, Schedule.id == Digest.schedule_id)
         .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
-        .where(
-            Digest.status.in_([DigestStatus.BUILDING, DigestStatus.SENDING, DigestStatus.PAUSED])
-        )
+        .where(Digest.status.in_(OPEN))
         .order_by(Digest.due_at, Digest.id)
     )
     for slug, name, digest in rows:

@@ -48,8 +48,9 @@ class Offer:
         """Whether people may sign up now."""
         return not self.closed and self.default is not None
 
-    def option(self, name: str) -> Option | None:
-        """The schedule with this name, if it may be chosen."""
+    def option(self, reference: str) -> Option | None:
+        """The schedule that "SLUG/NAME" or "NAME" names, if it may be chosen."""
+        name = reference.removeprefix(f"{self.look.slug}/")
         return next((option for option in self.options if option.name == name), None)
 
 
@@ -79,12 +80,12 @@ def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
 
 
 def several_zones(offers: Iterable[Offer]) -> bool:
-    """Tell whether the schedules on offer have several zones, so that each time has to name its own."""
+    """Tell whether the schedules on offer are in several zones, so that each time must name its zone."""
     return len({option.zone for offer in offers for option in offer.options}) > 1
 
 
-def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
-    """Find the schedule that "SLUG/NAME" names; None if `wanted` is None.
+def find_option(offer: Offer, reference: str | None) -> Option | None:
+    """Find the schedule that `reference`, "SLUG/NAME" or "NAME", names; None if it is None.
 
     Raises:
         Refused: the newsletter has no schedule at all.
@@ -95,18 +96,18 @@ def need_schedule(offer: Offer, wanted: str | None) -> Option | None:
         raise Refused(
             f"the newsletter {slug} has no schedule; make one with `mailer schedule add {slug} NAME`"
         )
-    if wanted is None:
+    if reference is None:
         return None
-    option = offer.option(wanted.removeprefix(f"{slug}/"))
+    option = offer.option(reference)
     if option is None:
         raise NotFound(
-            f"there is no schedule {wanted!r} of {slug}; `mailer schedule list` shows them"
+            f"there is no schedule {reference!r} of {slug}; `mailer schedule list` shows them"
         )
     return option
 
 
-def hold_schedules(session: Session, newsletter_ids: Collection[int]) -> frozenset[int]:
-    """Return the schedules of these newsletters, and keep them from being removed in this transaction.
+def lock_schedules(session: Session, newsletter_ids: Collection[int]) -> frozenset[int]:
+    """Return the ids of these newsletters' schedules; nobody can remove one until the transaction ends.
 
     Call it before putting a reader on a schedule: one that was on offer a moment ago may be gone, and readers
     who are put on it afterwards would not be moved.

@@ -266,8 +266,8 @@ class Scheduler:
     def _purge(self) -> None:
         limits = self._app.settings.signup_limits
         purges = purge.due_purges(
-            counted=max(rate.span for rate in (limits.address, limits.network, limits.total)),
-            clients=self._app.settings.consent_retention,
+            limit_span=max(rate.span for rate in (limits.address, limits.network, limits.total)),
+            client_retention=self._app.settings.consent_retention,
             now=self._app.times.wall(),
         )
         for name, delete_some in purges.items():

@@ -22,7 +22,7 @@ from mailer.models import (
     Subscription,
     SuppressionReason,
 )
-from mailer.newsletters.offer import Publisher, hold_schedules
+from mailer.newsletters.offer import Publisher, lock_schedules
 from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.suppress import lift, suppress
 from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions, newest_article
@@ -88,7 +88,7 @@ def confirm(
     signup = _signup(session, public_id)
     if signup is not None and _state(session, signup, origin.at) is SignupState.WAITING:
         # Removing a schedule moves its sign-ups: before this line, or after the reader is on it.
-        hold_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
+        lock_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
         columns = ("address", "address_key", "key_hash", "name")
         person = {column: getattr(signup, column) for column in columns}
         (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)

@@ -40,13 +40,15 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[CsvRow]:
             header = _decoded(file.readline().removeprefix(_BOM), path, 1)
             delimiter = max(DELIMITERS, key=header.count)
             names = next(csv.reader([header], delimiter=delimiter), [])
-            places = _places([name.strip() for name in names], columns, path)
+            indexes = _column_indexes([name.strip() for name in names], columns, path)
             text = (_decoded(line, path, number) for number, line in enumerate(file, 2))
             rows = csv.reader(text, delimiter=delimiter)
             for row in rows:
                 cells = [cell.strip() for cell in row]
                 if any(cells):
-                    values = {name: cells[at] for name, at in places.items() if at < len(cells)}
+                    values = {
+                        name: cells[index] for name, index in indexes.items() if index < len(cells)
+                    }
                     email, name = values.get("email", ""), values.get("name", "")
                     yield CsvRow(rows.line_num + 1, email, name or None)
     except OSError as error:
@@ -59,19 +61,19 @@ def read_table(path: Path, columns: Mapping[str, str]) -> Iterator[CsvRow]:
         raise Refused(f"{path}, line {rows.line_num + 1}: {error}; {advice}") from error
 
 
-def _places(names: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
+def _column_indexes(names: list[str], columns: Mapping[str, str], path: Path) -> dict[str, int]:
     folded = [name.casefold() for name in names]
-    places = {}
+    indexes = {}
     for column in COLUMNS:
         wanted = columns.get(column, column)
         if wanted.casefold() in folded:
-            places[column] = folded.index(wanted.casefold())
+            indexes[column] = folded.index(wanted.casefold())
         elif column == "email" or column in columns:
             raise Refused(
                 f"{path} has no column {wanted!r}, it has {', '.join(names) or 'nothing'}; "
                 f"say which one it is with --map {column}=COLUMN"
             )
-    return places
+    return indexes
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:

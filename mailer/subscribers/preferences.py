@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
 from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscription
-from mailer.newsletters.offer import Offer, Option, Publisher, hold_schedules, offers
+from mailer.newsletters.offer import Offer, Option, Publisher, lock_schedules, offers
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Origin, record_change
 from mailer.subscribers.limits import admit
@@ -68,7 +68,7 @@ def change_schedule(
     if (
         view.left
         or option.name == view.schedule
-        or option.id not in hold_schedules(session, [view.offer.id])
+        or option.id not in lock_schedules(session, [view.offer.id])
         or not _change(session, view, origin, schedule_id=option.id)
     ):
         return view

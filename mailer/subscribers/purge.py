@@ -18,22 +18,24 @@ AT_ONCE: Final = 200
 """How many rows one transaction takes: for some milliseconds nobody else writes to SQLite."""
 
 NOTICES_STAY: Final = timedelta(days=1)
-"""How long finished notices stay at least: they tell how soon an address is written to again, what staff hear
-anew, and what `status` shows of the last day."""
+"""How long finished notices stay at least. Until then they decide how soon an address may be mailed again and
+whether staff get the same alert again, and `mailer status` counts those in doubt."""
 
 Purge = Callable[[Session], int]
 """Forgets at most `AT_ONCE` rows, and returns how many. Fewer means that no more are due."""
 
 
-def due_purges(*, counted: timedelta, clients: timedelta, now: datetime) -> Mapping[str, Purge]:
+def due_purges(
+    *, limit_span: timedelta, client_retention: timedelta, now: datetime
+) -> Mapping[str, Purge]:
     """Return the purges that are due at `now`, by their names.
 
     Args:
-        counted: the longest span of the limits on sign-ups. What may count stays that long.
-        clients: how long network addresses and browsers stay in the consent log and in sign-ups.
+        limit_span: the longest span of the limits on sign-ups. What they may count stays that long.
+        client_retention: how long network addresses and browsers stay in the consent log and in sign-ups.
     """
-    uncounted, old = now - counted, now - clients
-    finished = now - max(counted, NOTICES_STAY)
+    uncounted, old = now - limit_span, now - client_retention
+    finished = now - max(limit_span, NOTICES_STAY)
     return {
         "counted requests": partial(_purge_requests, uncounted),
         "expired sign-ups": partial(_purge_signups, uncounted),

@@ -103,16 +103,17 @@ def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator
 
 def subscriptions_of(session: Session, key_hash: str) -> list[Reader]:
     """Return one person's subscriptions, also those that they left."""
-    rows = _READERS.where(Subscriber.key_hash == key_hash).order_by(Newsletter.slug)
-    return [Reader(*row) for row in session.execute(rows)]
+    statement = _READERS.where(Subscriber.key_hash == key_hash).order_by(Newsletter.slug)
+    return [Reader(*row) for row in session.execute(statement)]
 
 
 def open_signups(session: Session, key_hash: str, *, now: datetime) -> list[OpenSignup]:
-    """Return what one person asked for and can still confirm.
+    """Return the newsletters that one person signed up for and can still confirm.
 
     The notice that brought the link may be purged by now.
     """
-    unmailed = exists().where(
+    # Such a notice brings no link: it is of another kind, or is never sent.
+    has_no_link = exists().where(
         Notice.signup_id == Signup.id,
         or_(Notice.kind != NoticeKind.CONFIRMATION, Notice.status == DeliveryStatus.SKIPPED),
     )
@@ -125,7 +126,7 @@ def open_signups(session: Session, key_hash: str, *, now: datetime) -> list[Open
             Signup.confirmed_at.is_(None),
             Signup.dropped_at.is_(None),
             Signup.expires_at > now,
-            ~unmailed,
+            ~has_no_link,
         )
         .order_by(Signup.id, Newsletter.slug)
     )
@@ -133,7 +134,7 @@ def open_signups(session: Session, key_hash: str, *, now: datetime) -> list[Open
 
 
 def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[ReaderMail]]:
-    """Return what one person got or will get, and the digests since they came that they did not get."""
+    """Return the digests that one person got or will get, and those that they missed since they came."""
     rows = session.execute(
         select(
             Digest.id,

@@ -21,7 +21,7 @@ from mailer.newsletters.offer import (
     Option,
     Publisher,
     consent_sentence,
-    hold_schedules,
+    lock_schedules,
     offer,
 )
 from mailer.notices.alert import Alerts, on_signups_held
@@ -107,17 +107,17 @@ def sign_up(
     allowance = admit(session, origin, counted_as, context.limits)
     request = replace(request, choices=_current_choices(session, request.choices))
     subscribed = _subscribed(session, request)
-    wanted = {
+    schedule_ids = {
         choice.offer.id: choice.option.id
         if choice.option
         else subscribed.get(choice.offer.id, choice.default.id)
         for choice in request.choices
     }
-    is_confirmation = wanted != subscribed
+    is_confirmation = schedule_ids != subscribed
     kind = NoticeKind.CONFIRMATION if is_confirmation else NoticeKind.ALREADY
     # If they have it all, there is nothing to confirm: it is purged once it no longer counts.
     expires_at = allowance.not_before + (context.expiry if is_confirmation else timedelta())
-    signup_id = _write(session, request, origin, context, wanted, expires_at, allowance.mail)
+    signup_id = _write(session, request, origin, context, schedule_ids, expires_at, allowance.mail)
     main = request.choices[0]
     look = main.offer.look
     fields: dict[str, object] = {
@@ -156,7 +156,7 @@ def _current_choices(
     Raises:
         Refused: the newsletter's last schedule has just been removed.
     """
-    existing = hold_schedules(session, [choice.offer.id for choice in choices])
+    existing = lock_schedules(session, [choice.offer.id for choice in choices])
 
     def current(choice: ScheduleChoice) -> ScheduleChoice:
         if {option.id for option in choice.offer.options} <= existing:
@@ -174,7 +174,7 @@ def _current_choices(
 
 
 def _subscribed(session: Session, request: SignupRequest) -> dict[int, int]:
-    """Return what the address gets already of what it asks for: newsletter to schedule."""
+    """Return the schedule that the address already has of each newsletter it asks for, by their ids."""
     rows = session.execute(
         select(Subscription.newsletter_id, Subscription.schedule_id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)

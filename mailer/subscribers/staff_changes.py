@@ -18,7 +18,7 @@ from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import NotFound, Refused
 from mailer.models import ConsentKind, Subscriber, Subscription
 from mailer.newsletters import newsletters
-from mailer.newsletters.offer import hold_schedules
+from mailer.newsletters.offer import lock_schedules
 from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.leave import leave
 from mailer.permission.rule import suppressed
@@ -92,7 +92,7 @@ def enter(
     take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     # The choice of a long import may be old, and readers on a removed schedule would get nothing.
     # Until the commit nobody can remove it.
-    if option.id not in hold_schedules(session, [choice.offer.id]):
+    if option.id not in lock_schedules(session, [choice.offer.id]):
         raise Refused(
             f"the schedule {look.slug}/{option.name} was removed meanwhile, and what was entered "
             "before was moved with its readers; repeat this with another one"

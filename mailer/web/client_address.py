@@ -43,7 +43,11 @@ def single_client(ip: str | None, trusted: Sequence[Network]) -> str | None:
     server may stand in front. An IPv6 client has a whole /64 to itself.
     """
     address = _address(ip)
-    if address is None or address in _THIS_MACHINE or any(address in one for one in trusted):
+    if (
+        address is None
+        or address in _THIS_MACHINE
+        or any(address in network for network in trusted)
+    ):
         return None
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((address, 64), strict=False))

@@ -59,9 +59,8 @@ def act(request: Request, fields: Fields) -> Response:
     origin = origin_of(request, "/preferences")
     with app.database.write() as session:
         for view in read_subscriptions(session, app.publisher, public_id):
-            slug = view.offer.look.slug
-            wanted = fields.get(slug, [""])[0]
-            option = view.offer.option(wanted.removeprefix(f"{slug}/"))
+            wanted = fields.get(view.offer.look.slug, [""])[0]
+            option = view.offer.option(wanted)
             if "all" in fields.get("leave", ()) or wanted == "leave":
                 leave(session, view.subscription, origin, reason="reader")
             elif option is not None:

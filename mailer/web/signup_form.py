@@ -136,5 +136,5 @@ def _wanted(form: SignupForm, offer: Offer, *, alone: bool) -> str | None:
     prefix = f"{offer.look.slug}/"
     for schedule in form.schedules:
         if schedule.startswith(prefix):
-            return schedule.removeprefix(prefix)
+            return schedule
     return form.schedules[0] if alone and form.schedules else None

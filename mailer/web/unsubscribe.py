@@ -36,8 +36,7 @@ def act(request: Request, fields: Fields) -> Response:
         if is_one_click:
             leave(session, view.subscription, origin, reason="reader")
         elif not view.left:
-            prefix = f"{view.offer.look.slug}/"
-            option = view.offer.option(fields["schedule"][0].removeprefix(prefix))
+            option = view.offer.option(fields["schedule"][0])
             if option is not None:
                 view = change_schedule(session, view, option, origin)
     return _answer(request, view, unsubscribed=is_one_click, changed_to=option)

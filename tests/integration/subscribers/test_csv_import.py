@@ -16,7 +16,7 @@ from mailer.db import Database
 from mailer.digests.schedules.schedule_changes import remove as remove_schedule
 from mailer.errors import Refused
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subscription
-from mailer.newsletters.offer import Publisher, need_schedule, offer
+from mailer.newsletters.offer import Publisher, find_option, offer
 from mailer.subscribers import csv_import
 from mailer.subscribers.csv_import import ImportCounts, import_readers
 from mailer.subscribers.csv_table import read_table
@@ -50,7 +50,7 @@ class Paper:
     def run(self, schedule: str | None = None, **options: Any) -> ImportCounts:
         with self.database.read() as session:
             daily = offer(session, Publisher(), "daily")
-        choice = ScheduleChoice(daily, need_schedule(daily, schedule and f"daily/{schedule}"))
+        choice = ScheduleChoice(daily, find_option(daily, schedule and f"daily/{schedule}"))
         source, context = f"import {self.path.name}: the fair", signup_context(self.keys)
         return import_readers(
             self.database,

@@ -33,7 +33,7 @@ CLIENTS = 1095 * DAY
 
 def forget(session: Session, counted: timedelta = DAY) -> dict[str, int]:
     """Run every act once."""
-    found = purge.due_purges(counted=counted, clients=CLIENTS, now=NOW)
+    found = purge.due_purges(limit_span=counted, client_retention=CLIENTS, now=NOW)
     return {what: act(session) for what, act in found.items()}
 
 

@@ -35,20 +35,20 @@ _WORDS: Final = {
 
 
 @dataclass(frozen=True)
-class ReaderStanding:
+class ReaderExplanation:
     """One reader in a plan.
 
     Attributes:
         cohort: what they would get, or None.
         reason: why they get nothing, as the plan counts it, or that they have not confirmed.
         schedule: the one that they are on, as SLUG/NAME; None if they have not confirmed.
-        told: the reason in words, with the next step; None if they get something.
+        words: the reason in words, with the next step; None if they get something.
     """
 
     cohort: Cohort | None
     reason: str | None
     schedule: str | None
-    told: str | None
+    words: str | None
 
 
 def explain_reader(
@@ -59,7 +59,7 @@ def explain_reader(
     address: Address,
     *,
     now: datetime,
-) -> ReaderStanding:
+) -> ReaderExplanation:
     """Find out what the plan holds for this address.
 
     Raises:
@@ -79,17 +79,17 @@ def explain_reader(
         )
     ).one()
     reference = f"{target.newsletter.slug}/{schedule.name}"
-    told = None
+    words = None
     if reader.reason == planning.TOO_FEW:
-        told = (
+        words = (
             f"has fewer than {target.schedule.min_articles} new articles; they wait for more "
             f"(`mailer schedule edit {target.reference} --min-articles`)"
         )
     elif reader.reason is not None:
-        told = _WORDS.get(reader.reason) or _on_other_schedule(
+        words = _WORDS.get(reader.reason) or _on_other_schedule(
             session, schedule, reference, address, now
         )
-    return ReaderStanding(reader.cohort, reader.reason, reference, told)
+    return ReaderExplanation(reader.cohort, reader.reason, reference, words)
 
 
 def _on_other_schedule(
@@ -112,7 +112,7 @@ def _unconfirmed(
     address: Address,
     now: datetime,
     error: NotFound,
-) -> ReaderStanding:
+) -> ReaderExplanation:
     """Describe an address that does not subscribe to the newsletter, but may have asked for it.
 
     Raises:
@@ -126,12 +126,12 @@ def _unconfirmed(
         if signup.newsletter == slug
     ]
     if signups:
-        told = (
+        words = (
             f"has not confirmed yet: signed up on {signups[-1].asked_at:%Y-%m-%d %H:%M} UTC, and gets "
             "nothing until they press the button in the confirmation mail; "
             f"`{command('subscriber', 'add', address.typed, '--newsletter', slug)}` sends it once more"
         )
-        return ReaderStanding(None, AWAITS_CONFIRMATION, None, told)
+        return ReaderExplanation(None, AWAITS_CONFIRMATION, None, words)
     if list_suppressions(session, key_hash):
         raise NotFound(
             f"{address.typed} does not subscribe to {slug}, and is suppressed; "
