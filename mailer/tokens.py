@@ -7,7 +7,6 @@ must work for ever.
 
 import base64
 import binascii
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,9 +75,7 @@ class Keys:
 
     def key_hash(self, address_key: str) -> str:
         """Return the keyed hash under which an address is suppressed: 64 hex digits."""
-        return hmac.new(
-            self.identity, b"address\0" + address_key.encode(), hashlib.sha256
-        ).hexdigest()
+        return hmac.digest(self.identity, b"address\0" + address_key.encode(), "sha256").hex()
 
     def fingerprint(self) -> str:
         """Return the identity key's fingerprint, by which a database refuses another key."""

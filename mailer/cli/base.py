@@ -109,7 +109,8 @@ def opened(*, role: bool = False) -> Iterator["App"]:
     """Open the program on its database, which is checked first and closed at the end.
 
     Args:
-        role: log as the settings say; a command logs warnings only, beside its words for people.
+        role: whether to log at the level of the settings, as roles do. Other commands log warnings only,
+            unless the level is not "info": people read their messages.
 
     Raises:
         SettingsError: the settings are not valid, or the identity key belongs to another database.

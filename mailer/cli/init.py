@@ -25,7 +25,7 @@ _HEAD: Final = """\
 """
 _KEYS: Final = {
     "secret_key": '# Signs links that live for days. To rotate, put the new one in front: "new,old".',
-    "identity_key": "# Signs links to leave and knows suppressed addresses. Never change it.",
+    "identity_key": "# Signs unsubscribe links and hashes suppressed addresses. Never change it.",
 }
 _TAIL: Final = """
 # What most installations set next:
@@ -51,8 +51,9 @@ def init() -> None:
       MAILER_DATABASE_URL=postgresql://mailer@db.example/mailer mailer init
     """
     path = Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
+    already_exists = AlreadyExists(f"{path} exists already; go on with it, or remove it first")
     if path.exists():
-        raise AlreadyExists(f"{path} exists already; go on with it, or remove it first")
+        raise already_exists
     fresh = {name: secrets.token_urlsafe(_KEY_BYTES) for name in _KEYS}
     settings = load(os.environ, None, fresh)
     draft = _write_draft(path, _content(settings, fresh))
@@ -61,7 +62,7 @@ def init() -> None:
         # A link, unlike a rename, never takes the place of a file that came there meanwhile.
         os.link(draft, path)
     except FileExistsError as error:
-        raise AlreadyExists(f"{path} exists already; go on with it, or remove it first") from error
+        raise already_exists from error
     finally:
         draft.unlink()
     message(f"wrote {path} and the database {settings.shown['database_url']}")

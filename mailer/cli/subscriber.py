@@ -87,10 +87,10 @@ def add(
             message(f"{parsed.typed}: {status}")
 
 
-@subscriber.command(name="list")
+@subscriber.command("list")
 @click.option("--newsletter", metavar="SLUG", help="Only this one's readers.")
 @json_option
-def list_all(newsletter: str | None, as_json: bool) -> None:
+def list_(newsletter: str | None, as_json: bool) -> None:
     """List readers with what they get; also those who left.
 
     \b
@@ -179,14 +179,14 @@ def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
     )
 
 
-@subscriber.command(name="import")
+@subscriber.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @_choice_options
 @click.option("--consent-source", metavar="TEXT", required=True, help="Where they agreed.")
 @click.option("--map", "columns", metavar="email=Column,…", help="Which columns to read.")
 @click.option("--dry-run", is_flag=True, help="Only count, change nothing.")
 @json_option
-def import_file(
+def import_(
     file: Path,
     newsletter: str,
     schedule: str | None,

@@ -73,9 +73,9 @@ def lift(address: str, as_json: bool) -> None:
     message(f"{parsed.typed} may get mail again")
 
 
-@suppression.command(name="list")
+@suppression.command("list")
 @json_option
-def list_all(as_json: bool) -> None:
+def list_(as_json: bool) -> None:
     """List the addresses that get no mail, and why.
 
     \b

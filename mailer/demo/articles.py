@@ -20,7 +20,7 @@ class SampleArticle:
 
     Attributes:
         picture: the name of a file in static/pictures, without its ending, or None.
-        published: when it appeared (aware UTC).
+        published: when it appeared (aware UTC); `NOT_YET` before that.
     """
 
     slug: str

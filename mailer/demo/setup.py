@@ -144,7 +144,7 @@ class Demo:
         apps = {self._newspaper_socket: newspaper, self._pages_socket: pages.app()}
         servers = Servers(apps, self._smtp, self.mailbox)
         servers.start()
-        # Run before the callbacks pushed earlier, but after the mailer that posts to it has ended.
+        # The last callback runs first: the mailer, which sends to these servers, must end before them.
         self._exits.callback(servers.stop)
         self._exits.callback(self.program.stop)
 

@@ -23,7 +23,7 @@ _RATE_WINDOW: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Later:
+class LaterMails:
     """Mails that wait for another try, and when the first of them is due (UTC)."""
 
     number: int
@@ -62,7 +62,7 @@ class Standing:
     reason: str | None
     stopped: str | None
     counts: Counts
-    later: Later
+    later: LaterMails
 
     @property
     def goes_on(self) -> bool:
@@ -101,7 +101,7 @@ def describe_digest(
     }
 
 
-def later(session: Session, digest_id: int, after: datetime) -> Later:
+def later_mails(session: Session, digest_id: int, after: datetime) -> LaterMails:
     """Count the mails of a digest that are next tried after that instant."""
     number, next_at = session.execute(
         select(func.count(), func.min(Delivery.next_attempt_at)).where(
@@ -110,14 +110,14 @@ def later(session: Session, digest_id: int, after: datetime) -> Later:
             Delivery.next_attempt_at > after,
         )
     ).one()
-    return Later(number, next_at)
+    return LaterMails(number, next_at)
 
 
 def read_progress(
     session: Session, digest_id: int, status: DigestStatus, counts: Counts, *, now: datetime
 ) -> Progress:
     """Read the progress of a digest with these counts."""
-    waiting = later(session, digest_id, now)
+    waiting = later_mails(session, digest_id, now)
     rate = _rate(session, digest_id, now) if status is DigestStatus.SENDING else None
     return Progress(
         rate=rate,
@@ -131,7 +131,7 @@ def read_progress(
 def _why_still_sending(
     session: Session, digest: DigestSummary, counts: Counts, give_up_after: timedelta
 ) -> str | None:
-    """Say why a digest is still being sent that looks done: only mails for another try are left."""
+    """Explain why a digest that looks done is still being sent; None if it does not look done."""
     if digest.status is not DigestStatus.SENDING or not counts.pending:
         return None
     number, last = session.execute(
@@ -163,7 +163,7 @@ def read_standing(session: Session, digest_id: int, *, now: datetime) -> Standin
         reason=reason,
         stopped=None if paused_at is None else paused_reason or "no reason given",
         counts=digest_state.counts(session, digest_id),
-        later=later(session, digest_id, now + SOON),
+        later=later_mails(session, digest_id, now + SOON),
     )
 
 
@@ -193,6 +193,11 @@ def why_not_sent(standing: Standing, digest_id: int) -> str | None:
             "run workers (`mailer run`), or repeat this command then"
         )
     return f"stopped before the end: {sums}; repeating the command continues"
+
+
+def ways_out(digest_id: int) -> str:
+    """Name the commands that end the pause of a digest."""
+    return f"`mailer digest resume {digest_id}` goes on, `mailer digest cancel {digest_id}` ends it"
 
 
 def _rate(session: Session, digest_id: int, now: datetime) -> float:

@@ -72,7 +72,7 @@ def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metric
             .group_by(Worker.role)
         )
     }
-    digests = _numbers(
+    digests = _count_by_status(
         session,
         select(Digest.status, func.count()).where(Digest.status.in_(OPEN)).group_by(Digest.status),
     )
@@ -101,11 +101,11 @@ def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metric
     )
 
 
-def _numbers(session: Session, counting: Select[Any, int]) -> dict[Any, int]:
-    return {name: number for name, number in session.execute(counting)}  # noqa: C416
+def _count_by_status(session: Session, statement: Select[Any, int]) -> dict[Any, int]:
+    return {status: number for status, number in session.execute(statement)}  # noqa: C416
 
 
-def _number(status: DeliveryStatus) -> ScalarSelect[int]:
+def _deliveries_in(status: DeliveryStatus) -> ScalarSelect[int]:
     """Count the deliveries of the outer statement's digest in `status`.
 
     It reads only a part of the index on digest and status. Grouping by status takes several times as long.
@@ -121,7 +121,9 @@ def _number(status: DeliveryStatus) -> ScalarSelect[int]:
 
 def _deliveries_waiting(session: Session) -> dict[str, int]:
     numbers = session.execute(
-        select(*(func.sum(_number(status)) for status in _PENDING)).where(Digest.status.in_(OPEN))
+        select(*(func.sum(_deliveries_in(status)) for status in _PENDING)).where(
+            Digest.status.in_(OPEN)
+        )
     ).one()
     return {
         status.value: int(number or 0) for status, number in zip(_PENDING, numbers, strict=True)
@@ -131,7 +133,7 @@ def _deliveries_waiting(session: Session) -> dict[str, int]:
 def _notices_waiting(session: Session) -> dict[str, int]:
     numbers: dict[Any, int] = {}
     for statuses in (WAITING, HELD):
-        numbers |= _numbers(
+        numbers |= _count_by_status(
             session,
             select(Notice.status, func.count())
             .where(is_in(Notice, statuses))

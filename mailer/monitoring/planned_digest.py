@@ -51,7 +51,7 @@ def read_plan(
         BadTemplate: a template cannot be rendered.
     """
     schedule = target.schedule
-    plan, rendered = render_editions(
+    plan, editions = render_editions(
         planning.plan_digest(session, schedule, target.slot), target.newsletter, render
     )
     reason = _why_not_sent(session, target, plan)
@@ -71,7 +71,7 @@ def read_plan(
         "expiring": planning.expiring(schedule, plan),
         "excluded": planning.excluded(session, schedule, plan),
         "articles": explain.count_articles(session, schedule, plan),
-        "subject": rendered[0][1].subject if rendered else None,
+        "subject": next((content.subject for _, content in editions), None),
         "edits": _edits(session, plan.edits) if plan.edits else None,
     }
     if reader is not None:

@@ -95,7 +95,7 @@ class ScheduleStatus:
 
     Attributes:
         slot, due_at: the next slot; None while the schedule is paused, or if there is none.
-        overdue: the slot whose time has passed and that no scheduler has begun to build, if it still may be.
+        overdue: a slot that may still be built: its time has passed, and no scheduler has begun to.
         overdue_since: when that slot was; of several that were not built, the first.
     """
 
@@ -163,8 +163,8 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
         notices_waiting=notices.number,
         deliveries_waiting=sum(digest.pending for digest in digests),
         waiting_later=notices.later + sum(digest.waiting_later for digest in digests),
-        next_try_at=_first(notices.next_at, *(digest.next_try_at for digest in digests)),
-        waiting_since=_first(notices.since, *(digest.waiting_since for digest in digests)),
+        next_try_at=_earliest(notices.next_at, *(digest.next_try_at for digest in digests)),
+        waiting_since=_earliest(notices.since, *(digest.waiting_since for digest in digests)),
         relay_fails=_relay_fails(processes),
         in_doubt=sum(digest.mails for digest in doubtful),
         notices_in_doubt=_notices_in_doubt(session, now - _RECENT),
@@ -221,7 +221,13 @@ def _relay_fails(processes: Iterable[Process]) -> str | None:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """Rows of one table: all that wait, those for later, when the next and when the oldest is due."""
+    """What waits among some rows of one table.
+
+    Attributes:
+        number: how many wait in all.
+        later, next_at: how many of these are due only later, and when the first of them is.
+        since: when the oldest due one became due.
+    """
 
     number: int
     later: int
@@ -303,5 +309,5 @@ def _schedules(session: Session, now: datetime) -> Iterable[ScheduleStatus]:
         )
 
 
-def _first(*instants: datetime | None) -> datetime | None:
+def _earliest(*instants: datetime | None) -> datetime | None:
     return min((instant for instant in instants if instant is not None), default=None)

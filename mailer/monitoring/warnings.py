@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
+from mailer.monitoring.digest_progress import ways_out
 from mailer.monitoring.status import Status
 from mailer.subscribers.limits import all_from_loopback
 from mailer.text.english import moment, pluralise
@@ -70,8 +71,7 @@ def status_warnings(status: Status) -> list[str]:
     paused = [digest for digest in status.digests if digest.status == DigestStatus.PAUSED]
     warnings += [
         f"digest {digest.id} of {digest.newsletter}/{digest.schedule} is paused ({digest.reason}), "
-        f"{pluralise(digest.pending, *_WAIT)}; `mailer digest resume {digest.id}` goes on, "
-        f"`mailer digest cancel {digest.id}` ends it"
+        f"{pluralise(digest.pending, *_WAIT)}; {ways_out(digest.id)}"
         for digest in paused
     ]
     waiting = status.notices_waiting + status.deliveries_waiting

@@ -21,7 +21,7 @@ from mailer.rate import Rate, SignupLimits
 GAP: Final = timedelta(minutes=10)
 """How long one address waits between two mails."""
 
-WIDER: Final = 5
+WIDER_FACTOR: Final = 5
 """How many times as many requests a /48 may make as one of its /64s: one customer may have them all."""
 
 _NETWORK_BITS: Final = {4: 24, 6: 64}
@@ -30,14 +30,14 @@ _WIDER_BITS: Final = 48
 
 @dataclass(frozen=True)
 class SignupHistory:
-    """What was requested and mailed lately; a field is None if there were not so many.
+    """What was requested and mailed lately; a field is None if there was not so much.
 
     Attributes:
         newest: when the last mail to this address was queued.
-        nth_for_address: when the mail was queued that fills its limit, counting back from the newest.
-        nth_for_network, nth_for_wider: the same for the requests of the client's networks.
-        nth_in_total: the same for all sign-ups, by when they were allowed to go out.
-        newest_held: when the last mail goes out that was held, within the span of the total limit.
+        nth_for_address: when the n-th newest mail to this address was queued, if its limit is n.
+        nth_for_network, nth_for_wider: the same for requests from the client's network, and from the /48.
+        nth_in_total: the same for the mails of all sign-ups, by when they might go out at the earliest.
+        newest_held: when the last mail goes out that the limit on all sign-ups delays.
     """
 
     newest: datetime | None = None
@@ -109,7 +109,7 @@ def admit(session: Session, origin: Origin, rate_key: str, limits: SignupLimits)
     # A command has no network, and IPv4 no wider one. The statement stays the same, and finds nothing.
     is_network = ClientRequest.network == literal(network or "")
     is_wider = ClientRequest.wider_network == literal(wider or "")
-    wider_rate = Rate(WIDER * limits.network.count, limits.network.span)
+    wider_rate = Rate(WIDER_FACTOR * limits.network.count, limits.network.span)
     is_held = Notice.not_before > Notice.created_at
     newest = select(func.max(Notice.created_at)).where(Notice.rate_key == rate_key)
     columns = (

@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse, Response
 from mailer.app import App
 from mailer.errors import BadToken, ExpiredToken
 from mailer.message.look import Look
-from mailer.newsletters.offer import Offer
+from mailer.newsletters.offer import Offer, offers
 from mailer.permission.consent import Origin
 from mailer.tokens import Purpose
 from mailer.web.accept_language import preferred
-from mailer.web.client_address import client_ip, short_user_agent
+from mailer.web.client_address import Network, client_ip, short_user_agent
 
 MOST_FIELDS: Final = 100
 VARY: Final = {"Vary": "Accept-Language"}
@@ -78,12 +78,23 @@ def preferred_look(request: Request, offers: Sequence[Offer]) -> Look | None:
     return next(offer.look for offer in offers if offer.look.language == language)
 
 
+def read_offers(request: Request) -> list[Offer]:
+    """Read every newsletter, closed ones too, by title."""
+    app = app_of(request)
+    with app.database.read() as session:
+        return offers(session, app.publisher)
+
+
+def client_ip_of(request: Request, trusted_proxies: Sequence[Network]) -> str | None:
+    """Return the IP address of the client that sent this request."""
+    peer = request.client.host if request.client else None
+    return client_ip(peer, request.headers.getlist("x-forwarded-for"), trusted_proxies)
+
+
 def origin_of(request: Request, source: str) -> Origin:
     """Return who asks, and when, for the consent log. `source` is the page's path without its token."""
     app = app_of(request)
-    peer = request.client.host if request.client else None
-    forwarded_for = request.headers.getlist("x-forwarded-for")
-    ip = client_ip(peer, forwarded_for, app.settings.trusted_proxies)
+    ip = client_ip_of(request, app.settings.trusted_proxies)
     user_agent = short_user_agent(request.headers.get("user-agent"))
     return Origin(source, app.times.wall(), ip, user_agent)
 

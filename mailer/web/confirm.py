@@ -1,5 +1,6 @@
 """Serves /confirm/{token}: a page with one button, which confirms a sign-up."""
 
+import secrets
 from typing import Final
 
 from starlette.requests import Request
@@ -23,9 +24,9 @@ def act(request: Request) -> Response:
     app, public_id = app_of(request), public_id_of(request, Purpose.CONFIRM)
     if public_id is None:
         return _answer(request, None)
-    origin, random = origin_of(request, "/confirm"), app.signup_context.random
+    origin = origin_of(request, "/confirm")
     with app.database.write() as session:
-        view = confirm(session, app.publisher, public_id, origin, random=random)
+        view = confirm(session, app.publisher, public_id, origin, random=secrets.token_bytes)
     return _answer(request, view)
 
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from mailer.address import parse
 from mailer.errors import BadAddress
 from mailer.message.look import Look
-from mailer.newsletters.offer import offers, several_zones
+from mailer.newsletters.offer import several_zones
 from mailer.permission.leave import leave
 from mailer.subscribers.preferences import change_schedule, read_subscriptions, request_link
 from mailer.tokens import Purpose
@@ -18,6 +18,7 @@ from mailer.web.base import (
     page_language,
     preferred_look,
     public_id_of,
+    read_offers,
     render_page,
     with_fields,
 )
@@ -100,6 +101,4 @@ def _answer(request: Request, public_id: int | None, *, saved: bool = False) -> 
 
 def _look(request: Request) -> Look | None:
     """Return a look in the browser's language, for a page that is about no newsletter."""
-    app = app_of(request)
-    with app.database.read() as session:
-        return preferred_look(request, offers(session, app.publisher))
+    return preferred_look(request, read_offers(request))

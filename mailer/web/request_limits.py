@@ -14,7 +14,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailer.web.client_address import Network, client_ip, single_client
+from mailer.web.base import client_ip_of
+from mailer.web.client_address import Network, single_client
 from mailer.web.error_pages import error_answer
 
 T = TypeVar("T")
@@ -95,8 +96,7 @@ class LimitConcurrency:
                 del self._running[client]
 
     def _client(self, request: Request) -> str | None:
-        peer = request.client.host if request.client else None
-        ip = client_ip(peer, request.headers.getlist("x-forwarded-for"), self._trusted_proxies)
+        ip = client_ip_of(request, self._trusted_proxies)
         return single_client(ip, self._trusted_proxies)
 
     def _is_too_much(self, client: str | None) -> bool:

@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mailer.newsletters.offer import offers
-from mailer.web.base import app_of
+from mailer.web.base import read_offers
 
 _SHEET: Final = Path(__file__).with_name("static") / "style.css"
 _AN_HOUR: Final = {"Cache-Control": "max-age=3600"}
@@ -28,9 +27,7 @@ def colors(request: Request) -> Response:
     Raises:
         HTTPException: there is no such newsletter.
     """
-    app = app_of(request)
-    with app.database.read() as session:
-        looks = {offer.look.slug: offer.look for offer in offers(session, app.publisher)}
+    looks = {offer.look.slug: offer.look for offer in read_offers(request)}
     look = looks.get(request.path_params["slug"])
     if look is None:
         raise HTTPException(404)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from mailer.newsletters.offer import Offer, consent_sentence, offers, several_zones
+from mailer.newsletters.offer import Offer, consent_sentence, several_zones
 from mailer.subscribers.limits import admit
 from mailer.subscribers.signup import SignupRequest, sign_up
 from mailer.web.base import (
@@ -23,6 +23,7 @@ from mailer.web.base import (
     origin_of,
     page_language,
     preferred_look,
+    read_offers,
     render_page,
     with_fields,
 )
@@ -31,7 +32,7 @@ from mailer.web.signup_form import QUICKEST, FormErrors, SignupForm, form_time, 
 
 def show_all(request: Request) -> Response:
     """Show one form with every open newsletter."""
-    return _form_page(request, [offer for offer in _offers(request) if offer.is_open])
+    return _form_page(request, [offer for offer in read_offers(request) if offer.is_open])
 
 
 def show(request: Request) -> Response:
@@ -42,7 +43,7 @@ def show(request: Request) -> Response:
     """
     slug = request.path_params["slug"]
     # Compared here, because a path may hold what a database may not.
-    shown = [offer for offer in _offers(request) if offer.look.slug == slug]
+    shown = [offer for offer in read_offers(request) if offer.look.slug == slug]
     if not shown:
         raise HTTPException(404)
     return _form_page(request, shown)
@@ -59,7 +60,7 @@ def submit(request: Request, fields: Fields) -> Response:
     if slug is not None:
         # The frame is one newsletter's, whatever its form names.
         form = replace(form, newsletters=(slug,))
-    on_offer = _offers(request)
+    on_offer = read_offers(request)
     shown = _shown(form, on_offer)
     if slug is not None and not any(offer.look.slug == slug for offer in shown):
         raise HTTPException(404)
@@ -85,7 +86,7 @@ async def submit_json(request: Request) -> Response:
 
 
 def _submit_json(request: Request, form: SignupForm) -> Response:
-    on_offer = _offers(request)
+    on_offer = read_offers(request)
     translate = _translator(request, _shown(form, on_offer))
     signup_request = read_request(form, on_offer, translate)
     if isinstance(signup_request, FormErrors):
@@ -128,12 +129,6 @@ def _form_page(
         stamp=app.keys.form_stamp(shown_at),
         several_zones=several_zones(shown),
     )
-
-
-def _offers(request: Request) -> list[Offer]:
-    app = app_of(request)
-    with app.database.read() as session:
-        return offers(session, app.publisher)
 
 
 def _shown(form: SignupForm, on_offer: list[Offer]) -> list[Offer]:

@@ -11,6 +11,7 @@ from mailer.digests.summary import DigestSummary
 from mailer.errors import Refused
 from mailer.ledger import digest_state
 from mailer.models import DigestStatus
+from mailer.monitoring.digest_progress import ways_out
 
 
 @click.command(cls=Command)
@@ -38,10 +39,7 @@ def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
 def _why_not_paused(digest: DigestSummary) -> str:
     number = digest.id
     if digest.status is DigestStatus.PAUSED:
-        return (
-            f"digest {number} is paused already ({digest.reason}); "
-            f"`mailer digest resume {number}` goes on, `mailer digest cancel {number}` ends it"
-        )
+        return f"digest {number} is paused already ({digest.reason}); {ways_out(number)}"
     if digest.status in (DigestStatus.SCHEDULED, DigestStatus.BUILDING):
         return (
             f"digest {number} is not being sent yet ({digest.status}); pause it when it is, "

@@ -11,7 +11,7 @@ from mailer.cli.parameters import digest_id_argument
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary, EditionSummary
 from mailer.models import DigestStatus
-from mailer.monitoring.digest_progress import describe_digest
+from mailer.monitoring.digest_progress import describe_digest, ways_out
 from mailer.monitoring.planned_digest import PlannedEdition
 from mailer.newsletters import newsletters
 from mailer.text.english import pluralise
@@ -64,7 +64,7 @@ def show(digest_id: int, as_json: bool) -> None:
     print_record({name: data[name] for name in data if name != "editions"} | data["deliveries"])
     print_editions(data["editions"])
     if data["status"] == DigestStatus.PAUSED:
-        message(f"paused ({data['reason']}): {_ways_out(digest_id)}")
+        message(f"paused ({data['reason']}): {ways_out(digest_id)}")
     _tell_of_doubt(data)
 
 
@@ -103,11 +103,6 @@ def _tell_of_doubt(data: dict[str, Any]) -> None:
         )
 
 
-def _ways_out(digest_id: int) -> str:
-    """Name the commands that end the pause of a digest."""
-    return f"`mailer digest resume {digest_id}` goes on, `mailer digest cancel {digest_id}` ends it"
-
-
 def _in_words(data: dict[str, Any]) -> str:
     number, reference = data["id"], f"{data['newsletter']}/{data['schedule']}"
     deliveries, reason = data["deliveries"], data["reason"]
@@ -119,7 +114,7 @@ def _in_words(data: dict[str, Any]) -> str:
         sums += f", {deliveries['unknown']} in doubt"
     why = f" ({reason})" if reason else ""
     return {
-        DigestStatus.PAUSED: f"{digest} is paused{why}, {sums}; {_ways_out(number)}",
+        DigestStatus.PAUSED: f"{digest} is paused{why}, {sums}; {ways_out(number)}",
         DigestStatus.SENDING: (
             f"{digest} is being sent{why}, {sums}; `mailer digest show {number}` shows its progress"
         ),

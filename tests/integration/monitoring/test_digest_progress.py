@@ -9,10 +9,10 @@ from mailer.db import Database
 from mailer.ledger import digest_state, in_doubt, pause
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus
 from mailer.monitoring.digest_progress import (
-    Later,
+    LaterMails,
     Progress,
     describe_digest,
-    later,
+    later_mails,
     read_progress,
     read_standing,
 )
@@ -86,11 +86,11 @@ def test_what_somebody_who_waits_goes_by(database: Database, keys: Keys) -> None
     digest_id = written(database, keys, [(status, wait * SECOND, None) for status, wait in waits])
     with database.write() as session:
         found = read_standing(session, digest_id, now=NOW)
-        assert found.later == Later(2, NOW + 61 * SECOND)
+        assert found.later == LaterMails(2, NOW + 61 * SECOND)
         assert (found.status, found.reason, found.stopped) == (DigestStatus.SENDING, None, None)
         assert found.goes_on
         assert not read_standing(session, digest_id, now=NOW - 2 * SECOND).goes_on
-        assert later(session, digest_id, NOW + 62 * SECOND) == Later(0, None)
+        assert later_mails(session, digest_id, NOW + 62 * SECOND) == LaterMails(0, None)
         pause.pause_sending(session, None, NOW)
         digest_state.pause_digest(session, digest_id, "by staff")
         found = read_standing(session, digest_id, now=NOW)

@@ -6,13 +6,13 @@ import pytest
 
 from mailer.ledger.digest_state import Counts
 from mailer.models import DigestStatus
-from mailer.monitoring.digest_progress import Later, Standing, remaining_seconds, why_not_sent
+from mailer.monitoring.digest_progress import LaterMails, Standing, remaining_seconds, why_not_sent
 from tests.support.factories import NOW
 
 COUNTS = Counts(
     total=10, pending=4, sent=5, failed=1, skipped=0, unknown=0, cancelled=0, in_doubt=0
 )
-STANDING = Standing(DigestStatus.SENDING, None, None, COUNTS, Later(0, None))
+STANDING = Standing(DigestStatus.SENDING, None, None, COUNTS, LaterMails(0, None))
 NONE_LEFT = replace(COUNTS, pending=0, sent=9)
 
 
@@ -23,8 +23,8 @@ NONE_LEFT = replace(COUNTS, pending=0, sent=9)
         (replace(STANDING, status=DigestStatus.BUILDING, counts=NONE_LEFT), True),
         # A sender has yet to close it.
         (replace(STANDING, counts=NONE_LEFT), True),
-        (replace(STANDING, later=Later(3, NOW)), True),
-        (replace(STANDING, later=Later(4, NOW)), False),
+        (replace(STANDING, later=LaterMails(3, NOW)), True),
+        (replace(STANDING, later=LaterMails(4, NOW)), False),
         (replace(STANDING, stopped="the relay moves"), False),
         (replace(STANDING, status=DigestStatus.PAUSED), False),
         (replace(STANDING, status=DigestStatus.CANCELLED), False),
@@ -56,7 +56,7 @@ def test_a_digest_that_is_done_with_needs_no_words(status: DigestStatus) -> None
             ("digest 12 was cancelled", "`mailer digest show 12`"),
         ),
         (
-            replace(STANDING, later=Later(4, NOW)),
+            replace(STANDING, later=LaterMails(4, NOW)),
             ("4 wait for another try, the next at 2026-11-24 06:00 UTC", "`mailer run`", "repeat"),
         ),
         (STANDING, ("stopped before the end", "repeating the command continues")),
