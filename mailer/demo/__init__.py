@@ -31,16 +31,16 @@ def main(once: bool, port: int | None) -> int:
     before = {
         number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
     }
-    report = Checklist()
+    checklist = Checklist()
     try:
-        with Demo(report, port) as demo:
+        with Demo(checklist, port) as demo:
             if once:
                 Tour(demo).walk()
             else:
                 interactive.run(demo)
     except KeyboardInterrupt:
-        report.show_status("")
-        report.say("\nEnded; the mailer has stopped and its folder is removed.")
+        checklist.show_status("")
+        checklist.say("\nEnded; the mailer has stopped and its folder is removed.")
         return 130 if once else 0
     except PortTaken as error:
         sys.stderr.write(f"error: {error}\n")

@@ -30,32 +30,32 @@ def run(demo: Demo) -> None:
     Raises:
         StepFailed: the set-up failed or `mailer run` ended by itself; the reason has been printed.
     """
-    report, folder = demo.report, demo.program.folder
+    checklist, folder = demo.checklist, demo.program.folder
     demo.set_up(SCHEDULE, ("--cron", "* * * * *"))
     demo.learn_slots(SCHEDULE, SLOTS_AHEAD)
-    report.say(_WELCOME.format(newspaper=NEWSPAPER, addresses=demo.addresses, folder=folder))
+    checklist.say(_WELCOME.format(newspaper=NEWSPAPER, addresses=demo.addresses, folder=folder))
     publish_at = datetime.now(UTC) + PUBLISH_EVERY
     mails_shown = 0
     while True:
         now = datetime.now(UTC)
         if now >= publish_at:
             publish_at = now + PUBLISH_EVERY
-            report.say(f"{_clock(now)}  published  {demo.newsroom.publish(now).title}")
+            checklist.say(f"{_clock(now)}  published  {demo.newsroom.publish(now).title}")
         for mail in demo.mailbox.mails()[mails_shown:]:
             mails_shown += 1
-            report.say(f"{_clock(mail.received)}  mail       {mail.recipient}: {mail.subject}")
+            checklist.say(f"{_clock(mail.received)}  mail       {mail.recipient}: {mail.subject}")
         slot = demo.next_slot(now)
         if slot is None:
             demo.learn_slots(SCHEDULE, SLOTS_AHEAD)
         else:
             seconds = round((slot - now).total_seconds())
-            report.show_status(
+            checklist.show_status(
                 f"Next slot {_clock(slot)[:5]}, in {seconds} s. Ctrl-C ends the demo. "
             )
         if demo.program.exit_status is not None:
-            report.show_status("")
-            report.say(f"mailer run has ended by itself, status {demo.program.exit_status}:")
-            report.say(demo.program.log_tail())
+            checklist.show_status("")
+            checklist.say(f"mailer run has ended by itself, status {demo.program.exit_status}:")
+            checklist.say(demo.program.log_tail())
             raise StepFailed
         time.sleep(0.25)
 

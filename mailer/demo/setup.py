@@ -31,15 +31,15 @@ class Demo:
     """Everything that one demo consists of. Entering it takes the ports, leaving it ends everything.
 
     Args:
-        report: where the steps are printed.
+        checklist: where the steps are printed.
         port: the first of four ports, or None for free ones.
         database_url: another database than a file in the temporary folder.
     """
 
     def __init__(
-        self, report: Checklist, port: int | None, database_url: str | None = None
+        self, checklist: Checklist, port: int | None, database_url: str | None = None
     ) -> None:
-        self.report = report
+        self.checklist = checklist
         self.mailbox = Mailbox()
         self._port = port
         self._database_url = database_url
@@ -79,20 +79,22 @@ class Demo:
         Raises:
             StepFailed: a step did not end as it should; the reason has been printed.
         """
-        with self.report.step("mailer init: settings with fresh keys, and a database"):
+        with self.checklist.step("mailer init: settings with fresh keys, and a database"):
             self._init()
-        with self.report.step("mailer newsletter add: the newsletter and its sign-up form"):
+        with self.checklist.step("mailer newsletter add: the newsletter and its sign-up form"):
             form_html = self._add_newsletter()
         self._open_newsroom(form_html)
-        with self.report.step("mailer feed add: the newsroom's RSS feed, fetched once over HTTP"):
+        with self.checklist.step(
+            "mailer feed add: the newsroom's RSS feed, fetched once over HTTP"
+        ):
             feed = f"{self.addresses.newspaper}/feed.xml"
             added = self.program.ask("feed", "add", feed, "--newsletter", SLUG, "--allow-private")
             expect("articles taken from the feed", added["articles"], BACKLOG)
-        with self.report.step("mailer schedule add: two schedules, the reader picks one"):
+        with self.checklist.step("mailer schedule add: two schedules, the reader picks one"):
             weekly = ("--at", "07:00", "--days", "sat")
             for name, options in ((schedule, (*rule, "--default")), ("weekly", weekly)):
                 self.program.run("schedule", "add", SLUG, name, *options, "--zone", "UTC")
-        with self.report.step("mailer run: web, scheduler and worker in one process"):
+        with self.checklist.step("mailer run: web, scheduler and worker in one process"):
             self._run()
 
     def next_slot(self, now: datetime) -> datetime | None:

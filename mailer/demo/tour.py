@@ -35,7 +35,7 @@ class Tour:
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
-        self._step = demo.report.step
+        self._step = demo.checklist.step
         self._newsroom = demo.newsroom
         self._program = demo.program
         self._form = demo.addresses.form
@@ -88,7 +88,7 @@ class Tour:
         with self._step("SIGTERM ends mailer run with exit status 0"):
             self._stop()
         count, seconds = len(self._demo.mailbox.mails()), time.monotonic() - began
-        self._demo.report.say(f"\nAll of it held: {count} mails received, {seconds:.0f} s.")
+        self._demo.checklist.say(f"\nAll of it held: {count} mails received, {seconds:.0f} s.")
 
     # The readers
 

@@ -27,12 +27,12 @@ class Preview:
     """The content that most readers would get, or that one reader would.
 
     Attributes:
-        nobody: why no reader at all would get it as things stand; None if some would.
+        why_nobody: why no reader at all would get it as things stand; None if some would.
         readers: how many would get a digest at that slot.
     """
 
     content: Content
-    nobody: str | None
+    why_nobody: str | None
     readers: int
 
 

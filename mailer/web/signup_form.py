@@ -115,18 +115,27 @@ def read_request(
     return SignupRequest(address, choices, reader_name(form.name))
 
 
-def form_time(shown_at: datetime | None, now: datetime) -> str:
-    """Return whether a form came back too "quick" or too "old", else "". None was not made here."""
+def check_form_time(
+    shown_at: datetime | None, now: datetime, translate: Callable[..., str]
+) -> FormErrors | None:
+    """Return what is wrong if a form came back sooner or later than a person sends it.
+
+    Args:
+        shown_at: when it was shown, as its stamp says; None if the stamp was not made here.
+    """
+    _ = translate
     if shown_at is None or now - shown_at > LONGEST:
-        return "old"
-    return "quick" if now - shown_at < QUICKEST else ""
+        return FormErrors(form=_("This page was open for a long time. Press the button again."))
+    if now - shown_at < QUICKEST:
+        return FormErrors(form=_("That was very quick. Press the button again."))
+    return None
 
 
 def _chosen(form: SignupForm, offers: Sequence[Offer]) -> list[Offer | None]:
     """Return the newsletters asked for, each once; None for one that does not exist."""
     if not form.newsletters:
-        is_open: list[Offer | None] = [offer for offer in offers if offer.is_open]
-        return is_open if len(is_open) == 1 else []
+        open_offers: list[Offer | None] = [offer for offer in offers if offer.is_open]
+        return open_offers if len(open_offers) == 1 else []
     by_slug = {offer.look.slug: offer for offer in offers}
     return [by_slug.get(slug) for slug in dict.fromkeys(form.newsletters)]
 

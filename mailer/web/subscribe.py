@@ -27,7 +27,7 @@ from mailer.web.base import (
     render_page,
     with_fields,
 )
-from mailer.web.signup_form import QUICKEST, FormErrors, SignupForm, form_time, read_request
+from mailer.web.signup_form import QUICKEST, FormErrors, SignupForm, check_form_time, read_request
 
 
 def show_all(request: Request) -> Response:
@@ -67,7 +67,10 @@ def submit(request: Request, fields: Fields) -> Response:
     translate = _translator(request, shown)
     signup_request = read_request(form, on_offer, translate)
     if isinstance(signup_request, SignupRequest) and form.stamp:
-        signup_request = _check_stamp(request, form.stamp, translate) or signup_request
+        # Forms of other sites carry no stamp.
+        app = app_of(request)
+        shown_at, now = app.keys.read_form_stamp(form.stamp), app.times.wall()
+        signup_request = check_form_time(shown_at, now, translate) or signup_request
     if isinstance(signup_request, FormErrors):
         return _form_page(request, shown, form=form, errors=signup_request, status=422)
     _sign_up(request, form, signup_request, "/subscribe" if slug is None else "/embed")
@@ -134,9 +137,9 @@ def _form_page(
 def _shown(form: SignupForm, on_offer: list[Offer]) -> list[Offer]:
     """Return the newsletters of the page that the form came from."""
     named = [offer for offer in on_offer if offer.look.slug in form.newsletters]
-    is_open = [offer for offer in on_offer if offer.is_open]
-    if not named or (len(is_open) > 1 and len(form.newsletters) != 1):
-        return is_open
+    open_offers = [offer for offer in on_offer if offer.is_open]
+    if not named or (len(open_offers) > 1 and len(form.newsletters) != 1):
+        return open_offers
     return named
 
 
@@ -144,20 +147,6 @@ def _translator(request: Request, shown: list[Offer]) -> Callable[..., str]:
     """Return what translates into the language of a page that shows these newsletters."""
     language = page_language(request, preferred_look(request, shown))
     return app_of(request).templates.gettext(language)
-
-
-def _check_stamp(request: Request, stamp: str, translate: Callable[..., str]) -> FormErrors | None:
-    """Return what is wrong if the form was shown for another time than a person needs.
-
-    Forms of other sites carry no stamp.
-    """
-    app, _ = app_of(request), translate
-    speed = form_time(app.keys.read_form_stamp(stamp), app.times.wall())
-    if speed == "quick":
-        return FormErrors(form=_("That was very quick. Press the button again."))
-    if speed == "old":
-        return FormErrors(form=_("This page was open for a long time. Press the button again."))
-    return None
 
 
 def _sign_up(request: Request, form: SignupForm, signup_request: SignupRequest, path: str) -> None:

@@ -132,10 +132,10 @@ def _read(
             f"there are no articles for slot {target.slot.name}; "
             "`mailer feed refresh` fetches what is new"
         )
-    if shown.nobody is not None:
+    if shown.why_nobody is not None:
         message(
             "this is what a reader would get who has been sent nothing yet: as things stand, "
-            f"{shown.nobody}; `mailer digest plan {target.reference}` tells more"
+            f"{shown.why_nobody}; `mailer digest plan {target.reference}` tells more"
         )
     warn_of_subject(shown.content.subject)
     return target, shown.content

@@ -92,7 +92,7 @@ def _ask(app: "App", target: DigestTarget) -> None:
     when = coming_time(target.slot.local, target.schedule.zone, now=now)
     digest = f"the digest of {target.reference} for {when}"
     if shown is None or not shown.readers:
-        why = "there are no articles" if shown is None else shown.nobody
+        why = "there are no articles" if shown is None else shown.why_nobody
         question = f"As things stand, {why}. Skip {digest}?"
     else:
         readers = pluralise(shown.readers, "reader")

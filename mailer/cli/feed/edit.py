@@ -6,7 +6,7 @@ import click
 
 from mailer.app import App
 from mailer.cli.base import Command, json_option, opened, warn_if_nothing_builds
-from mailer.cli.feed.show import held, warn
+from mailer.cli.feed.show import held_message, warn
 from mailer.cli.long_running import stop_signals
 from mailer.cli.output import message, print_json
 from mailer.errors import FeedError, Refused, SeveralFeeds
@@ -262,7 +262,7 @@ def _show_result(result: Refreshed, as_json: bool) -> None:
     warn(result.url, result.warnings)
     if result.held:
         why = "because the site seems to have moved"
-        message(f"{result.url}: {held(result.held, result.url, why)}")
+        message(f"{result.url}: {held_message(result.held, result.url, why)}")
     elif result.error is None and not as_json:
         message(
             f"{result.url}: {result.new} new, {result.updated} changed, {result.unchanged} as before"

@@ -113,13 +113,13 @@ def _newsletters(row: ListedFeed) -> str:
 
 def _problem(row: ListedFeed) -> str | None:
     if row.held_at is not None:
-        return held(row.held, row.url)
+        return held_message(row.held, row.url)
     if row.error is None and row.moved_url is not None:
         return f"has moved to {row.moved_url}: `{command('feed', 'accept', row.url)}`"
     return row.error
 
 
-def held(number: int, url: str, why: str = "") -> str:
+def held_message(number: int, url: str, why: str = "") -> str:
     """Say how many entries of a feed are held, and which commands settle that."""
     entries = pluralise(number, "entry is held", "entries are held")
     accept, discard = (command("feed", verb, url) for verb in ("accept", "discard"))

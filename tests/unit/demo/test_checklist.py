@@ -13,10 +13,10 @@ class Terminal(StringIO):
 
 def test_steps_are_numbered_and_say_how_they_ended() -> None:
     out = StringIO()
-    report = Checklist(out)
-    with report.step("first"):
+    checklist = Checklist(out)
+    with checklist.step("first"):
         pass
-    with report.step("second"):
+    with checklist.step("second"):
         pass
     first, second = out.getvalue().splitlines()
     assert first.split() == ["1", "first", "ok", "0.0", "s"]
@@ -58,10 +58,10 @@ def test_expectations_name_what_was_expected_and_what_was_seen() -> None:
 def test_only_a_terminal_gets_the_status_line() -> None:
     file, terminal = StringIO(), Terminal()
     for out in (file, terminal):
-        report = Checklist(out)
-        report.show_status("in 3 s")
-        report.show_status("in 3 s")
-        report.say("news")
-        report.show_status("")
+        checklist = Checklist(out)
+        checklist.show_status("in 3 s")
+        checklist.show_status("in 3 s")
+        checklist.say("news")
+        checklist.show_status("")
     assert file.getvalue() == "news\n"
     assert terminal.getvalue() == "in 3 s\r\x1b[2Knews\nin 3 s\r\x1b[2K"

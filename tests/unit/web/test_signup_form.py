@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from mailer.web.signup_form import SignupForm, form_time
+from mailer.web.signup_form import FormErrors, SignupForm, check_form_time
 from tests.support.factories import NOW
+
+QUICK = "That was very quick. Press the button again."
+OLD = "This page was open for a long time. Press the button again."
 
 
 @pytest.mark.parametrize(
@@ -25,9 +28,10 @@ def test_json_is_read_like_a_form(data: object, expected: SignupForm) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "says"),
-    [(-5, "quick"), (0, "quick"), (1.9, "quick"), (2, ""), (86_400, ""), (86_401, "old")],
+    [(-5, QUICK), (0, QUICK), (1.9, QUICK), (2, ""), (86_400, ""), (86_401, OLD)],
 )
 def test_a_person_takes_from_two_seconds_to_a_day(seconds: float, says: str) -> None:
-    assert form_time(NOW, NOW + timedelta(seconds=seconds)) == says
+    errors = check_form_time(NOW, NOW + timedelta(seconds=seconds), str)
+    assert (errors or FormErrors()).form == says
     # One that was not made here is old.
-    assert form_time(None, NOW) == "old"
+    assert check_form_time(None, NOW, str) == FormErrors(form=OLD)
