@@ -79,7 +79,7 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
     with opened() as app:
         with app.database.read() as session:
             digest = summary.find(session, digest_id)
-            number = in_doubt.in_doubt_of(session, digest_id)
+            number = in_doubt.count_of(session, digest_id)
         if number and not confirmed(_question(digest, number, resend), yes=yes):
             raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
         settle = in_doubt.resend if resend else in_doubt.drop

@@ -40,12 +40,12 @@ def work_waits(session: Session, now: datetime) -> bool:
     """Tell whether a claim would find a row, or a digest can be closed. Reads at most one row."""
     waiting = select(Delivery.id).where(Delivery.digest_id == Digest.id, waits(Delivery, now))
     is_sending = Digest.status == DigestStatus.SENDING
-    questions = (
+    queries = (
         select(Notice.id).where(waits(Notice, now), sending_is_on()),
         select(Digest.id).where(is_sending, waiting.exists(), sending_is_on()),
         select(Digest.id).where(or_(is_finished(), has_left_overs())),
     )
-    return any(session.scalar(question.limit(1)) is not None for question in questions)
+    return any(session.scalar(query.limit(1)) is not None for query in queries)
 
 
 def claim(
@@ -55,7 +55,7 @@ def claim(
     now: datetime,
     *,
     rotation: int = 0,
-    but: Collection[int] = (),
+    excluded: Collection[int] = (),
 ) -> tuple[list[Claim], int]:
     """Claim up to `limit` waiting rows for this worker, notices first.
 
@@ -65,7 +65,7 @@ def claim(
     Args:
         rotation: grows with each claim, so that each time another digest comes first: a small one must
             not wait until a large one has gone out.
-        but: digests of which nothing is claimed now.
+        excluded: digests of which nothing is claimed now.
 
     Returns:
         The rows claimed, and how many were skipped. If there are neither, no row waits.
@@ -73,7 +73,7 @@ def claim(
     claims: list[Claim] = []
     skipped = 0
     waiting = [source for (source,) in sources().execute(session, {"at": now})]
-    digests = [source for source in waiting if source and source not in but]
+    digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
         parameters = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
         claims, skipped = _take(session, Notice, worker_id, parameters)
@@ -83,9 +83,9 @@ def claim(
             break
         digest_id = digests[(position + rotation) % len(digests)]
         parameters = {"at": now, "number": room, "digest": digest_id}
-        taken, stopped_readers = _take(session, Delivery, worker_id, parameters)
-        claims += taken
-        skipped += stopped_readers
+        more, more_skipped = _take(session, Delivery, worker_id, parameters)
+        claims += more
+        skipped += more_skipped
     return claims, skipped
 
 
@@ -94,19 +94,21 @@ def release(
     worker_id: int,
     rows: Collection[RowId] | None = None,
     *,
-    but: Collection[RowId] = (),
+    kept: Collection[RowId] = (),
     again_at: datetime | None = None,
 ) -> None:
-    """Give back rows that this worker claimed and did not start: `rows`, or all of them `but` some.
+    """Give back rows that this worker claimed and did not start: `rows`, or all except `kept`.
 
     Args:
         again_at: when they are due; None leaves that as it was.
     """
     to_release: dict[Table, list[int] | None] = {Delivery: None, Notice: None}
-    kept = by_table(but)
+    kept_ids = by_table(kept)
     for table, ids in to_release.items() if rows is None else by_table(rows).items():
         statement = releasing(table).where(
-            is_in(table, HELD), table.worker_id == worker_id, table.id.not_in(kept.get(table, []))
+            is_in(table, HELD),
+            table.worker_id == worker_id,
+            table.id.not_in(kept_ids.get(table, [])),
         )
         if again_at is not None:
             statement = statement.values(next_attempt_at=again_at)

@@ -41,7 +41,7 @@ class Figures:
     note: str | None = None
 
 
-_NONE: Final = Figures()
+_NO_FIGURES: Final = Figures()
 
 
 def interval(lease_seconds: float) -> float:
@@ -57,7 +57,7 @@ def register(session: Session, role: WorkerRole, host: str, pid: int, now: datet
     return worker.id
 
 
-def beat(session: Session, worker_id: int, now: datetime, figures: Figures = _NONE) -> bool:
+def beat(session: Session, worker_id: int, now: datetime, figures: Figures = _NO_FIGURES) -> bool:
     """Show that this worker lives, and its figures.
 
     Return False if the row has been closed: its owner must begin nothing more under this id.

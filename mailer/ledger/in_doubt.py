@@ -19,7 +19,7 @@ def is_in_doubt() -> ColumnElement[bool]:
     return and_(Delivery.status == literal_column("'unknown'"), Delivery.dropped_at.is_(None))
 
 
-def in_doubt(session: Session) -> dict[int, int]:
+def by_digest(session: Session) -> dict[int, int]:
     """Count the deliveries in doubt that wait for staff, by the digest's id, the latest digest first."""
     rows = session.execute(
         select(Delivery.digest_id, func.count())
@@ -30,7 +30,7 @@ def in_doubt(session: Session) -> dict[int, int]:
     return dict(rows.all())
 
 
-def in_doubt_of(session: Session, digest_id: int) -> int:
+def count_of(session: Session, digest_id: int) -> int:
     """Count the deliveries of this digest that are in doubt and wait for staff."""
     statement = select(func.count()).where(Delivery.digest_id == digest_id, is_in_doubt())
     return session.scalar(statement) or 0
@@ -45,7 +45,7 @@ def resend(session: Session, digest_id: int, now: datetime) -> int | None:
     Returns:
         How many; None if the digest was cancelled or never sent.
     """
-    if not in_doubt_of(session, digest_id):
+    if not count_of(session, digest_id):
         return 0
     # First, because a process that closes a digest waits for this row, and then looks at its mails again.
     if not reopen_digest(session, digest_id):
@@ -63,7 +63,7 @@ def resend(session: Session, digest_id: int, now: datetime) -> int | None:
 def drop(session: Session, digest_id: int, now: datetime) -> int:
     """Leave the rows in doubt of a digest as they are, and return how many.
 
-    They count as had, and nobody needs to decide about them any more.
+    Their readers count as having the mail, and nobody needs to decide about them any more.
     """
     return len(
         session.scalars(

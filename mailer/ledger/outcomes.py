@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from mailer.ledger.predicates import digest_is
 from mailer.ledger.statements import (
-    entries,
-    entry,
     recording,
     recording_and_starting,
+    result_lists,
+    result_values,
     start_values,
     starting,
 )
@@ -40,7 +40,7 @@ def record(session: Session, results: Sequence[AttemptResult], now: datetime) ->
     digest was cancelled: then it stays in doubt, because the relay may have it.
     """
     for (table, status), group in _by_kind(results).items():
-        values = [{"at": now, **entry(result)} for result in group]
+        values = [{"at": now, **result_values(result)} for result in group]
         recording(table, status).execute_many(session, values)
         if status is DeliveryStatus.UNKNOWN:
             for result in group:
@@ -67,7 +67,7 @@ def record_and_start(
     recorded, started = _by_kind(results), by_table(starts)
     values: dict[str, Any] = {"at": now}
     for number, group in enumerate(recorded.values()):
-        values |= entries(group, f"r{number}_")
+        values |= result_lists(group, f"r{number}_")
     for table, ids in started.items():
         values |= start_values(worker_id, table, ids, now)
     granted = recording_and_starting(tuple(recorded), tuple(started)).execute(session, values)

@@ -64,7 +64,7 @@ def claiming(table: Table) -> Prepared:
     )
 
 
-_ENTRY: Final[dict[str, TypeEngine[Any]]] = {
+_RESULT_TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "row_id": BigId,
     "claimed_by": BigId,
     "attempt_number": BigId,
@@ -78,13 +78,13 @@ _ENTRY: Final[dict[str, TypeEngine[Any]]] = {
 
 @cache
 def recording(table: Table, status: DeliveryStatus) -> Prepared:
-    """Record one result, at the time `at`: see `entry` for its other values."""
-    parameters = {name: bindparam(name, type_=kind) for name, kind in _ENTRY.items()}
+    """Record one result, at the time `at`: see `result_values` for the other parameters."""
+    parameters = {name: bindparam(name, type_=kind) for name, kind in _RESULT_TYPES.items()}
     return Prepared(_recording(table, status, parameters))
 
 
-def entry(result: AttemptResult) -> dict[str, Any]:
-    """Return the values of one result, by the names of `_ENTRY`."""
+def result_values(result: AttemptResult) -> dict[str, Any]:
+    """Return the parameters of one result, by the names of `_RESULT_TYPES`."""
     return {
         "row_id": result.row.id,
         "claimed_by": result.worker_id,
@@ -96,37 +96,37 @@ def entry(result: AttemptResult) -> dict[str, Any]:
     }
 
 
-def entries(results: Sequence[AttemptResult], prefix: str) -> dict[str, list[Any]]:
-    """Return the values of many results: a list for each name of `_ENTRY`."""
-    values = [entry(result) for result in results]
-    return {prefix + name: [value[name] for value in values] for name in _ENTRY}
+def result_lists(results: Sequence[AttemptResult], prefix: str) -> dict[str, list[Any]]:
+    """Return the parameters of many results: a list for each name of `_RESULT_TYPES`."""
+    values = [result_values(result) for result in results]
+    return {prefix + name: [value[name] for value in values] for name in _RESULT_TYPES}
 
 
 def _recording_together(table: Table, status: DeliveryStatus, prefix: str) -> Update:
-    # Of many results at once, whose values are `entries`.
-    lists = [bindparam(prefix + name, type_=ARRAY(kind)) for name, kind in _ENTRY.items()]
-    columns = [column(name, kind) for name, kind in _ENTRY.items()]
-    rows = func.unnest(*lists).table_valued(*columns, name=f"{prefix}entry").render_derived()
-    return _recording(table, status, {name: rows.c[name] for name in _ENTRY})
+    # Many results at once, whose parameters are `result_lists`.
+    lists = [bindparam(prefix + name, type_=ARRAY(kind)) for name, kind in _RESULT_TYPES.items()]
+    columns = [column(name, kind) for name, kind in _RESULT_TYPES.items()]
+    rows = func.unnest(*lists).table_valued(*columns, name=f"{prefix}result").render_derived()
+    return _recording(table, status, {name: rows.c[name] for name in _RESULT_TYPES})
 
 
 def _recording(
-    table: Table, status: DeliveryStatus, entry: Mapping[str, ColumnElement[Any]]
+    table: Table, status: DeliveryStatus, result: Mapping[str, ColumnElement[Any]]
 ) -> Update:
     # A row that was refused before the final dot was only claimed: that was an attempt too.
     charged = case((table.status == DeliveryStatus.CLAIMED, 1), else_=0)
     values: dict[str, Any] = {
         "outcome_at": bindparam("at", type_=UTCDateTime()),
-        "step": entry["new_step"],
-        "code": entry["new_code"],
-        "reply": entry["new_reply"],
+        "step": result["new_step"],
+        "code": result["new_code"],
+        "reply": result["new_reply"],
     }
     if status is DeliveryStatus.SENT:
         # Whichever worker holds it now: only one sender has begun this attempt, and while the number is the
         # same none has begun another.
-        is_same = and_(table.attempts == entry["attempt_number"], table.attempts > 0)
+        is_same = and_(table.attempts == result["attempt_number"], table.attempts > 0)
     else:
-        is_same = table.worker_id == entry["claimed_by"]
+        is_same = table.worker_id == result["claimed_by"]
         values["attempts"] = table.attempts + charged
     if status is DeliveryStatus.UNKNOWN:
         values["in_doubt"] = table.in_doubt + 1
@@ -137,22 +137,27 @@ def _recording(
             else_=literal(status, Delivery.status.type),
         )
     if status is DeliveryStatus.DEFERRED:
-        values["next_attempt_at"] = entry["again_at"]
+        values["next_attempt_at"] = result["again_at"]
     return (
-        changing(OUTCOMES[status], table).where(table.id == entry["row_id"], is_same).values(values)
+        changing(OUTCOMES[status], table)
+        .where(table.id == result["row_id"], is_same)
+        .values(values)
     )
 
 
 def releasing(table: Table) -> Update:
-    """Build an UPDATE that gives back claimed rows; the caller adds of which worker."""
+    """Build an UPDATE that gives back claimed rows; the caller adds which worker's."""
     # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
-    never = case((table.attempts == 0, null()), else_=table.first_attempt_at)
-    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=never)
+    first = case((table.attempts == 0, null()), else_=table.first_attempt_at)
+    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=first)
 
 
 @cache
 def sources() -> Prepared:
-    """Select the digests that are being sent, and 0 if a notice waits; nothing while sending is paused."""
+    """Select what a claim takes rows from: the digests that are being sent, and 0 if a notice waits.
+
+    Nothing while sending is paused.
+    """
     notice_waits = select(Notice.id).where(waits(Notice, _at())).exists()
     return Prepared(
         union_all(
@@ -257,16 +262,16 @@ def recording_and_starting(
     recorded: tuple[tuple[Table, DeliveryStatus], ...], started: tuple[Table, ...]
 ) -> Prepared:
     """Record results of these kinds and start rows of these tables, in one statement of PostgreSQL."""
-    entered = [
+    recordings = [
         _recording_together(table, status, f"r{number}_").cte(f"recorded_{number}")
         for number, (table, status) in enumerate(recorded)
     ]
-    begun = [
+    starts = [
         select(literal(number), _starting(table).cte(f"started_{number}").c.id)
         for number, table in enumerate(started)
     ]
     nothing = select(literal(0), null())
-    return Prepared(union_all(*begun or [nothing]).add_cte(*entered), Integer(), BigId)
+    return Prepared(union_all(*starts or [nothing]).add_cte(*recordings), Integer(), BigId)
 
 
 def _notice_may_be_mailed() -> ColumnElement[bool]:

@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 
 from mailer.digests import summary
 from mailer.digests.summary import DigestSummary
-from mailer.ledger import digest_state
+from mailer.ledger import digest_state, in_doubt
 from mailer.ledger.digest_state import Counts
-from mailer.ledger.in_doubt import in_doubt_of
 from mailer.ledger.transitions import WAITING, is_in
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Installation
 from mailer.text.english import pluralise
@@ -90,13 +89,13 @@ def describe_digest(
     counts = digest_state.counts(session, digest_id)
     waits = _why_still_sending(session, digest, counts, give_up_after)
     deliveries = asdict(counts)
-    in_doubt = deliveries.pop("in_doubt")
+    times_in_doubt = deliveries.pop("in_doubt")
     return {
         **asdict(digest),
         "reason": digest.reason or waits,
         "editions": summary.editions(session, digest_id),
         "deliveries": deliveries,
-        "in_doubt": in_doubt,
+        "in_doubt": times_in_doubt,
         **asdict(read_progress(session, digest_id, digest.status, counts, now=now)),
     }
 
@@ -124,7 +123,7 @@ def read_progress(
         remaining_seconds=remaining_seconds(counts.pending - waiting.number, rate),
         waiting_later=waiting.number,
         next_try_at=waiting.next_at,
-        dropped=counts.unknown - in_doubt_of(session, digest_id) if counts.unknown else 0,
+        dropped=counts.unknown - in_doubt.count_of(session, digest_id) if counts.unknown else 0,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.digests.schedules import schedule_lookup, slot_lookup
-from mailer.ledger.in_doubt import in_doubt
+from mailer.ledger import in_doubt
 from mailer.ledger.transitions import HELD, WAITING, is_in
 from mailer.models import (
     Delivery,
@@ -153,7 +153,7 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
     """
     installation = session.scalars(select(Installation)).one()
     digests = tuple(_open_digests(session, now))
-    doubtful = tuple(DigestInDoubt(*pair) for pair in in_doubt(session).items())
+    doubtful = tuple(DigestInDoubt(*pair) for pair in in_doubt.by_digest(session).items())
     notices = _waiting(session, Notice, now)
     processes = tuple(_processes(session, now - lease))
     return Status(

@@ -246,7 +246,7 @@ class Outbox:
             claims.release(session, worker_id, [row], again_at=now + wait)
         if self._fails:
             # A commit whose answer was lost, or a fault of ours, may have left rows that are not known here.
-            claims.release(session, worker_id, but=self._in_hand())
+            claims.release(session, worker_id, kept=self._in_hand())
         if self._given_back:
             claims.release(session, worker_id, self._given_back)
         granted = self._record_and_start(session, starts, now)
@@ -275,7 +275,7 @@ class Outbox:
             wanted,
             now,
             rotation=self._claims,
-            but=self._flow.senders.paused_digests(monotonic),
+            excluded=self._flow.senders.paused_digests(monotonic),
         )
         self._refund(session, wanted - len(claimed))
         self.is_hungry = len(claimed) + skipped >= wanted

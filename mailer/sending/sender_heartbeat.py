@@ -58,7 +58,7 @@ class SenderHeartbeat(Heartbeat):
         self._on_recovery = on_recovery
         self._clock_jumps = ClockJumps()
         self._clock_was_set = False
-        self._orphaning: frozenset[int] = frozenset()
+        self._dead_workers: frozenset[int] = frozenset()
 
     def _on_register(self, session: Session) -> None:
         # The clock may have been set while no sender ran.
@@ -69,7 +69,7 @@ class SenderHeartbeat(Heartbeat):
     def _on_beat(self, session: Session) -> None:
         silent = self._silent(heartbeat.beats(session, WorkerRole.SENDER))
         # A worker that was considered dead may have claimed once more before it knew.
-        self._orphaning = silent | recovery.stopped_holders(session)
+        self._dead_workers = silent | recovery.stopped_holders(session)
 
     def _beat(self) -> None:
         super()._beat()
@@ -78,8 +78,8 @@ class SenderHeartbeat(Heartbeat):
         )
         if self._clock_was_set:
             self._clamp_due_times()
-        if self._orphaning:
-            self._recover(self._orphaning)
+        if self._dead_workers:
+            self._recover(self._dead_workers)
 
     def _clamp_due_times(self) -> None:
         now = self._times.wall()

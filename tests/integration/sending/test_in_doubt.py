@@ -37,7 +37,7 @@ def test_they_are_queued_once_more_however_often_they_were_in_doubt(
 ) -> None:
     digest_id = doubtful(post, before)
     with post.database.write() as session:
-        assert in_doubt.in_doubt_of(session, digest_id) == 2
+        assert in_doubt.count_of(session, digest_id) == 2
         assert in_doubt.resend(session, digest_id, NOW) == 2
         assert in_doubt.resend(session, digest_id, NOW) == 0
     assert post.statuses() == ["sent", "queued", "queued"]
@@ -46,7 +46,7 @@ def test_they_are_queued_once_more_however_often_they_were_in_doubt(
     if after is DigestStatus.SENDING:
         assert found.finished_at is None
     with post.database.read() as session:
-        assert in_doubt.in_doubt(session) == {}
+        assert in_doubt.by_digest(session) == {}
 
 
 def test_nothing_is_sent_of_a_digest_that_was_cancelled(post: Post) -> None:
@@ -62,11 +62,11 @@ def test_nothing_is_sent_of_a_digest_that_was_cancelled(post: Post) -> None:
 def test_what_is_dropped_stays_in_the_sums_and_needs_nobody(post: Post) -> None:
     digest_id = doubtful(post, DigestStatus.SENT)
     with post.database.write() as session:
-        assert in_doubt.in_doubt(session) == {digest_id: 2}
+        assert in_doubt.by_digest(session) == {digest_id: 2}
         assert in_doubt.drop(session, digest_id, NOW) == 2
         assert in_doubt.drop(session, digest_id, NOW + timedelta(days=1)) == 0
-        assert in_doubt.in_doubt(session) == {}
-        assert in_doubt.in_doubt_of(session, digest_id) == 0
+        assert in_doubt.by_digest(session) == {}
+        assert in_doubt.count_of(session, digest_id) == 0
         # Staff have decided.
         assert in_doubt.resend(session, digest_id, NOW) == 0
     found = post.counts()
