@@ -23,12 +23,12 @@ FEW_AT_FIRST: Final = 3
 
 FEW: Final = 7
 """So many refusals in a row happen in a list of which one address in twenty is bad: eight do so once in
-twenty-five thousand million mails."""
+25 billion mails."""
 
 REFUSED: Final = 20
 WINDOW: Final = 100
 """Twenty refusals among the last hundred attempts: with one bad address in twenty the chance is one in
-ten million, with one in three it is reached after sixty."""
+ten million; with one in three, sixty mails are enough."""
 
 _DIGESTS_KEPT: Final = 100
 
@@ -58,7 +58,7 @@ class _Window:
 
 
 class Breaker:
-    """Says when a digest must be paused, because what happens to it is no longer about single readers.
+    """Says when a digest must be paused, because its refusals are no longer about single readers.
 
     Mails in doubt because a worker ended, and mails that never reached the relay, are not noted here.
 

@@ -1,8 +1,8 @@
 """Holds a sender back: back-off of a relay that failed, ceiling, throttle, breaker, and refused senders.
 
 The loop asks here before it begins a mail or opens a connection, and reports how every attempt ended.
-Pure: the clock and chance come in as arguments. Keeps count and logs, one line for each turn of events; it
-never pauses anything itself.
+Pure: the clock and chance come in as arguments. Counts, and logs one line for each change; it never pauses
+anything itself.
 """
 
 import logging
@@ -24,23 +24,23 @@ from mailer.text.untrusted import redact
 log = logging.getLogger(__name__)
 
 MOST_FAILURES: Final = 3
-"""A mail on which the relay failed so often, and worked before each time, is one that it rejects."""
+"""A mail on which a working relay has failed so often is one that it rejects."""
 
 MOST_FAILURES_IN_ALL: Final = 10
-"""The same if it did not work before: when no other mail waits, nothing shows that it does."""
+"""The same if nothing shows that the relay works, because no other mail waits."""
 
 REFUSALS_OF_US: Final = 3
 """So many in a row pause all sending: the relay may be in the middle of a change."""
 
-_KNOWING_THE_MAIL: Final = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT})
+_STEPS_OF_A_MAIL: Final = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT})
 _AFTER_MAIL: Final = frozenset({Step.RCPT, Step.DATA, Step.DOT})
 _SUSPECTS_KEPT: Final = 100
 
 
 class _Failures(NamedTuple):
-    """How often the relay failed on one mail: when it worked before, and in all."""
+    """How often the relay failed on one mail: while it took other mail, and in all."""
 
-    well: int = 0
+    while_working: int = 0
     in_all: int = 0
 
 
@@ -73,7 +73,7 @@ class FlowControl:
 
     @property
     def allowed(self) -> int:
-        """How many connections may be used now; after a failure one finds out if all is well again."""
+        """How many connections may be used now; after a failure one, which shows if the relay works."""
         return 1 if self._back_off.failures else min(self._throttle.allowed, self._ceiling.allowed)
 
     def may_begin(self, now: float) -> bool:
@@ -92,29 +92,29 @@ class FlowControl:
         self, claim: Claim, sender: SenderId, step: Step, verdict: Verdict, answer: str, now: float
     ) -> Verdict:
         """Return what an answer means for the mail in hand, given how the relay takes other senders."""
-        if not verdict.of_sender:
+        if not verdict.is_about_sender:
             if step in _AFTER_MAIL and verdict.run not in (OnRun.BACK_OFF, OnRun.STOP):
-                self._accepts(sender, verdict)
+                self._on_sender_accepted(sender, verdict)
             return verdict
-        for_good = verdict.run in (OnRun.STOP, OnRun.COUNT)
+        permanent = verdict.run in (OnRun.STOP, OnRun.COUNT)
         blame, is_too_often, seconds = self.senders.on_refused(
-            sender, claim.digest_id, now, for_good=for_good, knew_the_reader=step is not Step.MAIL
+            sender, claim.digest_id, now, permanent=permanent, knew_the_reader=step is not Step.MAIL
         )
         if blame is Blame.MAIL:
-            return replace(verdict, of_sender=False)
+            return replace(verdict, is_about_sender=False)
         is_ours = blame is Blame.US
         delivery = OnDelivery.RELEASE
         if claim.digest_id is None:
-            is_told = is_too_often or (for_good and not is_ours)
-            self.turned_away.append(TurnedAway(claim.row, redact(answer) if is_told else None))
+            tell_staff = is_too_often or (permanent and not is_ours)
+            self.turned_away.append(TurnedAway(claim.row, redact(answer) if tell_staff else None))
             if is_too_often or not is_ours:
                 delivery = OnDelivery.DEFER
         elif is_too_often and not is_ours:
             reason = "the relay refuses mail from this newsletter's address, but accepts others"
             self.pauses.append(Pause(claim.digest_id, f"{reason}: {redact(answer)}"))
         if is_ours:
-            run = OnRun.STOP if for_good else OnRun.BACK_OFF
-            return Verdict(delivery, run=run, of_sender=True)
+            run = OnRun.STOP if permanent else OnRun.BACK_OFF
+            return Verdict(delivery, run=run, is_about_sender=True)
         if seconds is not None:
             log.warning(
                 "the relay refuses the sender of %s and takes others: %s; next try in %.0f s",
@@ -122,9 +122,9 @@ class FlowControl:
                 redact(answer),
                 seconds,
             )
-        return Verdict(delivery, of_sender=True)
+        return Verdict(delivery, is_about_sender=True)
 
-    def _accepts(self, sender: SenderId, verdict: Verdict) -> None:
+    def _on_sender_accepted(self, sender: SenderId, verdict: Verdict) -> None:
         if verdict.delivery is not OnDelivery.DOUBT and self.senders.on_accepted(sender):
             log.info("the relay takes mail from an address at %s again", sender.domain)
 
@@ -135,9 +135,9 @@ class FlowControl:
         """
         if not self._may_be_poison(step, verdict):
             return verdict
-        well, in_all = self._failures.pop(row, _Failures())
-        failures = _Failures(well + (not self._back_off.failures), in_all + 1)
-        if failures.well >= MOST_FAILURES or failures.in_all >= MOST_FAILURES_IN_ALL:
+        while_working, in_all = self._failures.pop(row, _Failures())
+        failures = _Failures(while_working + (not self._back_off.failures), in_all + 1)
+        if failures.while_working >= MOST_FAILURES or failures.in_all >= MOST_FAILURES_IN_ALL:
             return replace(verdict, delivery=OnDelivery.DEFER)
         # The mail noted last is dropped last: nothing tells us that a mail is finished.
         self._failures[row] = failures
@@ -146,11 +146,11 @@ class FlowControl:
         return verdict
 
     def _may_be_poison(self, step: Step, verdict: Verdict) -> bool:
-        return step in _KNOWING_THE_MAIL and verdict.run is OnRun.BACK_OFF
+        return step in _STEPS_OF_A_MAIL and verdict.run is OnRun.BACK_OFF
 
     def may_be_at_fault(self, step: Step, verdict: Verdict) -> bool:
         """Tell whether the relay may have failed because of the mail in hand: others should go first."""
-        return verdict.of_sender or self._may_be_poison(step, verdict)
+        return verdict.is_about_sender or self._may_be_poison(step, verdict)
 
     def postponed_seconds(self, row: RowId, now: float) -> float:
         """Return how long this mail waits, on which the relay failed."""
@@ -159,15 +159,15 @@ class FlowControl:
         return postponed_seconds(max(1, failures.in_all), pause, self._random)
 
     def on_reply(self, verdict: Verdict, digest_id: int | None, answer: str, now: float) -> None:
-        """Note that the relay has answered, or was lost: `answer` is what it said, or how."""
+        """Note what the relay answered, or how the connection was lost."""
         if verdict.run in (OnRun.BACK_OFF, OnRun.STOP):
-            refused = self.senders.addresses if verdict.of_sender else None
+            refused = self.senders.addresses if verdict.is_about_sender else None
             stop = verdict.run is OnRun.STOP
             self.on_failure(answer, now, stop=stop, digest_id=digest_id, refused=refused)
         elif verdict.run is OnRun.SLOW_DOWN:
             self._slow_down(answer, now)
         elif verdict.delivery is not OnDelivery.DOUBT:
-            self._works(verdict.delivery is OnDelivery.SENT, now)
+            self._note_success(verdict.delivery is OnDelivery.SENT, now)
 
     def count(self, verdict: Verdict, digest_id: int | None, answer: str, now: float) -> None:
         """Count an attempt for this digest that ended, with the relay or before it was asked.
@@ -253,7 +253,7 @@ class FlowControl:
         self._why, self._paused_until = why, now + seconds
         log.warning("%s; next try in %.0f s", why, seconds)
 
-    def _works(self, accepted: bool, now: float) -> None:
+    def _note_success(self, accepted: bool, now: float) -> None:
         # What was on its way when the relay failed says nothing about how it is since.
         if self._back_off.failures and self._back_off.is_over(now):
             log.info("the relay takes mail again")

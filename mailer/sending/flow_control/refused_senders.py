@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from mailer.sending.flow_control.back_off import Random, postponed_seconds
 
-REFUSALS_FOR_GOOD: Final = 3
-"""So many in a row stop a sender: the relay may be in the middle of a change, so it is asked three times."""
+PERMANENT_REFUSALS: Final = 3
+"""So many in a row stop a sender. Not the first: the relay may be in the middle of a change."""
 
-REFUSALS_FOR_NOW: Final = 6
-"""The same for refusals that may pass, such as of a domain that could not be looked up: half a minute."""
+TEMPORARY_REFUSALS: Final = 6
+"""The same for refusals that may pass, such as of a domain that could not be looked up: for half a minute."""
 
 _SENDERS_KEPT: Final = 1000
 
@@ -109,14 +109,14 @@ class RefusedSenders:
         digest_id: int | None,
         now: float,
         *,
-        for_good: bool,
+        permanent: bool,
         knew_the_reader: bool,
     ) -> Judgement:
         """Note that the relay refused a mail, it seems because of its sender.
 
         Args:
             digest_id: None for a notice.
-            for_good: it said 5xx.
+            permanent: it said 5xx.
             knew_the_reader: it said so after RCPT or later.
         """
         record = self._record(sender)
@@ -126,7 +126,7 @@ class RefusedSenders:
         record.is_accepted = False
         if digest_id is not None:
             record.digests.add(digest_id)
-        most = REFUSALS_FOR_GOOD if for_good else REFUSALS_FOR_NOW
+        most = PERMANENT_REFUSALS if permanent else TEMPORARY_REFUSALS
         seconds = None
         # What was on its way when the sender was refused is refused with it: that counts once.
         if not record.refusals or record.is_probed or now >= record.paused_until:
@@ -149,7 +149,7 @@ class RefusedSenders:
             return False
         record.is_probed = True
         # No other begins before it is answered. If no answer ever comes, the next one probes.
-        self._pause(record, min(record.refusals, REFUSALS_FOR_NOW), now)
+        self._pause(record, min(record.refusals, TEMPORARY_REFUSALS), now)
         return True
 
     def paused_digests(self, now: float) -> frozenset[int]:

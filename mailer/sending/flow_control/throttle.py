@@ -1,4 +1,4 @@
-"""Decides how many connections are used while the relay is overrun.
+"""Decides how many connections are used while the relay is overloaded.
 
 Pure: the clock and chance come in as arguments.
 """
@@ -12,7 +12,7 @@ BURST_SECONDS: Final = 1.0
 
 
 class Throttle:
-    """Uses fewer connections when the relay is overrun, and gradually all of them again.
+    """Uses fewer connections when the relay is overloaded, and gradually all of them again.
 
     All times are seconds of one monotonic clock.
 

@@ -58,17 +58,17 @@ class Verdict:
     """What is to be done.
 
     Attributes:
-        of_sender: the answer may be about who the mail is from, and about nothing else.
+        is_about_sender: the answer may be about who the mail is from, but not about the rest of the mail.
     """
 
     delivery: OnDelivery
     reader: OnReader = OnReader.NOTHING
     run: OnRun = OnRun.GO_ON
-    of_sender: bool = False
+    is_about_sender: bool = False
 
 
 _ABOUT_US = frozenset({Step.GREETING, Step.EHLO, Step.AUTH})
-"""A relay that says no to one of these refuses our network, our name or our login."""
+"""A relay that rejects one of these refuses our network, our name or our login."""
 _ABOUT_TLS = frozenset({Step.CONNECT, Step.STARTTLS})
 _BACK_OFF = Verdict(OnDelivery.RELEASE, run=OnRun.BACK_OFF)
 _STOP = Verdict(OnDelivery.RELEASE, run=OnRun.STOP)
@@ -89,56 +89,56 @@ def verdict_on(step: Step, answer: Reply | Lost) -> Verdict:
     """
     if isinstance(answer, Lost):
         return Verdict(OnDelivery.DOUBT) if step is Step.DOT else _BACK_OFF
-    about = meaning(answer.code, answer.enhanced)
+    cause = meaning(answer.code, answer.enhanced)
     # 421 at any step: the relay has not taken the mail (RFC 5321 section 3.8).
-    if about is Meaning.CLOSING or step is Step.BLOCK:
+    if cause is Meaning.CLOSING or step is Step.BLOCK:
         return _BACK_OFF
-    for_now = answer.code // 100 == 4
-    if about is Meaning.NOT_AUTHENTICATED or step in _ABOUT_US:
-        return _BACK_OFF if for_now else _STOP
+    is_temporary = answer.code // 100 == 4
+    if cause is Meaning.NOT_AUTHENTICATED or step in _ABOUT_US:
+        return _BACK_OFF if is_temporary else _STOP
     if step in _ABOUT_TLS:
         return _BACK_OFF
     if step is Step.MAIL:
-        return _on_mail(answer, about, for_now)
+        return _on_mail(answer, cause, is_temporary)
     if answer.accepted:
         return SENT
-    if step is Step.RCPT and answer.code == 552 and not _says_what_is_full(answer, about):
+    if step is Step.RCPT and answer.code == 552 and not _says_what_is_full(answer, cause):
         # It means "too many recipients" too, and is to be read as 452 (RFC 5321 section 4.5.3.1.10).
         return Verdict(OnDelivery.DEFER)
-    verdict = _for_now(step, about) if for_now else _for_good(step, answer, about)
+    verdict = _on_temporary(step, cause) if is_temporary else _on_permanent(step, answer, cause)
     # Some relays judge the sender only when they know the reader, and only the status says so.
-    return replace(verdict, of_sender=about is Meaning.BAD_SENDER)
+    return replace(verdict, is_about_sender=cause is Meaning.BAD_SENDER)
 
 
-def _on_mail(reply: Reply, about: Meaning, for_now: bool) -> Verdict:
+def _on_mail(reply: Reply, cause: Meaning, is_temporary: bool) -> Verdict:
     # The relay does not know the reader yet, so this is about us or about the sender, or about the
     # mail's size or characters if MAIL names them (RFC 1870 section 6.1, RFC 6531 section 3.5).
-    of_sender = about not in (Meaning.SYSTEM, Meaning.CONGESTED)
-    if for_now:
-        return replace(_BACK_OFF, of_sender=of_sender)
-    if about is Meaning.UNSUPPORTED_EAI:
+    is_about_sender = cause not in (Meaning.SYSTEM, Meaning.CONGESTED)
+    if is_temporary:
+        return replace(_BACK_OFF, is_about_sender=is_about_sender)
+    if cause is Meaning.UNSUPPORTED_EAI:
         return UNSUPPORTED_EAI
-    if reply.code == 552 or about is Meaning.TOO_BIG:
+    if reply.code == 552 or cause is Meaning.TOO_BIG:
         return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)
-    return replace(_STOP, of_sender=of_sender)
+    return replace(_STOP, is_about_sender=is_about_sender)
 
 
-def _for_now(step: Step, about: Meaning) -> Verdict:
-    is_slow = step is Step.DOT or about is Meaning.CONGESTED
+def _on_temporary(step: Step, cause: Meaning) -> Verdict:
+    is_slow = step is Step.DOT or cause is Meaning.CONGESTED
     return Verdict(OnDelivery.DEFER, run=OnRun.SLOW_DOWN if is_slow else OnRun.GO_ON)
 
 
-def _says_what_is_full(reply: Reply, about: Meaning) -> bool:
-    return reply.enhanced is not None and about in (Meaning.MAILBOX_FULL, Meaning.TOO_BIG)
+def _says_what_is_full(reply: Reply, cause: Meaning) -> bool:
+    return reply.enhanced is not None and cause in (Meaning.MAILBOX_FULL, Meaning.TOO_BIG)
 
 
-def _for_good(step: Step, reply: Reply, about: Meaning) -> Verdict:
-    if about is Meaning.UNSUPPORTED_EAI:
+def _on_permanent(step: Step, reply: Reply, cause: Meaning) -> Verdict:
+    if cause is Meaning.UNSUPPORTED_EAI:
         return UNSUPPORTED_EAI
     # After RCPT a bare 550 is about the mailbox; later only an enhanced status says that it is.
     if step is Step.RCPT or reply.enhanced is not None:
-        if about is Meaning.BAD_MAILBOX:
+        if cause is Meaning.BAD_MAILBOX:
             return Verdict(OnDelivery.FAIL, OnReader.HARD_BOUNCE)
-        if about is Meaning.MAILBOX_FULL:
+        if cause is Meaning.MAILBOX_FULL:
             return Verdict(OnDelivery.FAIL, OnReader.SOFT_BOUNCE)
     return Verdict(OnDelivery.FAIL, run=OnRun.COUNT)

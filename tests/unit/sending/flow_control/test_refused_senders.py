@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.sending.flow_control.refused_senders import (
-    REFUSALS_FOR_GOOD,
-    REFUSALS_FOR_NOW,
+    PERMANENT_REFUSALS,
+    TEMPORARY_REFUSALS,
     Blame,
     Judgement,
     RefusedSenders,
@@ -28,11 +28,11 @@ def refused(
     sender: tuple[str, str] = B,
     now: float = 0.0,
     *,
-    for_good: bool = True,
+    permanent: bool = True,
     knew_the_reader: bool = False,
 ) -> Judgement:
     return all_of_them.on_refused(
-        sender_id(*sender), DIGEST_OF_B, now, for_good=for_good, knew_the_reader=knew_the_reader
+        sender_id(*sender), DIGEST_OF_B, now, permanent=permanent, knew_the_reader=knew_the_reader
     )
 
 
@@ -82,21 +82,21 @@ def test_it_is_the_sender_while_another_one_is_accepted(
 
 
 @pytest.mark.parametrize(
-    ("for_good", "most", "rests"),
+    ("permanent", "most", "rests"),
     [
-        (True, REFUSALS_FOR_GOOD, [2, 3, 5, 5]),
-        (False, REFUSALS_FOR_NOW, [2, 3, 5, 9, 17, 33, 33]),
+        (True, PERMANENT_REFUSALS, [2, 3, 5, 5]),
+        (False, TEMPORARY_REFUSALS, [2, 3, 5, 9, 17, 33, 33]),
     ],
 )
 def test_a_refused_sender_is_asked_ever_more_seldom_and_then_given_up(
-    for_good: bool, most: int, rests: list[float]
+    permanent: bool, most: int, rests: list[float]
 ) -> None:
     found, now = senders(), 0.0
     found.on_accepted(A)
     for number, rest in enumerate(rests, 1):
-        assert refused(found, now=now, for_good=for_good) == (Blame.SENDER, number >= most, rest)
+        assert refused(found, now=now, permanent=permanent) == (Blame.SENDER, number >= most, rest)
         # What was on its way is refused with it.
-        assert refused(found, now=now + 0.1, for_good=for_good).pause_seconds is None
+        assert refused(found, now=now + 0.1, permanent=permanent).pause_seconds is None
         assert DIGEST_OF_B in found.paused_digests(now + rest - 0.01)
         assert not found.admits(B, DIGEST_OF_B, now + rest - 0.01)
         now += rest
@@ -174,9 +174,9 @@ def test_a_refused_sender_costs_the_others_nothing(
             # Whoever was not refused always may, and who was is resting when it may not.
             assert allowed or (last[sender] is False and digests[one] in found.paused_digests(now))
         else:
-            for_good = what == "refused"
+            permanent = what == "refused"
             judged = found.on_refused(
-                one, digests[one], now, for_good=for_good, knew_the_reader=False
+                one, digests[one], now, permanent=permanent, knew_the_reader=False
             )
             last[sender] = False
             others = [taken for other, taken in last.items() if other != sender]

@@ -21,8 +21,8 @@ SLOWER = Verdict(D.DEFER, R.NOTHING, N.SLOW_DOWN)
 HARD = Verdict(D.FAIL, R.HARD_BOUNCE, N.GO_ON)
 SOFT = Verdict(D.FAIL, R.SOFT_BOUNCE, N.GO_ON)
 POLICY = Verdict(D.FAIL, R.NOTHING, N.COUNT)
-NOT_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.STOP, of_sender=True)
-NOT_NOW_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.BACK_OFF, of_sender=True)
+NOT_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.STOP, is_about_sender=True)
+NOT_NOW_FROM_US = Verdict(D.RELEASE, R.NOTHING, N.BACK_OFF, is_about_sender=True)
 ALONE = Verdict(D.FAIL, R.NOTHING, N.GO_ON)
 
 BEFORE_A_MAIL = [Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH]
@@ -127,9 +127,9 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DATA, "552 5.2.3 too long for it", POLICY),
         (Step.DATA, "554 no valid recipients", POLICY),
         # What is in none of these says nothing about the mailbox either.
-        (Step.RCPT, "550 5.1.7 bad sender", replace(POLICY, of_sender=True)),
-        (Step.RCPT, "451 4.1.8 domain not found", replace(DEFER, of_sender=True)),
-        (Step.DATA, "554 5.1.8 bad sender", replace(POLICY, of_sender=True)),
+        (Step.RCPT, "550 5.1.7 bad sender", replace(POLICY, is_about_sender=True)),
+        (Step.RCPT, "451 4.1.8 domain not found", replace(DEFER, is_about_sender=True)),
+        (Step.DATA, "554 5.1.8 bad sender", replace(POLICY, is_about_sender=True)),
         (Step.RCPT, "550 5.1.0 address", POLICY),
         (Step.RCPT, "550 5.4.1 access denied", POLICY),
         (Step.RCPT, "550 5.0.0 no", POLICY),
@@ -163,7 +163,7 @@ def test_421_anywhere_backs_off_the_relay_and_not_the_row(step: Step, text: str)
         (Step.DOT, "550 no", POLICY),
         (Step.DOT, "552 no", POLICY),
         (Step.DOT, "550 5.1.1 no such user", HARD),
-        (Step.DOT, "550 5.1.7 bad sender", replace(POLICY, of_sender=True)),
+        (Step.DOT, "550 5.1.7 bad sender", replace(POLICY, is_about_sender=True)),
         (Step.DOT, "552 5.2.2 full", SOFT),
         (Step.DOT, "552 5.3.4 too big", POLICY),
     ],
