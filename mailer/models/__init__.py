@@ -21,7 +21,7 @@ from mailer.models.digest import (
 )
 from mailer.models.edits import ChosenArticle, DroppedArticle, Edits
 from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry, HeldItem, ImageSource
-from mailer.models.installation import Installation, Pace, Tally, Worker, WorkerRole
+from mailer.models.installation import Installation, Tally, TokenBucket, Worker, WorkerRole
 from mailer.models.newsletter import (
     Newsletter,
     NewsletterArticle,
@@ -66,7 +66,6 @@ __all__ = [
     "NewsletterFeedCategory",
     "Notice",
     "NoticeKind",
-    "Pace",
     "Review",
     "ReviewAct",
     "Schedule",
@@ -78,6 +77,7 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "Tally",
+    "TokenBucket",
     "Wording",
     "Worker",
     "WorkerRole",

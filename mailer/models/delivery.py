@@ -80,7 +80,7 @@ _IS_GIVEN_BACK = "status IN (" + ", ".join(f"'{status}'" for status in GIVEN_BAC
 class Delivery(LedgerColumns, Base):
     """One edition to one subscriber: the ledger.
 
-    `edition_word` numbers the bitmap blocks, by which a build asks what readers have had. `dropped_at` is
+    `edition_block` numbers the bitmap blocks, by which a build asks what readers have had. `dropped_at` is
     when staff decided to leave a row in doubt as it is: it stays `unknown`, and counts as had.
     """
 
@@ -116,8 +116,8 @@ class Delivery(LedgerColumns, Base):
     edition_id: Mapped[int]
     subscriber_id: Mapped[int]
     subscription_id: Mapped[int]
-    edition_word: Mapped[int] = mapped_column(
-        Computed(f"edition_id / {BLOCK_SIZE}", persisted=True)
+    edition_block: Mapped[int] = mapped_column(
+        "edition_word", Computed(f"edition_id / {BLOCK_SIZE}", persisted=True)
     )
     dropped_at: Mapped[datetime | None]
 

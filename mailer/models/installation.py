@@ -66,8 +66,8 @@ class Tally(Base):
     number: Mapped[int]
 
 
-class Pace(Base):
-    """The token bucket from which all workers pay for the mails that they claim.
+class TokenBucket(Base):
+    """The one row of the token bucket from which all workers pay for the mails that they claim.
 
     `filled_at` is on the database's clock.
     """

@@ -35,9 +35,9 @@ from mailer.models import (
     HeldItem,
     Installation,
     NewsletterFeedCategory,
-    Pace,
     Subscription,
     Tally,
+    TokenBucket,
 )
 from mailer.tokens import Keys
 from tests.support import factories
@@ -95,7 +95,7 @@ def fill(database: Database, keys: Keys) -> None:
         session.add_all(
             [
                 ClientRequest(network="2001:db8::/64", wider_network="2001:db8::/48", at=NOW),
-                Pace(id=1, tokens=0.0, filled_at=NOW),
+                TokenBucket(id=1, tokens=0.0, filled_at=NOW),
                 Tally(worker_id=sender.id, outcome="failed", reason="policy", number=1),
                 ArticleCategory(article_id=article.id, category="sport"),
                 Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
@@ -362,7 +362,7 @@ def test_a_ledger_keeps_its_rows_and_numbers_when_words_of_editions_are_added(
     with created.write() as session:
         kept = session.scalars(select(Delivery)).one()
         assert (kept.id, kept.edition_id) == (last, edition.id)
-        assert kept.edition_word == edition.id // BLOCK_SIZE
+        assert kept.edition_block == edition.id // BLOCK_SIZE
         # A number that was used once is not used again.
         session.execute(delete(Delivery))
         subscription = session.scalars(select(Subscription)).one()

@@ -257,7 +257,7 @@ def _had_bitmap(frame: Frame, block: int) -> ColumnElement[int]:
     all_bits = (
         select(func.coalesce(func.sum(bit), 0))
         .where(
-            Delivery.edition_word == block,
+            Delivery.edition_block == block,
             Delivery.subscriber_id == Subscription.subscriber_id,
             Delivery.edition_id.between(editions[0], editions[-1]),
         )

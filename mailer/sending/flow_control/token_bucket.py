@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime, insert_missing
-from mailer.models import Pace
+from mailer.models import TokenBucket
 from mailer.sending.flow_control.rate import SendRate, filled, until_next
 
 _FIRST_TOKENS = 1.0
@@ -51,12 +51,16 @@ def _read(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
     # If another worker changed the row while we waited for it, PostgreSQL evaluates the whole row anew,
     # the clock included; so it is never older than what that worker wrote.
     reading = (
-        select(Pace.tokens, Pace.filled_at, _clock(session)).where(Pace.id == 1).with_for_update()
+        select(TokenBucket.tokens, TokenBucket.filled_at, _clock(session))
+        .where(TokenBucket.id == 1)
+        .with_for_update()
     )
     row = session.execute(reading).one_or_none()
     if row is None:
         clock = session.scalar(select(_clock(session)))
-        insert_missing(session, Pace, [{"id": 1, "tokens": _FIRST_TOKENS, "filled_at": clock}])
+        insert_missing(
+            session, TokenBucket, [{"id": 1, "tokens": _FIRST_TOKENS, "filled_at": clock}]
+        )
         row = session.execute(reading).one()
     tokens, filled_at, now = row
     return filled(tokens, (now - filled_at).total_seconds(), rate), filled_at, now
@@ -64,8 +68,8 @@ def _read(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
 
 def _write(session: Session, tokens: float, now: datetime) -> None:
     session.execute(
-        update(Pace)
-        .where(Pace.id == 1)
+        update(TokenBucket)
+        .where(TokenBucket.id == 1)
         .values(tokens=tokens, filled_at=now)
         .execution_options(synchronize_session=False)
     )

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from mailer.db import Database
-from mailer.models import Pace
+from mailer.models import TokenBucket
 from mailer.sending.flow_control.rate import SendRate
 from mailer.sending.flow_control.token_bucket import Spent, refund, spend
 from tests.support.sending import waiters
@@ -28,12 +28,14 @@ def fill(database: Database, tokens: float, counted: timedelta = timedelta(0)) -
     """Have `tokens` in the bucket, counted so long ago."""
     with database.write() as session:
         spend(session, DAILY, 0)
-        session.execute(update(Pace).values(tokens=tokens, filled_at=datetime.now(UTC) - counted))
+        session.execute(
+            update(TokenBucket).values(tokens=tokens, filled_at=datetime.now(UTC) - counted)
+        )
 
 
 def tokens(database: Database) -> float:
     with database.read() as session:
-        return session.scalars(select(Pace.tokens)).one()
+        return session.scalars(select(TokenBucket.tokens)).one()
 
 
 def test_the_very_first_mail_need_not_wait_and_the_second_must(database: Database) -> None:
@@ -92,7 +94,7 @@ def test_a_clock_that_was_set_back_neither_takes_nor_stops_anything(database: Da
     fill(database, 0.25, -HOUR)
     assert spent(database, FAST, 5).number == 0
     with database.read() as session:
-        assert session.scalars(select(Pace.filled_at)).one() < datetime.now(UTC) + HOUR / 2
+        assert session.scalars(select(TokenBucket.filled_at)).one() < datetime.now(UTC) + HOUR / 2
     assert tokens(database) == 0.25
     fill(database, 5, -HOUR)
     assert spent(database, FAST, 3).number == 3
@@ -109,7 +111,7 @@ def test_what_is_refunded_is_there_again_but_nothing_above_the_brim(database: Da
     assert tokens(database) == 100
     # The first thing that ever happens may be a refund.
     with database.write() as session:
-        session.execute(delete(Pace))
+        session.execute(delete(TokenBucket))
         refund(session, DAILY, 20)
     assert tokens(database) == 1
 
