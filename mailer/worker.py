@@ -42,22 +42,20 @@ class Worker:
 
     Args:
         on_end: called in that thread if it ends by itself.
+
+    Attributes:
+        has_ended: whether nothing is sent any more. If that is so before `stop`, it ended by itself.
     """
 
     def __init__(self, app: App, on_end: Callable[[], None] = lambda: None) -> None:
         self._app = app
         self._on_end = on_end
         self._sender = make_sender(app)
-        self._has_ended = False
+        self.has_ended = False
         self._stop = threading.Event()
         self._stopped_at = 0.0
         # A daemon: nothing that hangs may keep the process from ending in time.
         self._thread = threading.Thread(target=self._run, name="sending", daemon=True)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing is sent any more. If that is so before `stop`, it ended by itself."""
-        return self._has_ended
 
     def start(self) -> None:
         """Send from now on."""
@@ -109,7 +107,7 @@ class Worker:
             log.critical("the worker ends", exc_info=True)
             raise
         finally:
-            self._has_ended = True
+            self.has_ended = True
             if not self._stop.is_set():
                 self._on_end()
 
@@ -129,11 +127,7 @@ def make_sender(app: App) -> Sender:
             ehlo_name=settings.ehlo_name or socket.getfqdn(),
             tls=Tls(relay.tls),
             credentials=credentials,
-            timeouts={
-                step: settings.smtp_timeouts[step].total_seconds()
-                for step in Step
-                if step in settings.smtp_timeouts
-            },
+            timeouts={step: settings.smtp_timeouts[step].total_seconds() for step in Step},
         ),
         retry=RetryPlan(settings.smtp_retry, settings.give_up_after),
         connections=settings.smtp_connections,

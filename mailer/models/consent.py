@@ -33,7 +33,7 @@ class Wording(Base):
     text: Mapped[LongText]
 
 
-_HAS_CLIENT = "ip IS NOT NULL OR user_agent IS NOT NULL"
+HAS_CLIENT = "ip IS NOT NULL OR user_agent IS NOT NULL"
 
 
 class ConsentEvent(Base):
@@ -48,7 +48,7 @@ class ConsentEvent(Base):
         Index(None, "at"),
         Index(None, "signup_public_id"),
         # For deleting old IP addresses and browsers.
-        partial_index("ix_consent_event_client", "at", where=_HAS_CLIENT),
+        partial_index("ix_consent_event_client", "at", where=HAS_CLIENT),
     )
 
     id: Mapped[PrimaryKey]

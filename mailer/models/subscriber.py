@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite, partial_index
+from mailer.models.consent import HAS_CLIENT
 
 
 class Subscriber(Base):
@@ -62,16 +63,13 @@ class Subscription(Base):
     left_reason: Mapped[str | None]
 
 
-_HAS_CLIENT = "ip IS NOT NULL OR user_agent IS NOT NULL"
-
-
 class Signup(Base):
     """A request that awaits confirmation by mail; purged when it has expired."""
 
     __tablename__ = "signup"
     __table_args__ = (
         Index(None, "expires_at"),
-        partial_index("ix_signup_client", "created_at", where=_HAS_CLIENT),
+        partial_index("ix_signup_client", "created_at", where=HAS_CLIENT),
         {"sqlite_autoincrement": True},
     )
 

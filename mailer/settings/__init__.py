@@ -57,9 +57,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _setting(parsers.networks, "")
     embed_origins: tuple[str, ...] = _setting(parsers.origins, "")
     next_urls: tuple[str, ...] = _setting(parsers.page_urls, "")
-    signup_limits: SignupLimits = _setting(
-        parsers.signup_limits, "address=3/24h,network=20/d,total=200/h"
-    )
+    signup_limits: SignupLimits = _setting(parsers.signup_limits, parsers.SIGNUP_LIMITS)
     signup_expiry: timedelta = _setting(parsers.duration, "7d")
     staff_address: Address | None = _setting(parsers.mail_address, None)
     publisher: str | None = _setting(parsers.line, None)

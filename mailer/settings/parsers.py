@@ -17,24 +17,11 @@ from mailer import address
 from mailer.address import Address
 from mailer.errors import BadAddress
 from mailer.rate import Rate, SignupLimits
+from mailer.sending.smtp.events import TIMEOUTS
 from mailer.settings.masking import without_password
 
-SMTP_TIMEOUTS: Final = {
-    # RFC 5321 section 4.5.3.2; it names no value for connecting, TLS, AUTH, RSET and QUIT.
-    "connect": 60,
-    "greeting": 300,
-    "ehlo": 300,
-    "starttls": 120,
-    "auth": 120,
-    "mail": 300,
-    "rcpt": 300,
-    "data": 120,
-    "block": 180,
-    "dot": 600,
-    "rset": 60,
-    "quit": 10,
-}
-"""Seconds to wait at each step of an SMTP conversation."""
+SIGNUP_LIMITS: Final = "address=3/24h,network=20/d,total=200/h"
+"""The default, and the limits that keep it if others are named."""
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _WEB_URL: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+([/?#][!#-&(-;=?-\[\]-~]*)?")
@@ -118,13 +105,19 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """List the names and values of `name=value,name=value`."""
+    for item in _items(text):
+        name, _, value = item.partition("=")
+        yield name, value
+
+
 def _overriding(
     defaults: Mapping[str, T], text: str, parse: Callable[[str], T], message: str
 ) -> dict[str, T]:
     """Parse `name=value,name=value`; a name that is left out keeps its default."""
     values = dict(defaults)
-    for item in _items(text):
-        name, _, value = item.partition("=")
+    for name, value in _pairs(text):
         _require(name in values, message)
         values[name] = parse(value)
     return values
@@ -320,17 +313,12 @@ def ehlo_name(text: str) -> str:
 
 def timeouts(text: str) -> Mapping[str, timedelta]:
     """Parse how long to wait at each step; a step that is not named keeps its default."""
-    defaults = {step: timedelta(seconds=seconds) for step, seconds in SMTP_TIMEOUTS.items()}
+    defaults = {step.value: timedelta(seconds=seconds) for step, seconds in TIMEOUTS.items()}
     message = f"must be like dot=600s,mail=300s; the steps are {', '.join(defaults)}"
     return _overriding(defaults, text, duration, message)
 
 
 def signup_limits(text: str) -> SignupLimits:
     """Parse the limits on the mails that sign-ups cause; one that is not named keeps its default."""
-    defaults = {
-        "address": Rate(3, timedelta(hours=24)),
-        "network": Rate(20, timedelta(days=1)),
-        "total": Rate(200, timedelta(hours=1)),
-    }
-    message = "must be like address=3/24h,network=20/d,total=200/h"
-    return SignupLimits(**_overriding(defaults, text, rate, message))
+    defaults = {name: rate(value) for name, value in _pairs(SIGNUP_LIMITS)}
+    return SignupLimits(**_overriding(defaults, text, rate, f"must be like {SIGNUP_LIMITS}"))

@@ -4,8 +4,7 @@ from functools import partial
 
 import pytest
 
-from mailer.sending.smtp.connection import TIMEOUTS
-from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.events import TIMEOUTS, Step
 from tests.faults.conftest import SQLITE
 from tests.faults.relays import FULL, size, slowly
 from tests.faults.run import Run

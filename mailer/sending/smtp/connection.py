@@ -9,11 +9,9 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final
 
 from mailer.sending.smtp.conversation import Conversation
-from mailer.sending.smtp.events import Closed, Credentials, Event, Ready, StartTls, Step
+from mailer.sending.smtp.events import TIMEOUTS, Closed, Credentials, Event, Ready, StartTls, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost
 
@@ -21,25 +19,6 @@ _READ_BYTES = 4096
 """Replies are short, and a larger buffer would be allocated each time."""
 _SEND_BUFFER_BYTES = 256 * 1024
 """A whole mail fits, so that the system takes it in one call."""
-
-TIMEOUTS: Final[Mapping[Step, float]] = MappingProxyType(
-    {
-        # RFC 5321 section 4.5.3.2. It names no value for connecting, TLS, AUTH, RSET and QUIT.
-        Step.CONNECT: 60.0,
-        Step.GREETING: 300.0,
-        Step.EHLO: 300.0,
-        Step.STARTTLS: 120.0,
-        Step.AUTH: 120.0,
-        Step.MAIL: 300.0,
-        Step.RCPT: 300.0,
-        Step.DATA: 120.0,
-        Step.BLOCK: 180.0,
-        Step.DOT: 600.0,
-        Step.RSET: 60.0,
-        Step.QUIT: 10.0,
-    }
-)
-"""Seconds to wait for the relay at each step."""
 
 
 class Tls(StrEnum):

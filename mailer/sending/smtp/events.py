@@ -1,11 +1,14 @@
-"""Defines the steps of an SMTP conversation, what goes into it, and the events that come out.
+"""Defines the steps of an SMTP conversation with their timeouts, what goes in, and the events that come out.
 
 Pure.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from mailer.errors import BadAddress
 from mailer.sending.smtp.reply import Reply
@@ -29,6 +32,26 @@ class Step(StrEnum):
     DOT = "dot"
     RSET = "rset"
     QUIT = "quit"
+
+
+TIMEOUTS: Final[Mapping[Step, float]] = MappingProxyType(
+    {
+        # RFC 5321 section 4.5.3.2. It names no value for connecting, TLS, AUTH, RSET and QUIT.
+        Step.CONNECT: 60.0,
+        Step.GREETING: 300.0,
+        Step.EHLO: 300.0,
+        Step.STARTTLS: 120.0,
+        Step.AUTH: 120.0,
+        Step.MAIL: 300.0,
+        Step.RCPT: 300.0,
+        Step.DATA: 120.0,
+        Step.BLOCK: 180.0,
+        Step.DOT: 600.0,
+        Step.RSET: 60.0,
+        Step.QUIT: 10.0,
+    }
+)
+"""Seconds to wait for the relay at each step."""
 
 
 @dataclass(frozen=True)
