@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
+from mailer.lint.lines import LONGEST_WORD
 from mailer.lint.parse import Field, Part
 from mailer.lint.rules import Problem
 
@@ -26,8 +27,8 @@ _STRUCTURED = {
     *("content-disposition", "x-mailer-digest", "x-mailer-delivery"),
 }
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_DOT_ATOM = rf"{_ATOM}(?:\.{_ATOM})*"
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_ATOM = rf"{ATOM}(?:\.{ATOM})*"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -42,7 +43,6 @@ _DATE = re.compile(
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
 _WORD_START = re.compile(r"=\?[^?\s]+\?[bBqQ]\?")
-_LONGEST_WORD = 75
 _PICTOGRAPHS_FROM = "\u2300"
 
 
@@ -97,7 +97,7 @@ def _words(field: Field) -> Iterator[Problem]:
         return
     words = {word.start(): word for word in _WORD.finditer(value)}
     patterns = (_QUOTED, _ANGLE) if field.key in _PHRASES else ()
-    closed = [found.span() for pattern in patterns for found in pattern.finditer(value)]
+    closed = [match.span() for pattern in patterns for match in pattern.finditer(value)]
     for start in starts:
         if start not in words:
             yield Problem("encoded-word-broken", f"{field.name}: {value[start : start + 30]!r}")
@@ -111,7 +111,7 @@ def _word(field: Field, word: re.Match[str]) -> Iterator[Problem]:
     before, after = field.value[: word.start()][-1:], field.value[word.end() :][:1]
     if before.strip(" \t(") or after.strip(" \t)"):
         yield Problem("encoded-word-place", f"{field.name}: {word[0][:30]!r} touches its neighbour")
-    if len(word[0]) > _LONGEST_WORD:
+    if len(word[0]) > LONGEST_WORD:
         yield Problem("encoded-word-length", f"{field.name}: one has {len(word[0])} characters")
     try:
         text = _decode(word)
@@ -188,9 +188,9 @@ def _signature(mail: Part) -> Iterator[Problem]:
         yield Problem("dkim-domain", f"From is of {ours}, the signature of {', '.join(domains)}")
 
 
-def _aligned(one: str, other: str) -> bool:
+def _aligned(domain: str, other: str) -> bool:
     """Tell whether one domain is the other or contains it; who registered them is unknown here."""
-    return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
+    return f".{domain}".endswith(f".{other}") or f".{other}".endswith(f".{domain}")
 
 
 def _fixed_forms(mail: Part) -> Iterator[Problem]:

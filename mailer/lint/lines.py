@@ -16,7 +16,7 @@ _BYTES = {
 _LONGEST = 998
 _HEADER_LINE = 78
 _WORD_LINE = 76
-_LONGEST_WORD = 75
+LONGEST_WORD = 75
 _WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?\s]*(?:\?=)?")
 
 
@@ -43,7 +43,7 @@ def _header_line(name: str, line: str) -> Iterator[Problem]:
     words = _WORD.findall(line)
     if words:
         # A single word that is too long is reported by its own rule.
-        if len(line) > _WORD_LINE and max(map(len, words)) <= _LONGEST_WORD:
+        if len(line) > _WORD_LINE and max(map(len, words)) <= LONGEST_WORD:
             yield Problem("encoded-word-line", f"a line of {name} has {len(line)} characters")
     # A value of one word cannot be folded.
     elif len(line) > _HEADER_LINE and len(line.removeprefix(f"{name}:").split()) > 1:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from mailer.lint.headers import ATOM
 from mailer.lint.parse import Field, Part
 from mailer.lint.rules import Problem
 
@@ -14,8 +15,7 @@ _ONLY_IN_DIGESTS = (
 )
 _URL_HEADERS = ("list-unsubscribe", "list-help", "list-owner", "list-archive", "list-subscribe")
 _LONGEST_LIST_ID = 255
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LIST_ID = re.compile(rf"(?:[^<>]*\s)?<{_ATOM}(?:\.{_ATOM})+>")
+_LIST_ID = re.compile(rf"(?:[^<>]*\s)?<{ATOM}(?:\.{ATOM})+>")
 _URLS = re.compile(r"<[!-;=?-~]+>(?:\s*,\s*<[!-;=?-~]+>)*")
 _CUT_URL = re.compile(r"<[^<>\s]*\s[^<>]*>")
 _FEEDBACK_ID = re.compile(r"[^:]*:[^:]*:[^:]*:[^:\s]{5,15}")

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from mailer import address
 from mailer.errors import BadAddress, BadMessage, NeedsSmtputf8
+from mailer.text.untrusted import CONTROLS
 
 _LINE = 78
 _LINE_WITH_WORD = 76
@@ -25,7 +26,6 @@ _WORD = 64
 _WORD_ROOM = _WORD - len("=?utf-8?q??=")
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NAME = re.compile(r"[!-9;-~]+")
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 """One line of printable ASCII, such as almost all readers' values."""
@@ -54,7 +54,7 @@ def printable(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    return one_line(_CONTROL.sub(" ", text))
+    return one_line(CONTROLS.sub(" ", text))
 
 
 def structured_line(name: str, value: str) -> bytes:
@@ -219,7 +219,7 @@ def display_name_problem(text: str) -> str | None:
 
 def _clean(name: str, text: str) -> str:
     text = one_line(text)
-    if control := _CONTROL.search(text):
+    if control := CONTROLS.search(text):
         raise BadMessage(
             f"the {name} contains the control character U+{ord(control[0]):04X}; remove it"
         )

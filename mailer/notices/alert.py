@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FOR_STAFF: Final = (NoticeKind.ALERT, NoticeKind.REVIEW, NoticeKind.REPORT)
-_SENDER_AGAIN: Final = timedelta(days=1)
-"""How soon staff are told anew that the relay refuses a newsletter's address."""
+_REPEAT_AFTER: Final = timedelta(days=1)
+"""How soon staff are told again that the relay refuses a newsletter's address."""
 
 
 class TurnedAway(NamedTuple):
@@ -67,7 +67,10 @@ def on_pause(session: Session, alerts: Alerts, pause: Pause, now: datetime) -> N
     still take that one: only the digest is paused.
     """
     digest_id, reason, refused = pause
-    if digest_id is None if refused is None else _other_sender(session, refused) is None:
+    stops_all = (
+        digest_id is None if refused is None else _first_newsletter(session, refused) is None
+    )
+    if stops_all:
         on_sending_paused(session, alerts, reason, now)
     elif digest_id is not None:
         on_digest_paused(session, alerts, digest_id, reason, now)
@@ -127,7 +130,7 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
     if not pause_sending(session, reason, now):
         return False
     log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
-    if (newsletter := _other_sender(session, ())) is not None:
+    if (newsletter := _first_newsletter(session)) is not None:
         commands = {"show": "mailer status", "resume": "mailer resume"}
         _queue(session, alerts, newsletter, reason, {"commands": commands}, now)
     return True
@@ -149,7 +152,7 @@ def on_sender_refused(
         turned_away: notices that were refused because of their sender; their results are recorded.
         refused: From addresses, in lower case, whose last mail the relay refused.
     """
-    other = _other_sender(session, refused)
+    other = _first_newsletter(session, refused)
     if other is None:
         return
     reasons = {notice.row.id: notice.reason for notice in turned_away}
@@ -193,14 +196,14 @@ def _on_newsletter_refused(
         return
     commands = [f"mailer newsletter show {newsletter.slug}", "mailer status"]
     facts = {"sender": {"title": newsletter.title}, "commands": commands}
-    _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _SENDER_AGAIN)
+    _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _REPEAT_AFTER)
 
 
-def _other_sender(session: Session, refused: Collection[str]) -> Newsletter | None:
-    """Return the first newsletter whose address is not among these."""
-    is_other = func.lower(Newsletter.from_address).not_in(refused)
+def _first_newsletter(session: Session, refused: Collection[str] = ()) -> Newsletter | None:
+    """Return the first newsletter whose address is not `refused`."""
+    is_not_refused = func.lower(Newsletter.from_address).not_in(refused)
     return session.scalars(
-        select(Newsletter).where(is_other).order_by(Newsletter.id).limit(1)
+        select(Newsletter).where(is_not_refused).order_by(Newsletter.id).limit(1)
     ).first()
 
 

@@ -27,7 +27,7 @@ TIMEOUT: Final = "timeout"
 UNSENDABLE: Final = "unsendable"
 """We could not make the mail, or the relay had said that it cannot take it."""
 STOPPED: Final = "stopped"
-"""It was taken back before its final dot, because the worker or the digest was stopped."""
+"""It was abandoned before its final dot, because the worker or the digest was stopped."""
 CRASHED: Final = "crashed"
 """Its worker ended before it could record what the relay said."""
 
@@ -35,25 +35,25 @@ _OTHER: Final = Meaning.OTHER.value
 REASONS: Final = frozenset(
     {*(member.value for member in Meaning), DROPPED, TIMEOUT, UNSENDABLE, STOPPED, CRASHED}
 )
-"""Why it may have ended so."""
+"""Why an attempt may have ended so."""
 
 _LOST: Final = {Lost.DROP: DROPPED, Lost.TIMEOUT: TIMEOUT}
 
 
 def reason(answer: Reply | Lost) -> str:
-    """Return in one word why an attempt ended so: what the reply is about, or how it was lost."""
+    """Return in one word why an attempt ended so: what the reply is about, or how the connection was lost."""
     if isinstance(answer, Lost):
         return _LOST[answer]
     return meaning(answer.code, answer.enhanced).value
 
 
 class Counters:
-    """What one sender has counted and not yet written. Shared by the sender's thread and its heartbeat's."""
+    """What one sender has counted and not yet written. Used by the sender's thread and by its heartbeat's."""
 
     def __init__(self) -> None:
         # A deque needs no lock for single items, so counting never delays sending.
         self._noted: deque[tuple[str, str]] = deque()
-        self._left: Counter[tuple[str, str]] = Counter()
+        self._put_back: Counter[tuple[str, str]] = Counter()
 
     def note(self, outcome: str, why: str) -> None:
         """Count one attempt. Takes well under a microsecond, and never raises.
@@ -66,7 +66,7 @@ class Counters:
 
     def take(self) -> Counts:
         """Take all that was counted since the last time. The caller writes it down, or puts it back."""
-        taken, self._left = self._left, Counter()
+        taken, self._put_back = self._put_back, Counter()
         while self._noted:
             outcome, why = self._noted.popleft()
             if outcome in OUTCOMES:
@@ -75,7 +75,7 @@ class Counters:
 
     def put_back(self, counts: Counts) -> None:
         """Keep counts that could not be written down for the next `take`."""
-        self._left.update(counts)
+        self._put_back.update(counts)
 
 
 def add(session: Session, worker_id: int, counts: Counts) -> None:

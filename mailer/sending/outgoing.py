@@ -51,7 +51,6 @@ PREFERENCES_LIFETIME = timedelta(hours=1)
 
 _EDITIONS_KEPT = 16
 
-
 _PATHS = {
     Purpose.UNSUBSCRIBE: "unsubscribe",
     Purpose.CONFIRM: "confirm",

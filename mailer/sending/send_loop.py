@@ -167,7 +167,7 @@ class Sender:
 
     def _turn(self, *, claiming: bool) -> None:
         may_begin = self._flow.may_begin(self._monotonic())
-        in_need = not self._outbox and may_begin and not self._pool.are_busy
+        in_need = not self._outbox and may_begin and not self._pool.busy
         happened = self._pool.wait(self._outbox.wait_seconds(in_need=in_need))
         while happened:
             self._replies.take_in(happened)

@@ -6,7 +6,7 @@ Removes or replaces characters only. Never judges what a text says, and never im
 import re
 from typing import Final
 
-_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """C0, C1, DEL, line separators, and lone halves of UTF-16, which no encoding can write."""
 
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -51,7 +51,7 @@ def without_controls(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    shown = _CONTROLS.sub(lambda control: control[0] if control[0] in keep else " ", text)
+    shown = CONTROLS.sub(lambda control: control[0] if control[0] in keep else " ", text)
     return _BIDI_CONTROLS.sub("", shown)
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _OPENERS = 4
 """How many connections are opened at a time."""
 
-_TIME_CHECK_SECONDS = 0.1
+_TIMEOUT_CHECK_SECONDS = 0.1
 """How often timeouts are checked: at every event that would cost more than the mails."""
 
 _FAILPOINTS = {
@@ -52,8 +52,8 @@ class PooledConnection:
     served: int = 0
     is_leaving: bool = False
     idle_since: float = 0.0
-    _step: Step | None = field(default=None, repr=False)
-    _since: float = 0.0
+    _timed_step: Step | None = field(default=None, repr=False)
+    _timed_since: float = 0.0
     _mask: int = selectors.EVENT_READ
 
     @property
@@ -91,14 +91,14 @@ class ConnectionPool:
         self._timeouts = timeouts
         self._monotonic = monotonic
         self._connections: dict[PooledConnection, None] = {}
-        self._opened: SimpleQueue[Connection | Unopened] = SimpleQueue()
-        self._unopened: list[Unopened] = []
+        self._results: SimpleQueue[Connection | Unopened] = SimpleQueue()
+        self._failures: list[Unopened] = []
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
-        self._over = False
+        self._is_closed = False
         self._check_after = 0.0
         self._oldest_idle = 0.0
         self.opening = 0
@@ -113,11 +113,6 @@ class ConnectionPool:
     def busy(self) -> list[PooledConnection]:
         """The connections with a mail in hand."""
         return [pooled for pooled in self._connections if pooled.mail is not None]
-
-    @property
-    def are_busy(self) -> bool:
-        """Whether any of them has a mail in hand."""
-        return any(pooled.mail is not None for pooled in self._connections)
 
     @property
     def free(self) -> list[PooledConnection]:
@@ -138,8 +133,8 @@ class ConnectionPool:
 
     def open(self, number: int) -> None:
         """Begin to open up to `number` more connections; `opened` takes them in."""
-        if self._unopened:
-            # What it means is not known yet.
+        if self._failures:
+            # Whether the relay allows more is not known yet.
             return
         for _ in range(min(number, _OPENERS - self.opening)):
             self.opening += 1
@@ -155,20 +150,22 @@ class ConnectionPool:
             # The edge of a thread: without a result the loop would wait for it for ever.
             log.exception("a connection could not be opened")
             opened = Unopened(Step.CONNECT, Lost.DROP, type(error).__name__)
-        self._opened.put(replace(opened, beside=beside) if isinstance(opened, Unopened) else opened)
+        self._results.put(
+            replace(opened, beside=beside) if isinstance(opened, Unopened) else opened
+        )
         self.wake()
-        if self._over:
-            self._close_opened()
+        if self._is_closed:
+            self._close_results()
 
-    def _take_opened(self) -> Iterator[Connection | Unopened]:
+    def _take_results(self) -> Iterator[Connection | Unopened]:
         while True:
             try:
-                yield self._opened.get_nowait()
+                yield self._results.get_nowait()
             except Empty:
                 return
 
-    def _close_opened(self) -> None:
-        for opened in self._take_opened():
+    def _close_results(self) -> None:
+        for opened in self._take_results():
             if isinstance(opened, Connection):
                 opened.close()
 
@@ -178,17 +175,17 @@ class ConnectionPool:
         A refusal takes fewer exchanges than an admission. So while nothing is open, failures are returned
         only when all results are known: the relay may allow just fewer connections.
         """
-        for opened in self._take_opened():
+        for opened in self._take_results():
             self.opening -= 1
             if isinstance(opened, Unopened):
-                self._unopened.append(opened)
+                self._failures.append(opened)
                 continue
             pooled = PooledConnection(opened, idle_since=self._monotonic())
             self._connections[pooled] = None
             self._selector.register(opened, selectors.EVENT_READ, pooled)
         if not self._connections and self.opening:
             return []
-        failures, self._unopened = self._unopened, []
+        failures, self._failures = self._failures, []
         return failures
 
     def wait(self, seconds: float) -> list[tuple[PooledConnection, Event]]:
@@ -206,14 +203,14 @@ class ConnectionPool:
                 if events:
                     happened += [(pooled, event) for event in events]
                     # It has answered: the next step is timed anew.
-                    pooled._step = None
+                    pooled._timed_step = None
                 self.flush(pooled)
                 if (step := pooled.step) in _FAILPOINTS:
                     failpoint.reach(_FAILPOINTS[step])
         now = self._monotonic()
         if now < self._check_after:
             return happened
-        self._check_after = now + _TIME_CHECK_SECONDS
+        self._check_after = now + _TIMEOUT_CHECK_SECONDS
         closed = {pooled for pooled, event in happened if isinstance(event, Closed)}
         for pooled in self._connections.keys() - closed:
             if self._is_late(pooled, now):
@@ -222,13 +219,13 @@ class ConnectionPool:
 
     def _is_late(self, pooled: PooledConnection, now: float) -> bool:
         step = pooled.step
-        if step is not pooled._step:
-            pooled._step, pooled._since = step, now
+        if step is not pooled._timed_step:
+            pooled._timed_step, pooled._timed_since = step, now
         if step is None or (step is Step.BLOCK and pooled.connection.flushed):
             # The relay waits for us.
-            pooled._since = now
+            pooled._timed_since = now
             return False
-        return now - pooled._since > self._timeouts[step]
+        return now - pooled._timed_since > self._timeouts[step]
 
     def flush(self, pooled: PooledConnection) -> None:
         """Write what the conversation has to say, now or as soon as the socket takes it."""
@@ -265,10 +262,10 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close everything. Connections that are still being opened end with the process."""
-        self._over = True
+        self._is_closed = True
         for pooled in self:
             self.drop(pooled)
-        self._close_opened()
+        self._close_results()
         self._selector.close()
         self._waker.close()
         self._woken.close()

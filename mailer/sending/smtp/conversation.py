@@ -51,16 +51,17 @@ class Conversation:
         self._name = ehlo_name.encode("ascii")
         self._starttls = starttls
         self._credentials = credentials
-        self._ehlo = True
+        self._says_ehlo = True
         self._replies = ReplyReader()
         self._awaited: deque[Step] = deque([Step.GREETING])
-        self._answers: deque[bytes] = deque()
+        self._login_answers: deque[bytes] = deque()
         self._out: list[bytes] = []
         self._recipient = b""
         self._body = b""
-        self._holding = False
-        self._void = False
-        self._closed = False
+        self._holds_dot = False
+        # Replies are read until the transaction of a mail that was refused has ended.
+        self._is_refused = False
+        self._is_closed = False
         self.capabilities = Capabilities()
         self._handlers: dict[Step, Callable[[Reply], list[Event]]] = {
             Step.GREETING: self._on_greeting,
@@ -78,7 +79,7 @@ class Conversation:
     @property
     def step(self) -> Step | None:
         """The step whose reply is awaited; `BLOCK` between 354 and `finish`; None when idle."""
-        if self._holding:
+        if self._holds_dot:
             return Step.BLOCK
         return self._awaited[0] if self._awaited else None
 
@@ -97,7 +98,7 @@ class Conversation:
         """Return what `data` from the relay makes happen, in order. After `Closed` nothing more does."""
         self._replies.feed(data)
         events: list[Event] = []
-        while not self._closed:
+        while not self._is_closed:
             try:
                 reply = self._replies.next()
             except Unreadable as error:
@@ -133,7 +134,7 @@ class Conversation:
 
     def finish(self) -> None:
         """Hand out the final dot: from now on the relay may own the mail."""
-        self._holding = False
+        self._holds_dot = False
         self._say_dot()
 
     def quit(self) -> None:
@@ -145,7 +146,7 @@ class Conversation:
         self._out.append(line + b"\r\n")
 
     def _close(self, reply: Reply | None, reason: str, step: Step | None = None) -> list[Event]:
-        self._closed = True
+        self._is_closed = True
         return [Closed(step or self.step, reply, reason)]
 
     def _say_dot(self) -> None:
@@ -160,15 +161,17 @@ class Conversation:
             # Nothing was asked. A relay says 421 when it shuts down or is tired of waiting.
             return self._close(reply, f"the relay ended the connection: {reply}")
         if reply.code == 421:
-            mine = step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT) and not self._void
-            answered: list[Event] = [Answered(step, reply)] if mine else []
+            answers_mail = (
+                step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT) and not self._is_refused
+            )
+            answered: list[Event] = [Answered(step, reply)] if answers_mail else []
             return answered + self._close(reply, f"the relay is not available: {reply}")
         events = self._handlers[step](reply)
-        if not self._closed:
+        if not self._is_closed:
             self._awaited.popleft()
         return events
 
-    def _strange(self, step: Step, reply: Reply) -> list[Event]:
+    def _unexpected(self, step: Step, reply: Reply) -> list[Event]:
         # A code that cannot follow here: we no longer know what the relay is doing.
         return self._close(None, f"the relay answered {reply.code} to {step.upper()}")
 
@@ -182,20 +185,20 @@ class Conversation:
         return []
 
     def _say_ehlo(self) -> None:
-        self._answers = deque()
+        self._login_answers = deque()
         self.capabilities = Capabilities()
-        self._ehlo = True
+        self._says_ehlo = True
         self._say(Step.EHLO, b"EHLO " + self._name)
 
     def _on_ehlo(self, reply: Reply) -> list[Event]:
         if not reply.accepted:
-            if self._ehlo and reply.code // 100 == 5:
+            if self._says_ehlo and reply.code // 100 == 5:
                 # An old relay that knows HELO only (RFC 5321 section 3.2).
-                self._ehlo = False
+                self._says_ehlo = False
                 self._say(Step.EHLO, b"HELO " + self._name)
                 return []
             return self._refused(Step.EHLO, reply)
-        self.capabilities = capabilities(reply) if self._ehlo else Capabilities()
+        self.capabilities = capabilities(reply) if self._says_ehlo else Capabilities()
         if self._starttls:
             if not self.capabilities.offers("STARTTLS"):
                 reason = "the relay offers no STARTTLS, and TLS is required"
@@ -218,7 +221,7 @@ class Conversation:
             token = base64.b64encode(b"\0" + user + b"\0" + password)
             self._say(Step.AUTH, b"AUTH PLAIN " + token)
         elif "LOGIN" in self.capabilities.mechanisms:
-            self._answers = deque([base64.b64encode(user), base64.b64encode(password)])
+            self._login_answers = deque([base64.b64encode(user), base64.b64encode(password)])
             self._say(Step.AUTH, b"AUTH LOGIN")
         else:
             reason = "the relay offers neither AUTH PLAIN nor AUTH LOGIN"
@@ -226,16 +229,16 @@ class Conversation:
         return []
 
     def _on_auth(self, reply: Reply) -> list[Event]:
-        if reply.code == 334 and self._answers:
-            self._say(Step.AUTH, self._answers.popleft())
+        if reply.code == 334 and self._login_answers:
+            self._say(Step.AUTH, self._login_answers.popleft())
             return []
         if reply.code // 100 == 3:
-            return self._strange(Step.AUTH, reply)
+            return self._unexpected(Step.AUTH, reply)
         return [_READY] if reply.accepted else self._refused(Step.AUTH, reply)
 
     def _on_mail(self, reply: Reply) -> list[Event]:
         if reply.code // 100 == 3:
-            return self._strange(Step.MAIL, reply)
+            return self._unexpected(Step.MAIL, reply)
         if not reply.accepted:
             return self._give_up(Step.MAIL, reply)
         if not self.pipelines:
@@ -243,9 +246,9 @@ class Conversation:
         return []
 
     def _on_rcpt(self, reply: Reply) -> list[Event]:
-        if reply.code // 100 == 3 or (self._void and reply.accepted):
-            return self._strange(Step.RCPT, reply)
-        if self._void:
+        if reply.code // 100 == 3 or (self._is_refused and reply.accepted):
+            return self._unexpected(Step.RCPT, reply)
+        if self._is_refused:
             return []
         if not reply.accepted:
             return self._give_up(Step.RCPT, reply)
@@ -255,23 +258,23 @@ class Conversation:
 
     def _on_data(self, reply: Reply) -> list[Event]:
         if reply.accepted:
-            return self._strange(Step.DATA, reply)
+            return self._unexpected(Step.DATA, reply)
         if reply.code // 100 != 3:
-            return self._reset() if self._void else self._give_up(Step.DATA, reply)
-        if self._void:
+            return self._reset() if self._is_refused else self._give_up(Step.DATA, reply)
+        if self._is_refused:
             # It wants a mail although it has no recipient: an empty one, which it can deliver to nobody
             # (RFC 2920 section 3.1).
             self._say_dot()
             return []
         self._out.append(self._body)
         self._body = b""
-        self._holding = True
+        self._holds_dot = True
         return [_BODY_WRITTEN]
 
     def _on_dot(self, reply: Reply) -> list[Event]:
         if reply.code // 100 == 3:
-            return self._strange(Step.DOT, reply)
-        if self._void:
+            return self._unexpected(Step.DOT, reply)
+        if self._is_refused:
             return self._reset()
         answered = Answered(Step.DOT, reply)
         # Behind this reply the next mail may have begun.
@@ -279,7 +282,7 @@ class Conversation:
 
     def _give_up(self, step: Step, reply: Reply) -> list[Event]:
         """End the mail in hand, which is answered; what is still awaited for it is only read."""
-        self._void = True
+        self._is_refused = True
         if self._awaited[-1] is step:
             self._reset()
         return [Answered(step, reply)]
@@ -292,7 +295,7 @@ class Conversation:
     def _on_rset(self, reply: Reply) -> list[Event]:
         if not reply.accepted:
             return self._refused(Step.RSET, reply)
-        self._void = False
+        self._is_refused = False
         return [_READY]
 
     def _on_quit(self, reply: Reply) -> list[Event]:
