@@ -47,19 +47,19 @@ class ClockJumps:
 
     def __init__(self) -> None:
         self._last: tuple[datetime, float] | None = None
-        self._ahead: list[tuple[datetime, timedelta]] = []
+        self._forward_jumps: list[tuple[datetime, timedelta]] = []
 
     def observe(self, wall: datetime, monotonic: float) -> bool:
-        """Compare the clocks: whether the wall clock was set since the last call."""
+        """Compare the clocks. Return whether the wall clock was set since the last call."""
         last, self._last = self._last, (wall, monotonic)
         if last is None:
             return False
         expected = last[0] + timedelta(seconds=monotonic - last[1])
         jump = wall - expected
         if jump > CLOCK_JUMP:
-            self._ahead.append((expected, jump))
+            self._forward_jumps.append((expected, jump))
             # A clock that is set more often does not tell the time.
-            del self._ahead[:-_JUMPS_KEPT]
+            del self._forward_jumps[:-_JUMPS_KEPT]
         return abs(jump) > CLOCK_JUMP
 
     def since(self, instant: datetime) -> timedelta:
@@ -68,7 +68,7 @@ class ClockJumps:
         Never too little. It may be too much if the clock was set back as well, because then it is unknown
         on which side of that `instant` lies.
         """
-        return sum((jump for before, jump in self._ahead if instant <= before), timedelta())
+        return sum((jump for before, jump in self._forward_jumps if instant <= before), timedelta())
 
 
 def zone(name: str) -> ZoneInfo:

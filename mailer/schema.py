@@ -218,10 +218,10 @@ def _install(connection: Connection, fingerprint: str, now: datetime) -> None:
 
 
 def _check_fingerprint(connection: Connection, fingerprint: str) -> None:
-    known = connection.scalar(select(Installation.identity_fingerprint))
-    if known is None:
+    stored = connection.scalar(select(Installation.identity_fingerprint))
+    if stored is None:
         raise SchemaError("the database has lost its installation row; restore a backup")
-    if known != fingerprint:
+    if stored != fingerprint:
         raise SettingsError(
             "identity_key does not belong to this database; "
             "restore the key that `mailer init` wrote, or name the database that belongs to it"

@@ -45,7 +45,7 @@ class Keys:
         """Make a token for the row with `public_id`, valid until `expires` (UTC; None: for ever)."""
         seconds = 0 if expires is None else int(expires.timestamp())
         head = purpose.value + public_id.to_bytes(8) + seconds.to_bytes(4)
-        tag = _tag(self._signers(purpose)[0], b"token", head)
+        tag = _tag(self._signing_keys(purpose)[0], b"token", head)
         return base64.urlsafe_b64encode(head + tag).rstrip(b"=").decode("ascii")
 
     def read(self, token: str, purpose: Purpose, now: datetime) -> int:
@@ -63,7 +63,8 @@ class Keys:
         if len(tag) != _TAG_BYTES or head[:1] != purpose.value:
             raise BadToken
         valid = [
-            hmac.compare_digest(_tag(key, b"token", head), tag) for key in self._signers(purpose)
+            hmac.compare_digest(_tag(key, b"token", head), tag)
+            for key in self._signing_keys(purpose)
         ]
         # One token has one spelling: the spare bits of base64 must not make a second one.
         if not any(valid) or base64.urlsafe_b64encode(raw).rstrip(b"=") != token.encode("ascii"):
@@ -105,7 +106,7 @@ class Keys:
         tag = _tag(self.identity, b"message-id", seed).hex()
         return f"<{table[:1]}{row_id}.{tag}@{domain}>"
 
-    def _signers(self, purpose: Purpose) -> tuple[bytes, ...]:
+    def _signing_keys(self, purpose: Purpose) -> tuple[bytes, ...]:
         return (self.identity,) if purpose is Purpose.UNSUBSCRIBE else self.secrets
 
 

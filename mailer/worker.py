@@ -175,11 +175,11 @@ def send_until(
     worker.start()
     try:
         while standing.goes_on and not interrupted():
-            begun = app.times.monotonic()
+            began_at = app.times.monotonic()
             standing = look()
             now = app.times.monotonic()
             # Counting a million rows takes a while: it must not be most of what is done.
-            next_look = now + max(PROGRESS_SECONDS, 10 * (now - begun))
+            next_look = now + max(PROGRESS_SECONDS, 10 * (now - began_at))
             while standing.goes_on and not interrupted() and app.times.monotonic() < next_look:
                 if not worker.lives(PROGRESS_SECONDS):
                     raise MailerError(

@@ -134,7 +134,7 @@ class Prepared:
         connection = session.connection()
         compiled = self._for(connection.dialect)
         with _cursor(connection) as cursor:
-            cursor.executemany(compiled.sql, [compiled.values(each) for each in values])
+            cursor.executemany(compiled.sql, [compiled.values(parameters) for parameters in values])
 
     def _for(self, dialect: Dialect) -> _Compiled:
         compiled = self._compiled.get(dialect.name)

@@ -24,7 +24,7 @@ def waits(table: Table, now: datetime | BindParameter[datetime]) -> ColumnElemen
 
 
 def sending_is_on() -> ColumnElement[bool]:
-    """Match unless staff have paused all sending."""
+    """Match unless all sending is paused."""
     return select(Installation.id).where(Installation.paused_at.is_(None)).exists()
 
 

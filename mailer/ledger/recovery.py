@@ -112,13 +112,13 @@ def clamp_due_times(session: Session, longest_waits: Sequence[timedelta], now: d
     Returns:
         How many rows are due sooner than they were.
     """
-    *some, last = (now + wait for wait in longest_waits)
+    *limits, last_limit = (now + wait for wait in longest_waits)
     number = 0
     for table in TABLES:
         latest = case(
-            {attempts: literal(at, UTCDateTime()) for attempts, at in enumerate(some)},
+            {attempts: literal(at, UTCDateTime()) for attempts, at in enumerate(limits)},
             value=table.attempts,
-            else_=literal(last, UTCDateTime()),
+            else_=literal(last_limit, UTCDateTime()),
         )
         statement = update(table).where(
             is_in(table, WAITING), table.next_attempt_at > now, table.next_attempt_at > latest

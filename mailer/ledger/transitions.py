@@ -99,7 +99,7 @@ RESEND: Final = Transition(frozenset({_S.UNKNOWN}), _S.QUEUED)
 QUARANTINE: Final = Transition(frozenset({_S.CLAIMED}), _S.FAILED)
 CANCEL: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.CANCELLED)
 DOUBT_AGAIN: Final = Transition(frozenset({_S.QUEUED, _S.CLAIMED, _S.DEFERRED}), _S.UNKNOWN)
-"""Of a row that was in doubt before: it was to be sent once more, and was not."""
+"""For a row that was in doubt before, was queued to be sent once more, and was not sent."""
 OUTCOMES: Final = {
     # A worker that others considered dead may still learn that the relay took the mail.
     _S.SENT: Transition(frozenset({_S.SENDING, _S.UNKNOWN, _S.QUEUED, _S.CLAIMED}), _S.SENT),
@@ -109,7 +109,7 @@ OUTCOMES: Final = {
 }
 _OTHERS: Final = (CLAIM, SKIP, START, RELEASE, RESEND, QUARANTINE, CANCEL, DOUBT_AGAIN)
 TRANSITIONS: Final = (*_OTHERS, *OUTCOMES.values())
-"""Every change of status that there is. A status from which none leads is final."""
+"""All changes of status. A status that no change begins with is final."""
 
 
 def is_in(table: Table, statuses: tuple[DeliveryStatus, ...]) -> ColumnElement[bool]:

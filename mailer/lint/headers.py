@@ -48,7 +48,7 @@ _PICTOGRAPHS_FROM = "\u2300"
 
 def judge_headers(mail: Part) -> Iterator[Problem]:
     """List the problems with the headers that every mail has."""
-    for part in mail.whole():
+    for part in mail.walk():
         for line in part.stray:
             yield Problem("header-syntax", f"{line[:60]!r} belongs to no header")
         for key, times in Counter(field.key for field in part.fields).items():
@@ -59,9 +59,9 @@ def judge_headers(mail: Part) -> Iterator[Problem]:
     for name in _REQUIRED:
         if not mail.value(name.lower()):
             yield Problem("header-missing", f"there is no {name}, or it is empty")
-    for field in mail.all("cc", "bcc"):
+    for field in mail.get_all("cc", "bcc"):
         yield Problem("copy-header", f"there is a {field.name}")
-    for field in mail.all(*_MAILBOXES):
+    for field in mail.get_all(*_MAILBOXES):
         yield from _mailbox(field)
     yield from _sender(mail)
     yield from _signature(mail)
@@ -168,7 +168,7 @@ def _is_domain(domain: str) -> bool:
 
 def _sender(mail: Part) -> Iterator[Problem]:
     sender, author = mail.value("sender"), mail.value("from") or ""
-    if sender is not None and mail.all("from") and _addresses(sender) == _addresses(author):
+    if sender is not None and mail.get_all("from") and _addresses(sender) == _addresses(author):
         yield Problem("sender", "Sender repeats From")
     name = _ANGLE.sub("", decoded(author)) if "<" in author else ""
     if "@" in name:
@@ -180,7 +180,7 @@ def _sender(mail: Part) -> Iterator[Problem]:
 def _signature(mail: Part) -> Iterator[Problem]:
     domains = {
         tag.strip().lower()
-        for field in mail.all("dkim-signature")
+        for field in mail.get_all("dkim-signature")
         for tag in re.findall(r"(?:^|;)\s*d\s*=\s*([^;]+)", field.value)
     }
     ours = from_domain(mail)

@@ -31,7 +31,7 @@ def judge_lines(raw: bytes, mail: Part) -> Iterator[Problem]:
     for number, octets in enumerate(lines_of(raw), start=1):
         if len(octets) > _LONGEST:
             yield Problem("line-length", f"line {number} has {len(octets)} octets")
-    for part in mail.whole():
+    for part in mail.walk():
         for field in part.fields:
             for text in field.lines:
                 yield from _header_line(field.name, text)

@@ -23,13 +23,13 @@ _FEEDBACK_ID = re.compile(r"[^:]*:[^:]*:[^:]*:[^:\s]{5,15}")
 
 def judge_list_headers(mail: Part) -> Iterator[Problem]:
     """List the problems with List-*, Auto-Submitted, Precedence and Feedback-ID."""
-    for field in mail.all(*_URL_HEADERS):
+    for field in mail.get_all(*_URL_HEADERS):
         if _CUT_URL.search(field.value):
             yield Problem("list-url", f"a URL in {field.name} has a blank or a fold in it")
         elif not _URLS.fullmatch(field.value) and "=?" not in field.value:
             yield Problem("list-url", f"{field.name} is not <URL>, <URL>: {field.value[:60]!r}")
     automatic, list_id = mail.value("auto-submitted"), mail.value("list-id")
-    if mail.all(*_ONLY_IN_DIGESTS):
+    if mail.get_all(*_ONLY_IN_DIGESTS):
         yield from _digest(mail)
     elif automatic is None:
         yield Problem("auto-submitted", "this is not a digest, and has no Auto-Submitted")
@@ -63,7 +63,7 @@ def _is_loopback(host: str) -> bool:
 def _digest(mail: Part) -> Iterator[Problem]:
     if mail.value("list-id") is None:
         yield Problem("list-id", "this is a digest, but has no List-Id")
-    unsubscribe = mail.all("list-unsubscribe")
+    unsubscribe = mail.get_all("list-unsubscribe")
     if unsubscribe:
         yield from _unsubscribe(unsubscribe[0])
     else:

@@ -47,13 +47,13 @@ class Part:
     children: list["Part"] = field(default_factory=list)
     fault: str | None = None
 
-    def all(self, *names: str) -> list[Field]:
+    def get_all(self, *names: str) -> list[Field]:
         """Return the headers with one of these names, in lower case."""
         return [field for field in self.fields if field.key in names]
 
     def value(self, name: str) -> str | None:
         """Return the value of the first header with this name, in lower case."""
-        return next((field.value for field in self.all(name)), None)
+        return next((field.value for field in self.get_all(name)), None)
 
     @property
     def media_type(self) -> str:
@@ -75,13 +75,13 @@ class Part:
 
     def leaves(self) -> Iterator["Part"]:
         """Return the parts that are not multiparts, in their order."""
-        return (part for part in self.whole() if not part.children)
+        return (part for part in self.walk() if not part.children)
 
-    def whole(self) -> Iterator["Part"]:
+    def walk(self) -> Iterator["Part"]:
         """Return this part and all parts in it."""
         yield self
         for child in self.children:
-            yield from child.whole()
+            yield from child.walk()
 
     def decoded(self) -> bytes:
         """Decode the body, as far as that is possible."""

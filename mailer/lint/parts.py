@@ -22,7 +22,7 @@ def judge_parts(mail: Part) -> Iterator[Problem]:
     """List the problems with the structure of the mail and with its texts."""
     if mail.value("content-type") is None:
         yield Problem("mime-structure", "there is no Content-Type")
-    for part in mail.whole():
+    for part in mail.walk():
         if part.fault:
             yield Problem("mime-structure", part.fault)
         if part.children and part.encoding not in {None, "7bit"}:
@@ -34,7 +34,7 @@ def judge_parts(mail: Part) -> Iterator[Problem]:
             yield from _text(leaf)
         elif not leaf.media_type.startswith("multipart/"):
             yield Problem("attachment", f"there is a part {leaf.media_type}")
-    if not any(part.fault for part in mail.whole()):
+    if not any(part.fault for part in mail.walk()):
         yield from _order(mail, texts)
 
 
@@ -46,7 +46,7 @@ def _order(mail: Part, texts: list[Part]) -> Iterator[Problem]:
     order = [part.media_type for part in texts]
     together = any(
         part.media_type == "multipart/alternative" and set(texts) <= set(part.leaves())
-        for part in mail.whole()
+        for part in mail.walk()
     )
     if not together or order != list(_TEXTS):
         yield Problem("alternative", f"{mail.media_type} holds {', '.join(order) or 'no text'}")

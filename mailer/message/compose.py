@@ -26,7 +26,7 @@ from mailer.message.headers import Header
 from mailer.message.reader_fields import ReaderField, SplitText, split_text
 from mailer.message.transfer_encoding import Body, body_text, encode_body
 
-_OWN = {
+_RESERVED = {
     *("from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "reply-to"),
     *("mime-version", "content-type", "content-transfer-encoding", "content-disposition"),
 }
@@ -177,6 +177,6 @@ def _check_names(names: tuple[str, ...], taken: frozenset[str]) -> None:
     seen = set(taken)
     for name in names:
         key = name.lower()
-        if key in _OWN or key in seen:
+        if key in _RESERVED or key in seen:
             raise BadMessage(f"the header {name} may occur only once in a mail; remove one")
         seen.add(key)

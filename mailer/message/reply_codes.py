@@ -1,7 +1,7 @@
 """Tells what an SMTP reply, or the status in a bounce, is about: the one table of codes.
 
-Never decides what to do: that depends on the step too, see `mailer.sending.smtp.verdict`. Whether a reply is
-final is told by the code's first digit, and nothing else is certain (RFC 5321 section 4.2.1).
+Never decides what to do: that depends on the step too, see `mailer.sending.smtp.verdict`. Only the code's
+first digit says with certainty whether a reply is final (RFC 5321 section 4.2.1).
 """
 
 from enum import StrEnum

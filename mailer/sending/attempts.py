@@ -57,7 +57,7 @@ class Attempts:
         Args:
             answer: the relay's, how it was lost, or a word of `counters` that says why there is none.
             reason: in words, if there is no reply.
-            wait_seconds: before it goes out again, if the fault may not be its own.
+            wait_seconds: before it goes out again, if the mail is not at fault.
         """
         now = self._times.wall()
         later = None
@@ -83,7 +83,7 @@ def conclusion(
     """Return the row's next status, and when it goes out again, if it does.
 
     Args:
-        soon: when it goes out again if the fault was not its own.
+        soon: when it goes out again if the mail is not at fault.
         later: when the plan tries it again; None: it is given up.
         resend: whether a mail in doubt is sent once more.
     """

@@ -68,7 +68,7 @@ _LINKS = {
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """What one claimed row sends, and to whom. The links are made when it is composed.
+    """The mail of one claimed row. Its links are made when it is composed.
 
     Attributes:
         links: the public ids in the reader's links, and when each link expires.

@@ -28,13 +28,13 @@ class TextBlock:
     Attributes:
         tag: the element that it begins with; empty for text behind the end of another block.
         lines: what stands between its line breaks.
-        sign: what begins the first block of an item: "- ", or its number as in "2. "; else empty.
-        lists, quotations: in how many it stands.
+        bullet: what begins the first block of an item: "- ", or its number as in "2. "; else empty.
+        lists, quotations: how many of them it is nested in.
     """
 
     tag: str
     lines: list[list[TextRun]]
-    sign: str
+    bullet: str
     lists: int
     quotations: int
 
@@ -55,7 +55,7 @@ class _BlockReader(HTMLParser):
         self._tag = ""
         self._lines: list[list[TextRun]] = [[]]
         self._link: str | None = None
-        self._sign = ""
+        self._bullet = ""
         self._lists: list[int | None] = []
         self._quotations = 0
         self._unseen = 0
@@ -73,7 +73,7 @@ class _BlockReader(HTMLParser):
             case "ul" | "ol":
                 self._lists.append(0 if tag == "ol" else None)
             case "li":
-                self._sign = self._next_sign()
+                self._bullet = self._next_bullet()
             case "blockquote":
                 self._quotations += 1
             case "hr":
@@ -91,7 +91,7 @@ class _BlockReader(HTMLParser):
             case "ul" | "ol":
                 del self._lists[-1:]
             case "li":
-                self._sign = ""
+                self._bullet = ""
             case "blockquote":
                 self._quotations = max(0, self._quotations - 1)
             case _ if tag in _UNSEEN:
@@ -113,13 +113,13 @@ class _BlockReader(HTMLParser):
         is_closed = self._link is None
         if self._tag == "hr" or any(run.text.strip() or (run.link and is_closed) for run in runs):
             block = TextBlock(
-                self._tag, self._lines, self._sign, len(self._lists), self._quotations
+                self._tag, self._lines, self._bullet, len(self._lists), self._quotations
             )
             self.blocks.append(block)
-            self._sign = ""
+            self._bullet = ""
         self._tag, self._lines = next_tag, [[]]
 
-    def _next_sign(self) -> str:
+    def _next_bullet(self) -> str:
         if not self._lists or self._lists[-1] is None:
             return "- "
         self._lists[-1] += 1

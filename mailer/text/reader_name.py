@@ -12,8 +12,8 @@ LONGEST: Final = 40
 """In characters."""
 
 _LONGEST_READ: Final = 400
-_SIGNS: Final = frozenset("'’‘`´ʼ՚׳״-‐‑–.,·・()&")
-"""Signs in names, besides letters and blanks: "O’Neill", "Anne-Marie", "J. R. Smith", "Anna & Ilya"."""
+_PUNCTUATION: Final = frozenset("'’‘`´ʼ՚׳״-‐‑–.,·・()&")
+"""What names hold besides letters and blanks: "O’Neill", "Anne-Marie", "J. R. Smith", "Anna & Ilya"."""
 
 _JOINERS: Final = "\u200c\u200d"
 """Persian and Indian languages need them."""
@@ -22,8 +22,8 @@ _JOINERS: Final = "\u200c\u200d"
 def reader_name(text: str | None) -> str | None:
     """Clean the name in `text`, on one line; None if a mail may not show it.
 
-    Blanks at its ends and invisible signs (such as bidi controls) are removed. A text with digits, line ends,
-    signs of an address, or a dot that makes a host of two words, is not a name.
+    Blanks at its ends and invisible characters (such as bidi controls) are removed. A text with digits, line
+    ends, characters such as @, or a dot that makes a host of two words, is not a name.
 
     Args:
         text: by a stranger.
@@ -41,7 +41,7 @@ def reader_name(text: str | None) -> str | None:
     folded = unicodedata.normalize("NFKC", name.translate(dict.fromkeys(map(ord, _JOINERS))))
     if not 0 < len(name) <= LONGEST or _makes_host(folded):
         return None
-    allowed = {*_SIGNS, *_JOINERS, " "}
+    allowed = {*_PUNCTUATION, *_JOINERS, " "}
     if not all(letter in allowed or _is_letter(letter) for letter in name + folded):
         return None
     return name if any(letter.isalpha() for letter in name) else None

@@ -94,9 +94,9 @@ def _as_text(markup: str) -> str:
         quotation = "> " * block.quotations
         indent = "  " * max(0, block.lists - 1)
         if text:
-            text += "\n" if block.sign and after_item else "\n\n"
-        text += _indented(lines, f"{quotation}{indent}{block.sign}", quotation)
-        after_item = bool(block.sign)
+            text += "\n" if block.bullet and after_item else "\n\n"
+        text += _indented(lines, f"{quotation}{indent}{block.bullet}", quotation)
+        after_item = bool(block.bullet)
     return text
 
 

@@ -25,7 +25,7 @@ class OnDelivery(Enum):
     DEFER = "defer"
     """It was rejected for now: `RetryPlan` says when it is tried again."""
     RELEASE = "release"
-    """It waits again as if nothing had happened: the fault was not its own."""
+    """It waits again as if nothing had happened: the mail is not at fault."""
     FAIL = "fail"
     DOUBT = "doubt"
     """Nobody knows whether the relay has it (RFC 5321 section 4.5.3.2.6)."""

@@ -8,7 +8,7 @@ def test_blocks_tell_where_they_stand() -> None:
         "<h2>Fair</h2>on<ol><li>one<li>two<ul><li>red</ul></ol><blockquote><p>yes</blockquote><hr>"
     )
     assert [
-        (block.tag, [[run.text for run in line] for line in block.lines], block.sign, block.lists,
+        (block.tag, [[run.text for run in line] for line in block.lines], block.bullet, block.lists,
          block.quotations)
         for block in read_blocks(html)
     ] == [
@@ -31,7 +31,7 @@ def test_links_and_breaks() -> None:
             [TextRun("See ", None), TextRun("this", "/a"), TextRun(",", None)],
             [TextRun("and ", None), TextRun("that", ""), TextRun(".", None)],
         ],
-        sign="",
+        bullet="",
         lists=0,
         quotations=0,
     )
