@@ -105,7 +105,7 @@ def canonical_url(url: str) -> str:
     return urlunsplit(("https", host, path, query, ""))
 
 
-def place(canonical: str) -> str:
+def path_of(canonical: str) -> str:
     """Return the path and query of a canonical URL, empty for a front page.
 
     It stays the same when a site moves to another host.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailer.feeds.canonical import canonical_url, place
+from mailer.feeds.canonical import canonical_url, path_of
 from mailer.feeds.reading.entry import Entry
 
 
@@ -116,10 +116,10 @@ def is_same_by_guid(item: FeedItem, known: KnownArticle, *, is_only: bool) -> bo
     Args:
         is_only: no other item of the document has its date.
     """
-    path = place(item.canonical_url)
+    path = path_of(item.canonical_url)
     return (
         _has_title(item, known)
-        or (bool(path) and path == place(known.canonical_url))
+        or (bool(path) and path == path_of(known.canonical_url))
         or (is_only and item.entry.published == known.published_at)
     )
 

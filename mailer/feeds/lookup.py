@@ -59,8 +59,8 @@ def latest(session: Session, feed: Feed, most: int) -> list[KnownArticle]:
 
 def is_all_new(session: Session, feed: Feed, items: Sequence[FeedItem]) -> bool:
     """Tell whether a feed that had entries has none that is known, so that older pages may have some."""
-    had = session.scalar(select(FeedEntry.article_id).where(_is_of(feed)).limit(1))
-    if not items or had is None:
+    known_id = session.scalar(select(FeedEntry.article_id).where(_is_of(feed)).limit(1))
+    if not items or known_id is None:
         return False
     guids = [guid for item in items for guid in item.guids]
     urls = [item.canonical_url for item in items]

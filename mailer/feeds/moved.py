@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from mailer.db import AdvisoryLock, insert_missing, take_lock
 from mailer.errors import Refused
 from mailer.feeds import fetch_state, lookup
-from mailer.feeds.canonical import place
+from mailer.feeds.canonical import path_of
 from mailer.feeds.identity import (
     FeedItem,
     IdentifiedItem,
@@ -125,18 +125,18 @@ def _alike(
         return {}
     seen = {known.article_id for _, known in matches if known is not None}
     by_text: dict[tuple[str, datetime], KnownArticle] = {}
-    by_place: dict[str, KnownArticle] = {}
+    by_path: dict[str, KnownArticle] = {}
     for known in lookup.latest(session, feed, _COMPARED):
         if known.article_id not in seen:
             by_text.setdefault((known.title, known.published_at), known)
-            by_place.setdefault(place(known.canonical_url), known)
+            by_path.setdefault(path_of(known.canonical_url), known)
     alike: dict[str, KnownArticle] = {}
     for item, article in matches:
         if article is not None:
             continue
-        path, title, date = place(item.canonical_url), item.entry.title, item.entry.published
+        path, title, date = path_of(item.canonical_url), item.entry.title, item.entry.published
         same = by_text.get((title, date)) if title and date else None
-        same = same or (by_place.get(path) if path else None)
+        same = same or (by_path.get(path) if path else None)
         if same is not None and same.article_id not in seen:
             seen.add(same.article_id)
             alike[item.canonical_url] = same

@@ -51,8 +51,8 @@ def look_at_pages(
 
 def is_same_site(first: str, second: str) -> bool:
     """Tell whether two addresses are of one site: the same host, or one inside the other's domain."""
-    one, other = host_of(first), host_of(second)
-    return one == other or one.endswith("." + other) or other.endswith("." + one)
+    host, other = host_of(first), host_of(second)
+    return host == other or host.endswith("." + other) or other.endswith("." + host)
 
 
 def _wanted(session: Session, feed_id: int) -> list[tuple[int, FetchRequest | None]]:

@@ -173,10 +173,10 @@ def _record_guids(
 def _add_categories(session: Session, placed: Sequence[tuple[FeedItem, int]]) -> None:
     statement = select(ArticleCategory.article_id, ArticleCategory.category)
     ids = [article_id for _, article_id in placed]
-    there = {tuple(row) for row in rows_for(session, statement, ArticleCategory.article_id, ids)}
+    known = {tuple(row) for row in rows_for(session, statement, ArticleCategory.article_id, ids)}
     wanted = {(article_id, name) for item, article_id in placed for name in item.categories}
     missing = [
-        {"article_id": article_id, "category": name} for article_id, name in sorted(wanted - there)
+        {"article_id": article_id, "category": name} for article_id, name in sorted(wanted - known)
     ]
     if missing:
         session.execute(insert(ArticleCategory), missing)

@@ -8,13 +8,12 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from mailer.feeds.canonical import absolute_url
-from mailer.feeds.reading.markup import elements, without
+from mailer.feeds.reading.markup import PAGE, elements, without
 
 _LONGEST_PAGE: Final = 500_000
 _MOST_LINKS: Final = 500
 _TYPES: Final = frozenset({"application/rss+xml", "application/atom+xml", "application/feed+json"})
 
-_PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
 _LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
 _BASE = re.compile(r"<base(?=[\s/>])", re.IGNORECASE)
 _COMMENTS = re.compile(r"\bcomments\b", re.IGNORECASE)
@@ -28,7 +27,7 @@ def feeds_of(page: str, url: str) -> list[str]:
         url: where it came from.
     """
     text = without(page[:_LONGEST_PAGE], "<script", "</script>")
-    if _PAGE.search(text) is None:
+    if PAGE.search(text) is None:
         return []
     for attributes in elements(text, _BASE, most=1):
         url = absolute_url(attributes.get("href", ""), url) or url

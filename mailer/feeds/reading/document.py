@@ -13,7 +13,7 @@ from mailer.errors import FeedUnreadable
 from mailer.feeds.reading.autodiscovery import feeds_of
 from mailer.feeds.reading.encoding import decode
 from mailer.feeds.reading.entry import FeedWarnings
-from mailer.feeds.reading.markup import without
+from mailer.feeds.reading.markup import PAGE, without
 from mailer.feeds.reading.sanitise import clean_text
 
 # A comment may name a root element, so comments are skipped.
@@ -28,7 +28,6 @@ _CERTAIN_ROOT = re.compile(
     r"<rss\s[^>]*?version\s*=|<[\w.-]+:RDF\s[^>]*?xmlns|<(?:[\w.-]+:)?feed\s[^>]*?xmlns",
     re.IGNORECASE,
 )
-_PAGE = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
 _AMPERSAND = re.compile(
     r"&(?!(?:amp|lt|gt|quot|apos);)(?:([A-Za-z][A-Za-z0-9]{1,31});|#([xX]?[0-9A-Fa-f]{1,8});)?"
 )
@@ -74,7 +73,7 @@ def read_text(body: bytes, content_type: str, base_url: str | None, warn: FeedWa
     before = text if start is None else text[:start]
     # A feed inside a page counts only if there is no doubt: pages have elements with the same names.
     is_certain = start is not None and _CERTAIN_ROOT.match(text, start) is not None
-    if not is_certain and (page := _PAGE.search(without(before, "<!--", "-->"))):
+    if not is_certain and (page := PAGE.search(without(before, "<!--", "-->"))):
         raise FeedUnreadable(_page_refused(text[before.find(page[0]) :], base_url))
     if start is None:
         raise FeedUnreadable

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+PAGE: Final = re.compile(r"<(?:!DOCTYPE\s+html|html|head|body)\b", re.IGNORECASE)
+"""An element that only a web page has."""
+
 _LONGEST_TAG: Final = 3000
 _ATTRIBUTE = re.compile(r"""\s*/?([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+)))?""")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.feeds.canonical import MAX_URL_LENGTH, absolute_url, canonical_url, place
+from mailer.feeds.canonical import MAX_URL_LENGTH, absolute_url, canonical_url, path_of
 
 SAME = "https://news.example/2026/fair?id=7"
 
@@ -100,7 +100,7 @@ def test_absolute_url(link: str, base: str | None, expected: str | None) -> None
     ],
 )
 def test_place_is_what_stays_when_a_site_moves(canonical: str, expected: str) -> None:
-    assert place(canonical) == expected
+    assert path_of(canonical) == expected
 
 
 @given(st.text(max_size=80), st.sampled_from([None, "https://news.example/a/", "nonsense"]))
