@@ -26,7 +26,7 @@ from mailer.demo.servers import bind, port_of
 from mailer.demo.static import PICTURES
 from mailer.digests.build.render import Story, render_edition
 from mailer.digests.schedules.calendar import Slot
-from mailer.digests.staff_mail.review import above
+from mailer.digests.staff_mail.review import with_review_header
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, field_word
@@ -261,7 +261,7 @@ def main() -> None:
         shoot(browser, "digest-armenian", armenian, PHONE, dark=False)
         shoot(browser, "digest-arabic", arabic, PHONE, dark=True)
         shoot(browser, "confirmation", page_of(confirmation()), NOTICE, dark=False)
-        review = above(digest(), Templates(), LOOK, NUMBERS)
+        review = with_review_header(digest(), Templates(), LOOK, NUMBERS)
         shoot(browser, "review", page_of(review), NOTICE, dark=False)
         shoot(browser, "form", f"{url}/subscribe/gazette", NOTICE, dark=False)
         browser.close()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mailer.digests.build.render import Story, render_edition
 from mailer.digests.schedules.calendar import Slot
-from mailer.digests.staff_mail.review import above
+from mailer.digests.staff_mail.review import with_review_header
 from mailer.message.compose import compile_mail
 from mailer.message.look import Look
 from mailer.models import Edits, Newsletter, NoticeKind
@@ -133,7 +133,7 @@ def check_templates(templates: Templates, languages: Iterable[str] = ()) -> None
             content = render_edition(
                 templates, look, _SLOT, stories, more, edits, base_url=_SITE, random=bytes
             )
-            compile_mail(above(content, templates, look, _NUMBERS))
+            compile_mail(with_review_header(content, templates, look, _NUMBERS))
             for kind, context in _NOTICES:
                 render_notice(templates, kind, look, language, context, bytes)
 

@@ -20,6 +20,7 @@ from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Pause
 from mailer.ledger.pause import pause_sending
 from mailer.ledger.transitions import WAITING, RowId, is_in
+from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.models import Digest, DigestStatus, Newsletter, Notice, NoticeKind, Schedule
 from mailer.notices.notice import queue_notice, render_notice
@@ -273,6 +274,28 @@ def on_slot_missed(
     _queue(session, alerts, newsletter, reason or "", facts, now)
 
 
+def queue_for_staff(
+    session: Session,
+    alerts: Alerts,
+    kind: NoticeKind,
+    content: Content,
+    newsletter_id: int,
+    now: datetime,
+) -> int | None:
+    """Queue a notice to staff, and return its id; None if there is no staff address."""
+    if alerts.staff_address is None:
+        return None
+    return queue_notice(
+        session,
+        kind=kind,
+        address=alerts.staff_address.typed,
+        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
+        content=content,
+        now=now,
+        newsletter_id=newsletter_id,
+    )
+
+
 def _queue(
     session: Session,
     alerts: Alerts,
@@ -305,12 +328,4 @@ def _queue(
         )
         if session.scalar(earlier.limit(1)) is not None:
             return
-    queue_notice(
-        session,
-        kind=NoticeKind.ALERT,
-        address=alerts.staff_address.typed,
-        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
-        content=content,
-        now=now,
-        newsletter_id=newsletter.id,
-    )
+    queue_for_staff(session, alerts, NoticeKind.ALERT, content, newsletter.id, now)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mailer.digests.editing.introduction import TextFormat, read_intro
-from mailer.digests.staff_mail.review import above
+from mailer.digests.staff_mail.review import with_review_header
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.reader_fields import field_word
@@ -72,7 +72,7 @@ def mails(language: str) -> Iterator[tuple[str, Content, bytes]]:
         yield f"{name} {language}", content, notice_mail(content)
     title, text = WORDS[language]
     usual = edition(story(1, title=title, summary_html=f"<p>{text}</p>"), look=shown)
-    content = above(usual, Templates(), shown, NUMBERS)
+    content = with_review_header(usual, Templates(), shown, NUMBERS)
     yield f"review {language}", content, notice_mail(content)
 
 

@@ -7,7 +7,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import write_po
 
-from mailer.digests.staff_mail.review import above
+from mailer.digests.staff_mail.review import with_review_header
 from mailer.lint.html_page import visible_text
 from mailer.message.content import Content
 from mailer.models import NoticeKind
@@ -111,7 +111,7 @@ def test_every_word_of_a_review_is_translated(templates: Templates) -> None:
     digest = edition(
         story(1, title="1", summary_html="", author=""), look=LOOK, templates=templates
     )
-    content = above(replace(digest, html="<body>", text=""), templates, LOOK, NUMBERS)
+    content = with_review_header(replace(digest, html="<body>", text=""), templates, LOOK, NUMBERS)
     assert content.subject.startswith("⟦")
     data = (NUMBERS["schedule"], NUMBERS["zone"], "2026-Novembro-24", "Novembro")
     assert untranslated(content, *data) == []

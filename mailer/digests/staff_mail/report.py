@@ -34,8 +34,8 @@ from mailer.models import (
     Subscriber,
     Subscription,
 )
-from mailer.notices.alert import Alerts
-from mailer.notices.notice import queue_notice, render_notice
+from mailer.notices.alert import Alerts, queue_for_staff
+from mailer.notices.notice import render_notice
 from mailer.sending.counters import UNSENDABLE
 
 MOST_DOMAINS: Final = 10
@@ -149,16 +149,9 @@ def queue_report(
     )
     if schedule_id is None:
         return False
-    if alerts.staff_address is not None and content is not None:
-        queue_notice(
-            session,
-            kind=NoticeKind.REPORT,
-            address=alerts.staff_address.typed,
-            key_hash=alerts.keys.key_hash(alerts.staff_address.key),
-            content=content,
-            now=now,
-            newsletter_id=session.get_one(Schedule, schedule_id).newsletter_id,
-        )
+    if content is not None:
+        newsletter_id = session.get_one(Schedule, schedule_id).newsletter_id
+        queue_for_staff(session, alerts, NoticeKind.REPORT, content, newsletter_id, now)
     return True
 
 

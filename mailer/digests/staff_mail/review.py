@@ -26,17 +26,8 @@ from mailer.errors import MailerError, NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, SendTimeWord, field_word
-from mailer.models import (
-    Digest,
-    DigestStatus,
-    Newsletter,
-    NoticeKind,
-    Review,
-    ReviewAct,
-    Schedule,
-)
-from mailer.notices.alert import Alerts
-from mailer.notices.notice import queue_notice
+from mailer.models import Digest, DigestStatus, Newsletter, NoticeKind, Review, ReviewAct, Schedule
+from mailer.notices.alert import Alerts, queue_for_staff
 
 if TYPE_CHECKING:
     from mailer.templating.templates import Templates
@@ -78,7 +69,7 @@ class ReviewView:
 
 
 def due_reviews(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
-    """List the schedules and slots whose digest staff should be shown now, and were not."""
+    """List the schedules and slots that are to be reviewed now, and have no review yet."""
     due = []
     for schedule in session.scalars(
         select(Schedule).where(
@@ -91,7 +82,7 @@ def due_reviews(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
         with suppress(MailerError):
             slot = slot_lookup.next_free_slot(session, schedule, now=now)
             is_near = slot is not None and schedule.review and slot.due_at - schedule.review <= now
-            if slot is not None and is_near and _written(session, schedule, slot) is None:
+            if slot is not None and is_near and _find_review(session, schedule, slot) is None:
                 due.append((schedule.id, slot))
     return due
 
@@ -123,16 +114,16 @@ def review_content(
         "at": slot.local.strftime("%H:%M"),
         "date": slot.local.date(),
         "zone": schedule.zone,
-        "readers": plan.due,
+        "readers": plan.reader_count,
         "editions": len(plan.choice.cohorts),
         "excluded": sum(left_out.values()),
         "carried_over": len(plan.choice.carried_over),
         "expiring": expiring(schedule, plan),
     }
-    return above(content, alerts.templates, look, numbers)
+    return with_review_header(content, alerts.templates, look, numbers)
 
 
-def above(
+def with_review_header(
     content: Content, templates: "Templates", look: Look, numbers: Mapping[str, object]
 ) -> Content:
     """Put what staff need to decide, and the two links, above a digest.
@@ -179,18 +170,12 @@ def queue_review(
     schedule = session.get_one(Schedule, schedule_id)
     if (
         alerts.staff_address is None
-        or _written(session, schedule, slot) is not None
+        or _find_review(session, schedule, slot) is not None
         or slot_lookup.digest_at(session, schedule, slot) is not None
     ):
         return False
-    notice_id = queue_notice(
-        session,
-        kind=NoticeKind.REVIEW,
-        address=alerts.staff_address.typed,
-        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
-        content=content,
-        now=now,
-        newsletter_id=schedule.newsletter_id,
+    notice_id = queue_for_staff(
+        session, alerts, NoticeKind.REVIEW, content, schedule.newsletter_id, now
     )
     session.add(
         Review(
@@ -214,7 +199,7 @@ def read_review(
     Raises:
         NotFound: there is none.
     """
-    review, act, schedule, slot, digest = _linked(session, link_id)
+    review, act, schedule, slot, digest = _read_link(session, link_id)
     newsletter = session.get_one(Newsletter, schedule.newsletter_id)
     return ReviewView(
         look=Look.of(newsletter, publisher=publisher),
@@ -236,7 +221,7 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
         NotFound: there is no such review.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
-    review, act, schedule, slot, digest = _linked(session, link_id)
+    review, act, schedule, slot, digest = _read_link(session, link_id)
     state = _state(review, schedule, digest, now)
     if act is ReviewAct.SEND:
         if state is ReviewState.WAITING:
@@ -265,13 +250,13 @@ def asked_for(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
     return asked
 
 
-def _written(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
+def _find_review(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
     return session.scalar(
         select(Review).where(Review.schedule_id == schedule.id, Review.slot == slot.name)
     )
 
 
-def _linked(
+def _read_link(
     session: Session, link_id: int
 ) -> tuple[Review, ReviewAct, Schedule, Slot, Digest | None]:
     """Find what a link is about, and the digest that stands for its slot.
@@ -296,9 +281,9 @@ def _state(review: Review, schedule: Schedule, digest: Digest | None, now: datet
             case DigestStatus.SENT | DigestStatus.SKIPPED:
                 return ReviewState.OVER
         return ReviewState.SENT
-    named = slot_named(Rule.of(schedule), review.slot)
-    counts = schedule.paused_at is None and schedule.removed_at is None
-    moved = named is None or named.due_at != review.due_at or named.due_at <= schedule.active_from
-    if moved or not counts or now >= review.expires_at:
+    slot = slot_named(Rule.of(schedule), review.slot)
+    is_active = schedule.paused_at is None and schedule.removed_at is None
+    is_moved = slot is None or slot.due_at != review.due_at or slot.due_at <= schedule.active_from
+    if is_moved or not is_active or now >= review.expires_at:
         return ReviewState.OVER
     return ReviewState.WAITING if review.send_asked_at is None else ReviewState.ASKED
