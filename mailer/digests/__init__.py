@@ -1,4 +1,4 @@
 """Digests: when they are due, which articles each reader gets, and the builds that write them down.
 
-Never imports feeds or subscriptions; what a mail looks like on the wire is decided below.
+Never imports feeds or subscribers. `mailer.message` decides what a mail looks like on the wire.
 """

@@ -67,7 +67,7 @@ def read_preview(
             raise Refused(f"this reader would get nothing: {reader.typed} {explanation.words}")
         cohort, articles = explanation.cohort, plan.articles
     _, content = render_cohort(plan, target.newsletter, render, cohort, articles)
-    return Preview(content, plan.reason, plan.due)
+    return Preview(content, plan.reason, plan.reader_count)
 
 
 def check_coming_mail(

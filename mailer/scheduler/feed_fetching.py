@@ -94,14 +94,14 @@ class FeedFetching:
         now = self._app.times.wall()
         wanted: list[int] = []
 
-        def add(schedule_id: int) -> None:
+        def add_feeds(schedule_id: int) -> None:
             slot = slot_lookup.next_slot(session.get_one(Schedule, schedule_id), now=now)
             times = [] if slot is None else [slot.due_at - before for before in BEFORE_A_SLOT]
             if passed := [at for at in times if at <= now]:
                 wanted.extend(stale_feeds(session, schedule_id, max(passed), now))
 
         for schedule_id in active_schedules(session):
-            self._steps.run(f"slots of schedule {schedule_id}", partial(add, schedule_id))
+            self._steps.run(f"slots of schedule {schedule_id}", partial(add_feeds, schedule_id))
         return list(dict.fromkeys(wanted))
 
     def _fetch(

@@ -107,7 +107,7 @@ class Scheduler:
         """
         self._alarms.shutdown(wait=False)
         while not self._jobs.join(_LOOK_SECONDS):
-            if self._left() == 0:
+            if self._seconds_left() == 0:
                 log.warning(
                     "the scheduler did not end in time; what it was doing is done again later"
                 )
@@ -115,10 +115,10 @@ class Scheduler:
             # A statement that began just now missed the first one.
             self._builder.close_soon()
         # The heartbeat has still to be ended, however late it is.
-        self._builder.close(max(1.0, self._left()))
-        self._clock.join(self._left())
+        self._builder.close(max(1.0, self._seconds_left()))
+        self._clock.join(self._seconds_left())
 
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         return max(0.0, self._stopped_at + STOP_SECONDS - self._app.times.monotonic())
 
     def _wake_all_jobs(self) -> None:
@@ -169,7 +169,7 @@ class Scheduler:
         with self._app.database.read() as session:
             now = self._app.times.wall()
 
-            def look(schedule_id: int) -> None:
+            def look_at(schedule_id: int) -> None:
                 schedule = session.get_one(Schedule, schedule_id)
                 self._set_alarm(schedule_id, slot_lookup.next_slot(schedule, now=now))
                 slots = slot_lookup.due(session, schedule, now=now)
@@ -177,7 +177,7 @@ class Scheduler:
                     due[schedule_id] = slots.build.due_at if slots.build else now
 
             for schedule_id in active_schedules(session):
-                self._steps.run(f"slots of schedule {schedule_id}", partial(look, schedule_id))
+                self._steps.run(f"slots of schedule {schedule_id}", partial(look_at, schedule_id))
         # This look only finds the order. The builds before one may take long, and what is due then counts.
         for schedule_id in sorted(due, key=lambda schedule_id: (due[schedule_id], schedule_id)):
             self._build_due(schedule_id)

@@ -90,10 +90,10 @@ class Builder:
             connection.interrupt()
 
     def close(self, seconds: float | None = None) -> None:
-        """Begin no more builds, and show no more that this builder lives.
+        """Begin no more builds, and end the heartbeat.
 
         Args:
-            seconds: how long to wait at most until that is in the database; None waits without limit.
+            seconds: how long to wait for the database at most; None waits without limit.
         """
         self._closing.set()
         # Until the last build has ended: one that is being rolled back is not to be taken over meanwhile.
@@ -132,8 +132,8 @@ class Builder:
     def build_due(self, schedule_id: int, due: DueSlots) -> int | None:
         """Record the slots of this schedule that are skipped, and build the one that is due.
 
-        A slot whose build failed a short while ago is left for later. `due` may be some minutes old: to
-        claim a slot looks again whether it counts, and whether it has a digest.
+        A slot whose build failed a short while ago is left for later. `due` may be some minutes old: the
+        claim checks again whether the slot counts, and whether it has a digest.
 
         Returns:
             The digest that was due, if any.
@@ -166,12 +166,12 @@ class Builder:
                 return None
             builder_id = self._heartbeat.worker_id
             with self._database.write() as session:
-                left = slot_claims.take_over(
+                digest_id = slot_claims.take_over(
                     session, builder_id=builder_id, live_builders=self._heartbeat.living
                 )
-            if left is not None:
-                self._finish(left, builder_id)
-            return left
+            if digest_id is not None:
+                self._finish(digest_id, builder_id)
+            return digest_id
 
     def _finish(self, digest_id: int, builder_id: int) -> None:
         """Plan, render and write a digest that this builder has claimed, unless it is closed meanwhile."""
@@ -193,7 +193,7 @@ class Builder:
             source = article_queries.frozen(digest_id)
             plan = plan_from(session, schedule, slot, source, digest_id)
         plan, rendered = render_editions(plan, newsletter, self._render_unless_closed)
-        self._go_on()
+        self._check_open()
         with connection.write() as session:
             queued = digest_writer.write(
                 session, digest_id, plan, rendered, builder_id=builder_id, now=self._times.wall()
@@ -208,7 +208,7 @@ class Builder:
             slot.name,
             len(rendered),
             queued,
-            plan.due - queued,
+            plan.reader_count - queued,
         )
 
     @contextmanager
@@ -234,20 +234,20 @@ class Builder:
         with self._database.pinned() as connection:
             self._connection = connection
             try:
-                self._go_on()
+                self._check_open()
                 yield connection
             finally:
                 self._connection = None
 
     def _render_unless_closed(self, *edition: Any) -> Content:
-        self._go_on()
+        self._check_open()
         return self._render(*edition)
 
-    def _go_on(self) -> None:
-        """Check that the build is still wanted.
+    def _check_open(self) -> None:
+        """Check that the builder was not closed.
 
         Raises:
-            _Closed: it is not.
+            _Closed: it was.
         """
         if self._closing.is_set():
             raise _Closed

@@ -34,7 +34,7 @@ from mailer.digests.editing import edits
 from mailer.digests.selection.build_readers import BUILD_READERS, note_size
 from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
-from mailer.digests.selection.reader_groups import is_still
+from mailer.digests.selection.reader_groups import is_still_reader
 from mailer.message.content import Content
 from mailer.models import (
     Candidate,
@@ -102,13 +102,13 @@ def write(
     if schedule_id is None:
         return None
     schedule = session.get_one(Schedule, schedule_id)
-    with session.begin_nested() as mails:
+    with session.begin_nested() as savepoint:
         editions = _write_editions(session, digest_id, rendered)
         queued = _write_deliveries(session, digest_id, schedule, plan, editions, now)
         if queued == 0:
-            # There is no edition for nobody.
-            mails.rollback()
-    changed = plan.due - queued
+            # An edition without readers is not kept.
+            savepoint.rollback()
+    changed = plan.reader_count - queued
     reason = plan.reason
     if queued == 0:
         # Nobody is left of those who were due when the build read them.
@@ -226,5 +226,5 @@ def _mails(schedule: Schedule, plan: Plan) -> Select[Any]:
         .join(_GROUP, is_in_group)
         .join(Subscription, Subscription.id == readers.subscription_id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(is_still(schedule, plan.frame, readers.start))
+        .where(is_still_reader(schedule, plan.frame, readers.start))
     )

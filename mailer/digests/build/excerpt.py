@@ -15,9 +15,9 @@ _TEASER_END: Final = re.compile(r"(?<!\s)([.!?…։؟]?)\s*(?:\[\s*(?:…|\.\.\.
 """How feeds say that a text goes on, such as [...], with the end of a sentence before it."""
 _NO_BREAK: Final = "[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]"
 _BLANKS: Final = re.compile(rf"(?!(?<=[«‹№§\d]){_NO_BREAK}\S|(?<=\S){_NO_BREAK}[»›:;?!%–—€$£°])\s+")
-"""A run of blanks, but a single no-break space beside such a sign or behind a figure."""
+"""A run of blanks, except a single no-break space beside such a sign or after a digit."""
 _CREDIT_LENGTH: Final = 60
-"""Characters outside its links of "The post … appeared first on …", in the languages it comes in."""
+"""At most so many characters of "The post … appeared first on …" are outside its links, in any language."""
 
 
 def excerpt(summary_html: str, longest: int) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def paragraphs(summary_html: str) -> tuple[str, ...]:
 def _is_credit(runs: Sequence[TextRun]) -> bool:
     """Whether it is what WordPress sites put below each entry: the article's link, and the site's.
 
-    Told by its links, because its words differ with the site's language.
+    Recognised by its links, because its words differ with the site's language.
     """
     links = [run.link for run in runs if run.link is not None]
     unlinked = sum(len(run.text) for run in runs if run.link is None)
@@ -68,7 +68,7 @@ def _is_credit(runs: Sequence[TextRun]) -> bool:
 def on_one_line(text: str) -> str:
     """Write `text` with a space for each run of blanks, and none around it.
 
-    A no-break space stays beside signs and behind figures, where French and Russian typography asks for
+    A no-break space stays beside signs and after digits, where French and Russian typography asks for
     one. Elsewhere programs leave them by accident, and a text full of them could not be broken into lines.
     """
     return _BLANKS.sub(" ", text).strip()

@@ -1,6 +1,6 @@
 """Renders an edition: HTML and plain text of the same articles, once for all its readers.
 
-Never compiles what feeds and staff wrote: it is data, which is escaped and cut to a length.
+Never uses what feeds and staff wrote as a template: it is data, which is escaped and cut to a length.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -95,7 +95,7 @@ def edition_renderer(
     privacy_url: str | None,
     random: Callable[[int], bytes],
 ) -> Render:
-    """Make what builds render their editions with.
+    """Make the function that renders the editions of builds.
 
     Args:
         base_url: what links to our own pages start with.

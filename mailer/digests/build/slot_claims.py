@@ -9,17 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    and_,
-    delete,
-    exists,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
@@ -30,12 +20,7 @@ from mailer.digests.schedules.slot_lookup import digest_at
 from mailer.digests.selection.plan import source_at
 from mailer.errors import Refused
 from mailer.ledger import digest_state
-from mailer.models import (
-    Candidate,
-    Digest,
-    DigestStatus,
-    Schedule,
-)
+from mailer.models import Candidate, Digest, DigestStatus, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +64,10 @@ def claim_slot(
     known = digest_at(session, schedule, slot)
     if known is not None and known.status != DigestStatus.BUILDING:
         return SlotClaim(known.id, build=False)
-    left = _take_over(session, builder_id, live_builders(session))
-    if left is not None:
-        return SlotClaim(left, build=True)
-    # What was being built a statement ago may be finished by now: ask again, do not begin anew.
+    abandoned_id = _take_over(session, builder_id, live_builders(session))
+    if abandoned_id is not None:
+        return SlotClaim(abandoned_id, build=True)
+    # Another builder is building, or has just finished this digest: the caller asks again.
     if known is not None or _is_building(session):
         return SlotClaim(None, build=False)
     # A builder may have waited for others since it found the slot due. Until the commit nobody can change

@@ -178,7 +178,7 @@ def _coming_edits(session: Session, schedule: Schedule, now: datetime) -> Edits:
 def _drop(
     session: Session, newsletter: Newsletter, edits: Edits, article_id: int, now: datetime
 ) -> None:
-    check_place(session, newsletter, article_id)
+    check_in_newsletter(session, newsletter, article_id)
     if session.get(DroppedArticle, (newsletter.id, article_id)) is None:
         session.add(
             DroppedArticle(
@@ -209,7 +209,7 @@ def _check_lead(
 ) -> None:
     if schedule.holds is Holds.NONE:
         raise Refused("a letter has no articles, so none can lead; leave out --lead")
-    check_place(session, newsletter, article_id)
+    check_in_newsletter(session, newsletter, article_id)
     source = source_at(schedule, slot).subquery()
     if session.scalar(select(source).where(source.c.article_id == article_id)) is None:
         raise Refused(
@@ -219,7 +219,7 @@ def _check_lead(
         )
 
 
-def check_place(session: Session, newsletter: Newsletter, article_id: int) -> None:
+def check_in_newsletter(session: Session, newsletter: Newsletter, article_id: int) -> None:
     """Check that the article is in the newsletter.
 
     Raises:

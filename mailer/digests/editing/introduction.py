@@ -45,15 +45,15 @@ class Intro:
     text: str
 
 
-def read_intro(written: str, how: TextFormat) -> Intro:
+def read_intro(written: str, text_format: TextFormat) -> Intro:
     """Read an introduction that staff wrote.
 
     Raises:
         Refused: no words are left in it.
     """
-    match how:
+    match text_format:
         case TextFormat.MARKDOWN:
-            # HTML in Markdown is shown as it was typed: who wants elements gives a file of HTML.
+            # HTML in Markdown is shown as it was typed: staff who want elements give an HTML file.
             markup = MarkdownIt("commonmark", {"html": False}).render(written)
         case TextFormat.HTML:
             markup = written

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 from mailer.digests.editing import edits
 from mailer.digests.editing.edits import EditChanges
 from mailer.digests.schedules import schedule_changes, schedule_lookup
-from mailer.digests.schedules.calendar import Rule, Slot, check_rule, slots
+from mailer.digests.schedules.calendar import SLOT_FORMAT, Rule, Slot, check_rule, slots
 from mailer.digests.schedules.schedule_options import ScheduleLimits, check_limits
 from mailer.digests.selection.article_queries import chosen
 from mailer.errors import BadSchedule, Refused
 from mailer.models import ChosenArticle, Holds, Newsletter, Schedule, ScheduleKind
 
-_FORMATS: Final = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
+_FORMATS: Final = ("%Y-%m-%d %H:%M", SLOT_FORMAT)
 
 
 def rule_at(at: str, zone: str) -> Rule:
@@ -31,13 +31,12 @@ def rule_at(at: str, zone: str) -> Rule:
         BadSchedule: `at` is not a date and time.
         Refused: there is no such zone.
     """
-    for spelling in _FORMATS:
+    for date_format in _FORMATS:
         try:
-            # A wall time: its zone stands beside it.
-            when = datetime.strptime(at.strip(), spelling)  # noqa: DTZ007
+            wall_time = datetime.strptime(at.strip(), date_format)  # noqa: DTZ007
         except ValueError:
             continue
-        rule = Rule(ScheduleKind.ONCE, zone, once=when.strftime(_FORMATS[1]))
+        rule = Rule(ScheduleKind.ONCE, zone, once=wall_time.strftime(SLOT_FORMAT))
         check_rule(rule)
         return rule
     raise BadSchedule(f'{at!r} is not a date and time; write it like "2026-12-24 18:00"')
@@ -69,7 +68,7 @@ def add_once(
         raise Refused(f"{rule.once} {why} in {rule.zone}; give --at a time in the future")
     wanted = tuple(dict.fromkeys(articles))
     for article_id in wanted:
-        edits.check_place(session, newsletter, article_id)
+        edits.check_in_newsletter(session, newsletter, article_id)
     limits = ScheduleLimits(max_articles=max(len(wanted), ScheduleLimits.max_articles))
     check_limits(rule, limits)
     name = _free_name(session, newsletter, slot)
@@ -112,4 +111,6 @@ def same_time(session: Session, once: Schedule) -> Sequence[str]:
 def _free_name(session: Session, newsletter: Newsletter, slot: Slot) -> str:
     stem = f"once-{slot.name.replace('T', '-').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    return next(name for name in names if not schedule_lookup.named(session, newsletter.id, name))
+    return next(
+        name for name in names if not schedule_lookup.find_named(session, newsletter.id, name)
+    )

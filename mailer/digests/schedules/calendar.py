@@ -19,7 +19,8 @@ from mailer.models.schedule import Schedule, ScheduleKind
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_NAME_FORMAT: Final = "%Y-%m-%dT%H:%M"
+SLOT_FORMAT: Final = "%Y-%m-%dT%H:%M"
+"""How a slot is named, and how a one-off's rule is written."""
 _DAY: Final = timedelta(days=1)
 _LONGEST_GAP_OF_A_ZONE: Final = 2 * _DAY
 """No zone has ever left out more than one day, so all that falls into one gap lies within two."""
@@ -97,7 +98,7 @@ class _Pattern:
         if day.month not in self.months:
             return False
         by_month = day.day in self.monthdays or (
-            # The day after is the first of a month: this one stands for the days it lacks.
+            # The last day of a month stands for the days that the month lacks.
             self.last_for > day.day and (day + _DAY).day == 1
         )
         by_week = day.weekday() in self.weekdays
@@ -148,12 +149,12 @@ def slot_named(rule: Rule, name: str) -> Slot | None:
         Refused: there is no such zone.
     """
     try:
-        nominal = datetime.strptime(name, _NAME_FORMAT)  # noqa: DTZ007
+        nominal = datetime.strptime(name, SLOT_FORMAT)  # noqa: DTZ007
     except ValueError:
         return None
     due_at = _slot(nominal, zone_named(rule.zone)).due_at
     around = slots(rule, due_at - timedelta(seconds=1), due_at)
-    return next((slot for slot in around if slot.name == nominal.strftime(_NAME_FORMAT)), None)
+    return next((slot for slot in around if slot.name == nominal.strftime(SLOT_FORMAT)), None)
 
 
 def longest_gap(rule: Rule) -> timedelta:
@@ -197,6 +198,7 @@ def _largest_setting_back(name: str) -> timedelta:
 
 
 def _nominals(pattern: _Pattern, first: date) -> Iterator[datetime]:
+    """Yield the wall times that the pattern asks for from this date on, whether clocks show them or not."""
     day = first
     while day < _LAST_DATE:
         if pattern.fits(day):
@@ -209,11 +211,11 @@ def _nominals(pattern: _Pattern, first: date) -> Iterator[datetime]:
 
 def _slot(nominal: datetime, zone: ZoneInfo) -> Slot:
     due_at = _first_instant_at(nominal, zone)
-    return Slot(due_at=due_at, name=nominal.strftime(_NAME_FORMAT), local=due_at.astimezone(zone))
+    return Slot(due_at=due_at, name=nominal.strftime(SLOT_FORMAT), local=due_at.astimezone(zone))
 
 
 def _is_on_the_clock(slot: Slot) -> bool:
-    return slot.local.strftime(_NAME_FORMAT) == slot.name
+    return slot.local.strftime(SLOT_FORMAT) == slot.name
 
 
 def _first_instant_at(nominal: datetime, zone: ZoneInfo) -> datetime:
@@ -248,7 +250,7 @@ def _pattern(rule: Rule) -> _Pattern:
             return _cron_pattern(parse_cron(rule.cron or ""))
         case ScheduleKind.ONCE:
             try:
-                wall_time = datetime.strptime(rule.once or "", _NAME_FORMAT)  # noqa: DTZ007
+                wall_time = datetime.strptime(rule.once or "", SLOT_FORMAT)  # noqa: DTZ007
             except ValueError as error:
                 raise BadSchedule(
                     f"{rule.once!r} is not a date and time; write it like 2026-11-24T06:00"

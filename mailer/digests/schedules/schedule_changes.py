@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules.calendar import Rule, slots
-from mailer.digests.schedules.schedule_lookup import WENT_OUT, default_of, has_reader, named
+from mailer.digests.schedules.schedule_lookup import WENT_OUT, default_of, find_named, has_reader
 from mailer.digests.schedules.schedule_options import ScheduleLimits, check_limits
 from mailer.errors import AlreadyExists, Refused
 from mailer.models import (
@@ -59,7 +59,7 @@ def add(
             f"{name!r} is not a valid schedule name; use up to 48 of a-z, 0-9 and -, such as daily"
         )
     check_limits(rule, limits)
-    if named(session, newsletter.id, name) is not None:
+    if find_named(session, newsletter.id, name) is not None:
         raise AlreadyExists(
             f"{newsletter.slug} has a schedule {name}; "
             f"change it with `mailer schedule edit {newsletter.slug}/{name}`"
@@ -173,8 +173,9 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
         .with_for_update()
     )
     session.refresh(schedule)
-    on_it = select(func.count()).where(has_reader(), Schedule.id == schedule.id)
-    readers = session.scalars(on_it).one()
+    readers = session.scalars(
+        select(func.count()).where(has_reader(), Schedule.id == schedule.id)
+    ).one()
     waiting = session.scalars(
         select(func.count())
         .select_from(SignupChoice)

@@ -27,7 +27,7 @@ def find(session: Session, reference: str) -> tuple[Newsletter, Schedule]:
     if not slash:
         # A newsletter's own name may mean any of its schedules, so they are only suggested.
         either = or_(Schedule.name == reference, Newsletter.slug == reference)
-        rows = session.execute(_statement().where(either)).all()
+        rows = session.execute(_with_newsletters().where(either)).all()
         if len(rows) == 1 and rows[0][1].name == reference:
             return rows[0]
         names = [f"{newsletter.slug}/{schedule.name}" for newsletter, schedule in rows]
@@ -35,7 +35,7 @@ def find(session: Session, reference: str) -> tuple[Newsletter, Schedule]:
             f"did you mean {' or '.join(names)}?" if names else "`mailer schedule list` shows them"
         )
         raise NotFound(f"{reference!r} is not a schedule; write SLUG/NAME: {hint}")
-    exact = _statement().where(Newsletter.slug == slug, Schedule.name == name)
+    exact = _with_newsletters().where(Newsletter.slug == slug, Schedule.name == name)
     row = session.execute(exact).one_or_none()
     if row is None:
         raise NotFound(f"there is no schedule {reference}; `mailer schedule list` shows them all")
@@ -47,7 +47,7 @@ def of_newsletters(
 ) -> list[tuple[Newsletter, Schedule, int]]:
     """List all schedules, or those of one newsletter, each with its number of readers."""
     readers = select(func.count()).where(has_reader()).correlate(Schedule).scalar_subquery()
-    statement = _statement().add_columns(readers)
+    statement = _with_newsletters().add_columns(readers)
     if slug is not None:
         statement = statement.where(Newsletter.slug == slug)
     return list(session.execute(statement))
@@ -65,7 +65,7 @@ def default_of(session: Session, newsletter_id: int) -> Schedule | None:
     )
 
 
-def named(session: Session, newsletter_id: int, name: str) -> Schedule | None:
+def find_named(session: Session, newsletter_id: int, name: str) -> Schedule | None:
     """Find the newsletter's schedule of that name, if it has one."""
     return session.scalar(
         select(Schedule).where(
@@ -95,7 +95,7 @@ def todays_digest(session: Session, schedule: Schedule, *, now: datetime) -> Dig
     )
 
 
-def _statement() -> Select[Newsletter, Schedule]:
+def _with_newsletters() -> Select[Newsletter, Schedule]:
     return (
         select(Newsletter, Schedule)
         .join(Schedule, Schedule.newsletter_id == Newsletter.id)

@@ -16,7 +16,7 @@ MOST_ARTICLES: Final = 100
 _FULL_NAMES: Final = (
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
 )  # fmt: skip
-_DAYS_CALLED: Final = dict(zip(_FULL_NAMES, WEEKDAYS, strict=True)) | {
+_DAYS_BY_NAME: Final = dict(zip(_FULL_NAMES, WEEKDAYS, strict=True)) | {
     "weekdays": ",".join(WEEKDAYS[:5]),
     "weekends": ",".join(WEEKDAYS[5:]),
 }
@@ -114,7 +114,7 @@ def _wall_time_rule(options: TimingOptions, before: Rule | None, zone: str) -> R
         return Rule(ScheduleKind.MONTHDAY, zone, at=at, monthday=monthday)
     if days is not None:
         names = (day.strip().lower() for day in days.split(","))
-        days = ",".join(_DAYS_CALLED.get(name, name) for name in names)
+        days = ",".join(_DAYS_BY_NAME.get(name, name) for name in names)
     return Rule(ScheduleKind.DAYS, zone, at=at, days=days)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import YEARS
 from mailer.clock import zone as zone_named
-from mailer.digests.schedules.calendar import Rule, Slot, slot_named, slots
+from mailer.digests.schedules.calendar import SLOT_FORMAT, Rule, Slot, slot_named, slots
 from mailer.digests.schedules.due_slots import DueSlots, RecordedSlots, due_slots
 from mailer.errors import Refused
 from mailer.models import Digest, Review, Schedule, ScheduleKind
@@ -125,7 +125,7 @@ def parse_slot(schedule: Schedule, text: str) -> Slot:
     if parsed.year not in YEARS:
         slot = None
     elif parsed.tzinfo is None:
-        slot = slot_named(rule, parsed.strftime("%Y-%m-%dT%H:%M"))
+        slot = slot_named(rule, parsed.strftime(SLOT_FORMAT))
     else:
         at = parsed.astimezone(UTC)
         slot = next(slots(rule, at - timedelta(seconds=1), at), None)
@@ -135,9 +135,9 @@ def parse_slot(schedule: Schedule, text: str) -> Slot:
 
 
 def _recorded(session: Session, schedule: Schedule, after: datetime) -> RecordedSlots:
-    """Find the slots after `after` that have a digest, and those whose names are of that time."""
+    """Find the slots that have a digest and are after `after`, by their instants or by their names."""
     # Names are local times, which are never more than a day from UTC.
-    names_from = (after.astimezone(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    names_from = (after.astimezone(UTC) - timedelta(days=2)).strftime(SLOT_FORMAT)
     rows = session.execute(
         select(Digest.slot, Digest.due_at).where(
             Digest.schedule_id == schedule.id,

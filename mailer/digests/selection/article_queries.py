@@ -37,7 +37,7 @@ def usable(newsletter_id: int, due_at: datetime, max_age: timedelta) -> ArticleS
 
 
 def is_dropped() -> ColumnElement[bool]:
-    """True for a place in a newsletter whose article staff dropped from its digests."""
+    """True for a newsletter's article that staff dropped from its digests."""
     return exists(
         select(DroppedArticle.article_id).where(
             DroppedArticle.newsletter_id == NewsletterArticle.newsletter_id,
@@ -77,12 +77,12 @@ def frozen(digest_id: int) -> ArticleSource:
 
 
 def load_candidates(
-    session: Session, source: ArticleSource, schedule_id: int, before: int | None
+    session: Session, source: ArticleSource, schedule_id: int, digest_id: int | None
 ) -> list[CandidateArticle]:
     """Load the candidates, without those withdrawn meanwhile.
 
     Args:
-        before: the digest being built, or None in a plan. A candidate that was one already in the
+        digest_id: the digest being built, or None in a plan. A candidate that was one already in the
             schedule's digest before it has waited; if a reader did not get it then, it is carried over.
     """
     earlier = (
@@ -90,18 +90,18 @@ def load_candidates(
         .join(Digest, Digest.id == Candidate.digest_id)
         .where(Digest.schedule_id == schedule_id)
     )
-    if before is not None:
-        earlier = earlier.where(Digest.id < before)
+    if digest_id is not None:
+        earlier = earlier.where(Digest.id < digest_id)
     last_digest = earlier.scalar_subquery()
-    usable = source.subquery()
+    candidates = source.subquery()
     waited = exists(
         select(Candidate.article_id).where(
             Candidate.digest_id == last_digest, Candidate.article_id == Article.id
         )
     )
     rows = session.execute(
-        select(Article.id, Article.published_at, usable.c.backlog, waited)
-        .join(usable, usable.c.article_id == Article.id)
+        select(Article.id, Article.published_at, candidates.c.backlog, waited)
+        .join(candidates, candidates.c.article_id == Article.id)
         .where(Article.withdrawn_at.is_(None))
     )
     return [CandidateArticle(*row) for row in rows]
@@ -119,11 +119,11 @@ def load_edits(session: Session, schedule_id: int, digest_id: int | None) -> Edi
 
 def load_editions(session: Session, source: ArticleSource) -> dict[int, frozenset[int]]:
     """Load every edition that holds a candidate, of whichever newsletter, with the candidates in it."""
-    usable = source.subquery()
+    candidates = source.subquery()
     editions: defaultdict[int, set[int]] = defaultdict(set)
     for edition_id, article_id in session.execute(
         select(EditionArticle.edition_id, EditionArticle.article_id).join(
-            usable, usable.c.article_id == EditionArticle.article_id
+            candidates, candidates.c.article_id == EditionArticle.article_id
         )
     ):
         editions[edition_id].add(article_id)

@@ -129,9 +129,7 @@ def choose(
     )
     alike: dict[tuple[int, bool, frozenset[int]], list[ReaderGroup]] = {}
     for group in groups:
-        had = frozenset[int]().union(
-            *(editions.get(edition, frozenset()) for edition in group.editions)
-        )
+        had = had_by(group, editions)
         alike.setdefault((group.start, group.newcomer, had), []).append(group)
     shares = [
         _share(newest_first, start, _due(newest_first, start, newcomer, had, limits), these, limits)
@@ -148,6 +146,11 @@ def choose(
         too_few=tuple(group for share in waiting if share.due for group in share.groups),
         carried_over=frozenset().union(*(_carried_over(share) for share in shares)),
     )
+
+
+def had_by(group: ReaderGroup, editions: Mapping[int, frozenset[int]]) -> frozenset[int]:
+    """Return the candidates that these readers have had."""
+    return frozenset[int]().union(*(editions.get(edition, ()) for edition in group.editions))
 
 
 def letter_to(groups: Sequence[ReaderGroup]) -> Selection:

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Select, case, exists, func, literal, not_,
 from sqlalchemy.orm import Session
 
 from mailer.digests.selection.article_queries import is_dropped
-from mailer.digests.selection.choose import ReaderGroup
+from mailer.digests.selection.choose import ReaderGroup, had_by
 from mailer.digests.selection.plan import Plan, max_age
 from mailer.digests.selection.reader_groups import load_reader
 from mailer.models import Article, EditionArticle, Holds, NewsletterArticle, Schedule
@@ -54,7 +54,7 @@ def count_articles(session: Session, schedule: Schedule, plan: Plan) -> dict[str
         .group_by(why)
     )
     numbers = Counter({str(reason): number for reason, number in rows})
-    had = frozenset[int]().union(*(_had(plan, group) for group in plan.groups))
+    had = frozenset[int]().union(*(had_by(group, plan.editions) for group in plan.groups))
     printed = {article for cohort in plan.choice.cohorts for article in cohort.articles}
     for candidate in plan.candidates:
         numbers[_reason(candidate.id, printed, plan.choice.carried_over, had)] += 1
@@ -68,12 +68,12 @@ def explain_to_reader(
 
     Those that expired are left out. None if the reader is not on this schedule.
     """
-    group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
+    group = load_reader(session, plan.readers_statement, plan.frame, schedule, address_key)
     if not isinstance(group, ReaderGroup) or schedule.holds is Holds.NONE:
         return []
     cohorts = (cohort for cohort in plan.choice.cohorts if group in cohort.groups)
     printed = {article for cohort in cohorts for article in cohort.articles}
-    had = _had(plan, group)
+    had = had_by(group, plan.editions)
     due = {
         candidate.id
         for candidate in plan.candidates
@@ -104,10 +104,6 @@ def _reason(article_id: int, printed: Iterable[int], due: Iterable[int], had: It
     if article_id in due:
         return CARRIED_OVER
     return HAD if article_id in had else BEFORE_START
-
-
-def _had(plan: Plan, group: ReaderGroup) -> frozenset[int]:
-    return frozenset[int]().union(*(plan.editions.get(edition, ()) for edition in group.editions))
 
 
 def _articles(schedule: Schedule) -> Select[int]:

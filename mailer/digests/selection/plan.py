@@ -66,9 +66,9 @@ class Plan:
     """What a schedule would send at a slot.
 
     Attributes:
-        frame: what told readers apart.
-        readers: the statement that put them into groups.
-        groups: all of them, also those who get nothing.
+        frame: what tells readers apart.
+        readers_statement: selects the readers with their groups.
+        groups: all groups, also those that get nothing.
         editions: every edition that holds a candidate, with the candidates in it.
         articles: what the cohorts' lists hold, by id.
         edits: what staff changed in it.
@@ -76,7 +76,7 @@ class Plan:
 
     slot: Slot
     frame: Frame
-    readers: GroupedReaders
+    readers_statement: GroupedReaders
     candidates: tuple[CandidateArticle, ...]
     groups: tuple[ReaderGroup, ...]
     choice: Selection
@@ -85,7 +85,7 @@ class Plan:
     edits: Edits | None
 
     @property
-    def due(self) -> int:
+    def reader_count(self) -> int:
         """How many readers get something."""
         return sum(cohort.readers for cohort in self.choice.cohorts)
 
@@ -163,7 +163,7 @@ def plan_from(
     return Plan(
         slot=slot,
         frame=frame,
-        readers=readers,
+        readers_statement=readers,
         candidates=tuple(candidates),
         groups=tuple(groups),
         choice=choice,
@@ -185,7 +185,7 @@ def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: st
     Raises:
         NotFound: nobody with that address subscribes to the newsletter.
     """
-    group = load_reader(session, plan.readers, plan.frame, schedule, address_key)
+    group = load_reader(session, plan.readers_statement, plan.frame, schedule, address_key)
     if group is None:
         raise NotFound(
             "nobody with that address subscribes to this newsletter; "

@@ -106,7 +106,9 @@ def grouped_readers(schedule: Schedule, frame: Frame) -> GroupedReaders:
     )
 
 
-def is_still(schedule: Schedule, frame: Frame, start: ColumnElement[int]) -> ColumnElement[bool]:
+def is_still_reader(
+    schedule: Schedule, frame: Frame, start: ColumnElement[int]
+) -> ColumnElement[bool]:
     """True for a subscription that is still on the schedule and still starts at `start`.
 
     For a statement whose FROM has `Subscription` joined to `Subscriber`.

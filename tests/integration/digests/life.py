@@ -172,7 +172,7 @@ class Life(Readership):
                 for cohort in plan.choice.cohorts
                 for group in cohort.groups
             }
-            rows = session.execute(plan.readers).all()
+            rows = session.execute(plan.readers_statement).all()
         return {
             row.subscriber_id: lists[key]
             for row in rows

@@ -236,7 +236,7 @@ def test_only_readers_who_may_be_mailed_are_due(database: Database, keys: Keys) 
             "paused": 1,
             "suppressed": 1,
         }
-        assert plan.due == 1
+        assert plan.reader_count == 1
     digest = build(database, schedule)
     assert list(got(database, digest)) == [reader.subscriber_id]
 
