@@ -153,9 +153,9 @@ def deliveries(
     status: DeliveryStatus | None,
 ) -> list[DeliverySummary]:
     """List rows of the ledger, oldest first: those that match all that is given."""
-    own = (Delivery.status, Delivery.attempts, Delivery.in_doubt, Delivery.reply)
+    state = (Delivery.status, Delivery.attempts, Delivery.in_doubt, Delivery.reply)
     statement = (
-        select(Delivery.id, Delivery.digest_id, Subscriber.address, *own, Delivery.dropped_at)
+        select(Delivery.id, Delivery.digest_id, Subscriber.address, *state, Delivery.dropped_at)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .order_by(Delivery.id)
     )

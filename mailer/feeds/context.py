@@ -1,4 +1,4 @@
-"""Bundles what fetching feeds takes, so that it is made once and handed on as one."""
+"""Bundles the database, the reader, the clock and the settings with which feeds are fetched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ Fetch = Callable[[FetchRequest], Fetched]
 
 @dataclass(frozen=True)
 class FeedContext:
-    """What it takes to fetch feeds and to store what they bring.
+    """Everything that is needed to fetch feeds and to store their articles.
 
     Args:
         reader: parses what is fetched.
-        clock: tells when it arrives.
+        clock: tells when a document arrives.
         interval: how long after a fetch the next one is due; longer if a feed goes on failing.
-        alerts: what it takes to alert staff to a feed; None alerts nobody.
+        alerts: how staff are told of a feed that needs them; None alerts nobody.
         fetch: fetches a document.
     """
 

@@ -180,7 +180,7 @@ def _held(session: Session, feed: Feed) -> list[FeedItem]:
     rows = session.scalars(
         select(HeldItem.content).where(_is_held(feed)).order_by(HeldItem.held_at.desc())
     )
-    return sorted(map(_from_json, rows), key=_newest_first)
+    return sorted(map(_from_json, rows), key=_age_key)
 
 
 def _release(session: Session, feed: Feed) -> None:
@@ -221,7 +221,8 @@ def _not_discarded(session: Session, feed: Feed, items: Sequence[FeedItem]) -> l
     ]
 
 
-def _newest_first(item: FeedItem) -> float:
+def _age_key(item: FeedItem) -> float:
+    """Return the key that sorts items from the newest to the oldest."""
     # An item without a date counts as the newest.
     return -item.entry.published.timestamp() if item.entry.published else float("-inf")
 

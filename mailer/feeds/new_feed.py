@@ -74,7 +74,7 @@ def add_feed(
         Refused: `url` is no web address.
         NotFound: the feed was removed while this ran.
     """
-    address = _checked(url)
+    address = _checked_url(url)
     with context.database.read() as session:
         is_known = with_url(session, address) is not None
     now = context.clock()
@@ -125,7 +125,7 @@ def _store_new(
     return feed, articles, warnings
 
 
-def _checked(url: str) -> str:
+def _checked_url(url: str) -> str:
     """Return the address as it is stored.
 
     Raises:

@@ -99,7 +99,13 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Share:
-    """Groups to which the same is due, what is due, and what they get of it (nothing: they wait)."""
+    """Groups to which the same articles are due, and those that they get.
+
+    Attributes:
+        due: the articles that are due to them.
+        articles: those that they get, in the order of the list; none if they wait.
+        by_urgency: the same ones, see `Cohort`.
+    """
 
     start: int
     due: frozenset[int]

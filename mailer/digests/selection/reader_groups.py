@@ -49,7 +49,7 @@ OTHER_SCHEDULE = "other_schedule"
 
 @dataclass(frozen=True)
 class Frame:
-    """What tells readers apart.
+    """The articles and editions by which a build tells readers apart.
 
     Attributes:
         first_article, last_article: readers who start before the first candidate are alike, and so are

@@ -251,6 +251,7 @@ def asked_for(session: Session, *, now: datetime) -> list[tuple[int, Slot]]:
 
 
 def _find_review(session: Session, schedule: Schedule, slot: Slot) -> Review | None:
+    """Find the review of that slot, if it was queued."""
     return session.scalar(
         select(Review).where(Review.schedule_id == schedule.id, Review.slot == slot.name)
     )
@@ -274,6 +275,7 @@ def _read_link(
 
 
 def _state(review: Review, schedule: Schedule, digest: Digest | None, now: datetime) -> ReviewState:
+    """Return what became of the slot; `digest` is the one that stands for it, if there is one."""
     if digest is not None:
         match digest.status:
             case DigestStatus.CANCELLED:
