@@ -7,7 +7,7 @@ for templates, mails or builds.
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mailer import schema
 from mailer.clock import Times
@@ -32,12 +32,18 @@ _POOL: int = 10
 
 @dataclass(frozen=True)
 class App:
-    """The opened program, which entry points hold."""
+    """The opened program, which entry points hold; as a context manager it closes its database."""
 
     settings: Settings
     database: Database
     keys: Keys
     times: Times
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.database.dispose()
 
     @cached_property
     def templates(self) -> "Templates":
@@ -125,7 +131,7 @@ class App:
 
 
 def open_app(settings: Settings, *, check_schema: bool = True, times: Times | None = None) -> App:
-    """Open the program. The caller disposes of its database.
+    """Open the program, which the caller closes.
 
     Raises:
         SettingsError: a setting cannot be used, or the identity key belongs to another database.

@@ -122,11 +122,8 @@ def opened(*, role: bool = False) -> Iterator["App"]:
     loaded = settings()
     quiet = loaded.log_level == "info" and not role
     logs.configure("warning" if quiet else loaded.log_level, loaded.log_format)
-    app = open_app(loaded)
-    try:
+    with open_app(loaded) as app:
         yield app
-    finally:
-        app.database.dispose()
 
 
 def warn_if_nothing_sends(app: "App") -> None:

@@ -24,11 +24,8 @@ def upgrade() -> None:
     Example:
       mailer db upgrade
     """
-    app = open_app(settings(), check_schema=False)
-    try:
+    with open_app(settings(), check_schema=False) as app:
         before, after = schema.upgrade(app.database, app.keys.fingerprint(), app.times.wall())
-    finally:
-        app.database.dispose()
     if before == after:
         message(f"the schema was current already ({after})")
     else:

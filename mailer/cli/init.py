@@ -93,21 +93,20 @@ def _write_draft(path: Path, content: str) -> Path:
 
 
 def _make_database(settings: Settings) -> None:
-    app = open_app(settings, check_schema=False)
-    database = app.database
-    file = Path(database.url.database or "") if database.is_sqlite else None
-    if file is not None and file.exists():
-        raise AlreadyExists(
-            f"the database {file} exists already; put back the mailer.toml that belongs to it, "
-            "or remove it"
-        )
-    try:
-        schema.create(database, app.keys.fingerprint(), app.times.wall())
-    except BaseException:
-        database.dispose()
-        if file is not None:
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(OSError):
-                    Path(f"{file}{suffix}").unlink()
-        raise
-    database.dispose()
+    with open_app(settings, check_schema=False) as app:
+        database = app.database
+        file = Path(database.url.database or "") if database.is_sqlite else None
+        if file is not None and file.exists():
+            raise AlreadyExists(
+                f"the database {file} exists already; put back the mailer.toml that belongs to it, "
+                "or remove it"
+            )
+        try:
+            schema.create(database, app.keys.fingerprint(), app.times.wall())
+        except BaseException:
+            database.dispose()
+            if file is not None:
+                for suffix in ("", "-wal", "-shm"):
+                    with suppress(OSError):
+                        Path(f"{file}{suffix}").unlink()
+            raise
