@@ -5,6 +5,7 @@ and the numbers of the files in `migrations/versions`.
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -139,7 +140,8 @@ def alembic_config(connection: Connection) -> "Config":
     """Configure Alembic to work on `connection`; there is no alembic.ini."""
     from alembic.config import Config
 
-    config = Config()
+    # The default is what stdout was when alembic was imported, which may be closed by now.
+    config = Config(stdout=sys.stdout)
     config.set_main_option("script_location", str(resource_folder("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
