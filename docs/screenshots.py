@@ -32,7 +32,7 @@ from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, field_word
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
-from mailer.sending.outgoing import greeting
+from mailer.sending.composer import greeting
 from mailer.templating.templates import Templates
 
 IMAGES = Path(__file__).resolve().parent / "images"

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Select, func, insert, i
 from mailer.db import SQLITE_ONLY, AdvisoryLock, Base, Database, take_lock
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import Installation
-from mailer.resources import resource_folder
+from mailer.packaged_files import resource_folder
 from mailer.text.english import pluralise
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from mailer.app import App
 from mailer.errors import MailerError
 from mailer.ledger.digest_state import Counts
 from mailer.monitoring.digest_progress import Standing, read_standing
+from mailer.sending.composer import Composer
 from mailer.sending.config import SendConfig
-from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.rate import SendRate
-from mailer.sending.outgoing import Composer
+from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig, Tls
 from mailer.sending.smtp.events import Credentials, Step

@@ -14,7 +14,7 @@ from alembic import command
 
 from mailer import schema
 from mailer.db import Database
-from mailer.resources import resource_folder
+from mailer.packaged_files import resource_folder
 
 
 def main(number: str, message: str) -> None:

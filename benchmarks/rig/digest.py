@@ -20,7 +20,7 @@ from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.ledger import claims
 from mailer.models import DeliveryStatus, Subscriber, Subscription
-from mailer.sending.outgoing import Composer
+from mailer.sending.composer import Composer
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.support import factories as make

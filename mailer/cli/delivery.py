@@ -6,8 +6,8 @@ from mailer import address as addresses
 from mailer.cli.base import Group, confirmed, json_option, opened, warn_if_nothing_sends, yes_option
 from mailer.cli.output import message, print_json, print_list
 from mailer.cli.parameters import ROW_ID
-from mailer.digests import summary
-from mailer.digests.summary import DigestSummary
+from mailer.digests import listings
+from mailer.digests.listings import DigestSummary
 from mailer.errors import Refused
 from mailer.ledger import in_doubt
 from mailer.models import DeliveryStatus
@@ -38,8 +38,8 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
     key = None if to is None else addresses.parse(to).key
     with opened() as app, app.database.read() as session:
         if digest_id is not None:
-            summary.find(session, digest_id)
-        rows = summary.deliveries(
+            listings.find(session, digest_id)
+        rows = listings.deliveries(
             session,
             digest_id=digest_id,
             address_key=key,
@@ -78,14 +78,14 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
         raise click.UsageError("Give one of --resend and --drop.")
     with opened() as app:
         with app.database.read() as session:
-            digest = summary.find(session, digest_id)
+            digest = listings.find(session, digest_id)
             number = in_doubt.count_of(session, digest_id)
         if number and not confirmed(_question(digest, number, resend), yes=yes):
             raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
         settle = in_doubt.resend if resend else in_doubt.drop
         with app.database.write() as session:
             settled = settle(session, digest_id, app.times.wall())
-            digest = summary.find(session, digest_id)
+            digest = listings.find(session, digest_id)
         if settled is None:
             raise Refused(
                 f"digest {digest_id} is over ({digest.status}), and nothing more of it is sent; "

@@ -1,6 +1,9 @@
 """Opens the database: engines, sessions, locks, and the base class of the models. Never knows the tables."""
 
-from mailer.db.base import (
+from mailer.db.dialect import abort_if_frozen, insert_if, insert_missing
+from mailer.db.errors import explain, is_unreadable, is_unusable
+from mailer.db.locks import AdvisoryLock, take_lock
+from mailer.db.model_base import (
     SQLITE_ONLY,
     Base,
     BigId,
@@ -10,10 +13,7 @@ from mailer.db.base import (
     checked_on_sqlite,
     partial_index,
 )
-from mailer.db.errors import explain, is_unreadable, is_unusable
-from mailer.db.locks import AdvisoryLock, take_lock
 from mailer.db.sessions import Database, FifoLock, PinnedConnection, Writer
-from mailer.db.statements import abort_if_frozen, insert_if, insert_missing
 
 __all__ = [
     "SQLITE_ONLY",

@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
+from mailer.db.dialect import ABORT_IF_FROZEN
 from mailer.db.engine import open_engine
-from mailer.db.statements import ABORT_IF_FROZEN
 
 LOCK_TIMEOUT: Final = "10s"
 """How long a web request waits on PostgreSQL for a lock that another transaction holds."""

@@ -27,7 +27,7 @@ from mailer.feeds.identity import (
 )
 from mailer.feeds.newsletter_feeds import hand_out
 from mailer.feeds.reading.entry import Entry
-from mailer.feeds.store import Arrived, store
+from mailer.feeds.store_items import Arrived, store
 from mailer.models import Feed, HeldItem
 from mailer.text.english import command
 

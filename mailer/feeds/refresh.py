@@ -18,13 +18,13 @@ from mailer.db import AdvisoryLock, is_unreadable, take_lock
 from mailer.errors import FeedError
 from mailer.feeds import fetch_state, lookup, moved, page_pictures
 from mailer.feeds.canonical import is_same_host
-from mailer.feeds.context import FeedContext, Fetch
+from mailer.feeds.feed_context import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.newsletter_feeds import hand_out
 from mailer.feeds.pagination import MOST_PAGES, down_to_known, next_page, together
 from mailer.feeds.reading.entry import Document
 from mailer.feeds.sandbox.reader import ReadingStopped
-from mailer.feeds.store import Arrived
+from mailer.feeds.store_items import Arrived
 from mailer.models import Feed
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from mailer.db import BigId, UTCDateTime
-from mailer.db.prepared import Among, Prepared
+from mailer.db.prepared_statements import Among, Prepared
 from mailer.ledger.predicates import digest_is, reader_may_be_mailed, sending_is_on, waits
 from mailer.ledger.transitions import (
     CLAIM,

@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.digests import summary
-from mailer.digests.summary import DigestSummary
+from mailer.digests import listings
+from mailer.digests.listings import DigestSummary
 from mailer.ledger import digest_state, in_doubt
 from mailer.ledger.digest_state import Counts
 from mailer.ledger.transitions import WAITING, is_in
@@ -85,7 +85,7 @@ def describe_digest(
     Raises:
         NotFound: there is no such digest.
     """
-    digest = summary.find(session, digest_id)
+    digest = listings.find(session, digest_id)
     counts = digest_state.counts(session, digest_id)
     waits = _why_still_sending(session, digest, counts, give_up_after)
     deliveries = asdict(counts)
@@ -93,7 +93,7 @@ def describe_digest(
     return {
         **asdict(digest),
         "reason": digest.reason or waits,
-        "editions": summary.editions(session, digest_id),
+        "editions": listings.editions(session, digest_id),
         "deliveries": deliveries,
         "in_doubt": times_in_doubt,
         **asdict(read_progress(session, digest_id, digest.status, counts, now=now)),

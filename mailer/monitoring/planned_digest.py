@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from mailer.address import Address
 from mailer.digests.build.editions import Render, render_editions
 from mailer.digests.editing import edits
+from mailer.digests.listings import PrintedArticle
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.selection import article_queries, explain
 from mailer.digests.selection import plan as planning
 from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
-from mailer.digests.summary import PrintedArticle
 from mailer.models import Edits, Newsletter, Schedule
-from mailer.monitoring.digest_target import DigestTarget
+from mailer.monitoring.digest_reference import DigestTarget
 from mailer.monitoring.reader_explanation import explain_reader
 from mailer.tokens import Keys
 

@@ -17,7 +17,7 @@ from mailer.message.content import Content
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, Newsletter, Schedule
-from mailer.monitoring.digest_target import DigestTarget
+from mailer.monitoring.digest_reference import DigestTarget
 from mailer.monitoring.reader_explanation import explain_reader
 from mailer.tokens import Keys
 

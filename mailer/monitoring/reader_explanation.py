@@ -17,7 +17,7 @@ from mailer.digests.selection.choose import Cohort
 from mailer.digests.selection.plan import Plan
 from mailer.errors import NotFound
 from mailer.models import Schedule, Subscriber, Subscription
-from mailer.monitoring.digest_target import DigestTarget
+from mailer.monitoring.digest_reference import DigestTarget
 from mailer.permission.suppress import list_suppressions
 from mailer.subscribers import readers
 from mailer.text.english import command, moment

@@ -19,7 +19,7 @@ from mailer.digests.schedules.calendar import Slot
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
 from mailer.feeds.sandbox.reader import FeedReader
 from mailer.models import Feed, Schedule
-from mailer.scheduler.steps import StepRunner
+from mailer.scheduler.step_runner import StepRunner
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from mailer.digests.staff_mail import report, review
 from mailer.ledger import digest_state
 from mailer.models import Schedule
 from mailer.scheduler.feed_fetching import FeedFetching, active_schedules
-from mailer.scheduler.steps import StepRunner
+from mailer.scheduler.step_runner import StepRunner
 from mailer.subscribers import purge
 
 log = logging.getLogger(__name__)

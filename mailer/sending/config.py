@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.flow_control.rate import SendRate
+from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.smtp.connection import RelayConfig
 
 

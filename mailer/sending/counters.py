@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mailer.message.reply_codes import Meaning, meaning
+from mailer.message.smtp_codes import Meaning, meaning
 from mailer.models import Tally
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost

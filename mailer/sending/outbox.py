@@ -20,10 +20,10 @@ from mailer.ledger.transitions import AttemptResult, Claim, RowId
 from mailer.models import Notice
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
+from mailer.sending.composer import Composer, OutgoingMail
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.flow_control.rate import SendRate, most_to_claim
-from mailer.sending.outgoing import Composer, OutgoingMail
+from mailer.sending.flow_control.send_rate import SendRate, most_to_claim
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.text.untrusted import redact
 

@@ -20,13 +20,13 @@ from mailer.ledger.heartbeat import Figures
 from mailer.ledger.transitions import RowId
 from mailer.notices.alert import Alerts
 from mailer.sending import counters
-from mailer.sending.attempts import Attempts
+from mailer.sending.attempt_results import Attempts
+from mailer.sending.composer import Composer, OutgoingMail, Unsendable
 from mailer.sending.config import SendConfig
-from mailer.sending.flow_control.back_off import Random
 from mailer.sending.flow_control.control import FlowControl
+from mailer.sending.flow_control.retry_plan import Random
 from mailer.sending.outbox import Outbox
-from mailer.sending.outgoing import Composer, OutgoingMail, Unsendable
-from mailer.sending.replies import ReplyHandler
+from mailer.sending.reply_handler import ReplyHandler
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import Unopened, connect
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection

@@ -16,7 +16,7 @@ from mailer.ledger import heartbeat, recovery
 from mailer.ledger.heartbeat import Figures, Heartbeat
 from mailer.models import DeliveryStatus, WorkerRole
 from mailer.sending import counters
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from jinja2 import (
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailer.errors import BadTemplate, Refused
-from mailer.resources import resource_folder
+from mailer.packaged_files import resource_folder
 from mailer.templating.formats import filters, locale_of
 
 SOURCE_LANGUAGE: Final = "en"

@@ -13,7 +13,7 @@ from itertools import count
 import pytest
 
 from mailer.clock import Times, utc_now
-from mailer.sending.outgoing import Composer
+from mailer.sending.composer import Composer
 from mailer.sending.send_loop import Sender
 from mailer.templating.templates import Templates
 from tests.faults.conftest import POSTGRESQL, SQLITE

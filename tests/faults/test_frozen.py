@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from mailer.db import Database, sessions, statements
+from mailer.db import Database, dialect, sessions
 from mailer.models import Installation, Worker
 from tests.faults.conftest import POSTGRESQL
 from tests.faults.relays import size
@@ -69,7 +69,7 @@ def test_a_frozen_worker_that_goes_on_makes_no_double_that_is_not_counted(
 def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
     postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sessions, statements):
+    for module in (sessions, dialect):
         monkeypatch.setattr(module, "ABORT_IF_FROZEN", "idle_in_transaction_session_timeout = '1s'")
     writer = postgresql_database.writer()
 
@@ -86,6 +86,6 @@ def test_a_transaction_in_which_its_process_is_frozen_holds_up_nobody_for_long(
                 write(other, "other")
 
     freeze_in(writer.write(), lambda session: None)
-    freeze_in(postgresql_database.write(), statements.abort_if_frozen)
+    freeze_in(postgresql_database.write(), dialect.abort_if_frozen)
     with postgresql_database.read() as session:
         assert session.scalars(select(Installation.paused_reason)).one() == "other"

@@ -13,7 +13,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.feeds.context import FeedContext
+from mailer.feeds.feed_context import FeedContext
 from mailer.models import (
     ConsentEvent,
     Delivery,
@@ -31,7 +31,7 @@ from mailer.models import (
 )
 from mailer.scheduler import Scheduler
 from mailer.scheduler.feed_fetching import stale_feeds
-from mailer.scheduler.steps import StepRunner
+from mailer.scheduler.step_runner import StepRunner
 from mailer.settings import load
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys

@@ -16,7 +16,7 @@ from mailer.ledger.heartbeat import Figures
 from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice, Subscriber
 from mailer.notices.alert import Alerts
 from mailer.sending.config import SendConfig
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.send_loop import Sender
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import RelayConfig

@@ -27,7 +27,7 @@ ON_POSTGRESQL: Final = (
     "integration/sending/test_notices_in_doubt.py",
     "integration/digests/test_builder.py",
     "integration/digests/test_builders_at_once.py",
-    "integration/digests/test_once.py",
+    "integration/digests/test_one_off.py",
     "integration/feeds/test_refresh.py",
     "integration/subscribers/",
     "integration/test_migrations.py",

@@ -12,7 +12,7 @@ from mailer.lint.html_page import visible_text
 from mailer.message.content import Content
 from mailer.models import NoticeKind
 from mailer.notices.notice import render_notice
-from mailer.sending.outgoing import greeting
+from mailer.sending.composer import greeting
 from mailer.templating.templates import Templates
 from tests.support.sample_mails import (
     ALERTS,

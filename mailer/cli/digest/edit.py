@@ -12,7 +12,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests.editing import edits
 from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro, TextFormat, read_intro
-from mailer.digests.editing.once import add_once, rule_at, same_time
+from mailer.digests.editing.one_off import add_once, rule_at, same_time
 from mailer.digests.schedules import schedule_lookup
 from mailer.errors import Refused
 from mailer.monitoring.planned_digest import read_edits

@@ -5,9 +5,9 @@ import click
 from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
 from mailer.cli.digest.show import print_outcome
 from mailer.cli.parameters import digest_id_argument
-from mailer.digests import summary
+from mailer.digests import listings
 from mailer.digests.build import slot_claims
-from mailer.digests.summary import DigestSummary
+from mailer.digests.listings import DigestSummary
 from mailer.errors import Refused
 from mailer.ledger import digest_state
 from mailer.models import DigestStatus
@@ -29,7 +29,7 @@ def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            digest = summary.find(session, digest_id)
+            digest = listings.find(session, digest_id)
             reason = f"by staff: {reason}" if reason else "by staff"
             if not digest_state.pause_digest(session, digest_id, reason):
                 raise Refused(_why_not_paused(digest))
@@ -66,7 +66,7 @@ def resume(digest_id: int, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.write() as session:
-            digest = summary.find(session, digest_id)
+            digest = listings.find(session, digest_id)
             if not digest_state.resume_digest(session, digest_id):
                 raise Refused(
                     f"digest {digest_id} is not paused ({digest.status}); "
@@ -91,7 +91,7 @@ def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
     """
     with opened() as app:
         with app.database.read() as session:
-            digest = summary.find(session, digest_id)
+            digest = listings.find(session, digest_id)
         if not confirmed(f"Cancel digest {digest_id}, {digest.subject!r}?", yes=yes):
             raise Refused("nothing was cancelled")
         with app.database.write() as session:

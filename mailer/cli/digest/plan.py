@@ -10,7 +10,7 @@ from mailer.cli.base import Command, json_option, opened
 from mailer.cli.digest.show import print_editions, warn_of_subject
 from mailer.cli.output import message, print_json, print_table
 from mailer.cli.parameters import slot_options
-from mailer.monitoring.digest_target import coming_target
+from mailer.monitoring.digest_reference import coming_target
 from mailer.monitoring.planned_digest import read_plan
 from mailer.text.english import pluralise
 

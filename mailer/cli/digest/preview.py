@@ -16,10 +16,10 @@ from mailer.errors import Refused
 from mailer.message.content import Content
 from mailer.message.reader_fields import ReaderField
 from mailer.models import NoticeKind
-from mailer.monitoring.digest_target import DigestTarget, coming_target
+from mailer.monitoring.digest_reference import DigestTarget, coming_target
 from mailer.monitoring.preview import fill, make_mail, read_preview
 from mailer.notices.notice import queue_notice
-from mailer.sending.outgoing import greeting
+from mailer.sending.composer import greeting
 from mailer.settings import local_links
 from mailer.text.english import pluralise
 

@@ -13,7 +13,7 @@ from mailer.cli.output import message
 from mailer.cli.parameters import slot_options
 from mailer.errors import MailerError, Refused
 from mailer.models import DigestStatus
-from mailer.monitoring.digest_target import DigestTarget, coming_target, target_to_send
+from mailer.monitoring.digest_reference import DigestTarget, coming_target, target_to_send
 from mailer.monitoring.preview import read_preview
 from mailer.settings import local_links
 from mailer.text.english import coming_time, pluralise

@@ -8,8 +8,8 @@ import click
 from mailer.cli.base import Command, json_option, opened, warn_if_nothing_sends
 from mailer.cli.output import Column, message, print_json, print_list, print_record, print_table
 from mailer.cli.parameters import digest_id_argument
-from mailer.digests import summary
-from mailer.digests.summary import DigestSummary, EditionSummary
+from mailer.digests import listings
+from mailer.digests.listings import DigestSummary, EditionSummary
 from mailer.models import DigestStatus
 from mailer.monitoring.digest_progress import describe_digest, ways_out
 from mailer.monitoring.planned_digest import PlannedEdition
@@ -35,7 +35,7 @@ def list_(slug: str | None, as_json: bool) -> None:
     """
     with opened() as app, app.database.read() as session:
         newsletter_id = newsletters.find(session, slug).id if slug else None
-        rows = summary.digests(session, newsletter_id=newsletter_id)
+        rows = listings.digests(session, newsletter_id=newsletter_id)
     columns: list[Column] = [
         "id",
         ("schedule", lambda row: f"{row.newsletter}/{row.schedule}"),

@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import Clock
 from mailer.db import Database
-from mailer.digests import summary
-from mailer.digests.summary import DigestSummary
+from mailer.digests import listings
+from mailer.digests.listings import DigestSummary
 from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Counts
 from mailer.ledger.predicates import waits_for_later
 from mailer.message.content import Content
 from mailer.message.look import Look
-from mailer.message.reply_codes import meaning
+from mailer.message.smtp_codes import meaning
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -67,7 +67,7 @@ def read_report(session: Session, digest_id: int) -> Report:
     Raises:
         NotFound: there is no digest with that number.
     """
-    digest = summary.find(session, digest_id)
+    digest = listings.find(session, digest_id)
     return Report(
         digest=digest,
         deliveries=digest_state.counts(session, digest_id),

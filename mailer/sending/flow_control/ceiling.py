@@ -3,7 +3,8 @@
 Pure: the clock and chance come in as arguments.
 """
 
-from mailer.sending.flow_control.back_off import Random, pause_seconds
+from mailer.sending.flow_control.back_off import pause_seconds
+from mailer.sending.flow_control.retry_plan import Random
 
 
 class Ceiling:

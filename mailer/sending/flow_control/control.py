@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import Claim, RowId
 from mailer.notices.alert import TurnedAway
-from mailer.sending.flow_control.back_off import BackOff, Random, postponed_seconds
+from mailer.sending.flow_control.back_off import BackOff, postponed_seconds
 from mailer.sending.flow_control.breaker import Breaker
 from mailer.sending.flow_control.ceiling import Ceiling
 from mailer.sending.flow_control.refused_senders import Blame, RefusedSenders, SenderId
+from mailer.sending.flow_control.retry_plan import Random
 from mailer.sending.flow_control.throttle import Throttle
 from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict

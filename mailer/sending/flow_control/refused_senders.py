@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
-from mailer.sending.flow_control.back_off import Random, postponed_seconds
+from mailer.sending.flow_control.back_off import postponed_seconds
+from mailer.sending.flow_control.retry_plan import Random
 
 PERMANENT_REFUSALS: Final = 3
 """So many in a row stop a sender. Not the first: the relay may be in the middle of a change."""

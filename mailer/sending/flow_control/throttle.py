@@ -5,7 +5,8 @@ Pure: the clock and chance come in as arguments.
 
 from typing import Final
 
-from mailer.sending.flow_control.back_off import Random, pause_seconds
+from mailer.sending.flow_control.back_off import pause_seconds
+from mailer.sending.flow_control.retry_plan import Random
 
 BURST_SECONDS: Final = 1.0
 """A reply that asks us to slow down so soon after we did is about the mails from before."""

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime, insert_missing
 from mailer.models import TokenBucket
-from mailer.sending.flow_control.rate import SendRate, filled, until_next
+from mailer.sending.flow_control.send_rate import SendRate, filled, until_next
 
 _FIRST_TOKENS = 1.0
 """The very first mail need not wait, not even at one a day. A full bucket would allow a burst."""

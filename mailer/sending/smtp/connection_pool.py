@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 
 from mailer import failpoint
 from mailer.ledger.transitions import RowId
-from mailer.sending.outgoing import OutgoingMail
+from mailer.sending.composer import OutgoingMail
 from mailer.sending.smtp.connection import Connection, Unopened
 from mailer.sending.smtp.events import Closed, Event, Step
 from mailer.sending.smtp.verdict import Lost

@@ -6,7 +6,7 @@ Pure. The ledger and the loop do what a verdict says.
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-from mailer.message.reply_codes import Meaning, meaning
+from mailer.message.smtp_codes import Meaning, meaning
 from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mailer.clock import zone
 from mailer.db import Database
-from mailer.digests.editing import edits, once
+from mailer.digests.editing import edits, one_off
 from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules import slot_lookup
@@ -171,7 +171,7 @@ class Newsroom:
             self.model.leads[schedule.id] = piece.id
             self.happened["lead"] += 1
 
-    def once(self) -> None:
+    def one_off(self) -> None:
         """Staff plan a one-off within the next two days: a letter, chosen pieces, or the latest."""
         newsletter = self.random.choice(self.newsletters)
         holds = self.random.choice([Holds.DUE, Holds.CHOSEN, Holds.NONE])
@@ -184,13 +184,13 @@ class Newsroom:
         if holds is Holds.CHOSEN and not chosen:
             return
         at = self.now.astimezone(zone("Europe/Paris")) + self.random.randrange(1, 48) * HOUR
-        rule = once.rule_at(at.strftime("%Y-%m-%d %H:%M"), "Europe/Paris")
+        rule = one_off.rule_at(at.strftime("%Y-%m-%d %H:%M"), "Europe/Paris")
         [slot] = slots(rule, self.now - DAY)
         if slot.due_at <= self.now:
             return
         intro = Intro("<p>Dear readers</p>", "Dear readers") if holds is Holds.NONE else None
         with self.database.write() as session:
-            schedule = once.add_once(
+            schedule = one_off.add_once(
                 session,
                 session.get_one(Newsletter, newsletter.id),
                 rule,

@@ -15,7 +15,7 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
-from mailer.feeds.context import Fetch
+from mailer.feeds.feed_context import Fetch
 from mailer.feeds.fetch_state import CLAIM, asked_pause
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Notice, NoticeKind

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import articles, moved, new_feed, newsletter_feeds
-from mailer.feeds.context import FeedContext, Fetch
+from mailer.feeds.feed_context import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.refresh import Refreshed, refresh
 from mailer.feeds.sandbox.reader import FeedReader
-from mailer.feeds.store import Arrived
+from mailer.feeds.store_items import Arrived
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
 from mailer.notices.alert import Alerts
 from tests.support import factories

@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from mailer.clock import Times, utc_now
 from mailer.models import Delivery
-from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.outgoing import Composer
+from mailer.sending.composer import Composer
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.send_loop import Sender
 from tests.support.receiver import fine, receiver
 from tests.support.sending import Post, alerts, config, sending

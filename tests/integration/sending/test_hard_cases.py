@@ -5,7 +5,7 @@ import threading
 from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from mailer.sending.flow_control.rate import SendRate
+from mailer.sending.flow_control.send_rate import SendRate
 from tests.support.receiver import Answer, fine, holding, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.db.prepared import _Compiled
+from mailer.db.prepared_statements import _Compiled
 from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.models import DeliveryStatus, Notice
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from tests.support.receiver import Answer, fine, pipelining, plain
 from tests.support.sending import Post
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ import pytest
 from mailer.clock import utc_now
 from mailer.models import Delivery, DeliveryStatus
 from mailer.sending.flow_control import back_off
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from tests.support.receiver import Answer, fine, pipelining, plain
 from tests.support.sending import Post
 from tests.support.waiting import wait_until

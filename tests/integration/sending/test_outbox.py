@@ -13,11 +13,11 @@ from mailer.clock import Times
 from mailer.ledger import recovery
 from mailer.models import Delivery, DeliveryStatus, DigestStatus
 from mailer.sending import outbox
+from mailer.sending.composer import Composer
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.flow_control.rate import SendRate
+from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.outbox import Outbox
-from mailer.sending.outgoing import Composer
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
 from tests.support.sending import Post, alerts, beating
 

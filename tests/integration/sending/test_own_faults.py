@@ -16,8 +16,8 @@ from mailer.db import Database
 from mailer.errors import MailerError
 from mailer.models import Delivery, DeliveryStatus, Worker
 from mailer.sending import send_loop, sender_heartbeat
+from mailer.sending.composer import Composer
 from mailer.sending.outbox import Outbox
-from mailer.sending.outgoing import Composer
 from mailer.sending.send_loop import Sender
 from mailer.settings import load
 from mailer.tokens import Keys

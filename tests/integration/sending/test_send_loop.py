@@ -28,9 +28,9 @@ from mailer.models import (
     Worker,
 )
 from mailer.sending import outbox, send_loop
-from mailer.sending.flow_control.back_off import RetryPlan
-from mailer.sending.outgoing import Composer, OutgoingMail
-from mailer.sending.replies import ReplyHandler
+from mailer.sending.composer import Composer, OutgoingMail
+from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.reply_handler import ReplyHandler
 from mailer.sending.send_loop import Sender
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.tokens import Purpose

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Step
 from tests.faults.relays import smtp_sink

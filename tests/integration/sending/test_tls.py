@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailer.clock import Times
-from mailer.sending.outgoing import Composer
+from mailer.sending.composer import Composer
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import Connection, RelayConfig, Tls, Unopened, connect
 from mailer.sending.smtp.conversation import Capabilities

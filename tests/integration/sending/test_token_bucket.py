@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 
 from mailer.db import Database
 from mailer.models import TokenBucket
-from mailer.sending.flow_control.rate import SendRate
+from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.flow_control.token_bucket import Spent, refund, spend
 from tests.support.sending import waiters
 from tests.support.waiting import wait_until

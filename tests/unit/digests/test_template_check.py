@@ -7,7 +7,7 @@ import pytest
 from mailer.digests.template_check import check_templates
 from mailer.errors import BadMessage, BadTemplate
 from mailer.models import NoticeKind
-from mailer.resources import resource_folder
+from mailer.packaged_files import resource_folder
 from mailer.templating.templates import Templates
 from tests.support.sample_mails import NOTICES
 

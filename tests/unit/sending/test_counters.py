@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mailer.message.reply_codes import Meaning
+from mailer.message.smtp_codes import Meaning
 from mailer.models import DeliveryStatus
 from mailer.sending import counters
 from mailer.sending.counters import Counters, reason

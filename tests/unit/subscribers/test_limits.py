@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.rate import Rate, SignupLimits
+from mailer.signup_limits import Rate, SignupLimits
 from mailer.subscribers.limits import (
     Allowance,
     SignupHistory,

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mailer.db import Database, UTCDateTime
-from mailer.db.prepared import Among, Ids, Prepared
+from mailer.db.prepared_statements import Among, Ids, Prepared
 from mailer.models import Holds, Newsletter, Schedule
 from tests.support import factories
 from tests.support.factories import NOW

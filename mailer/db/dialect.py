@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
-from mailer.db.base import Base
+from mailer.db.model_base import Base
 
 FROZEN_SECONDS: Final = 10
 ABORT_IF_FROZEN: Final = f"idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"

@@ -7,9 +7,9 @@ import pytest
 from mailer.clock import Times
 from mailer.ledger.transitions import OUTCOMES, Claim, RowId
 from mailer.models import Delivery, DeliveryStatus
-from mailer.sending.attempts import Attempts, conclusion
+from mailer.sending.attempt_results import Attempts, conclusion
 from mailer.sending.counters import Counters
-from mailer.sending.flow_control.back_off import RetryPlan
+from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
 

@@ -9,7 +9,7 @@ from mailer.clock import ClockJumps, Times
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus
 from mailer.sending import counters
-from mailer.sending.flow_control.back_off import Random, RetryPlan
+from mailer.sending.flow_control.retry_plan import Random, RetryPlan
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost, OnDelivery, Verdict
 from mailer.text.untrusted import redact

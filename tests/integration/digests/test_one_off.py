@@ -6,7 +6,7 @@ from sqlalchemy import select
 from mailer.db import Database
 from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro
-from mailer.digests.editing.once import add_once, rule_at
+from mailer.digests.editing.one_off import add_once, rule_at
 from mailer.digests.selection.plan import excluded, for_reader, plan_digest
 from mailer.errors import BadSchedule, NotFound, Refused
 from mailer.models import (

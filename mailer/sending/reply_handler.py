@@ -7,10 +7,10 @@ Nothing may raise between a 250 and its result.
 from collections.abc import Callable, Iterable
 
 from mailer import failpoint
-from mailer.sending.attempts import Attempts
+from mailer.sending.attempt_results import Attempts
+from mailer.sending.composer import OutgoingMail
 from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.outbox import Outbox
-from mailer.sending.outgoing import OutgoingMail
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Event, Step
 from mailer.sending.smtp.reply import Reply

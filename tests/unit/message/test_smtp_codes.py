@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailer.message.reply_codes import Meaning, meaning
+from mailer.message.smtp_codes import Meaning, meaning
 
 REPLIES = {
     Meaning.ACCEPTED: "220 250/2.1.5 354",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.sending.flow_control.rate import SendRate, filled, most_to_claim, until_next
+from mailer.sending.flow_control.send_rate import SendRate, filled, most_to_claim, until_next
 
 DAY = 24 * 3600.0
 

@@ -2,8 +2,8 @@
 
 SQLAlchemy takes longer to execute a small statement than the database does. Here a statement is compiled
 once for each kind of database, and its values are converted by SQLAlchemy's types. Only `mailer.ledger`
-uses this, and `tests/unit/db/test_prepared.py` compares it with SQLAlchemy itself. Never begins or ends a
-transaction, and never decides what a statement says.
+uses this, and `tests/unit/db/test_prepared_statements.py` compares it with SQLAlchemy itself. Never begins
+or ends a transaction, and never decides what a statement says.
 """
 
 import json
