@@ -16,7 +16,7 @@ from mailer.errors import BadAddress, MailerError
 from mailer.text.untrusted import printable_line
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "init": ("init", "Write the configuration and make the database."),
+    "init": ("init", "Write the configuration and create the database."),
     "config": ("config", "Show the settings and where they come from."),
     "status": ("status", "Show what runs, what waits, and what goes out next."),
     "pause": ("pause", "Stop all sending."),

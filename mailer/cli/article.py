@@ -34,7 +34,7 @@ def article() -> None:
 def add(
     slug: str, url: str, title: str, summary: str, published: str | None, as_json: bool
 ) -> None:
-    """Add an article to a newsletter: from now on it is due, so that the next digests hold it.
+    """Add an article to a newsletter, so that it goes out with the next digests.
 
     \b
     Example:
@@ -71,7 +71,7 @@ def add(
 @click.option("--unsent", is_flag=True, help="Only those that nobody has been sent.")
 @json_option
 def list_(slug: str | None, unsent: bool, as_json: bool) -> None:
-    """List the articles, the latest arrival first.
+    """List the articles, latest arrival first.
 
     \b
     Example:
@@ -121,7 +121,7 @@ def edit(article_id: int, as_json: bool, **changes: str | None) -> None:
 @click.argument("article_id", metavar="ID", type=ROW_ID)
 @json_option
 def withdraw(article_id: int, as_json: bool) -> None:
-    """Stop sending an article, in every newsletter. `mailer article add` takes that back.
+    """Stop sending an article, in every newsletter. `mailer article add` undoes that.
 
     \b
     Example:

@@ -14,7 +14,7 @@ def config() -> None:
 @config.command
 @json_option
 def show(as_json: bool) -> None:
-    """Print every setting with where it comes from; secrets are masked.
+    """Print every setting and where it comes from, with secrets masked.
 
     \b
     Example:

@@ -18,7 +18,7 @@ def consent() -> None:
 @click.argument("address")
 @json_option
 def show(address: str, as_json: bool) -> None:
-    """Show the consent log of one address, with the sentences exactly as they were shown.
+    """Show the consent log of one address, with the exact sentences that were shown.
 
     \b
     Example:

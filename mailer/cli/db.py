@@ -35,7 +35,7 @@ def upgrade() -> None:
 @db.command
 @json_option
 def check(as_json: bool) -> None:
-    """Check that the schema is current and that every row refers to existing ones; exit with 1 if not.
+    """Check that the schema is current and that no row refers to a missing one; exit with 1 if not.
 
     Reads the whole ledger, which may take a while.
 

@@ -29,7 +29,7 @@ def delivery() -> None:
 )
 @json_option
 def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bool) -> None:
-    """List deliveries with what the relay, the server that takes our mail, answered.
+    """List deliveries, and what the relay (the server that takes our mail) answered.
 
     \b
     Example:
@@ -119,4 +119,4 @@ def _question(digest: DigestSummary, number: int, resend: bool) -> str:
     which = f"{pluralise(number, 'mail')} in doubt of digest {digest.id}, {digest.subject!r}"
     if resend:
         return f"Send {which}, once more? Readers may get it twice."
-    return f"Leave {which}, as they are? Readers who did not get it will not get it any more."
+    return f"Leave {which}, as they are? Readers who did not get it will never get it."

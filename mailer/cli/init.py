@@ -37,10 +37,10 @@ _TAIL: Final = """
 @click.command(cls=Command)
 # It has no question to ask; a script gives --yes to every command all the same.
 @click.option(
-    "--yes", is_flag=True, expose_value=False, help="Accepted, but there is nothing to ask."
+    "--yes", is_flag=True, expose_value=False, help="No effect: this command asks nothing."
 )
 def init() -> None:
-    """Write mailer.toml with fresh keys, and make the database with the current schema.
+    """Write mailer.toml with fresh keys, and create the database with the current schema.
 
     The database is the one that MAILER_DATABASE_URL names, else mailer.db in this folder. Existing files
     and databases are never overwritten.
@@ -51,7 +51,7 @@ def init() -> None:
       MAILER_DATABASE_URL=postgresql://mailer@db.example/mailer mailer init
     """
     path = Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
-    already_exists = AlreadyExists(f"{path} exists already; go on with it, or remove it first")
+    already_exists = AlreadyExists(f"{path} exists already; use it, or remove it first")
     if path.exists():
         raise already_exists
     fresh = {name: secrets.token_urlsafe(_KEY_BYTES) for name in _KEYS}
@@ -87,7 +87,7 @@ def _write_draft(path: Path, content: str) -> Path:
             file.write(content)
     except OSError as error:
         raise Refused(
-            f"{path} cannot be written ({error.strerror}); run this in a folder that you may write"
+            f"{path} cannot be written ({error.strerror}); run this in a folder that you can write to"
         ) from error
     return draft
 

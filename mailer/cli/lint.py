@@ -20,7 +20,7 @@ from mailer.text.english import pluralise
 def lint(files: tuple[Path, ...], as_json: bool) -> None:
     """Check mails in .eml files against the standards for bulk mail.
 
-    The files must be as the mails went over the wire, with CRLF line ends.
+    The files must hold the mails exactly as sent, with CRLF line endings.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def lint(files: tuple[Path, ...], as_json: bool) -> None:
     bad = sum(not data.get("ok") for data in checks)
     if bad:
         raise Refused(
-            f"{bad} of {pluralise(len(files), 'mail')} must be better;"
+            f"{bad} of {pluralise(len(files), 'mail')} failed the check;"
             " fix what is listed, then check again"
         )
 

@@ -74,7 +74,7 @@ def _profile_options(*, required: bool) -> Callable[[Function], Function]:
 @click.option("--feed", "feeds", multiple=True, metavar="URL", help="Where its articles come from.")
 @json_option
 def add(slug: str, feeds: tuple[str, ...], as_json: bool, **changes: Any) -> None:
-    """Add a newsletter. SLUG stands in its web addresses and never changes.
+    """Add a newsletter. SLUG is part of its web addresses and never changes.
 
     Each feed is fetched once. The articles that it has now are backlog: only a new reader's first digest
     may hold some of them. If a feed cannot be fetched, nothing is added.
@@ -134,7 +134,7 @@ def show(slug: str, as_json: bool) -> None:
 @_yes_or_no("--closed", "Whether to refuse sign-ups.")
 @json_option
 def edit(slug: str, as_json: bool, **options: Any) -> None:
-    """Change a newsletter: only what you give. An empty --reply-to or --logo removes it.
+    """Change the settings of a newsletter. An empty --reply-to or --logo removes it.
 
     Digests that are built already stay as they are.
 

@@ -10,7 +10,7 @@ from mailer.ledger.pause import pause_sending, resume_sending
 @click.command(cls=Command)
 @click.option("--reason", metavar="TEXT", help="Why; others see it in `mailer status`.")
 def pause(reason: str | None) -> None:
-    """Stop all sending until `mailer resume`, also of confirmations.
+    """Stop all sending, including confirmations, until `mailer resume`.
 
     Mails that are under way are finished. Digests are still built, and wait.
 
@@ -34,5 +34,5 @@ def resume() -> None:
     with opened() as app:
         with app.database.write() as session:
             was_paused = resume_sending(session)
-        message("sending goes on" if was_paused else "sending was not paused")
+        message("sending has resumed" if was_paused else "sending was not paused")
         warn_if_nothing_sends(app)

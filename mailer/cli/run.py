@@ -37,7 +37,7 @@ def run(roles: tuple[str, ...]) -> None:
 
     The web role serves sign-up pages, the scheduler fetches feeds and builds digests, the worker sends mail.
     After a signal no new mail is started, what is under way is finished, and the process ends within
-    30 seconds. With PostgreSQL, any number of processes share the work.
+    30 seconds. With PostgreSQL, any number of processes can share the work.
 
     \b
     Example:

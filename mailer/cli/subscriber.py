@@ -91,7 +91,7 @@ def add(
 @click.option("--newsletter", metavar="SLUG", help="Only this one's readers.")
 @json_option
 def list_(newsletter: str | None, as_json: bool) -> None:
-    """List readers with what they get; also those who left.
+    """List readers and what they get, including those who left.
 
     \b
     Example:
@@ -161,7 +161,7 @@ def show(address: str, as_json: bool) -> None:
 @click.option("--newsletter", metavar="SLUG", help="Only from this one (default: from all).")
 @json_option
 def unsubscribe(address: str, newsletter: str | None, as_json: bool) -> None:
-    """Unsubscribe a reader, at once: also from a digest that is being sent.
+    """Unsubscribe a reader at once, even from a digest that is being sent.
 
     \b
     Example:
@@ -195,7 +195,7 @@ def import_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import readers from a CSV file with a column `email`, and perhaps a column `name`.
+    """Import readers from a CSV file with a column `email`, and optionally a column `name`.
 
     Readers who left or are suppressed are not brought back. Repeating the command continues an
     interrupted import.

@@ -23,7 +23,7 @@ def suppression() -> None:
     "--reason",
     metavar="R",
     required=True,
-    help="bounced, complained, or what you want to remember.",
+    help="bounced, complained, or a note of your own.",
 )
 @json_option
 def add(address: str, reason: str, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def add(address: str, reason: str, as_json: bool) -> None:
 @click.argument("address")
 @json_option
 def lift(address: str, as_json: bool) -> None:
-    """Lift every suppression of an address. It stays unsubscribed from what its reader has left.
+    """Lift every suppression of an address. The reader stays unsubscribed from what they left.
 
     \b
     Example:

@@ -72,7 +72,7 @@ class Tour:
             self._move_slot()
         with self._step(f"at {self._slot:%H:%M} the scheduler sends what is new, and nothing else"):
             self._expect_digest_of_the_slot()
-        with self._step("one more article, one more digest, and nothing of it came before"):
+        with self._step("one more article, one more digest, with nothing that came before"):
             self._publish(1)
             self._send_early()
             self._expect_digest(ANNA, newest=1)
@@ -88,7 +88,7 @@ class Tour:
         with self._step("SIGTERM ends mailer run with exit status 0"):
             self._stop()
         count, seconds = len(self._demo.mailbox.mails()), time.monotonic() - began
-        self._demo.checklist.say(f"\nAll of it held: {count} mails received, {seconds:.0f} s.")
+        self._demo.checklist.say(f"\nEverything worked: {count} mails received, {seconds:.0f} s.")
 
     # The readers
 

@@ -149,7 +149,7 @@ def unreadable(session: Session, feed_id: int, *, now: datetime, interval: timed
 
     The row is written without being read.
     """
-    error = "a value in its row cannot be read; mend it in the database"
+    error = "a value in its row cannot be read; correct it in the database"
     session.execute(
         update(Feed)
         .where(Feed.id == feed_id)

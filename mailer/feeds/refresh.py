@@ -179,7 +179,7 @@ def _with_older(context: FeedContext, row: Feed, document: Document, url: str) -
         if len(longer.entries) == len(document.entries):
             break
         document = longer
-    warning = "no entry is known from before; some between may be missing"
+    warning = "no entry is known from before; articles in between may be missing"
     return replace(document, warnings=(*document.warnings, warning))
 
 

@@ -178,6 +178,6 @@ def _fail_unreadable(session: Session, table: Table, ids: Sequence[int], now: da
             statement.where(table.id.in_(ids)).values(
                 outcome_at=now,
                 step="compose",
-                reply="a value in its row, or in its reader's, cannot be read; mend it in the database",
+                reply="a value in its row, or in its reader's, cannot be read; correct it in the database",
             )
         )

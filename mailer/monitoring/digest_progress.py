@@ -196,7 +196,7 @@ def why_not_sent(standing: Standing, digest_id: int) -> str | None:
 
 def ways_out(digest_id: int) -> str:
     """Name the commands that end the pause of a digest."""
-    return f"`mailer digest resume {digest_id}` goes on, `mailer digest cancel {digest_id}` ends it"
+    return f"`mailer digest resume {digest_id}` continues it, `mailer digest cancel {digest_id}` ends it"
 
 
 def _rate(session: Session, digest_id: int, now: datetime) -> float:

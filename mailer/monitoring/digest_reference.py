@@ -92,4 +92,4 @@ def _no_slot(session: Session, reference: str, schedule: Schedule) -> str:
             f"{reference} was for {digest.slot} only, and that is digest {digest.id} "
             f"({digest.status}); see `mailer digest show {digest.id}`"
         )
-    return f"{reference} has no slot to come; see `mailer schedule show {reference}`"
+    return f"{reference} has no more slots; see `mailer schedule show {reference}`"

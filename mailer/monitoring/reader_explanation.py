@@ -28,9 +28,9 @@ AWAITS_CONFIRMATION: Final = "awaits_confirmation"
 _WORDS: Final = {
     "left": "has unsubscribed; only the reader can undo that",
     "erased": "was erased",
-    "paused": "has paused; mail comes again when they end that on their preferences page",
+    "paused": "has paused; they get mail again when they end the pause on their preferences page",
     "suppressed": "is suppressed and gets no mail; `mailer suppression list` says why",
-    planning.NOTHING_NEW: "has been sent all that there is, or it came in before they did",
+    planning.NOTHING_NEW: "has been sent everything that arrived since they subscribed",
 }
 
 
@@ -96,7 +96,7 @@ def _on_other_schedule(
     session: Session, schedule: Schedule, reference: str, address: Address, now: datetime
 ) -> str:
     slot = slot_lookup.coming_slot(session, schedule, now=now)
-    following = "paused" if schedule.paused_at is not None else "with no slot to come"
+    following = "paused" if schedule.paused_at is not None else "with no more slots"
     if slot is not None:
         following = f"next {moment(slot.local, schedule.zone)}"
     return (
@@ -135,7 +135,7 @@ def _unconfirmed(
     if list_suppressions(session, key_hash):
         raise NotFound(
             f"{address.typed} does not subscribe to {slug}, and is suppressed; "
-            f"`{command('subscriber', 'show', address.typed)}` tells more"
+            f"`{command('subscriber', 'show', address.typed)}` shows more"
         ) from error
     raise NotFound(
         f"{address.typed} does not subscribe to {slug}; check how it is written, or see "

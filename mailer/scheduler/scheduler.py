@@ -109,7 +109,7 @@ class Scheduler:
         while not self._jobs.join(_LOOK_SECONDS):
             if self._seconds_left() == 0:
                 log.warning(
-                    "the scheduler did not end in time; what it was doing is done again later"
+                    "the scheduler did not end in time; what it was doing will be done again later"
                 )
                 break
             # A statement that began just now missed the first one.
@@ -287,5 +287,5 @@ class Scheduler:
         jumps.observe(times.wall(), times.monotonic())
         while not self._stopping.wait(_WATCH_SECONDS):
             if jumps.observe(times.wall(), times.monotonic()):
-                log.warning("the clock was set; all alarms are set anew")
+                log.warning("the clock was set; all alarms are set again")
                 self._wake_all_jobs()

@@ -30,7 +30,7 @@ class CompiledContent:
 
 UNREADABLE = CompiledContent(
     Content("en", "", "", None, "", "", "", ""),
-    fault="a value of its content cannot be read; mend it in the database",
+    fault="a value of its content cannot be read; correct it in the database",
 )
 """The content of a mail whose rows hold a value that does not fit its column's type."""
 

@@ -154,7 +154,7 @@ class Sender:
             self._turn(claiming=claiming)
         except Exception:
             # A fault of ours must not end the sending of everything else, nor lose a result.
-            log.exception("the send loop failed; the mails that it had begun are begun again")
+            log.exception("the send loop failed; the mails that it had begun are started again")
             for pooled in self._pool:
                 if pooled.started and pooled.step is Step.DOT:
                     # The answer is still to come: without it the mail would be in doubt.

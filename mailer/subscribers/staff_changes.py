@@ -94,8 +94,8 @@ def enter(
     # Until the commit nobody can remove it.
     if option.id not in lock_schedules(session, [choice.offer.id]):
         raise Refused(
-            f"the schedule {look.slug}/{option.name} was removed meanwhile, and what was entered "
-            "before was moved with its readers; repeat this with another one"
+            f"the schedule {look.slug}/{option.name} has just been removed, and readers entered "
+            "before that were moved with its others; repeat this with another schedule"
         )
     subscriptions = _subscriptions(session, readers, choice)
     results = _results(session, readers, choice, subscriptions)

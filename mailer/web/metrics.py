@@ -39,7 +39,7 @@ def show(request: Request) -> Response:
         peer = request.client.host if request.client else None
         if not is_local(peer, request.headers.getlist("x-forwarded-for")):
             return PlainTextResponse(
-                "/metrics is told to this machine only; set metrics_token to read it from elsewhere\n",
+                "only this machine may read /metrics; set metrics_token to read it from elsewhere\n",
                 403,
                 _NO_STORE,
             )
@@ -93,8 +93,8 @@ class _MetricsCollector(Collector):
         }
         deliveries = "Digest mails that are not finished, of digests that are not finished."
         notices = "Confirmations and other single mails that are not finished."
-        due = "For how long the mail has been due that has been due longest, of those that may be sent."
-        in_doubt = "Digest mails in doubt of which nobody has decided yet."
+        due = "How long the longest-waiting mail that may be sent has been due."
+        in_doubt = "Digest mails in doubt that nobody has decided about yet."
         connections = "Open connections of living workers to the relay."
         failing = "Feeds that cannot be fetched or read."
         yield _split("mailer_deliveries_waiting", deliveries, "status", figures.deliveries_waiting)
@@ -103,11 +103,11 @@ class _MetricsCollector(Collector):
         yield GaugeMetricFamily("mailer_in_doubt", in_doubt, figures.in_doubt)
         yield GaugeMetricFamily("mailer_paused", "1 while all sending is paused.", figures.paused)
         yield _split("mailer_digests", "Digests that are not finished.", "status", figures.digests)
-        workers = "Processes heard of within the lease."
+        workers = "Processes with a heartbeat within the lease."
         yield _split("mailer_workers", workers, "role", figures.workers)
         yield GaugeMetricFamily("mailer_connections", connections, figures.connections)
         yield GaugeMetricFamily("mailer_feeds_failing", failing, figures.failing_feeds)
-        attempts = "Attempts to send a mail, by what came of them and why."
+        attempts = "Attempts to send a mail, by outcome and reason."
         mails = CounterMetricFamily("mailer_mails", attempts, labels=("outcome", "reason"))
         # A rate needs its line from the start, at zero.
         counts = {("sent", "accepted"): 0} | dict(figures.mails)

@@ -82,7 +82,7 @@ def test_once_goes_through_everything(fast_folder: Path) -> None:
     steps = re.findall(r"^ +\d+  .* ok +[\d.]+ s$", demo.stdout, re.MULTILINE)
     assert len(steps) >= 18
     assert "FAILED" not in demo.stdout
-    assert "All of it held" in demo.stdout.splitlines()[-1]
+    assert "Everything worked" in demo.stdout.splitlines()[-1]
     assert list(fast_folder.iterdir()) == []
 
 

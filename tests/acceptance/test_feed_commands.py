@@ -158,7 +158,7 @@ def test_a_moved_site_is_accepted_or_discarded(newsroom: Installation, site: Sit
 def test_a_page_is_no_feed(newsroom: Installation, site: Site) -> None:
     site.rss = lambda: b"<html></html>"  # type: ignore[method-assign]
     told = refused(newsroom, "feed", "add", site.url, "--newsletter", "daily", "--allow-private")
-    assert "web page and no feed" in told
+    assert "web page, not a feed" in told
     assert newsroom.ask("feed", "list") == []
 
 
@@ -238,5 +238,5 @@ def test_a_file_that_is_no_feed_is_one_line(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<html></html>")
     assert parse(page, status=1) == (
-        f"error: {page}: this is a web page and no feed; give the address of the feed itself\n"
+        f"error: {page}: this is a web page, not a feed; give the address of the feed itself\n"
     )

@@ -58,5 +58,5 @@ def test_the_wheel_installed_elsewhere_runs_the_whole_demo(fast_folder: Path) ->
     place = run(elsewhere, bin_folder / "python", "-c", "import mailer; print(mailer.__file__)")
     assert place.startswith(str(elsewhere))
     said = run(elsewhere, bin_folder / "mailer", "demo", "--once")
-    assert "All of it held" in said.splitlines()[-1]
+    assert "Everything worked" in said.splitlines()[-1]
     assert [path.name for path in elsewhere.iterdir() if path.name.startswith("mailer-")] == []

@@ -1,4 +1,4 @@
-"""Rows S1 and S4: a relay that goes away at any step is found again, and no reader pays for it."""
+"""Rows S1 and S4: a relay that goes away at any step is found again, and no mail fails because of it."""
 
 import pytest
 

@@ -14,14 +14,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Send something once, to the readers of all schedules of the newsletter SLUG.",
     ),
     "send": ("send", "Build the digest of a slot now, and send it."),
-    "list": ("show", "List digests, the newest first: all of them, or those of one newsletter."),
-    "show": ("show", "Show a digest: its editions, how many mails are sent, and how fast it goes."),
-    "pause": ("pause", "Start no more mails of a digest, until `mailer digest resume`."),
-    "resume": ("pause", "Resume a digest that was paused, by staff or by itself."),
-    "cancel": ("pause", "End a digest for good."),
+    "list": ("show", "List digests, newest first: all of them, or those of one newsletter."),
+    "show": ("show", "Show a digest: its editions, how many mails have been sent, and how fast."),
+    "pause": ("pause", "Pause a digest that is being sent, until `mailer digest resume`."),
+    "resume": ("pause", "Resume a digest that was paused, by staff or automatically."),
+    "cancel": ("pause", "Cancel a digest for good."),
     "report": (
         "report",
-        "Report how a digest went: sent, failed and why, in doubt, and who left since.",
+        "Report how a digest went: sent, failed and why, in doubt, and unsubscribed since.",
     ),
 }
 """Each command's module in this package, and its line in `mailer digest --help`."""

@@ -54,7 +54,7 @@ def edit(
     clear: bool,
     as_json: bool,
 ) -> None:
-    """Change the coming digest, whichever slot it is for. The next build uses the changes up.
+    """Change the coming digest, whichever slot it is for. The changes apply to the next build only.
 
     A dropped article is left out of all digests of the newsletter for good, unless --clear takes it back
     before the digest is built. Without options, the edits so far are shown.
@@ -112,9 +112,9 @@ def once(
 ) -> None:
     """Send something once, to the readers of all schedules of the newsletter SLUG.
 
-    With --article it holds these articles, for every reader who has not been sent them. With only --intro
-    it is a letter to all readers. Otherwise it holds what is due. Until then it can be planned, previewed,
-    edited, paused and removed like any schedule, under the name that is printed.
+    With --article it holds these articles, for every reader who has not received them. With only --intro
+    it is a letter to all readers. Otherwise it holds what is due. Until that time it can be planned,
+    previewed, edited, paused and removed like any schedule, under the name that is printed.
 
     \b
     Example:
@@ -164,7 +164,7 @@ def _read_intro(file: Path | None) -> Intro | None:
 
 
 def _print(data: dict[str, Any]) -> None:
-    when = "no slot to come"
+    when = "no coming slot"
     if data["due_at"] is not None:
         when = moment(data["due_at"].astimezone(zone_named(data["zone"])), data["zone"])
     message(f"{data['schedule']}: {when}")

@@ -19,7 +19,7 @@ from mailer.monitoring.digest_progress import ways_out
 @click.option("--reason", metavar="TEXT", help="Why; others see it in `mailer status`.")
 @json_option
 def pause(digest_id: int, reason: str | None, as_json: bool) -> None:
-    """Start no more mails of a digest, until `mailer digest resume`.
+    """Pause a digest that is being sent, until `mailer digest resume`.
 
     Mails that are on their way to the relay at this moment still arrive. Other digests go on.
 
@@ -56,7 +56,7 @@ def _is_over(digest: DigestSummary) -> str:
 @digest_id_argument
 @json_option
 def resume(digest_id: int, as_json: bool) -> None:
-    """Resume a digest that was paused, by staff or by itself.
+    """Resume a digest that was paused, by staff or automatically.
 
     Running workers send what waits. Readers who have unsubscribed since then get nothing.
 
@@ -80,7 +80,7 @@ def resume(digest_id: int, as_json: bool) -> None:
 @yes_option
 @json_option
 def cancel(digest_id: int, yes: bool, as_json: bool) -> None:
-    """End a digest for good. Mails that have not gone out are cancelled.
+    """Cancel a digest for good. Mails that have not gone out are cancelled.
 
     Its articles are due again to the readers who did not get it. Mails that are on their way to the
     relay at this moment still arrive.

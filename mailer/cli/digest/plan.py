@@ -59,7 +59,7 @@ def _print(data: dict[str, Any]) -> None:
         message(f"{waiting} for a later digest of some readers")
     if data["expiring"]:
         message(
-            f"warning: {data['expiring']} of them will be too old before there is a place for them, "
+            f"warning: {data['expiring']} of them will be too old before there is room for them, "
             "if as many arrive for each digest as for this one; "
             "raise --max-articles or --max-age of the schedule"
         )

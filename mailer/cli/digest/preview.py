@@ -31,9 +31,9 @@ _SAMPLE_READER: Final = "reader@example.com"
 
 @click.command(cls=Command)
 @slot_options
-@click.option("--html", "html_file", type=FILE, help="Write the HTML here.")
-@click.option("--text", "text_file", type=FILE, help="Write the text here.")
-@click.option("--eml", "eml_file", type=FILE, help="Write the mail here.")
+@click.option("--html", "html_file", type=FILE, help="Write the HTML to this file.")
+@click.option("--text", "text_file", type=FILE, help="Write the text to this file.")
+@click.option("--eml", "eml_file", type=FILE, help="Write the mail to this file.")
 @click.option("--as", "reader", metavar="ADDRESS", help="What this reader would get.")
 def preview(
     reference: str,
@@ -87,7 +87,7 @@ def preview(
     "--to", "to", metavar="ADDRESS", multiple=True, required=True, help="Who gets it. Repeatable."
 )
 def test(reference: str, slot: str | None, to: tuple[str, ...]) -> None:
-    """Send a marked copy of the digest to an address. It counts for no reader.
+    """Send a marked copy of the digest to an address. It does not count as received by anyone.
 
     A running worker sends it.
 
@@ -134,8 +134,8 @@ def _read(
         )
     if shown.why_nobody is not None:
         message(
-            "this is what a reader would get who has been sent nothing yet: as things stand, "
-            f"{shown.why_nobody}; `mailer digest plan {target.reference}` tells more"
+            "this is what a reader who has been sent nothing yet would get: as things stand, "
+            f"{shown.why_nobody}; `mailer digest plan {target.reference}` shows more"
         )
     warn_of_subject(shown.content.subject)
     return target, shown.content

@@ -14,10 +14,10 @@ from mailer.models import DigestStatus
 
 @click.command(cls=Command)
 @digest_id_argument
-@click.option("--html", "html_file", type=FILE, help="Write a page here.")
+@click.option("--html", "html_file", type=FILE, help="Write an HTML page to this file.")
 @json_option
 def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
-    """Report how a digest went: sent, failed and why, in doubt, and who left since.
+    """Report how a digest went: sent, failed and why, in doubt, and unsubscribed since.
 
     The same is mailed once to `staff_address`, when the digest is sent.
 

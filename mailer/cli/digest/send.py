@@ -108,7 +108,7 @@ def _print_next(app: "App", reference: str) -> None:
     with suppress(Refused), app.database.read() as session:
         following = coming_target(session, reference, None, now=app.times.wall()).slot.name
         message(
-            "it was so before this command, and nothing more is sent for that slot; "
+            "this was so before the command, and nothing more is sent for that slot; "
             f"`mailer digest send {reference} --slot {following}` sends the next one"
         )
 

@@ -27,7 +27,7 @@ _LONG_SUBJECT: Final = 70
 @click.argument("slug", required=False)
 @json_option
 def list_(slug: str | None, as_json: bool) -> None:
-    """List digests, the newest first: all of them, or those of one newsletter.
+    """List digests, newest first: all of them, or those of one newsletter.
 
     \b
     Example:
@@ -50,7 +50,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @digest_id_argument
 @json_option
 def show(digest_id: int, as_json: bool) -> None:
-    """Show a digest: its editions, how many mails are sent, and how fast it goes.
+    """Show a digest: its editions, how many mails have been sent, and how fast.
 
     \b
     Example:
@@ -163,5 +163,5 @@ def warn_of_subject(subject: str) -> None:
 
 def _subject_or_reason(row: DigestSummary) -> str | None:
     if row.status is DigestStatus.PAUSED:
-        return f"paused ({row.reason}); `mailer digest resume {row.id}` goes on"
+        return f"paused ({row.reason}); `mailer digest resume {row.id}` continues it"
     return row.subject or row.reason

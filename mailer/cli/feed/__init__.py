@@ -6,7 +6,7 @@ from mailer.cli.lazy import LazyGroup
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "add": ("edit", "Add the feed at URL to a newsletter."),
-    "list": ("show", "List the feeds: who takes from them, and how their last fetch went."),
+    "list": ("show", "List the feeds: which newsletters use them, and how the last fetch went."),
     "refresh": ("edit", "Fetch these feeds now, or all of them, whether or not they changed."),
     "remove": ("edit", "Remove a feed from all newsletters, or from one."),
     "accept": (
@@ -14,7 +14,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Accept that a feed's site has moved: its new address, and the entries that are held.",
     ),
     "discard": ("edit", "Discard the entries of a feed that are held; they are ignored for good."),
-    "parse": ("show", "Read feeds from files and show what is understood."),
+    "parse": ("show", "Read feed files and show what a fetch would take from them."),
 }
 """Each command's module in this package, and its line in `mailer feed --help`."""
 

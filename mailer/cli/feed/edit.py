@@ -53,9 +53,9 @@ def add(
 ) -> None:
     """Add the feed at URL to a newsletter.
 
-    URL may be a web page, such as the site's front page, if it names one feed besides those of comments.
-    The feed is fetched once. The articles that it has now are backlog: only a new reader's first digest
-    may hold some of them. To add the feed to another newsletter, repeat the command.
+    URL may be a web page, such as the site's front page, if it names one feed, not counting those of
+    comments. The feed is fetched once. The articles that it has now are backlog: only a new reader's first
+    digest may hold some of them. To add the feed to another newsletter, repeat the command.
 
     \b
     Example:
@@ -83,7 +83,7 @@ def add(
             number = pluralise(added.articles, "article")
             message(f"added {added.url}: {number}, as backlog of {slug}")
         else:
-            message(f"{slug} takes from {added.url} as well")
+            message(f"{slug} now takes articles from {added.url} too")
         warn_if_nothing_builds(app)
         if not (as_json or overview.schedules):
             message(f"next: mailer schedule add {slug} NAME --at 07:00 --zone Europe/Paris")
@@ -202,7 +202,7 @@ def remove(url: str, slug: str | None, as_json: bool) -> None:
         takers = left[0].newsletters if left else []
         print_json({"url": url, "removed": not left, "newsletters": takers})
     elif left:
-        message(f"{slug} takes nothing from {url} any more")
+        message(f"{slug} no longer takes articles from {url}")
     else:
         message(f"removed {url}")
 

@@ -22,7 +22,7 @@ _WARNINGS_SHOWN: Final = 10
 @click.command("list", cls=Command)
 @json_option
 def list_(as_json: bool) -> None:
-    """List the feeds: who takes from them, and how their last fetch went.
+    """List the feeds: which newsletters use them, and how the last fetch went.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:
 )
 @json_option
 def parse(files: tuple[Path, ...], as_json: bool) -> None:
-    """Read feeds from files and show what is understood. Needs no settings and no database.
+    """Read feed files and show what a fetch would take from them. Needs no settings and no database.
 
     \b
     Example:

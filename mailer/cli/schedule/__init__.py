@@ -8,7 +8,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "add": ("edit", "Add a schedule to the newsletter SLUG."),
     "list": ("show", "List the schedules with their next slots; one-offs until they are over."),
     "show": ("show", "Show everything about one schedule."),
-    "edit": ("edit", "Change a schedule: only what you give."),
+    "edit": ("edit", "Change the settings of a schedule."),
     "pause": ("pause", "Stop a schedule until you resume it."),
     "resume": ("pause", "Resume a schedule, from its next slot on."),
     "remove": ("pause", "Remove a schedule."),

@@ -68,7 +68,7 @@ _rule_and_limits = with_options(
         help="How long before each slot staff get the digest for review (default: never).",
     ),
     click.option(
-        "--default", is_flag=True, help="Make it the schedule of readers who choose none."
+        "--default", is_flag=True, help="Make it the default, for readers who choose none."
     ),
 )
 """Gives a command the options that `add` and `edit` share."""
@@ -83,7 +83,7 @@ _rule_and_limits = with_options(
 def add(slug: str, name: str, default: bool, as_json: bool, **options: Any) -> None:
     """Add a schedule to the newsletter SLUG.
 
-    Days, hours and minutes are local time in the zone, also when its clocks change. A slot is one time at
+    Days, hours and minutes are local time in the zone, even when its clocks change. A slot is one time at
     which the schedule sends a digest.
 
     \b
@@ -108,7 +108,7 @@ def add(slug: str, name: str, default: bool, as_json: bool, **options: Any) -> N
 @click.option("--zone", metavar="IANA", help="Such as Europe/Paris.")
 @json_option
 def edit(reference: str, default: bool, as_json: bool, **options: Any) -> None:
-    """Change a schedule: only what you give.
+    """Change the settings of a schedule.
 
     If its slots move, only those after this moment count. If today's digest has gone out, there is no
     second one today.

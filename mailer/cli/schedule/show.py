@@ -75,7 +75,9 @@ def show(reference: str, as_json: bool) -> None:
 @click.option(
     "--count", type=click.IntRange(1, 10_000), default=5, help="How many, up to 10000 (default: 5)."
 )
-@click.option("--from", "start", metavar="ISO", help="Slots after this moment, which may be past.")
+@click.option(
+    "--from", "start", metavar="ISO", help="Slots after this moment, which may be in the past."
+)
 @json_option
 def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:
     """List the coming slots in local time, UTC and zone.
@@ -101,7 +103,7 @@ def next_(reference: str, count: int, start: str | None, as_json: bool) -> None:
     if rows or as_json:
         print_list(rows, columns, as_json=as_json)
     else:
-        message(f"{reference} has no slot to come; `mailer schedule list` shows what there is")
+        message(f"{reference} has no more slots; `mailer schedule list` shows what there is")
 
 
 def print_changed(app: "App", reference: str, as_json: bool) -> None:
@@ -115,7 +117,7 @@ def print_changed(app: "App", reference: str, as_json: bool) -> None:
     if row["paused"]:
         message(f"{reference} is paused; `mailer schedule resume {reference}` resumes it")
     elif row["next"] is None:
-        message(f"{reference} has no slot to come")
+        message(f"{reference} has no more slots")
     else:
         message(f"{reference} goes out next: {moment(_local_time(row['next']), row['zone'])}")
     if built_at is not None:

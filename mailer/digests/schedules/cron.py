@@ -69,7 +69,7 @@ def _numbers(
             return names.index(word) + first_name
         if not _is_number(word) or not low <= int(word) <= high:
             raise BadSchedule(
-                f"{word!r} is no {field} of a cron line; give a number from {low} to {high}"
+                f"{word!r} is not a valid {field} in a cron line; give a number from {low} to {high}"
                 + (f" or a name such as {names[1]}" if names else "")
             )
         return int(word)

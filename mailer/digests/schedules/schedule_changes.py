@@ -190,7 +190,7 @@ def remove(session: Session, schedule: Schedule, target: Schedule | None, *, now
     if target is None and (readers or waiting):
         raise Refused(
             f"{pluralise(readers, 'reader')} and {pluralise(waiting, 'sign-up')} are on it; "
-            "say with --move-to SLUG/OTHER where they go"
+            "name their new schedule with --move-to SLUG/OTHER"
         )
     was_default = schedule.is_default
     schedule.removed_at = now

@@ -98,8 +98,8 @@ def check_limits(rule: Rule, limits: ScheduleLimits) -> None:
     gap = longest_gap_by_the_clock(rule)
     if limits.max_age is not None and limits.max_age < gap:
         raise Refused(
-            f"articles would be too old before a slot comes: up to {duration(gap)} lie between two "
-            f"slots, so give --max-age {duration(gap)} or more"
+            f"articles would be too old before a slot comes: up to {duration(gap)} can pass between "
+            f"two slots, so give --max-age {duration(gap)} or more"
         )
 
 

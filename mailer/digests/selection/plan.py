@@ -189,7 +189,7 @@ def for_reader(session: Session, schedule: Schedule, plan: Plan, address_key: st
     if group is None:
         raise NotFound(
             "nobody with that address subscribes to this newsletter; "
-            "`mailer subscriber show` tells about an address"
+            "`mailer subscriber show` shows what is known about an address"
         )
     if isinstance(group, str):
         return ReaderPlan(None, group)

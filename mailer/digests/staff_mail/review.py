@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mailer.templating.templates import Templates
 
 _BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
-_BY_STAFF: Final = "stopped by staff, who saw it in the review"
+_BY_STAFF: Final = "stopped by staff, from the review mail"
 
 
 class ReviewState(StrEnum):

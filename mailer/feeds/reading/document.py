@@ -163,4 +163,4 @@ def _character(entity: re.Match[str]) -> str:
 def _page_refused(page: str, base_url: str | None) -> str:
     feeds = feeds_of(page, base_url or "")
     address = f"its feed: {shlex.quote(feeds[0])}" if feeds else "the feed itself"
-    return f"this is a web page and no feed; give the address of {address}"
+    return f"this is a web page, not a feed; give the address of {address}"

@@ -35,7 +35,7 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: FeedWarnings
         data, whole = _salvaged(text), False
         if not data["items"]:
             raise FeedUnreadable(
-                "the document is not valid JSON; try again later, or tell who runs the site"
+                "the document is not valid JSON; try again later, or tell the people who run the site"
             ) from error
         warn("not valid JSON; what can be read of it was read")
     if not isinstance(data, dict) or not isinstance(data.get("items"), list):
@@ -48,7 +48,7 @@ def read_json(text: str, base_url: str | None, now: datetime, warn: FeedWarnings
 
     def read(item: Any) -> Entry | None:
         if not isinstance(item, dict):
-            warn("no object: left out")
+            warn("not an object: left out")
             return None
         return finish(_raw_entry(item, data, base), now, warn)
 

@@ -81,7 +81,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: FeedWarnings)
         )
     except _FAULTS as error:
         raise FeedUnreadable(
-            "the document cannot be read; try again later, or tell who runs the site"
+            "the document cannot be read; try again later, or tell the people who run the site"
         ) from error
     # Plain dictionaries: the library's own ones also answer for keys that they do not hold.
     items, feed, whole = [dict(item) for item in parsed.entries], dict(parsed.feed), not parsed.bozo
@@ -89,7 +89,7 @@ def read_xml(text: str, base_url: str | None, now: datetime, warn: FeedWarnings)
         warn("not well-formed XML; what can be read of it was read")
         tail = _unfinished_entry(text)
         if tail and items and _is_usable(tail):
-            warn("the document ends inside an entry, of which the beginning was read")
+            warn("the document ends inside an entry; the beginning of that entry was read")
         elif tail and items:
             # Half an address would become an article of its own.
             items.pop()

@@ -153,7 +153,7 @@ class FeedReader:
                 except OSError as error:
                     raise FeedUnreadable(
                         f"no process can be started to read it ({error.strerror}); "
-                        "see whether this machine has memory left and lets us start processes"
+                        "check that this machine has free memory and allows new processes"
                     ) from error
                 # The pipe is flushed with the first document; a child that cannot start fails there.
                 pickle.dump(self._limits, _pipe(self._process.stdin))
@@ -192,7 +192,7 @@ class FeedReader:
         elif status < 0:
             return FeedUnreadable(
                 "the document brought down the process that read it "
-                f"({signal.Signals(-status).name}); tell who runs the site"
+                f"({signal.Signals(-status).name}); tell the people who run the site"
             )
         else:
             return FeedUnreadable(
@@ -200,7 +200,7 @@ class FeedReader:
                 f"`{sys.executable} -m {_CHILD}` may tell why"
             )
         return FeedUnreadable(
-            f"reading the document took {took}, so it was given up; tell who runs the site"
+            f"reading the document took {took}, so it was given up; tell the people who run the site"
         )
 
 

@@ -60,7 +60,7 @@ def test_where_there_are_no_pages_a_warning_tells(
     (result,) = web.refresh()
     assert web.pages_asked() == [URL, page(2)]
     assert (result.new, result.error) == (1, None)
-    assert "no entry is known from before; some between may be missing" in result.warnings
+    assert "no entry is known from before; articles in between may be missing" in result.warnings
 
 
 def linked(next_url: str, *items: str) -> bytes:

@@ -99,7 +99,7 @@ def test_one_child_reads_for_all_and_knows_no_secret(
 
 
 def test_what_is_no_feed_is_told_as_before(reader: FeedReader) -> None:
-    with pytest.raises(FeedUnreadable, match="web page and no feed"):
+    with pytest.raises(FeedUnreadable, match="web page, not a feed"):
         reader.parse(b"<html></html>", now=NOW)
 
 

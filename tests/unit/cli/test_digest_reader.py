@@ -57,7 +57,7 @@ def test_the_readers_own_schedule_is_named(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("line", "reason", "words"),
     [
-        ("digest send daily/morning", "nothing_new", "has been sent all that there is"),
+        ("digest send daily/morning", "nothing_new", "has been sent everything"),
         ("schedule edit daily/morning --min-articles 2", "too_few", "fewer than 2"),
         ("suppression add anna@example.com --reason asked", "suppressed", "suppressed"),
         ("subscriber unsubscribe anna@example.com", "left", "only the reader can undo that"),
@@ -116,7 +116,7 @@ def test_a_preview_that_nobody_would_get_says_so(ask: Ask) -> None:
     code, out, err = ask("digest", "preview", "daily/morning")
     assert code == 0
     assert "One" in out
-    assert err.startswith("this is what a reader would get who has been sent nothing yet: ")
+    assert err.startswith("this is what a reader who has been sent nothing yet would get: ")
     assert "nobody is due (no readers)" in err
     bring_in(ask, "anna@example.com")
     assert ask("digest", "preview", "daily/morning")[2] == ""

@@ -31,7 +31,7 @@ def test_a_digest_is_sent_paused_resumed_and_cancelled(ask: Ask) -> None:
     )
     assert last(ask("digest", "pause", "1", "--reason", "a wrong name")) == (
         "digest 1 of daily/morning is paused (by staff: a wrong name), 0 of 1 mail sent; "
-        "`mailer digest resume 1` goes on, `mailer digest cancel 1` ends it"
+        "`mailer digest resume 1` continues it, `mailer digest cancel 1` ends it"
     )
     assert last(ask("digest", "resume", "1")) == sent
     assert ask("digest", "report", "1")[2].startswith("digest 1 is sending; ")
@@ -72,7 +72,7 @@ def test_a_slot_that_was_done_with_names_the_next_one(ask: Ask) -> None:
     following = json.loads(ask("digest", "plan", "daily/morning", "--json")[1])["slot"]
     # The plan is of another slot by now, and whoever typed this may think that it went out.
     assert last(ask("digest", "send", "daily/morning")) == (
-        "it was so before this command, and nothing more is sent for that slot; "
+        "this was so before the command, and nothing more is sent for that slot; "
         f"`mailer digest send daily/morning --slot {following}` sends the next one"
     )
     assert ask("digest", "send", "daily/morning", "--json")[2] == ""

@@ -24,7 +24,7 @@ def test_a_bad_mail(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", "--json", BAD]) == 1
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"ok": False, "problems": [PROBLEM]}
-    assert printed.err.startswith("error: 1 of 1 mail must")
+    assert printed.err.startswith("error: 1 of 1 mail failed")
     assert printed.err.count("\n") == 1
 
 
@@ -56,7 +56,7 @@ def test_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         [BAD, "header-missing"],
         [str(tmp_path / "missing.eml"), "error"],
     ]
-    assert printed.err.startswith("error: 2 of 3 mails must")
+    assert printed.err.startswith("error: 2 of 3 mails failed")
 
 
 def test_no_file_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""How many of the articles that wait will be too old before there is a place for them."""
+"""How many of the articles that wait will be too old before there is room for them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -131,7 +131,7 @@ def test_json_feed() -> None:
     # What tells nothing of itself is an entry all the same; no article is made of it.
     assert (bare.url, bare.title) == (None, "")
     assert bare.guid.startswith("sha256:")
-    assert "entry 4: no object: left out" in document.warnings
+    assert "entry 4: not an object: left out" in document.warnings
 
 
 def test_old_rss_with_a_document_type_that_defines_entities() -> None:
@@ -256,7 +256,7 @@ def test_a_repeated_guid_is_told_of() -> None:
         "https://s.example/fair",
         "https://s.example/2",
     ]
-    assert "guid 'g' stands 2 times" in document.warnings
+    assert "guid 'g' appears 2 times" in document.warnings
 
 
 def test_what_cannot_be_a_key_is_made_one() -> None:
