@@ -13,7 +13,7 @@ from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
 from mailer.monitoring.digest_progress import ways_out
 from mailer.monitoring.status import Status
-from mailer.subscribers.limits import all_from_loopback
+from mailer.subscribers.signup_limits import all_from_loopback
 from mailer.text.english import moment, pluralise
 
 _WAIT: Final = ("mail waits", "mails wait")

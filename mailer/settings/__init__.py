@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from mailer.address import Address
 from mailer.errors import SettingsError
+from mailer.rate import Rate, SignupLimits
 from mailer.settings import file_permissions, masking, parsers
 from mailer.settings.parsers import Network, RelayUrl, Secret
-from mailer.signup_limits import Rate, SignupLimits
 
 PREFIX: Final = "MAILER_"
 CONFIG_VARIABLE: Final = "MAILER_CONFIG"

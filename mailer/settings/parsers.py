@@ -16,9 +16,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from mailer import address
 from mailer.address import Address
 from mailer.errors import BadAddress
+from mailer.rate import Rate, SignupLimits
 from mailer.sending.smtp.events import TIMEOUTS
 from mailer.settings.masking import without_password
-from mailer.signup_limits import Rate, SignupLimits
 
 SIGNUP_LIMITS: Final = "address=3/24h,network=20/d,total=200/h"
 """The default, and the limits that keep it if others are named."""

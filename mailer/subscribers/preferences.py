@@ -15,9 +15,9 @@ from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscri
 from mailer.newsletters.offer import Offer, Option, Publisher, lock_schedules, offers
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Origin, record_change
-from mailer.subscribers.limits import admit
 from mailer.subscribers.new_subscribers import newest_article
 from mailer.subscribers.signup import SignupContext
+from mailer.subscribers.signup_limits import admit
 
 _NOT_A_READER: Final = "nobody subscribes with this address"
 """Why a notice is never sent: it is kept for a while, so that every address leaves the same rows."""

@@ -27,9 +27,9 @@ from mailer.newsletters.offer import (
 from mailer.notices.alert import Alerts, on_signups_held
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import NewConsentEvent, Origin, record_if, wording_id
-from mailer.signup_limits import SignupLimits
-from mailer.subscribers.limits import admit
+from mailer.rate import SignupLimits
 from mailer.subscribers.new_subscribers import new_public_id
+from mailer.subscribers.signup_limits import admit
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from starlette.routing import Match
 
 from mailer.db import explain
 from mailer.errors import BadToken
-from mailer.subscribers.limits import TooManySignups
+from mailer.subscribers.signup_limits import TooManySignups
 from mailer.web.base import render_page
 
 log = logging.getLogger(__name__)

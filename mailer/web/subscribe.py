@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailer.newsletters.offer import Offer, consent_sentence, several_zones
-from mailer.subscribers.limits import admit
 from mailer.subscribers.signup import SignupRequest, sign_up
+from mailer.subscribers.signup_limits import admit
 from mailer.web.base import (
     VARY,
     Fields,

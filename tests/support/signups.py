@@ -4,7 +4,7 @@ from datetime import timedelta
 from secrets import token_bytes
 
 from mailer.newsletters.offer import Publisher
-from mailer.signup_limits import Rate, SignupLimits
+from mailer.rate import Rate, SignupLimits
 from mailer.subscribers.signup import SignupContext
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys

@@ -11,9 +11,9 @@ import pytest
 
 from mailer.address import Address
 from mailer.errors import Refused, SettingsError
+from mailer.rate import Rate
 from mailer.settings import Settings, config_path, file_permissions, load, local_links
 from mailer.settings.parsers import Secret
-from mailer.signup_limits import Rate
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 

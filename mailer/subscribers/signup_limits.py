@@ -16,7 +16,7 @@ from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import Refused
 from mailer.models import ClientRequest, Notice
 from mailer.permission.consent import Origin
-from mailer.signup_limits import Rate, SignupLimits
+from mailer.rate import Rate, SignupLimits
 
 GAP: Final = timedelta(minutes=10)
 """How long one address waits between two mails."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.signup_limits import Rate, SignupLimits
-from mailer.subscribers.limits import (
+from mailer.rate import Rate, SignupLimits
+from mailer.subscribers.signup_limits import (
     Allowance,
     SignupHistory,
     TooManySignups,
