@@ -118,7 +118,7 @@ class FlowControl:
             return Verdict(delivery, run=run, is_about_sender=True)
         if seconds is not None:
             log.warning(
-                "the relay refuses the sender of %s and takes others: %s; next try in %.0f s",
+                "the relay refuses the sender of %s and takes others: %s; it is tried again in %.0f s",
                 claim.row if claim.digest_id is None else f"digest {claim.digest_id}",
                 redact(answer),
                 seconds,

@@ -171,7 +171,7 @@ class Newsroom:
             self.model.leads[schedule.id] = piece.id
             self.happened["lead"] += 1
 
-    def one_off(self) -> None:
+    def once(self) -> None:
         """Staff plan a one-off within the next two days: a letter, chosen pieces, or the latest."""
         newsletter = self.random.choice(self.newsletters)
         holds = self.random.choice([Holds.DUE, Holds.CHOSEN, Holds.NONE])

@@ -79,7 +79,7 @@ def test_nobody_is_put_on_a_schedule_that_was_removed_meanwhile(
             gone = session.get_one(Schedule, paper.weekly.id)
             remove_schedule(session, gone, paper.morning, now=NOW)
 
-    with pytest.raises(Refused, match="daily/weekly was removed"):
+    with pytest.raises(Refused, match="daily/weekly has just been removed"):
         paper.run("weekly", progress=remove)
     with paper.database.read() as session:
         places = session.scalars(select(Subscription.schedule_id)).all()
