@@ -4,12 +4,15 @@ SQLAlchemy takes longer to execute a small statement than the database does. Her
 once for each kind of database, and its values are converted by SQLAlchemy's types. Only `mailer.ledger`
 uses this, and `tests/unit/db/test_prepared_statements.py` compares it with SQLAlchemy itself. Never begins
 or ends a transaction, and never decides what a statement says.
+
+A function whose statements may also be sent without waiting for them is a generator of `Queries`: it yields
+each `Query`, and gets its rows back, or the error.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -31,6 +34,18 @@ from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 Values = Mapping[str, Any]
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any] | None
+T = TypeVar("T")
+
+
+class Query(NamedTuple):
+    """A statement to execute once with `values`; or, if they are a list, for each of them without rows."""
+
+    statement: "Prepared"
+    values: Values | list[Values]
+
+
+Queries = Generator[Query, list[Row], T]
+"""Queries that depend on the rows of those before them, and what comes of them all."""
 
 
 class Ids(TypeDecorator[Collection[int]]):
@@ -123,18 +138,22 @@ class Prepared:
 
     def execute(self, session: Session, values: Values) -> list[Row]:
         """Execute it in the session's transaction, and return its rows. Errors are SQLAlchemy's."""
-        connection = session.connection()
-        compiled = self._for(connection.dialect)
-        with _cursor(connection) as cursor:
-            cursor.execute(compiled.sql, compiled.values(values))
-            return compiled.rows(list(cursor.fetchall())) if self._returns else []
+        return execute(_once(Query(self, values)), session.connection())
 
     def execute_many(self, session: Session, values: Sequence[Values]) -> None:
         """Execute it once for each of `values`; what it returns is not read. Errors are SQLAlchemy's."""
-        connection = session.connection()
+        execute(_once(Query(self, list(values))), session.connection())
+
+    def _answer(
+        self, connection: Connection, cursor: Any, values: Values | list[Values]
+    ) -> list[Row]:
         compiled = self._for(connection.dialect)
-        with _cursor(connection) as cursor:
-            cursor.executemany(compiled.sql, [compiled.values(parameters) for parameters in values])
+        with _driver_errors_as_sqlalchemys(connection):
+            if isinstance(values, list):
+                cursor.executemany(compiled.sql, [compiled.values(each) for each in values])
+                return []
+            cursor.execute(compiled.sql, compiled.values(values))
+            return compiled.rows(cursor.fetchall()) if self._returns else []
 
     def _for(self, dialect: Dialect) -> _Compiled:
         compiled = self._compiled.get(dialect.name)
@@ -144,19 +163,41 @@ class Prepared:
         return compiled
 
 
+def _once(query: Query) -> Queries[list[Row]]:
+    return (yield query)
+
+
+def execute(queries: Queries[T], connection: Connection) -> T:
+    """Execute `queries` one after the other, in the transaction that `connection` is in.
+
+    An error is raised where the query was yielded, as one of SQLAlchemy's.
+    """
+    cursor: Any = connection.connection.cursor()
+    try:
+        query = next(queries)
+        while True:
+            try:
+                rows = query.statement._answer(connection, cursor, query.values)
+            except Exception as error:
+                query = queries.throw(error)
+            else:
+                query = queries.send(rows)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        cursor.close()
+
+
 @contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
-    # Errors of the driver are raised as SQLAlchemy's.
-    cursor = connection.connection.cursor()
+def _driver_errors_as_sqlalchemys(connection: Connection) -> Iterator[None]:
     driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
     try:
-        yield cursor
+        yield
     except driver_error as error:
         raise DBAPIError.instance(
             None, None, error, driver_error, hide_parameters=True, dialect=connection.dialect
         ) from error
-    finally:
-        cursor.close()
 
 
 def _inlining(compiler: type[SQLCompiler]) -> type[SQLCompiler]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mailer.db import Database, UTCDateTime
-from mailer.db.prepared_statements import Among, Ids, Prepared
+from mailer.db.prepared_statements import Among, Ids, Prepared, Queries, Query, execute
 from mailer.models import Holds, Newsletter, Schedule
 from tests.support import factories
 from tests.support.factories import NOW
@@ -66,3 +66,32 @@ def test_rows_are_read_only_if_their_types_are_given(database: Database) -> None
     with database.read() as session:
         assert Prepared(statement).execute(session, {"ids": [1, 2]}) == []
         assert Prepared(statement, Newsletter.id.type).execute(session, {"ids": [1, 2]}) == [(2,)]
+
+
+def test_queries_get_the_rows_or_the_error_of_each_before_the_next(database: Database) -> None:
+    slugs_of = Prepared(
+        select(Newsletter.slug).where(Among(Newsletter.id, "ids")).order_by(Newsletter.id), String()
+    )
+    rename = Prepared(RENAMING)
+
+    def swapping(ids: list[int]) -> Queries[list[str]]:
+        (first,), (second,) = yield Query(slugs_of, {"ids": ids})
+        renamed = [{"row": row, "new_slug": f"s{row}"} for row in ids]
+        assert (yield Query(rename, [*renamed])) == []
+        yield Query(rename, {"row": ids[0], "new_slug": second})
+        yield Query(rename, {"row": ids[1], "new_slug": first})
+        return [slug for (slug,) in (yield Query(slugs_of, {"ids": ids}))]
+
+    def failing(ids: list[int]) -> Queries[str]:
+        try:
+            yield Query(rename, {"row": ids[0], "new_slug": "one"})
+        except IntegrityError as error:
+            return type(error).__name__
+        return "no error"
+
+    with database.write() as session:
+        ids = [factories.newsletter(session, slug=slug).id for slug in ("one", "two")]
+        assert execute(swapping(ids), session.connection()) == ["two", "one"]
+    with database.write() as session:
+        assert execute(failing(ids), session.connection()) == "IntegrityError"
+        session.rollback()
