@@ -16,10 +16,11 @@ from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database, is_unusable
 from mailer.ledger import claims, digest_state, outcomes, recovery
+from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import AttemptResult, Claim, RowId
 from mailer.models import Notice
 from mailer.notices import alert
-from mailer.notices.alert import Alerts
+from mailer.notices.alert import Alerts, TurnedAway
 from mailer.sending.composer import Composer, OutgoingMail
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.control import FlowControl
@@ -44,6 +45,7 @@ class Outbox:
 
     Attributes:
         is_hungry: whether rows may wait in the ledger.
+        pauses, turned_away: for the next transaction. Nothing starts in one that pauses something.
     """
 
     def __init__(
@@ -71,11 +73,11 @@ class Outbox:
         self._mails: deque[OutgoingMail] = deque()
         self._results: list[AttemptResult] = []
         self._given_back: list[RowId] = []
-        self._postponed: list[RowId] = []
+        self._postponed: list[tuple[RowId, float]] = []
+        self.pauses: list[Pause] = []
+        self.turned_away: list[TurnedAway] = []
         self._settle_after = 0.0
-        self._claim_after = 0.0
-        self._close_after = 0.0
-        self._look_after = 0.0
+        self._claim_after = self._close_after = self._look_after = 0.0
         self._claims = 0
         self._fails = False
         self.is_hungry = True
@@ -91,8 +93,7 @@ class Outbox:
     @property
     def unsettled(self) -> bool:
         """Whether something has yet to be recorded."""
-        pending = self._results or self._given_back or self._postponed
-        return bool(pending or self._flow.pauses)
+        return bool(self._results or self._given_back or self._postponed or self.pauses)
 
     def take(self) -> OutgoingMail:
         """Take out the next mail, which the caller begins or concludes."""
@@ -116,9 +117,9 @@ class Outbox:
         self._given_back += [mail.claim.row for mail in self._mails]
         self._mails.clear()
 
-    def postpone(self, row: RowId) -> None:
+    def postpone(self, row: RowId, seconds: float) -> None:
         """Release a mail on which the relay failed, so that others go first."""
-        self._postponed.append(row)
+        self._postponed.append((row, seconds))
 
     def resync(self) -> None:
         """Give back claimed rows that this process does not know about, before anything begins.
@@ -178,10 +179,10 @@ class Outbox:
             Which of `starts` are granted: the ledger has them now. None if nothing was done. If something is
             to be paused, none is granted: it may belong to that.
         """
-        if self._flow.pauses:
+        if self.pauses:
             starts = ()
         monotonic = self._monotonic()
-        may_claim = claiming and monotonic >= self._claim_after and not self._flow.pauses
+        may_claim = claiming and monotonic >= self._claim_after and not self.pauses
         # A claim may be what fails: what has happened is recorded first.
         may_claim = may_claim and not (self._fails and self._results)
         wanted = self._wanted if may_claim else 0
@@ -208,8 +209,8 @@ class Outbox:
         self._results.clear()
         self._given_back.clear()
         self._postponed.clear()
-        self._flow.pauses.clear()
-        self._flow.turned_away.clear()
+        self.pauses.clear()
+        self.turned_away.clear()
         self._take_in(self._try_out(mails))
         return frozenset(granted)
 
@@ -221,8 +222,8 @@ class Outbox:
             or self._fails
             or self._given_back
             or self._postponed
-            or self._flow.pauses
-            or self._flow.turned_away
+            or self.pauses
+            or self.turned_away
             or not outcomes.none_is_in_doubt(self._results)
         )
 
@@ -240,21 +241,19 @@ class Outbox:
         """Record all that happened, and the starts."""
         worker_id = self._heartbeat.worker_id
         self._refund(session, len(self._given_back) + len(self._postponed))
-        monotonic = self._monotonic()
-        for row in self._postponed:
-            wait = timedelta(seconds=self._flow.postponed_seconds(row, monotonic))
-            claims.release(session, worker_id, [row], again_at=now + wait)
+        for row, seconds in self._postponed:
+            claims.release(session, worker_id, [row], again_at=now + timedelta(seconds=seconds))
         if self._fails:
             # A commit whose answer was lost, or a fault of ours, may have left rows that are not known here.
             claims.release(session, worker_id, kept=self._in_hand())
         if self._given_back:
             claims.release(session, worker_id, self._given_back)
         granted = self._record_and_start(session, starts, now)
-        for pause in self._flow.pauses:
+        for pause in self.pauses:
             alert.on_pause(session, self._alerts, pause, now)
-        if turned_away := self._flow.turned_away:
-            refused = self._flow.senders.addresses
-            alert.on_sender_refused(session, self._alerts, turned_away, refused, now)
+        if self.turned_away:
+            refused = self._flow.refused_addresses
+            alert.on_sender_refused(session, self._alerts, self.turned_away, refused, now)
         return granted
 
     def _in_hand(self) -> list[RowId]:
@@ -267,15 +266,14 @@ class Outbox:
             self._claim_after = self._monotonic() + wait
             if not wanted:
                 return []
-        self._claims += 1
-        monotonic = self._monotonic()
+        self._claims, monotonic = self._claims + 1, self._monotonic()
         claimed, skipped = claims.claim(
             session,
             self._heartbeat.worker_id,
             wanted,
             now,
             rotation=self._claims,
-            excluded=self._flow.senders.paused_digests(monotonic),
+            excluded=self._flow.paused_digests(monotonic),
         )
         self._refund(session, wanted - len(claimed))
         self.is_hungry = len(claimed) + skipped >= wanted

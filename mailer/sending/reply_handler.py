@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterable
 from mailer import failpoint
 from mailer.sending.attempt_results import Attempts
 from mailer.sending.composer import OutgoingMail
-from mailer.sending.flow_control.control import FlowControl
+from mailer.sending.flow_control.control import Attempt, Conclusion, FlowControl
 from mailer.sending.outbox import Outbox
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Event, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Verdict, verdict_on
+
+ENDED_SECONDS = 2.0
+"""How long a mail waits that may be the reason why its connection had to be closed."""
+
+STEPS_OF_A_MAIL = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK, Step.DOT})
 
 
 class ReplyHandler:
@@ -64,7 +69,7 @@ class ReplyHandler:
         if pooled.mail is None:
             # A relay may close an idle connection, but one that never takes a mail is left alone for a while.
             if not pooled.served and not pooled.is_leaving:
-                self._flow.on_failure(event.reason, self._monotonic())
+                self._flow.on_lost(event.reason, self._monotonic())
             return
         lost = Lost.TIMEOUT if event.reason == Lost.TIMEOUT else Lost.DROP
         if event.step is Step.MAIL and pooled.served and event.reply is None and lost is Lost.DROP:
@@ -75,14 +80,15 @@ class ReplyHandler:
         step = Step.DOT if pooled.started else event.step or Step.MAIL
         answer = lost if pooled.started else event.reply or lost
         self._conclude(pooled, step, verdict_on(step, answer), answer, event.reason)
-        self._flow.on_failure(event.reason, self._monotonic())
+        self._flow.on_lost(event.reason, self._monotonic())
 
     def end(self, pooled: PooledConnection, reason: str) -> None:
         """Close a connection for a reason of ours, for which the relay is not to blame."""
         self.drop(pooled)
         self._put_back_next(pooled)
         step = Step.DOT if pooled.started else pooled.step or Step.MAIL
-        self._take_off(pooled, step, verdict_on(step, Lost.DROP), Lost.DROP, reason)
+        wait = ENDED_SECONDS if step in STEPS_OF_A_MAIL else None
+        self._take_off(pooled, step, verdict_on(step, Lost.DROP), Lost.DROP, reason, wait)
 
     def drop(self, pooled: PooledConnection) -> None:
         """Close a connection, without a result for the mails that it has in hand."""
@@ -104,20 +110,15 @@ class ReplyHandler:
         reason: str = "",
     ) -> None:
         said = str(answer) if isinstance(answer, Reply) else reason or answer
+        found = Conclusion(verdict)
         if pooled.mail is not None:
-            claim, sender = pooled.mail.claim, pooled.mail.compiled.sender_id
-            verdict = self._flow.check_sender(claim, sender, step, verdict, said, self._monotonic())
-            verdict = self._flow.check_poison(claim.row, step, verdict)
-        mail = self._take_off(pooled, step, verdict, answer, reason)
-        if mail is None:
-            return
-        self._flow.on_reply(verdict, mail.claim.digest_id, said, self._monotonic())
-        self.count(mail, verdict, said)
-
-    def count(self, mail: OutgoingMail, verdict: Verdict, said: str) -> None:
-        """Count this attempt for its digest, which may be one too many."""
-        self._flow.count(verdict, mail.claim.digest_id, said, self._monotonic())
-        if self._flow.pauses:
+            now = self._monotonic()
+            found = self._flow.on_answer(attempt(pooled.mail), step, verdict, said, now)
+        self._take_off(pooled, step, found.verdict, answer, reason, found.wait_seconds)
+        if found.turned_away is not None:
+            self._outbox.turned_away.append(found.turned_away)
+        for pause in found.pauses:
+            self._outbox.pauses.append(pause)
             # What is claimed may belong to what is to be paused, and the next claim knows.
             self._outbox.give_back()
 
@@ -128,22 +129,26 @@ class ReplyHandler:
         verdict: Verdict,
         answer: Reply | Lost,
         reason: str,
-    ) -> OutgoingMail | None:
+        wait_seconds: float | None,
+    ) -> None:
         """Take the mail in hand off this connection, and record what became of it."""
         mail, started = pooled.mail, pooled.started
         pooled.mail, pooled.next_mail, pooled.started = pooled.next_mail, None, False
         pooled.served += 1
         if mail is None:
-            return None
-        row, may_be_at_fault = mail.claim.row, self._flow.may_be_at_fault(step, verdict)
+            return
         if verdict.delivery is OnDelivery.RELEASE and not started:
-            if may_be_at_fault:
-                self._outbox.postpone(row)
+            if wait_seconds is not None:
+                self._outbox.postpone(mail.claim.row, wait_seconds)
             else:
                 self._outbox.put_back(mail)
-            return mail
-        wait = self._flow.postponed_seconds(row, self._monotonic()) if may_be_at_fault else 0.0
+            return
+        wait = wait_seconds or 0.0
         self._outbox.conclude(
             self._attempts.conclude(mail.claim, step, verdict, answer, reason, wait_seconds=wait)
         )
-        return mail
+
+
+def attempt(mail: OutgoingMail) -> Attempt:
+    """Return what flow control is told of this mail."""
+    return Attempt(mail.claim.row, mail.claim.digest_id, mail.compiled.sender_id)

@@ -26,7 +26,7 @@ from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.flow_control.retry_plan import Random
 from mailer.sending.outbox import Outbox
-from mailer.sending.reply_handler import ReplyHandler
+from mailer.sending.reply_handler import ReplyHandler, attempt
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.sending.smtp.connection import Unopened, connect
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
@@ -35,9 +35,7 @@ from mailer.sending.smtp.verdict import (
     UNSENDABLE,
     UNSUPPORTED_EAI,
     OnDelivery,
-    OnRun,
     Verdict,
-    verdict_on,
 )
 
 log = logging.getLogger(__name__)
@@ -193,14 +191,10 @@ class Sender:
     # The relay as a whole.
 
     def _on_unopened(self, failure: Unopened) -> None:
-        now = self._monotonic()
-        stop = verdict_on(failure.step, failure.answer).run is OnRun.STOP
-        # The others may have ended since, as each connection does after its last mail.
-        others = max(failure.beside, len(self._pool) + self._pool.opening)
-        if others and not stop:
-            self._flow.on_connection_refused(failure.reason, others, now)
-        else:
-            self._flow.on_failure(failure.reason, now, stop=stop)
+        others = len(self._pool) + self._pool.opening
+        pause = self._flow.on_unopened(failure, others, self._monotonic())
+        if pause is not None:
+            self._outbox.pauses.append(pause)
 
     # The next mails.
 
@@ -235,7 +229,7 @@ class Sender:
         while self._outbox:
             mail = self._outbox.take()
             sender, now = mail.compiled.sender_id, self._monotonic()
-            if not self._flow.senders.admits(sender, mail.claim.digest_id, now):
+            if not self._flow.admits(sender, mail.claim.digest_id, now):
                 self._outbox.release(mail.claim.row)
                 continue
             made = self._composer.for_relay(mail, conversation.capabilities)
@@ -248,7 +242,10 @@ class Sender:
                     mail.claim, "compose", refusal, counters.UNSENDABLE, made.reason
                 )
             )
-            self._replies.count(mail, refusal, made.reason)
+            pause = self._flow.on_unsendable(attempt(mail), refusal, made.reason, now)
+            if pause is not None:
+                self._outbox.pauses.append(pause)
+                self._outbox.give_back()
         return None
 
     # The ledger.

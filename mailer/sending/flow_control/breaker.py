@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from mailer.ledger.digest_state import Pause
 from mailer.sending.smtp.verdict import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
 from mailer.text.untrusted import redact
 
@@ -44,17 +45,29 @@ class _Window:
     was_accepted: bool = False
     refused: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
-    def add(self, verdict: Verdict, now: float) -> None:
-        if verdict.delivery is OnDelivery.DOUBT:
-            self.doubts += 1
-            self.doubtful_times += now - self.last_doubt_at > AT_ONCE_SECONDS
-            self.last_doubt_at = now
-            return
+    def add_doubt(self, connections: int, now: float) -> str | None:
+        """Note that a mail ended in doubt. Return what is too much, if it is."""
+        self.doubts += 1
+        self.doubtful_times += now - self.last_doubt_at > AT_ONCE_SECONDS
+        self.last_doubt_at = now
+        if self.doubts >= 2 * connections or self.doubtful_times >= DOUBTFUL_TIMES:
+            return f"{self.doubts} mails in a row ended in doubt"
+        return None
+
+    def add_answer(self, connections: int, *, is_refused: bool, is_sent: bool) -> str | None:
+        """Note that the relay answered, or that a mail cannot be sent. Return what is too much, if it is."""
         self.doubts = self.doubtful_times = 0
-        is_refused = verdict.run is OnRun.COUNT or verdict.reader is OnReader.HARD_BOUNCE
         self.refused.append(is_refused)
-        self.refusals = self.refusals + 1 if is_refused else 0
-        self.was_accepted = self.was_accepted or verdict.delivery is OnDelivery.SENT
+        if not is_refused:
+            self.refusals = 0
+            self.was_accepted = self.was_accepted or is_sent
+            return None
+        self.refusals += 1
+        if self.refusals > max(connections, FEW if self.was_accepted else FEW_AT_FIRST):
+            return f"the relay refused {self.refusals} mails in a row"
+        if (refused := sum(self.refused)) >= REFUSED:
+            return f"the relay refused {refused} of the last {len(self.refused)} mails"
+        return None
 
 
 class Breaker:
@@ -71,35 +84,35 @@ class Breaker:
         self._connections = connections
         self._windows: dict[int, _Window] = {}
 
-    def note(self, digest_id: int, verdict: Verdict, answer: str, now: float) -> str | None:
-        """Note how one attempt for this digest ended.
+    def note(
+        self, digest_id: int | None, verdict: Verdict, answer: str, now: float
+    ) -> Pause | None:
+        """Note how one attempt ended.
 
         Args:
+            digest_id: None for a notice, which is not counted.
             answer: what the relay said, or how it was lost; addresses are taken out of it.
             now: seconds of one monotonic clock.
 
         Returns:
-            Why the digest is to be paused, in words for staff; what was noted about it is then forgotten.
+            That the digest is to be paused, if it is; what was noted about it is then forgotten.
         """
-        if verdict.delivery is OnDelivery.RELEASE or verdict == UNSUPPORTED_EAI:
+        is_attempt = verdict.delivery is not OnDelivery.RELEASE and verdict != UNSUPPORTED_EAI
+        if digest_id is None or not is_attempt:
             return None
         window = self._windows.pop(digest_id, None) or _Window()
-        window.add(verdict, now)
-        if (fault := self._too_many(window)) is not None:
-            return f"{fault}: {redact(answer)}"
+        if verdict.delivery is OnDelivery.DOUBT:
+            too_much = window.add_doubt(self._connections, now)
+        else:
+            too_much = window.add_answer(
+                self._connections,
+                is_refused=verdict.run is OnRun.COUNT or verdict.reader is OnReader.HARD_BOUNCE,
+                is_sent=verdict.delivery is OnDelivery.SENT,
+            )
+        if too_much is not None:
+            return Pause(digest_id, f"{too_much}, the last one with: {redact(answer)}")
         # The digest noted last is dropped last: nothing tells us that a digest is over.
         self._windows[digest_id] = window
         if len(self._windows) > _DIGESTS_KEPT:
             del self._windows[next(iter(self._windows))]
-        return None
-
-    def _too_many(self, window: _Window) -> str | None:
-        if window.doubts >= 2 * self._connections or window.doubtful_times >= DOUBTFUL_TIMES:
-            return f"{window.doubts} mails in a row ended in doubt, the last one with"
-        few = FEW if window.was_accepted else FEW_AT_FIRST
-        if window.refusals > max(self._connections, few):
-            return f"the relay refused {window.refusals} mails in a row, the last one with"
-        refused, attempts = sum(window.refused), len(window.refused)
-        if refused >= REFUSED:
-            return f"the relay refused {refused} of the last {attempts} mails, the last one with"
         return None

@@ -3,12 +3,14 @@
 Pure: the clock and chance come in as arguments. It says which senders are left alone; others pause.
 """
 
+import logging
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final, NamedTuple
 
 from mailer.sending.flow_control.back_off import postponed_seconds
 from mailer.sending.flow_control.retry_plan import Random
+
+log = logging.getLogger(__name__)
 
 PERMANENT_REFUSALS: Final = 3
 """So many in a row stop a sender. Not the first: the relay may be in the middle of a change."""
@@ -38,28 +40,18 @@ def sender_id(from_address: str, envelope_sender: str) -> SenderId:
     return SenderId(from_address.lower(), envelope_sender.rpartition("@")[2].lower())
 
 
-class Blame(Enum):
-    """What a refusal is about, as far as one can tell."""
-
-    US = "us"
-    """No other sender is known to be accepted."""
-    SENDER = "sender"
-    """Others are accepted: this sender is left alone for a while."""
-    MAIL = "mail"
-    """The relay took this sender's mail until now and knew the reader: it may be one reader's system."""
-
-
-class Judgement(NamedTuple):
-    """What a refusal means.
+class SenderRefusal(NamedTuple):
+    """What a refusal of a sender means.
 
     Attributes:
+        is_ours: no other sender is known to be accepted: it may be all of us whom the relay refuses.
         is_too_often: it was refused so often in a row that waiting alone will not mend it.
         pause_seconds: how long the sender is left alone from now; None if it is the same refusal as before.
     """
 
-    blame: Blame
-    is_too_often: bool = False
-    pause_seconds: float | None = None
+    is_ours: bool
+    is_too_often: bool
+    pause_seconds: float | None
 
 
 @dataclass
@@ -94,15 +86,14 @@ class RefusedSenders:
             sender.from_address for sender, record in self._records.items() if record.refusals
         )
 
-    def on_accepted(self, sender: SenderId) -> bool:
-        """Note that the relay has nothing against this sender. Return whether it had until now."""
+    def on_accepted(self, sender: SenderId) -> None:
+        """Note that the relay has nothing against this sender."""
         record = self._record(sender)
-        was_refused = record.refusals > 0
-        if was_refused:
+        if record.refusals:
+            log.info("the relay takes mail from an address at %s again", sender.domain)
             record.refusals, record.is_probed = 0, False
             record.digests.clear()
         record.is_accepted, record.is_doubted = True, False
-        return was_refused
 
     def on_refused(
         self,
@@ -112,30 +103,32 @@ class RefusedSenders:
         *,
         permanent: bool,
         knew_the_reader: bool,
-    ) -> Judgement:
+    ) -> SenderRefusal | None:
         """Note that the relay refused a mail, it seems because of its sender.
 
         Args:
             digest_id: None for a notice.
             permanent: it said 5xx.
             knew_the_reader: it said so after RCPT or later.
+
+        Returns:
+            None if it may be one reader's system: the relay took this sender's mail until now.
         """
         record = self._record(sender)
         if knew_the_reader and record.is_accepted and not record.is_doubted:
             record.is_doubted = True
-            return Judgement(Blame.MAIL)
+            return None
         record.is_accepted = False
         if digest_id is not None:
             record.digests.add(digest_id)
         most = PERMANENT_REFUSALS if permanent else TEMPORARY_REFUSALS
         seconds = None
         # What was on its way when the sender was refused is refused with it: that counts once.
-        if not record.refusals or record.is_probed or now >= record.paused_until:
+        if record.is_probed or not record.is_paused(now):
             record.refusals, record.is_probed = record.refusals + 1, False
             seconds = self._pause(record, min(record.refusals, most), now)
         others = any(other.is_accepted for other in self._records.values())
-        blame = Blame.SENDER if others else Blame.US
-        return Judgement(blame, record.refusals >= most, seconds)
+        return SenderRefusal(not others, record.refusals >= most, seconds)
 
     def admits(self, sender: SenderId, digest_id: int | None, now: float) -> bool:
         """Tell whether a mail of this digest may begin now. If its sender is refused, it is a probe.
@@ -169,8 +162,7 @@ class RefusedSenders:
         return seconds
 
     def _record(self, sender: SenderId) -> _Record:
-        record = self._records.get(sender)
-        if record is None:
+        if (record := self._records.get(sender)) is None:
             record = self._records[sender] = _Record()
             if len(self._records) > _SENDERS_KEPT:
                 del self._records[next(iter(self._records))]

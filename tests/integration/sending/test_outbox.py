@@ -15,10 +15,12 @@ from mailer.models import Delivery, DeliveryStatus, DigestStatus
 from mailer.sending import outbox
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import token_bucket
-from mailer.sending.flow_control.control import FlowControl
+from mailer.sending.flow_control.control import Attempt, FlowControl
+from mailer.sending.flow_control.refused_senders import NOBODY
 from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.outbox import Outbox
-from mailer.sending.smtp.verdict import OnDelivery, Verdict
+from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.verdict import Lost, OnDelivery, Verdict
 from tests.support.sending import Post, alerts, beating
 
 CONNECTIONS = 2
@@ -56,7 +58,9 @@ def test_nothing_starts_in_the_turn_that_pauses_its_digest(post: Post, composer:
         first, second = box.take().claim.row, box.take().claim.row
         assert box.settle([first], claiming=False) == frozenset({first})
         for _ in range(2 * CONNECTIONS):
-            flow.count(IN_DOUBT, digest_id, "the connection was lost", 0.0)
+            box.pauses += flow.on_answer(
+                Attempt(first, digest_id, NOBODY), Step.DOT, IN_DOUBT, Lost.DROP, 0.0
+            ).pauses
         assert box.settle([second], claiming=False) == frozenset()
         assert post.digest().status is DigestStatus.PAUSED
         with post.database.read() as session:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from mailer.ledger.digest_state import Pause
 from mailer.sending.flow_control.back_off import pause_seconds
 from mailer.sending.flow_control.breaker import FEW, WINDOW, Breaker
 from mailer.sending.smtp.verdict import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
@@ -48,8 +49,8 @@ def test_doubts_one_after_the_other_pause_the_digest_soon(
     """As many as were under way at once, and then one at the end of each rest."""
     breaker, now = Breaker(connections), 10.0
     for number in range(1, attempts + 1):
-        reason = breaker.note(7, DOUBT, "it said", now)
-        assert (reason is not None) == (number == attempts)
+        pause = breaker.note(7, DOUBT, "it said", now)
+        assert (pause is not None) == (number == attempts)
         if number >= at_once:
             now += pause_seconds(number - at_once + 1, middle)
     assert now <= 10 + 1 + 2 + 4 + 8 + 16 + 32
@@ -144,12 +145,17 @@ def test_digests_of_long_ago_are_forgotten() -> None:
 def test_the_reason_says_what_happened_and_what_the_relay_said_last() -> None:
     breaker = Breaker(1)
     lost, spam = "the connection was lost", "554 5.7.1 <me@example.com>: spam"
-    assert [breaker.note(12, DOUBT, lost, 10.0) for _ in range(2)][-1] == (
-        "2 mails in a row ended in doubt, the last one with: the connection was lost"
+    assert [breaker.note(12, DOUBT, lost, 10.0) for _ in range(2)][-1] == Pause(
+        12, "2 mails in a row ended in doubt, the last one with: the connection was lost"
     )
-    assert [breaker.note(12, POLICY, spam, 10.0) for _ in range(4)][-1] == (
-        "the relay refused 4 mails in a row, the last one with: 554 5.7.1 <***>: spam"
+    assert [breaker.note(12, POLICY, spam, 10.0) for _ in range(4)][-1] == Pause(
+        12, "the relay refused 4 mails in a row, the last one with: 554 5.7.1 <***>: spam"
     )
-    assert [breaker.note(12, found, spam, 10.0) for found in [SENT, HARD] * 20][-1] == (
-        "the relay refused 20 of the last 40 mails, the last one with: 554 5.7.1 <***>: spam"
+    assert [breaker.note(12, found, spam, 10.0) for found in [SENT, HARD] * 20][-1] == Pause(
+        12, "the relay refused 20 of the last 40 mails, the last one with: 554 5.7.1 <***>: spam"
     )
+
+
+def test_notices_are_not_counted() -> None:
+    breaker = Breaker(1)
+    assert not any(breaker.note(None, POLICY, "it said", 10.0) for _ in range(100))

@@ -1,11 +1,15 @@
 """A relay that allows fewer connections than the settings: which are opened, and when."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mailer.sending.flow_control.ceiling import Ceiling
+from mailer.ledger.digest_state import Pause
 from mailer.sending.flow_control.control import FlowControl
+from mailer.sending.smtp.connection import Unopened
+from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.reply import Reply
 
 CONNECTIONS = 10
+TOO_MANY = Unopened(Step.GREETING, Reply(421), "421 too many connections")
 
 
 def middle() -> float:
@@ -22,7 +26,7 @@ class Crowd:
     """
 
     limit: int
-    ceiling: Ceiling = field(default_factory=lambda: Ceiling(CONNECTIONS, middle))
+    flow: FlowControl = field(default_factory=lambda: FlowControl(CONNECTIONS, middle))
     number: int = 0
     tries: list[tuple[float, bool]] = field(default_factory=list)
 
@@ -30,14 +34,14 @@ class Crowd:
         """Every tenth of a second, open whatever there is room for, one after the other."""
         for tenth in range(round(begin * 10), round(end * 10)):
             now = tenth / 10
-            while self.number < self.ceiling.room(now):
+            while self.number < self.flow.room(now):
                 is_let_in = self.number < self.limit
                 self.tries.append((now, is_let_in))
                 if is_let_in:
                     self.number += 1
-                    self.ceiling.on_opened(self.number)
+                    self.flow.on_connections(self.number)
                 else:
-                    self.ceiling.on_refused(self.number, now)
+                    self.flow.on_unopened(TOO_MANY, self.number, now)
 
     @property
     def refused_at(self) -> list[float]:
@@ -54,7 +58,7 @@ def test_one_more_is_tried_ever_more_rarely() -> None:
     crowd = Crowd(limit=5)
     crowd.go_on(0, 3600)
     assert crowd.number == 5
-    assert crowd.ceiling.allowed == 5
+    assert crowd.flow.allowed == 5
     doubling = [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0, 255.0, 511.0]
     assert crowd.refused_at == doubling + [811.0 + 300 * number for number in range(10)]
 
@@ -78,7 +82,7 @@ def test_a_relay_that_allows_more_later_is_used_in_full() -> None:
     assert crowd.tries == [(31.0, True)] * 3 + [(31.0, False), (32.0, False), (34.0, False)]
     crowd.limit = 20
     crowd.go_on(35, 60)
-    assert crowd.number == crowd.ceiling.allowed == CONNECTIONS
+    assert crowd.number == crowd.flow.allowed == CONNECTIONS
 
 
 def test_one_that_is_refused_below_the_ceiling_is_tried_again_soon() -> None:
@@ -97,26 +101,32 @@ def test_one_that_is_refused_below_the_ceiling_is_tried_again_soon() -> None:
 
 
 def test_those_that_are_refused_together_are_one_refusal() -> None:
-    ceiling = Ceiling(CONNECTIONS, middle)
-    ceiling.on_opened(5)
+    flow = FlowControl(CONNECTIONS, middle)
+    flow.on_connections(5)
     # Four were being opened at a time, beside three that were open: two of them are let in.
-    assert ceiling.on_refused(6, 10.0) == 1
-    assert ceiling.on_refused(5, 10.1) == 1
-    assert ceiling.on_refused(5, 10.2) is None
-    assert not ceiling.on_opened(5)
-    assert (ceiling.allowed, ceiling.room(11.0), ceiling.room(11.1)) == (5, 5, 6)
+    for others, now in ((6, 10.0), (5, 10.1), (5, 10.2)):
+        flow.on_unopened(TOO_MANY, others, now)
+    flow.on_connections(5)
+    assert (flow.allowed, flow.room(11.0), flow.room(11.1)) == (5, 5, 6)
+
+
+def test_those_that_were_open_when_it_was_tried_count_though_they_have_ended() -> None:
+    flow = FlowControl(CONNECTIONS, middle)
+    flow.on_unopened(replace(TOO_MANY, beside=4), 0, 10.0)
+    assert flow.may_begin(10.0)
+    assert flow.allowed == 4
 
 
 def test_it_is_no_sign_that_the_relay_is_down() -> None:
     flow = FlowControl(CONNECTIONS, middle)
     flow.on_connections(5)
-    flow.on_connection_refused("421 too many connections", 5, 10.0)
+    flow.on_unopened(TOO_MANY, 5, 10.0)
     assert flow.may_begin(10.0)
     assert flow.allowed == flow.room(10.9) == 5
     assert flow.room(11.0) == 6
     assert flow.why_idle(1, 10.0) is None
     # One that fails is.
-    flow.on_failure("the connection was lost", 10.0)
+    flow.on_lost("the connection was lost", 10.0)
     assert not flow.may_begin(10.9)
     assert flow.allowed == flow.room(11.0) == 1
     # It says so until it has taken mail again, also while nobody waits.
@@ -127,10 +137,7 @@ def test_it_is_no_sign_that_the_relay_is_down() -> None:
 
 def test_the_third_refusal_of_us_pauses_everything() -> None:
     flow, said = FlowControl(CONNECTIONS, middle), "535 5.7.8 no such user me@example.com"
-    pauses = []
-    for number in range(1, 10):
-        flow.on_failure(said, 1000.0 * number, stop=True)
-        pauses.append([pause.reason for pause in flow.pauses])
-        flow.pauses.clear()
-    reason = "the relay refuses us: 535 5.7.8 no such user ***"
-    assert pauses == [[], [], [reason]] * 3
+    failure = Unopened(Step.AUTH, Reply(535), said)
+    pauses = [flow.on_unopened(failure, 0, 1000.0 * number) for number in range(1, 10)]
+    pause = Pause(None, "the relay refuses us: 535 5.7.8 no such user ***")
+    assert pauses == [None, None, pause] * 3

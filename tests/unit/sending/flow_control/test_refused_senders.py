@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from mailer.sending.flow_control.refused_senders import (
     PERMANENT_REFUSALS,
     TEMPORARY_REFUSALS,
-    Blame,
-    Judgement,
     RefusedSenders,
+    SenderRefusal,
     sender_id,
 )
 
@@ -30,7 +29,7 @@ def refused(
     *,
     permanent: bool = True,
     knew_the_reader: bool = False,
-) -> Judgement:
+) -> SenderRefusal | None:
     return all_of_them.on_refused(
         sender_id(*sender), DIGEST_OF_B, now, permanent=permanent, knew_the_reader=knew_the_reader
     )
@@ -54,21 +53,21 @@ def test_of_the_envelope_its_domain_alone_tells_senders_apart(
 TOOK = "took"
 STEPS = [
     # What happened before, and then: whose refusal it is, and whether it was one too many.
-    ([], Blame.US, False),
-    ([(A, TOOK)], Blame.SENDER, False),
-    ([(B, TOOK)], Blame.US, False),
-    ([(A, TOOK), (A, "refused")], Blame.US, False),
-    ([(A, TOOK), (A, "refused"), (C, TOOK)], Blame.SENDER, False),
-    ([(B, "refused"), (A, TOOK)], Blame.SENDER, False),
-    ([(A, TOOK), (B, "refused"), (B, "refused")], Blame.SENDER, True),
-    ([(A, TOOK), (B, "refused"), (B, "refused"), (A, "refused")], Blame.US, True),
-    ([(A, TOOK), (B, "refused"), (B, "refused"), (B, TOOK)], Blame.SENDER, False),
+    ([], True, False),
+    ([(A, TOOK)], False, False),
+    ([(B, TOOK)], True, False),
+    ([(A, TOOK), (A, "refused")], True, False),
+    ([(A, TOOK), (A, "refused"), (C, TOOK)], False, False),
+    ([(B, "refused"), (A, TOOK)], False, False),
+    ([(A, TOOK), (B, "refused"), (B, "refused")], False, True),
+    ([(A, TOOK), (B, "refused"), (B, "refused"), (A, "refused")], True, True),
+    ([(A, TOOK), (B, "refused"), (B, "refused"), (B, TOOK)], False, False),
 ]
 
 
-@pytest.mark.parametrize(("before", "blame", "is_too_often"), STEPS)
+@pytest.mark.parametrize(("before", "is_ours", "is_too_often"), STEPS)
 def test_it_is_the_sender_while_another_one_is_accepted(
-    before: list[tuple[tuple[str, str], str]], blame: Blame, is_too_often: bool
+    before: list[tuple[tuple[str, str], str]], is_ours: bool, is_too_often: bool
 ) -> None:
     found, now = senders(), 0.0
     for sender, what in before:
@@ -77,8 +76,9 @@ def test_it_is_the_sender_while_another_one_is_accepted(
             found.on_accepted(sender_id(*sender))
         else:
             refused(found, sender, now)
-    judgement = refused(found, B, now + 60)
-    assert (judgement.blame, judgement.is_too_often) == (blame, is_too_often)
+    refusal = refused(found, B, now + 60)
+    assert refusal is not None
+    assert (refusal.is_ours, refusal.is_too_often) == (is_ours, is_too_often)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_a_refused_sender_is_asked_ever_more_seldom_and_then_given_up(
     found, now = senders(), 0.0
     found.on_accepted(A)
     for number, rest in enumerate(rests, 1):
-        assert refused(found, now=now, permanent=permanent) == (Blame.SENDER, number >= most, rest)
+        assert refused(found, now=now, permanent=permanent) == (False, number >= most, rest)
         # What was on its way is refused with it.
-        assert refused(found, now=now + 0.1, permanent=permanent).pause_seconds is None
+        assert refused(found, now=now + 0.1, permanent=permanent) == (False, number >= most, None)
         assert DIGEST_OF_B in found.paused_digests(now + rest - 0.01)
         assert not found.admits(B, DIGEST_OF_B, now + rest - 0.01)
         now += rest
@@ -107,7 +107,7 @@ def test_a_refused_sender_is_asked_ever_more_seldom_and_then_given_up(
         assert found.paused_digests(now) == {DIGEST_OF_B, 8}
     assert found.admits(A, 9, now)
     assert found.addresses == {"b@news.example"}
-    assert found.on_accepted(B)
+    found.on_accepted(B)
     assert found.admits(B, DIGEST_OF_B, now)
     assert found.admits(B, 8, now)
     assert (found.addresses, found.paused_digests(now)) == (set(), set())
@@ -126,16 +126,16 @@ def test_one_readers_system_that_minds_the_sender_stops_nobody() -> None:
     found.on_accepted(A)
     for now in range(20):
         found.on_accepted(B)
-        assert refused(found, now=now, knew_the_reader=True) == (Blame.MAIL, False, None)
+        assert refused(found, now=now, knew_the_reader=True) is None
         assert found.admits(B, DIGEST_OF_B, now)
-    assert refused(found, now=20, knew_the_reader=True).blame is Blame.SENDER
+    assert refused(found, now=20, knew_the_reader=True) is not None
     assert not found.admits(B, DIGEST_OF_B, 20)
 
 
 def test_a_relay_that_tells_only_when_it_knows_the_reader_is_believed_at_once() -> None:
     found = senders()
     found.on_accepted(A)
-    assert refused(found, knew_the_reader=True).blame is Blame.SENDER
+    assert refused(found, knew_the_reader=True) == (False, False, 2)
 
 
 def test_senders_of_long_ago_are_forgotten() -> None:
@@ -175,12 +175,13 @@ def test_a_refused_sender_costs_the_others_nothing(
             assert allowed or (last[sender] is False and digests[one] in found.paused_digests(now))
         else:
             permanent = what == "refused"
-            judged = found.on_refused(
+            refusal = found.on_refused(
                 one, digests[one], now, permanent=permanent, knew_the_reader=False
             )
             last[sender] = False
             others = [taken for other, taken in last.items() if other != sender]
-            assert (judged.blame is Blame.SENDER) == any(others)
+            assert refusal is not None
+            assert refusal.is_ours is not any(others)
         assert found.addresses == {name for (name, _), taken in last.items() if not taken}
         assert found.paused_digests(now) <= {
             digests[sender_id(*one)] for one in last if not last[one]

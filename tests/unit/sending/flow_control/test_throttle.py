@@ -3,15 +3,43 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.sending.flow_control.throttle import BURST_SECONDS, Throttle
+from mailer.sending.flow_control.relay_state import BURST_SECONDS, RelayState
 
 
 def middle() -> float:
     return 0.5
 
 
+class Throttle:
+    """A relay of which nothing else is known than when it is overloaded."""
+
+    def __init__(self, connections: int) -> None:
+        self._relay = RelayState(connections, middle)
+        self._now = 0.0
+
+    @property
+    def allowed(self) -> int:
+        return self._relay.allowed
+
+    @property
+    def is_slowed(self) -> bool:
+        return self._relay.why_idle(1, self._now + 1e6) is not None
+
+    def slow_down(self, now: float) -> float:
+        """Return for how long it is left alone because of that."""
+        self._now, before = now, self._relay.paused_seconds(now)
+        self._relay.on_overloaded("452 4.3.1 busy", now)
+        return self._relay.paused_seconds(now) - before
+
+    def on_accepted(self) -> None:
+        self._relay.on_answered(self._now, is_sent=True)
+
+    def may_begin(self, now: float) -> bool:
+        return self._relay.may_begin(now)
+
+
 def test_connections_are_halved_down_to_one() -> None:
-    throttle = Throttle(10, middle)
+    throttle = Throttle(10)
     assert not throttle.is_slowed
     seen = []
     for turn in range(4):
@@ -22,14 +50,14 @@ def test_connections_are_halved_down_to_one() -> None:
 
 
 def test_a_burst_of_replies_counts_once() -> None:
-    throttle = Throttle(10, middle)
+    throttle = Throttle(10)
     for moment in (10.0, 10.0, 10.5, 10.99):
         throttle.slow_down(moment)
     assert throttle.allowed == 5
 
 
 def test_the_last_connection_pauses_for_ever_longer() -> None:
-    throttle, now, pauses = Throttle(1, middle), 10.0, []
+    throttle, now, pauses = Throttle(1), 10.0, []
     for _ in range(11):
         pause = throttle.slow_down(now)
         # What the relay says of mails from before the pause is about no more than that.
@@ -45,7 +73,7 @@ def test_the_last_connection_pauses_for_ever_longer() -> None:
 
 
 def test_connections_come_back_one_by_one_and_ever_more_slowly() -> None:
-    throttle = Throttle(5, middle)
+    throttle = Throttle(5)
     throttle.slow_down(10.0)
     throttle.slow_down(20.0)
     seen = []
@@ -57,7 +85,7 @@ def test_connections_come_back_one_by_one_and_ever_more_slowly() -> None:
 
 
 def test_what_on_accepted_before_a_slow_down_does_not_count_after_it() -> None:
-    throttle = Throttle(8, middle)
+    throttle = Throttle(8)
     throttle.slow_down(10.0)
     for _ in range(3):
         throttle.on_accepted()
@@ -71,7 +99,7 @@ def test_what_on_accepted_before_a_slow_down_does_not_count_after_it() -> None:
 def test_there_is_always_at_least_one_connection_and_never_one_too_many(
     connections: int, course: list[float | None]
 ) -> None:
-    throttle, now = Throttle(connections, middle), 0.0
+    throttle, now = Throttle(connections), 0.0
     for elapsed in course:
         before = throttle.allowed
         if elapsed is None:
