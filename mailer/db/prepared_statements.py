@@ -96,7 +96,7 @@ def _among_on_postgresql(element: Among, compiler: SQLCompiler, **options: Any) 
     return f"{compiler.process(element.column, **options)} = ANY ({ids})"
 
 
-class _Compiled(NamedTuple):
+class Compiled(NamedTuple):
     """A statement in one database's SQL, with the converters of its parameters and of its columns."""
 
     sql: str
@@ -134,7 +134,7 @@ class Prepared:
     def __init__(self, statement: Executable, *returns: Any) -> None:
         self._statement = statement
         self._returns = returns
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[tuple[str, str], Compiled] = {}
 
     def execute(self, session: Session, values: Values) -> list[Row]:
         """Execute it in the session's transaction, and return its rows. Errors are SQLAlchemy's."""
@@ -147,7 +147,7 @@ class Prepared:
     def _answer(
         self, connection: Connection, cursor: Any, values: Values | list[Values]
     ) -> list[Row]:
-        compiled = self._for(connection.dialect)
+        compiled = self.compiled_for(connection.dialect)
         with _driver_errors_as_sqlalchemys(connection):
             if isinstance(values, list):
                 cursor.executemany(compiled.sql, [compiled.values(each) for each in values])
@@ -155,11 +155,12 @@ class Prepared:
             cursor.execute(compiled.sql, compiled.values(values))
             return compiled.rows(cursor.fetchall()) if self._returns else []
 
-    def _for(self, dialect: Dialect) -> _Compiled:
-        compiled = self._compiled.get(dialect.name)
+    def compiled_for(self, dialect: Dialect) -> Compiled:
+        """Return it in the SQL of this kind of database."""
+        kind = (dialect.name, dialect.paramstyle)
+        compiled = self._compiled.get(kind)
         if compiled is None:
-            compiled = _compile(self._statement, self._returns, dialect)
-            self._compiled[dialect.name] = compiled
+            compiled = self._compiled[kind] = _compile(self._statement, self._returns, dialect)
         return compiled
 
 
@@ -216,7 +217,7 @@ def _inlining(compiler: type[SQLCompiler]) -> type[SQLCompiler]:
     return InliningCompiler
 
 
-def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> _Compiled:
+def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> Compiled:
     compiled: Any = _inlining(dialect.statement_compiler)(dialect, statement)
     parameters = []
     for place in compiled.positiontup or compiled.binds:
@@ -225,4 +226,4 @@ def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> _Compi
             (place, bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect))
         )
     columns = (kind.dialect_impl(dialect).result_processor(dialect, None) for kind in returns)
-    return _Compiled(str(compiled), compiled.positional, tuple(parameters), tuple(columns))
+    return Compiled(str(compiled), compiled.positional, tuple(parameters), tuple(columns))

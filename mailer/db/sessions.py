@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import copy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import ABORT_IF_FROZEN
 from mailer.db.engine import open_engine
+from mailer.db.prepared_statements import Prepared, Queries, Query, T, execute
+
+if TYPE_CHECKING:
+    from mailer.db.nonblocking import NonblockingConnection
 
 LOCK_TIMEOUT: Final = "10s"
 """How long a web request waits on PostgreSQL for a lock that another transaction holds."""
@@ -187,6 +191,7 @@ class Writer:
         self._write_lock = write_lock
         self._connection: Connection | None = None
         self._autocommit: Connection | None = None
+        self._nonblocking: NonblockingConnection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -210,6 +215,26 @@ class Writer:
             with Session(self._autocommit, expire_on_commit=False) as session:
                 yield session
 
+    def execute(self, queries: Queries[T]) -> T:
+        """Execute `queries` as one transaction of SQLite, in a tenth of the time that a session takes."""
+        with self._write_lock, self._closing_on_error():
+            if self._connection is None:
+                self._connection = self._connect(self._engine)
+            return execute(_in_one_transaction(queries), self._connection)
+
+    def nonblocking(self) -> "NonblockingConnection":
+        """Return a connection to PostgreSQL on which nothing waits for the server. `close` closes it too."""
+        # Its driver is not installed everywhere.
+        from mailer.db.nonblocking import NonblockingConnection
+
+        if self._nonblocking is None:
+            with self._closing_on_error():
+                engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+                connection = self._connect(engine)
+                connection.exec_driver_sql("SET client_encoding = 'UTF8'")
+                self._nonblocking = NonblockingConnection(connection)
+        return self._nonblocking
+
     def _connect(self, engine: Engine) -> Connection:
         """Open a connection on which PostgreSQL plans each statement once, whatever its values are.
 
@@ -232,15 +257,27 @@ class Writer:
 
     def close(self) -> None:
         """Close the connections, if there are any."""
+        if self._nonblocking is not None:
+            self._nonblocking.close()
         for connection in (self._connection, self._autocommit):
             if connection is not None:
                 # It may be broken, and it must not be reused with our settings for plans.
                 connection.invalidate()
                 connection.close()
-        self._connection = self._autocommit = None
+        self._connection = self._autocommit = self._nonblocking = None
 
 
 @contextmanager
 def _transaction(bind: Engine | Connection, lock: WriteLock) -> Iterator[Session]:
     with lock, Session(bind, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+_BEGIN, _COMMIT = Prepared(text("BEGIN IMMEDIATE")), Prepared(text("COMMIT"))
+
+
+def _in_one_transaction(queries: Queries[T]) -> Queries[T]:
+    yield Query(_BEGIN, {})
+    result = yield from queries
+    yield Query(_COMMIT, {})
+    return result

@@ -9,7 +9,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.db.prepared_statements import _Compiled
+from mailer.db.prepared_statements import Compiled
 from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
@@ -593,13 +593,13 @@ def test_every_statement_that_changes_a_status_names_those_it_may_change(
         if statement.startswith("UPDATE") and "SET status=" in statement:
             seen.append(statement)
 
-    whole = _Compiled.values
+    whole = Compiled.values
 
-    def values(self: _Compiled, given: Any) -> Any:
+    def values(self: Compiled, given: Any) -> Any:
         note(None, None, self.sql)
         return whole(self, given)
 
-    monkeypatch.setattr(_Compiled, "values", values)
+    monkeypatch.setattr(Compiled, "values", values)
 
     with database.write() as session:
         house = House(session, keys)

@@ -4,10 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy import BigInteger, String, bindparam, select, text, update
+from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
 
 from mailer.db import Database, FifoLock
+from mailer.db.prepared_statements import Prepared, Queries, Query, Row
 from mailer.models import Newsletter
 from tests.support import factories
 
@@ -86,6 +87,36 @@ def test_a_writer_commits_what_ends_well_and_nothing_else(database: Database) ->
         raise RuntimeError
     with writer.write() as session:
         assert session.scalars(select(Newsletter.slug)).all() == ["kept"]
+    writer.close()
+
+
+def test_a_writer_commits_queries_of_sqlite_together_or_not_at_all(
+    sqlite_database: Database,
+) -> None:
+    writer = sqlite_database.writer()
+    rename = Prepared(
+        update(Newsletter)
+        .values(slug=bindparam("new_slug", type_=String()))
+        .returning(Newsletter.id),
+        BigInteger(),
+    )
+    with sqlite_database.write() as session:
+        row = factories.newsletter(session, slug="before").id
+
+    def renaming(*slugs: str | None) -> Queries[list[Row]]:
+        rows: list[Row] = []
+        for slug in slugs:
+            rows = yield Query(rename, {"new_slug": slug})
+        return rows
+
+    with pytest.raises(IntegrityError):
+        writer.execute(renaming("dropped", None))
+    with sqlite_database.read() as session:
+        assert session.scalar(select(Newsletter.slug)) == "before"
+        # Nothing waits for a lock that was left behind.
+        assert writer.execute(renaming("after")) == [(row,)]
+        with writer.write() as same_connection:
+            assert same_connection.scalar(select(Newsletter.slug)) == "after"
     writer.close()
 
 
