@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from sqlalchemy import Boolean, bindparam, insert, select, text
+from sqlalchemy import Boolean, ColumnElement, bindparam, insert, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from mailer.db.model_base import Base
+from mailer.db.prepared_statements import Prepared
 
 FROZEN_SECONDS: Final = 10
 ABORT_IF_FROZEN: Final = f"idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
@@ -31,10 +32,13 @@ def insert_missing(
     """Insert `rows`, except those that a unique constraint forbids because they exist already.
 
     Unlike a query before the insert, this is safe if others insert the same row at the same time.
+
+    Args:
+        rows: all with the same columns.
     """
     if rows:
-        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-        session.execute(dialect.insert(model).on_conflict_do_nothing(), rows)
+        dialect = session.get_bind().dialect.name
+        _insert_missing(dialect, model, tuple(rows[0])).execute_many(session, rows)
 
 
 def insert_if(
@@ -49,17 +53,34 @@ def insert_if(
     """
     parameters = {f"value_{name}": value for name, value in values.items()}
     statement = _insert_if(model, tuple(values))
-    row_id: int | None = session.scalar(statement, {**parameters, "wanted": wanted})
-    return row_id
+    rows = statement.execute(session, {**parameters, "wanted": wanted})
+    return rows[0][0] if rows else None
 
 
 @cache
-def _insert_if(model: type[Base], names: tuple[str, ...]) -> ReturningInsert[int]:
-    """Build the statement of `insert_if`, which takes longer than executing it."""
-    table = model.metadata.tables[model.__tablename__]
-    row = select(*(bindparam(f"value_{name}", type_=table.c[name].type) for name in names))
-    return (
-        insert(table)
-        .from_select(names, row.where(bindparam("wanted", type_=Boolean)))
-        .returning(next(iter(table.primary_key)))
-    )
+def _insert_missing(dialect: str, model: type[Base], names: tuple[str, ...]) -> Prepared:
+    into = sqlite.insert(model) if dialect == "sqlite" else postgresql.insert(model)
+    return Prepared(into.values(_row(model, names, "")).on_conflict_do_nothing())
+
+
+@cache
+def _insert_if(model: type[Base], names: tuple[str, ...]) -> Prepared:
+    # A parameter of a SELECT may not be called like a column of the INSERT around it.
+    row = _row(model, names, "value_")
+    chosen = select(*row.values()).where(bindparam("wanted", type_=Boolean))
+    row_id = next(iter(model.metadata.tables[model.__tablename__].primary_key))
+    return Prepared(insert(model).from_select([*row], chosen).returning(row_id), row_id.type)
+
+
+def _row(
+    model: type[Base], names: tuple[str, ...], prefix: str
+) -> dict[str, ColumnElement[object]]:
+    """Return a parameter for each of these columns, and the default of each other one that has it."""
+    columns = model.metadata.tables[model.__tablename__].c
+    row: dict[str, ColumnElement[object]] = {
+        name: bindparam(f"{prefix}{name}", type_=columns[name].type) for name in names
+    }
+    for column in columns:
+        if isinstance(column.default, ScalarElementColumnDefault):
+            row.setdefault(column.name, literal(column.default.arg, column.type))
+    return row

@@ -1,9 +1,9 @@
-"""Executes statements that run for every few mails on the driver's own cursor.
+"""Executes statements that run all the time on the driver's own cursor.
 
 SQLAlchemy takes longer to execute a small statement than the database does. Here a statement is compiled
-once for each kind of database, and its values are converted by SQLAlchemy's types. Only `mailer.ledger`
-uses this, and `tests/unit/db/test_prepared_statements.py` compares it with SQLAlchemy itself. Never begins
-or ends a transaction, and never decides what a statement says.
+once for each kind of database, and its values are converted by SQLAlchemy's types. It is for statements of
+sending and of signing up, and `tests/unit/db/test_prepared_statements.py` compares it with SQLAlchemy
+itself. Never begins or ends a transaction, and never decides what a statement says.
 
 A function whose statements may also be sent without waiting for them is a generator of `Queries`: it yields
 each `Query`, and gets its rows back, or the error.

@@ -4,8 +4,9 @@ Also computes the colours in which text is readable beside it. Never decides wha
 """
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from mailer.errors import Refused
 
@@ -61,20 +62,15 @@ class Look:
         cls, newsletter: "Newsletter", *, publisher: str | None, privacy_url: str | None = None
     ) -> Self:
         """Read the look of `newsletter`; its title is the publisher if there is no other."""
-        return cls(
-            slug=newsletter.slug,
-            title=newsletter.title,
-            language=newsletter.language,
-            from_name=newsletter.from_name,
-            from_address=newsletter.from_address,
-            reply_to=newsletter.reply_to,
-            postal_address=newsletter.postal_address,
-            logo_url=newsletter.logo_url,
-            color=newsletter.color,
-            publisher=publisher or newsletter.title,
-            privacy_url=privacy_url,
-            pictures=newsletter.pictures,
-        )
+        columns = {name: getattr(newsletter, name) for name in COLUMNS}
+        return cls.from_columns(columns, publisher=publisher, privacy_url=privacy_url)
+
+    @classmethod
+    def from_columns(
+        cls, columns: Mapping[str, Any], *, publisher: str | None, privacy_url: str | None = None
+    ) -> Self:
+        """Do what `of` does, with the values of the newsletter's `COLUMNS`."""
+        return cls(**columns, publisher=publisher or columns["title"], privacy_url=privacy_url)
 
     @property
     def on_color(self) -> str:
@@ -98,6 +94,12 @@ class Look:
     def night_accent(self) -> str:
         """`color`, lightened until text on a dark background is readable."""
         return _until_readable(self.color, toward=_WHITE, ground=_NIGHT, least=_READABLE_AT_NIGHT)
+
+
+COLUMNS: Final = tuple(
+    field.name for field in fields(Look) if field.name not in {"publisher", "privacy_url"}
+)
+"""What a look holds of a newsletter's row."""
 
 
 def check_color(color: str) -> None:

@@ -5,12 +5,15 @@ Never writes, but can keep schedules from being removed. One-offs are not on off
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Final
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.db.prepared_statements import Among, Prepared, Row
 from mailer.errors import NotFound, Refused
-from mailer.message.look import Look
+from mailer.message.look import COLUMNS, Look
 from mailer.models import Newsletter, Schedule, ScheduleKind
 from mailer.newsletters.newsletters import no_newsletter
 
@@ -64,7 +67,12 @@ class Publisher:
 
 def offers(session: Session, publisher: Publisher) -> list[Offer]:
     """Read every newsletter, closed ones too, by title."""
-    return _offers(session, publisher, true())
+    rows = _OFFERS.execute(session, {})
+    by_newsletter = groupby(rows, key=lambda row: row[: len(_NEWSLETTER)])
+    return [
+        _offer(newsletter, [row[len(_NEWSLETTER) :] for row in its_rows], publisher)
+        for newsletter, its_rows in by_newsletter
+    ]
 
 
 def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
@@ -73,10 +81,11 @@ def offer(session: Session, publisher: Publisher, slug: str) -> Offer:
     Raises:
         NotFound: there is none.
     """
-    rows = _offers(session, publisher, Newsletter.slug == slug)
-    if not rows:
-        raise NotFound(no_newsletter(slug))
-    return rows[0]
+    for candidate in offers(session, publisher):
+        # Compared here, because a slug from outside may hold what a database may not.
+        if candidate.look.slug == slug:
+            return candidate
+    raise NotFound(no_newsletter(slug))
 
 
 def several_zones(offers: Iterable[Offer]) -> bool:
@@ -112,15 +121,8 @@ def lock_schedules(session: Session, newsletter_ids: Collection[int]) -> frozens
     Call it before putting a reader on a schedule: one that was on offer a moment ago may be gone, and readers
     who are put on it afterwards would not be moved.
     """
-    return frozenset(
-        session.scalars(
-            select(Schedule.id)
-            .where(Schedule.newsletter_id.in_(newsletter_ids), Schedule.removed_at.is_(None))
-            # In one order in every transaction, so that no two wait for each other.
-            .order_by(Schedule.id)
-            .with_for_update(read=True)
-        )
-    )
+    rows = _LOCKED_SCHEDULES.execute(session, {"newsletter_ids": newsletter_ids})
+    return frozenset(schedule_id for (schedule_id,) in rows)
 
 
 def consent_sentence(translate: Callable[..., str], look: Look) -> str:
@@ -139,34 +141,41 @@ def consent_sentence(translate: Callable[..., str], look: Look) -> str:
     )
 
 
-def _offers(session: Session, publisher: Publisher, which: ColumnElement[bool]) -> list[Offer]:
-    options: dict[Newsletter, list[Option]] = {}
-    rows = session.execute(
-        select(Newsletter, Schedule)
-        .outerjoin(
-            Schedule,
-            (Schedule.newsletter_id == Newsletter.id)
-            & Schedule.removed_at.is_(None)
-            & (Schedule.kind != ScheduleKind.ONCE),
-        )
-        .where(which)
-        .order_by(Newsletter.title, Newsletter.id, Schedule.is_default.desc(), Schedule.name)
+_NEWSLETTER: Final = (
+    Newsletter.id,
+    Newsletter.closed,
+    *(getattr(Newsletter, name) for name in COLUMNS),
+)
+_SCHEDULE: Final = tuple(getattr(Schedule, field.name) for field in fields(Option))
+_CAN_BE_CHOSEN: Final = Schedule.removed_at.is_(None) & (Schedule.kind != ScheduleKind.ONCE)
+_OFFERS: Final = Prepared(
+    select(*_NEWSLETTER, *_SCHEDULE)
+    .outerjoin(Schedule, (Schedule.newsletter_id == Newsletter.id) & _CAN_BE_CHOSEN)
+    .order_by(Newsletter.title, Newsletter.id, Schedule.is_default.desc(), Schedule.name),
+    *(column.type for column in (*_NEWSLETTER, *_SCHEDULE)),
+)
+_LOCKED_SCHEDULES: Final = Prepared(
+    select(Schedule.id)
+    .where(Among(Schedule.newsletter_id, "newsletter_ids"), Schedule.removed_at.is_(None))
+    # In one order in every transaction, so that no two wait for each other.
+    .order_by(Schedule.id)
+    .with_for_update(read=True),
+    Schedule.id.type,
+)
+
+
+def _offer(newsletter: Row, schedules: Iterable[Row], publisher: Publisher) -> Offer:
+    newsletter_id, closed, *stored = newsletter
+    look = Look.from_columns(
+        dict(zip(COLUMNS, stored, strict=True)),
+        publisher=publisher.name,
+        privacy_url=publisher.privacy_url,
     )
-    for newsletter, schedule in rows:
-        options.setdefault(newsletter, [])
-        if schedule is not None:
-            options[newsletter].append(_option(schedule))
-    return [
-        Offer(
-            id=newsletter.id,
-            look=Look.of(newsletter, publisher=publisher.name, privacy_url=publisher.privacy_url),
-            closed=newsletter.closed,
-            options=tuple(options[newsletter]),
-        )
-        for newsletter in options
-    ]
+    # A newsletter without a schedule has one row, in which all of them are NULL.
+    options = tuple(_option(schedule) for schedule in schedules if schedule[0] is not None)
+    return Offer(newsletter_id, look, closed, options)
 
 
-def _option(schedule: Schedule) -> Option:
-    values = {field.name: getattr(schedule, field.name) for field in fields(Option)}
-    return Option(**values | {"days": tuple(schedule.days.split(",")) if schedule.days else ()})
+def _option(schedule: Row) -> Option:
+    values = {field.name: value for field, value in zip(fields(Option), schedule, strict=True)}
+    return Option(**values | {"days": tuple(values["days"].split(",")) if values["days"] else ()})

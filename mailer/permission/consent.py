@@ -8,11 +8,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_if, insert_missing
+from mailer.db.prepared_statements import Prepared
 from mailer.models import ConsentEvent, ConsentKind, Subscriber, Subscription, Wording
 
 
@@ -89,8 +91,14 @@ def record_change(
     record(session, [event])
 
 
+_WORDING_ID: Final = Prepared(
+    select(Wording.id).where(Wording.sha256 == bindparam("sha256")), Wording.id.type
+)
+
+
 def wording_id(session: Session, language: str, text: str) -> int:
     """Return the id of the `Wording` with exactly this text, and write it if it is new."""
     sha256 = hashlib.sha256(f"{language}\0{text}".encode()).hexdigest()
     insert_missing(session, Wording, [{"sha256": sha256, "language": language, "text": text}])
-    return session.scalars(select(Wording.id).where(Wording.sha256 == sha256)).one()
+    ((row_id,),) = _WORDING_ID.execute(session, {"sha256": sha256})
+    return int(row_id)

@@ -6,14 +6,15 @@ Never lets the form tell who is a reader: every address gets the same answer and
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
 from mailer.clock import format_instant, zone
 from mailer.db import insert_if
+from mailer.db.prepared_statements import Among, Prepared
 from mailer.errors import Refused
 from mailer.models import ConsentKind, NoticeKind, Signup, SignupChoice, Subscriber, Subscription
 from mailer.newsletters.offer import (
@@ -34,6 +35,20 @@ from mailer.tokens import Keys
 
 if TYPE_CHECKING:
     from mailer.templating.templates import Templates
+
+
+_SUBSCRIBED: Final = Prepared(
+    select(Subscription.newsletter_id, Subscription.schedule_id)
+    .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+    .where(
+        Subscriber.address_key == bindparam("address_key"),
+        Among(Subscription.newsletter_id, "newsletter_ids"),
+        Subscription.left_at.is_(None),
+        Subscription.paused_at.is_(None),
+    ),
+    Subscription.newsletter_id.type,
+    Subscription.schedule_id.type,
+)
 
 
 @dataclass(frozen=True)
@@ -175,17 +190,9 @@ def _current_choices(
 
 def _subscribed(session: Session, request: SignupRequest) -> dict[int, int]:
     """Return the schedule that the address already has of each newsletter it asks for, by their ids."""
-    rows = session.execute(
-        select(Subscription.newsletter_id, Subscription.schedule_id)
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(
-            Subscriber.address_key == request.address.key,
-            Subscription.newsletter_id.in_([choice.offer.id for choice in request.choices]),
-            Subscription.left_at.is_(None),
-            Subscription.paused_at.is_(None),
-        )
-    )
-    return {row.newsletter_id: row.schedule_id for row in rows}
+    newsletter_ids = [choice.offer.id for choice in request.choices]
+    values = {"address_key": request.address.key, "newsletter_ids": newsletter_ids}
+    return dict(_SUBSCRIBED.execute(session, values))
 
 
 def _write(

@@ -9,10 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, insert, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from mailer.db import AdvisoryLock, take_lock
+from mailer.db import AdvisoryLock, UTCDateTime, take_lock
+from mailer.db.prepared_statements import Prepared
 from mailer.errors import Refused
 from mailer.models import ClientRequest, Notice
 from mailer.permission.consent import Origin
@@ -26,6 +35,40 @@ WIDER_FACTOR: Final = 5
 
 _NETWORK_BITS: Final = {4: 24, 6: 64}
 _WIDER_BITS: Final = 48
+
+
+def _nth(
+    column: InstrumentedAttribute[Any], which: ColumnElement[bool], name: str
+) -> ScalarSelect[Any]:
+    return (
+        select(column)
+        .where(which, column > bindparam(f"{name}_since"))
+        .order_by(column.desc())
+        .offset(bindparam(f"{name}_newer", type_=Integer))
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+_IS_MINE: Final = Notice.rate_key == bindparam("rate_key")
+_HISTORY: Final = Prepared(
+    select(
+        select(func.max(Notice.created_at)).where(_IS_MINE).scalar_subquery(),
+        _nth(Notice.created_at, _IS_MINE, "address"),
+        _nth(ClientRequest.at, ClientRequest.network == bindparam("network"), "network"),
+        _nth(ClientRequest.at, ClientRequest.wider_network == bindparam("wider"), "wider"),
+        _nth(Notice.not_before, Notice.not_before.is_not(None), "total"),
+        _nth(Notice.not_before, Notice.not_before > Notice.created_at, "held"),
+    ),
+    *(6 * [UTCDateTime()]),
+)
+"""What `SignupHistory` holds, in its order."""
+
+_COUNT: Final = Prepared(
+    insert(ClientRequest).values(
+        {name: bindparam(name) for name in ("network", "wider_network", "at")}
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -106,24 +149,25 @@ def admit(session: Session, origin: Origin, rate_key: str, limits: SignupLimits)
     take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
     now = origin.at
     network, wider = (None, None) if origin.ip is None else networks_of(origin.ip)
+    spans = {
+        "address": limits.address,
+        "network": limits.network,
+        "wider": Rate(WIDER_FACTOR * limits.network.count, limits.network.span),
+        "total": limits.total,
+        "held": Rate(1, limits.total.span),
+    }
     # A command has no network, and IPv4 no wider one. The statement stays the same, and finds nothing.
-    is_network = ClientRequest.network == literal(network or "")
-    is_wider = ClientRequest.wider_network == literal(wider or "")
-    wider_rate = Rate(WIDER_FACTOR * limits.network.count, limits.network.span)
-    is_held = Notice.not_before > Notice.created_at
-    newest = select(func.max(Notice.created_at)).where(Notice.rate_key == rate_key)
-    columns = (
-        newest.scalar_subquery(),
-        _nth(Notice.created_at, Notice.rate_key == rate_key, limits.address, now),
-        _nth(ClientRequest.at, is_network, limits.network, now),
-        _nth(ClientRequest.at, is_wider, wider_rate, now),
-        _nth(Notice.not_before, Notice.not_before.is_not(None), limits.total, now),
-        _nth(Notice.not_before, is_held, Rate(1, limits.total.span), now),
-    )
-    allowance = decide(SignupHistory(*session.execute(select(*columns)).one()), limits, now=now)
+    values: dict[str, object] = {
+        "rate_key": rate_key,
+        "network": network or "",
+        "wider": wider or "",
+    }
+    for name, rate in spans.items():
+        values |= {f"{name}_since": now - rate.span, f"{name}_newer": rate.count - 1}
+    (row,) = _HISTORY.execute(session, values)
+    allowance = decide(SignupHistory(*row), limits, now=now)
     if network is not None:
-        row = {"network": network, "wider_network": wider, "at": now}
-        session.execute(insert(ClientRequest).values(row))
+        _COUNT.execute(session, {"network": network, "wider_network": wider, "at": now})
     return allowance
 
 
@@ -150,16 +194,3 @@ def all_from_loopback(session: Session) -> bool:
     )
     row = session.execute(select(has_any.is_not(None), has_others.is_not(None))).one()
     return bool(row[0]) and not row[1]
-
-
-def _nth(
-    column: InstrumentedAttribute[Any], which: ColumnElement[bool], rate: Rate, now: datetime
-) -> ScalarSelect[Any]:
-    return (
-        select(column)
-        .where(which, column > now - rate.span)
-        .order_by(column.desc())
-        .offset(rate.count - 1)
-        .limit(1)
-        .scalar_subquery()
-    )

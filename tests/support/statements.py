@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from mailer.db import Database
+from mailer.db.prepared_statements import Prepared
 
 
 class Statements(list[str]):
@@ -18,7 +21,7 @@ class Statements(list[str]):
 
 @contextmanager
 def statements(database: Database) -> Iterator[Statements]:
-    """All statements that run until the end, as they run."""
+    """All statements that run until the end, as they run; prepared ones on any database."""
     seen = Statements()
 
     def note(
@@ -27,6 +30,13 @@ def statements(database: Database) -> Iterator[Statements]:
         seen.append(statement)
         seen.values.append(values)
 
+    whole = Prepared._answer
+
+    def answer(prepared: Prepared, connection: Connection, cursor: Any, values: Any) -> Any:
+        note(None, None, prepared._for(connection.dialect).sql, values)
+        return whole(prepared, connection, cursor, values)
+
     event.listen(database.engine, "before_cursor_execute", note)
-    yield seen
+    with patch.object(Prepared, "_answer", answer):
+        yield seen
     event.remove(database.engine, "before_cursor_execute", note)
