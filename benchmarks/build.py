@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sqlalchemy import ColumnElement, case, event, func, select, text, update
 from sqlalchemy.orm import Session
 
+from benchmarks.rig.processes import peak_mib
 from mailer.clock import Times
 from mailer.db import Base, Database, PinnedConnection
 from mailer.digests.build.builder import Builder
@@ -98,12 +99,6 @@ def fill(database: Database, readers: int, digests: int) -> None:
         connection.execute(text("ANALYZE" if database.is_sqlite else "VACUUM ANALYZE"))
 
 
-def peak_mib() -> float:
-    """The most memory that this process has had resident (Linux). `getrusage` would tell its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024
-
-
 class Locked:
     """Notes how long the longest write transaction of a database lasts."""
 
@@ -163,12 +158,12 @@ def build(url: str) -> None:
         database, Times(wall=lambda: NOW), render=render, lease=timedelta(minutes=1)
     ) as one:
         event.listen(database.engine, "before_cursor_execute", note)
-        before = peak_mib()
+        before = peak_mib(os.getpid())
         start = time.perf_counter()
         digest_id = one.build(schedule.id, slot)
         took = time.perf_counter() - start
         event.remove(database.engine, "before_cursor_execute", note)
-    peak = peak_mib()
+    peak = peak_mib(os.getpid())
     with database.read() as session:
         deliveries = session.scalar(
             select(func.count()).select_from(Delivery).where(Delivery.digest_id == digest_id)

@@ -146,9 +146,9 @@ class Far:
 @contextmanager
 def far_sink() -> Iterator[Far]:
     """smtp-sink behind the proxy."""
-    with sink() as port:
+    with sink() as relay:
         process = subprocess.Popen(
-            [sys.executable, __file__, str(port)], stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, str(relay.port)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
         far = Far()

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.rig import end_in_order
 from benchmarks.rig.digest import fill, remove, watching
 from benchmarks.rig.postfix import sink
+from benchmarks.rig.processes import peak_mib
 from benchmarks.rig.worker import sending
 from mailer.clock import utc_now
 from mailer.db import Database
@@ -56,18 +57,12 @@ def claim_ms(database: Database) -> float:
     return statistics.median(took) * 1000
 
 
-def peak_mib(pid: int) -> float:
-    """The most memory that a process has had resident."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024
-
-
 def worker_mib(database: Database, digest_id: int, folder: Path) -> tuple[float, float]:
     """The peak of a worker that sends for some seconds, and the mails a second meanwhile."""
     with (
-        sink() as port,
+        sink() as relay,
         watching(database, digest_id) as watch,
-        sending(database, port, folder, connections=10) as process,
+        sending(database, relay.port, folder, connections=10) as process,
     ):
         watch.wait_for_first()
         begun, before = time.monotonic(), watch.sent()

@@ -188,10 +188,10 @@ def main() -> None:
         database = Database(f"sqlite:///{folder}/mailer.db")
         digest_id = fill(database, READERS)
         with watching(database, digest_id) as watch:
-            with running(database, relay, folder / "log", "web") as port:
+            with running(database, relay.port, folder / "log", "web") as port:
                 for load in ("paced", "flat out"):
                     show("nothing", load, port, watch)
-            with running(database, relay, folder / "log", "web", "worker") as port:
+            with running(database, relay.port, folder / "log", "web", "worker") as port:
                 watch.wait_for_first()
                 for load in ("paced", "flat out"):
                     show("a digest being sent", load, port, watch)

@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy import Integer, String, cast, insert, literal, select, text
 from sqlalchemy.orm import Session
 
+from benchmarks.rig import processes
 from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
@@ -32,15 +33,23 @@ BASE_URL = "https://news.example"
 POLL_SECONDS = 0.01
 DEADLINE_SECONDS = 60
 
+PARAGRAPHS = {31: 60, 44: 86}
+"""How many paragraphs make a mail of so many KB."""
+
 _TEXT = "The council has voted on the new bridge, and the ferry will go on until it stands. " * 4
 _FIRST_PUBLIC_ID = 0x1000_0000_0000_0000
 
 
-def fill(database: Database, readers: int) -> int:
-    """Make the schema, the readers, and a digest of about 31 KB that is due to all of them; its id."""
+def fill(database: Database, readers: int, *, kilobytes: int = 31) -> int:
+    """Make the schema, the readers, and a digest that is due to all of them; its id.
+
+    Args:
+        kilobytes: of each mail, one of `PARAGRAPHS`.
+    """
     now = utc_now()
     schema.create(database, KEYS.fingerprint(), now)
-    html = "".join(f"<p>{number}. {_TEXT}</p>" for number in range(60))
+    paragraphs = PARAGRAPHS[kilobytes]
+    html = "".join(f"<p>{number}. {_TEXT}</p>" for number in range(paragraphs))
     with database.write() as session:
         schedule = make.schedule(session, make.newsletter(session))
         counted = select(literal(1, Integer).label("n")).cte("counted", recursive=True)
@@ -84,7 +93,7 @@ def fill(database: Database, readers: int) -> int:
             session,
             digest,
             html=html + CONTENT["html"],
-            text=f"{_TEXT}\n" * 25 + CONTENT["text"],
+            text=f"{_TEXT}\n" * (paragraphs * 5 // 12) + CONTENT["text"],
         )
         make.deliveries(
             session,
@@ -144,7 +153,16 @@ class Watch:
         query = "SELECT count(*) FROM delivery WHERE digest_id = :digest AND status = 'sent'"
         return int(self._one(query))
 
-    def seconds(self) -> float:
+    def server_pid(self) -> int | None:
+        """The PostgreSQL server's main process; None for SQLite, and if it is on another machine."""
+        if self._is_sqlite:
+            return None
+        backend = self._connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+        name = Path(f"/proc/{backend}/comm")
+        is_here = name.exists() and name.read_text().startswith("postgres")
+        return processes.parent(backend) if is_here else None
+
+    def seconds(self, deadline: float = DEADLINE_SECONDS) -> float:
         """Wait until the digest is sent; seconds from the first acceptance in the ledger to that moment.
 
         The start of the process does not count.
@@ -152,7 +170,7 @@ class Watch:
         Raises:
             TimeoutError: it is not sent in time.
         """
-        until = time.monotonic() + DEADLINE_SECONDS
+        until = time.monotonic() + deadline
         while not self.is_sent():
             if time.monotonic() > until:
                 raise TimeoutError(f"only {self.sent()} mails were sent")

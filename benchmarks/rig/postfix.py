@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 
 def _program(name: str) -> str:
@@ -20,8 +21,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Sink(NamedTuple):
+    """An smtp-sink that runs: its port of loopback, and its process."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def sink() -> Iterator[int]:
+def sink() -> Iterator[Sink]:
     """smtp-sink on a free port of loopback."""
     port = free_port()
     process = subprocess.Popen(
@@ -35,7 +43,7 @@ def sink() -> Iterator[int]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.01)
-        yield port
+        yield Sink(port, process.pid)
     finally:
         process.kill()
         process.wait()

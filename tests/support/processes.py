@@ -114,10 +114,17 @@ def start_mailer(
 
 
 def start_worker(
-    database: Database, keys: Keys, port: int, log: Path, **settings: str
+    database: Database,
+    keys: Keys,
+    port: int,
+    log: Path,
+    /,
+    *,
+    program: Sequence[str] = ("-m", "mailer"),
+    **settings: str,
 ) -> subprocess.Popen[bytes]:
     """As `start_mailer`, for a worker."""
-    return start_mailer(database, keys, port, log, "worker", **settings)
+    return start_mailer(database, keys, port, log, "worker", program=program, **settings)
 
 
 @contextmanager
@@ -135,8 +142,16 @@ def killed_in_the_end(
 
 @contextmanager
 def working(
-    database: Database, keys: Keys, port: int, log: Path, **settings: str
+    database: Database,
+    keys: Keys,
+    port: int,
+    log: Path,
+    /,
+    *,
+    program: Sequence[str] = ("-m", "mailer"),
+    **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A worker process that is killed at the end if it still runs."""
-    with killed_in_the_end(start_worker(database, keys, port, log, **settings)) as process:
+    worker = start_worker(database, keys, port, log, program=program, **settings)
+    with killed_in_the_end(worker) as process:
         yield process
