@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.ledger.predicates import has_left_overs, is_finished
-from mailer.ledger.transitions import CANCEL, ending
+from mailer.ledger.transitions import CANCEL, HELD, WAITING, ending, is_in
 from mailer.models import PENDING, Delivery, DeliveryStatus, Digest, DigestStatus
 
 
@@ -137,7 +137,8 @@ def _move(
 
 
 def _cancel_deliveries(session: Session, digest_id: int, now: datetime) -> None:
-    for statement in ending(CANCEL, Delivery):
-        session.execute(
-            statement.where(Delivery.digest_id == digest_id).values(worker_id=None, outcome_at=now)
-        )
+    # Each of the two has an index of its own.
+    for statuses in (WAITING, HELD):
+        is_here = and_(Delivery.digest_id == digest_id, is_in(Delivery, statuses))
+        for statement in ending(CANCEL, Delivery):
+            session.execute(statement.where(is_here).values(worker_id=None, outcome_at=now))

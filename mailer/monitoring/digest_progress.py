@@ -135,7 +135,9 @@ def _why_still_sending(
         return None
     number, last = session.execute(
         select(func.count(), func.max(Delivery.first_attempt_at)).where(
-            Delivery.digest_id == digest.id, Delivery.status == DeliveryStatus.DEFERRED
+            Delivery.digest_id == digest.id,
+            is_in(Delivery, WAITING),
+            Delivery.status == DeliveryStatus.DEFERRED,
         )
     ).one()
     if number < counts.pending or last is None:

@@ -31,7 +31,8 @@ from mailer.models import (
 OPEN: Final = (DigestStatus.BUILDING, DigestStatus.SENDING, DigestStatus.PAUSED)
 """The statuses of an unfinished digest."""
 
-_PENDING: Final = tuple(sorted(PENDING))
+_PENDING: Final = {status: HELD if status in HELD else WAITING for status in sorted(PENDING)}
+"""Each pending status, and the index that has its rows."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,16 @@ def _count_by_status(session: Session, statement: Select[Any, int]) -> dict[Any,
 def _deliveries_in(status: DeliveryStatus) -> ScalarSelect[int]:
     """Count the deliveries of the outer statement's digest in `status`.
 
-    It reads only a part of the index on digest and status. Grouping by status takes several times as long.
+    It reads only what is pending. Grouping by status would make SQLite read the whole table.
     """
     return (
         select(func.count())
         .select_from(Delivery)
-        .where(Delivery.digest_id == Digest.id, Delivery.status == status)
+        .where(
+            Delivery.digest_id == Digest.id,
+            is_in(Delivery, _PENDING[status]),
+            Delivery.status == status,
+        )
         .correlate(Digest)
         .scalar_subquery()
     )

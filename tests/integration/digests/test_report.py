@@ -108,7 +108,12 @@ def test_when_only_mails_for_later_are_left_staff_are_told_then_and_not_again(
 ) -> None:
     def set_rows(before: DeliveryStatus, after: DeliveryStatus) -> None:
         with database.write() as session:
-            session.execute(update(Delivery).where(Delivery.status == before).values(status=after))
+            holder = make.worker(session).id if after is S.CLAIMED else None
+            session.execute(
+                update(Delivery)
+                .where(Delivery.status == before)
+                .values(status=after, worker_id=holder)
+            )
 
     def wanted() -> bool:
         with database.read() as session:
