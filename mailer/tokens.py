@@ -7,10 +7,12 @@ must work for ever.
 
 import base64
 import binascii
+import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 
 from mailer.errors import BadToken, ExpiredToken
 
@@ -19,8 +21,8 @@ _HEAD_BYTES = 13
 """One byte of purpose, eight of public id, four of expiry."""
 
 
-class Purpose(Enum):
-    """What a token allows; a token for one purpose is invalid for any other."""
+class Purpose(bytes, Enum):
+    """What a token allows, as its first byte; a token for one purpose is invalid for any other."""
 
     CONFIRM = b"c"
     NOT_ME = b"n"
@@ -44,7 +46,7 @@ class Keys:
     def make(self, purpose: Purpose, public_id: int, expires: datetime | None = None) -> str:
         """Make a token for the row with `public_id`, valid until `expires` (UTC; None: for ever)."""
         seconds = 0 if expires is None else int(expires.timestamp())
-        head = purpose.value + public_id.to_bytes(8) + seconds.to_bytes(4)
+        head = purpose + public_id.to_bytes(8) + seconds.to_bytes(4)
         tag = _tag(self._signing_keys(purpose)[0], b"token", head)
         return base64.urlsafe_b64encode(head + tag).rstrip(b"=").decode("ascii")
 
@@ -60,7 +62,7 @@ class Keys:
         except (binascii.Error, UnicodeEncodeError) as error:
             raise BadToken from error
         head, tag = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
-        if len(tag) != _TAG_BYTES or head[:1] != purpose.value:
+        if len(tag) != _TAG_BYTES or head[:1] != purpose:
             raise BadToken
         valid = [
             hmac.compare_digest(_tag(key, b"token", head), tag)
@@ -102,7 +104,7 @@ class Keys:
 
         It depends on the creation time, because row ids repeat after a backup is restored.
         """
-        seed = f"{table}:{row_id}:{created_at.astimezone(UTC).isoformat()}".encode()
+        seed = f"{table}:{row_id}:{_in_utc(created_at)}".encode()
         tag = _tag(self.identity, b"message-id", seed).hex()
         return f"<{table[:1]}{row_id}.{tag}@{domain}>"
 
@@ -111,5 +113,25 @@ class Keys:
 
 
 def _tag(key: bytes, domain: bytes, data: bytes) -> bytes:
-    # In one call: three of these are made for each mail.
-    return hmac.digest(key, domain + b"\0" + data, "sha256")[:_TAG_BYTES]
+    inner, outer = _keyed_hashes(key, domain)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(data)
+    outer.update(inner.digest())
+    return outer.digest()[:_TAG_BYTES]
+
+
+@lru_cache(maxsize=16)
+def _keyed_hashes(key: bytes, domain: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """Begin an HMAC (RFC 2104): its inner hash, fed with the domain too, and its outer one.
+
+    Two tags are made for each mail, and a copy of these takes a third of the time of a whole HMAC.
+    """
+    block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + domain + b"\0")
+    return inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+
+@lru_cache(maxsize=16)
+def _in_utc(at: datetime) -> str:
+    # All mails of a digest have been created at the same time.
+    return at.astimezone(UTC).isoformat()

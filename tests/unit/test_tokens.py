@@ -1,6 +1,7 @@
 """A token opens one thing for one row for its time, and nobody else can make one."""
 
 import base64
+import hmac
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -28,6 +29,14 @@ def test_what_was_made_is_read(purpose: Purpose, public_id: int, for_ever: bool)
 def test_a_token_is_worth_nothing_for_another_purpose(made: Purpose, read: Purpose) -> None:
     with pytest.raises(BadToken):
         KEYS.read(KEYS.make(made, ROW, LATER), read, NOW)
+
+
+@given(st.binary(min_size=1, max_size=140), st.integers(0, 2**63 - 1))
+def test_a_token_is_signed_with_hmac_sha256(key: bytes, public_id: int) -> None:
+    head = b"u" + public_id.to_bytes(8) + bytes(4)
+    tag = hmac.digest(key, b"token\0" + head, "sha256")[:16]
+    token = base64.urlsafe_b64encode(head + tag).decode().rstrip("=")
+    assert Keys(secrets=(b"new",), identity=key).make(Purpose.UNSUBSCRIBE, public_id) == token
 
 
 @given(st.integers(0, 38), st.sampled_from("ABCXYZabcxyz0189-_"))
