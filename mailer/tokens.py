@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
+from typing import NewType
 
 from mailer.errors import BadToken, ExpiredToken
+
+MessageId = NewType("MessageId", str)
+"""A Message-ID as `Keys.message_id` makes it: <dot-atom@domain> (RFC 5322 section 3.6.4)."""
 
 _TAG_BYTES = 16
 _HEAD_BYTES = 13
@@ -99,14 +103,17 @@ class Keys:
                 return datetime.fromtimestamp(int(seconds), UTC)
         return None
 
-    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> str:
+    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> MessageId:
         """Return a ledger row's Message-ID, the same at every attempt (RFC 5322 section 3.6.4).
 
         It depends on the creation time, because row ids repeat after a backup is restored.
+
+        Args:
+            domain: as A-labels, such as the sender's on the wire.
         """
         seed = f"{table}:{row_id}:{_in_utc(created_at)}".encode()
         tag = _tag(self.identity, b"message-id", seed).hex()
-        return f"<{table[:1]}{row_id}.{tag}@{domain}>"
+        return MessageId(f"<{table[:1]}{row_id}.{tag}@{domain}>")
 
     def _signing_keys(self, purpose: Purpose) -> tuple[bytes, ...]:
         return (self.identity,) if purpose is Purpose.UNSUBSCRIBE else self.secrets

@@ -5,32 +5,37 @@ same bytes, so that a retry is the same mail (RFC 5322 3.6.4).
 """
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from mailer.errors import BadMessage
 from mailer.message.content import Content
 from mailer.message.header_lines import (
+    WireAddress,
     date_line,
     mailbox_line,
-    message_id_line,
     printable,
     structured_line,
     text_line,
-    to_line,
     wire_address,
 )
-from mailer.message.headers import Header
+from mailer.message.headers import READER_HEADERS, Header
 from mailer.message.reader_fields import ReaderField, SplitText, split_text
 from mailer.message.transfer_encoding import Body, body_text, encode_body
+from mailer.tokens import MessageId
 
 _RESERVED = {
     *("from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "reply-to"),
     *("mime-version", "content-type", "content-transfer-encoding", "content-disposition"),
+    *(name.lower() for name in READER_HEADERS),
 }
-"""Headers that no caller may add: they are composed here, or a mail must not have them."""
+"""Headers that a content may not add: they are composed for each reader, or a mail must not have them."""
+
+_WORD = r"[\w!#-%(-;=?-~]++"
+SIMPLE = re.compile(f"(?:{_WORD}(?: {_WORD})*+)?")
+"""A value that is the same in a header, in plain text and in HTML, such as almost all readers'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +48,60 @@ class CompiledMail:
 
     fields: frozenset[ReaderField]
     _fixed: bytes
-    _names: frozenset[str]
     _subject: SplitText
     _subject_line: bytes
     _mime: bytes
     _text: "_Part"
-    _between: bytes
     _html: "_Part"
     _close: bytes
 
     def render(
         self,
         *,
-        to: str,
-        message_id: str,
+        to: WireAddress,
+        message_id: MessageId,
         date: datetime,
-        headers: Sequence[Header] = (),
+        headers: bytes = b"",
         fields: Mapping[ReaderField, str],
-        utf8: bool = False,
     ) -> bytes:
         """Compose one reader's mail: complete RFC 5322 bytes, 7-bit with CRLF, not dot-stuffed.
 
         Args:
-            to: the reader's address as they typed it.
-            message_id: `<dot-atom@domain>`, the same at every attempt.
+            to: the reader's address.
+            message_id: the same at every attempt.
             date: aware; the same at every attempt.
-            headers: the reader's own, such as List-Unsubscribe.
+            headers: the reader's own, as `reader_headers` writes them.
             fields: a value for each of `self.fields`; escaped here for their place.
-            utf8: the relay offers SMTPUTF8, so that the local part of `to` need not be ASCII.
 
         Raises:
-            NeedsSmtputf8: `to` needs SMTPUTF8, and `utf8` is false.
             BadMessage: a value is missing, or cannot stand in a header.
         """
         try:
-            values = {field: printable(fields[field]) for field in self.fields}
+            values = {field: fields[field] for field in self.fields}
         except KeyError as missing:
             raise BadMessage(
                 f"the reader field {missing.args[0]} has no value; report this as a bug"
             ) from None
+        is_simple = all(map(SIMPLE.fullmatch, values.values()))
+        if not is_simple:
+            values = {field: printable(value) for field, value in values.items()}
+        in_text = in_html = {field: value.encode() for field, value in values.items()}
+        if not is_simple:
+            in_html = {field: html.escape(value).encode() for field, value in values.items()}
         subject = self._subject_line
         if self._subject.fields:
             subject = text_line("Subject", self._subject.fill(values))
         return b"".join(
             [
                 self._fixed,
-                to_line(to, utf8=utf8),
+                b"To: %b\r\n" % to.encode(),
                 subject,
                 date_line(date),
-                message_id_line(message_id),
-                _lines(headers, self._names),
+                b"Message-ID: %b\r\n" % message_id.encode("ascii"),
+                headers,
                 self._mime,
-                *self._text.chunks(values),
-                self._between,
-                *self._html.chunks({field: html.escape(value) for field, value in values.items()}),
+                *self._text.chunks(in_text),
+                *self._html.chunks(in_html),
                 self._close,
             ]
         )
@@ -121,62 +126,58 @@ def compile_mail(content: Content, headers: Sequence[Header] = ()) -> CompiledMa
     fixed = [mailbox_line("From", content.from_name, content.from_address)]
     if content.reply_to is not None:
         fixed.append(structured_line("Reply-To", wire_address(content.reply_to)))
-    fixed.append(_lines(headers, frozenset()))
+    fixed += _lines(headers)
     # It cannot occur in quoted-printable or base64, and a retry has the same one.
     boundary = f"=_{content.marker}"
     return CompiledMail(
         fields=frozenset(subject.fields + text.fields + page.fields),
         _fixed=b"".join(fixed),
-        _names=frozenset(name.lower() for name, _ in headers),
         _subject=subject,
         _subject_line=subject_line,
         _mime=(
-            "MIME-Version: 1.0\r\n"
-            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'
-            f"\r\n--{boundary}\r\n"
+            f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="{boundary}"\r\n'
         ).encode("ascii"),
-        _text=_Part.of("plain", text),
-        _between=f"\r\n--{boundary}\r\n".encode("ascii"),
-        _html=_Part.of("html", page),
+        _text=_Part.of("plain", text, boundary),
+        _html=_Part.of("html", page, boundary),
         _close=f"\r\n--{boundary}--\r\n".encode("ascii"),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of the mail: its headers, its encoded body, and the text that this was made from."""
+    """A part of the mail: its headers, its encoded body, and for each gap the field and its frame."""
 
     head: bytes
     body: Body
-    text: SplitText
+    gaps: tuple[tuple[ReaderField, bytes, bytes], ...]
 
     @classmethod
-    def of(cls, subtype: str, text: SplitText) -> "_Part":
+    def of(cls, subtype: str, text: SplitText, boundary: str) -> "_Part":
         """Encode the part, ready to be joined with the readers' values."""
         body = encode_body([segment.encode() for segment in text.texts])
         head = (
+            f"\r\n--{boundary}\r\n"
             f"Content-Type: text/{subtype}; charset=utf-8\r\n"
             f"Content-Transfer-Encoding: {body.encoding}\r\n\r\n"
         )
-        return cls(head.encode("ascii"), body, text)
+        gaps = [
+            (field, before.encode(), behind.encode())
+            for field, (before, behind) in zip(text.fields, text.frames, strict=True)
+        ]
+        return cls(head.encode("ascii"), body, tuple(gaps))
 
-    def chunks(self, values: Mapping[ReaderField, str]) -> list[bytes]:
+    def chunks(self, values: Mapping[ReaderField, bytes]) -> list[bytes]:
         """Encode the part for one reader, whose values are escaped already; the caller joins the chunks."""
-        framed = [value.encode() for value in self.text.framed(values)]
+        framed = [
+            before + value + behind if (value := values[field]) else b""
+            for field, before, behind in self.gaps
+        ]
         return [self.head, *self.body.chunks(framed)]
 
 
-def _lines(headers: Sequence[Header], taken: frozenset[str]) -> bytes:
-    _check_names(tuple(name for name, _ in headers), taken)
-    return b"".join([structured_line(name, value) for name, value in headers])
-
-
-@lru_cache(maxsize=64)
-def _check_names(names: tuple[str, ...], taken: frozenset[str]) -> None:
-    # Cached, because all readers of an edition have the same names.
-    seen = set(taken)
-    for name in names:
-        key = name.lower()
-        if key in _RESERVED or key in seen:
+def _lines(headers: Sequence[Header]) -> list[bytes]:
+    names = [name.lower() for name, _ in headers]
+    for (name, _), key in zip(headers, names, strict=True):
+        if key in _RESERVED or names.count(key) > 1:
             raise BadMessage(f"the header {name} may occur only once in a mail; remove one")
-        seen.add(key)
+    return [structured_line(name, value) for name, value in headers]

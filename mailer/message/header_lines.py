@@ -11,10 +11,14 @@ import unicodedata
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from typing import NewType
 
 from mailer import address
 from mailer.errors import BadAddress, BadMessage, NeedsSmtputf8
 from mailer.text.untrusted import CONTROLS
+
+WireAddress = NewType("WireAddress", str)
+"""An address as `wire_address` writes it: nothing in it can end a line or a path."""
 
 _LINE = 78
 _LINE_WITH_WORD = 76
@@ -31,9 +35,9 @@ _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*")
 """One line of printable ASCII, such as almost all readers' values."""
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PHRASE = re.compile(rf"{ATOM}(?: {ATOM})*")
-_DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_LABEL = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
 _ADDR_SPEC = re.compile(rf"{ATOM}(?:\.{ATOM})*@{_DOMAIN}")
-_MESSAGE_ID = re.compile(rf"<{ATOM}(?:\.{ATOM})*@{_DOMAIN}>")
 _WORD_SAFE = string.ascii_letters.encode() + b"0123456789!*+-/ "
 """What Q does not escape: only what a phrase allows (RFC 2047 section 5 (3))."""
 _Q_TABLE = [
@@ -109,45 +113,22 @@ def date_line(date: datetime) -> bytes:
     return b"Date: %s\r\n" % format_datetime(date.astimezone(UTC)).encode("ascii")
 
 
-def message_id_line(message_id: str) -> bytes:
-    """Write the Message-ID header.
-
-    Raises:
-        BadMessage: it is not <dot-atom@domain> (RFC 5322 section 3.6.4).
-    """
-    if not _MESSAGE_ID.fullmatch(message_id):
-        raise BadMessage(
-            f"{message_id!r} is not a Message-ID; make it with the installation's keys"
-        )
-    return structured_line("Message-ID", message_id)
-
-
-def to_line(to: str, *, utf8: bool) -> bytes:
-    """Write the To header with one address.
+def wire_address(addr_spec: str, *, utf8: bool = False) -> WireAddress:
+    """Write an address for envelope and headers: the domain as A-labels, the local part unchanged.
 
     A local part that is not ASCII is written as it is, which only a relay with SMTPUTF8 accepts (RFC 6532
     section 3.2); it is never changed.
 
     Args:
-        to: a valid address, its domain in letters or as A-labels.
+        addr_spec: its domain in letters or as A-labels.
         utf8: the relay offers SMTPUTF8.
-
-    Raises:
-        NeedsSmtputf8: the address needs it, and the relay does not offer it.
-        BadMessage: the address is not valid.
-    """
-    return b"To: %s\r\n" % wire_address(to, utf8=utf8).encode()
-
-
-def wire_address(addr_spec: str, *, utf8: bool = False) -> str:
-    """Write an address for envelope and headers: the domain as A-labels, the local part unchanged.
 
     Raises:
         NeedsSmtputf8: the local part is not ASCII, and `utf8` does not allow that.
         BadMessage: the address is not valid.
     """
     if _ADDR_SPEC.fullmatch(addr_spec):
-        return addr_spec
+        return WireAddress(addr_spec)
     try:
         valid = address.parse(addr_spec)
     except BadAddress as error:
@@ -155,7 +136,7 @@ def wire_address(addr_spec: str, *, utf8: bool = False) -> str:
     local = valid.typed.rpartition("@")[0]
     if not utf8 and not local.isascii():
         raise NeedsSmtputf8
-    return f"{local}@{valid.key.rpartition('@')[2]}"
+    return WireAddress(f"{local}@{valid.key.rpartition('@')[2]}")
 
 
 def phrase(text: str) -> str:
@@ -189,8 +170,10 @@ def folded(line: str) -> bytes:
     Raises:
         BadMessage: a word makes a line of more than 998 columns (RFC 5322 section 2.1.1).
     """
+    if len(line) <= _LINE_WITH_WORD:
+        return f"{line}\r\n".encode("ascii")
     name, _, rest = line.partition(" ")
-    if len(line) <= _LINE_WITH_WORD or (" " not in rest and len(line) <= _LONGEST_LINE):
+    if " " not in rest and len(line) <= _LONGEST_LINE:
         return f"{line}\r\n".encode("ascii")
     first, *words = rest.split(" ")
     lines = [f"{name} {first}"]

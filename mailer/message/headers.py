@@ -6,9 +6,11 @@ Those of a digest are in two parts: the headers that all its readers get, and ea
 import re
 
 from mailer.errors import BadMessage
-from mailer.message.header_lines import ATOM, phrase, wire_address
+from mailer.message.header_lines import ATOM, phrase, structured_line, wire_address
 
 Header = tuple[str, str]
+
+READER_HEADERS = ("List-Unsubscribe", "List-Unsubscribe-Post", "X-Mailer-Delivery")
 
 _LIST_ID = re.compile(rf"{ATOM}(?:\.{ATOM})+")
 _LONGEST_LIST_ID = 255
@@ -47,16 +49,18 @@ def digest_headers(
     )
 
 
-def reader_headers(*, delivery_id: int, unsubscribe_url: str) -> tuple[Header, ...]:
-    """List the headers of a digest that are one reader's own.
+def reader_headers(*, delivery_id: int, unsubscribe_url: str) -> bytes:
+    """Write the headers of a digest that are one reader's own: `READER_HEADERS`.
 
     Args:
         unsubscribe_url: answers a one-click POST (RFC 8058 section 3.1).
+
+    Raises:
+        BadMessage: the URL cannot stand in a header.
     """
-    return (
-        ("List-Unsubscribe", f"<{unsubscribe_url}>"),
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-        ("X-Mailer-Delivery", str(delivery_id)),
+    return b"%bList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nX-Mailer-Delivery: %d\r\n" % (
+        structured_line("List-Unsubscribe", f"<{unsubscribe_url}>"),
+        delivery_id,
     )
 
 

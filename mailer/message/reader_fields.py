@@ -38,28 +38,18 @@ class SplitText:
     """A text split at its reader fields: `texts[0] fields[0] texts[1] … texts[-1]`.
 
     Attributes:
-        frames: what goes before and after the value of each field, unless that is empty. Without any, the
-            tuple is empty.
+        frames: what goes before and after the value of each field, unless that is empty.
     """
 
     texts: tuple[str, ...]
     fields: tuple[ReaderField, ...]
-    frames: tuple[tuple[str, str], ...] = ()
-
-    def framed(self, values: Mapping[ReaderField, str]) -> list[str]:
-        """List the values in their frames, in the order of the fields."""
-        if not self.frames:
-            return [values[field] for field in self.fields]
-        return [
-            f"{before}{value}{behind}" if (value := values[field]) else ""
-            for field, (before, behind) in zip(self.fields, self.frames, strict=True)
-        ]
+    frames: tuple[tuple[str, str], ...]
 
     def fill(self, values: Mapping[ReaderField, str]) -> str:
         """Put `values` in the places of the fields, and join the text."""
         parts = [self.texts[0]]
-        for value, text in zip(self.framed(values), self.texts[1:], strict=True):
-            parts += (value, text)
+        for field, frame, text in zip(self.fields, self.frames, self.texts[1:], strict=True):
+            parts += (values[field].join(frame) if values[field] else "", text)
         return "".join(parts)
 
 
@@ -100,7 +90,7 @@ def split_text(text: str, marker: str) -> SplitText:
             before, behind = frames[place] = _frame(texts[place], texts[place + 1])
             texts[place] = texts[place].removesuffix(before)
             texts[place + 1] = texts[place + 1].removeprefix(behind)
-    return SplitText(tuple(texts), fields, tuple(frames) if any(map(any, frames)) else ())
+    return SplitText(tuple(texts), fields, tuple(frames))
 
 
 def _frame(before: str, behind: str) -> tuple[str, str]:

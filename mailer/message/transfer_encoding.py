@@ -69,16 +69,19 @@ def quoted_printable(data: bytes) -> bytes:
 
 def base64_lines(data: bytes) -> bytes:
     """Encode `data` as base64, every line ended by CRLF."""
-    lines = [binascii.b2a_base64(data[at : at + 57]) for at in range(0, len(data), 57)]
-    return b"".join(lines).replace(b"\n", b"\r\n")
+    encoded = binascii.b2a_base64(data, newline=False)
+    if len(encoded) <= 76:
+        return encoded + b"\r\n" if encoded else b""
+    lines = [encoded[at : at + 76] for at in range(0, len(encoded), 76)]
+    return b"\r\n".join([*lines, b""])
 
 
 @dataclass(frozen=True, slots=True)
 class QuotedPrintable:
     """A quoted-printable body: a soft line break before and after a value keeps segments apart."""
 
-    segments: tuple[bytes, ...]
-    breaks: tuple[bytes, ...]
+    first: bytes
+    gaps: tuple[tuple[bytes, bytes], ...]
     encoding = "quoted-printable"
 
     @classmethod
@@ -91,19 +94,21 @@ class QuotedPrintable:
             encoded.append(line + _SOFT_BREAK if segment and not line.endswith(b"\r\n") else line)
         encoded.append(quoted_printable(segments[-1]))
         # If the next segment begins with a line end, that ends the value's line.
-        breaks = tuple(
-            b"" if segment.startswith(b"\r\n") else _SOFT_BREAK for segment in segments[1:]
-        )
-        return cls(tuple(encoded), breaks)
+        breaks = [b"" if segment.startswith(b"\r\n") else _SOFT_BREAK for segment in segments[1:]]
+        return cls(encoded[0], tuple(zip(breaks, encoded[1:], strict=True)))
 
     def chunks(self, values: Sequence[bytes]) -> list[bytes]:
         """Put one value into each gap, see `Body`."""
-        chunks = [self.segments[0]]
-        for value, end, segment in zip(values, self.breaks, self.segments[1:], strict=True):
-            if value:
+        chunks = [self.first]
+        for value, (end, segment) in zip(values, self.gaps, strict=True):
+            if _PLAIN.fullmatch(value):
+                chunks += (value, end, segment)
+            elif value:
                 # A value that ends its line needs no soft break.
-                chunks += (_quoted_value(value), b"" if value.endswith(b"\r\n") else end)
-            chunks.append(segment)
+                end = b"" if value.endswith(b"\r\n") else end
+                chunks += (_quoted_value(value), end, segment)
+            else:
+                chunks.append(segment)
         return chunks
 
 

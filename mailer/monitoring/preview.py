@@ -14,6 +14,7 @@ from mailer.digests.selection import plan as planning
 from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
+from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, Newsletter, Schedule
@@ -131,10 +132,9 @@ def make_mail(
     )
     domain = parse(content.from_address).key.rpartition("@")[2]
     return compile_mail(content, headers).render(
-        to=to,
+        to=wire_address(to, utf8=True),
         message_id=keys.message_id("delivery", 0, now, domain),
         date=now,
         headers=reader_headers(delivery_id=0, unsubscribe_url=fields[ReaderField.UNSUBSCRIBE]),
         fields=fields,
-        utf8=True,
     )

@@ -6,10 +6,11 @@ The same row gives the same bytes at every attempt. The ledger decides whether i
 import logging
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from mailer.db import is_unreadable
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.ledger.transitions import Addressee, Claim
 from mailer.message.header_lines import wire_address
-from mailer.message.headers import Header, digest_headers, notice_headers, reader_headers
+from mailer.message.headers import digest_headers, notice_headers, reader_headers
 from mailer.message.reader_fields import ReaderField
 from mailer.models import (
     Delivery,
@@ -51,28 +52,30 @@ PREFERENCES_LIFETIME = timedelta(hours=1)
 
 _EDITIONS_KEPT = 16
 
-_PATHS = {
-    Purpose.UNSUBSCRIBE: "unsubscribe",
-    Purpose.CONFIRM: "confirm",
-    Purpose.NOT_ME: "not-me",
-    Purpose.PREFERENCES: "preferences",
+_LINKS: Final = {
+    ReaderField.UNSUBSCRIBE: (Purpose.UNSUBSCRIBE, "unsubscribe"),
+    ReaderField.CONFIRM: (Purpose.CONFIRM, "confirm"),
+    ReaderField.NOTME: (Purpose.NOT_ME, "not-me"),
+    ReaderField.PREFERENCES: (Purpose.PREFERENCES, "preferences"),
+    ReaderField.STOP: (Purpose.REVIEW, "review"),
+    ReaderField.SEND: (Purpose.REVIEW, "review"),
 }
-_REVIEW_ACTS = {ReaderField.STOP: ReviewAct.STOP, ReaderField.SEND: ReviewAct.SEND}
-_LINKS = {
-    ReaderField.UNSUBSCRIBE: Purpose.UNSUBSCRIBE,
-    ReaderField.CONFIRM: Purpose.CONFIRM,
-    ReaderField.NOTME: Purpose.NOT_ME,
-    ReaderField.PREFERENCES: Purpose.PREFERENCES,
+"""What the token in each link is for, and the path before it."""
+
+_LACKING: Final = {
+    ReaderField.CONFIRM: "the sign-up that this mail is about is gone; sign up again",
+    ReaderField.NOTME: "the sign-up that this mail is about is gone; sign up again",
+    ReaderField.STOP: "the review that this mail is about is gone; wait for the next",
+    ReaderField.SEND: "the review that this mail is about is gone; wait for the next",
 }
+"""Why a mail without one of these links cannot be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMail:
+class OutgoingMail(NamedTuple):
     """The mail of one claimed row. Its links are made when it is composed.
 
     Attributes:
         links: the public ids in the reader's links, and when each link expires.
-        review: what the two links of a review are about.
     """
 
     claim: Claim
@@ -80,8 +83,7 @@ class OutgoingMail:
     address: str
     created_at: datetime
     name: str | None = None
-    links: Mapping[Purpose, tuple[int, datetime | None]] = field(default_factory=dict)
-    review: Review | None = None
+    links: Mapping[ReaderField, tuple[int, datetime | None]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class Composer:
     def __init__(self, keys: Keys, base_url: str, templates: "Templates") -> None:
         self._keys = keys
         self._base_url = base_url
+        self._links = {
+            name: (purpose, f"{base_url}/{path}/") for name, (purpose, path) in _LINKS.items()
+        }
         self._templates = templates
         self._editions: OrderedDict[int, CompiledContent] = OrderedDict()
 
@@ -137,24 +142,23 @@ class Composer:
         failpoint.reach("worker.compose", claim.row.id)
         if compiled.mail is None:
             raise BadMessage(compiled.fault)
-        sender = compiled.sender
+        sender, recipient = compiled.sender, wire_address(mail.address, utf8=utf8)
         table, row_id = claim.row
         values = {name: self._field(mail, name) for name in compiled.mail.fields}
-        headers: tuple[Header, ...] = ()
+        headers = b""
         if table is Delivery:
-            url = values.get(ReaderField.UNSUBSCRIBE) or self._link(mail, Purpose.UNSUBSCRIBE)
+            url = values.get(ReaderField.UNSUBSCRIBE) or self._field(mail, ReaderField.UNSUBSCRIBE)
             headers = reader_headers(delivery_id=row_id, unsubscribe_url=url)
         data = compiled.mail.render(
-            to=mail.address,
+            to=recipient,
             message_id=self._keys.message_id(
                 table.__tablename__, row_id, mail.created_at, sender.rpartition("@")[2]
             ),
             date=claim.first_attempt_at,
             headers=headers,
             fields=values,
-            utf8=utf8,
         )
-        return Envelope(sender, wire_address(mail.address, utf8=utf8)), data
+        return Envelope(sender, recipient), data
 
     def try_out(self, mail: OutgoingMail) -> None:
         """Compose this mail and discard it: a worker may have died of it before."""
@@ -186,26 +190,13 @@ class Composer:
         return envelope, data
 
     def _field(self, mail: OutgoingMail, name: ReaderField) -> str:
+        if link := mail.links.get(name):
+            purpose, start = self._links[name]
+            return start + self._keys.make(purpose, *link)
         if name is ReaderField.GREETING:
             return greeting(self._templates, mail.compiled.content.language, mail.name)
-        if name in _REVIEW_ACTS:
-            return self._review_link(mail, _REVIEW_ACTS[name])
-        return self._link(mail, _LINKS[name])
-
-    def _review_link(self, mail: OutgoingMail, act: ReviewAct) -> str:
-        if mail.review is None:
-            raise BadMessage("the review that this mail is about is gone; wait for the next")
-        expires = mail.review.expires_at
-        token = self._keys.make(Purpose.REVIEW, mail.review.link_id(act), expires)
-        return f"{self._base_url}/review/{token}"
-
-    def _link(self, mail: OutgoingMail, purpose: Purpose) -> str:
-        path = _PATHS[purpose]
-        if purpose in mail.links:
-            public_id, expires = mail.links[purpose]
-            return f"{self._base_url}/{path}/{self._keys.make(purpose, public_id, expires)}"
-        if purpose in (Purpose.CONFIRM, Purpose.NOT_ME):
-            raise BadMessage("the sign-up that this mail is about is gone; sign up again")
+        if name in _LACKING:
+            raise BadMessage(_LACKING[name])
         # A test copy has no reader: it links to the page that mails a link to anyone who asks.
         return f"{self._base_url}/preferences"
 
@@ -216,7 +207,7 @@ class Composer:
             addressee.address,
             addressee.created_at,
             addressee.name,
-            {Purpose.UNSUBSCRIBE: (addressee.public_id, None)},
+            {ReaderField.UNSUBSCRIBE: (addressee.public_id, None)},
         )
 
     def _load_editions(self, session: Session, ids: Collection[int]) -> None:
@@ -276,15 +267,18 @@ class Composer:
             claim = claims[notice.id]
             title, list_id = (newsletter.title, newsletter.list_id) if newsletter else ("", None)
             headers = partial(notice_headers, title=title, list_id=list_id)
-            links: dict[Purpose, tuple[int, datetime | None]] = {}
+            links: dict[ReaderField, tuple[int, datetime | None]] = {}
             if signup is not None:
-                links[Purpose.CONFIRM] = (signup.public_id, signup.expires_at)
-                links[Purpose.NOT_ME] = (signup.public_id, signup.expires_at)
+                links[ReaderField.CONFIRM] = (signup.public_id, signup.expires_at)
+                links[ReaderField.NOTME] = (signup.public_id, signup.expires_at)
             if subscriber is not None:
                 until = claim.first_attempt_at + PREFERENCES_LIFETIME
-                links[Purpose.PREFERENCES] = (subscriber.public_id, until)
+                links[ReaderField.PREFERENCES] = (subscriber.public_id, until)
             if subscription is not None:
-                links[Purpose.UNSUBSCRIBE] = (subscription.public_id, None)
+                links[ReaderField.UNSUBSCRIBE] = (subscription.public_id, None)
+            if review is not None:
+                links[ReaderField.STOP] = (review.link_id(ReviewAct.STOP), review.expires_at)
+                links[ReaderField.SEND] = (review.link_id(ReviewAct.SEND), review.expires_at)
             # No name: anyone may have typed anything there, and this goes to that address.
             mails[claim] = OutgoingMail(
                 claim,
@@ -292,7 +286,6 @@ class Composer:
                 notice.address,
                 notice.created_at,
                 links=links,
-                review=review,
             )
         return mails
 

@@ -63,6 +63,7 @@ class Templates:
         self._folders = (shipped,) if override is None else (override.resolve(), shipped)
         self._environments: dict[str, Environment] = {}
         self._catalogues: dict[str, NullTranslations] = {}
+        self._translating: dict[str, Callable[..., str]] = {}
         self._lock = threading.RLock()
 
     def render(self, name: str, language: str, context: Mapping[str, object]) -> str:
@@ -90,12 +91,14 @@ class Templates:
             BadTemplate: its catalogue cannot be read.
             Refused: the language does not exist.
         """
-        catalogue = self._catalogue(locale_of(language))
+        if language not in self._translating:
+            catalogue = self._catalogue(locale_of(language))
 
-        def translate(text: str, **values: object) -> str:
-            return catalogue.gettext(text) % values
+            def translate(text: str, **values: object) -> str:
+                return catalogue.gettext(text) % values
 
-        return translate
+            self._translating[language] = translate
+        return self._translating[language]
 
     def languages(self) -> tuple[str, ...]:
         """List the languages that have a catalogue, English first.

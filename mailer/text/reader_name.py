@@ -30,6 +30,14 @@ def reader_name(text: str | None) -> str | None:
     """
     if text is None or len(text) > _LONGEST_READ:
         return None
+    words = text.replace("-", " ").replace("'", " ").split(" ")
+    if (
+        len(text) <= LONGEST
+        and all(map(str.isalpha, words))
+        and unicodedata.is_normalized("NFKC", text)
+    ):
+        # It has only words of letters, as almost all names do: what follows would change nothing.
+        return text
     visible = (
         " " if letter == "\t" or unicodedata.category(letter) == "Zs" else letter
         for letter in text.strip()

@@ -177,10 +177,10 @@ def digest_mail(content: Content) -> bytes:
 
 def notice_mail(content: Content) -> bytes:
     """The bytes of a notice with this content."""
-    return _mail(content, notice_headers(title=LOOK.title, list_id="gazette.gazette.example"), ())
+    return _mail(content, notice_headers(title=LOOK.title, list_id="gazette.gazette.example"), b"")
 
 
-def _mail(content: Content, headers: Any, personal: Any) -> bytes:
+def _mail(content: Content, headers: Any, personal: bytes) -> bytes:
     compiled = compile_mail(content, headers)
     return compiled.render(
         to="anna@reader.example",

@@ -4,6 +4,7 @@ Pure. The conversation and the composer decide what they use.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from mailer.sending.smtp.reply import Reply
 
@@ -18,7 +19,7 @@ class Capabilities:
         """Tell whether `keyword`, such as "SMTPUTF8", was in the answer."""
         return keyword in self.keywords
 
-    @property
+    @cached_property
     def size(self) -> int | None:
         """The size of the largest mail that it takes, in bytes (RFC 1870); None if it named no limit."""
         values = self.keywords.get("SIZE", ())

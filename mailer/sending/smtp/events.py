@@ -64,7 +64,7 @@ class Credentials:
 
 # A quoted local part may hold a blank or "<", and we refuse those too: nothing that ends the path early,
 # and no CR or LF, may ever be inside a command.
-_INSIDE_A_PATH = re.compile("[^\\x00-\\x20<>\\x7f-\\x9f]+")
+_ENDS_A_PATH = re.compile("[\\x00-\\x20<>\\x7f-\\x9f]")
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Envelope:
     recipient: str
 
     def __post_init__(self) -> None:
-        for address in (self.sender, self.recipient):
-            if "@" not in address or not _INSIDE_A_PATH.fullmatch(address):
-                raise BadAddress("this address cannot be written in an SMTP command")
+        sender, recipient = self.sender, self.recipient
+        if "@" not in sender or "@" not in recipient or _ENDS_A_PATH.search(sender + recipient):
+            raise BadAddress("this address cannot be written in an SMTP command")
 
     @property
     def needs_utf8(self) -> bool:

@@ -3,7 +3,13 @@
 import pytest
 
 from mailer.errors import BadMessage
-from mailer.message.headers import digest_headers, list_id_value, notice_headers, reader_headers
+from mailer.message.headers import (
+    READER_HEADERS,
+    digest_headers,
+    list_id_value,
+    notice_headers,
+    reader_headers,
+)
 
 URL = "https://news.courier.example/unsubscribe/AbC"
 DIGEST = {
@@ -36,11 +42,14 @@ def test_a_letter_by_hand_is_not_auto_submitted() -> None:
 
 
 def test_each_reader_gets_a_way_to_leave() -> None:
-    assert reader_headers(delivery_id=1, unsubscribe_url=URL) == (
-        ("List-Unsubscribe", f"<{URL}>"),
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-        ("X-Mailer-Delivery", "1"),
-    )
+    lines = reader_headers(delivery_id=1, unsubscribe_url=URL).decode("ascii").split("\r\n")
+    assert lines == [
+        f"List-Unsubscribe: <{URL}>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "X-Mailer-Delivery: 1",
+        "",
+    ]
+    assert tuple(line.partition(":")[0] for line in lines[:-1]) == READER_HEADERS
 
 
 def test_a_notice_is_automatic_and_not_bulk() -> None:

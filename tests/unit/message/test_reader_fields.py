@@ -20,7 +20,8 @@ def test_a_text_is_split_at_its_fields_and_filled_again() -> None:
         f"Dear {field_word(MARKER, ReaderField.GREETING)}, {field_word(MARKER, ReaderField.NOTME)}"
     )
     split = split_text(text, MARKER)
-    assert split == SplitText(("Dear ", ", ", ""), (ReaderField.GREETING, ReaderField.NOTME))
+    fields = (ReaderField.GREETING, ReaderField.NOTME)
+    assert split == SplitText(("Dear ", ", ", ""), fields, (("", ""), ("", "")))
     filled = split.fill({ReaderField.GREETING: "Ani", ReaderField.NOTME: "https://n.example"})
     assert filled == "Dear Ani, https://n.example"
 
@@ -50,7 +51,7 @@ def test_a_reader_who_is_not_greeted_gets_no_empty_paragraph_or_line(
 
 
 def test_a_text_without_fields_is_one_piece() -> None:
-    assert split_text("Good morning", MARKER) == SplitText(("Good morning",), ())
+    assert split_text("Good morning", MARKER) == SplitText(("Good morning",), (), ())
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,15 @@ def test_what_could_be_pressed_or_dialled_is_no_name(text: str | None) -> None:
     assert reader_name(text) is None
 
 
+@given(
+    st.text(max_size=20)
+    | st.text(st.characters(categories=["L"]) | st.sampled_from("aB '-.²Ⅷ\u0301"), max_size=50)
+)
+def test_a_plain_name_is_judged_as_any_other(text: str) -> None:
+    # With something that nobody sees it is no longer plain.
+    assert reader_name(text) == reader_name(text + "\u200b")
+
+
 @given(st.text(max_size=60))
 def test_whatever_passes_is_one_short_line_and_passes_again(text: str) -> None:
     name = reader_name(text)
