@@ -24,6 +24,7 @@ from benchmarks.rig.processes import peak_mib
 from benchmarks.rig.worker import sending
 from mailer.clock import utc_now
 from mailer.db import Database
+from mailer.db.prepared_statements import execute
 from mailer.ledger import claims
 from tests.support import factories as make
 from tests.support import postgresql
@@ -47,7 +48,7 @@ def claim_ms(database: Database) -> float:
         now = utc_now() + timedelta(seconds=1)
         with writer.write() as session:
             begin = time.perf_counter()
-            claimed, _skipped = claims.claim(session, worker_id, BATCH, now)
+            claimed, _skipped = execute(claims.claim(worker_id, BATCH, now), session)
             took.append(time.perf_counter() - begin)
             if len(claimed) != BATCH:
                 raise RuntimeError(f"only {len(claimed)} rows were claimed")

@@ -19,6 +19,7 @@ from benchmarks.rig import processes
 from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
+from mailer.db.prepared_statements import execute
 from mailer.ledger import claims
 from mailer.models import DeliveryStatus, Subscriber, Subscription
 from mailer.sending.composer import Composer
@@ -118,7 +119,7 @@ def one_mail(database: Database) -> bytes:
     composer = Composer(KEYS, BASE_URL, Templates())
     with Session(database.engine) as session:
         # Nothing is committed: the row waits as before.
-        claimed, _ = claims.claim(session, make.worker(session).id, 1, utc_now())
+        claimed, _ = execute(claims.claim(make.worker(session).id, 1, utc_now()), session)
         [letter] = composer.load(session, claimed)
     return composer.compose(letter, utf8=False)[1]
 

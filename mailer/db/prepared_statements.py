@@ -138,11 +138,11 @@ class Prepared:
 
     def execute(self, session: Session, values: Values) -> list[Row]:
         """Execute it in the session's transaction, and return its rows. Errors are SQLAlchemy's."""
-        return execute(_once(Query(self, values)), session.connection())
+        return execute(_once(Query(self, values)), session)
 
     def execute_many(self, session: Session, values: Sequence[Values]) -> None:
         """Execute it once for each of `values`; what it returns is not read. Errors are SQLAlchemy's."""
-        execute(_once(Query(self, list(values))), session.connection())
+        execute(_once(Query(self, list(values))), session)
 
     def _answer(
         self, connection: Connection, cursor: Any, values: Values | list[Values]
@@ -168,11 +168,12 @@ def _once(query: Query) -> Queries[list[Row]]:
     return (yield query)
 
 
-def execute(queries: Queries[T], connection: Connection) -> T:
-    """Execute `queries` one after the other, in the transaction that `connection` is in.
+def execute(queries: Queries[T], session: Session | Connection) -> T:
+    """Execute `queries` one after the other, in the session's transaction.
 
     An error is raised where the query was yielded, as one of SQLAlchemy's.
     """
+    connection = session.connection() if isinstance(session, Session) else session
     cursor: Any = connection.connection.cursor()
     try:
         query = next(queries)

@@ -1,7 +1,7 @@
 """Finds rows that wait, claims them for a worker, and gives them back."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,13 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mailer.db import is_unreadable
+from mailer.db.prepared_statements import Queries, Query, Row
 from mailer.ledger.predicates import has_left_overs, is_finished, sending_is_on, waits
 from mailer.ledger.statements import (
     claiming,
+    giving_up_unreadable,
     releasing,
+    skipping,
     sources,
     waiting_ids,
     waiting_row,
@@ -20,14 +23,11 @@ from mailer.ledger.statements import (
 )
 from mailer.ledger.transitions import (
     HELD,
-    QUARANTINE,
-    SKIP,
     Addressee,
     Claim,
     RowId,
     Table,
     by_table,
-    ending,
     is_in,
 )
 from mailer.models import Delivery, Digest, DigestStatus, Notice
@@ -49,14 +49,13 @@ def work_waits(session: Session, now: datetime) -> bool:
 
 
 def claim(
-    session: Session,
     worker_id: int,
     limit: int,
     now: datetime,
     *,
     rotation: int = 0,
     excluded: Collection[int] = (),
-) -> tuple[list[Claim], int]:
+) -> Queries[tuple[list[Claim], int]]:
     """Claim up to `limit` waiting rows for this worker, notices first.
 
     A row whose reader may not be mailed becomes `skipped`, with the reason in `reply`. If it was in doubt
@@ -72,18 +71,18 @@ def claim(
     """
     claims: list[Claim] = []
     skipped = 0
-    waiting = [source for (source,) in sources().execute(session, {"at": now})]
+    waiting = [source for (source,) in (yield Query(sources(), {"at": now}))]
     digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
         parameters = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
-        claims, skipped = _take(session, Notice, worker_id, parameters)
+        claims, skipped = yield from _take(Notice, worker_id, parameters)
     for position in range(len(digests)):
         room = limit - len(claims) - skipped
         if room <= 0:
             break
         digest_id = digests[(position + rotation) % len(digests)]
         parameters = {"at": now, "number": room, "digest": digest_id}
-        more, more_skipped = _take(session, Delivery, worker_id, parameters)
+        more, more_skipped = yield from _take(Delivery, worker_id, parameters)
         claims += more
         skipped += more_skipped
     return claims, skipped
@@ -116,16 +115,16 @@ def release(
 
 
 def _take(
-    session: Session, table: Table, worker_id: int, parameters: Mapping[str, Any]
-) -> tuple[list[Claim], int]:
+    table: Table, worker_id: int, parameters: Mapping[str, Any]
+) -> Queries[tuple[list[Claim], int]]:
     now: datetime = parameters["at"]
     unreadable: list[int] = []
     try:
-        rows = waiting_rows(table).execute(session, parameters)
+        rows = yield Query(waiting_rows(table), parameters)
     except Exception as error:
         if not is_unreadable(error):
             raise
-        rows, unreadable = _read_one_by_one(session, table, parameters)
+        rows, unreadable = yield from _read_one_by_one(table, parameters)
     skipped: dict[str, list[int]] = {}
     claims = []
     for row_id, reason, attempts, first_attempt_at, crashes, *addressee in rows:
@@ -144,25 +143,26 @@ def _take(
             )
         )
     for reason, ids in skipped.items():
-        for statement in ending(SKIP, table):
-            session.execute(statement.where(table.id.in_(ids)).values(reply=reason, outcome_at=now))
+        for statement in skipping(table):
+            yield Query(statement, {"ids": ids, "reason": reason, "at": now})
     to_claim = [claim.row.id for claim in claims] + unreadable
     if to_claim:
-        claiming(table).execute(session, {"ids": to_claim, "holder": worker_id, "at": now})
+        yield Query(claiming(table), {"ids": to_claim, "holder": worker_id, "at": now})
     if unreadable:
-        _fail_unreadable(session, table, unreadable, now)
+        for statement in giving_up_unreadable(table):
+            yield Query(statement, {"ids": unreadable, "at": now})
     return claims, len(rows) - len(claims) + len(unreadable)
 
 
 def _read_one_by_one(
-    session: Session, table: Table, parameters: Mapping[str, Any]
-) -> tuple[list[tuple[Any, ...]], list[int]]:
+    table: Table, parameters: Mapping[str, Any]
+) -> Queries[tuple[list[Row], list[int]]]:
     """Return the waiting rows that can be read, and the ids of those that cannot."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     unreadable: list[int] = []
-    for (row_id,) in waiting_ids(table).execute(session, parameters):
+    for (row_id,) in (yield Query(waiting_ids(table), parameters)):
         try:
-            rows += waiting_row(table).execute(session, {**parameters, "only": row_id})
+            rows += yield Query(waiting_row(table), {**parameters, "only": row_id})
         except Exception as error:
             if not is_unreadable(error):
                 raise
@@ -170,14 +170,3 @@ def _read_one_by_one(
             log.error("%s %d cannot be read: %s", table.__tablename__, row_id, type(error).__name__)
             unreadable.append(row_id)
     return rows, unreadable
-
-
-def _fail_unreadable(session: Session, table: Table, ids: Sequence[int], now: datetime) -> None:
-    for statement in ending(QUARANTINE, table):
-        session.execute(
-            statement.where(table.id.in_(ids)).values(
-                outcome_at=now,
-                step="compose",
-                reply="a value in its row, or in its reader's, cannot be read; correct it in the database",
-            )
-        )

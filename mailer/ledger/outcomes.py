@@ -4,23 +4,21 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import not_
-from sqlalchemy.orm import Session
-
-from mailer.ledger.predicates import digest_is
+from mailer.db.prepared_statements import Queries, Query, Values
 from mailer.ledger.statements import (
     recording,
     recording_and_starting,
+    resending,
     result_lists,
     result_values,
     start_values,
     starting,
 )
-from mailer.ledger.transitions import RESEND, AttemptResult, RowId, Table, by_table, changing
-from mailer.models import Delivery, DeliveryStatus, DigestStatus
+from mailer.ledger.transitions import AttemptResult, RowId, Table, by_table
+from mailer.models import DeliveryStatus
 
 
-def start(session: Session, worker_id: int, rows: Collection[RowId], now: datetime) -> set[RowId]:
+def start(worker_id: int, rows: Collection[RowId], now: datetime) -> Queries[set[RowId]]:
     """Record that these mails are about to be handed to the relay, and return which of them may go.
 
     One conditional statement a table is fence, stop button and last check of the permission at once.
@@ -28,49 +26,51 @@ def start(session: Session, worker_id: int, rows: Collection[RowId], now: dateti
     """
     granted: set[RowId] = set()
     for table, ids in by_table(rows).items():
-        started = starting(table).execute(session, start_values(worker_id, table, ids, now))
+        started = yield Query(starting(table), start_values(worker_id, table, ids, now))
         granted.update(RowId(table, row_id) for (row_id,) in started)
     return granted
 
 
-def record(session: Session, results: Sequence[AttemptResult], now: datetime) -> None:
+def record(results: Sequence[AttemptResult], now: datetime) -> Queries[None]:
     """Record what became of attempts. Doing it again changes nothing.
 
     A row that ends in doubt for the first time and has a `next_attempt_at` is queued once more, unless its
     digest was cancelled: then it stays in doubt, because the relay may have it.
     """
     for (table, status), group in _by_kind(results).items():
-        values = [{"at": now, **result_values(result)} for result in group]
-        recording(table, status).execute_many(session, values)
+        values: list[Values] = [{"at": now, **result_values(result)} for result in group]
+        yield Query(recording(table, status), values)
         if status is DeliveryStatus.UNKNOWN:
             for result in group:
                 if result.next_attempt_at is not None:
-                    resend_once(session, table, [result.row.id], result.next_attempt_at)
+                    yield from resend_once(table, [result.row.id], result.next_attempt_at)
 
 
 def record_and_start(
-    session: Session,
     worker_id: int,
     results: Sequence[AttemptResult],
     starts: Collection[RowId],
     now: datetime,
-) -> set[RowId]:
-    """Call `record` for these results and `start` for these rows. No row may be in both.
+    together: bool,
+) -> Queries[set[RowId]]:
+    """Do what `record` does for these results and `start` for these rows. No row may be in both.
 
-    On PostgreSQL, where each statement costs a round trip, this is one statement, unless a result is in
-    doubt.
+    Args:
+        together: on PostgreSQL, where each statement costs a round trip, in one statement, unless a result
+            is in doubt.
     """
-    is_postgresql = session.get_bind().dialect.name == "postgresql"
-    if not (is_postgresql and none_is_in_doubt(results)):
-        record(session, results, now)
-        return start(session, worker_id, starts, now)
+    if not (together and none_is_in_doubt(results)):
+        yield from record(results, now)
+        return (yield from start(worker_id, starts, now))
     recorded, started = _by_kind(results), by_table(starts)
+    if not recorded and not started:
+        return set()
     values: dict[str, Any] = {"at": now}
     for number, group in enumerate(recorded.values()):
         values |= result_lists(group, f"r{number}_")
     for table, ids in started.items():
         values |= start_values(worker_id, table, ids, now)
-    granted = recording_and_starting(tuple(recorded), tuple(started)).execute(session, values)
+    granted = yield Query(recording_and_starting(tuple(recorded), tuple(started)), values)
     tables = list(started)
     return {RowId(tables[number], row_id) for number, row_id in granted if row_id is not None}
 
@@ -80,13 +80,9 @@ def none_is_in_doubt(results: Iterable[AttemptResult]) -> bool:
     return not any(result.status is DeliveryStatus.UNKNOWN for result in results)
 
 
-def resend_once(session: Session, table: Table, ids: Collection[int], at: datetime) -> None:
+def resend_once(table: Table, ids: Collection[int], at: datetime) -> Queries[None]:
     """Queue these rows in doubt once more, if it is the first time and their digest was not cancelled."""
-    statement = changing(RESEND, table).where(table.id.in_(ids), table.in_doubt == 1)
-    if table is Delivery:
-        # Queued, it would be cancelled, and its articles would be due to the reader again.
-        statement = statement.where(not_(digest_is(DigestStatus.CANCELLED)))
-    session.execute(statement.values(worker_id=None, next_attempt_at=at))
+    yield Query(resending(table), {"ids": ids, "again_at": at})
 
 
 def _by_kind(

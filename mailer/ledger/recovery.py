@@ -8,6 +8,7 @@ from sqlalchemy import CursorResult, and_, case, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime
+from mailer.db.prepared_statements import execute
 from mailer.ledger.outcomes import resend_once
 from mailer.ledger.statements import releasing
 from mailer.ledger.transitions import (
@@ -69,7 +70,7 @@ def recover(session: Session, silent: Collection[int], *, resend: bool, now: dat
         ).all()
         doubtful += len(ids)
         if resend and ids:
-            resend_once(session, table, ids, now)
+            execute(resend_once(table, ids, now), session)
     return doubtful
 
 

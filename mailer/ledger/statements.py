@@ -22,6 +22,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    not_,
     null,
     select,
     union_all,
@@ -35,11 +36,16 @@ from mailer.ledger.predicates import digest_is, reader_may_be_mailed, sending_is
 from mailer.ledger.transitions import (
     CLAIM,
     OUTCOMES,
+    QUARANTINE,
     RELEASE,
+    RESEND,
+    SKIP,
     START,
     AttemptResult,
     Table,
+    Transition,
     changing,
+    ending,
 )
 from mailer.models import (
     Delivery,
@@ -150,6 +156,38 @@ def releasing(table: Table) -> Update:
     # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
     first = case((table.attempts == 0, null()), else_=table.first_attempt_at)
     return changing(RELEASE, table).values(worker_id=None, first_attempt_at=first)
+
+
+@cache
+def resending(table: Table) -> Prepared:
+    """Queue the rows `ids`, which are in doubt for the first time, once more for `again_at`."""
+    statement = changing(RESEND, table).where(Among(table.id, "ids"), table.in_doubt == 1)
+    if table is Delivery:
+        # Queued, it would be cancelled, and its articles would be due to the reader again.
+        statement = statement.where(not_(digest_is(DigestStatus.CANCELLED)))
+    again_at = bindparam("again_at", type_=UTCDateTime())
+    return Prepared(statement.values(worker_id=None, next_attempt_at=again_at))
+
+
+@cache
+def skipping(table: Table) -> list[Prepared]:
+    """End the waiting rows `ids`, whose readers may not be mailed, for `reason` at the time `at`."""
+    reason = bindparam("reason", type_=String())
+    return _ending_each(SKIP, table, reply=reason)
+
+
+@cache
+def giving_up_unreadable(table: Table) -> list[Prepared]:
+    """End the claimed rows `ids`, which cannot be read, at the time `at`."""
+    reply = "a value in its row, or in its reader's, cannot be read; correct it in the database"
+    return _ending_each(QUARANTINE, table, step="compose", reply=reply)
+
+
+def _ending_each(transition: Transition, table: Table, **values: Any) -> list[Prepared]:
+    return [
+        Prepared(statement.where(Among(table.id, "ids")).values(outcome_at=_at(), **values))
+        for statement in ending(transition, table)
+    ]
 
 
 @cache

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from mailer import failpoint
 from mailer.clock import Times
 from mailer.db import Database, is_unusable
+from mailer.db.prepared_statements import execute
 from mailer.ledger import claims, digest_state, outcomes, recovery
 from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import AttemptResult, Claim, RowId
@@ -232,8 +233,9 @@ class Outbox:
     ) -> Collection[RowId]:
         if not starts and not self._results:
             return ()
-        worker_id = self._heartbeat.worker_id
-        return outcomes.record_and_start(session, worker_id, self._results, starts, now)
+        worker_id, together = self._heartbeat.worker_id, not self._database.is_sqlite
+        queries = outcomes.record_and_start(worker_id, self._results, starts, now, together)
+        return execute(queries, session)
 
     def _record_all(
         self, session: Session, starts: Collection[RowId], now: datetime
@@ -267,14 +269,9 @@ class Outbox:
             if not wanted:
                 return []
         self._claims, monotonic = self._claims + 1, self._monotonic()
-        claimed, skipped = claims.claim(
-            session,
-            self._heartbeat.worker_id,
-            wanted,
-            now,
-            rotation=self._claims,
-            excluded=self._flow.paused_digests(monotonic),
-        )
+        worker_id, excluded = self._heartbeat.worker_id, self._flow.paused_digests(monotonic)
+        queries = claims.claim(worker_id, wanted, now, rotation=self._claims, excluded=excluded)
+        claimed, skipped = execute(queries, session)
         self._refund(session, wanted - len(claimed))
         self.is_hungry = len(claimed) + skipped >= wanted
         if not (claimed or skipped) or monotonic >= self._close_after:

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.db.prepared_statements import execute
 from mailer.ledger import claims, digest_state, outcomes
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus, Subscriber, Subscription, SuppressionReason
@@ -135,7 +136,7 @@ class Readership(Newsroom):
             if mail.status in PENDING
         }
         with self.database.write() as session:
-            claimed, skipped = claims.claim(session, self.worker, 100_000, self.now)
+            claimed, skipped = execute(claims.claim(self.worker, 100_000, self.now), session)
         claimed_ids = {claim.row.id for claim in claimed}
         places = {(one.person.id, one.newsletter): one for one in self.model.readers}
         for mail, person in waiting.values():
@@ -149,11 +150,13 @@ class Readership(Newsroom):
         assert len(waiting) == len(claimed) + skipped
         tried = [one for one in claimed if self.random.random() < 0.8]
         with self.database.write() as session:
-            granted = outcomes.start(session, self.worker, [one.row for one in tried], self.now)
+            granted = execute(
+                outcomes.start(self.worker, [one.row for one in tried], self.now), session
+            )
         assert granted == {one.row for one in tried}
         results = [self._tried(claim, *waiting[claim.row.id]) for claim in tried]
         with self.database.write() as session:
-            outcomes.record(session, results, self.now)
+            execute(outcomes.record(results, self.now), session)
             claims.release(session, self.worker)
             digest_state.finish_digests(session, self.now)
 

@@ -9,7 +9,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from mailer.db import Database
-from mailer.db.prepared_statements import Compiled
+from mailer.db.prepared_statements import Compiled, execute
 from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
@@ -62,13 +62,12 @@ class House:
         return factories.notice(self.session, self.keys, f"n{self._number}@example.com", **values)
 
     def claim(self, limit: int = 100, worker: int | None = None) -> list[RowId]:
-        claimed, _ = claims.claim(self.session, worker or self.worker, limit, NOW)
+        claimed, _ = execute(claims.claim(worker or self.worker, limit, NOW), self.session)
         return [claim.row for claim in claimed]
 
     def start(self, *rows: Delivery | Notice, worker: int | None = None) -> set[RowId]:
-        return outcomes.start(
-            self.session, worker or self.worker, [row_of(row) for row in rows], NOW
-        )
+        queries = outcomes.start(worker or self.worker, [row_of(row) for row in rows], NOW)
+        return execute(queries, self.session)
 
     def started(self, **values: Any) -> Delivery:
         row = self.delivery(**values)
@@ -79,7 +78,7 @@ class House:
     def record(self, row: Delivery | Notice, status: S, **values: Any) -> None:
         defaults: dict[str, Any] = {"attempt": 1, "step": "dot", "code": 250, "reply": "ok"}
         outcome = AttemptResult(row_of(row), self.worker, status=status, **defaults | values)
-        outcomes.record(self.session, [outcome], NOW)
+        execute(outcomes.record([outcome], NOW), self.session)
 
     def now(self, row: Delivery | Notice | Digest) -> Any:
         self.session.refresh(row)
@@ -123,7 +122,7 @@ def house(database: Database, keys: Keys) -> Iterator[House]:
 
 def test_a_claim_takes_what_waits_and_dates_it(house: House) -> None:
     row = house.delivery()
-    claimed, skipped = claims.claim(house.session, house.worker, 10, NOW)
+    claimed, skipped = execute(claims.claim(house.worker, 10, NOW), house.session)
     assert [(claim.row, claim.attempts, claim.first_attempt_at) for claim in claimed] == [
         (row_of(row), 0, NOW)
     ]
@@ -135,7 +134,7 @@ def test_a_claim_takes_what_waits_and_dates_it(house: House) -> None:
 def test_what_was_attempted_before_keeps_its_date(house: House) -> None:
     earlier = NOW - timedelta(hours=3)
     house.delivery(status=S.DEFERRED, attempts=2, first_attempt_at=earlier)
-    claimed, _ = claims.claim(house.session, house.worker, 10, NOW)
+    claimed, _ = execute(claims.claim(house.worker, 10, NOW), house.session)
     assert [(claim.attempts, claim.first_attempt_at) for claim in claimed] == [(2, earlier)]
 
 
@@ -206,7 +205,7 @@ def test_without_permission_a_row_is_skipped_and_says_why(
 ) -> None:
     row, other = house.delivery(), house.delivery()
     house.lose(row, lose)
-    claimed, skipped = claims.claim(house.session, house.worker, 10, NOW)
+    claimed, skipped = execute(claims.claim(house.worker, 10, NOW), house.session)
     assert [claim.row for claim in claimed] == [row_of(other)]
     assert skipped == 1
     row = house.now(row)
@@ -225,8 +224,8 @@ def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> 
     for _ in range(3):
         house.lose(house.delivery(), leave)
     last = house.delivery()
-    assert claims.claim(house.session, house.worker, 2, NOW) == ([], 2)
-    claimed, skipped = claims.claim(house.session, house.worker, 2, NOW)
+    assert execute(claims.claim(house.worker, 2, NOW), house.session) == ([], 2)
+    claimed, skipped = execute(claims.claim(house.worker, 2, NOW), house.session)
     assert [claim.row for claim in claimed] == [row_of(last)]
     assert skipped == 1
 
@@ -321,7 +320,7 @@ def test_recording_twice_changes_nothing(house: House) -> None:
     row = house.started()
     outcome = AttemptResult(row_of(row), house.worker, 1, S.UNKNOWN, "dot", None, "lost", LATER)
     for _ in range(2):
-        outcomes.record(house.session, [outcome], NOW)
+        execute(outcomes.record([outcome], NOW), house.session)
     row = house.now(row)
     assert (row.status, row.in_doubt, row.next_attempt_at) == (S.QUEUED, 1, LATER)
 
@@ -332,16 +331,11 @@ def test_many_outcomes_of_all_kinds_are_recorded_at_once(house: House) -> None:
     house.start(rows[-1])
     kinds = [S.SENT, S.SENT, S.SENT, S.FAILED, S.FAILED, S.DEFERRED, S.UNKNOWN, S.UNKNOWN, S.SENT]
     again = {S.DEFERRED: LATER}
-    outcomes.record(
-        house.session,
-        [
-            AttemptResult(
-                row_of(row), house.worker, 1, kind, "dot", None, str(row.id), again.get(kind)
-            )
-            for row, kind in zip(rows, kinds, strict=True)
-        ],
-        NOW,
-    )
+    results = [
+        AttemptResult(row_of(row), house.worker, 1, kind, "dot", None, str(row.id), again.get(kind))
+        for row, kind in zip(rows, kinds, strict=True)
+    ]
+    execute(outcomes.record(results, NOW), house.session)
     assert [house.now(row).status for row in rows] == kinds
     assert all(row.reply == str(row.id) for row in rows)
     assert house.counts() == digest_state.Counts(8, 1, 3, 2, 0, 2, 0, 2)
@@ -647,7 +641,7 @@ def test_a_worker_that_beats_is_seen_and_one_that_stopped_is_not(database: Datab
 def test_a_mail_of_which_three_workers_have_died_has_failed(house: House) -> None:
     row, innocent = house.delivery(), house.delivery()
     for deaths in (1, 2, 3):
-        [claim, *_], _ = claims.claim(house.session, house.worker, 10, NOW)
+        [claim, *_], _ = execute(claims.claim(house.worker, 10, NOW), house.session)
         assert (house.now(row).status, claim.crashes) == (S.CLAIMED, deaths - 1)
         if claim.crashes:
             # The sender tries it out alone, and dies.
@@ -668,8 +662,8 @@ def test_a_small_digest_does_not_wait_for_a_large_one(house: House) -> None:
     large = house.digest.id
     house.another_digest()
     small = house.delivery()
-    first, _ = claims.claim(house.session, house.worker, 2, NOW, rotation=0)
-    second, _ = claims.claim(house.session, house.worker, 2, NOW, rotation=1)
+    first, _ = execute(claims.claim(house.worker, 2, NOW, rotation=0), house.session)
+    second, _ = execute(claims.claim(house.worker, 2, NOW, rotation=1), house.session)
     assert [claim.digest_id for claim in first] == [large, large]
     assert second[0].row == row_of(small)
 

@@ -10,11 +10,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from mailer.clock import utc_now
+from mailer.db.prepared_statements import Prepared, Queries, Query
 from mailer.ledger import claims, digest_state, outcomes, recovery
 from mailer.models import (
     Delivery,
@@ -509,11 +509,11 @@ def test_while_nothing_can_be_recorded_nothing_starts(
     whole = outcomes.record_and_start
     refused: list[int] = []
 
-    def record(session: Any, worker_id: int, results: Any, starts: Any, now: Any) -> Any:
+    def record(worker_id: int, results: Any, *more: Any, **options: Any) -> Any:
         if broken.is_set() and results:
             refused.append(len(results))
             raise OperationalError("UPDATE delivery", None, Exception("disk full"))
-        return whole(session, worker_id, results, starts, now)
+        return whole(worker_id, results, *more, **options)
 
     def accept(mail: object) -> None:
         if len(relay.mails) == 9:
@@ -544,12 +544,12 @@ def test_a_commit_whose_answer_is_lost_sends_each_mail_once(
     whole = getattr(module, step)
     lost: list[object] = []
 
-    def losing(session: Session, *given: Any, **more: Any) -> Any:
-        found = whole(session, *given, **more)
+    def losing(*given: Any, **more: Any) -> Queries[Any]:
+        found = yield from whole(*given, **more)
         rows = found[0] if step == "claim" else found
         if rows and len(relay.mails) >= begun and not lost:
             lost.append(rows)
-            session.commit()
+            yield Query(Prepared(text("COMMIT")), {})
             raise OperationalError("COMMIT", None, Exception("the answer was lost"))
         return found
 
