@@ -33,7 +33,7 @@ def statements(database: Database) -> Iterator[Statements]:
     whole = Prepared._answer
 
     def answer(prepared: Prepared, connection: Connection, cursor: Any, values: Any) -> Any:
-        note(None, None, prepared._for(connection.dialect).sql, values)
+        note(None, None, prepared.compiled_for(connection.dialect).sql, values)
         return whole(prepared, connection, cursor, values)
 
     event.listen(database.engine, "before_cursor_execute", note)
