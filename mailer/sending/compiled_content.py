@@ -9,7 +9,7 @@ from mailer.message.content import Content
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import Header
 from mailer.models import FrozenContent
-from mailer.sending.flow_control.refused_senders import NOBODY, SenderId, sender_id
+from mailer.sending.flow_control.attempt import NOBODY, SenderId, sender_id
 
 
 @dataclass(frozen=True, slots=True)

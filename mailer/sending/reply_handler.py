@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from mailer import failpoint
 from mailer.sending.attempt_results import Attempts
 from mailer.sending.composer import OutgoingMail
-from mailer.sending.flow_control.control import Attempt, Conclusion, FlowControl
+from mailer.sending.flow_control.attempt import Attempt, Conclusion
+from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.outbox import Outbox
 from mailer.sending.smtp.connection_pool import ConnectionPool, PooledConnection
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Event, Step

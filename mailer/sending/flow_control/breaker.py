@@ -45,27 +45,22 @@ class _Window:
     was_accepted: bool = False
     refused: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
-    def add_doubt(self, connections: int, now: float) -> str | None:
-        """Note that a mail ended in doubt. Return what is too much, if it is."""
-        self.doubts += 1
-        self.doubtful_times += now - self.last_doubt_at > AT_ONCE_SECONDS
-        self.last_doubt_at = now
-        if self.doubts >= 2 * connections or self.doubtful_times >= DOUBTFUL_TIMES:
-            return f"{self.doubts} mails in a row ended in doubt"
-        return None
-
-    def add_answer(self, connections: int, *, is_refused: bool, is_sent: bool) -> str | None:
-        """Note that the relay answered, or that a mail cannot be sent. Return what is too much, if it is."""
+    def add(self, verdict: Verdict, connections: int, now: float) -> str | None:
+        """Note how one more attempt ended. Return what is too much, if it is."""
+        if verdict.delivery is OnDelivery.DOUBT:
+            self.doubts += 1
+            self.doubtful_times += now - self.last_doubt_at > AT_ONCE_SECONDS
+            self.last_doubt_at = now
+            too_much = self.doubts >= 2 * connections or self.doubtful_times >= DOUBTFUL_TIMES
+            return f"{self.doubts} mails in a row ended in doubt" if too_much else None
         self.doubts = self.doubtful_times = 0
+        is_refused = verdict.run is OnRun.COUNT or verdict.reader is OnReader.HARD_BOUNCE
         self.refused.append(is_refused)
-        if not is_refused:
-            self.refusals = 0
-            self.was_accepted = self.was_accepted or is_sent
-            return None
-        self.refusals += 1
+        self.was_accepted = self.was_accepted or verdict.delivery is OnDelivery.SENT
+        self.refusals = self.refusals + 1 if is_refused else 0
         if self.refusals > max(connections, FEW if self.was_accepted else FEW_AT_FIRST):
             return f"the relay refused {self.refusals} mails in a row"
-        if (refused := sum(self.refused)) >= REFUSED:
+        if is_refused and (refused := sum(self.refused)) >= REFUSED:
             return f"the relay refused {refused} of the last {len(self.refused)} mails"
         return None
 
@@ -97,19 +92,14 @@ class Breaker:
         Returns:
             That the digest is to be paused, if it is; what was noted about it is then forgotten.
         """
-        is_attempt = verdict.delivery is not OnDelivery.RELEASE and verdict != UNSUPPORTED_EAI
-        if digest_id is None or not is_attempt:
+        if (
+            digest_id is None
+            or verdict.delivery is OnDelivery.RELEASE
+            or verdict == UNSUPPORTED_EAI
+        ):
             return None
         window = self._windows.pop(digest_id, None) or _Window()
-        if verdict.delivery is OnDelivery.DOUBT:
-            too_much = window.add_doubt(self._connections, now)
-        else:
-            too_much = window.add_answer(
-                self._connections,
-                is_refused=verdict.run is OnRun.COUNT or verdict.reader is OnReader.HARD_BOUNCE,
-                is_sent=verdict.delivery is OnDelivery.SENT,
-            )
-        if too_much is not None:
+        if (too_much := window.add(verdict, self._connections, now)) is not None:
             return Pause(digest_id, f"{too_much}, the last one with: {redact(answer)}")
         # The digest noted last is dropped last: nothing tells us that a digest is over.
         self._windows[digest_id] = window

@@ -4,11 +4,17 @@ Pure: the clock and chance come in as arguments. It says which senders are left 
 """
 
 import logging
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from mailer.ledger.digest_state import Pause
+from mailer.notices.alert import TurnedAway
+from mailer.sending.flow_control.attempt import Attempt, Conclusion, SenderId
 from mailer.sending.flow_control.back_off import postponed_seconds
 from mailer.sending.flow_control.retry_plan import Random
+from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict
+from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 
@@ -19,39 +25,6 @@ TEMPORARY_REFUSALS: Final = 6
 """The same for refusals that may pass, such as of a domain that could not be looked up: for half a minute."""
 
 _SENDERS_KEPT: Final = 1000
-
-
-class SenderId(NamedTuple):
-    """Who a mail is from, as a relay judges it.
-
-    Only the domain of the envelope counts: with an address for each mail, its local part says nothing.
-    """
-
-    from_address: str
-    domain: str
-
-
-NOBODY: Final = SenderId("", "")
-"""The sender of a mail that cannot be made."""
-
-
-def sender_id(from_address: str, envelope_sender: str) -> SenderId:
-    """Return the sender of mails from this address, with this envelope."""
-    return SenderId(from_address.lower(), envelope_sender.rpartition("@")[2].lower())
-
-
-class SenderRefusal(NamedTuple):
-    """What a refusal of a sender means.
-
-    Attributes:
-        is_ours: no other sender is known to be accepted: it may be all of us whom the relay refuses.
-        is_too_often: it was refused so often in a row that waiting alone will not mend it.
-        pause_seconds: how long the sender is left alone from now; None if it is the same refusal as before.
-    """
-
-    is_ours: bool
-    is_too_often: bool
-    pause_seconds: float | None
 
 
 @dataclass
@@ -96,39 +69,41 @@ class RefusedSenders:
         record.is_accepted, record.is_doubted = True, False
 
     def on_refused(
-        self,
-        sender: SenderId,
-        digest_id: int | None,
-        now: float,
-        *,
-        permanent: bool,
-        knew_the_reader: bool,
-    ) -> SenderRefusal | None:
+        self, attempt: Attempt, step: Step, verdict: Verdict, answer: str, now: float
+    ) -> Conclusion:
         """Note that the relay refused a mail, it seems because of its sender.
 
-        Args:
-            digest_id: None for a notice.
-            permanent: it said 5xx.
-            knew_the_reader: it said so after RCPT or later.
-
-        Returns:
-            None if it may be one reader's system: the relay took this sender's mail until now.
+        If it accepts others it means this sender, otherwise all of us as far as one can tell.
         """
-        record = self._record(sender)
-        if knew_the_reader and record.is_accepted and not record.is_doubted:
+        record = self._record(attempt.sender)
+        if step is not Step.MAIL and record.is_accepted and not record.is_doubted:
+            # It took this sender's mail until now and knew the reader: it may be one reader's system.
             record.is_doubted = True
-            return None
+            return Conclusion(replace(verdict, is_about_sender=False))
         record.is_accepted = False
-        if digest_id is not None:
-            record.digests.add(digest_id)
+        if attempt.digest_id is not None:
+            record.digests.add(attempt.digest_id)
+        permanent = verdict.run in (OnRun.STOP, OnRun.COUNT)
         most = PERMANENT_REFUSALS if permanent else TEMPORARY_REFUSALS
-        seconds = None
+        others = any(other.is_accepted for other in self._records.values())
         # What was on its way when the sender was refused is refused with it: that counts once.
         if record.is_probed or not record.is_paused(now):
             record.refusals, record.is_probed = record.refusals + 1, False
             seconds = self._pause(record, min(record.refusals, most), now)
-        others = any(other.is_accepted for other in self._records.values())
-        return SenderRefusal(not others, record.refusals >= most, seconds)
+            if others:
+                log.warning(
+                    "the relay refuses the sender of %s and takes others: %s; it is tried again in %.0f s",
+                    attempt.row if attempt.digest_id is None else f"digest {attempt.digest_id}",
+                    redact(answer),
+                    seconds,
+                )
+        return _conclusion(
+            attempt,
+            redact(answer),
+            permanent=permanent,
+            is_too_often=record.refusals >= most,
+            others=others,
+        )
 
     def admits(self, sender: SenderId, digest_id: int | None, now: float) -> bool:
         """Tell whether a mail of this digest may begin now. If its sender is refused, it is a probe.
@@ -167,3 +142,26 @@ class RefusedSenders:
             if len(self._records) > _SENDERS_KEPT:
                 del self._records[next(iter(self._records))]
         return record
+
+
+def _conclusion(
+    attempt: Attempt, answer: str, *, permanent: bool, is_too_often: bool, others: bool
+) -> Conclusion:
+    """Return what follows for a mail whose sender is refused, and for its digest.
+
+    Args:
+        is_too_often: it was refused so often in a row that waiting alone will not mend it.
+        others: the relay accepts other senders.
+    """
+    run = OnRun.GO_ON if others else OnRun.STOP if permanent else OnRun.BACK_OFF
+    verdict = Verdict(OnDelivery.RELEASE, run=run, is_about_sender=True)
+    if attempt.digest_id is None:
+        tell_staff = is_too_often or (permanent and others)
+        turned_away = TurnedAway(attempt.row, answer if tell_staff else None)
+        if is_too_often or others:
+            verdict = replace(verdict, delivery=OnDelivery.DEFER)
+        return Conclusion(verdict, turned_away=turned_away)
+    if not (is_too_often and others):
+        return Conclusion(verdict)
+    reason = "the relay refuses mail from this newsletter's address, but accepts others"
+    return Conclusion(verdict, pauses=(Pause(attempt.digest_id, f"{reason}: {answer}"),))

@@ -96,11 +96,9 @@ class RelayState:
         """
         if not self._failure.is_over(now):
             return None
-        seconds = self._failure.begin(now)
         self._refusals_of_us += refuses_us
-        self._pause(
-            f"the relay {'refuses us' if refuses_us else 'failed'}: {redact(reason)}", seconds
-        )
+        what = "refuses us" if refuses_us else "failed"
+        self._pause(self._failure, f"the relay {what}: {redact(reason)}", now)
         # If staff resumed too early, it is asked as often again.
         is_to_pause = refuses_us and self._refusals_of_us % REFUSALS_OF_US == 0
         return Pause(None, self._why) if is_to_pause else None
@@ -112,7 +110,7 @@ class RelayState:
         self._accepted = 0
         why = f"the relay is overloaded: {redact(answer)}"
         if self._throttle == 1:
-            self._pause(why, self._overload.begin(now))
+            self._pause(self._overload, why, now)
             return
         self._throttle //= 2
         self._halved_at = now
@@ -169,6 +167,6 @@ class RelayState:
                 seconds,
             )
 
-    def _pause(self, why: str, seconds: float) -> None:
-        self._why = why
+    def _pause(self, back_off: BackOff, why: str, now: float) -> None:
+        self._why, seconds = why, back_off.begin(now)
         log.warning("%s; next try in %.0f s", why, seconds)

@@ -15,8 +15,8 @@ from mailer.models import Delivery, DeliveryStatus, DigestStatus
 from mailer.sending import outbox
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import token_bucket
-from mailer.sending.flow_control.control import Attempt, FlowControl
-from mailer.sending.flow_control.refused_senders import NOBODY
+from mailer.sending.flow_control.attempt import NOBODY, Attempt
+from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.outbox import Outbox
 from mailer.sending.smtp.events import Step

@@ -4,18 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailer.ledger.transitions import RowId
+from mailer.models import Delivery, Notice
+from mailer.sending.flow_control.attempt import Attempt, Conclusion, SenderId, sender_id
 from mailer.sending.flow_control.refused_senders import (
     PERMANENT_REFUSALS,
     TEMPORARY_REFUSALS,
     RefusedSenders,
-    SenderRefusal,
-    sender_id,
 )
+from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict
 
 A = sender_id("a@news.example", "a@news.example")
 B = sender_id("b@news.example", "b@news.example")
 C = sender_id("c@news.example", "c@news.example")
 DIGEST_OF_B = 7
+ANSWER = "550 5.7.1 <b@news.example>: sender rejected"
 
 
 def senders() -> RefusedSenders:
@@ -24,15 +28,26 @@ def senders() -> RefusedSenders:
 
 def refused(
     all_of_them: RefusedSenders,
-    sender: tuple[str, str] = B,
+    sender: SenderId = B,
     now: float = 0.0,
     *,
+    digest_id: int | None = DIGEST_OF_B,
     permanent: bool = True,
     knew_the_reader: bool = False,
-) -> SenderRefusal | None:
-    return all_of_them.on_refused(
-        sender_id(*sender), DIGEST_OF_B, now, permanent=permanent, knew_the_reader=knew_the_reader
-    )
+) -> Conclusion:
+    row = RowId(Notice if digest_id is None else Delivery, 1)
+    run = OnRun.STOP if permanent else OnRun.BACK_OFF
+    verdict = Verdict(OnDelivery.RELEASE, run=run, is_about_sender=True)
+    step = Step.RCPT if knew_the_reader else Step.MAIL
+    return all_of_them.on_refused(Attempt(row, digest_id, sender), step, verdict, ANSWER, now)
+
+
+def is_ours(conclusion: Conclusion) -> bool:
+    return conclusion.verdict.run is not OnRun.GO_ON
+
+
+def is_one_readers(conclusion: Conclusion) -> bool:
+    return not conclusion.verdict.is_about_sender
 
 
 @pytest.mark.parametrize(
@@ -52,7 +67,7 @@ def test_of_the_envelope_its_domain_alone_tells_senders_apart(
 
 TOOK = "took"
 STEPS = [
-    # What happened before, and then: whose refusal it is, and whether it was one too many.
+    # What happened before, and then: whose refusal it is, and whether it pauses the digest.
     ([], True, False),
     ([(A, TOOK)], False, False),
     ([(B, TOOK)], True, False),
@@ -60,25 +75,58 @@ STEPS = [
     ([(A, TOOK), (A, "refused"), (C, TOOK)], False, False),
     ([(B, "refused"), (A, TOOK)], False, False),
     ([(A, TOOK), (B, "refused"), (B, "refused")], False, True),
-    ([(A, TOOK), (B, "refused"), (B, "refused"), (A, "refused")], True, True),
+    ([(A, TOOK), (B, "refused"), (B, "refused"), (A, "refused")], True, False),
     ([(A, TOOK), (B, "refused"), (B, "refused"), (B, TOOK)], False, False),
 ]
 
 
-@pytest.mark.parametrize(("before", "is_ours", "is_too_often"), STEPS)
-def test_it_is_the_sender_while_another_one_is_accepted(
-    before: list[tuple[tuple[str, str], str]], is_ours: bool, is_too_often: bool
-) -> None:
+def after(before: list[tuple[SenderId, str]]) -> tuple[RefusedSenders, float]:
+    """Return what is known after all that, and the time."""
     found, now = senders(), 0.0
     for sender, what in before:
-        now += 60
         if what == TOOK:
-            found.on_accepted(sender_id(*sender))
+            found.on_accepted(sender)
         else:
             refused(found, sender, now)
-    refusal = refused(found, B, now + 60)
-    assert refusal is not None
-    assert (refusal.is_ours, refusal.is_too_often) == (is_ours, is_too_often)
+        now += 60
+    return found, now
+
+
+@pytest.mark.parametrize(("before", "ours", "pauses"), STEPS)
+def test_it_is_the_sender_while_another_one_is_accepted(
+    before: list[tuple[SenderId, str]], ours: bool, pauses: bool
+) -> None:
+    found, now = after(before)
+    conclusion = refused(found, B, now)
+    assert conclusion.verdict.delivery is OnDelivery.RELEASE
+    assert is_ours(conclusion) is ours
+    assert [pause.digest_id for pause in conclusion.pauses] == [DIGEST_OF_B] * pauses
+
+
+@pytest.mark.parametrize(
+    ("before", "permanent", "delivery", "run", "tells_staff"),
+    [
+        ([], True, OnDelivery.RELEASE, OnRun.STOP, False),
+        ([], False, OnDelivery.RELEASE, OnRun.BACK_OFF, False),
+        ([(B, "refused")] * 2, True, OnDelivery.DEFER, OnRun.STOP, True),
+        ([(B, "refused")] * 5, False, OnDelivery.DEFER, OnRun.BACK_OFF, True),
+        ([(A, TOOK)], True, OnDelivery.DEFER, OnRun.GO_ON, True),
+        ([(A, TOOK)], False, OnDelivery.DEFER, OnRun.GO_ON, False),
+        ([(A, TOOK), *[(B, "refused")] * 5], False, OnDelivery.DEFER, OnRun.GO_ON, True),
+    ],
+)
+def test_what_becomes_of_a_notice_whose_sender_is_refused(
+    before: list[tuple[SenderId, str]],
+    permanent: bool,
+    delivery: OnDelivery,
+    run: OnRun,
+    tells_staff: bool,
+) -> None:
+    found, now = after(before)
+    verdict, wait, pauses, turned_away = refused(found, B, now, digest_id=None, permanent=permanent)
+    assert (verdict.delivery, verdict.run, wait, pauses) == (delivery, run, None, ())
+    assert turned_away is not None
+    assert turned_away.reason == ("550 5.7.1 <***>: sender rejected" if tells_staff else None)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +142,9 @@ def test_a_refused_sender_is_asked_ever_more_seldom_and_then_given_up(
     found, now = senders(), 0.0
     found.on_accepted(A)
     for number, rest in enumerate(rests, 1):
-        assert refused(found, now=now, permanent=permanent) == (False, number >= most, rest)
+        assert bool(refused(found, now=now, permanent=permanent).pauses) is (number >= most)
         # What was on its way is refused with it.
-        assert refused(found, now=now + 0.1, permanent=permanent) == (False, number >= most, None)
+        refused(found, now=now + 0.1, permanent=permanent)
         assert DIGEST_OF_B in found.paused_digests(now + rest - 0.01)
         assert not found.admits(B, DIGEST_OF_B, now + rest - 0.01)
         now += rest
@@ -126,16 +174,17 @@ def test_one_readers_system_that_minds_the_sender_stops_nobody() -> None:
     found.on_accepted(A)
     for now in range(20):
         found.on_accepted(B)
-        assert refused(found, now=now, knew_the_reader=True) is None
+        assert is_one_readers(refused(found, now=now, knew_the_reader=True))
         assert found.admits(B, DIGEST_OF_B, now)
-    assert refused(found, now=20, knew_the_reader=True) is not None
+    assert not is_one_readers(refused(found, now=20, knew_the_reader=True))
     assert not found.admits(B, DIGEST_OF_B, 20)
 
 
 def test_a_relay_that_tells_only_when_it_knows_the_reader_is_believed_at_once() -> None:
     found = senders()
     found.on_accepted(A)
-    assert refused(found, knew_the_reader=True) == (False, False, 2)
+    assert not is_one_readers(refused(found, knew_the_reader=True))
+    assert not found.admits(B, DIGEST_OF_B, 1.9)
 
 
 def test_senders_of_long_ago_are_forgotten() -> None:
@@ -158,32 +207,26 @@ events = st.lists(
 
 @given(events)
 def test_a_refused_sender_costs_the_others_nothing(
-    course: list[tuple[tuple[str, str], str, float]],
+    course: list[tuple[SenderId, str, float]],
 ) -> None:
     found, now = senders(), 0.0
-    last: dict[tuple[str, str], bool] = {}
+    last: dict[SenderId, bool] = {}
     digests = {A: 1, B: 2, C: 3}
     for sender, what, elapsed in course:
         now += elapsed
-        one = sender_id(*sender)
         if what == "took":
-            found.on_accepted(one)
+            found.on_accepted(sender)
             last[sender] = True
         elif what == "begins":
-            allowed = found.admits(one, digests[one], now)
+            allowed = found.admits(sender, digests[sender], now)
             # Whoever was not refused always may, and who was is resting when it may not.
-            assert allowed or (last[sender] is False and digests[one] in found.paused_digests(now))
+            assert allowed or not last[sender]
+            assert allowed or digests[sender] in found.paused_digests(now)
         else:
             permanent = what == "refused"
-            refusal = found.on_refused(
-                one, digests[one], now, permanent=permanent, knew_the_reader=False
-            )
+            conclusion = refused(found, sender, now, digest_id=digests[sender], permanent=permanent)
             last[sender] = False
-            others = [taken for other, taken in last.items() if other != sender]
-            assert refusal is not None
-            assert refusal.is_ours is not any(others)
-        assert found.addresses == {name for (name, _), taken in last.items() if not taken}
-        assert found.paused_digests(now) <= {
-            digests[sender_id(*one)] for one in last if not last[one]
-        }
+            assert is_ours(conclusion) is not any(last.values())
+        assert found.addresses == {sender.from_address for sender in last if not last[sender]}
+        assert found.paused_digests(now) <= {digests[one] for one in last if not last[one]}
         assert found.paused_digests(now + 3600) == set()
