@@ -165,11 +165,11 @@ def unreadable(session: Session, feed_id: int, *, now: datetime, interval: timed
 
 
 def succeeded(
-    session: Session,
     feed: Feed,
     fetched: "Fetched",
     document: Document | None,
     *,
+    is_taken: bool,
     now: datetime,
     interval: timedelta,
 ) -> tuple[str, ...]:
@@ -177,6 +177,7 @@ def succeeded(
 
     Args:
         document: what was read; None if nothing has changed.
+        is_taken: there is a feed at the address to which a permanent redirect led.
     """
     feed.failures, feed.error, feed.failing_since, feed.alerted_at = 0, None, None, None
     feed.gone_at = feed.retry_at = feed.fetching_until = None
@@ -192,8 +193,8 @@ def succeeded(
     feed.etag = fetched.etag if is_settled else None
     feed.last_modified = fetched.last_modified if is_settled else None
     feed.validators_url = fetched.url
-    warning = _follow(session, feed, fetched.permanent_url, now)
-    return () if warning is None else (warning,)
+    warning = _follow(feed, fetched.permanent_url, is_taken, now)
+    return document.warnings if warning is None else (*document.warnings, warning)
 
 
 def alert_once(
@@ -204,7 +205,8 @@ def alert_once(
     Args:
         alerts: None tells nobody.
     """
-    if alerts is None:
+    alert = due_alert(feed, was_held=was_held, now=now)
+    if alerts is None or alert is None:
         return
     newsletter = session.scalars(
         select(Newsletter)
@@ -215,32 +217,16 @@ def alert_once(
     ).one_or_none()
     if newsletter is None:
         return
-    if feed.held_at is not None and not was_held:
-        reason, commands = _held_alert(feed)
-    elif feed.alerted_at is None and _is_lost(feed, now):
+    if _is_lost(feed, now):
         feed.alerted_at = now
-        reason, commands = _lost_alert(feed)
-    elif feed.moved_url is not None and feed.moved_at == now:
-        reason = (
-            f"its server says that it has moved permanently to another host: {feed.moved_url}. It is "
-            "still fetched from its old address; accept the new one if it is right, or remove the feed"
-        )
-        commands = _commands(feed, "accept", "remove")
-    else:
-        return
+    reason, commands = alert
+    title, url = feed.title, feed.url
     on_feed(
-        session,
-        alerts,
-        newsletter,
-        title=feed.title,
-        url=feed.url,
-        reason=reason,
-        commands=commands,
-        now=now,
+        session, alerts, newsletter, title=title, url=url, reason=reason, commands=commands, now=now
     )
 
 
-def move(session: Session, feed: Feed, url: str) -> None:
+def move(feed: Feed, url: str) -> None:
     """Move a feed to a new address; it is still found by its former one.
 
     The permission to fetch from a private network was given for its old host only.
@@ -249,23 +235,41 @@ def move(session: Session, feed: Feed, url: str) -> None:
     feed.former_url = feed.former_url or feed.url
     feed.allow_private = feed.allow_private and is_same_host(url, feed.url)
     feed.url, feed.moved_url = url, None
-    session.flush()
 
 
-def is_taken(session: Session, url: str) -> bool:
-    """Tell whether there is already a feed at `url`."""
-    return session.scalar(select(Feed.id).where(Feed.url == url)) is not None
+def due_alert(feed: Feed, *, was_held: bool, now: datetime) -> tuple[str, list[str]] | None:
+    """Return what staff are to be told now, and the commands that they may type; None if nothing."""
 
+    def commands(*verbs: str) -> list[str]:
+        return [command("feed", verb, feed.url) for verb in verbs]
 
-def _held_alert(feed: Feed) -> tuple[str, list[str]]:
-    reason = (
-        "most of its articles look new, but are known under other addresses: the site seems to "
-        "have moved. Nothing from it is sent until you decide: accept, to send only what is "
-        "really new, or discard"
-    )
-    if feed.moved_url is not None:
-        reason += f". If you accept, it is also fetched at {feed.moved_url}, on another host"
-    return reason, _commands(feed, "accept", "discard")
+    if feed.held_at is not None and not was_held:
+        reason = (
+            "most of its articles look new, but are known under other addresses: the site seems to "
+            "have moved. Nothing from it is sent until you decide: accept, to send only what is "
+            "really new, or discard"
+        )
+        if feed.moved_url is not None:
+            reason += f". If you accept, it is also fetched at {feed.moved_url}, on another host"
+        return reason, commands("accept", "discard")
+    if feed.alerted_at is None and feed.failing_since is not None and _is_lost(feed, now):
+        reason = (
+            f"it has not been readable since {format_instant(feed.failing_since)}: {feed.error}"
+        )
+        if feed.gone_at is not None:
+            return reason, commands("refresh", "remove")
+        reason += (
+            ". The mailer keeps trying; check whether its address opens in a browser, and "
+            "remove it only if it will not come back"
+        )
+        return reason, [*commands("refresh"), command("feed", "list"), *commands("remove")]
+    if feed.moved_url is not None and feed.moved_at == now:
+        reason = (
+            f"its server says that it has moved permanently to another host: {feed.moved_url}. It is "
+            "still fetched from its old address; accept the new one if it is right, or remove the feed"
+        )
+        return reason, commands("accept", "remove")
+    return None
 
 
 def _is_lost(feed: Feed, now: datetime) -> bool:
@@ -275,24 +279,7 @@ def _is_lost(feed: Feed, now: datetime) -> bool:
     return feed.gone_at is not None or now - feed.failing_since >= ALERT_AFTER
 
 
-def _lost_alert(feed: Feed) -> tuple[str, list[str]]:
-    since = "" if feed.failing_since is None else format_instant(feed.failing_since)
-    reason = f"it has not been readable since {since}: {feed.error}"
-    commands = _commands(feed, "refresh", "remove")
-    if feed.gone_at is None:
-        reason += (
-            ". The mailer keeps trying; check whether its address opens in a browser, and "
-            "remove it only if it will not come back"
-        )
-        commands.insert(1, command("feed", "list"))
-    return reason, commands
-
-
-def _commands(feed: Feed, *verbs: str) -> list[str]:
-    return [command("feed", verb, feed.url) for verb in verbs]
-
-
-def _follow(session: Session, feed: Feed, permanent_url: str | None, now: datetime) -> str | None:
+def _follow(feed: Feed, permanent_url: str | None, is_taken: bool, now: datetime) -> str | None:
     """Follow a permanent redirect on the same host; only staff may follow one to another host.
 
     Returns:
@@ -301,14 +288,14 @@ def _follow(session: Session, feed: Feed, permanent_url: str | None, now: dateti
     if permanent_url is None or permanent_url == feed.url:
         feed.moved_url = None
         return None
-    if is_taken(session, permanent_url):
+    if is_taken:
         feed.moved_url = None
         return (
             f"it has moved to {permanent_url}, which is already a feed here; run "
             f"`{command('feed', 'remove', feed.url)}` once that feed has the same newsletters"
         )
     if is_same_host(permanent_url, feed.url):
-        move(session, feed, permanent_url)
+        move(feed, permanent_url)
         return f"it has moved permanently to {permanent_url}, and is fetched there from now on"
     may_tell = feed.moved_at is None or now - feed.moved_at >= MOVED_AGAIN_AFTER
     if permanent_url != feed.moved_url and may_tell:

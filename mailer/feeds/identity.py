@@ -4,23 +4,15 @@ An article sent twice cannot be taken back, and one mistaken for another is neve
 titles and dates all count: each of them changes by itself in some feeds.
 """
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from mailer.feeds.canonical import canonical_url, path_of
 from mailer.feeds.reading.entry import Entry
-
-
-@dataclass(frozen=True)
-class KnownArticle:
-    """The part of a stored article that items are compared with."""
-
-    article_id: int
-    canonical_url: str
-    title: str
-    published_at: datetime
+from mailer.models import Article
 
 
 @dataclass(frozen=True)
@@ -32,9 +24,46 @@ class FeedItem:
     guids: tuple[str, ...]
     categories: tuple[str, ...]
 
+    @property
+    def title(self) -> str:
+        """The title, as an article has it."""
+        return self.entry.title
 
-IdentifiedItem = tuple[FeedItem, KnownArticle | None]
-"""An item, and the article that it is; None if it is new."""
+    @property
+    def published_at(self) -> datetime | None:
+        """The date, if it has one, as an article has it."""
+        return self.entry.published
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is stored that the items of a feed may be.
+
+    Args:
+        by_guid: the articles that the feed's guids stand for.
+        by_url: articles by canonical URL, from whichever feed.
+        fixed: the ids of the articles whose text this feed may not change.
+        categories: the categories of articles, by id.
+        has_entries: the feed has brought something before; only told if no item is known.
+        alike: the feed's articles that have a look of an unknown item, the latest first.
+        discarded: what staff discarded.
+    """
+
+    by_guid: Mapping[str, Article] = field(default_factory=dict)
+    by_url: Mapping[str, Article] = field(default_factory=dict)
+    fixed: Collection[int] = ()
+    categories: Mapping[int, Collection[str]] = field(default_factory=dict)
+    has_entries: bool = False
+    alike: Sequence[Article] = ()
+    discarded: Sequence[FeedItem] = ()
+
+    def has(self, item: FeedItem) -> bool:
+        """Tell whether the address of an item is known, or one of its guids."""
+        return item.canonical_url in self.by_url or not self.by_guid.keys().isdisjoint(item.guids)
+
+
+Matches = Sequence[tuple[FeedItem, Article | None]]
+"""Items, each with the article that it is; None if it is new."""
 
 
 def feed_items(entries: Iterable[Entry]) -> list[FeedItem]:
@@ -61,68 +90,72 @@ def feed_items(entries: Iterable[Entry]) -> list[FeedItem]:
     ]
 
 
-def identify(
-    items: Sequence[FeedItem],
-    by_guid: Mapping[str, KnownArticle],
-    by_url: Mapping[str, KnownArticle],
-) -> list[IdentifiedItem]:
+def item_as_json(item: FeedItem) -> str:
+    """Write an item as the table of held items has it."""
+    return json.dumps(asdict(item), ensure_ascii=False, default=datetime.isoformat)
+
+
+def item_from_json(content: str) -> FeedItem:
+    """Read an item that `item_as_json` wrote."""
+    held = json.loads(content)
+    raw = held["entry"]
+    published = raw["published"] and datetime.fromisoformat(raw["published"])
+    entry = Entry(**raw | {"categories": tuple(raw["categories"]), "published": published})
+    return FeedItem(held["canonical_url"], entry, tuple(held["guids"]), tuple(held["categories"]))
+
+
+def identify(items: Sequence[FeedItem], known: Known) -> Matches:
     """Match each item with the article that it is.
 
     It is the same article if its address is known, or if its guid is known and the title, the path or the
     date agrees. An address that its article has left within this document is free for a new item. A feed
     may number its entries from the top: then a guid means another item each time, and the item that it
     meant before still has its own address.
-
-    Args:
-        by_guid: the articles that this feed's guids stand for.
-        by_url: articles by canonical URL.
     """
-    times = Counter(item.entry.published for item in items)
+    times = Counter(item.published_at for item in items)
     # Both the address and something else agree: no other item can be this article.
     settled = {
-        known.article_id
+        article.id
         for item in items
-        if (known := by_url.get(item.canonical_url)) is not None
+        if (article := known.by_url.get(item.canonical_url)) is not None
         and (
-            any(by_guid.get(guid) == known for guid in item.guids)
-            or _has_title(item, known)
-            or item.entry.published == known.published_at
+            any(known.by_guid.get(guid) is article for guid in item.guids)
+            or (article.title and item.title == article.title)
+            or item.published_at == article.published_at
         )
     }
-    moved: dict[str, KnownArticle] = {}
+    moved: dict[str, Article] = {}
     for item in items:
-        if item.canonical_url not in by_url:
+        if item.canonical_url not in known.by_url:
             # Many items may have the same date if it has no time of day.
-            is_only = times[item.entry.published] == 1
-            candidates = (by_guid[guid] for guid in item.guids if guid in by_guid)
-            same = (known for known in candidates if is_same_by_guid(item, known, is_only=is_only))
-            known = next(same, None)
-            if known is not None and known.article_id not in settled:
-                settled.add(known.article_id)
-                moved[item.canonical_url] = known
-    left = {known.article_id for known in moved.values()}
-    matches: list[IdentifiedItem] = []
-    for item in items:
-        known = by_url.get(item.canonical_url)
-        if known is not None and known.article_id in left:
-            known = None
-        matches.append((item, moved.get(item.canonical_url, known)))
-    return matches
+            is_only = times[item.published_at] == 1
+            candidates = (known.by_guid[guid] for guid in item.guids if guid in known.by_guid)
+            same = (one for one in candidates if is_same_by_guid(item, one, is_only=is_only))
+            article = next(same, None)
+            if article is not None and article.id not in settled:
+                settled.add(article.id)
+                moved[item.canonical_url] = article
+    left = {article.id for article in moved.values()}
+    staying = {url: article for url, article in known.by_url.items() if article.id not in left}
+    articles = staying | moved
+    return [(item, articles.get(item.canonical_url)) for item in items]
 
 
-def is_same_by_guid(item: FeedItem, known: KnownArticle, *, is_only: bool) -> bool:
-    """Tell whether an item with an article's guid is this article: title, path or date must agree, too.
+def looks(one: FeedItem | Article) -> list[Hashable]:
+    """Return what an article may keep when its address and its guid change: title and date, and the path."""
+    path, text = path_of(one.canonical_url), (one.title, one.published_at)
+    return [text] * all(text) + [path] * bool(path)
+
+
+def is_same_by_guid(item: FeedItem, other: FeedItem | Article, *, is_only: bool) -> bool:
+    """Tell whether an item with another's guid is the same: title, path or date must agree, too.
 
     Args:
         is_only: no other item of the document has its date.
     """
     path = path_of(item.canonical_url)
     return (
-        _has_title(item, known)
-        or (bool(path) and path == path_of(known.canonical_url))
-        or (is_only and item.entry.published == known.published_at)
+        (bool(item.title) and item.title == other.title)
+        or (bool(path) and path == path_of(other.canonical_url))
+        or (is_only and item.published_at == other.published_at is not None)
     )
-
-
-def _has_title(item: FeedItem, known: KnownArticle) -> bool:
-    return bool(item.entry.title) and item.entry.title == known.title

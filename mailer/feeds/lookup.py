@@ -1,82 +1,78 @@
-"""Finds the stored articles that the items of a feed may be, by guid and by address.
+"""Loads what is known of a feed's items, once for each write, in the caller's transaction.
 
-Reads only: `identity` decides which item is which article.
+Reads only, and never decides which item is which article.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Row, Select, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from mailer.feeds.canonical import canonical_url
-from mailer.feeds.identity import FeedItem, IdentifiedItem, KnownArticle, identify
-from mailer.feeds.reading.entry import Entry
-from mailer.models import Article, Feed, FeedEntry
+from mailer.feeds.decide import FEWEST_MOVED
+from mailer.feeds.identity import FeedItem, Known, item_from_json, looks
+from mailer.models import Article, ArticleCategory, EditionArticle, Feed, FeedEntry, HeldItem
 
 _AT_ONCE: Final = 500
 """How many values one statement may name: SQLite has a limit."""
 
-_KNOWN: Final = select(Article.id, Article.canonical_url, Article.title, Article.published_at)
+_COMPARED: Final = 2000
+"""How many of a feed's latest articles a document is compared with if its site may have moved."""
+
 _Value = TypeVar("_Value", int, str)
 
 
-def find_articles(
-    session: Session, feed: Feed, items: Sequence[FeedItem]
-) -> tuple[list[IdentifiedItem], dict[str, KnownArticle]]:
-    """Match items with articles; also return the articles that the feed's guids stand for."""
-    guids = by_guid(session, feed, [guid for item in items for guid in item.guids])
-    urls = by_url(session, [item.canonical_url for item in items])
-    return identify(items, guids, urls), guids
-
-
-def by_guid(session: Session, feed: Feed, guids: Iterable[str]) -> dict[str, KnownArticle]:
-    """Return the articles that these guids stand for in the feed."""
-    statement = (
-        _KNOWN.add_columns(FeedEntry.guid)
-        .join(FeedEntry, Article.id == FeedEntry.article_id)
-        .where(FeedEntry.feed_id == feed.id)
+def look_up(session: Session, feed: Feed, items: Sequence[FeedItem]) -> Known:
+    """Load what these items may be, and what staff have discarded of the feed."""
+    articles = _articles(feed)
+    of_feed = articles.add_columns(FeedEntry.guid).join(
+        FeedEntry, (FeedEntry.article_id == Article.id) & (FeedEntry.feed_id == feed.id)
     )
-    rows = rows_for(session, statement, FeedEntry.guid, guids)
-    return {row.guid: KnownArticle(*row[:4]) for row in rows}
-
-
-def by_url(session: Session, urls: Iterable[str]) -> dict[str, KnownArticle]:
-    """Return the articles with these canonical URLs, from whichever feed."""
-    rows = rows_for(session, _KNOWN, Article.canonical_url, urls)
-    return {row.canonical_url: KnownArticle(*row) for row in rows}
-
-
-def latest(session: Session, feed: Feed, most: int) -> list[KnownArticle]:
-    """Return the latest articles of a feed."""
-    rows = session.execute(
-        _KNOWN.where(Article.id.in_(select(FeedEntry.article_id).where(_is_of(feed))))
-        .order_by(Article.id.desc())
-        .limit(most)
+    guids = (guid for item in items for guid in item.guids)
+    by_guid = {row.guid: row for row in rows_for(session, of_feed, FeedEntry.guid, guids)}
+    rows = {row.Article.canonical_url: row for row in by_guid.values()}
+    urls = [item.canonical_url for item in items if item.canonical_url not in rows]
+    found = rows_for(session, articles, Article.canonical_url, urls)
+    rows |= {row.Article.canonical_url: row for row in found}
+    unknown = [item for item in items if item.canonical_url not in rows]
+    latest: Sequence[Any] = ()
+    if len(unknown) >= FEWEST_MOVED or len(unknown) == len(items):
+        latest = _latest(session, feed)
+    wanted = {key for item in unknown for key in looks(item)}
+    ids = [row.id for row in latest if not wanted.isdisjoint(looks(row))]
+    alike = list(rows_for(session, articles, Article.id, ids))
+    ids = (
+        [row.Article.id for row in rows.values()] if any(item.categories for item in items) else []
     )
-    return [KnownArticle(*row) for row in rows]
+    named = select(ArticleCategory.article_id, ArticleCategory.category)
+    categories: dict[int, set[str]] = defaultdict(set)
+    for article_id, category in rows_for(session, named, ArticleCategory.article_id, ids):
+        categories[article_id].add(category)
+    return Known(
+        by_guid={guid: row.Article for guid, row in by_guid.items()},
+        by_url={url: row.Article for url, row in rows.items()},
+        fixed={row.Article.id for row in (*rows.values(), *alike) if row.is_fixed},
+        categories=categories,
+        has_entries=bool(latest),
+        alike=sorted((row.Article for row in alike), key=lambda article: -article.id),
+        discarded=kept_items(session, feed, HeldItem.discarded_at.is_not(None)),
+    )
 
 
-def is_all_new(session: Session, feed: Feed, items: Sequence[FeedItem]) -> bool:
-    """Tell whether a feed that had entries has none that is known, so that older pages may have some."""
-    known_id = session.scalar(select(FeedEntry.article_id).where(_is_of(feed)).limit(1))
-    if not items or known_id is None:
-        return False
-    guids = [guid for item in items for guid in item.guids]
-    urls = [item.canonical_url for item in items]
-    return not (by_guid(session, feed, guids) or by_url(session, urls))
+def is_taken(session: Session, url: str | None) -> bool:
+    """Tell whether there is already a feed at `url`."""
+    return url is not None and session.scalar(select(Feed.id).where(Feed.url == url)) is not None
 
 
-def known_entries(session: Session, feed: Feed, entries: Sequence[Entry]) -> set[int]:
-    """Return which of these entries are known, from this feed or another, counted from 0."""
-    urls = [canonical_url(entry.url) if entry.url else "" for entry in entries]
-    guids_known = by_guid(session, feed, [entry.guid for entry in entries])
-    urls_known = by_url(session, urls)
-    return {
-        number
-        for number, (entry, url) in enumerate(zip(entries, urls, strict=True))
-        if entry.guid in guids_known or url in urls_known
-    }
+def kept_items(session: Session, feed: Feed, which: ColumnElement[bool]) -> list[FeedItem]:
+    """Return those of a feed's held and discarded items that fulfil a condition, the latest first."""
+    rows = session.scalars(
+        select(HeldItem.content)
+        .where(HeldItem.feed_id == feed.id, which)
+        .order_by(HeldItem.held_at.desc())
+    )
+    return [item_from_json(content) for content in rows]
 
 
 def rows_for(
@@ -97,5 +93,27 @@ def portions(values: Iterable[_Value]) -> Iterator[list[_Value]]:
         yield every[start : start + _AT_ONCE]
 
 
-def _is_of(feed: Feed) -> ColumnElement[bool]:
-    return FeedEntry.feed_id == feed.id
+def _articles(feed: Feed) -> Select[Article, bool]:
+    """Select articles, and whether this feed may not change their text.
+
+    It may not if an edition has it, staff edited it, or another feed or staff brought it first.
+    """
+    entry = aliased(FeedEntry)
+    is_own = select(entry.guid).where(
+        entry.feed_id == feed.id,
+        entry.article_id == Article.id,
+        entry.first_seen_at <= Article.first_seen_at,
+    )
+    in_edition = select(EditionArticle.edition_id).where(EditionArticle.article_id == Article.id)
+    is_fixed = or_(in_edition.exists(), Article.edited_at.is_not(None), ~is_own.exists())
+    return select(Article, is_fixed.label("is_fixed"))
+
+
+def _latest(session: Session, feed: Feed) -> Sequence[Any]:
+    """Return id, address, title and date of the feed's latest articles."""
+    return session.execute(
+        select(Article.id, Article.canonical_url, Article.title, Article.published_at)
+        .where(Article.id.in_(select(FeedEntry.article_id).where(FeedEntry.feed_id == feed.id)))
+        .order_by(Article.id.desc())
+        .limit(_COMPARED)
+    ).all()

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
-from mailer.feeds import fetch_state, page_pictures
+from mailer.feeds import page_pictures
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.feed_context import FeedContext
+from mailer.feeds.fetching import FeedContext
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.feeds.moved import store_unless_moved
 from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document
+from mailer.feeds.refresh import take_in
 from mailer.models import Feed, ImageSource, Newsletter
 
 _MOST_NAMED: Final = 10
@@ -42,11 +42,8 @@ class AddedFeed:
     page: str | None = None
 
 
-@dataclass(frozen=True)
-class _FirstFetch:
-    url: str
-    fetched: Fetched
-    document: Document
+_FirstFetch = tuple[str, Fetched, Document]
+"""A feed's address, what was fetched there, and what was read."""
 
 
 def add_feed(
@@ -79,22 +76,21 @@ def add_feed(
         is_known = with_url(session, address) is not None
     now = context.clock()
     first = None if is_known else _fetch_first(context, FetchRequest(address, allow_private))
-    feed_url = address if first is None else first.url
+    feed_url = address if first is None else first[0]
     with context.database.write() as session:
         take_lock(session, AdvisoryLock.ADD_ARTICLES)
         newsletter = session.get_one(Newsletter, newsletter_id)
         feed = with_url(session, feed_url)
-        permanent_url = None if first is None else first.fetched.permanent_url
+        permanent_url = None if first is None else first[1].permanent_url
         if feed is None and permanent_url is not None and is_same_host(permanent_url, feed_url):
             feed = with_url(session, permanent_url)
-        articles, warnings = 0, () if first is None else first.document.warnings
+        articles, warnings = 0, () if first is None else first[2].warnings
         is_new = feed is None
         if feed is None:
             if first is None:
                 raise NotFound(f"the feed {address} was removed just now; add it again")
             source = images or ImageSource.FEED
-            feed, articles, more = _store_new(session, first, source, now, context.interval)
-            warnings += more
+            feed, articles, warnings = _store_new(session, first, source, now, context.interval)
         if allow_private and is_same_host(address, feed.url):
             feed.allow_private = True
         feed.image_source = images or feed.image_source
@@ -109,20 +105,18 @@ def _store_new(
     session: Session, first: _FirstFetch, images: ImageSource, now: datetime, interval: timedelta
 ) -> tuple[Feed, int, tuple[str, ...]]:
     """Store a feed and its articles; return it, how many articles there are, and warnings."""
+    url, fetched, document = first
     feed = Feed(
-        url=first.url,
-        title=first.document.title,
+        url=url,
+        title=document.title,
         image_source=images,
         next_fetch_at=now + interval,
         created_at=now,
     )
     session.add(feed)
     session.flush()
-    articles = store_unless_moved(session, feed, first.document.entries, now=now).new
-    warnings = fetch_state.succeeded(
-        session, feed, first.fetched, first.document, now=now, interval=interval
-    )
-    return feed, articles, warnings
+    stored = take_in(session, feed, fetched, document, None, now=now, interval=interval)
+    return (feed, 0, ()) if stored is None else (feed, stored.new, stored.warnings)
 
 
 def _checked_url(url: str) -> str:
@@ -155,7 +149,7 @@ def _fetch_first(context: FeedContext, request: FetchRequest) -> _FirstFetch:
     """
     fetched = context.fetch(request)
     try:
-        return _FirstFetch(request.url, fetched, context.parse(fetched))
+        return request.url, fetched, context.parse(fetched)
     except FeedUnreadable:
         page = (fetched.body or b"").decode("utf-8", "replace")
         feeds = context.reader.feeds_of(page, fetched.url)
@@ -172,6 +166,6 @@ def _fetch_first(context: FeedContext, request: FetchRequest) -> _FirstFetch:
         fetched = context.fetch(
             FetchRequest(url, request.allow_private and is_same_host(url, request.url))
         )
-        return _FirstFetch(url, fetched, context.parse(fetched))
+        return url, fetched, context.parse(fetched)
     except FeedError as error:
         raise FeedError(f"{request.url} names {url} as its feed, but {error}") from error

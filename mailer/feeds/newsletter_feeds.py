@@ -3,8 +3,9 @@
 Works in the caller's transaction, and never fetches.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select
@@ -24,7 +25,6 @@ from mailer.models import (
     NewsletterArticle,
     NewsletterFeed,
     NewsletterFeedCategory,
-    Schedule,
 )
 from mailer.text.english import command
 
@@ -100,18 +100,6 @@ def due_feeds(session: Session, now: datetime) -> list[int]:
                 fetch_state.is_free(now),
             )
             .order_by(Feed.next_fetch_at)
-        )
-    )
-
-
-def feeds_of_schedule(session: Session, schedule_id: int) -> list[int]:
-    """Return the ids of the feeds of the schedule's newsletter."""
-    return list(
-        session.scalars(
-            select(NewsletterFeed.feed_id)
-            .join(Schedule, Schedule.newsletter_id == NewsletterFeed.newsletter_id)
-            .where(Schedule.id == schedule_id)
-            .order_by(NewsletterFeed.feed_id)
         )
     )
 
@@ -237,35 +225,21 @@ def listed(session: Session, url: str | None = None) -> list[ListedFeed]:
         .group_by(HeldItem.feed_id)
     )
     held = {row[0]: row[1] for row in counted}
-    attached = session.execute(
+    attached: dict[int, list[AttachedNewsletter]] = defaultdict(list)
+    for feed_id, newsletter_id, slug in session.execute(
         select(NewsletterFeed.feed_id, NewsletterFeed.newsletter_id, Newsletter.slug)
         .join(Newsletter, Newsletter.id == NewsletterFeed.newsletter_id)
         .order_by(Newsletter.slug)
-    ).all()
+    ):
+        categories = tuple(sorted(_categories(session, newsletter_id, feed_id)))
+        attached[feed_id].append(AttachedNewsletter(slug, categories))
+    columns = [field.name for field in fields(ListedFeed) if hasattr(Feed, field.name)]
     return [
         ListedFeed(
-            id=feed.id,
-            url=feed.url,
-            title=feed.title,
-            allow_private=feed.allow_private,
+            **{name: getattr(feed, name) for name in columns},
             images=feed.image_source,
-            last_fetched_at=feed.last_fetched_at,
-            last_success_at=feed.last_success_at,
-            next_fetch_at=feed.next_fetch_at,
-            failures=feed.failures,
-            error=feed.error,
-            failing_since=feed.failing_since,
-            gone_at=feed.gone_at,
-            held_at=feed.held_at,
             held=held.get(feed.id, 0),
-            moved_url=feed.moved_url,
-            newsletters=tuple(
-                AttachedNewsletter(
-                    slug, tuple(sorted(_categories(session, newsletter_id, feed.id)))
-                )
-                for feed_id, newsletter_id, slug in attached
-                if feed_id == feed.id
-            ),
+            newsletters=tuple(attached[feed.id]),
         )
         for feed in feeds
     ]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from mailer.errors import FeedError
 from mailer.feeds.canonical import host_of, is_same_host
-from mailer.feeds.feed_context import FeedContext
+from mailer.feeds.fetching import FeedContext
 from mailer.feeds.http.fetch import FetchRequest
 from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
 

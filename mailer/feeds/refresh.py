@@ -5,57 +5,36 @@ as it would have been.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from time import monotonic
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
+
+from sqlalchemy.orm import Session
 
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import AdvisoryLock, is_unreadable, take_lock
 from mailer.errors import FeedError
-from mailer.feeds import fetch_state, lookup, moved, page_pictures
-from mailer.feeds.canonical import is_same_host
-from mailer.feeds.feed_context import FeedContext, Fetch
+from mailer.feeds import fetch_state, lookup, page_pictures
+from mailer.feeds.decide import decide
+from mailer.feeds.fetching import FeedContext, Fetch, with_older_pages
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.feeds.newsletter_feeds import hand_out
-from mailer.feeds.pagination import MOST_PAGES, down_to_known, next_page, together
+from mailer.feeds.identity import feed_items
 from mailer.feeds.reading.entry import Document
 from mailer.feeds.sandbox.reader import ReadingStopped
-from mailer.feeds.store_items import Arrived
-from mailer.models import Feed
+from mailer.feeds.store import Refreshed, store
+from mailer.models import Feed, ImageSource
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.2
-_PAGES_SECONDS: Final = 60.0
-"""After this no further page of a feed is fetched: a slot may be waiting."""
 
 
 class _Abandoned(BaseException):
     """The process ends. Not an `Exception`: that would count as the feed's failure."""
-
-
-@dataclass(frozen=True)
-class Refreshed:
-    """The result of one feed's refresh.
-
-    `error` says why it failed. `not_modified` is True if the server said that nothing has changed. `held`
-    counts the items that wait for staff to decide.
-    """
-
-    feed_id: int
-    url: str
-    new: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    held: int = 0
-    not_modified: bool = False
-    warnings: tuple[str, ...] = ()
-    error: str | None = None
 
 
 def refresh(
@@ -94,9 +73,13 @@ def refresh(
                     return None
             claimed.add(feed_id)
         with suppress(_Abandoned, ReadingStopped):
-            refreshed = _refresh(context, feed_id, unconditional)
+            row = _read(context, feed_id)
+            if isinstance(row, Refreshed):
+                claimed.discard(feed_id)
+                return row
+            refreshed = _fetch_and_store(context, row, unconditional)
             claimed.discard(feed_id)
-            if refreshed.error is None:
+            if row.image_source is ImageSource.PAGE and refreshed.error is None:
                 with suppress(_Abandoned, ReadingStopped):
                     page_pictures.look_at_pages(context, feed_id, is_stopping)
             return refreshed
@@ -128,67 +111,45 @@ def _unless_ending(fetch: Fetch, is_ending: Callable[[], bool]) -> Fetch:
     return fetch_unless_ending
 
 
-def _refresh(context: FeedContext, feed_id: int, unconditional: bool) -> Refreshed:
+def _read(context: FeedContext, feed_id: int) -> Feed | Refreshed:
+    """Return the feed's row; if it cannot be read, record that, and return the result."""
     try:
         with context.database.read() as session:
-            row = session.get(Feed, feed_id)
+            return session.get(Feed, feed_id) or _removed(feed_id, "")
     except Exception as error:
         if not is_unreadable(error):
             raise
-        return _record_unreadable(context, feed_id, error)
-    if row is None:
-        return _removed(feed_id, "")
+        log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
+    now = context.clock()
+    with context.database.write() as session:
+        reason = fetch_state.unreadable(session, feed_id, now=now, interval=context.interval)
+    return Refreshed(feed_id, "", error=reason)
+
+
+def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Refreshed:
     try:
         validators = (None, None) if unconditional else (row.etag, row.last_modified)
         request = FetchRequest(row.url, row.allow_private, *validators, row.validators_url)
         fetched = context.fetch(request)
-        document = None if fetched.body is None else context.parse(fetched)
-        if document is not None and row.held_at is None:
-            document = _with_older(context, row, document, fetched.url)
-        return _record_success(context, row, fetched, document)
+        pages: Iterable[tuple[Document | None, int | None]] = [(None, None)]
+        if fetched.body is not None:
+            pages = with_older_pages(context, row, fetched)
+        results = (_record_success(context, row, fetched, *page) for page in pages)
+        return next(result for result in results if result is not None)
     except Exception as error:
         # Whatever a server or a document causes is this feed's failure only.
-        return _record_failure(context, row, fetch_state.as_failure(feed_id, error))
-
-
-def _with_older(context: FeedContext, row: Feed, document: Document, url: str) -> Document:
-    """Add older pages to a document, until one has an entry that is known.
-
-    Args:
-        url: where the document came from.
-    """
-    begun = monotonic()
-    is_linked = document.next_url is not None
-    for number in range(2, MOST_PAGES + 2):
-        with context.database.read() as session:
-            if not moved.may_have_older(session, row, document.entries):
-                return document
-        is_end = is_linked and document.next_url is None
-        if number > MOST_PAGES or is_end or monotonic() - begun > _PAGES_SECONDS:
-            break
-        try:
-            page_url = next_page(document, url, number)
-            allow_private = row.allow_private and is_same_host(page_url, row.url)
-            page = context.parse(context.fetch(FetchRequest(page_url, allow_private)))
-        except FeedError as error:
-            log.info("feed %d has no page %d: %s", row.id, number, error)
-            break
-        with context.database.read() as session:
-            page = down_to_known(page, lookup.known_entries(session, row, page.entries))
-        longer = together(document, page)
-        if len(longer.entries) == len(document.entries):
-            break
-        document = longer
-    warning = "no entry is known from before; articles in between may be missing"
-    return replace(document, warnings=(*document.warnings, warning))
+        return _record_failure(context, row, fetch_state.as_failure(row.id, error))
 
 
 def _record_success(
-    context: FeedContext, row: Feed, fetched: Fetched, document: Document | None
-) -> Refreshed:
+    context: FeedContext,
+    row: Feed,
+    fetched: Fetched,
+    document: Document | None,
+    earlier: int | None,
+) -> Refreshed | None:
+    """Store what was fetched; if an older page is wanted, write nothing and return None."""
     now = context.clock()
-    arrived = Arrived()
-    warnings: tuple[str, ...] = ()
     with context.database.write() as session:
         if document is not None:
             take_lock(session, AdvisoryLock.ADD_ARTICLES)
@@ -196,18 +157,48 @@ def _record_success(
         if feed is None:
             return _removed(row.id, row.url)
         was_held = feed.held_at is not None
-        if document is not None:
-            is_first = feed.first_fetched_at is None
-            arrived = moved.store_unless_moved(session, feed, document.entries, now=now)
-            hand_out(session, feed.id, backlog=is_first, now=now)
-            warnings = document.warnings
-        warnings += fetch_state.succeeded(
-            session, feed, fetched, document, now=now, interval=context.interval
+        refreshed = take_in(
+            session, feed, fetched, document, earlier, now=now, interval=context.interval
         )
-        fetch_state.alert_once(session, feed, context.alerts, was_held=was_held, now=now)
-    return Refreshed(
-        row.id, feed.url, **asdict(arrived), not_modified=document is None, warnings=warnings
+        if refreshed is not None:
+            fetch_state.alert_once(session, feed, context.alerts, was_held=was_held, now=now)
+        return refreshed
+
+
+def take_in(
+    session: Session,
+    feed: Feed,
+    fetched: Fetched,
+    document: Document | None,
+    earlier: int | None,
+    *,
+    now: datetime,
+    interval: timedelta,
+) -> Refreshed | None:
+    """Decide what becomes of a document, and store it. The caller holds `AdvisoryLock.ADD_ARTICLES`.
+
+    Args:
+        document: what was read; None if nothing has changed.
+        earlier: how many of its entries are from before its last page; None if there is no older page.
+
+    Returns:
+        None, and nothing is written, if an older page is to be read first.
+    """
+    refreshed = Refreshed(feed.id, feed.url, not_modified=True)
+    if document is not None:
+        items = feed_items(document.entries)
+        page_start = earlier and len(feed_items(document.entries[:earlier]))
+        known = lookup.look_up(session, feed, items)
+        decision = decide(feed, items, known, page_start=page_start, now=now)
+        if decision.wants_older_page:
+            return None
+        is_first = feed.first_fetched_at is None
+        refreshed = store(session, feed, decision, is_backlog=is_first, now=now)
+    is_taken = lookup.is_taken(session, fetched.permanent_url)
+    warnings = fetch_state.succeeded(
+        feed, fetched, document, is_taken=is_taken, now=now, interval=interval
     )
+    return replace(refreshed, url=feed.url, warnings=warnings)
 
 
 def _record_failure(context: FeedContext, row: Feed, error: FeedError) -> Refreshed:
@@ -219,15 +210,6 @@ def _record_failure(context: FeedContext, row: Feed, error: FeedError) -> Refres
         fetch_state.failed(feed, error, now=now, interval=context.interval)
         fetch_state.alert_once(session, feed, context.alerts, was_held=True, now=now)
         return Refreshed(row.id, row.url, error=feed.error)
-
-
-def _record_unreadable(context: FeedContext, feed_id: int, error: Exception) -> Refreshed:
-    log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
-    with context.database.write() as session:
-        reason = fetch_state.unreadable(
-            session, feed_id, now=context.clock(), interval=context.interval
-        )
-    return Refreshed(feed_id, "", error=reason)
 
 
 def _removed(feed_id: int, url: str) -> Refreshed:

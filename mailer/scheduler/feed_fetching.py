@@ -18,7 +18,7 @@ from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
 from mailer.feeds.sandbox.reader import FeedReader
-from mailer.models import Feed, Schedule
+from mailer.models import Feed, NewsletterFeed, Schedule
 from mailer.scheduler.step_runner import StepRunner
 
 log = logging.getLogger(__name__)
@@ -158,11 +158,15 @@ def stale_feeds(session: Session, schedule_id: int, since: datetime, now: dateti
     is_ahead = fetch_state.is_ahead(now)
     return list(
         session.scalars(
-            select(Feed.id).where(
-                Feed.id.in_(newsletter_feeds.feeds_of_schedule(session, schedule_id)),
+            select(Feed.id)
+            .join(NewsletterFeed, NewsletterFeed.feed_id == Feed.id)
+            .join(Schedule, Schedule.newsletter_id == NewsletterFeed.newsletter_id)
+            .where(
+                Schedule.id == schedule_id,
                 or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < since, is_ahead),
                 or_(Feed.retry_at.is_(None), Feed.retry_at <= now, is_ahead),
                 Feed.gone_at.is_(None),
             )
+            .order_by(Feed.id)
         )
     )

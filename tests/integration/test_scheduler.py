@@ -13,7 +13,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.feeds.feed_context import FeedContext
+from mailer.feeds.fetching import FeedContext
 from mailer.models import (
     ConsentEvent,
     Delivery,

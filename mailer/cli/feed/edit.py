@@ -13,8 +13,8 @@ from mailer.errors import FeedError, Refused, SeveralFeeds
 from mailer.feeds import moved, new_feed, newsletter_feeds
 from mailer.feeds import refresh as refreshing
 from mailer.feeds.new_feed import AddedFeed
-from mailer.feeds.refresh import Refreshed
 from mailer.feeds.sandbox.reader import FeedReader
+from mailer.feeds.store import Refreshed
 from mailer.models import ImageSource
 from mailer.newsletters import newsletters
 from mailer.text.english import command, pluralise

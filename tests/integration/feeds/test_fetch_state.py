@@ -15,8 +15,8 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
-from mailer.feeds.feed_context import Fetch
-from mailer.feeds.fetch_state import CLAIM, asked_pause
+from mailer.feeds.fetch_state import CLAIM
+from mailer.feeds.fetching import Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Notice, NoticeKind
 from mailer.notices.alert import Alerts
@@ -239,25 +239,6 @@ def test_a_server_that_asks_for_peace_gets_it(web: Web) -> None:
     assert feed.retry_at == feed.next_fetch_at == NOW + timedelta(hours=2)
     web.poll(item("one"))
     assert web.feed().retry_at is None
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "expected"),
-    [
-        ("600", timedelta(minutes=10)),
-        (" 0 ", timedelta()),
-        ("Tue, 24 Nov 2026 11:00:00 GMT", timedelta(hours=1)),
-        ("Tue, 24 Nov 2026 09:00:00 GMT", timedelta()),
-        ("Fri, 24 Nov 2090 09:00:00 GMT", timedelta(days=1)),
-        ("86400000", timedelta(days=1)),
-        ("9" * 40, timedelta()),
-        ("soon", timedelta()),
-        ("-5", timedelta()),
-        ("", timedelta()),
-    ],
-)
-def test_asked_pause(retry_after: str, expected: timedelta) -> None:
-    assert asked_pause(retry_after, NOW) == expected
 
 
 def test_two_schedulers_do_not_fetch_one_feed_twice(web: Web) -> None:

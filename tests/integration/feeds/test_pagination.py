@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.errors import FeedError
-from mailer.feeds.pagination import next_page
+from mailer.feeds.fetching import next_page
 from mailer.feeds.reading.entry import Document, Entry
 from tests.integration.feeds.web import NOW, URL, Web, item
 

@@ -1,6 +1,8 @@
 """What fetches do to the tables. The network is played by a function; the database is real."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -9,9 +11,11 @@ from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Re
 from mailer.feeds import articles, fetch_state, newsletter_feeds
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Article, ArticleCategory, DeliveryStatus, Feed, FeedEntry, ImageSource
+from mailer.scheduler.feed_fetching import stale_feeds
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item
 from tests.support import factories
+from tests.support.statements import statements
 
 
 def test_the_first_fetch_is_backlog_and_what_comes_later_is_due(web: Web) -> None:
@@ -327,20 +331,6 @@ def test_a_failing_feed_keeps_what_it_has_and_is_asked_less_often(
     assert web.due() == ["two"]
 
 
-@pytest.mark.parametrize(
-    ("failures", "interval", "expected"),
-    [
-        (1, timedelta(minutes=15), timedelta(minutes=30)),
-        (4, timedelta(minutes=15), timedelta(hours=4)),
-        (5, timedelta(minutes=15), timedelta(hours=6)),
-        (5000, timedelta(minutes=15), timedelta(hours=6)),
-        (3, timedelta(hours=12), timedelta(hours=12)),
-    ],
-)
-def test_pause_after(failures: int, interval: timedelta, expected: timedelta) -> None:
-    assert fetch_state.pause_after(failures, interval) == expected
-
-
 def test_many_feeds_at_once_with_one_article_in_all_of_them(web: Web) -> None:
     urls = [f"https://news.example/feed-{number}" for number in range(8)]
     for url in urls:
@@ -357,6 +347,43 @@ def test_many_feeds_at_once_with_one_article_in_all_of_them(web: Web) -> None:
     assert sum(result.new for result in results) == 7
     assert web.titles().count("shared") == 1
     assert len(web.due()) == 7
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"text": "New"}, {"categories": ["Town", "Sport"]}, {"at": NOW}]
+)
+def test_a_refresh_asks_for_each_thing_once(web: Web, changes: dict[str, Any]) -> None:
+    def page(count: int, **more: Any) -> list[str]:
+        return [item(f"n{number}", **({"categories": ["Town"]} | more)) for number in range(count)]
+
+    web.start(*page(40))
+    ids = [web.feed().id]
+    web.now += INTERVAL
+    # Some are new, so many that the site could have moved.
+    web.publish(*page(50 if changes else 40, **changes))
+    with statements(web.database) as seen:
+        (result,) = web.fetch(ids)
+    assert (result.new, result.updated + result.unchanged) == (10 if changes else 0, 40)
+    asked = Counter(one for one in seen if one.startswith("SELECT") and "pg_advisory" not in one)
+    # The feed's own row is read before the fetch, and once more when its results are written.
+    assert {times for one, times in asked.items() if " feed.url" not in one} == {1}
+    assert sum(asked.values()) <= (7 if changes else 5)
+    assert sum("pg_advisory" in one for one in seen) == (0 if web.database.is_sqlite else 1)
+
+
+def test_an_unchanged_feed_costs_two_look_ups_of_its_row_and_an_update(web: Web) -> None:
+    web.start(item("one"))
+    ids = [web.feed().id]
+    web.now += INTERVAL
+    web.pages[URL] = None
+    with statements(web.database) as seen:
+        web.fetch(ids)
+    verbs = [one.split()[0] for one in seen]
+    assert [verb for verb in verbs if verb not in {"BEGIN", "SET"}] == [
+        "SELECT",
+        "SELECT",
+        "UPDATE",
+    ]
 
 
 def test_a_large_feed_and_its_update(web: Web) -> None:
@@ -378,7 +405,7 @@ def test_due_feeds_and_the_feeds_of_a_schedule(web: Web) -> None:
             newsletter_feeds.find(session, other).id,
         )
         schedule = factories.schedule(session, web.weekly)
-        assert newsletter_feeds.feeds_of_schedule(session, schedule.id) == [second]
+        assert stale_feeds(session, schedule.id, NOW + INTERVAL, NOW + INTERVAL) == [second]
         assert newsletter_feeds.due_feeds(session, NOW + timedelta(minutes=14)) == []
         assert newsletter_feeds.due_feeds(session, NOW + timedelta(minutes=15)) == [first]
         assert newsletter_feeds.due_feeds(session, NOW + timedelta(hours=1)) == [first, second]

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import articles, moved, new_feed, newsletter_feeds
-from mailer.feeds.feed_context import FeedContext, Fetch
+from mailer.feeds.fetching import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.feeds.refresh import Refreshed, refresh
+from mailer.feeds.refresh import refresh
 from mailer.feeds.sandbox.reader import FeedReader
-from mailer.feeds.store_items import Arrived
+from mailer.feeds.store import Refreshed
 from mailer.models import Article, Feed, Newsletter, NewsletterArticle
 from mailer.notices.alert import Alerts
 from tests.support import factories
@@ -107,7 +107,7 @@ class Web:
         with self.database.write() as session:
             newsletter_feeds.detach(session, newsletter_feeds.find(session, URL), newsletter)
 
-    def accept(self) -> Arrived:
+    def accept(self) -> Refreshed:
         with self.database.write() as session:
             return moved.accept(session, newsletter_feeds.find(session, URL), now=self.now)
 

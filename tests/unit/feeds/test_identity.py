@@ -3,11 +3,18 @@ from typing import Any
 
 import pytest
 
-from mailer.feeds.identity import KnownArticle, feed_items, identify
+from mailer.feeds.identity import Known, feed_items, identify
 from mailer.feeds.reading.entry import Entry
+from mailer.models import Article
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-FAIR = KnownArticle(1, "https://news.example/fair", "The fair", NOON)
+
+
+def article(number: int, url: str, title: str, at: datetime = NOON) -> Article:
+    return Article(id=number, canonical_url=url, title=title, published_at=at)
+
+
+FAIR = article(1, "https://news.example/fair", "The fair")
 
 
 def entry(**values: Any) -> Entry:
@@ -24,10 +31,10 @@ def entry(**values: Any) -> Entry:
     return Entry(**(given | values))
 
 
-def identified(entries: list[Entry], by_guid: dict[str, KnownArticle]) -> list[KnownArticle | None]:
+def identified(entries: list[Entry], by_guid: dict[str, Article]) -> list[Article | None]:
     """The articles that these entries are, where those in `by_guid` are all that is known."""
     by_url = {known.canonical_url: known for known in by_guid.values()}
-    return [known for _, known in identify(feed_items(entries), by_guid, by_url)]
+    return [known for _, known in identify(feed_items(entries), Known(by_guid, by_url))]
 
 
 OTHER = {
@@ -62,14 +69,14 @@ def test_one_entry(changed: dict[str, Any], is_same: bool) -> None:
     ("known", "changed"),
     [
         # Untitled items do not agree on their titles, nor front pages on their paths.
-        (KnownArticle(1, "https://news.example/1", "", NOON), {"title": ""}),
+        (article(1, "https://news.example/1", ""), {"title": ""}),
         (
-            KnownArticle(1, "https://news.example/", "The fair", NOON),
+            article(1, "https://news.example/", "The fair"),
             {"url": "https://other.example/"},
         ),
     ],
 )
-def test_what_both_lack_is_no_agreement(known: KnownArticle, changed: dict[str, Any]) -> None:
+def test_what_both_lack_is_no_agreement(known: Article, changed: dict[str, Any]) -> None:
     assert identified([entry(**(OTHER | changed))], {"g1": known}) == [None]
 
 
@@ -108,7 +115,7 @@ def test_guids_that_count_from_the_top_stand_for_other_items_each_time() -> None
     second = {"title": "The storm", "url": "https://news.example/storm"}
     third = {"title": "The vote", "url": "https://news.example/vote"}
     fair, storm = (
-        KnownArticle(number, values["url"], values["title"], NOON)
+        article(number, values["url"], values["title"])
         for number, values in enumerate([first, second], start=1)
     )
     entries = [entry(guid="1", **third), entry(guid="2", **first), entry(guid="3", **second)]

@@ -1,0 +1,236 @@
+"""Decides what becomes of a document's items: articles, changes, or held items if the site moved. Pure.
+
+A site that gets a new address and new guids changes those of all its articles at once, and none of them is
+news. Never changes what is stored: `store` carries out what is decided here.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from mailer.feeds.identity import (
+    FeedItem,
+    Known,
+    Matches,
+    identify,
+    is_same_by_guid,
+    looks,
+)
+from mailer.feeds.reading.entry import Entry
+from mailer.feeds.reading.sanitise import without_markup
+from mailer.models import Article, Feed, ImageSource
+
+FEWEST_MOVED: Final = 5
+"""So many items must look moved before a fetch is held: a few may be alike by chance."""
+
+_TITLE_LENGTH: Final = 80
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be written of a document, in this order.
+
+    Args:
+        wants_older_page: nothing yet, because an older page may have what was missed.
+        held: items that wait for staff; then all else is empty.
+        releases: what is held waits no longer.
+        changed: articles and their new values.
+        unchanged: how many articles stay as they are.
+        new: articles, the oldest first.
+        guids: the articles that guids stand for from now on.
+        stale_guids: those of them that stood for another one.
+        categories: articles and the categories that they get.
+    """
+
+    wants_older_page: bool = False
+    held: Sequence[FeedItem] = field(default_factory=list)
+    releases: bool = False
+    changed: Sequence[tuple[Article, Mapping[str, object]]] = field(default_factory=list)
+    unchanged: int = 0
+    new: Sequence[Article] = field(default_factory=list)
+    guids: Mapping[str, Article] = field(default_factory=dict)
+    stale_guids: Sequence[str] = field(default_factory=list)
+    categories: Sequence[tuple[Article, str]] = field(default_factory=list)
+
+
+def decide(
+    feed: Feed, items: Sequence[FeedItem], known: Known, *, page_start: int | None, now: datetime
+) -> Decision:
+    """Decide what is to be written of a document.
+
+    Args:
+        page_start: how many items are from before the last page that was read; None if there is no older one.
+        now: when the document arrived; also the date of items without one.
+    """
+    if page_start:
+        items = [*items[:page_start], *_down_to_known(items[page_start:], known)]
+    items = _without_discarded(items, known)
+    matches = identify(items, known)
+    if feed.held_at is not None:
+        if 2 * sum(article is not None for _, article in matches) < max(1, len(items)):
+            # Until staff decide, new items of such a document wait as well.
+            return Decision(held=items)
+    elif feed.first_fetched_at is not None:
+        alike = len(_alike(matches, known))
+        if alike >= FEWEST_MOVED and 2 * alike > len(items):
+            # So many look like known articles that the site must have moved.
+            return Decision(held=items)
+        is_all_new = items and not any(known.has(item) for item in items)
+        if page_start is not None and is_all_new and known.has_entries:
+            return Decision(wants_older_page=True)
+    return _changes(feed, matches, known, now)
+
+
+def decide_accepted(feed: Feed, items: Sequence[FeedItem], known: Known, now: datetime) -> Decision:
+    """Decide as `decide`, of held items that staff accept: what looks like an article is this article."""
+    matches = identify(items, known)
+    same = _alike(matches, known)
+    matches = [(item, article or same.get(item.canonical_url)) for item, article in matches]
+    return _changes(feed, matches, known, now)
+
+
+def _alike(matches: Matches, known: Known) -> Mapping[str, Article]:
+    """Return the articles that items look like which seem to be new, each once, by the item's address.
+
+    Title and date must be the same, or the path of the address. An article that the document has under its
+    known address does not count.
+    """
+    if sum(article is None for _, article in matches) < FEWEST_MOVED:
+        return {}
+    seen = {article.id for _, article in matches if article is not None}
+    by_look: dict[Hashable, Article] = {}
+    for article in known.alike:
+        if article.id not in seen:
+            for key in looks(article):
+                by_look.setdefault(key, article)
+    alike: dict[str, Article] = {}
+    for item, match in matches:
+        same = next((by_look[key] for key in looks(item) if key in by_look), None)
+        if match is None and same is not None and same.id not in seen:
+            seen.add(same.id)
+            alike[item.canonical_url] = same
+    return alike
+
+
+def _without_discarded(items: Sequence[FeedItem], known: Known) -> list[FeedItem]:
+    """Leave out the items that staff discarded, under this address or another one.
+
+    With another address the rule is that of known articles: the guid is the same, and the title, the path
+    or the date.
+    """
+    times = Counter(item.published_at for item in items)
+    urls = {discarded.canonical_url for discarded in known.discarded}
+    by_guid: dict[str, list[FeedItem]] = defaultdict(list)
+    for discarded in known.discarded:
+        for guid in discarded.guids:
+            by_guid[guid].append(discarded)
+    return [
+        item
+        for item in items
+        if item.canonical_url not in urls
+        and not any(
+            is_same_by_guid(item, discarded, is_only=times[item.published_at] == 1)
+            for guid in item.guids
+            for discarded in by_guid[guid]
+        )
+    ]
+
+
+def _down_to_known(page: Sequence[FeedItem], known: Known) -> Sequence[FeedItem]:
+    """Leave out the items of an older page that are older than all known ones: they are no news.
+
+    That is every item after the last known one that is not newer than the oldest known one.
+    """
+    numbers = [number for number, item in enumerate(page) if known.has(item)]
+    if not numbers:
+        return page
+    dates = (page[number].published_at for number in numbers)
+    oldest = min(filter(None, dates), default=None)
+    return [
+        item
+        for number, item in enumerate(page)
+        if number <= numbers[-1]
+        or (oldest is not None and (date := item.published_at) is not None and date > oldest)
+    ]
+
+
+def _changes(feed: Feed, matches: Matches, known: Known, now: datetime) -> Decision:
+    """Turn items into articles, new or changed.
+
+    A changed article is updated until an edition has it, and only by the feed that brought it: another
+    feed may have another text.
+    """
+    old = [(item, article) for item, article in matches if article is not None]
+    differing = ((article, _differing(feed, item, article, known)) for item, article in old)
+    changed = [(article, values | {"updated_at": now}) for article, values in differing if values]
+    free = {article.canonical_url for article, values in changed if "canonical_url" in values}
+    # An article that moved may make room for a new one only in the next fetch.
+    new = [
+        item
+        for item, article in reversed(matches)
+        if article is None
+        and (item.canonical_url in free or item.canonical_url not in known.by_url)
+    ]
+    # Feeds list the newest first. Without dates that order is all there is.
+    new.sort(key=lambda item: item.published_at or now)
+    articles = [
+        Article(first_seen_at=now, updated_at=now, **_values(feed, item, now)) for item in new
+    ]
+    placed = [*old, *zip(new, articles, strict=True)]
+    guids = {guid: article for item, article in placed for guid in item.guids}
+    guids = {guid: one for guid, one in guids.items() if known.by_guid.get(guid) is not one}
+    return Decision(
+        releases=feed.held_at is not None,
+        changed=changed,
+        unchanged=len(old) - len(changed),
+        new=articles,
+        guids=guids,
+        stale_guids=[guid for guid in guids if guid in known.by_guid],
+        categories=[
+            (article, name)
+            for item, article in placed
+            for name in sorted(item.categories)
+            if name not in known.categories.get(article.id, ())
+        ],
+    )
+
+
+def _differing(feed: Feed, item: FeedItem, article: Article, known: Known) -> dict[str, object]:
+    """Return the new values of an article that a feed's item is."""
+    values = _values(feed, item, article.published_at)
+    if feed.image_source is ImageSource.PAGE and article.page_read_at is not None:
+        # The picture of the page is better than the feed's.
+        values["image_url"] = article.image_url or item.entry.image
+    if article.id in known.fixed:
+        # Other feeds know it by its address, so this follows even if the text may not.
+        values = {"canonical_url": item.canonical_url}
+    if item.canonical_url in known.by_url:
+        values["canonical_url"] = article.canonical_url
+    return {name: value for name, value in values.items() if getattr(article, name) != value}
+
+
+def _values(feed: Feed, item: FeedItem, date: datetime) -> dict[str, object]:
+    """Return what an article takes from its item; `date` is for an item without one."""
+    entry = item.entry
+    is_by_feed = (entry.author or "").casefold() == feed.title.casefold()
+    return {
+        "canonical_url": item.canonical_url,
+        "url": entry.url,
+        "title": _title(entry),
+        "summary_html": entry.summary_html,
+        "author": None if is_by_feed else entry.author,
+        "image_url": None if feed.image_source is ImageSource.NONE else entry.image,
+        "published_at": entry.published or date,
+    }
+
+
+def _title(entry: Entry) -> str:
+    """Return the entry's title, or its first words if it has none."""
+    if entry.title:
+        return entry.title
+    words = without_markup(entry.summary_html)
+    if len(words) <= _TITLE_LENGTH:
+        return words or entry.url or ""
+    return words[:_TITLE_LENGTH].rpartition(" ")[0] + " …"

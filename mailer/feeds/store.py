@@ -1,0 +1,91 @@
+"""Writes what was decided of a feed's items, in the caller's transaction.
+
+Articles arrive one transaction after the other, so that a lower id is always there before a higher one:
+ids decide what a reader is due. Never fetches, and never decides.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert
+from sqlalchemy.orm import Session
+
+from mailer.db import insert_missing
+from mailer.feeds.decide import Decision
+from mailer.feeds.identity import item_as_json
+from mailer.feeds.lookup import portions
+from mailer.feeds.newsletter_feeds import hand_out
+from mailer.models import ArticleCategory, Feed, FeedEntry, HeldItem
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The result of one feed's refresh.
+
+    `error` says why it failed. `not_modified` is True if the server said that nothing has changed. `held`
+    counts the items that wait for staff to decide.
+    """
+
+    feed_id: int
+    url: str
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    held: int = 0
+    not_modified: bool = False
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def store(
+    session: Session, feed: Feed, decision: Decision, *, is_backlog: bool, now: datetime
+) -> Refreshed:
+    """Write a decision, and give newsletters the articles that they want of it.
+
+    The caller's transaction holds `AdvisoryLock.ADD_ARTICLES`.
+
+    Args:
+        is_backlog: the articles are older than the newsletters' wish for them.
+    """
+    if decision.held:
+        feed.held_at = feed.held_at or now
+        held = [
+            {
+                "feed_id": feed.id,
+                "canonical_url": item.canonical_url,
+                "guids": json.dumps(item.guids),
+                "content": item_as_json(item),
+                "held_at": now,
+            }
+            for item in decision.held
+        ]
+        # What is held already stays as it is.
+        insert_missing(session, HeldItem, held)
+    if decision.releases:
+        feed.held_at = None
+        is_held = (HeldItem.feed_id == feed.id) & HeldItem.discarded_at.is_(None)
+        session.execute(delete(HeldItem).where(is_held))
+    for article, values in decision.changed:
+        for name, value in values.items():
+            setattr(article, name, value)
+    # A new article may take an address that another one leaves.
+    session.flush()
+    session.add_all(decision.new)
+    session.flush()
+    for portion in portions(decision.stale_guids):
+        session.execute(
+            delete(FeedEntry).where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(portion))
+        )
+    if decision.guids:
+        rows = [
+            {"feed_id": feed.id, "guid": guid, "article_id": article.id, "first_seen_at": now}
+            for guid, article in decision.guids.items()
+        ]
+        session.execute(insert(FeedEntry), rows)
+    named = [{"article_id": article.id, "category": name} for article, name in decision.categories]
+    insert_missing(session, ArticleCategory, named)
+    if decision.guids or decision.categories:
+        hand_out(session, feed.id, backlog=is_backlog, now=now)
+    new, updated, held_count = map(len, (decision.new, decision.changed, decision.held))
+    return Refreshed(feed.id, feed.url, new, updated, decision.unchanged, held_count)
