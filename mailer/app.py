@@ -63,7 +63,7 @@ class App:
 
         return Publisher(self.settings.publisher, self.settings.privacy_url)
 
-    @property
+    @cached_property
     def signup_context(self) -> "SignupContext":
         """What this installation brings to every sign-up."""
         from mailer.subscribers.signup import SignupContext

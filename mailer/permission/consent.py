@@ -6,7 +6,7 @@ in time. Does not decide whether anybody may be mailed.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -55,8 +55,9 @@ class NewConsentEvent:
 
     def columns(self) -> dict[str, object]:
         """Return the columns of the row."""
-        columns = asdict(self)
-        return {**columns.pop("origin"), **columns}
+        columns = {**vars(self.origin), **vars(self)}
+        del columns["origin"]
+        return columns
 
 
 def record(session: Session, events: Sequence[NewConsentEvent]) -> None:

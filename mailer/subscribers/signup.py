@@ -5,7 +5,8 @@ Never lets the form tell who is a reader: every address gets the same answer and
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, select
@@ -16,6 +17,8 @@ from mailer.clock import format_instant, zone
 from mailer.db import insert_if
 from mailer.db.prepared_statements import Among, Prepared
 from mailer.errors import Refused
+from mailer.message.content import Content
+from mailer.message.look import Look
 from mailer.models import ConsentKind, NoticeKind, Signup, SignupChoice, Subscriber, Subscription
 from mailer.newsletters.offer import (
     Offer,
@@ -134,18 +137,20 @@ def sign_up(
     expires_at = allowance.not_before + (context.expiry if is_confirmation else timedelta())
     signup_id = _write(session, request, origin, context, schedule_ids, expires_at, allowance.mail)
     main = request.choices[0]
-    look = main.offer.look
-    fields: dict[str, object] = {
-        "titles": [choice.offer.look.title for choice in request.choices],
-        "expires_on": expires_at.astimezone(zone(main.default.zone)).date(),
-        "preferences_url": f"{context.base_url}/preferences",
-    }
+    contents = _contents(
+        context.templates,
+        context.random,
+        main.offer.look,
+        tuple(choice.offer.look.title for choice in request.choices),
+        (allowance.not_before + context.expiry).astimezone(zone(main.default.zone)).date(),
+        f"{context.base_url}/preferences",
+    )
     queue_notice(
         session,
         kind=kind,
         address=request.address.typed,
         key_hash=context.keys.key_hash(request.address.key),
-        content=render_notice(context.templates, kind, look, look.language, fields, context.random),
+        content=contents[kind],
         now=origin.at,
         newsletter_id=main.offer.id,
         signup_id=signup_id,
@@ -161,6 +166,29 @@ def sign_up(
         )
         on_signups_held(session, context.alerts, main.offer.id, reason, origin.at)
     return SignupResult(kind, allowance.mail, allowance.not_before)
+
+
+@lru_cache(maxsize=32)
+def _contents(
+    templates: "Templates",
+    random: Callable[[int], bytes],
+    look: Look,
+    titles: tuple[str, ...],
+    expires_on: date,
+    preferences_url: str,
+) -> Mapping[NoticeKind, Content]:
+    """Render both mails that a sign-up may cause, and keep them: for a day they are the same for everybody.
+
+    Both at once, so that the time that it takes tells nobody which of them is needed.
+    """
+    contexts: dict[NoticeKind, dict[str, object]] = {
+        NoticeKind.CONFIRMATION: {"titles": titles, "expires_on": expires_on},
+        NoticeKind.ALREADY: {"titles": titles, "preferences_url": preferences_url},
+    }
+    return {
+        kind: render_notice(templates, kind, look, look.language, context, random)
+        for kind, context in contexts.items()
+    }
 
 
 def _current_choices(

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from textwrap import fill
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ _FOREIGN: Final = 2 / 3
 """If more than this share of its letters run the other way, a text is not in the language around it."""
 
 
+@lru_cache(maxsize=64)
 def locale_of(language: str) -> Locale:
     """Return the locale of a language code. `en` is international, `en-US` American.
 

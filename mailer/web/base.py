@@ -1,6 +1,7 @@
 """Provides what every page needs: the opened program, rendering, the form's fields, and the client."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from mailer.errors import BadToken, ExpiredToken
 from mailer.message.look import Look
 from mailer.newsletters.offer import Offer, offers
 from mailer.permission.consent import Origin
+from mailer.templating.templates import Templates
 from mailer.tokens import Purpose
 from mailer.web.accept_language import preferred
 from mailer.web.client_address import Network, client_ip, short_user_agent
@@ -53,9 +55,28 @@ def render_page(
     if look is None:
         headers = {**(headers or {}), **VARY}
     # Links are built from base_url and never from what a request says about the host.
-    fields = {"root": urlsplit(app.settings.base_url).path, "look": look, **context}
-    html = app.templates.render(f"web/{template}.html", page_language(request, look), fields)
-    return HTMLResponse(html, status, headers)
+    root, language = urlsplit(app.settings.base_url).path, page_language(request, look)
+    # Without a context the page is the same for everybody.
+    render = _render if context else _render_once
+    return HTMLResponse(
+        render(app.templates, template, language, root, look, **context), status, headers
+    )
+
+
+def _render(
+    templates: Templates,
+    template: str,
+    language: str,
+    root: str,
+    look: Look | None,
+    **context: object,
+) -> str:
+    return templates.render(
+        f"web/{template}.html", language, {"root": root, "look": look, **context}
+    )
+
+
+_render_once: Final = lru_cache(maxsize=64)(_render)
 
 
 def page_language(request: Request, look: Look | None) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -60,6 +61,8 @@ def short_user_agent(text: str | None) -> str | None:
     return line[:_LONGEST_USER_AGENT].strip() or None
 
 
+# A request's address is asked for three times: for its place, its limits and its consent.
+@lru_cache(maxsize=1024)
 def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     hop = _HOP.fullmatch(text or "")
     try:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -23,6 +24,7 @@ from mailer.models import (
     Wording,
 )
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed
+from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.integration.web.conftest import Paper, Serve
 from tests.support import factories
@@ -182,6 +184,33 @@ def test_every_address_gets_the_same_answer_and_causes_the_same_statements(
             answers.add((answer.status, str(answer.headers), answer.body, tuple(ran)))
         assert len(answers) == 1
         assert website.content()["signup"]
+
+
+def test_what_the_first_sign_up_renders_does_not_depend_on_the_address(
+    serve: Serve, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+    render = Templates.render
+
+    def noted(templates: Templates, name: str, *args: Any) -> str:
+        rendered.append(name)
+        return render(templates, name, *args)
+
+    monkeypatch.setattr(Templates, "render", noted)
+    seen = []
+    for number, address in enumerate(("active@example.com", "new@example.com")):
+        with serve() as website:
+            if not number:
+                website.reader(paper.morning, address)
+            website.post("/subscribe", {**FORM, "email": address})
+            seen.append(tuple(rendered))
+            rendered.clear()
+            # What follows renders nothing.
+            website.post("/subscribe", {**FORM, "email": f"next{number}@example.com"})
+            assert rendered == []
+
+    assert seen[0] == seen[1]
+    assert {"mail/confirmation.html", "mail/already.html"} < set(seen[0])
 
 
 def test_who_may_be_mailed_is_mailed_and_nobody_else(
