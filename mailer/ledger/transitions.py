@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Update, literal_column, or_, update
+from sqlalchemy import ColumnElement, String, Update, literal_column, or_, type_coerce, update
 
 from mailer.models import Delivery, DeliveryStatus, Notice
 
@@ -135,8 +135,10 @@ def ending(transition: Transition, table: Table) -> list[Update]:
 
 def changing(transition: Transition, table: Table) -> Update:
     """Build an UPDATE that makes this transition, and only this one, on rows of `table`."""
-    # Not IN: an executemany cannot expand it.
-    before = or_(*(table.status == status for status in sorted(transition.before)))
+    # Not IN: an executemany cannot expand it. And not the column itself: PostgreSQL would find a row not by
+    # its id but by walking a partial index of the rows in this status, and all that have left it.
+    status = type_coerce(table.status, String).concat("")
+    before = or_(*(status == one.value for one in sorted(transition.before)))
     return (
         update(table)
         .where(before)

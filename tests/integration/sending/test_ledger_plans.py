@@ -12,6 +12,10 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.digests.staff_mail import report
 from mailer.ledger import claims, digest_state, in_doubt, recovery
+from mailer.ledger.statements import recording_and_starting, result_lists, start_values
+from mailer.ledger.transitions import AttemptResult, RowId
+from mailer.models import Delivery
+from mailer.models import DeliveryStatus as S
 from mailer.monitoring.metrics import read_metrics
 from mailer.monitoring.status import read_status
 from tests.support.factories import NOW
@@ -63,3 +67,25 @@ def test_what_is_asked_all_the_time_reads_no_row_that_was_sent(
 def reads_deliveries(step: str) -> bool:
     """Whether this step of a plan finds rows of the ledger."""
     return bool(re.search(r"(SCAN|SEARCH) delivery\b|Scan .*on delivery\b", step))
+
+
+def test_postgresql_finds_a_row_that_starts_or_ends_by_its_id(
+    postgresql_database: Database,
+) -> None:
+    """By a partial index it would also pass all rows that have left it, as long as a snapshot is open."""
+    result = AttemptResult(RowId(Delivery, 1), 1, 1, S.DEFERRED, "dot", 451, "later", NOW)
+    kinds = {"r0_": S.SENT, "r1_": S.DEFERRED, "r2_": S.FAILED}
+    statement = recording_and_starting(
+        tuple((Delivery, kind) for kind in kinds.values()), (Delivery,)
+    )
+    values: dict[str, Any] = {"at": NOW, **start_values(1, Delivery, [2], NOW)}
+    for prefix in kinds:
+        values |= result_lists([result], prefix)
+    compiled = statement.compiled_for(postgresql_database.engine.dialect)
+    with postgresql_database.write() as session:
+        cursor: Any = session.connection().connection.cursor()
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {compiled.sql}", compiled.values(values))
+        found = [step for (step,) in cursor.fetchall() if reads_deliveries(step)]
+    assert len(found) == len(kinds) + 1
+    assert all("using pk_delivery" in step for step in found), found
