@@ -1,1 +1,1 @@
-"""Decides how fast mail goes out, and when it stops by itself: one module for each rule."""
+"""Decides how fast mail goes out, and when it stops by itself: `control` is told what happened."""

@@ -3,39 +3,47 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.sending.flow_control.relay_state import BURST_SECONDS, RelayState
+from mailer.ledger.transitions import RowId
+from mailer.models import Delivery
+from mailer.sending.flow_control.attempt import NOBODY, Attempt
+from mailer.sending.flow_control.control import BURST_SECONDS, FlowControl
+from mailer.sending.smtp.events import Step
+from mailer.sending.smtp.verdict import SENT, OnDelivery, OnRun, Verdict
 
-
-def middle() -> float:
-    return 0.5
+MAIL = Attempt(RowId(Delivery, 1), 7, NOBODY)
+BUSY = Verdict(OnDelivery.DEFER, run=OnRun.SLOW_DOWN)
 
 
 class Throttle:
-    """A relay of which nothing else is known than when it is overloaded."""
+    """Flow control of a relay that takes mail, or is overloaded."""
 
     def __init__(self, connections: int) -> None:
-        self._relay = RelayState(connections, middle)
+        self._flow = FlowControl(connections, lambda: 0.5)
         self._now = 0.0
 
     @property
     def allowed(self) -> int:
-        return self._relay.allowed
+        return self._flow.allowed
 
     @property
     def is_slowed(self) -> bool:
-        return self._relay.why_idle(1, self._now + 1e6) is not None
+        return self._flow.why_idle(1, self._now + 1e6) is not None
 
     def slow_down(self, now: float) -> float:
-        """Return for how long it is left alone because of that."""
-        self._now, before = now, self._relay.paused_seconds(now)
-        self._relay.on_overloaded("452 4.3.1 busy", now)
-        return self._relay.paused_seconds(now) - before
+        """Return for how many more seconds nothing begins because of that."""
+        self._now, before = now, self._paused_seconds(now)
+        self._flow.on_answer(MAIL, Step.DOT, BUSY, "452 4.3.1 busy", now)
+        return self._paused_seconds(now) - before
+
+    def _paused_seconds(self, now: float) -> float:
+        why = self._flow.why_idle(1, now) or ""
+        return float(why.removesuffix(" s").rpartition("next try in ")[2]) if "try" in why else 0.0
 
     def on_accepted(self) -> None:
-        self._relay.on_answered(self._now, is_sent=True)
+        self._flow.on_answer(MAIL, Step.DOT, SENT, "250 ok", self._now)
 
     def may_begin(self, now: float) -> bool:
-        return self._relay.may_begin(now)
+        return self._flow.may_begin(now)
 
 
 def test_connections_are_halved_down_to_one() -> None:
