@@ -20,6 +20,11 @@ class Capabilities:
         return keyword in self.keywords
 
     @cached_property
+    def pipelining(self) -> bool:
+        """Whether several commands may be said before the first is answered (RFC 2920)."""
+        return self.offers("PIPELINING")
+
+    @cached_property
     def size(self) -> int | None:
         """The size of the largest mail that it takes, in bytes (RFC 1870); None if it named no limit."""
         values = self.keywords.get("SIZE", ())

@@ -24,6 +24,7 @@ from mailer.sending.smtp.events import (
 )
 from mailer.sending.smtp.reply import Reply, ReplyReader, Unreadable
 
+_GROUP = (Step.MAIL, Step.RCPT, Step.DATA)
 _READY = Ready()
 _BODY_WRITTEN = BodyWritten()
 
@@ -56,7 +57,7 @@ class Conversation:
         self._awaited: deque[Step] = deque([Step.GREETING])
         self._login_answers: deque[bytes] = deque()
         self._out: list[bytes] = []
-        self._recipient = b""
+        self._rcpt = b""
         self._body = b""
         self._holds_dot = False
         # Replies are read until the transaction of a mail that was refused has ended.
@@ -86,27 +87,28 @@ class Conversation:
     @property
     def pipelines(self) -> bool:
         """Whether the next mail may begin right after `finish`, before the relay has answered."""
-        return self.capabilities.offers("PIPELINING")
+        return self.capabilities.pipelining
 
     def take(self) -> bytes:
         """Return the bytes to write to the relay now; they are handed out once."""
+        if not self._out:
+            return b""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
     def receive(self, data: bytes) -> list[Event]:
         """Return what `data` from the relay makes happen, in order. After `Closed` nothing more does."""
-        self._replies.feed(data)
         events: list[Event] = []
-        while not self._is_closed:
-            try:
-                reply = self._replies.next()
-            except Unreadable as error:
-                events += self._close(None, str(error))
-                break
-            if reply is None:
-                break
-            events += self._on_reply(reply)
+        if self._is_closed:
+            return events
+        try:
+            for reply in self._replies.read(data):
+                events += self._on_reply(reply)
+                if self._is_closed:
+                    break
+        except Unreadable as error:
+            events += self._close(None, str(error))
         return events
 
     def tls_started(self) -> None:
@@ -125,12 +127,15 @@ class Conversation:
         """
         utf8 = " SMTPUTF8 BODY=8BITMIME" if envelope.needs_utf8 else ""
         size = f" SIZE={len(body)}" if self.capabilities.offers("SIZE") else ""
-        self._recipient = envelope.recipient.encode()
+        mail = f"MAIL FROM:<{envelope.sender}>{size}{utf8}"
+        rcpt = f"RCPT TO:<{envelope.recipient}>"
         self._body = body if dotless else _stuffed(body)
-        self._say(Step.MAIL, f"MAIL FROM:<{envelope.sender}>{size}{utf8}".encode())
-        if self.pipelines:
-            self._say_rcpt()
-            self._say(Step.DATA, b"DATA")
+        if self.capabilities.pipelining:
+            self._awaited += _GROUP
+            self._out.append(f"{mail}\r\n{rcpt}\r\nDATA\r\n".encode())
+        else:
+            self._say(Step.MAIL, mail.encode())
+            self._rcpt = rcpt.encode()
 
     def finish(self) -> None:
         """Hand out the final dot: from now on the relay may own the mail."""
@@ -152,14 +157,11 @@ class Conversation:
     def _say_dot(self) -> None:
         self._say(Step.DOT, b".")
 
-    def _say_rcpt(self) -> None:
-        self._say(Step.RCPT, b"RCPT TO:<" + self._recipient + b">")
-
     def _on_reply(self, reply: Reply) -> list[Event]:
-        step = self.step
-        if step is None or step is Step.BLOCK:
+        if self._holds_dot or not self._awaited:
             # Nothing was asked. A relay says 421 when it shuts down or is tired of waiting.
             return self._close(reply, f"the relay ended the connection: {reply}")
+        step = self._awaited[0]
         if reply.code == 421:
             answers_mail = (
                 step in (Step.MAIL, Step.RCPT, Step.DATA, Step.DOT) and not self._is_refused
@@ -241,8 +243,8 @@ class Conversation:
             return self._unexpected(Step.MAIL, reply)
         if not reply.accepted:
             return self._give_up(Step.MAIL, reply)
-        if not self.pipelines:
-            self._say_rcpt()
+        if not self.capabilities.pipelining:
+            self._say(Step.RCPT, self._rcpt)
         return []
 
     def _on_rcpt(self, reply: Reply) -> list[Event]:
@@ -252,7 +254,7 @@ class Conversation:
             return []
         if not reply.accepted:
             return self._give_up(Step.RCPT, reply)
-        if not self.pipelines:
+        if not self.capabilities.pipelining:
             self._say(Step.DATA, b"DATA")
         return []
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailer.errors import BadAddress
 from mailer.sending.smtp.reply import Reply
@@ -104,8 +104,7 @@ class BodyWritten:
     """All of the mail but its final dot has been handed out: call `finish`, or close the connection."""
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """The relay has answered for the mail in hand, at this step; nothing follows for this mail."""
 
     step: Step

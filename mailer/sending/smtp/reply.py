@@ -4,8 +4,9 @@ Pure. What a reply means is decided in `mailer.sending.smtp.verdict`, never here
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 LONGEST_REPLY = 64 * 1024
 """The most bytes of one reply that are accepted; RFC 5321 section 4.5.3.1.5 allows 512 a line."""
@@ -25,18 +26,18 @@ class Reply:
     code: int
     lines: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All lines as one."""
         return " ".join(line for line in self.lines if line)
 
-    @property
+    @cached_property
     def enhanced(self) -> str | None:
         """The enhanced status such as "5.1.1" (RFC 3463), if it agrees with the code."""
         status = _ENHANCED.match(self.lines[0]) if self.lines else None
         return status[0] if status and status[1] == str(self.code)[0] else None
 
-    @property
+    @cached_property
     def accepted(self) -> bool:
         """Whether the code is a 2xx."""
         return self.code // 100 == 2
@@ -59,41 +60,44 @@ class ReplyReader:
         """Whether no part of a further reply has come."""
         return not self._buffer and not self._lines
 
-    def feed(self, data: bytes) -> None:
-        """Take in what was read from the relay."""
-        self._buffer += data
-
-    def next(self) -> Reply | None:
-        """Return the next whole reply, or None if more bytes must come first.
+    def read(self, data: bytes) -> Iterator[Reply]:
+        """Take in what was read from the relay, and return the replies that are whole, one at a time.
 
         Raises:
             Unreadable: the bytes are not a reply, or one without end.
         """
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = self._buffer[:end].removesuffix(b"\r")
-            self._buffer = self._buffer[end + 1 :]
-            code, goes_on, text = _parse(line)
-            if self._lines and code != self._code:
-                raise Unreadable("the relay's reply contains different codes")
-            if not goes_on and not self._lines:
-                return Reply(code, (text,))
-            self._code = code
-            self._lines.append(text)
-            self._length += end + 1
-            if not goes_on:
-                reply = Reply(code, tuple(self._lines))
+        self._buffer += data
+        while True:
+            line, line_end, rest = self._buffer.partition(b"\n")
+            if not line_end:
+                break
+            self._buffer = rest
+            goes_on, reply = _parse(line)
+            if goes_on or self._lines:
+                if self._lines and reply.code != self._code:
+                    raise Unreadable("the relay's reply contains different codes")
+                self._code = reply.code
+                self._lines += reply.lines
+                self._length += len(line) + 1
+                if goes_on:
+                    continue
+                reply = Reply(reply.code, tuple(self._lines))
                 self._lines, self._length = [], 0
-                return reply
+            yield reply
         if self._length + len(self._buffer) > LONGEST_REPLY:
             raise Unreadable("the relay's reply has no end")
-        return None
 
 
 @lru_cache(maxsize=256)
-def _parse(line: bytes) -> tuple[int, bool, str]:
+def _parse(line: bytes) -> tuple[bool, Reply]:
+    """Parse a line: whether the reply goes on after it, and the reply if this is all of it.
+
+    Raises:
+        Unreadable: it is no line of a reply.
+    """
     # Cached, because a relay says the same to every MAIL, RCPT and DATA.
-    parts = _LINE.fullmatch(line)
+    parts = _LINE.fullmatch(line.removesuffix(b"\r"))
     if parts is None:
         raise Unreadable("the relay sent something that is not an SMTP reply")
     text = (parts[3] or b"").decode("utf-8", "replace").strip()
-    return int(parts[1]), parts[2] == b"-", text
+    return parts[2] == b"-", Reply(int(parts[1]), (text,))
