@@ -51,8 +51,10 @@ class Keys:
         """Make a token for the row with `public_id`, valid until `expires` (UTC; None: for ever)."""
         seconds = 0 if expires is None else int(expires.timestamp())
         head = purpose + public_id.to_bytes(8) + seconds.to_bytes(4)
-        tag = _tag(self._signing_keys(purpose)[0], b"token", head)
-        return base64.urlsafe_b64encode(head + tag).rstrip(b"=").decode("ascii")
+        key = self.identity if purpose is Purpose.UNSUBSCRIBE else self.secrets[0]
+        return (
+            base64.urlsafe_b64encode(head + _tag(key, b"token", head)).decode("ascii").rstrip("=")
+        )
 
     def read(self, token: str, purpose: Purpose, now: datetime) -> int:
         """Return the public id in `token`.

@@ -76,21 +76,17 @@ class CompiledMail:
         Raises:
             BadMessage: a value is missing, or cannot stand in a header.
         """
-        try:
-            values = {field: fields[field] for field in self.fields}
-        except KeyError as missing:
-            raise BadMessage(
-                f"the reader field {missing.args[0]} has no value; report this as a bug"
-            ) from None
-        is_simple = all(map(SIMPLE.fullmatch, values.values()))
+        for missing in self.fields - fields.keys():
+            raise BadMessage(f"the reader field {missing} has no value; report this as a bug")
+        is_simple = all(map(SIMPLE.fullmatch, fields.values()))
         if not is_simple:
-            values = {field: printable(value) for field, value in values.items()}
-        in_text = in_html = {field: value.encode() for field, value in values.items()}
+            fields = {field: printable(value) for field, value in fields.items()}
+        in_text = in_html = {field: value.encode() for field, value in fields.items()}
         if not is_simple:
-            in_html = {field: html.escape(value).encode() for field, value in values.items()}
+            in_html = {field: html.escape(value).encode() for field, value in fields.items()}
         subject = self._subject_line
         if self._subject.fields:
-            subject = text_line("Subject", self._subject.fill(values))
+            subject = text_line("Subject", self._subject.fill(fields))
         return b"".join(
             [
                 self._fixed,

@@ -314,5 +314,8 @@ def greeting(templates: "Templates", language: str, name: str | None) -> str:
     Args:
         name: as they typed it, if they did; it may be from before names were checked.
     """
-    shown, translate = reader_name(name), templates.gettext(language)
-    return translate("Hello %(name)s,", name=shown) if shown else ""
+    shown = reader_name(name)
+    if shown is None:
+        return ""
+    translate = templates.gettext(language)
+    return translate("Hello %(name)s,", name=shown)

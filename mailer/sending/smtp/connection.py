@@ -61,7 +61,7 @@ class Connection:
         self.conversation = conversation
         self._sock = sock
         self._is_tls = isinstance(sock, ssl.SSLSocket)
-        self._unsent = memoryview(b"")
+        self._unsent: bytes | memoryview = b""
 
     def fileno(self) -> int:
         """For selectors."""
@@ -100,14 +100,16 @@ class Connection:
         """
         said = self.conversation.take()
         if said:
-            self._unsent = memoryview(bytes(self._unsent) + said if self._unsent else said)
+            self._unsent = bytes(self._unsent) + said if self._unsent else said
         try:
             while self._unsent:
-                self._unsent = self._unsent[self._sock.send(self._unsent) :]
+                sent = self._sock.send(self._unsent)
+                # A view, so that the rest is not copied; mostly there is none.
+                self._unsent = memoryview(self._unsent)[sent:] if sent < len(self._unsent) else b""
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError:
-            self._unsent = memoryview(b"")
+            self._unsent = b""
         return True
 
     def close(self) -> None:
