@@ -19,7 +19,7 @@ from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.send_loop import Sender
-from mailer.sending.smtp.connection import RelayConfig, Tls
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Credentials, Step
 from mailer.text.untrusted import redact
 
@@ -125,7 +125,7 @@ def make_sender(app: App) -> Sender:
             host=relay.host,
             port=relay.port,
             ehlo_name=settings.ehlo_name or socket.getfqdn(),
-            tls=Tls(relay.tls),
+            tls=relay.tls,
             credentials=credentials,
             timeouts={step: settings.smtp_timeouts[step].total_seconds() for step in Step},
         ),

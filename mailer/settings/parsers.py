@@ -17,7 +17,7 @@ from mailer import address
 from mailer.address import Address
 from mailer.errors import BadAddress
 from mailer.rate import Rate, SignupLimits
-from mailer.sending.smtp.events import TIMEOUTS
+from mailer.sending.smtp.events import TIMEOUTS, Tls
 from mailer.settings.masking import without_password
 
 SIGNUP_LIMITS: Final = "address=3/24h,network=20/d,total=200/h"
@@ -26,10 +26,10 @@ SIGNUP_LIMITS: Final = "address=3/24h,network=20/d,total=200/h"
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _WEB_URL: Final = re.compile(r"https?://[a-zA-Z0-9.:\[\]-]+([/?#][!#-&(-;=?-\[\]-~]*)?")
 _RELAY_TLS: Final = {
-    ("smtp", ""): "",
-    ("smtp", "tls=none"): "none",
-    ("smtp", "tls=starttls"): "starttls",
-    ("smtps", ""): "implicit",
+    ("smtp", ""): None,
+    ("smtp", "tls=none"): Tls.NONE,
+    ("smtp", "tls=starttls"): Tls.STARTTLS,
+    ("smtps", ""): Tls.IMPLICIT,
 }
 _LONGEST: Final = timedelta(days=36500)
 _SHORTEST_KEY: Final = 32
@@ -68,11 +68,11 @@ class Secret:
 
 @dataclass(frozen=True)
 class RelayUrl:
-    """Where the relay is. `tls` is "starttls" (required and verified), "implicit" or "none"."""
+    """Where the relay is."""
 
     host: str
     port: int
-    tls: str
+    tls: Tls
     user: str | None
     password: Secret | None
 
@@ -292,11 +292,11 @@ def relay(text: str) -> RelayUrl:
             for part in (url.username, url.password)
         )
         _require(host and url.path in {"", "/"} and (user is None) == (password is None), "")
-    if not tls:
-        tls = "none" if is_loopback(host) else "starttls"
+    if tls is None:
+        tls = Tls.NONE if is_loopback(host) else Tls.STARTTLS
     return RelayUrl(
         host=host,
-        port=port or (465 if tls == "implicit" else 25),
+        port=port or (465 if tls is Tls.IMPLICIT else 25),
         tls=tls,
         user=user,
         password=None if password is None else Secret(password),

@@ -8,10 +8,18 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from mailer.sending.smtp.conversation import Conversation
-from mailer.sending.smtp.events import TIMEOUTS, Closed, Credentials, Event, Ready, StartTls, Step
+from mailer.sending.smtp.events import (
+    TIMEOUTS,
+    Closed,
+    Credentials,
+    Event,
+    Ready,
+    StartTls,
+    Step,
+    Tls,
+)
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost
 
@@ -19,14 +27,6 @@ _READ_BYTES = 4096
 """Replies are short, and a larger buffer would be allocated each time."""
 _SEND_BUFFER_BYTES = 256 * 1024
 """A whole mail fits, so that the system takes it in one call."""
-
-
-class Tls(StrEnum):
-    """How a connection is protected. Except with `NONE` the certificate is always verified."""
-
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
-    NONE = "none"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,14 @@ TIMEOUTS: Final[Mapping[Step, float]] = MappingProxyType(
 """Seconds to wait for the relay at each step."""
 
 
+class Tls(StrEnum):
+    """How a connection is protected. Except with `NONE` the certificate is always verified."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What we log in to the relay with."""

@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 from mailer.clock import Times
 from mailer.sending.composer import Composer
 from mailer.sending.send_loop import Sender
-from mailer.sending.smtp.connection import Connection, RelayConfig, Tls, Unopened, connect
+from mailer.sending.smtp.connection import Connection, RelayConfig, Unopened, connect
 from mailer.sending.smtp.conversation import Capabilities
-from mailer.sending.smtp.events import Credentials, Envelope, Step
+from mailer.sending.smtp.events import Credentials, Envelope, Step, Tls
 from mailer.sending.smtp.verdict import Lost
 from tests.support.sending import Post, alerts, config, sending
 from tests.support.waiting import wait_until
