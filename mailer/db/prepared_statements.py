@@ -21,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Select,
     Text,
     bindparam,
 )
@@ -94,6 +95,38 @@ def _among_on_sqlite(element: Among, compiler: SQLCompiler, **options: Any) -> s
 def _among_on_postgresql(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     ids = compiler.process(element.ids, **options)
     return f"{compiler.process(element.column, **options)} = ANY ({ids})"
+
+
+class AmongFirst(ColumnElement[bool]):
+    """A condition: `column` is among those that `rows`, which is ordered and limited, selects.
+
+    PostgreSQL finds them first. For an IN it may walk the whole table, with a limit that it does not know.
+    """
+
+    inherit_cache = False
+    type = Boolean()
+    _is_implicitly_boolean = True
+
+    def __init__(self, column: Any, rows: Select[Any]) -> None:
+        self.column = column
+        self.rows = rows.correlate(None).scalar_subquery()
+
+    @property
+    def _from_objects(self) -> list[Any]:
+        tables: list[Any] = self.column._from_objects
+        return tables
+
+
+@compiles(AmongFirst, "sqlite")
+def _among_first_on_sqlite(element: AmongFirst, compiler: SQLCompiler, **options: Any) -> str:
+    rows = compiler.process(element.rows, **options)
+    return f"{compiler.process(element.column, **options)} IN {rows}"
+
+
+@compiles(AmongFirst, "postgresql")
+def _among_first_on_postgresql(element: AmongFirst, compiler: SQLCompiler, **options: Any) -> str:
+    rows = compiler.process(element.rows, **options)
+    return f"{compiler.process(element.column, **options)} = ANY (ARRAY {rows})"
 
 
 class Compiled(NamedTuple):

@@ -12,14 +12,12 @@ from mailer.db import is_unreadable
 from mailer.db.prepared_statements import Queries, Query, Row
 from mailer.ledger.predicates import has_left_overs, is_finished, sending_is_on, waits
 from mailer.ledger.statements import (
+    claimed,
     claiming,
     giving_up_unreadable,
     releasing,
     skipping,
     sources,
-    waiting_ids,
-    waiting_row,
-    waiting_rows,
 )
 from mailer.ledger.transitions import (
     HELD,
@@ -71,17 +69,18 @@ def claim(
     """
     claims: list[Claim] = []
     skipped = 0
+    common = {"at": now, "holder": worker_id}
     waiting = [source for (source,) in (yield Query(sources(), {"at": now}))]
     digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
-        parameters = {"at": now, "number": limit, "forgiven": forgiven_before(now)}
+        parameters = {**common, "number": limit, "forgiven": forgiven_before(now)}
         claims, skipped = yield from _take(Notice, worker_id, parameters)
     for position in range(len(digests)):
         room = limit - len(claims) - skipped
         if room <= 0:
             break
         digest_id = digests[(position + rotation) % len(digests)]
-        parameters = {"at": now, "number": room, "digest": digest_id}
+        parameters = {**common, "number": room, "digest": digest_id}
         more, more_skipped = yield from _take(Delivery, worker_id, parameters)
         claims += more
         skipped += more_skipped
@@ -117,14 +116,10 @@ def release(
 def _take(
     table: Table, worker_id: int, parameters: Mapping[str, Any]
 ) -> Queries[tuple[list[Claim], int]]:
-    now: datetime = parameters["at"]
-    unreadable: list[int] = []
-    try:
-        rows = yield Query(waiting_rows(table), parameters)
-    except Exception as error:
-        if not is_unreadable(error):
-            raise
-        rows, unreadable = yield from _read_one_by_one(table, parameters)
+    ids = [row_id for (row_id,) in (yield Query(claiming(table), parameters))]
+    if not ids:
+        return [], 0
+    rows, unreadable = yield from _read(table, ids, parameters)
     skipped: dict[str, list[int]] = {}
     claims = []
     for row_id, reason, attempts, first_attempt_at, crashes, *addressee in rows:
@@ -136,37 +131,38 @@ def _take(
                 RowId(table, row_id),
                 worker_id,
                 attempts,
-                first_attempt_at or now,
+                first_attempt_at,
                 crashes,
                 parameters.get("digest"),
                 Addressee(*addressee) if addressee else None,
             )
         )
-    for reason, ids in skipped.items():
+    for reason, stopped in skipped.items():
         for statement in skipping(table):
-            yield Query(statement, {"ids": ids, "reason": reason, "at": now})
-    to_claim = [claim.row.id for claim in claims] + unreadable
-    if to_claim:
-        yield Query(claiming(table), {"ids": to_claim, "holder": worker_id, "at": now})
+            yield Query(statement, {**parameters, "ids": stopped, "reason": reason})
     if unreadable:
         for statement in giving_up_unreadable(table):
-            yield Query(statement, {"ids": unreadable, "at": now})
-    return claims, len(rows) - len(claims) + len(unreadable)
+            yield Query(statement, {**parameters, "ids": unreadable})
+    return claims, len(ids) - len(claims)
 
 
-def _read_one_by_one(
-    table: Table, parameters: Mapping[str, Any]
+def _read(
+    table: Table, ids: list[int], parameters: Mapping[str, Any]
 ) -> Queries[tuple[list[Row], list[int]]]:
-    """Return the waiting rows that can be read, and the ids of those that cannot."""
+    """Return the claimed rows that can be read, and the ids of those that cannot."""
+    try:
+        return (yield Query(claimed(table), {**parameters, "ids": ids})), []
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        if len(ids) == 1:
+            # The error may quote the value, which may be a reader's name.
+            log.error("%s %d cannot be read: %s", table.__tablename__, ids[0], type(error).__name__)
+            return [], ids
     rows: list[Row] = []
     unreadable: list[int] = []
-    for (row_id,) in (yield Query(waiting_ids(table), parameters)):
-        try:
-            rows += yield Query(waiting_row(table), {**parameters, "only": row_id})
-        except Exception as error:
-            if not is_unreadable(error):
-                raise
-            # The error may quote the value, which may be a reader's name.
-            log.error("%s %d cannot be read: %s", table.__tablename__, row_id, type(error).__name__)
-            unreadable.append(row_id)
+    for row_id in ids:
+        more, more_unreadable = yield from _read(table, [row_id], parameters)
+        rows += more
+        unreadable += more_unreadable
     return rows, unreadable

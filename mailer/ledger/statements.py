@@ -13,7 +13,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Integer,
-    Select,
     String,
     Update,
     and_,
@@ -31,7 +30,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from mailer.db import BigId, UTCDateTime
-from mailer.db.prepared_statements import Among, Prepared
+from mailer.db.prepared_statements import Among, AmongFirst, Prepared
 from mailer.ledger.predicates import digest_is, reader_may_be_mailed, sending_is_on, waits
 from mailer.ledger.transitions import (
     CLAIM,
@@ -61,13 +60,53 @@ from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_no
 
 @cache
 def claiming(table: Table) -> Prepared:
-    """Claim the rows `ids`, which are locked, for `holder` at the time `at`."""
-    first = func.coalesce(table.first_attempt_at, bindparam("at", type_=UTCDateTime()))
+    """Claim the first `number` rows that wait, of the digest `digest` or of all notices, for `holder`.
+
+    Returns their ids. Rows that another worker is about to claim are left out.
+    """
+    rows = select(table.id).where(waits(table, _at()))
+    if table is Delivery:
+        rows = rows.where(Delivery.digest_id == bindparam("digest"))
+    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
+    rows = (
+        rows.order_by(table.next_attempt_at, table.id)
+        .limit(bindparam("number"))
+        .with_for_update(skip_locked=True)
+    )
     return Prepared(
         changing(CLAIM, table)
-        .where(Among(table.id, "ids"))
-        .values(worker_id=bindparam("holder"), first_attempt_at=first)
+        .where(AmongFirst(table.id, rows))
+        .values(
+            worker_id=bindparam("holder"),
+            first_attempt_at=func.coalesce(table.first_attempt_at, _at()),
+        )
+        .returning(table.id),
+        table.id.type,
     )
+
+
+@cache
+def claimed(table: Table) -> Prepared:
+    """Read the rows `ids`, first those that have waited longest, each with why it may not be mailed."""
+    row: tuple[Any, ...] = (table.attempts, table.first_attempt_at, table.crashes)
+    if table is Notice:
+        stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
+        rows = select(table.id, stopped, *row)
+    else:
+        row += (
+            Delivery.edition_id,
+            Delivery.created_at,
+            Subscriber.address,
+            Subscriber.name,
+            Subscription.public_id,
+        )
+        rows = (
+            select(table.id, why_not(), *row)
+            .join(Subscription, Subscription.id == Delivery.subscription_id)
+            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        )
+    rows = rows.where(Among(table.id, "ids")).order_by(table.next_attempt_at, table.id)
+    return Prepared(rows, table.id.type, String(), *(column.type for column in row))
 
 
 _RESULT_TYPES: Final[dict[str, TypeEngine[Any]]] = {
@@ -153,9 +192,13 @@ def _recording(
 
 def releasing(table: Table) -> Update:
     """Build an UPDATE that gives back claimed rows; the caller adds which worker's."""
+    return changing(RELEASE, table).values(_as_unclaimed(table))
+
+
+def _as_unclaimed(table: Table) -> dict[str, Any]:
     # A mail that was never attempted has no date yet: it may wait for days before it is claimed again.
     first = case((table.attempts == 0, null()), else_=table.first_attempt_at)
-    return changing(RELEASE, table).values(worker_id=None, first_attempt_at=first)
+    return {"worker_id": None, "first_attempt_at": first}
 
 
 @cache
@@ -171,21 +214,23 @@ def resending(table: Table) -> Prepared:
 
 @cache
 def skipping(table: Table) -> list[Prepared]:
-    """End the waiting rows `ids`, whose readers may not be mailed, for `reason` at the time `at`."""
-    reason = bindparam("reason", type_=String())
-    return _ending_each(SKIP, table, reply=reason)
+    """End those of the rows `ids` that `holder` has claimed and that may not be mailed, for `reason`."""
+    return _ending_each(
+        SKIP, table, reply=bindparam("reason", type_=String()), **_as_unclaimed(table)
+    )
 
 
 @cache
 def giving_up_unreadable(table: Table) -> list[Prepared]:
-    """End the claimed rows `ids`, which cannot be read, at the time `at`."""
+    """End those of the rows `ids` that `holder` has claimed, and that cannot be read."""
     reply = "a value in its row, or in its reader's, cannot be read; correct it in the database"
     return _ending_each(QUARANTINE, table, step="compose", reply=reply)
 
 
 def _ending_each(transition: Transition, table: Table, **values: Any) -> list[Prepared]:
+    is_ours = and_(Among(table.id, "ids"), table.worker_id == bindparam("holder"))
     return [
-        Prepared(statement.where(Among(table.id, "ids")).values(outcome_at=_at(), **values))
+        Prepared(statement.where(is_ours).values(outcome_at=_at(), **values))
         for statement in ending(transition, table)
     ]
 
@@ -205,58 +250,6 @@ def sources() -> Prepared:
             select(literal(0)).where(notice_waits, sending_is_on()),
         ).order_by("source"),
         Digest.id.type,
-    )
-
-
-@cache
-def waiting_rows(table: Table) -> Prepared:
-    """Read and lock the first rows that wait, of the digest `digest` or of all notices."""
-    return _waiting(table)
-
-
-@cache
-def waiting_row(table: Table) -> Prepared:
-    """Read and lock the row `only`, as `waiting_rows` would."""
-    return _waiting(table, table.id == bindparam("only"))
-
-
-@cache
-def waiting_ids(table: Table) -> Prepared:
-    """Read only the ids of the rows that `waiting_rows` would read."""
-    return Prepared(_first(select(table.id), table), table.id.type)
-
-
-def _waiting(table: Table, *where: ColumnElement[bool]) -> Prepared:
-    row: tuple[Any, ...] = (table.attempts, table.first_attempt_at, table.crashes)
-    if table is Notice:
-        stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
-        rows = select(table.id, stopped, *row)
-    else:
-        row += (
-            Delivery.edition_id,
-            Delivery.created_at,
-            Subscriber.address,
-            Subscriber.name,
-            Subscription.public_id,
-        )
-        rows = (
-            select(table.id, why_not(), *row)
-            .join(Subscription, Subscription.id == Delivery.subscription_id)
-            .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        )
-    types = (column.type for column in row)
-    return Prepared(_first(rows.where(*where), table), table.id.type, String(), *types)
-
-
-def _first(rows: Select[Any], table: Table) -> Select[Any]:
-    if table is Delivery:
-        rows = rows.where(Delivery.digest_id == bindparam("digest"))
-    # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
-    return (
-        rows.where(waits(table, _at()))
-        .order_by(table.next_attempt_at, table.id)
-        .limit(bindparam("number"))
-        .with_for_update(skip_locked=True, of=table)
     )
 
 

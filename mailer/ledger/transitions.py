@@ -91,7 +91,7 @@ class Transition(NamedTuple):
 
 
 CLAIM: Final = Transition(frozenset(WAITING), _S.CLAIMED)
-SKIP: Final = Transition(frozenset(WAITING), _S.SKIPPED)
+SKIP: Final = Transition(frozenset({_S.CLAIMED}), _S.SKIPPED)
 START: Final = Transition(frozenset({_S.CLAIMED}), _S.SENDING)
 RELEASE: Final = Transition(frozenset({_S.CLAIMED}), _S.QUEUED)
 DOUBT: Final = Transition(frozenset({_S.SENDING}), _S.UNKNOWN)
