@@ -6,6 +6,7 @@ waits, and is never used with SQLite, whose answers are there at once.
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -40,9 +41,6 @@ class NonblockingConnection:
 
     Args:
         connection: one in autocommit mode that nobody else uses.
-
-    Attributes:
-        wants_write: whether `poll` shall also be called when the socket can be written.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -52,10 +50,9 @@ class NonblockingConnection:
         self._on_server: dict[Prepared, _OnServer] = {}
         self._under_way: _Waiting[Any] | None = None
         self._fileno = self._libpq.socket
-        self.wants_write = False
 
     def fileno(self) -> int | None:
-        """Return the socket to wait for while something is under way."""
+        """Return the socket whose answer to wait for; None if nothing is under way."""
         return None if self._under_way is None else self._fileno
 
     def begin(self, queries: Queries[T]) -> T | None:
@@ -69,7 +66,7 @@ class NonblockingConnection:
         return result
 
     def poll(self) -> Any:
-        """Read what has come, and send what is next.
+        """Read what has come, and send what is next, or the rest of what the socket could not take at once.
 
         Returns:
             What comes of all queries, when it is known: until then None.
@@ -144,10 +141,8 @@ class NonblockingConnection:
     def _result(self) -> _Waiting[PGresult]:
         libpq = self._libpq
         while libpq.flush():
-            self.wants_write = True
             yield
             libpq.consume_input()
-        self.wants_write = False
         found: PGresult | None = None
         while True:
             while libpq.is_busy():
@@ -196,10 +191,11 @@ def _written(value: object) -> bytes | None:
 
     Raises:
         DataError: no text on PostgreSQL may hold what this one does.
+        TypeError: values of this type are not known here.
     """
     if value is None:
         return None
-    text = f"{{{','.join(map(_element, value))}}}" if isinstance(value, list) else str(value)
+    text = f"{{{','.join(map(_element, value))}}}" if isinstance(value, list) else _text(value)
     if "\0" in text:
         # libpq would end the value there.
         raise psycopg.DataError("PostgreSQL text cannot contain NUL")
@@ -211,8 +207,14 @@ def _element(value: object) -> str:
         return "NULL"
     if isinstance(value, int):
         return str(value)
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | int | datetime):
+        raise TypeError(f"a {type(value).__name__} cannot be sent to PostgreSQL")
+    return str(value)
 
 
 def _error(source: PGresult | PGconn) -> psycopg.Error:

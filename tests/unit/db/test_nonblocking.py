@@ -68,7 +68,7 @@ def result_of(connection: NonblockingConnection, queries: Queries[T]) -> T:
 def wait(connection: NonblockingConnection) -> None:
     number = connection.fileno()
     assert number is not None
-    selecting.select([number], [number] if connection.wants_write else [], [])
+    selecting.select([number], [], [], 0.01)
 
 
 def unnested(**lists: Any) -> Prepared:
