@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -21,7 +22,7 @@ MessageId = NewType("MessageId", str)
 """A Message-ID as `Keys.message_id` makes it: <dot-atom@domain> (RFC 5322 section 3.6.4)."""
 
 _TAG_BYTES = 16
-_HEAD_BYTES = 13
+_HEAD = struct.Struct(">sQI")
 """One byte of purpose, eight of public id, four of expiry."""
 
 
@@ -50,7 +51,7 @@ class Keys:
     def make(self, purpose: Purpose, public_id: int, expires: datetime | None = None) -> str:
         """Make a token for the row with `public_id`, valid until `expires` (UTC; None: for ever)."""
         seconds = 0 if expires is None else int(expires.timestamp())
-        head = purpose + public_id.to_bytes(8) + seconds.to_bytes(4)
+        head = _HEAD.pack(purpose, public_id, seconds)
         key = self.identity if purpose is Purpose.UNSUBSCRIBE else self.secrets[0]
         return (
             base64.urlsafe_b64encode(head + _tag(key, b"token", head)).decode("ascii").rstrip("=")
@@ -67,7 +68,7 @@ class Keys:
             raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except (binascii.Error, UnicodeEncodeError) as error:
             raise BadToken from error
-        head, tag = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
+        head, tag = raw[: _HEAD.size], raw[_HEAD.size :]
         if len(tag) != _TAG_BYTES or head[:1] != purpose:
             raise BadToken
         valid = [
@@ -77,10 +78,10 @@ class Keys:
         # One token has one spelling: the spare bits of base64 must not make a second one.
         if not any(valid) or base64.urlsafe_b64encode(raw).rstrip(b"=") != token.encode("ascii"):
             raise BadToken
-        seconds = int.from_bytes(head[9:])
+        _, public_id, seconds = _HEAD.unpack(head)
         if seconds and now >= datetime.fromtimestamp(seconds, UTC):
             raise ExpiredToken
-        return int.from_bytes(head[1:9])
+        return int(public_id)
 
     def key_hash(self, address_key: str) -> str:
         """Return the keyed hash under which an address is suppressed: 64 hex digits."""

@@ -73,7 +73,8 @@ def base64_lines(data: bytes) -> bytes:
     if len(encoded) <= 76:
         return encoded + b"\r\n" if encoded else b""
     lines = [encoded[at : at + 76] for at in range(0, len(encoded), 76)]
-    return b"\r\n".join([*lines, b""])
+    lines.append(b"")
+    return b"\r\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +153,12 @@ class Base64:
         for value, offsets in zip(values, self.aligned, strict=True):
             group = carried + value
             segment = offsets[-len(group) % 3]
-            # If the segment is too short to complete the group, the rest is carried on.
             group += segment.head
-            whole = len(group) // 3 * 3
-            chunks += (base64_lines(group[:whole]), segment.lines)
-            carried = group[whole:] + segment.tail
+            carried = segment.tail
+            if more := len(group) % 3:
+                # The segment was too short to complete the group: the rest is carried on.
+                group, carried = group[:-more], group[-more:]
+            chunks += (base64_lines(group), segment.lines)
         chunks.append(base64_lines(carried))
         return chunks
 

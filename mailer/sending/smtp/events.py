@@ -75,7 +75,7 @@ class Credentials:
 _ENDS_A_PATH = re.compile("[\\x00-\\x20<>\\x7f-\\x9f]")
 
 
-@dataclass(frozen=True)
+@dataclass(init=False, slots=True)
 class Envelope:
     """The sender and the recipient that the relay is told. Domains are A-labels.
 
@@ -86,10 +86,11 @@ class Envelope:
     sender: str
     recipient: str
 
-    def __post_init__(self) -> None:
-        sender, recipient = self.sender, self.recipient
+    def __init__(self, sender: str, recipient: str) -> None:
         if "@" not in sender or "@" not in recipient or _ENDS_A_PATH.search(sender + recipient):
             raise BadAddress("this address cannot be written in an SMTP command")
+        self.sender = sender
+        self.recipient = recipient
 
     @property
     def needs_utf8(self) -> bool:
