@@ -55,7 +55,7 @@ def read(body: bytes, content_type: str = "") -> tuple[str, list[str]]:
         ("th", "tis-620", False),
         ("pl", "windows-1250", True),
         ("tr", "windows-1254", True),
-        ("ar", "windows-1256", True),
+        ("ar", "windows-1256", False),
         ("lt", "windows-1257", True),
         ("fr", "windows-1252", False),
     ],
@@ -90,6 +90,39 @@ def test_western_letters_stay_western(text: str, declared: str) -> None:
         feed(text, "windows-1252", declared).decode("windows-1252"),
         [],
     )
+
+
+@pytest.mark.parametrize("encoding", ["windows-1250", "iso-8859-2"])
+def test_some_sentences_tell_latin_letters_without_the_language(encoding: str) -> None:
+    text = (
+        f"{TEXTS['pl']}. Mieszkańcy mogą zgłaszać wnioski do piątku, a burmistrz odpowie w środę. "
+        "Późną jesienią zostanie otwarta biblioteka, którą zaprojektował młody architekt."
+    )
+    assert text in read(feed(text, encoding, "utf-8"))[0]
+
+
+@pytest.mark.parametrize("text", ["El Niño à la carte", "© 20 °C – “so”", "Škoda, Citroën"])
+def test_a_few_letters_are_western(text: str) -> None:
+    assert text in read(feed(text, "windows-1252", "utf-8"))[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("ja", "shift_jis"), ("ru", "koi8-r"), ("th", "tis-620")]
+)
+@pytest.mark.parametrize("broken", [b"\xff", b"\x80", b"\xfe\xff"])
+def test_a_broken_byte_hides_no_encoding(text: str, encoding: str, broken: bytes) -> None:
+    long = " ".join(f"{TEXTS[text]} {number}" for number in range(12))
+    body = feed(long, encoding).replace(b"<title>", b"<title>" + broken)
+    assert TEXTS[text] in read(body)[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "encoding", "text"),
+    [("x-sjis", "cp932", "～髙"), ("gb2312", "gb18030", "镕"), ("macintosh", "mac-roman", "Ä"),
+     ("iso-8859-8-i", "iso-8859-8", "א"), ("windows-874", "cp874", "ก"), ("iso-8859-9", "cp1254", "“ş”")],
+)  # fmt: skip
+def test_labels_mean_what_browsers_take_them_for(label: str, encoding: str, text: str) -> None:
+    assert read(feed(text, encoding, label)) == (feed(text, encoding, label).decode(encoding), [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp037"])
