@@ -85,7 +85,10 @@ def test_a_folder_can_be_taken_in_at_a_glance() -> None:
 
 def test_no_module_is_long() -> None:
     long = {
-        name(path) for path in MODULES if len(path.read_text().splitlines()) > LINES_OF_A_MODULE
+        name(path)
+        for path in MODULES
+        if len(lines := path.read_text().splitlines()) > LINES_OF_A_MODULE
+        and not any(line.startswith("# Long because ") for line in lines)
     }
     assert not long
 

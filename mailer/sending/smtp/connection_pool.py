@@ -1,27 +1,26 @@
 """Keeps the open connections of one sender: opens them, waits for them, and watches their timeouts.
 
-Knows which mail each of them has in hand, and nothing about the ledger.
+Knows nothing about mails and the ledger: `mailer.sending.in_flight.owner` decides what is written.
 """
 
 import logging
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
 from queue import Empty, SimpleQueue
 
 from mailer import failpoint
-from mailer.ledger.transitions import RowId
-from mailer.sending.composer import OutgoingMail
+from mailer.sending.in_flight.events import Happened, Opened, SendEvent
 from mailer.sending.smtp.connection import Connection, Unopened
-from mailer.sending.smtp.events import Closed, Event, Step
+from mailer.sending.smtp.conversation import Conversation
+from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Step
 from mailer.sending.smtp.verdict import Lost
 
 log = logging.getLogger(__name__)
-
-_OPENERS = 4
-"""How many connections are opened at a time."""
 
 _TIMEOUT_CHECK_SECONDS = 0.1
 """How often timeouts are checked: at every event that would cost more than the mails."""
@@ -34,51 +33,30 @@ _FAILPOINTS = {
 """What has just been accepted when this step is next."""
 
 
-@dataclass(eq=False)
-class PooledConnection:
-    """A connection and the mail it has in hand.
+@dataclass(eq=False, slots=True)
+class _Pooled:
+    """A connection, what it waits for, and since when."""
 
-    Attributes:
-        mail: the mail that the relay has to answer for next.
-        next_mail: the mail that was begun in the write that ended `mail` (RFC 2920).
-        started: the ledger says `sending` about `mail`; never about `next_mail`.
-        served: how many mails the relay has answered on it.
-    """
-
+    id: int
     connection: Connection
-    mail: OutgoingMail | None = None
-    next_mail: OutgoingMail | None = None
-    started: bool = False
-    served: int = 0
-    is_leaving: bool = False
-    idle_since: float = 0.0
-    _timed_step: Step | None = field(default=None, repr=False)
-    _timed_since: float = 0.0
-    _mask: int = selectors.EVENT_READ
-
-    @property
-    def step(self) -> Step | None:
-        """The step whose reply is awaited."""
-        return self.connection.conversation.step
-
-    @property
-    def rows(self) -> list[RowId]:
-        """The ledger's rows of all the mails that it has in hand."""
-        return [mail.claim.row for mail in (self.mail, self.next_mail) if mail]
-
-    @property
-    def awaits_dot(self) -> bool:
-        """Whether the relay has all of the mail but its final dot."""
-        return self.mail is not None and self.step is Step.BLOCK and self.connection.flushed
+    conversation: Conversation
+    written: BodyWritten | None = None
+    timed_step: Step | None = None
+    timed_since: float = 0.0
+    mask: int = selectors.EVENT_READ
+    is_over: bool = False
 
 
 class ConnectionPool:
-    """All connections of a sender.
+    """All connections of a sender, each with a number of its own.
 
     Args:
         connect: opens one connection; called in threads.
         timeouts: seconds at each step.
         monotonic: the clock that measures them.
+
+    Attributes:
+        opening: how many connections are being opened.
     """
 
     def __init__(
@@ -90,53 +68,54 @@ class ConnectionPool:
         self._connect = connect
         self._timeouts = timeouts
         self._monotonic = monotonic
-        self._connections: dict[PooledConnection, None] = {}
+        self._numbers = count(1)
+        self._connections: dict[int, _Pooled] = {}
         self._results: SimpleQueue[Connection | Unopened] = SimpleQueue()
-        self._failures: list[Unopened] = []
         self._selector = selectors.DefaultSelector()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
+        self._watched: int | None = None
         self._is_closed = False
         self._check_after = 0.0
-        self._oldest_idle = 0.0
         self.opening = 0
 
-    def __len__(self) -> int:
-        return len(self._connections)
-
-    def __iter__(self) -> Iterator[PooledConnection]:
-        return iter(list(self._connections))
-
     @property
-    def busy(self) -> list[PooledConnection]:
-        """The connections with a mail in hand."""
-        return [pooled for pooled in self._connections if pooled.mail is not None]
+    def awaiting_dot(self) -> frozenset[int]:
+        """The connections on which the answer to a final dot is awaited next."""
+        return frozenset(
+            pooled.id
+            for pooled in self._connections.values()
+            if pooled.conversation.step is Step.DOT
+        )
 
-    @property
-    def free(self) -> list[PooledConnection]:
-        """The connections on which a mail may begin."""
-        return [
-            pooled
-            for pooled in self._connections
-            if pooled.mail is None and pooled.step is None and not pooled.is_leaving
-        ]
+    def conversation(self, number: int) -> Conversation:
+        """Return the conversation on this connection. What it has to say goes out with `flush`."""
+        return self._connections[number].conversation
 
     def wake(self) -> None:
         """End the `wait` of another thread at once."""
-        try:
+        # Full: it is being woken already. Closed: no thread waits any more.
+        with suppress(OSError):
             self._waker.send(b"!")
-        except OSError:
-            # Full: it is being woken already. Closed: no thread waits any more.
+
+    def watch(self, fileno: int | None) -> None:
+        """End a `wait` also if this file can be read, instead of the one that was named before.
+
+        To be called before that one's number may be used again.
+        """
+        if fileno == self._watched:
             return
+        if self._watched is not None:
+            self._selector.unregister(self._watched)
+        if fileno is not None:
+            self._selector.register(fileno, selectors.EVENT_READ)
+        self._watched = fileno
 
     def open(self, number: int) -> None:
-        """Begin to open up to `number` more connections; `opened` takes them in."""
-        if self._failures:
-            # Whether the relay allows more is not known yet.
-            return
-        for _ in range(min(number, _OPENERS - self.opening)):
+        """Begin to open so many connections; `wait` returns what became of each."""
+        for _ in range(number):
             self.opening += 1
             # A daemon: a relay that does not answer must not hold up the end of the process.
             threading.Thread(
@@ -158,113 +137,113 @@ class ConnectionPool:
             self._close_results()
 
     def _take_results(self) -> Iterator[Connection | Unopened]:
-        while True:
-            try:
+        with suppress(Empty):
+            while True:
                 yield self._results.get_nowait()
-            except Empty:
-                return
 
     def _close_results(self) -> None:
         for opened in self._take_results():
             if isinstance(opened, Connection):
                 opened.close()
 
-    def opened(self) -> list[Unopened]:
-        """Take in the connections that were opened, and return why others could not be.
-
-        A refusal takes fewer exchanges than an admission. So while nothing is open, failures are returned
-        only when all results are known: the relay may allow just fewer connections.
-        """
-        for opened in self._take_results():
-            self.opening -= 1
-            if isinstance(opened, Unopened):
-                self._failures.append(opened)
-                continue
-            pooled = PooledConnection(opened, idle_since=self._monotonic())
-            self._connections[pooled] = None
-            self._selector.register(opened, selectors.EVENT_READ, pooled)
-        if not self._connections and self.opening:
-            return []
-        failures, self._failures = self._failures, []
-        return failures
-
-    def wait(self, seconds: float) -> list[tuple[PooledConnection, Event]]:
+    def wait(self, seconds: float) -> list[SendEvent]:
         """Return what happened on the connections within this time; a timeout is a `Closed` too."""
-        happened: list[tuple[PooledConnection, Event]] = []
+        events: list[SendEvent] = []
         for key, mask in self._selector.select(seconds):
-            if key.data is None:
+            pooled: _Pooled | None = key.data
+            if pooled is not None:
+                self._serve(pooled, mask, events)
+            elif key.fileobj is self._woken:
                 self._woken.recv(4096)
-                continue
-            pooled: PooledConnection = key.data
-            if mask & selectors.EVENT_WRITE:
-                self.flush(pooled)
-            if mask & selectors.EVENT_READ:
-                events = pooled.connection.receive()
-                if events:
-                    happened += [(pooled, event) for event in events]
-                    # It has answered: the next step is timed anew.
-                    pooled._timed_step = None
-                self.flush(pooled)
-                if (step := pooled.step) in _FAILPOINTS:
-                    failpoint.reach(_FAILPOINTS[step])
+                events += [self._take_in(opened) for opened in self._take_results()]
         now = self._monotonic()
-        if now < self._check_after:
-            return happened
-        self._check_after = now + _TIMEOUT_CHECK_SECONDS
-        closed = {pooled for pooled, event in happened if isinstance(event, Closed)}
-        for pooled in self._connections.keys() - closed:
-            if self._is_late(pooled, now):
-                happened.append((pooled, Closed(pooled.step, None, Lost.TIMEOUT)))
-        return happened
+        if now >= self._check_after:
+            self._check_after = now + _TIMEOUT_CHECK_SECONDS
+            self._check_timeouts(now, events)
+        return events
 
-    def _is_late(self, pooled: PooledConnection, now: float) -> bool:
-        step = pooled.step
-        if step is not pooled._timed_step:
-            pooled._timed_step, pooled._timed_since = step, now
+    def _take_in(self, opened: Connection | Unopened) -> Opened | Unopened:
+        self.opening -= 1
+        if isinstance(opened, Unopened):
+            return opened
+        pooled = _Pooled(next(self._numbers), opened, opened.conversation)
+        self._connections[pooled.id] = pooled
+        self._selector.register(opened, selectors.EVENT_READ, pooled)
+        return Opened(pooled.id, opened.conversation.pipelines)
+
+    def _serve(self, pooled: _Pooled, mask: int, events: list[SendEvent]) -> None:
+        if mask & selectors.EVENT_READ:
+            received = pooled.connection.receive()
+            for event in received:
+                if isinstance(event, BodyWritten):
+                    pooled.written = event
+                    continue
+                if isinstance(event, Answered) and event.step is Step.DOT and event.reply.accepted:
+                    failpoint.reach("worker.before-record")
+                events.append(Happened(pooled.id, event))
+                if isinstance(event, Closed):
+                    self._stop_waiting_for(pooled)
+                    return
+            if received:
+                # It has answered: the next step is timed anew.
+                pooled.timed_step = None
+        self._flush(pooled)
+        if (step := pooled.conversation.step) in _FAILPOINTS:
+            failpoint.reach(_FAILPOINTS[step])
+        if pooled.written is not None and pooled.connection.flushed:
+            events.append(Happened(pooled.id, pooled.written))
+            pooled.written = None
+
+    def _stop_waiting_for(self, pooled: _Pooled) -> None:
+        # It would go on saying that it can be read.
+        pooled.is_over = True
+        self._selector.unregister(pooled.connection)
+
+    def _check_timeouts(self, now: float, events: list[SendEvent]) -> None:
+        for pooled in self._connections.values():
+            if not pooled.is_over and self._is_late(pooled, now):
+                late = Closed(pooled.conversation.step, None, Lost.TIMEOUT)
+                events.append(Happened(pooled.id, late))
+                self._stop_waiting_for(pooled)
+
+    def _is_late(self, pooled: _Pooled, now: float) -> bool:
+        step = pooled.conversation.step
+        if step is not pooled.timed_step:
+            pooled.timed_step, pooled.timed_since = step, now
         if step is None or (step is Step.BLOCK and pooled.connection.flushed):
             # The relay waits for us.
-            pooled._timed_since = now
+            pooled.timed_since = now
             return False
-        return now - pooled._timed_since > self._timeouts[step]
+        return now - pooled.timed_since > self._timeouts[step]
 
-    def flush(self, pooled: PooledConnection) -> None:
+    def flush(self, number: int) -> None:
         """Write what the conversation has to say, now or as soon as the socket takes it."""
+        self._flush(self._connections[number])
+
+    def _flush(self, pooled: _Pooled) -> None:
         mask = selectors.EVENT_READ
         if not pooled.connection.flush():
             mask |= selectors.EVENT_WRITE
-        if pooled._mask != mask:
-            pooled._mask = mask
+        if pooled.mask != mask and not pooled.is_over:
+            pooled.mask = mask
             self._selector.modify(pooled.connection, mask, pooled)
 
-    def drop(self, pooled: PooledConnection) -> None:
+    def close_one(self, number: int) -> None:
         """Close this connection, whatever is going on."""
-        del self._connections[pooled]
-        self._selector.unregister(pooled.connection)
+        pooled = self._connections.pop(number)
+        if not pooled.is_over:
+            self._selector.unregister(pooled.connection)
         pooled.connection.close()
 
-    def say_goodbye(self, pooled: PooledConnection) -> None:
-        """Say QUIT on a free connection."""
-        pooled.is_leaving = True
-        pooled.connection.conversation.quit()
-        self.flush(pooled)
-
-    def close_idle(self, before: float, most: int) -> None:
-        """Say QUIT on free connections: those idle since `before`, and those beyond `most`."""
-        if len(self._connections) <= most and before < self._oldest_idle:
-            return
-        free = self.free
-        too_many = len(self._connections) - most
-        for pooled in free:
-            if pooled.idle_since < before or too_many > 0:
-                too_many -= 1
-                self.say_goodbye(pooled)
-        self._oldest_idle = min((pooled.idle_since for pooled in self._connections), default=before)
+    def keep_only(self, numbers: Collection[int]) -> None:
+        """Close all connections but these."""
+        for number in self._connections.keys() - set(numbers):
+            self.close_one(number)
 
     def close(self) -> None:
         """Close everything. Connections that are still being opened end with the process."""
         self._is_closed = True
-        for pooled in self:
-            self.drop(pooled)
+        self.keep_only(())
         self._close_results()
         self._selector.close()
         self._waker.close()

@@ -6,9 +6,9 @@ import pytest
 
 from mailer.clock import Times
 from mailer.db import Database
-from mailer.sending import outbox
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import back_off
+from mailer.sending.in_flight import outbox
 from mailer.sending.send_loop import Sender
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys

@@ -19,11 +19,11 @@ from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice, NoticeKind
 from mailer.notices.alert import TurnedAway
-from mailer.sending.commit import Commit, CommitFailed, Committed, Looked
 from mailer.sending.committer import Committer
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import token_bucket
 from mailer.sending.flow_control.send_rate import SendRate
+from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
 from tests.support.sending import Post, alerts, beating
 from tests.support.waiting import wait_until
 

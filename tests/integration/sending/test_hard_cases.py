@@ -76,7 +76,7 @@ def test_a_digest_that_is_done_is_closed_while_another_goes_on(post: Post) -> No
 
 def test_a_token_that_bought_nothing_is_there_for_what_comes_next(post: Post) -> None:
     with receiver() as relay, sending(post.sender(relay.port, rate=DAILY)) as sender:
-        wait_until(lambda: not sender._outbox.is_hungry)
+        wait_until(lambda: not sender._in_flight._outbox._more_waits)
         post.notice()
         wait_until(lambda: relay.mails)
 

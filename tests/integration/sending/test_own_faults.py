@@ -16,8 +16,9 @@ from mailer.db import Database
 from mailer.errors import MailerError
 from mailer.models import Delivery, DeliveryStatus, Worker
 from mailer.sending import send_loop, sender_heartbeat
+from mailer.sending.committer import Committer
 from mailer.sending.composer import Composer
-from mailer.sending.outbox import Outbox
+from mailer.sending.in_flight.events import SendEvent, Stop
 from mailer.sending.send_loop import Sender
 from mailer.settings import load
 from mailer.tokens import Keys
@@ -78,8 +79,8 @@ def living(database: Database) -> list[int]:
 @FAULTS
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
-    [(Composer, "compose", 3), (Outbox, "settle", 4), (Outbox, "_try_out", 1)],
-    ids=["compose", "settle", "claim"],
+    [(Composer, "compose", 3), (Committer, "begin", 4), (Composer, "load", 2)],
+    ids=["compose", "commit", "claim"],
 )
 def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(
     post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception, owner: type, name: str, call: int
@@ -87,7 +88,7 @@ def test_after_a_fault_it_goes_on_and_nobody_is_left_behind(
     post.build(READERS)
     failing = Failing(monkeypatch, owner, name, fault, lambda number: number == call)
     with post.relay() as relay:
-        if owner is Composer and not isinstance(fault, MemoryError):
+        if name == "compose" and not isinstance(fault, MemoryError):
             # What is wrong with one letter fails that letter.
             wait_until(lambda: post.counts().failed == 1)
             return
@@ -118,7 +119,7 @@ def test_a_fault_that_does_not_go_away_ends_it_and_it_holds_nothing(
 ) -> None:
     post.build(READERS)
     with receiver() as relay:
-        Failing(monkeypatch, Outbox, "settle", fault, lambda number: number >= 4)
+        Failing(monkeypatch, Committer, "begin", fault, lambda number: number >= 2)
         with pytest.raises(MailerError, match="5 times"):
             post.sender(relay.port).run(threading.Event())
     assert held(post.database) == living(post.database) == []
@@ -131,11 +132,11 @@ def test_a_fault_that_does_not_go_away_is_not_told_of_all_the_time_while_it_drai
     post.build(READERS)
     turn, faults = Sender._turn, []
 
-    def failing(this: Sender, *, claiming: bool) -> None:
-        if not claiming:
-            faults.append(claiming)
+    def failing(this: Sender, events: list[SendEvent]) -> None:
+        if any(isinstance(event, Stop) for event in events):
+            faults.append(len(events))
             raise TypeError("a mistake")
-        turn(this, claiming=claiming)
+        turn(this, events)
 
     monkeypatch.setattr(Sender, "_turn", failing)
     answers = threading.Event()
@@ -150,7 +151,7 @@ def test_what_ends_even_the_loop_leaves_nobody_who_beats(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post.build(READERS)
-    Failing(monkeypatch, Outbox, "settle", SystemExit(3), lambda number: number == 3)
+    Failing(monkeypatch, Committer, "begin", SystemExit(3), lambda number: number == 2)
     with receiver() as relay, pytest.raises(SystemExit):
         post.sender(relay.port).run(threading.Event())
     assert living(post.database) == []
@@ -180,7 +181,7 @@ DISK = OperationalError("INSERT", {}, Exception("disk I/O error"))
 @pytest.mark.parametrize(
     ("owner", "name", "fault"),
     [
-        (Outbox, "settle", TypeError("a mistake")),
+        (Committer, "begin", TypeError("a mistake")),
         (sender_heartbeat.SenderHeartbeat, "start", DISK),
         (sender_heartbeat.SenderHeartbeat, "start", MemoryError()),
     ],
@@ -215,12 +216,12 @@ _ENDS = """
 import sys
 
 from mailer.cli import main
-from mailer.sending.outbox import Outbox
+from mailer.sending.committer import Committer
 
-def settle(*given, **more):
+def begin(*given, **more):
     raise SystemExit(3)
 
-Outbox.settle = settle
+Committer.begin = begin
 sys.exit(main())
 """
 

@@ -27,10 +27,13 @@ from mailer.models import (
     Subscription,
     Worker,
 )
-from mailer.sending import outbox, send_loop
+from mailer.sending import send_loop
 from mailer.sending.composer import Composer, OutgoingMail
 from mailer.sending.flow_control.retry_plan import RetryPlan
-from mailer.sending.reply_handler import ReplyHandler
+from mailer.sending.in_flight import outbox, owner
+from mailer.sending.in_flight.events import Fault, SendEvent
+from mailer.sending.in_flight.open_connections import Phase
+from mailer.sending.in_flight.owner import InFlight
 from mailer.sending.send_loop import Sender
 from mailer.sending.sender_heartbeat import SenderHeartbeat
 from mailer.tokens import Purpose
@@ -196,7 +199,7 @@ def test_what_is_queued_later_is_found(
 ) -> None:
     monkeypatch.setattr(outbox, "LOOK_SECONDS", seconds)
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
-        wait_until(lambda: not sender._outbox.is_hungry)
+        wait_until(lambda: not sender._in_flight._outbox._more_waits)
         post.notice()
         if woken:
             sender.wake()
@@ -212,7 +215,7 @@ def test_connections_are_used_again_and_changed_in_time(post: Post, offers: Answ
         sending(post.sender(relay.port, connections=1, messages_per_connection=5)) as sender,
     ):
         wait_until(post.is_sent)
-        assert not sender._pool.busy
+        assert not sender._in_flight._connections.busy
     assert post.counts() == digest_state.Counts(21, 0, 21, 0, 0, 0, 0, 0)
     assert relay.recipients == sorted(address(number) for number in range(1, 22))
     assert (relay.connections, relay.count("MAIL")) == (5, 21)
@@ -563,16 +566,17 @@ def test_a_commit_whose_answer_is_lost_sends_each_mail_once(
 
 def test_a_fault_in_the_loop_loses_no_outcome(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     post.build(10)
-    whole = ReplyHandler.take_in
+    whole = InFlight.step
     failed: list[int] = []
 
-    def take_in(self: ReplyHandler, happened: Any) -> None:
-        whole(self, happened)
+    def step(self: InFlight, *given: Any) -> Any:
+        actions = whole(self, *given)
         if len(relay.mails) >= 3 and not failed:
             failed.append(1)
             raise RuntimeError("a fault of ours")
+        return actions
 
-    monkeypatch.setattr(ReplyHandler, "take_in", take_in)
+    monkeypatch.setattr(InFlight, "step", step)
     with receiver() as relay, sending(post.sender(relay.port, connections=2, retry=AT_ONCE)):
         wait_until(post.is_sent)
     found = post.counts()
@@ -587,8 +591,9 @@ def test_a_fault_that_stays_does_not_spin(
     stop = threading.Event()
     turns: list[float] = []
 
-    def turn(self: Sender, *, claiming: bool) -> None:
-        turns.append(time.monotonic())
+    def turn(self: Sender, events: list[SendEvent]) -> None:
+        if not any(isinstance(event, Fault) for event in events):
+            turns.append(time.monotonic())
         if len(turns) == 3:
             stop.set()
         raise RuntimeError("a fault of ours")
@@ -658,8 +663,14 @@ def test_told_to_stop_it_finishes_what_is_on_its_way_and_gives_back_the_rest(pos
 
     with receiver(slow) as relay:
         with sending(post.sender(relay.port)) as sender:
-            wait_until(lambda: len(sender._pool.busy) == 4 and len(relay.mails) == 4)
-            wait_until(lambda: all(pooled.started for pooled in sender._pool.busy))
+            wait_until(
+                lambda: len(sender._in_flight._connections.busy) == 4 and len(relay.mails) == 4
+            )
+            wait_until(
+                lambda: all(
+                    one.phase is Phase.STARTED for one in sender._in_flight._connections.busy
+                )
+            )
             threading.Timer(0.5, go_on.set).start()
         found = post.counts()
     assert found.sent == len(relay.mails) == 8
@@ -673,14 +684,22 @@ def test_told_to_stop_it_finishes_what_is_on_its_way_and_gives_back_the_rest(pos
 def test_what_is_not_answered_in_time_is_in_doubt_and_named(
     post: Post, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(send_loop, "DRAIN_SECONDS", 0.5)
+    monkeypatch.setattr(owner, "DRAIN_SECONDS", 0.5)
     post.build(50)
     go_on = threading.Event()
     with receiver(holding(go_on)) as relay:
         with sending(post.sender(relay.port)) as sender:
-            wait_until(lambda: len(sender._pool.busy) == 4)
-            wait_until(lambda: all(pooled.started for pooled in sender._pool.busy))
-            rows = [pooled.mail.claim.row.id for pooled in sender._pool.busy if pooled.mail]
+            wait_until(lambda: len(sender._in_flight._connections.busy) == 4)
+            wait_until(
+                lambda: all(
+                    one.phase is Phase.STARTED for one in sender._in_flight._connections.busy
+                )
+            )
+            rows = [
+                pooled.mail.claim.row.id
+                for pooled in sender._in_flight._connections.busy
+                if pooled.mail
+            ]
         found = post.counts()
         go_on.set()
     assert found.in_doubt == 4

@@ -5,11 +5,12 @@ Decides nothing: verdicts and waits come from elsewhere. Nothing here touches th
 
 from datetime import datetime, timedelta
 
-from mailer.clock import ClockJumps, Times
+from mailer.clock import ClockJumps
 from mailer.ledger.transitions import AttemptResult, Claim
 from mailer.models import DeliveryStatus
 from mailer.sending import counters
 from mailer.sending.flow_control.retry_plan import Random, RetryPlan
+from mailer.sending.in_flight.events import Moment
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import Lost, OnDelivery, Verdict
 from mailer.text.untrusted import redact
@@ -20,7 +21,7 @@ class Attempts:
 
     Args:
         plan: when a deferred mail is tried again.
-        times: both clocks, because the wall clock may be set.
+        began: when the sender began, by both clocks, because the wall clock may be set.
         resend: whether a mail in doubt is sent once more.
         counts: where results are counted.
     """
@@ -30,15 +31,14 @@ class Attempts:
         plan: RetryPlan,
         *,
         resend: bool,
-        times: Times,
+        began: Moment,
         random: Random,
         counts: counters.Counters,
     ) -> None:
         self._plan = plan
         self._resend = resend
-        self._times = times
         self._clock_jumps = ClockJumps()
-        self._clock_jumps.observe(times.wall(), times.monotonic())
+        self._clock_jumps.observe(began.wall, began.monotonic)
         self._random = random
         self._counts = counts
 
@@ -48,7 +48,8 @@ class Attempts:
         step: str,
         verdict: Verdict,
         answer: Reply | Lost | str,
-        reason: str = "",
+        reason: str,
+        moment: Moment,
         *,
         wait_seconds: float = 0.0,
     ) -> AttemptResult:
@@ -57,12 +58,13 @@ class Attempts:
         Args:
             answer: the relay's, how it was lost, or a word of `counters` that says why there is none.
             reason: in words, if there is no reply.
+            moment: when it ended.
             wait_seconds: before it goes out again, if the mail is not at fault.
         """
-        now = self._times.wall()
+        now = moment.wall
         later = None
         if verdict.delivery is not OnDelivery.SENT:
-            self._clock_jumps.observe(now, self._times.monotonic())
+            self._clock_jumps.observe(now, moment.monotonic)
             # A clock that was set forward must not use up the time in which the mail is tried.
             first = claim.first_attempt_at + self._clock_jumps.since(claim.first_attempt_at)
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)

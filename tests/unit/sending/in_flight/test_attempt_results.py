@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailer.clock import Times
 from mailer.ledger.transitions import OUTCOMES, Claim, RowId
 from mailer.models import Delivery, DeliveryStatus
-from mailer.sending.attempt_results import Attempts, conclusion
 from mailer.sending.counters import Counters
 from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.in_flight.attempt_results import Attempts, conclusion
+from mailer.sending.in_flight.events import Moment
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
 
@@ -44,9 +44,9 @@ def test_an_attempt_ends_as(
 
 
 def test_no_address_gets_into_the_ledger() -> None:
-    plan, times = RetryPlan((timedelta(hours=1),), timedelta(days=2)), Times(lambda: NOW)
-    attempts = Attempts(plan, resend=True, times=times, random=lambda: 0.5, counts=Counters())
+    plan, moment = RetryPlan((timedelta(hours=1),), timedelta(days=2)), Moment(NOW, 0.0, True)
+    attempts = Attempts(plan, resend=True, began=moment, random=lambda: 0.5, counts=Counters())
     claim = Claim(RowId(Delivery, 3), 7, 1, NOW)
     reply = Reply(550, ("<ani@example.org>: no such user",))
-    result = attempts.conclude(claim, "rcpt", Verdict(D.FAIL), reply)
+    result = attempts.conclude(claim, "rcpt", Verdict(D.FAIL), reply, "", moment)
     assert result == (claim.row, 7, 2, S.FAILED, "rcpt", 550, "<***>: no such user", None)

@@ -1,6 +1,6 @@
 """Defines what the sender asks of the database in one transaction, and what it is told afterwards.
 
-Pure. `mailer.sending.in_flight` decides what goes into a commit, `mailer.sending.committer` executes it.
+Pure. `in_flight.owner` decides what goes into a commit, and `mailer.sending.committer` executes it.
 """
 
 from collections.abc import Sequence
