@@ -45,6 +45,7 @@ class OpenConnection:
     Attributes:
         mail: the one that the relay has to answer for next.
         next_mail: begun in the write that ended `mail` (RFC 2920).
+        may_be_recorded: whether a commit that failed may have recorded the start of `mail`.
         served: how many mails the relay has answered on it.
         is_leaving: whether we have said QUIT.
     """
@@ -55,8 +56,16 @@ class OpenConnection:
     mail: OutgoingMail | None = None
     next_mail: OutgoingMail | None = None
     phase: Phase = Phase.FREE
+    may_be_recorded: bool = False
     served: int = 0
     is_leaving: bool = False
+
+    @property
+    def is_start_unsure(self) -> bool:
+        """Whether nobody knows if the ledger has the start of `mail`. No final dot was sent."""
+        return self.phase is Phase.STARTING or (
+            self.may_be_recorded and self.phase is not Phase.STARTED
+        )
 
     @property
     def is_free(self) -> bool:
@@ -129,6 +138,7 @@ class OpenConnections:
         """Take the mail in hand off a connection: it is concluded. The next one takes its place."""
         self._awaiting_start.pop(connection, None)
         connection.mail, connection.next_mail = connection.next_mail, None
+        connection.may_be_recorded = False
         connection.phase = Phase.ENDING if connection.mail is None else Phase.BEGUN
         connection.served += 1
 
@@ -152,6 +162,7 @@ class OpenConnections:
         """Note that nobody knows whether these starts are recorded: they are to be tried again."""
         for connection in starting:
             if connection.phase is Phase.STARTING and connection.id in self._connections:
+                connection.may_be_recorded = True
                 self.written(connection)
 
     def judgeable_failures(self) -> list[Unopened]:

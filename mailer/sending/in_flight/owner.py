@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 DATABASE_PAUSE_SECONDS: Final = 0.5
 """How long nothing is asked of a database that cannot be used."""
 
+RECONCILE_SECONDS: Final = 10.0
+"""How long after a failed commit its claim may still be made, by a server that had begun with it."""
+
 DRAIN_SECONDS: Final = 25.0
 """How long the relay may take to answer for the mails under way after a stop."""
 
@@ -64,6 +67,7 @@ class InFlight:
         self._unrecorded = Unrecorded(attempts)
         self._starting: list[OpenConnection] = []
         self._commit_after = 0.0
+        self._reconcile_after: float | None = None
         self._drain_until: float | None = None
         self._record_until: float | None = None
         # Of the present step.
@@ -115,6 +119,8 @@ class InFlight:
             self._drain(self._drain_until)
         elif not self._unrecorded.has_failed:
             number = self._begin_mails()
+        if self._reconcile_after is not None and self._now >= self._reconcile_after:
+            self._reconcile_after, self._unrecorded.must_reconcile = None, True
         commit = self._next_commit()
         return events.Actions(
             self._writes, commit, number, self._looks(commit), self._wait_seconds()
@@ -166,7 +172,8 @@ class InFlight:
         reason: str = "",
     ) -> None:
         """Take the mail in hand off its connection, and note what became of it."""
-        mail, phase = connection.mail, connection.phase
+        mail, is_started = connection.mail, connection.phase is Phase.STARTED
+        is_start_unsure = connection.is_start_unsure
         if mail is None:
             return
         said = str(answer) if isinstance(answer, Reply) else reason or answer
@@ -174,9 +181,9 @@ class InFlight:
             _attempt(mail), step, verdict, said, self._now
         )
         self._connections.take_off(connection)
-        if verdict.delivery is not OnDelivery.RELEASE or phase is Phase.STARTED:
+        if verdict.delivery is not OnDelivery.RELEASE or is_started:
             self._unrecorded.note(mail, self._moment, step, verdict, answer, reason, wait)
-        elif phase is Phase.STARTING:
+        elif is_start_unsure:
             self._unrecorded.note_unstarted(mail, self._moment, answer, reason, wait)
         elif wait is not None:
             self._unrecorded.postponed.append((mail.claim.row, wait))
@@ -209,7 +216,7 @@ class InFlight:
         if connection.phase is Phase.STARTED:
             verdict = verdict_on(Step.DOT, Lost.DROP)
             self._unrecorded.note(mail, self._moment, Step.DOT, verdict, Lost.DROP, reason)
-        elif connection.phase is Phase.STARTING:
+        elif connection.is_start_unsure:
             self._unrecorded.note_unstarted(mail, self._moment, counters.STOPPED, reason)
         else:
             self._unrecorded.postponed.append((mail.claim.row, FAULT_WAIT_SECONDS))
@@ -393,7 +400,11 @@ class InFlight:
                 reason,
                 len(self._unrecorded.results),
             )
+        self._on_failed()
+
+    def _on_failed(self) -> None:
         self._unrecorded.on_failed()
+        self._reconcile_after = self._now + RECONCILE_SECONDS
 
     def _looks(self, commit: Commit | None) -> bool:
         """Tell whether to ask the ledger if work waits: not while a commit may tell as much."""
@@ -430,7 +441,7 @@ class InFlight:
             self._record_until = self._now + LAST_RECORD_SECONDS
 
     def _on_fault(self, fault: events.Fault) -> None:
-        self._forget_starts()
+        self._starting = []
         self._connections.opening = fault.opening
         for connection in self._connections:
             # If the answer is still to come, it is waited for: without it the mail would be in doubt.
@@ -438,7 +449,7 @@ class InFlight:
                 self._end(connection, "the send loop failed")
         # What fails may be the next commit.
         self._commit_after = self._now + DATABASE_PAUSE_SECONDS
-        self._unrecorded.on_failed()
+        self._on_failed()
 
     def _wait_seconds(self) -> float:
         """Return in how many seconds the next step is due, if nothing happens before."""

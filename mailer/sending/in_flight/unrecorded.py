@@ -31,6 +31,7 @@ class Unrecorded:
         turned_away: notices whose sender the relay refuses.
         commit: the one under way; at most one.
         has_failed: whether the last one failed. It may have been made all the same.
+        must_reconcile: whether to release the rows that nobody here knows about.
     """
 
     def __init__(self, attempts: Attempts) -> None:
@@ -42,16 +43,17 @@ class Unrecorded:
         self.turned_away: list[TurnedAway] = []
         self.commit: Commit | None = None
         self.has_failed = False
+        self.must_reconcile = False
 
     def __bool__(self) -> bool:
-        """Whether a commit is needed. After one that failed it is, to find out what it did."""
+        """Whether a commit is needed. After one that failed it is, to undo what it claimed."""
         return bool(
             self.results
             or self.released
             or self.postponed
             or self.pauses
             or self.turned_away
-            or self.has_failed
+            or self.must_reconcile
         )
 
     def note(
@@ -123,7 +125,7 @@ class Unrecorded:
             pauses=tuple(self.pauses),
             turned_away=tuple(self.turned_away),
             refused=refused,
-            known=known if self.has_failed else None,
+            known=known if self.must_reconcile else None,
             claims=claims,
             excluded=excluded,
         )
@@ -133,7 +135,7 @@ class Unrecorded:
         """Forget what the commit under way has recorded, and return it."""
         commit, self.commit = self.commit, None
         if commit is not None:
-            self.has_failed = False
+            self.has_failed = self.must_reconcile = False
             del self.results[: len(commit.results)]
             del self.released[: len(commit.released)]
             del self.postponed[: len(commit.postponed)]
@@ -142,5 +144,6 @@ class Unrecorded:
         return commit
 
     def on_failed(self) -> None:
-        """Keep everything for the next commit, which also finds out what this one did."""
-        self.commit, self.has_failed = None, True
+        """Keep everything for the next commit, which also undoes what this one may have claimed."""
+        self.commit = None
+        self.has_failed = self.must_reconcile = True
