@@ -1,7 +1,7 @@
 """Finds rows that wait, claims them for a worker, and gives them back."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import is_unreadable
 from mailer.db.prepared_statements import Queries, Query, Row
+from mailer.ledger.places import BEGINNING, Place, Places
 from mailer.ledger.predicates import has_left_overs, is_finished, sending_is_on, waits
 from mailer.ledger.statements import (
     claimed,
@@ -53,6 +54,7 @@ def claim(
     *,
     rotation: int = 0,
     excluded: Collection[int] = (),
+    places: Places | None = None,
 ) -> Queries[tuple[list[Claim], int]]:
     """Claim up to `limit` waiting rows for this worker, notices first.
 
@@ -63,10 +65,12 @@ def claim(
         rotation: grows with each claim, so that each time another digest comes first: a small one must
             not wait until a large one has gone out.
         excluded: digests of which nothing is claimed now.
+        places: where this sender's last claims ended; None: nowhere.
 
     Returns:
         The rows claimed, and how many were skipped. If there are neither, no row waits.
     """
+    places = Places() if places is None else places
     claims: list[Claim] = []
     skipped = 0
     common = {"at": now, "holder": worker_id}
@@ -74,14 +78,15 @@ def claim(
     digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
         parameters = {**common, "number": limit, "forgiven": forgiven_before(now)}
-        claims, skipped = yield from _take(Notice, worker_id, parameters)
+        ids = yield Query(claiming(Notice), parameters)
+        claims, skipped, _ = yield from _read_claimed(Notice, ids, parameters)
     for position in range(len(digests)):
         room = limit - len(claims) - skipped
         if room <= 0:
             break
         digest_id = digests[(position + rotation) % len(digests)]
         parameters = {**common, "number": room, "digest": digest_id}
-        more, more_skipped = yield from _take(Delivery, worker_id, parameters)
+        more, more_skipped = yield from _claim_from(places, parameters)
         claims += more
         skipped += more_skipped
     return claims, skipped
@@ -113,23 +118,43 @@ def release(
         session.execute(statement if ids is None else statement.where(table.id.in_(ids)))
 
 
-def _take(
-    table: Table, worker_id: int, parameters: Mapping[str, Any]
-) -> Queries[tuple[list[Claim], int]]:
-    ids = [row_id for (row_id,) in (yield Query(claiming(table), parameters))]
+def _claim_from(places: Places, parameters: Mapping[str, Any]) -> Queries[tuple[list[Claim], int]]:
+    digest_id, number = parameters["digest"], parameters["number"]
+    begin = places.begin(digest_id, parameters["at"])
+    ids = yield Query(claiming(Delivery), {**parameters, **begin._asdict()})
+    is_full = len(ids) == number
+    if not is_full and begin is not BEGINNING:
+        rest = {"number": number - len(ids), **BEGINNING._asdict()}
+        ids = ids + (yield Query(claiming(Delivery), {**parameters, **rest}))
+    claims, skipped, last = yield from _read_claimed(Delivery, ids, parameters)
+    places.end(digest_id, last if is_full else None)
+    return claims, skipped
+
+
+def _read_claimed(
+    table: Table, claimed_ids: Sequence[Row], parameters: Mapping[str, Any]
+) -> Queries[tuple[list[Claim], int, Place | None]]:
+    """Read rows that were claimed, and end those that are not to be sent.
+
+    Returns:
+        The others, how many were ended, and the place of the last one that can be read.
+    """
+    ids = [row_id for (row_id,) in claimed_ids]
     if not ids:
-        return [], 0
+        return [], 0, None
     rows, unreadable = yield from _read(table, ids, parameters)
     skipped: dict[str, list[int]] = {}
     claims = []
-    for row_id, reason, attempts, first_attempt_at, crashes, *addressee in rows:
+    place = None
+    for row_id, reason, due_at, attempts, first_attempt_at, crashes, *addressee in rows:
+        place = Place(due_at, row_id)
         if reason is not None:
             skipped.setdefault(reason, []).append(row_id)
             continue
         claims.append(
             Claim(
                 RowId(table, row_id),
-                worker_id,
+                parameters["holder"],
                 attempts,
                 first_attempt_at,
                 crashes,
@@ -143,7 +168,7 @@ def _take(
     if unreadable:
         for statement in giving_up_unreadable(table):
             yield Query(statement, {**parameters, "ids": unreadable})
-    return claims, len(ids) - len(claims)
+    return claims, len(ids) - len(claims), place
 
 
 def _read(

@@ -24,6 +24,7 @@ from sqlalchemy import (
     not_,
     null,
     select,
+    tuple_,
     union_all,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -62,11 +63,14 @@ from mailer.permission.rule import forgiven_before, notice_may_be_mailed, why_no
 def claiming(table: Table) -> Prepared:
     """Claim the first `number` rows that wait, of the digest `digest` or of all notices, for `holder`.
 
-    Returns their ids. Rows that another worker is about to claim are left out.
+    Of the digest, those behind the row `after_id`, which is due at `after_at`. Returns their ids. Rows that
+    another worker is about to claim are left out.
     """
     rows = select(table.id).where(waits(table, _at()))
     if table is Delivery:
-        rows = rows.where(Delivery.digest_id == bindparam("digest"))
+        place = tuple_(Delivery.next_attempt_at, Delivery.id)
+        after = tuple_(_at("after_at"), bindparam("after_id", type_=BigId))
+        rows = rows.where(Delivery.digest_id == bindparam("digest"), place > after)
     # SQLite compiles FOR UPDATE to nothing: there a writer is alone anyway.
     rows = (
         rows.order_by(table.next_attempt_at, table.id)
@@ -88,7 +92,8 @@ def claiming(table: Table) -> Prepared:
 @cache
 def claimed(table: Table) -> Prepared:
     """Read the rows `ids`, first those that have waited longest, each with why it may not be mailed."""
-    row: tuple[Any, ...] = (table.attempts, table.first_attempt_at, table.crashes)
+    row: tuple[Any, ...] = (table.next_attempt_at, table.attempts)
+    row += (table.first_attempt_at, table.crashes)
     if table is Notice:
         stopped = case((_notice_may_be_mailed(), null()), else_=literal("suppressed"))
         rows = select(table.id, stopped, *row)
@@ -253,8 +258,8 @@ def sources() -> Prepared:
     )
 
 
-def _at() -> BindParameter[datetime]:
-    return bindparam("at", type_=UTCDateTime())
+def _at(name: str = "at") -> BindParameter[datetime]:
+    return bindparam(name, type_=UTCDateTime())
 
 
 @cache

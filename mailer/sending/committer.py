@@ -16,6 +16,7 @@ from mailer.clock import Times
 from mailer.db import Database, is_unusable
 from mailer.db.prepared_statements import Queries, execute
 from mailer.ledger import claims, digest_state, outcomes, recovery
+from mailer.ledger.places import Places
 from mailer.ledger.transitions import Claim, RowId
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
@@ -78,6 +79,7 @@ class Committer:
         self._rate = rate
         self._alerts = alerts
         self._claims = 0
+        self._places = Places()
         self._finish_after = 0.0
         self._under_way: NonblockingConnection | None = None
 
@@ -158,7 +160,12 @@ class Committer:
             return _Claimed()
         self._claims += 1
         claimed, skipped = yield from claims.claim(
-            self._worker_id(), number, now, rotation=self._claims, excluded=commit.excluded
+            self._worker_id(),
+            number,
+            now,
+            rotation=self._claims,
+            excluded=commit.excluded,
+            places=self._places,
         )
         return _Claimed(number, claimed, skipped)
 

@@ -1,7 +1,7 @@
 """The ledger on both databases: who may take a row, when it may go, and what becomes of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.db.prepared_statements import Compiled, execute
 from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
+from mailer.ledger.places import RENEW_SECONDS, Places
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
     Delivery,
@@ -228,6 +229,27 @@ def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> 
     claimed, skipped = execute(claims.claim(house.worker, 2, NOW), house.session)
     assert [claim.row for claim in claimed] == [row_of(last)]
     assert skipped == 1
+
+
+def test_a_claim_goes_on_behind_the_last_one_and_forgets_nothing_before_it(house: House) -> None:
+    first, second, third, last = rows = [house.delivery() for _ in range(4)]
+    places = Places()
+
+    def claim(number: int, now: datetime = NOW) -> list[RowId]:
+        queries = claims.claim(house.worker, number, now, places=places)
+        return [claim.row for claim in execute(queries, house.session)[0]]
+
+    assert claim(2) == [row_of(first), row_of(second)]
+    claims.release(house.session, house.worker, [row_of(first)])
+    assert claim(1) == [row_of(third)]
+    # There is one more behind it; then what was given back.
+    assert claim(2) == [row_of(first), row_of(last)]
+    claims.release(house.session, house.worker)
+    assert claim(1) == [row_of(first)]
+    claims.release(house.session, house.worker)
+    assert claim(1, NOW + timedelta(seconds=RENEW_SECONDS - 1)) == [row_of(second)]
+    assert claim(1, NOW + timedelta(seconds=RENEW_SECONDS)) == [row_of(first)]
+    assert {house.now(row).status for row in rows} == {S.QUEUED, S.CLAIMED}
 
 
 # Starting: the last check before the dot.

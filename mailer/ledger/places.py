@@ -1,0 +1,48 @@
+"""Remembers where a sender's last claim of each digest ended, so that the next one goes on behind it.
+
+Pure. Never makes a row wait for long: what waits before that place is found when nothing waits behind it,
+and at the latest after `RENEW_SECONDS`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+RENEW_SECONDS: Final = 5.0
+
+
+class Place(NamedTuple):
+    """A row's place in the order in which the rows of a digest are claimed."""
+
+    after_at: datetime
+    after_id: int
+
+
+BEGINNING: Final = Place(datetime.min.replace(tzinfo=UTC), 0)
+
+
+class Places:
+    """Where one sender's claims go on.
+
+    While a snapshot is held open, PostgreSQL keeps the entries of all rows that have waited: a claim from the
+    beginning walks over every mail that has been sent.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int, Place] = {}
+        self._begun: dict[int, datetime] = {}
+
+    def begin(self, digest_id: int, now: datetime) -> Place:
+        """Return behind which row a claim of this digest begins."""
+        age = now - self._begun.get(digest_id, now)
+        # The clock may have been set back.
+        if digest_id in self._places and timedelta() <= age < timedelta(seconds=RENEW_SECONDS):
+            return self._places[digest_id]
+        self._begun[digest_id] = now
+        return BEGINNING
+
+    def end(self, digest_id: int, last: Place | None) -> None:
+        """Note the last row of a claim; None if it has found fewer than it asked for."""
+        if last is None:
+            self._places.pop(digest_id, None)
+        else:
+            self._places[digest_id] = last
