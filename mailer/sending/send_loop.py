@@ -182,7 +182,8 @@ class Sender:
             events.append(Stop())
         if (returned := self._committer.poll()) is not None:
             events.append(returned)
-            self._pool.watch(self._committer.fileno())
+        # What a commit waits for next may be another connection to the database.
+        self._pool.watch(self._committer.fileno())
         return events
 
     def _turn(self, events: Sequence[SendEvent]) -> None:
