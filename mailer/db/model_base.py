@@ -103,10 +103,11 @@ def partial_index(name: str, *columns: str, where: str, unique: bool = False) ->
 
 
 def checked_on_sqlite(column: str, target: str) -> ForeignKeyConstraint:
-    """Define a foreign key that only SQLite has, for a column that a build fills for each reader.
+    """Define a foreign key that only SQLite has, for a column that is filled for each reader.
 
     PostgreSQL calls a trigger for each row and key, which takes longer than writing the row. A build writes
-    only ids that it has read in the same transaction, and nothing deletes the rows they refer to.
+    only ids that it has read in the same transaction, a claim only its own worker's, and nothing deletes the
+    rows they refer to.
     `mailer.schema.dangling_references` looks for broken references all the same.
     """
     key = ForeignKeyConstraint([column], [target], info={SQLITE_ONLY: True})

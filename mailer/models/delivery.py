@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Computed, ForeignKey, Index, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite, partial_index
 from mailer.models.digest import FrozenContent
@@ -59,10 +59,7 @@ class LedgerColumns:
     code: Mapped[int | None]
     reply: Mapped[LongText | None]
     created_at: Mapped[datetime]
-
-    @declared_attr
-    def worker_id(cls) -> Mapped[int | None]:
-        return mapped_column(ForeignKey("worker.id"))
+    worker_id: Mapped[int | None]
 
 
 _WAITING = "status IN ('queued', 'deferred')"
@@ -88,7 +85,7 @@ class Delivery(LedgerColumns, Base):
     __table_args__ = (
         *(
             checked_on_sqlite(f"{table}_id", f"{table}.id")
-            for table in ("digest", "edition", "subscriber", "subscription")
+            for table in ("digest", "edition", "subscriber", "subscription", "worker")
         ),
         UniqueConstraint("digest_id", "subscriber_id"),
         # What readers have had, block by block, for grouping them. Without the block, new rows would be
@@ -145,6 +142,7 @@ class Notice(FrozenContent, LedgerColumns, Base):
 
     __tablename__ = "notice"
     __table_args__ = (
+        checked_on_sqlite("worker_id", "worker.id"),
         partial_index("ix_notice_waiting", "next_attempt_at", "id", where=_WAITING),
         partial_index("ix_notice_held", "worker_id", where=_HELD),
         Index(None, "rate_key", "created_at"),
