@@ -78,16 +78,16 @@ def is_ahead(now: datetime) -> ColumnElement[bool]:
     return Feed.last_fetched_at > now + CLAIM
 
 
-def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> bool:
-    """Claim a feed, so that no other scheduler fetches it as well.
+def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime) -> Feed | None:
+    """Claim a feed, so that no other scheduler fetches it as well, and return its row.
 
     Args:
         chosen_at: when it was found to be due.
 
     Returns:
-        False if another scheduler is fetching it, or has done so since it was chosen.
+        None if another scheduler is fetching it, or has done so since it was chosen.
     """
-    claimed = session.execute(
+    return session.scalars(
         update(Feed)
         .where(
             Feed.id == feed_id,
@@ -95,9 +95,8 @@ def claim(session: Session, feed_id: int, *, chosen_at: datetime, now: datetime)
             or_(Feed.last_fetched_at.is_(None), Feed.last_fetched_at < chosen_at, is_ahead(now)),
         )
         .values(fetching_until=now + CLAIM)
-        .returning(Feed.id)
-    )
-    return claimed.first() is not None
+        .returning(Feed)
+    ).one_or_none()
 
 
 def give_back(session: Session, feed_ids: Collection[int]) -> None:

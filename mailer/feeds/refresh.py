@@ -65,18 +65,12 @@ def refresh(
     def refresh_one(feed_id: int) -> Refreshed | None:
         if is_stopping():
             return None
+        row = _begin(context, feed_id, chosen_at)
+        if not isinstance(row, Feed):
+            return row
         if chosen_at is not None:
-            with context.database.write() as session:
-                if not fetch_state.claim(
-                    session, feed_id, chosen_at=chosen_at, now=context.clock()
-                ):
-                    return None
             claimed.add(feed_id)
         with suppress(_Abandoned, ReadingStopped):
-            row = _read(context, feed_id)
-            if isinstance(row, Refreshed):
-                claimed.discard(feed_id)
-                return row
             refreshed = _fetch_and_store(context, row, unconditional)
             claimed.discard(feed_id)
             if row.image_source is ImageSource.PAGE and refreshed.error is None:
@@ -111,16 +105,28 @@ def _unless_ending(fetch: Fetch, is_ending: Callable[[], bool]) -> Fetch:
     return fetch_unless_ending
 
 
-def _read(context: FeedContext, feed_id: int) -> Feed | Refreshed:
-    """Return the feed's row; if it cannot be read, record that, and return the result."""
+def _begin(
+    context: FeedContext, feed_id: int, chosen_at: datetime | None
+) -> Feed | Refreshed | None:
+    """Claim a feed and return its row, or the result if it has none that can be read.
+
+    Args:
+        chosen_at: as in `refresh`; None claims nothing.
+
+    Returns:
+        None if the feed is left to another scheduler.
+    """
+    now = context.clock()
     try:
+        if chosen_at is not None:
+            with context.database.write() as session:
+                return fetch_state.claim(session, feed_id, chosen_at=chosen_at, now=now)
         with context.database.read() as session:
             return session.get(Feed, feed_id) or _removed(feed_id, "")
     except Exception as error:
         if not is_unreadable(error):
             raise
         log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
-    now = context.clock()
     with context.database.write() as session:
         reason = fetch_state.unreadable(session, feed_id, now=now, interval=context.interval)
     return Refreshed(feed_id, "", error=reason)

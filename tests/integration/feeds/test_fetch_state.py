@@ -333,7 +333,8 @@ def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
         assert (feed.error, feed.fetching_until) == (None, None)
 
 
-def test_a_feed_whose_row_cannot_be_read_fails_alone(web: Web) -> None:
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_feed_whose_row_cannot_be_read_fails_alone(web: Web, is_claimed: bool) -> None:
     for url in (URL, ELSEWHERE):
         web.publish(item(url[8:11]), url=url)
         web.add(url)
@@ -344,7 +345,8 @@ def test_a_feed_whose_row_cannot_be_read_fails_alone(web: Web) -> None:
         statement = text("UPDATE feed SET created_at = :never WHERE id = :id")
         session.execute(statement, {"never": never, "id": ids[0]})
     web.now += INTERVAL
-    broken, sound = web.fetch(ids, unconditional=True)
+    chosen_at = web.now if is_claimed else None
+    broken, sound = web.fetch(ids, unconditional=True, chosen_at=chosen_at)
     assert "cannot be read" in (broken.error or "")
     assert sound.error is None
     with web.database.read() as session:
