@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from mailer.feeds.canonical import canonical_url
 from mailer.feeds.identity import (
     FeedItem,
     Known,
@@ -56,16 +57,14 @@ class Decision:
 
 
 def decide(
-    feed: Feed, items: Sequence[FeedItem], known: Known, *, page_start: int | None, now: datetime
+    feed: Feed, items: Sequence[FeedItem], known: Known, *, has_older_page: bool, now: datetime
 ) -> Decision:
     """Decide what is to be written of a document.
 
     Args:
-        page_start: how many items are from before the last page that was read; None if there is no older one.
+        has_older_page: there may be an older page that was not read.
         now: when the document arrived; also the date of items without one.
     """
-    if page_start:
-        items = [*items[:page_start], *_down_to_known(items[page_start:], known)]
     items = _without_discarded(items, known)
     matches = identify(items, known)
     if feed.held_at is not None:
@@ -78,9 +77,29 @@ def decide(
             # So many look like known articles that the site must have moved.
             return Decision(held=items)
         is_all_new = items and not any(known.has(item) for item in items)
-        if page_start is not None and is_all_new and known.has_entries:
+        if has_older_page and is_all_new and known.has_entries:
             return Decision(wants_older_page=True)
     return _changes(feed, matches, known, now)
+
+
+def down_to_known(page: Sequence[Entry], known: Known) -> Sequence[Entry]:
+    """Leave out the entries of an older page that are older than all known ones: they are no news.
+
+    That is every entry after the last known one that is not newer than the oldest known one.
+    """
+    numbers = [
+        number
+        for number, entry in enumerate(page)
+        if entry.guid in known.by_guid or (entry.url and canonical_url(entry.url) in known.by_url)
+    ]
+    if not numbers:
+        return page
+    oldest = min(filter(None, (page[number].published for number in numbers)), default=None)
+    return [
+        entry
+        for number, entry in enumerate(page)
+        if number <= numbers[-1] or (oldest and entry.published and entry.published > oldest)
+    ]
 
 
 def decide_accepted(feed: Feed, items: Sequence[FeedItem], known: Known, now: datetime) -> Decision:
@@ -135,24 +154,6 @@ def _without_discarded(items: Sequence[FeedItem], known: Known) -> list[FeedItem
             for guid in item.guids
             for discarded in by_guid[guid]
         )
-    ]
-
-
-def _down_to_known(page: Sequence[FeedItem], known: Known) -> Sequence[FeedItem]:
-    """Leave out the items of an older page that are older than all known ones: they are no news.
-
-    That is every item after the last known one that is not newer than the oldest known one.
-    """
-    numbers = [number for number, item in enumerate(page) if known.has(item)]
-    if not numbers:
-        return page
-    dates = (page[number].published_at for number in numbers)
-    oldest = min(filter(None, dates), default=None)
-    return [
-        item
-        for number, item in enumerate(page)
-        if number <= numbers[-1]
-        or (oldest is not None and (date := item.published_at) is not None and date > oldest)
     ]
 
 

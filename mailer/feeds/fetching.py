@@ -5,7 +5,7 @@ numbers its pages.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import monotonic
@@ -68,8 +68,8 @@ class FeedContext:
 
 def with_older_pages(
     context: FeedContext, feed: Feed, fetched: Fetched
-) -> Iterator[tuple[Document, int | None]]:
-    """Yield the feed's document, then with one older page more each time, as long as the caller goes on.
+) -> Generator[tuple[Document, int | None], Document, None]:
+    """Yield the feed's document, then what the caller sends of it with one older page more each time.
 
     Each comes with the number of its entries that are from before its last page. The last one has None
     there, and a warning that articles may be missing.
@@ -80,7 +80,7 @@ def with_older_pages(
     document = context.parse(fetched)
     begun = monotonic()
     is_linked = document.next_url is not None
-    yield document, 0
+    document = yield document, 0
     for number in range(2, MOST_PAGES + 1):
         if (is_linked and document.next_url is None) or monotonic() - begun > _PAGES_SECONDS:
             break
@@ -91,10 +91,10 @@ def with_older_pages(
         except FeedError as error:
             log.info("feed %d has no page %d: %s", feed.id, number, error)
             break
-        before, document = document, _together(document, page)
-        if len(document.entries) == len(before.entries):
+        longer = _together(document, page)
+        if len(longer.entries) == len(document.entries):
             break
-        yield document, len(before.entries)
+        document = yield longer, len(document.entries)
     warning = "no entry is known from before; articles in between may be missing"
     yield replace(document, warnings=(*document.warnings, warning)), None
 

@@ -29,15 +29,17 @@ def look_up(session: Session, feed: Feed, items: Sequence[FeedItem]) -> Known:
     of_feed = articles.add_columns(FeedEntry.guid).join(
         FeedEntry, (FeedEntry.article_id == Article.id) & (FeedEntry.feed_id == feed.id)
     )
-    guids = (guid for item in items for guid in item.guids)
+    guids = {guid for item in items for guid in (item.entry.guid, *item.guids)}
     by_guid = {row.guid: row for row in rows_for(session, of_feed, FeedEntry.guid, guids)}
     rows = {row.Article.canonical_url: row for row in by_guid.values()}
     urls = [item.canonical_url for item in items if item.canonical_url not in rows]
     found = rows_for(session, articles, Article.canonical_url, urls)
     rows |= {row.Article.canonical_url: row for row in found}
     unknown = [item for item in items if item.canonical_url not in rows]
+    discarded = kept_items(session, feed, HeldItem.discarded_at.is_not(None))
     latest: Sequence[Any] = ()
-    if len(unknown) >= FEWEST_MOVED or len(unknown) == len(items):
+    # If some are discarded, those that are left may all be unknown.
+    if len(unknown) >= FEWEST_MOVED or len(unknown) == len(items) or discarded:
         latest = _latest(session, feed)
     wanted = {key for item in unknown for key in looks(item)}
     ids = [row.id for row in latest if not wanted.isdisjoint(looks(row))]
@@ -56,7 +58,7 @@ def look_up(session: Session, feed: Feed, items: Sequence[FeedItem]) -> Known:
         categories=categories,
         has_entries=bool(latest),
         alike=sorted((row.Article for row in alike), key=lambda article: -article.id),
-        discarded=kept_items(session, feed, HeldItem.discarded_at.is_not(None)),
+        discarded=discarded,
     )
 
 

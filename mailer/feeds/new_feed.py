@@ -21,6 +21,7 @@ from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document
 from mailer.feeds.refresh import take_in
+from mailer.feeds.store import Refreshed
 from mailer.models import Feed, ImageSource, Newsletter
 
 _MOST_NAMED: Final = 10
@@ -116,7 +117,7 @@ def _store_new(
     session.add(feed)
     session.flush()
     stored = take_in(session, feed, fetched, document, None, now=now, interval=interval)
-    return (feed, 0, ()) if stored is None else (feed, stored.new, stored.warnings)
+    return (feed, stored.new, stored.warnings) if isinstance(stored, Refreshed) else (feed, 0, ())
 
 
 def _checked_url(url: str) -> str:

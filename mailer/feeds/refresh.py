@@ -5,7 +5,7 @@ as it would have been.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +18,7 @@ from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import AdvisoryLock, is_unreadable, take_lock
 from mailer.errors import FeedError
 from mailer.feeds import fetch_state, lookup, page_pictures
-from mailer.feeds.decide import decide
+from mailer.feeds.decide import decide, down_to_known
 from mailer.feeds.fetching import FeedContext, Fetch, with_older_pages
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.identity import feed_items
@@ -137,11 +137,11 @@ def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Re
         validators = (None, None) if unconditional else (row.etag, row.last_modified)
         request = FetchRequest(row.url, row.allow_private, *validators, row.validators_url)
         fetched = context.fetch(request)
-        pages: Iterable[tuple[Document | None, int | None]] = [(None, None)]
-        if fetched.body is not None:
-            pages = with_older_pages(context, row, fetched)
-        results = (_record_success(context, row, fetched, *page) for page in pages)
-        return next(result for result in results if result is not None)
+        pages = with_older_pages(context, row, fetched)
+        page = (None, None) if fetched.body is None else next(pages)
+        while isinstance(result := _record_success(context, row, fetched, *page), Document):
+            page = pages.send(result)
+        return result
     except Exception as error:
         # Whatever a server or a document causes is this feed's failure only.
         return _record_failure(context, row, fetch_state.as_failure(row.id, error))
@@ -153,8 +153,8 @@ def _record_success(
     fetched: Fetched,
     document: Document | None,
     earlier: int | None,
-) -> Refreshed | None:
-    """Store what was fetched; if an older page is wanted, write nothing and return None."""
+) -> Refreshed | Document:
+    """Store what was fetched; if an older page is wanted, write nothing and return what it is added to."""
     now = context.clock()
     with context.database.write() as session:
         if document is not None:
@@ -166,7 +166,7 @@ def _record_success(
         refreshed = take_in(
             session, feed, fetched, document, earlier, now=now, interval=context.interval
         )
-        if refreshed is not None:
+        if isinstance(refreshed, Refreshed):
             fetch_state.alert_once(session, feed, context.alerts, was_held=was_held, now=now)
         return refreshed
 
@@ -180,7 +180,7 @@ def take_in(
     *,
     now: datetime,
     interval: timedelta,
-) -> Refreshed | None:
+) -> Refreshed | Document:
     """Decide what becomes of a document, and store it. The caller holds `AdvisoryLock.ADD_ARTICLES`.
 
     Args:
@@ -188,16 +188,19 @@ def take_in(
         earlier: how many of its entries are from before its last page; None if there is no older page.
 
     Returns:
-        None, and nothing is written, if an older page is to be read first.
+        If an older page is to be read first, what it is added to; then nothing is written.
     """
     refreshed = Refreshed(feed.id, feed.url, not_modified=True)
     if document is not None:
         items = feed_items(document.entries)
-        page_start = earlier and len(feed_items(document.entries[:earlier]))
         known = lookup.look_up(session, feed, items)
-        decision = decide(feed, items, known, page_start=page_start, now=now)
+        if earlier:
+            page = down_to_known(document.entries[earlier:], known)
+            document = replace(document, entries=(*document.entries[:earlier], *page))
+            items = feed_items(document.entries)
+        decision = decide(feed, items, known, has_older_page=earlier is not None, now=now)
         if decision.wants_older_page:
-            return None
+            return document
         is_first = feed.first_fetched_at is None
         refreshed = store(session, feed, decision, is_backlog=is_first, now=now)
     is_taken = lookup.is_taken(session, fetched.permanent_url)

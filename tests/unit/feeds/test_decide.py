@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailer.feeds.decide import Decision, decide, decide_accepted
+from mailer.feeds.decide import Decision, decide, decide_accepted, down_to_known
 from mailer.feeds.identity import FeedItem, Known
 from mailer.feeds.reading.entry import Entry
 from mailer.models import Article, Feed, ImageSource
@@ -66,9 +66,10 @@ def decided(
     items: Sequence[FeedItem],
     stored: Known = NOTHING,
     row: Feed | None = None,
-    page: int | None = None,
+    *,
+    has_older_page: bool = False,
 ) -> Decision:
-    return decide(row or feed(), items, stored, page_start=page, now=NOW)
+    return decide(row or feed(), items, stored, has_older_page=has_older_page, now=NOW)
 
 
 def addresses(articles: Sequence[Article]) -> list[str]:
@@ -233,51 +234,57 @@ def test_accepted_items_are_the_articles_that_they_look_like() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "page", "row", "is_wanted"),
+    ("values", "has_older_page", "row", "is_wanted"),
     [
-        ({}, 0, {}, True),
+        ({}, True, {}, True),
         # A feed that had nothing misses nothing, nor does one whose first document this is.
-        ({"has_entries": False}, 0, {}, False),
-        ({}, 0, {"first_fetched_at": None}, False),
+        ({"has_entries": False}, True, {}, False),
+        ({}, True, {"first_fetched_at": None}, False),
         # There is no older page.
-        ({}, None, {}, False),
+        ({}, False, {}, False),
         # One is known, by its guid or by its address.
-        ({"by_guid": {"g11": article(1)}}, 0, {}, False),
-        ({"by_url": {f"{SITE}/a11": article(1)}}, 0, {}, False),
+        ({"by_guid": {"g11": article(1)}}, True, {}, False),
+        ({"by_url": {f"{SITE}/a11": article(1)}}, True, {}, False),
         # Older pages of a site that has moved would look as new.
-        ({"alike": [article(n) for n in range(10, 15)]}, 0, {}, False),
+        ({"alike": [article(n) for n in range(10, 15)]}, True, {}, False),
     ],
 )
 def test_an_older_page_is_wanted_if_nothing_is_known(
-    values: dict[str, Any], page: int | None, row: dict[str, Any], is_wanted: bool
+    values: dict[str, Any], has_older_page: bool, row: dict[str, Any], is_wanted: bool
 ) -> None:
     items = [item(n, guids=(f"g{n}",)) for n in range(10, 15)]
-    decision = decided(items, Known(**({"has_entries": True} | values)), feed(**row), page)
+    decision = decided(
+        items, Known(**({"has_entries": True} | values)), feed(**row), has_older_page=has_older_page
+    )
     assert decision.wants_older_page is is_wanted
     if is_wanted:
         assert decision == Decision(wants_older_page=True)
-    assert not decided([], Known(has_entries=True)).wants_older_page
+    assert not decided([], Known(has_entries=True), has_older_page=True).wants_older_page
 
 
 @pytest.mark.parametrize(
     ("page", "expected"),
     [
         # Below the known there is only what is older than it.
-        ([item(2), item(5), item(6)], ["a1"]),
-        ([item(2), item(5, published=None)], ["a1"]),
+        ([item(2), item(5), item(6)], [2]),
+        ([item(2), item(5, published=None)], [2]),
         # What stands below it, but is younger, is news, and so is what stands above it.
-        ([item(2), item(3, published=NOW)], ["a1", "a3"]),
-        ([item(4), item(2), item(5)], ["a4", "a1"]),
-        ([item(2, published=None), item(5)], ["a1"]),
+        ([item(2), item(3, published=NOW)], [2, 3]),
+        ([item(4), item(2), item(5)], [4, 2]),
+        ([item(2, published=None), item(1)], [2]),
+        # It is known by its address alone, or by its guid alone.
+        ([item(2, guids=("x",)), item(5)], [2]),
+        ([item(2, path="b", title="Other"), item(5)], [2]),
         # Nothing is known.
-        ([item(4), item(5)], ["a5", "a4", "a1"]),
+        ([item(4), item(5, url=None)], [4, 5]),
     ],
 )
 def test_of_an_older_page_counts_what_is_not_older_than_the_known(
-    page: list[FeedItem], expected: list[str]
+    page: list[FeedItem], expected: list[int]
 ) -> None:
-    decision = decided([item(1), *page], known(article(2)), page=1)
-    assert addresses(decision.new) == expected
+    kept = down_to_known([one.entry for one in page], known(article(2)))
+    assert [one.entry for one in page if one.entry in kept] == list(kept)
+    assert [int(one.title.removeprefix("Title ").replace("Other", "2")) for one in kept] == expected
 
 
 @pytest.mark.parametrize(
