@@ -6,7 +6,7 @@ Never decides whether an instant is credible.
 import re
 from calendar import timegm
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import parsedate_tz
 from time import struct_time
 from typing import Final
 
@@ -42,8 +42,8 @@ _ODD_OFFSET = re.compile(
 # A year, a month, or a day of a year: the library's reading has a day that the text does not name.
 _SHORT = re.compile(r"\d{4}(?:-\d\d|-?\d{3}(?:T.*)?)?")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_NO_YEAR: Final = "-0001"
-"""The year that WordPress gives to an article without a date."""
+_NO_YEARS: Final = ("-0001", " 0000 ", " 0001 ")
+"""The years that publishing systems give to an article without a date."""
 _LONGEST: Final = 200
 """How many characters of a date are read."""
 _LONGEST_IN_WORDS: Final = 60
@@ -54,18 +54,18 @@ _MONTHS: Final = {
     stem: month
     for month, stems in enumerate(
         [
-            "jan jän ene gen sty oca янв січ հունվար يناير",
-            "feb fév fev fef lut şub фев лют փետրվար فبراير شباط",
-            "mar mär maa mrt mrz мар бер մարտ مارس آذار",
-            "apr avr abr kwi nis апр кві ապրիլ أبريل ابريل نيسان",
-            "may mai mag mei maj mayo май мая тра մայիս مايو أيار",
-            "jun juin giu cze haz июн чер հունիս يونيو حزيران",
-            "jul juil lug lip tem июл лип հուլիս يوليو تموز",
-            "aug aoû aou ago sie ağu авг сер օգոստոս أغسطس اغسطس",
-            "sep set wrz eyl сен вер սեպտեմբեր سبتمبر أيلول",
-            "oct okt ott out paź paz eki окт жов հոկտեմբեր أكتوبر اكتوبر",
-            "nov lis kas ноя лис նոյեմբեր نوفمبر",
-            "dec déc dez dic des gru ara дек гру դեկտեմբեր ديسمبر",
+            "jan jän ene gen sty oca янв січ հունվար հնվ يناير",
+            "feb fév fev fef lut şub фев лют փետրվար փտվ فبراير شباط",
+            "mar mär maa mrt mrz мар бер մարտ մրտ مارس آذار",
+            "apr avr abr kwi nis апр кві ապր أبريل ابريل نيسان",
+            "may mai mag mei maj mayo май мая тра մայիս մյս مايو أيار",
+            "jun juin giu cze haz июн чер հունիս հնս يونيو حزيران",
+            "jul juil lug lip tem июл лип հուլիս հլս يوليو تموز",
+            "aug aoû aou ago sie ağu авг сер օգոստոս օգս أغسطس اغسطس",
+            "sep set wrz eyl сен вер սեպ سبتمبر أيلول",
+            "oct okt ott out paź paz eki окт жов հոկ أكتوبر اكتوبر",
+            "nov lis kas ноя лис նոյ نوفمبر",
+            "dec déc dez dic des gru ara дек гру դեկ ديسمبر",
         ],
         start=1,
     )
@@ -107,7 +107,7 @@ def read_instant(text: str, guess: struct_time | None = None) -> datetime | None
     """
     # Word processors write U+2212 for a minus sign.
     raw = text.strip()[:_LONGEST].replace("\N{MINUS SIGN}", "-")
-    if _NO_YEAR in raw:
+    if any(year in raw for year in _NO_YEARS):
         return None
     try:
         if usual := _USUAL.fullmatch(raw):
@@ -170,9 +170,8 @@ def _from_mail(raw: str) -> datetime | None:
     year, month, day, hour, minute, second = parts[:6]
     if hour > 24 or minute > 59 or second > 60 or year < 1:
         return None
-    # This checks that the day exists. mktime_tz does not.
-    datetime(year, month, day, tzinfo=UTC)
-    return datetime.fromtimestamp(mktime_tz(parts), UTC)
+    past = timedelta(hours=hour, minutes=minute, seconds=second - (parts[9] or 0))
+    return datetime(year, month, day, tzinfo=UTC) + past
 
 
 def _as_offset(match: re.Match[str]) -> str:
