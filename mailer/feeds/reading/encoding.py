@@ -52,7 +52,6 @@ _SURE: Final = 0.2
 _MOST_SAMPLES: Final = 8
 _LEAST_SAMPLE: Final = 200
 _LOOKED_AT: Final = 20_000
-_LOOKED_AT_FIRST: Final = 2_000
 _FEWEST: Final = 12
 """Fewer bytes beyond ASCII tell nothing: `créée` has two side by side, too."""
 
@@ -83,8 +82,8 @@ def decode(body: bytes, content_type: str, warn: Callable[[str], None]) -> str:
     if not any(name.startswith(_SEVEN_BIT) for name in declared):
         try:
             text = body.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if (repaired := _nearly_utf_8(body, error.start)) is not None:
+        except UnicodeDecodeError:
+            if (repaired := _nearly_utf_8(body)) is not None:
                 warn(_UNREADABLE)
                 return repaired
         else:
@@ -124,26 +123,16 @@ def _declared(body: bytes, content_type: str) -> list[str]:
     ]
 
 
-def _nearly_utf_8(body: bytes, at: int) -> str | None:
-    """Decode UTF-8 with a few bytes of something else in it, which are read as windows-1252.
-
-    Args:
-        at: where the first of these bytes is.
-    """
-    # The beginning shows whether it is UTF-8 at all; decoding all of it takes long.
-    if not _is_nearly(body[at : at + _LOOKED_AT_FIRST].decode("utf-8", "surrogateescape")):
-        return None
-    text = body.decode("utf-8", "surrogateescape")
-    if not _is_nearly(text, fewest=0):
+def _nearly_utf_8(body: bytes) -> str | None:
+    """Decode UTF-8 with a few bytes of something else in it, which are read as windows-1252."""
+    readable = body.decode("utf-8", "ignore")
+    broken = len(body) - len(readable.encode())
+    if _beyond_ascii(readable) <= 2 * broken:
         return None
     return _BROKEN.sub(
-        lambda some: some[0].encode("utf-8", "surrogateescape").decode(_FALLBACK, "replace"), text
+        lambda some: some[0].encode("utf-8", "surrogateescape").decode(_FALLBACK, "replace"),
+        body.decode("utf-8", "surrogateescape"),
     )
-
-
-def _is_nearly(text: str, fewest: int = 100) -> bool:
-    broken = sum(map(len, _BROKEN.findall(text)))
-    return broken < fewest or _beyond_ascii(text) - broken > 2 * broken
 
 
 def _as_declared(body: bytes, declared: list[str], warn: Callable[[str], None]) -> str:
