@@ -202,7 +202,9 @@ class Sender:
 
     def _moment(self) -> Moment:
         times = self._times
-        return Moment(times.wall(), times.monotonic(), self._heartbeat.alive)
+        return Moment(
+            times.wall(), times.monotonic(), self._heartbeat.alive, self._heartbeat.worker_id
+        )
 
     def _do(self, actions: Actions) -> list[SendEvent]:
         """Carry out these actions, and return what has happened by that already."""

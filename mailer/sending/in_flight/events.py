@@ -14,11 +14,17 @@ from mailer.sending.smtp.events import Event
 
 
 class Moment(NamedTuple):
-    """When a step is made, by both clocks, and whether no other worker can consider this one dead yet."""
+    """When a step is made, by both clocks, and as which worker.
+
+    Attributes:
+        is_alive: whether no other worker can consider this one dead yet.
+        worker_id: which worker we are. One that was considered dead lives on as another.
+    """
 
     wall: datetime
     monotonic: float
     is_alive: bool
+    worker_id: int
 
 
 class Happened(NamedTuple):

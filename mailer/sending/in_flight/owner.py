@@ -70,6 +70,7 @@ class InFlight:
         self._reconcile_after: float | None = None
         self._drain_until: float | None = None
         self._record_until: float | None = None
+        self._worker_id = 0
         # Of the present step.
         self._moment: events.Moment
         self._now = 0.0
@@ -110,6 +111,10 @@ class InFlight:
         """Take in what happened, in this order, and decide what is to be done."""
         self._moment, self._now = moment, moment.monotonic
         self._writes = []
+        if moment.worker_id != self._worker_id:
+            # We were considered dead, and others have taken over what was claimed.
+            self._worker_id = moment.worker_id
+            self._outbox.take_all()
         for event in happened:
             self._handlers[type(event)](event)
         for failure in self._connections.judgeable_failures():
@@ -155,7 +160,7 @@ class InFlight:
         lost = Lost.TIMEOUT if closed.reason == Lost.TIMEOUT else Lost.DROP
         if step is Step.MAIL and connection.served and reply is None and lost is Lost.DROP:
             # It had closed the idle connection, and we did not know yet.
-            self._outbox.put_back(mail)
+            self._put_back(mail)
             return
         is_started = connection.phase is Phase.STARTED
         step = Step.DOT if is_started else step or Step.MAIL
@@ -185,10 +190,8 @@ class InFlight:
             self._unrecorded.note(mail, self._moment, step, verdict, answer, reason, wait)
         elif is_start_unsure:
             self._unrecorded.note_unstarted(mail, self._moment, answer, reason, wait)
-        elif wait is not None:
-            self._unrecorded.postponed.append((mail.claim.row, wait))
         else:
-            self._outbox.put_back(mail)
+            self._put_back(mail, wait)
         if turned_away is not None:
             self._unrecorded.turned_away.append(turned_away)
         self._pause(*pauses)
@@ -204,7 +207,7 @@ class InFlight:
         self._connections.remove(connection)
         self._writes.append(events.Close(connection.id))
         if connection.next_mail is not None:
-            self._outbox.put_back(connection.next_mail)
+            self._put_back(connection.next_mail)
             connection.next_mail = None
 
     def _end(self, connection: OpenConnection, reason: str) -> None:
@@ -219,7 +222,18 @@ class InFlight:
         elif connection.is_start_unsure:
             self._unrecorded.note_unstarted(mail, self._moment, counters.STOPPED, reason)
         else:
-            self._unrecorded.postponed.append((mail.claim.row, FAULT_WAIT_SECONDS))
+            self._put_back(mail, FAULT_WAIT_SECONDS)
+
+    def _is_ours(self, mail: OutgoingMail) -> bool:
+        """Tell whether we still hold this mail: if we were considered dead, others have taken it over."""
+        return mail.claim.worker_id == self._moment.worker_id
+
+    def _put_back(self, mail: OutgoingMail, wait: float | None = None) -> None:
+        """Let a mail of which no start is recorded be the next one again, or wait so many seconds."""
+        if self._is_ours(mail) and wait is None:
+            self._outbox.put_back(mail)
+        elif self._is_ours(mail):
+            self._unrecorded.postponed.append((mail.claim.row, wait or 0.0))
 
     def _abandon(self, connection: OpenConnection) -> None:
         """Give up a mail that must not get its final dot. Only closing keeps the relay from taking it."""
@@ -321,11 +335,18 @@ class InFlight:
     def _next_commit(self) -> Commit | None:
         if self._unrecorded.commit is not None or self._now < self._commit_after:
             return None
+        for connection in list(self._connections.awaiting_start):
+            if connection.mail and not self._is_ours(connection.mail):
+                # The row may have been claimed anew, and would be granted to this mail too.
+                self._abandon(connection)
+        recorded = {result.row for result in self._unrecorded.results}
         # A worker that others may consider dead starts nothing.
         starting = [
             connection
             for connection in (self._connections.awaiting_start if self._moment.is_alive else ())
-            if connection.mail and not self._unrecorded.is_to_be_paused(connection.mail)
+            if connection.mail
+            and connection.mail.claim.row not in recorded
+            and not self._unrecorded.is_to_be_paused(connection.mail)
         ]
         claims = self._outbox.wanted(self._flow.allowed, self._now) if self._may_claim else 0
         if not (starting or claims or self._unrecorded):
@@ -369,7 +390,7 @@ class InFlight:
             mail = connection.mail
             if connection.phase is not Phase.STARTING or mail is None:
                 continue
-            is_granted = mail.claim.row in granted and self._moment.is_alive
+            is_granted = mail.claim.row in granted and self._moment.is_alive and self._is_ours(mail)
             if is_granted and not self._unrecorded.is_to_be_paused(mail):
                 connection.phase = Phase.STARTED
                 self._writes.append(events.FinalDot(connection.id))

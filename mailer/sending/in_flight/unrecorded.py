@@ -90,7 +90,8 @@ class Unrecorded:
         The row may say `sending`: our commit succeeded although its answer was lost, or the lease ran out
         since. It is not in doubt. If it is only claimed, it is released.
         """
-        self.postponed.append((mail.claim.row, wait or 0.0))
+        if mail.claim.worker_id == moment.worker_id:
+            self.postponed.append((mail.claim.row, wait or 0.0))
         self.note(mail, moment, Step.BLOCK, Verdict(OnDelivery.RELEASE), answer, reason, wait)
 
     def is_to_be_paused(self, mail: OutgoingMail) -> bool:

@@ -44,7 +44,7 @@ def test_an_attempt_ends_as(
 
 
 def test_no_address_gets_into_the_ledger() -> None:
-    plan, moment = RetryPlan((timedelta(hours=1),), timedelta(days=2)), Moment(NOW, 0.0, True)
+    plan, moment = RetryPlan((timedelta(hours=1),), timedelta(days=2)), Moment(NOW, 0.0, True, 1)
     attempts = Attempts(plan, resend=True, began=moment, random=lambda: 0.5, counts=Counters())
     claim = Claim(RowId(Delivery, 3), 7, 1, NOW)
     reply = Reply(550, ("<ani@example.org>: no such user",))

@@ -46,11 +46,13 @@ NOBODY_THERE = Reply(550, ("5.1.1 no such user",))
 S = DeliveryStatus
 
 
-def mail(number: int, digest_id: int | None = 1, first: datetime = NOW) -> OutgoingMail:
+def mail(
+    number: int, digest_id: int | None = 1, first: datetime = NOW, worker_id: int = 7
+) -> OutgoingMail:
     """The mail of row `number`, of a digest or a notice."""
     table = Notice if digest_id is None else Delivery
     content = CompiledContent(Content("en", "", "", None, "", "", "", ""))
-    claim = Claim(RowId(table, number), 7, 0, first, 0, digest_id)
+    claim = Claim(RowId(table, number), worker_id, 0, first, 0, digest_id)
     return OutgoingMail(claim, content, f"reader{number}@example.com", first)
 
 
@@ -65,6 +67,7 @@ class Owner:
         )
         self.now = 100.0
         self.is_alive = True
+        self.worker_id = 7
         self.pipelines = pipelines
         attempts = Attempts(
             plain.retry,
@@ -80,7 +83,7 @@ class Owner:
 
     @property
     def moment(self) -> Moment:
-        return Moment(NOW + timedelta(seconds=self.now), self.now, self.is_alive)
+        return Moment(NOW + timedelta(seconds=self.now), self.now, self.is_alive, self.worker_id)
 
     def step(self, *events: SendEvent) -> Actions:
         if any(isinstance(event, Committed | CommitFailed) for event in events):
@@ -252,6 +255,36 @@ def test_a_connection_that_ends_before_the_dot_gives_its_mail_back(step: Step) -
     ((row, seconds),) = owner.commit().postponed
     assert (row, owner.commit().results) == (mail(1).claim.row, ())
     assert seconds > 0
+
+
+def test_a_start_that_may_be_recorded_is_taken_back_if_the_connection_ends() -> None:
+    owner = Owner(1).begun(mail(1))
+    owner.quiet()
+    owner.written(1)
+    owner.step(CommitFailed("gone"))
+    owner.closed(1, Step.BLOCK)
+    owner.now += in_flight.DATABASE_PAUSE_SECONDS
+    owner.step()
+    # The ledger may say `sending`: a row that is only released would stay so.
+    assert [result.status for result in owner.commit().results] == [S.DEFERRED]
+
+
+def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_dead() -> None:
+    owner = Owner(1).begun(mail(1))
+    owner.claim(mail(2))
+    owner.quiet()
+    owner.worker_id = 8
+    # They have taken the rows over, and we claim the first one anew.
+    actions = owner.written(1)
+    assert list(actions.writes) == [Close(1)]
+    assert not owner.commit().starts
+    owner.claim(mail(1, worker_id=8))
+    owner.step(Opened(2, True))
+    assert begins(owner.last) == [(2, 1)]
+    owner.quiet()
+    assert owner.written(2).commit is not None
+    assert owner.commit().starts == rows([mail(1)])
+    assert dots(owner.grant()) == [2]
 
 
 def test_a_connection_that_ends_while_its_start_is_committed_puts_nothing_in_doubt() -> None:
