@@ -1,0 +1,235 @@
+"""Whatever relay, database, clocks and staff do: what the owner of what is in flight promises holds.
+
+`World` checks that after every step. In the end everything behaves again; then every mail must be finished,
+nobody lost, and what came twice must have been in doubt.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from mailer.models import DigestStatus
+from tests.unit.sending.in_flight.relay_model import MOODS, OK
+from tests.unit.sending.in_flight.world import UNOPENED, World
+
+ANSWERS = st.lists(st.sampled_from([OK, OK, OK, OK, *MOODS]), max_size=5)
+SECONDS = st.sampled_from([0.05, 0.6, 2.0, 12.0, 40.0])
+NUMBERS = st.integers(0, 11)
+DEEDS = (
+    "pause",
+    "resume",
+    "cancel",
+    "pause_everything",
+    "reader_leaves",
+    "mail_cannot_be_made",
+    "another_worker_sends",
+    "our_fault",
+    "stop",
+    "kill",
+)
+
+
+class Sending(RuleBasedStateMachine):
+    """A sender in a world that misbehaves."""
+
+    world: World
+
+    @initialize(
+        rows=st.lists(st.sampled_from([1, 1, 1, 2, 2, 0]), min_size=1, max_size=12),
+        connections=st.integers(1, 3),
+        resend=st.booleans(),
+        pipelines=st.booleans(),
+        per=st.sampled_from([1, 2, 100]),
+    )
+    def begin(
+        self, rows: list[int], connections: int, resend: bool, pipelines: bool, per: int
+    ) -> None:
+        self.world = World(
+            rows, connections=connections, resend=resend, pipelines=pipelines, per=per
+        )
+        self.world.turn()
+
+    # All goes well.
+
+    @rule(turns=st.integers(1, 4), database=st.booleans())
+    def all_goes_well(self, turns: int, database: bool) -> None:
+        for _ in range(turns):
+            self.world.behave(database=database)
+
+    @rule(stalled=st.sampled_from([0.0, 0.0, 0.0, 30.0, 61.0]))
+    def turn(self, stalled: float) -> None:
+        self.world.done_by += stalled
+        self.world.turn(stalled=stalled)
+
+    # The relay.
+
+    @rule(
+        number=NUMBERS,
+        answers=ANSWERS,
+        reads=st.booleans(),
+        late=st.sampled_from([False, False, False, True]),
+    )
+    def relay_answers(self, number: int, answers: list[int], reads: bool, late: bool) -> None:
+        wires = list(self.world.wires.values())
+        if not wires:
+            return
+        wire = wires[number % len(wires)]
+        wire.hear(answers)
+        if late and not wire.to_us and wire.talk.step is not None:
+            self.world.receives(wire, late=True)
+        elif reads:
+            self.world.receives(wire)
+
+    @precondition(lambda self: self.world.opening)
+    @rule(failure=st.sampled_from([None, None, None, *UNOPENED]))
+    def connection_opens(self, failure: object) -> None:
+        self.world.opens(failure)
+
+    @rule(
+        row=NUMBERS,
+        verb=st.sampled_from(["MAIL", "RCPT"]),
+        code=st.integers(0, 4),
+        is_on=st.booleans(),
+    )
+    def relay_has_something_against(self, row: int, verb: str, code: int, is_on: bool) -> None:
+        key = (verb, f"d{row % 3}-" if verb == "MAIL" else f"reader{row}@")
+        if is_on:
+            self.world.relay.always[key] = code
+        else:
+            self.world.relay.always.pop(key, None)
+
+    @precondition(lambda self: self.world.ghosts)
+    @rule(reads=st.booleans())
+    def relay_reads_what_was_on_its_way(self, reads: bool) -> None:
+        ghost = self.world.ghosts.pop()
+        if reads:
+            ghost.hear()
+
+    # The database.
+
+    @rule(is_slow=st.booleans(), is_down=st.booleans(), is_unready=st.booleans())
+    def database_changes(self, is_slow: bool, is_down: bool, is_unready: bool) -> None:
+        world = self.world
+        world.is_slow, world.is_down, world.is_unready = is_slow, is_down, is_unready
+
+    @precondition(lambda self: self.world.under_way)
+    @rule()
+    def commit_is_made(self) -> None:
+        self.world.make_commit()
+
+    @precondition(lambda self: self.world.under_way)
+    @rule(is_made=st.booleans(), fails=st.booleans())
+    def commit_ends(self, is_made: bool, fails: bool) -> None:
+        if is_made:
+            self.world.make_commit()
+        if fails:
+            self.world.fail_commit()
+        else:
+            self.world.return_commit()
+
+    # The clocks, and the heartbeat.
+
+    @rule(seconds=SECONDS, beats=st.booleans())
+    def time_passes(self, seconds: float, beats: bool) -> None:
+        world = self.world
+        while seconds > 0 and world.owner is not None:
+            step = min(seconds, max(world.wait_seconds, 0.05))
+            world.pass_time(step)
+            seconds -= step
+            if beats:
+                world.beat()
+            world.turn()
+        world.pass_time(max(0.0, seconds))
+
+    @rule(seconds=SECONDS)
+    def the_machine_sleeps(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+        self.world.done_by += seconds
+
+    @rule(hours=st.integers(-900, 900))
+    def wall_clock_is_set(self, hours: int) -> None:
+        self.world.wall += timedelta(hours=hours)
+        self.world.clock_was_set = True
+
+    @rule()
+    def heart_beats(self) -> None:
+        self.world.beat()
+
+    @rule()
+    def others_take_over(self) -> None:
+        self.world.others_look()
+
+    # Staff, readers, other workers, and the process.
+
+    @rule(does=st.sampled_from(DEEDS), number=NUMBERS)
+    def something_rare(self, does: str, number: int) -> None:
+        getattr(self, f"_{does}")(number)
+
+    def _pause(self, number: int) -> None:
+        self._staff_decide(number, DigestStatus.PAUSED)
+
+    def _resume(self, number: int) -> None:
+        self._staff_decide(number, DigestStatus.SENDING)
+
+    def _cancel(self, number: int) -> None:
+        self._staff_decide(number, DigestStatus.CANCELLED)
+
+    def _staff_decide(self, number: int, status: DigestStatus) -> None:
+        ledger, digest = self.world.ledger, 1 + number % 2
+        if ledger.digests.get(digest) in (DigestStatus.SENDING, DigestStatus.PAUSED):
+            if status is DigestStatus.CANCELLED:
+                ledger.cancel(digest)
+            ledger.digests[digest] = status
+
+    def _pause_everything(self, number: int) -> None:
+        self.world.ledger.is_on = number % 2 == 0
+
+    def _reader_leaves(self, number: int) -> None:
+        rows = list(self.world.ledger.rows.values())
+        rows[number % len(rows)].may_be_mailed = False
+
+    def _mail_cannot_be_made(self, number: int) -> None:
+        self.world.unsendable.add(number)
+
+    def _another_worker_sends(self, number: int) -> None:
+        self.world.another_sends(number)
+
+    def _our_fault(self, number: int) -> None:
+        self.world.fault_after = number % 5
+
+    def _stop(self, _: int) -> None:
+        self.world.stop()
+
+    def _kill(self, number: int) -> None:
+        if number % 2:
+            self.world.make_commit()
+        self.world.kill()
+
+    @precondition(lambda self: self.world.owner is None)
+    @rule()
+    def start_again(self) -> None:
+        self.world.start()
+        self.world.turn()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world") and not self.world.is_broken:
+            self.world.fault_after = None
+            self.world.relay.always.clear()
+            self.world.finish()
+            self.world.judge_the_end()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.ERROR)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+TestSending = Sending.TestCase
+TestSending.settings = settings(stateful_step_count=60)

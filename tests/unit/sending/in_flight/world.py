@@ -1,0 +1,578 @@
+"""A world around the owner of what is in flight: a relay, a ledger and clocks, all in plain Python.
+
+It does what the send loop does, and after every step checks what must hold (see `World._judge`). What the
+relay, the database, the clocks and the staff do is decided by the tests.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mailer.ledger.digest_state import Pause
+from mailer.ledger.transitions import AttemptResult, Claim, RowId
+from mailer.message.content import Content
+from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
+from mailer.sending.compiled_content import CompiledContent
+from mailer.sending.composer import OutgoingMail, Unsendable
+from mailer.sending.config import SendConfig
+from mailer.sending.counters import Counters
+from mailer.sending.flow_control.attempt import sender_id
+from mailer.sending.flow_control.control import FlowControl
+from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.in_flight import events
+from mailer.sending.in_flight.attempt_results import Attempts
+from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.owner import DRAIN_SECONDS, LAST_RECORD_SECONDS, InFlight
+from mailer.sending.smtp.connection import RelayConfig, Unopened
+from mailer.sending.smtp.events import Answered, Closed, Step
+from mailer.sending.smtp.reply import Reply
+from mailer.sending.smtp.verdict import Lost
+from tests.unit.sending.in_flight.ledger_model import Ledger, Row
+from tests.unit.sending.in_flight.relay_model import Relay, Wire
+
+BEGINNING = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+LEASE_SECONDS = 60.0
+PLAN = RetryPlan((timedelta(seconds=30), timedelta(minutes=2)), timedelta(days=10))
+UNOPENED = (
+    Unopened(Step.CONNECT, Lost.DROP, "refused"),
+    Unopened(Step.CONNECT, Lost.TIMEOUT, Lost.TIMEOUT),
+    Unopened(Step.GREETING, Reply(421, "4.7.0 too many"), "too many"),
+    Unopened(Step.GREETING, Reply(554, "5.7.1 go away"), "go away"),
+    Unopened(Step.AUTH, Reply(535, "5.7.8 password"), "password"),
+)
+MOST_TURNS = 1000
+"""So many turns while everything behaves are enough for every mail of a test."""
+
+
+class OurFault(Exception):
+    """A fault of ours, which ends a turn half way."""
+
+
+@dataclass
+class UnderWay:
+    """A commit that was begun: under which worker, and what it returns if it has been made."""
+
+    commit: Commit
+    worker: int
+    returned: Committed | None = None
+
+
+class World:
+    """One sender after the other, and all around them.
+
+    Args:
+        rows: for each mail the number of its digest; 0: it is a notice.
+        pipelines: whether the relay offers that.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[int],
+        *,
+        connections: int,
+        resend: bool,
+        pipelines: bool,
+        per: int = 100,
+    ) -> None:
+        self.config = SendConfig(
+            RelayConfig("relay", 25, "news.example.com"),
+            PLAN,
+            connections=connections,
+            messages_per_connection=per,
+            resend=resend,
+            lease_seconds=LEASE_SECONDS,
+        )
+        self.ledger = Ledger({}, {}, resend, PLAN)
+        for number, digest in enumerate(rows, 1):
+            row_id = RowId(Delivery if digest else Notice, number)
+            self.ledger.rows[row_id] = Row(row_id, digest or None, BEGINNING)
+            if digest:
+                self.ledger.digests[digest] = DigestStatus.SENDING
+        self.relay = Relay()
+        self.pipelines = pipelines
+        self.monotonic, self.wall = 1000.0, BEGINNING
+        self.unsendable: set[int] = set()
+        # The database.
+        self.is_down, self.is_slow, self.is_unready = False, False, False
+        self.under_way: UnderWay | None = None
+        # Closed by us with bytes on their way: the relay may still read them.
+        self.ghosts: list[Wire] = []
+        self.clock_was_set = False
+        self._random = random.Random(1)
+        self._workers = self._numbers = 0
+        self.owner: InFlight | None = None
+        self.fault_after: int | None = None
+        self.is_broken = False
+        self.start()
+
+    # The process.
+
+    def start(self) -> None:
+        """A new process begins to send."""
+        self.wires: dict[int, Wire] = {}
+        self.opening = 0
+        self.happened: list[events.SendEvent] = []
+        self.wait_seconds = 0.0
+        self.is_stopped, self.done_by = False, 0.0
+        self.under_way = None
+        self._failed = False
+        self._held: list[OutgoingMail] = []
+        self._granted: set[int] = set()
+        self._seen: list[AttemptResult] = []
+        self._recorded: list[AttemptResult] = []
+        self._answered: list[tuple[OutgoingMail, bool, DeliveryStatus | None]] = []
+        self.register()
+        attempts = Attempts(
+            PLAN,
+            resend=self.config.resend,
+            began=self.moment,
+            random=self._random.random,
+            counts=Counters(),
+        )
+        flow = FlowControl(self.config.connections, self._random.random)
+        self.owner = InFlight(self.config, attempts, flow)
+
+    def register(self) -> None:
+        """The heartbeat gets a new number, under which others see that it lives."""
+        self._workers += 1
+        self.renewed = self.monotonic
+        self.ledger.clamp(self.wall)
+
+    @property
+    def worker(self) -> int:
+        """The present number of the worker."""
+        return self._workers
+
+    @property
+    def moment(self) -> events.Moment:
+        is_alive = self.monotonic - self.renewed < LEASE_SECONDS
+        return events.Moment(self.wall, self.monotonic, is_alive, self.worker)
+
+    def beat(self) -> None:
+        """The heartbeat succeeds; that of a worker that others considered dead gets a new number."""
+        if self.clock_was_set:
+            self.clock_was_set = False
+            self.ledger.clamp(self.wall)
+            self.happened.append(events.Wake())
+        if self.worker in self.ledger.stopped:
+            self.register()
+        self.renewed = self.monotonic
+
+    def others_look(self) -> None:
+        """Another worker takes over from those that are silent or have stopped."""
+        silent = set(range(1, self.worker)) | self.ledger.stopped
+        if self.owner is None or not self.moment.is_alive:
+            silent.add(self.worker)
+        self.ledger.take_over(silent, self.wall)
+
+    def another_sends(self, number: int) -> None:
+        """Another worker sends a mail that waits, from claim to result."""
+        waiting = [
+            row for row in self.ledger.rows.values() if self.ledger.may_claim(row, self.wall)
+        ]
+        if waiting:
+            row = waiting[number % len(waiting)]
+            row.attempts += 1
+            row.status, row.worker = DeliveryStatus.SENT, 0
+            self.relay.owned[row.id.id] += 1
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            self.done_by = self.monotonic + DRAIN_SECONDS + LAST_RECORD_SECONDS + 1
+
+    def kill(self) -> None:
+        """The process ends at once, whatever it was doing."""
+        for number in list(self.wires):
+            self._close(number)
+        self.owner = None
+
+    def _end(self) -> None:
+        assert self.owner is not None
+        unrecorded = self.owner.unrecorded
+        if not self.is_down:
+            self.ledger.release_all(self.worker)
+            if not unrecorded:
+                held = [row for row in self.ledger.rows.values() if row.worker == self.worker]
+                assert not any(
+                    row.status in (DeliveryStatus.CLAIMED, DeliveryStatus.SENDING) for row in held
+                ), "a sender ended in order and left a row behind"
+        self.kill()
+
+    # The loop.
+
+    def turn(self, *, stalled: float = 0.0) -> None:
+        """What the loop does when something has happened, until nothing follows from that.
+
+        Args:
+            stalled: seconds between the first step and what is done about it.
+        """
+        if self.owner is None:
+            return
+        happened, self.happened = self.happened, []
+        if self.is_stopped:
+            happened.append(events.Stop())
+        try:
+            self._rest(happened, stalled)
+        except OurFault:
+            self.fault_after = None
+            self._recover()
+        except AssertionError:
+            self.is_broken = True
+            raise
+        if self.owner.is_done:
+            assert self.is_stopped, "it is done although nobody has stopped it"
+            self._end()
+        elif self.is_stopped:
+            assert self.monotonic <= self.done_by, "the drain does not end in time"
+
+    def _rest(self, happened: list[events.SendEvent], stalled: float = 0.0) -> None:
+        assert self.owner is not None
+        for _ in range(50):
+            moment = self.moment
+            actions = self.owner.step(happened, moment)
+            self.wait_seconds = actions.wait_seconds
+            self._judge(actions, happened, moment)
+            self.pass_time(stalled)
+            stalled = 0.0
+            happened = self._do(actions)
+            if not happened:
+                return
+        raise AssertionError("the owner does not come to rest")
+
+    def _do(self, actions: events.Actions) -> list[events.SendEvent]:
+        out: list[events.SendEvent] = []
+        withheld: set[int] = set()
+        for write in actions.writes:
+            self._maybe_fail()
+            if write.connection not in withheld:
+                self._write(write, out, withheld)
+        self._maybe_fail()
+        self.opening += actions.open
+        if actions.look:
+            out.append(
+                CommitFailed("down") if self.is_down else Looked(self.ledger.waits(self.wall))
+            )
+        if actions.commit is not None:
+            assert self.under_way is None, "two commits at a time"
+            self.under_way = UnderWay(actions.commit, self.worker)
+            if self.is_down:
+                self.fail_commit()
+            elif not self.is_slow:
+                self.return_commit()
+            out += self.happened
+            self.happened = []
+        return out
+
+    def _maybe_fail(self) -> None:
+        if self.fault_after is not None:
+            self.fault_after -= 1
+            if self.fault_after < 0:
+                raise OurFault
+
+    def _recover(self) -> None:
+        # The commit under way is given up: whether it is made is not known.
+        assert self.owner is not None
+        self.under_way = None
+        self._failed = True
+        dotted = {n for n, wire in self.wires.items() if wire.talk.step is Step.DOT}
+        self._rest([events.Fault(frozenset(dotted), self.opening)])
+        for number in self.wires.keys() - self.owner.connections:
+            self._close(number)
+
+    def _write(self, write: events.Write, out: list[events.SendEvent], withheld: set[int]) -> None:
+        wire = self.wires[write.connection]
+        match write:
+            case events.Begin(number, mail):
+                step = wire.talk.step
+                assert step is None or (wire.talk.pipelines and step is Step.DOT), "out of turn"
+                if mail.claim.row.id in self.unsendable:
+                    self.relay.refused.add(mail.claim.row.id)
+                    out.append(events.NotComposed(number, Unsendable("it has no subject")))
+                else:
+                    wire.begin(mail)
+            case events.FinalDot(number) if not self.moment.is_alive:
+                out.append(events.DotWithheld(number))
+                withheld.add(number)
+            case events.FinalDot():
+                assert wire.talk.step is Step.BLOCK, "a final dot without a body"
+                assert wire.started is None, "two mails are started on one connection"
+                mail = wire.mails[0]
+                assert id(mail) in self._granted, "a final dot of which no commit said that it may"
+                wire.started = mail
+                wire.talk.finish()
+            case events.Quit():
+                assert wire.talk.step is None, "QUIT within a mail"
+                wire.talk.quit()
+            case events.Close(number):
+                self._close(number)
+                return
+        wire.flush()
+
+    def _close(self, number: int) -> None:
+        wire = self.wires.pop(number)
+        wire.is_over = True
+        if wire.to_relay and not wire.is_cut:
+            self.ghosts.append(wire)
+
+    # What comes back.
+
+    def opens(self, failure: Unopened | None = None) -> None:
+        """A connection that was being opened is open, or could not be opened."""
+        if not self.opening:
+            return
+        self.opening -= 1
+        if failure is not None:
+            self.happened.append(failure)
+            return
+        self._numbers += 1
+        self.wires[self._numbers] = Wire.open(self._numbers, self.relay, pipelines=self.pipelines)
+        self.happened.append(events.Opened(self._numbers, self.pipelines))
+
+    def receives(self, wire: Wire, *, late: bool = False) -> None:
+        """What the relay has said on a connection is read, or it has said nothing for too long."""
+        if wire.is_over:
+            return
+        for event in wire.late() if late else wire.receive():
+            self.happened.append(events.Happened(wire.number, event))
+            if isinstance(event, Answered):
+                mail = wire.mails.pop(0)
+                is_sent = event.step is Step.DOT and event.reply.accepted
+                status = DeliveryStatus.SENT if is_sent else None
+                self._answered.append((mail, wire.started is mail, status))
+                wire.started = None
+            elif isinstance(event, Closed) and wire.mails:
+                mail = wire.mails[0]
+                status = DeliveryStatus.UNKNOWN if wire.started is mail else None
+                self._answered.append((mail, wire.started is mail, status))
+                wire.mails.clear()
+                wire.started = None
+
+    def make_commit(self) -> None:
+        """The commit under way takes effect; that is not known here yet."""
+        one = self.under_way
+        if one is None or one.returned is not None:
+            return
+        granted, claims, more = self.ledger.execute(one.commit, one.worker, self.wall)
+        # A final dot may be on its way for each row that is being sent.
+        ours = [
+            row
+            for row in self.ledger.rows.values()
+            if row.status is DeliveryStatus.SENDING and row.worker == self.worker
+        ]
+        assert len(ours) <= self.config.connections, "more mails are started than connections open"
+        unready = [claim.row for claim in claims] if self.is_unready else []
+        mails = [] if self.is_unready else [outgoing(claim) for claim in claims]
+        one.returned = Committed(granted, mails, more, 0.0, unready)
+
+    def return_commit(self) -> None:
+        """The commit under way is made and returns."""
+        self.make_commit()
+        one, self.under_way = self.under_way, None
+        if one is not None and one.returned is not None:
+            self.happened.append(one.returned)
+            self._on_returned(one.commit, one.returned)
+
+    def fail_commit(self) -> None:
+        """The commit under way fails, whether or not it was made."""
+        if self.under_way is not None:
+            self.under_way = None
+            self.happened.append(CommitFailed("down"))
+
+    def _on_returned(self, commit: Commit, returned: Committed) -> None:
+        for row_id in _ended(commit):
+            # The oldest: a row may have been claimed anew.
+            mail = next((mail for mail in self._held if mail.claim.row == row_id), None)
+            assert mail is not None or row_id, "a row ends that was not in hand"
+            if mail is not None:
+                self._held.remove(mail)
+        self._held += returned.mails
+        self._held += [outgoing(Claim(row, self.worker, 0, self.wall)) for row in returned.unready]
+        self._recorded += commit.results
+        self._seen = [one for one in self._seen if not any(one is done for done in commit.results)]
+        for wire in self.wires.values():
+            if wire.mails and wire.mails[0].claim.row in returned.granted and not wire.started:
+                self._granted.add(id(wire.mails[0]))
+
+    # What must hold.
+
+    def _judge(
+        self,
+        actions: events.Actions,
+        happened: Sequence[events.SendEvent],
+        moment: events.Moment,
+    ) -> None:
+        owner = self.owner
+        assert owner is not None
+        for event in happened:
+            if isinstance(event, CommitFailed):
+                self._failed = True
+            elif isinstance(event, Committed):
+                self._failed = bool(event.unready)
+        begun = [write for write in actions.writes if isinstance(write, events.Begin)]
+        dotted = [write for write in actions.writes if isinstance(write, events.FinalDot)]
+        # 1 and 5. `_write` checks that each final dot was granted.
+        assert moment.is_alive or not dotted, "a final dot although the heartbeat is dead"
+        has_returned = any(isinstance(event, Committed) for event in happened)
+        assert not (self._failed and begun), "a mail begins after a commit that failed"
+        assert has_returned or not dotted, "a final dot although no commit has returned"
+        # 7.
+        if self.is_stopped:
+            assert not begun, "a mail begins after a stop"
+            assert not actions.open, "a connection is opened after a stop"
+        self._judge_answers(owner)
+        self._judge_places(owner)
+        if actions.commit is not None:
+            self._judge_commit(actions.commit, dotted, moment)
+
+    def _judge_answers(self, owner: InFlight) -> None:
+        # 6, and the beginning of 2: what is answered has its result at once.
+        for mail, was_started, status in self._answered:
+            results = [one.status for one in owner.unrecorded if one.row == mail.claim.row]
+            if status is not None:
+                assert status in results, f"no result {status} of {mail.claim.row}"
+            elif not was_started:
+                assert DeliveryStatus.UNKNOWN not in results, "in doubt although it was not started"
+        self._answered.clear()
+
+    def _judge_places(self, owner: InFlight) -> None:
+        # 4. Everything that was claimed is in one place: in hand, or to be recorded.
+        in_hand = Counter([*owner._connections.rows, *owner._outbox.rows])
+        notes = owner._unrecorded
+        ended = Counter([one.row for one in notes.results] + notes.released)
+        for row_id, _ in notes.postponed:
+            # Of what may have been started a result says the same, in case it was.
+            if not any(one.row == row_id and one.step == Step.BLOCK for one in notes.results):
+                ended[row_id] += 1
+        # What was claimed by a worker that others considered dead is theirs: it may be forgotten.
+        found = in_hand + ended
+        for mail in list(self._held):
+            if mail.claim.worker_id == self.worker:
+                continue
+            if found[mail.claim.row] < sum(one.claim.row == mail.claim.row for one in self._held):
+                self._held.remove(mail)
+        held = Counter(mail.claim.row for mail in self._held)
+        assert in_hand + ended == held, f"claimed {held}, in hand {in_hand}, ended {ended}"
+
+    def _judge_commit(
+        self, commit: Commit, dotted: Sequence[events.FinalDot], moment: events.Moment
+    ) -> None:
+        # 2.
+        for result in self._seen:
+            assert any(result is one for one in commit.results), f"{result} is left out"
+        for result in commit.results:
+            assert not any(result is one for one in self._recorded), f"{result} comes again"
+        self._seen = list(commit.results)
+        assert not set(commit.starts) & {one.row for one in commit.results}
+        # 3 and 1.
+        assert len(commit.starts) == len(set(commit.starts)) <= len(self.wires)
+        assert moment.is_alive or not (commit.starts or commit.claims)
+        # 5.
+        assert (commit.known is not None) == self._failed, "what nobody knows of is not released"
+        if commit.known is not None:
+            given_back = {*commit.released, *(row_id for row_id, _ in commit.postponed)}
+            held = {mail.claim.row for mail in self._held} - given_back
+            assert held <= commit.known, "a mail in hand is released"
+        # 7.
+        assert not (self.is_stopped and commit.claims), "a claim after a stop"
+        # Nothing of what is to be paused starts, or is claimed before it is.
+        assert not (commit.pauses and commit.claims)
+        started = [
+            *commit.starts,
+            *(self.wires[dot.connection].mails[0].claim.row for dot in dotted),
+        ]
+        for pause in commit.pauses:
+            for row_id in started:
+                assert not _covers(pause, self.ledger.rows[row_id]), "a mail starts in that turn"
+
+    # A world in which everything behaves.
+
+    def pass_time(self, seconds: float) -> None:
+        """Let both clocks go on."""
+        self.monotonic += seconds
+        self.wall += timedelta(seconds=seconds)
+
+    def behave(self, *, database: bool = True) -> None:
+        """One turn in which relay and heartbeat do what they should, and the database too."""
+        if database:
+            self.is_down = self.is_slow = self.is_unready = False
+            self.return_commit()
+        self.beat()
+        while self.opening:
+            self.opens()
+        for wire in list(self.wires.values()):
+            wire.hear()
+            self.receives(wire)
+        has_come = bool(self.happened)
+        self.turn()
+        if not (has_come or self.happened):
+            self.pass_time(max(self.wait_seconds, 1.0))
+
+    def finish(self) -> None:
+        """Let everything behave until nothing is left to be sent, and staff resume what is paused."""
+        for ghost in self.ghosts:
+            ghost.hear()
+        for _ in range(MOST_TURNS):
+            if not self.ledger_unfinished():
+                return
+            if self.owner is None:
+                self.start()
+            self.ledger.is_on = True
+            for digest, status in self.ledger.digests.items():
+                if status is DigestStatus.PAUSED:
+                    self.ledger.digests[digest] = DigestStatus.SENDING
+            self.others_look()
+            # What was claimed when the clock was set back is due too late when it is released.
+            self.ledger.clamp(self.wall)
+            self.behave()
+        raise AssertionError(f"not finished: {self.ledger_unfinished()}")
+
+    def ledger_unfinished(self) -> list[Row]:
+        """Rows that are still to be sent, or on their way."""
+        waiting = (DeliveryStatus.QUEUED, DeliveryStatus.DEFERRED)
+        return [
+            row
+            for row in self.ledger.unfinished
+            if not (
+                row.digest is not None
+                and self.ledger.digests[row.digest] is DigestStatus.CANCELLED
+                and row.status in waiting
+            )
+        ]
+
+    def judge_the_end(self) -> None:
+        """Nobody is lost, and what came twice was in doubt before."""
+        for row in self.ledger.rows.values():
+            owned = self.relay.owned[row.id.id]
+            assert owned <= 1 + row.doubts, f"{row} came {owned} times"
+            if row.status is DeliveryStatus.SENT:
+                assert owned, f"{row} is lost"
+            if row.status in (DeliveryStatus.FAILED, DeliveryStatus.SKIPPED):
+                assert not owned, f"{row} came all the same"
+            if row.status is DeliveryStatus.FAILED:
+                assert row.id.id in self.relay.refused, f"{row} failed for nothing"
+
+
+def _ended(commit: Commit) -> list[RowId]:
+    ended = [result.row for result in commit.results] + list(commit.released)
+    started = {result.row for result in commit.results if result.step == Step.BLOCK}
+    return ended + [row_id for row_id, _ in commit.postponed if row_id not in started]
+
+
+def _covers(pause: Pause, row: Row) -> bool:
+    return pause.digest_id is None or pause.refused is not None or pause.digest_id == row.digest
+
+
+def outgoing(claim: Claim) -> OutgoingMail:
+    """The mail of a claim, from the sender of its digest."""
+    digest = claim.digest_id or 0
+    address = f"news@d{digest}.example"
+    sender = f"d{digest}-{claim.row.id}@d{digest}.example"
+    content = Content("en", "News", address, None, "News", "<p>News</p>", "News", "XK")
+    compiled = CompiledContent(content, sender=sender, sender_id=sender_id(address, sender))
+    return OutgoingMail(
+        claim, compiled, f"reader{claim.row.id}@example.com", claim.first_attempt_at
+    )
