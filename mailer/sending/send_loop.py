@@ -161,8 +161,12 @@ class Sender:
         """Go on after a fault half way: only the answers to final dots are still awaited."""
         self._committer.abandon()
         self._pool.watch(None)
+        dotted = self._pool.awaiting_dot
         try:
-            self._turn([Fault(self._pool.awaiting_dot, self._pool.opening)])
+            for number in dotted:
+                # The fault may have come before that.
+                self._pool.flush(number)
+            self._turn([Fault(dotted, self._pool.opening)])
             self._pool.keep_only(self._in_flight.connections)
         except Exception:
             log.exception("the send loop failed again")

@@ -47,7 +47,7 @@ class OpenConnection:
         next_mail: begun in the write that ended `mail` (RFC 2920).
         may_be_recorded: whether a commit that failed may have recorded the start of `mail`.
         served: how many mails the relay has answered on it.
-        is_leaving: whether we have said QUIT.
+        is_leaving: whether we have said QUIT, or it is to be closed after the answer to a final dot.
     """
 
     id: int

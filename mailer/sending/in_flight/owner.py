@@ -186,6 +186,8 @@ class InFlight:
             _attempt(mail), step, verdict, said, self._now
         )
         self._connections.take_off(connection)
+        if connection.is_leaving and self._connections.get(connection.id) is not None:
+            self._drop(connection)
         if verdict.delivery is not OnDelivery.RELEASE or is_started:
             self._unrecorded.note(mail, self._moment, step, verdict, answer, reason, wait)
         elif is_start_unsure:
@@ -468,6 +470,10 @@ class InFlight:
             # If the answer is still to come, it is waited for: without it the mail would be in doubt.
             if connection.phase is not Phase.STARTED or connection.id not in fault.dotted:
                 self._end(connection, "the send loop failed")
+            elif connection.next_mail is not None:
+                # Nobody knows whether it has begun, so nothing can follow on this connection.
+                self._put_back(connection.next_mail, FAULT_WAIT_SECONDS)
+                connection.next_mail, connection.is_leaving = None, True
         # What fails may be the next commit.
         self._commit_after = self._now + DATABASE_PAUSE_SECONDS
         self._on_failed()

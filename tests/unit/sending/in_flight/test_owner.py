@@ -287,6 +287,24 @@ def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_d
     assert dots(owner.grant()) == [2]
 
 
+def test_after_a_fault_nothing_follows_behind_a_final_dot_on_the_same_connection() -> None:
+    owner = Owner(1).begun(mail(1))
+    owner.claim(mail(2))
+    owner.quiet()
+    owner.written(1)
+    owner.grant()
+    assert begins(owner.last) == [(1, 2)]
+    owner.quiet()
+    # The second mail may have begun or not.
+    owner.step(Fault(frozenset({1}), 0))
+    actions = owner.answered(1, Step.DOT, OK)
+    assert list(actions.writes) == [Close(1)]
+    owner.now += in_flight.DATABASE_PAUSE_SECONDS
+    owner.step()
+    assert [result.status for result in owner.commit().results] == [S.SENT]
+    assert [row for row, _ in owner.commit().postponed] == rows([mail(2)])
+
+
 def test_a_connection_that_ends_while_its_start_is_committed_puts_nothing_in_doubt() -> None:
     owner = Owner(1).begun(mail(1))
     owner.quiet()
