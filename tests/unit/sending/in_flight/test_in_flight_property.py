@@ -132,6 +132,11 @@ class Sending(RuleBasedStateMachine):
         else:
             self.world.return_commit()
 
+    @precondition(lambda self: self.world.belated)
+    @rule()
+    def failed_commit_is_made_after_all(self) -> None:
+        self.world.make_belated()
+
     # The clocks, and the heartbeat.
 
     @rule(seconds=SECONDS, beats=st.booleans())

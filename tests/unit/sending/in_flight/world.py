@@ -24,7 +24,12 @@ from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.in_flight import events
 from mailer.sending.in_flight.attempt_results import Attempts
 from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
-from mailer.sending.in_flight.owner import DRAIN_SECONDS, LAST_RECORD_SECONDS, InFlight
+from mailer.sending.in_flight.owner import (
+    DRAIN_SECONDS,
+    LAST_RECORD_SECONDS,
+    RECONCILE_SECONDS,
+    InFlight,
+)
 from mailer.sending.smtp.connection import RelayConfig, Unopened
 from mailer.sending.smtp.events import Answered, Closed, Step
 from mailer.sending.smtp.reply import Reply
@@ -105,6 +110,8 @@ class World:
         self.owner: InFlight | None = None
         self.fault_after: int | None = None
         self.is_broken = False
+        # Commits that failed, and until when the server may still make them.
+        self.belated: list[tuple[UnderWay, float]] = []
         self.start()
 
     # The process.
@@ -379,8 +386,18 @@ class World:
     def fail_commit(self) -> None:
         """The commit under way fails, whether or not it was made."""
         if self.under_way is not None:
+            if self.under_way.returned is None:
+                self.belated.append((self.under_way, self.monotonic + RECONCILE_SECONDS))
             self.under_way = None
             self.happened.append(CommitFailed("down"))
+
+    def make_belated(self) -> None:
+        """A commit that failed is made after all: the server had begun with it."""
+        one, until = self.belated.pop()
+        if self.monotonic < until:
+            self.under_way, under_way = one, self.under_way
+            self.make_commit()
+            self.under_way = under_way
 
     def _on_returned(self, commit: Commit, returned: Committed) -> None:
         for row_id in _ended(commit):
@@ -471,7 +488,7 @@ class World:
         assert len(commit.starts) == len(set(commit.starts)) <= len(self.wires)
         assert moment.is_alive or not (commit.starts or commit.claims)
         # 5.
-        assert (commit.known is not None) == self._failed, "what nobody knows of is not released"
+        assert commit.known is not None or not self._failed, "what nobody knows of is not released"
         if commit.known is not None:
             given_back = {*commit.released, *(row_id for row_id, _ in commit.postponed)}
             held = {mail.claim.row for mail in self._held} - given_back
