@@ -205,7 +205,7 @@ def _written(value: object) -> bytes | None:
 def _element(value: object) -> str:
     if value is None:
         return "NULL"
-    if isinstance(value, int):
+    if type(value) is int:
         return str(value)
     escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

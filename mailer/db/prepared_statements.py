@@ -12,6 +12,7 @@ each `Query`, and gets its rows back, or the error.
 import json
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -31,6 +32,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
+
+from mailer.db.model_base import UTCDateTime
 
 Values = Mapping[str, Any]
 Row = tuple[Any, ...]
@@ -256,8 +259,10 @@ def _compile(statement: Any, returns: Iterable[Any], dialect: Dialect) -> Compil
     parameters = []
     for place in compiled.positiontup or compiled.binds:
         bind = compiled.binds[place]
-        parameters.append(
-            (place, bind.key, bind.type.dialect_impl(dialect).bind_processor(dialect))
-        )
+        convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
+        if convert is not None and isinstance(bind.type, UTCDateTime):
+            # All that is recorded together has the same date, and SQLite's driver wants it as text.
+            convert = lru_cache(maxsize=8)(convert)
+        parameters.append((place, bind.key, convert))
     columns = (kind.dialect_impl(dialect).result_processor(dialect, None) for kind in returns)
     return Compiled(str(compiled), compiled.positional, tuple(parameters), tuple(columns))

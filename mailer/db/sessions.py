@@ -191,7 +191,7 @@ class Writer:
         self._write_lock = write_lock
         self._connection: Connection | None = None
         self._autocommit: Connection | None = None
-        self._nonblocking: NonblockingConnection | None = None
+        self._nonblocking: dict[bool, NonblockingConnection] = {}
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -222,18 +222,25 @@ class Writer:
                 self._connection = self._connect(self._engine)
             return execute(_in_one_transaction(queries), self._connection)
 
-    def nonblocking(self) -> "NonblockingConnection":
-        """Return a connection to PostgreSQL on which nothing waits for the server. `close` closes it too."""
+    def nonblocking(self, *, durable: bool = True) -> "NonblockingConnection":
+        """Return a connection to PostgreSQL on which nothing waits for the server. `close` closes it too.
+
+        Args:
+            durable: otherwise it is another connection, whose answers do not wait for the disk: if the server
+                crashes, what was answered last may never have happened.
+        """
         # Its driver is not installed everywhere.
         from mailer.db.nonblocking import NonblockingConnection
 
-        if self._nonblocking is None:
+        if durable not in self._nonblocking:
             with self._closing_on_error():
                 engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
                 connection = self._connect(engine)
                 connection.exec_driver_sql("SET client_encoding = 'UTF8'")
-                self._nonblocking = NonblockingConnection(connection)
-        return self._nonblocking
+                if not durable:
+                    connection.exec_driver_sql("SET synchronous_commit = off")
+                self._nonblocking[durable] = NonblockingConnection(connection)
+        return self._nonblocking[durable]
 
     def _connect(self, engine: Engine) -> Connection:
         """Open a connection on which PostgreSQL plans each statement once, whatever its values are.
@@ -257,14 +264,15 @@ class Writer:
 
     def close(self) -> None:
         """Close the connections, if there are any."""
-        if self._nonblocking is not None:
-            self._nonblocking.close()
+        for nonblocking in self._nonblocking.values():
+            nonblocking.close()
+        self._nonblocking.clear()
         for connection in (self._connection, self._autocommit):
             if connection is not None:
                 # It may be broken, and it must not be reused with our settings for plans.
                 connection.invalidate()
                 connection.close()
-        self._connection = self._autocommit = self._nonblocking = None
+        self._connection = self._autocommit = None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ answered. Decides nothing about mails, and keeps nothing of a commit that has re
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -53,6 +54,28 @@ class _Recorded(NamedTuple):
     claimed: _Claimed
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """A commit that PostgreSQL has yet to answer: what it records, and beside it what it claims.
+
+    A claim need not reach the disk: if the server forgets it, no start of its rows is granted.
+    """
+
+    recording: "NonblockingConnection"
+    claiming: "NonblockingConnection"
+    granted: frozenset[RowId] | None
+    claimed: _Claimed | None
+
+    def fileno(self) -> int | None:
+        return self.recording.fileno() or self.claiming.fileno()
+
+    def poll(self) -> None:
+        if self.granted is None:
+            self.granted = self.recording.poll()
+        if self.claimed is None:
+            self.claimed = self.claiming.poll()
+
+
 class Committer:
     """The only one who writes to the database for a sender, its heartbeat aside.
 
@@ -81,7 +104,7 @@ class Committer:
         self._claims = 0
         self._places = Places()
         self._finish_after = 0.0
-        self._under_way: NonblockingConnection | None = None
+        self._under_way: _UnderWay | None = None
 
     def begin(self, commit: Commit) -> Committed | CommitFailed | None:
         """Begin a commit. Return what became of it, or None if `poll` will: until then begin no other."""
@@ -90,11 +113,10 @@ class Committer:
                 return self._finish(self._in_session(commit))
             if self._database.is_sqlite:
                 return self._finish(self._writer.execute(self._plain(commit)))
-            self._under_way = self._writer.nonblocking()
-            recorded = self._under_way.begin(self._plain(commit))
+            self._under_way = self._send(commit)
         except SQLAlchemyError as error:
             return self._failed(error)
-        return self._returned(recorded)
+        return self._answered(self._under_way)
 
     def fileno(self) -> int | None:
         """Return the file that can be read when `poll` may have an answer; None if nothing is under way."""
@@ -105,10 +127,10 @@ class Committer:
         if self._under_way is None:
             return None
         try:
-            recorded = self._under_way.poll()
+            self._under_way.poll()
         except SQLAlchemyError as error:
             return self._failed(error)
-        return self._returned(recorded)
+        return self._answered(self._under_way)
 
     def look(self) -> Looked | CommitFailed:
         """Look whether a claim would find anything, or a digest can be closed."""
@@ -147,6 +169,18 @@ class Committer:
         granted = yield from self._record_and_start(commit, now)
         claimed = yield from self._claim(commit, commit.claims, now)
         return _Recorded(granted, claimed)
+
+    def _send(self, commit: Commit) -> _UnderWay:
+        now, recording = self._times.wall(), self._writer.nonblocking()
+        claiming = self._writer.nonblocking(durable=False) if commit.claims else recording
+        return _UnderWay(
+            recording,
+            claiming,
+            granted=recording.begin(self._record_and_start(commit, now)),
+            claimed=claiming.begin(self._claim(commit, commit.claims, now))
+            if commit.claims
+            else _Claimed(),
+        )
 
     def _record_and_start(self, commit: Commit, now: datetime) -> Queries[frozenset[RowId]]:
         together = not self._database.is_sqlite
@@ -209,11 +243,12 @@ class Committer:
 
     # After the commit.
 
-    def _returned(self, recorded: _Recorded | None) -> Committed | None:
-        if recorded is None:
+    def _answered(self, under_way: _UnderWay) -> Committed | None:
+        granted, claimed = under_way.granted, under_way.claimed
+        if granted is None or claimed is None:
             return None
         self._under_way = None
-        return self._finish(recorded)
+        return self._finish(_Recorded(granted, claimed))
 
     def _finish(self, recorded: _Recorded) -> Committed:
         """Make the claimed mails ready. If the database fails now, the commit is made, and they are not."""
