@@ -190,7 +190,6 @@ class Writer:
         self._engine = engine
         self._write_lock = write_lock
         self._connection: Connection | None = None
-        self._autocommit: Connection | None = None
         self._nonblocking: dict[bool, NonblockingConnection] = {}
 
     @contextmanager
@@ -200,19 +199,6 @@ class Writer:
             if self._connection is None:
                 self._connection = self._connect(self._engine)
             with _transaction(self._connection, nullcontext()) as session:
-                yield session
-
-    @contextmanager
-    def statement(self) -> Iterator[Session]:
-        """Open a session for one statement that is a transaction by itself.
-
-        On PostgreSQL that is one round trip to the server.
-        """
-        with self._closing_on_error():
-            if self._autocommit is None:
-                engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-                self._autocommit = self._connect(engine)
-            with Session(self._autocommit, expire_on_commit=False) as session:
                 yield session
 
     def execute(self, queries: Queries[T]) -> T:
@@ -267,12 +253,11 @@ class Writer:
         for nonblocking in self._nonblocking.values():
             nonblocking.close()
         self._nonblocking.clear()
-        for connection in (self._connection, self._autocommit):
-            if connection is not None:
-                # It may be broken, and it must not be reused with our settings for plans.
-                connection.invalidate()
-                connection.close()
-        self._connection = self._autocommit = None
+        if self._connection is not None:
+            # It may be broken, and it must not be reused with our settings for plans.
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
 
 @contextmanager
