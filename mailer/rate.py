@@ -11,6 +11,11 @@ class Rate:
     count: int
     span: timedelta
 
+    @property
+    def per_second(self) -> float:
+        """The same for one second; a small fraction for a slow rate."""
+        return self.count / self.span.total_seconds()
+
 
 @dataclass(frozen=True)
 class SignupLimits:

@@ -17,7 +17,6 @@ from mailer.monitoring.digest_progress import Standing, read_standing
 from mailer.sending.composer import Composer
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.retry_plan import RetryPlan
-from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.send_loop import Sender
 from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Credentials, Step
@@ -115,11 +114,9 @@ class Worker:
 def make_sender(app: App) -> Sender:
     """Make a sender from the settings."""
     settings = app.settings
-    relay, rate, credentials = settings.smtp_url, None, None
+    relay, credentials = settings.smtp_url, None
     if relay.user is not None and relay.password is not None:
         credentials = Credentials(relay.user, relay.password.reveal())
-    if settings.smtp_rate is not None:
-        rate = SendRate(settings.smtp_rate.count, settings.smtp_rate.span.total_seconds())
     config = SendConfig(
         relay=RelayConfig(
             host=relay.host,
@@ -134,7 +131,7 @@ def make_sender(app: App) -> Sender:
         messages_per_connection=settings.smtp_messages_per_connection,
         resend=settings.on_unknown == "resend",
         lease_seconds=settings.lease.total_seconds(),
-        rate=rate,
+        rate=settings.smtp_rate,
     )
     composer = Composer(app.keys, settings.base_url, app.templates)
     return Sender(app.database, config, composer, times=app.times, alerts=app.alerts)

@@ -21,9 +21,9 @@ from mailer.ledger.places import Places
 from mailer.ledger.transitions import Claim, RowId
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
+from mailer.rate import Rate
 from mailer.sending.composer import Composer, OutgoingMail
 from mailer.sending.flow_control import token_bucket
-from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
 from mailer.text.untrusted import redact
 
@@ -91,7 +91,7 @@ class Committer:
         worker_id: Callable[[], int],
         times: Times,
         *,
-        rate: SendRate | None,
+        rate: Rate | None,
         alerts: Alerts,
     ) -> None:
         self._database = database

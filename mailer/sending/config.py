@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from mailer.rate import Rate
 from mailer.sending.flow_control.retry_plan import RetryPlan
-from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.smtp.connection import RelayConfig
 
 
@@ -25,4 +25,4 @@ class SendConfig:
     messages_per_connection: int = 100
     resend: bool = True
     lease_seconds: float = 60.0
-    rate: SendRate | None = None
+    rate: Rate | None = None

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from mailer.db import UTCDateTime, insert_missing
 from mailer.models import TokenBucket
-from mailer.sending.flow_control.send_rate import SendRate, filled, until_next
+from mailer.rate import Rate
+from mailer.sending.flow_control.send_rate import burst, filled, until_next
 
 _FIRST_TOKENS = 1.0
 """The very first mail need not wait, not even at one a day. A full bucket would allow a burst."""
@@ -25,7 +26,7 @@ class Spent(NamedTuple):
     wait_seconds: float
 
 
-def spend(session: Session, rate: SendRate, wanted: int) -> Spent:
+def spend(session: Session, rate: Rate, wanted: int) -> Spent:
     """Take up to `wanted` whole tokens, for as many mails.
 
     Workers that do so at the same time wait for one another until the session ends (PostgreSQL), so
@@ -40,13 +41,13 @@ def spend(session: Session, rate: SendRate, wanted: int) -> Spent:
     return Spent(number, until_next(tokens - number, rate))
 
 
-def refund(session: Session, rate: SendRate, number: int) -> None:
+def refund(session: Session, rate: Rate, number: int) -> None:
     """Pay back mails that were not begun: rows released, or skipped at the claim."""
     tokens, _, now = _read(session, rate)
-    _write(session, min(rate.burst, tokens + number), now)
+    _write(session, min(burst(rate), tokens + number), now)
 
 
-def _read(session: Session, rate: SendRate) -> tuple[float, datetime, datetime]:
+def _read(session: Session, rate: Rate) -> tuple[float, datetime, datetime]:
     """Return the tokens that are there now, when they were last counted, and the database's clock."""
     # If another worker changed the row while we waited for it, PostgreSQL evaluates the whole row anew,
     # the clock included; so it is never older than what that worker wrote.

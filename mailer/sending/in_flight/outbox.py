@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mailer.ledger.transitions import RowId
+from mailer.rate import Rate
 from mailer.sending.composer import OutgoingMail
-from mailer.sending.flow_control.send_rate import SendRate, most_to_claim
+from mailer.sending.flow_control.send_rate import most_to_claim
 from mailer.sending.in_flight.commit import Commit, Committed
 
 LOOK_SECONDS: Final = 1.0
@@ -23,7 +24,7 @@ class Outbox:
         rate: of all workers together; None: as fast as the relay takes them.
     """
 
-    def __init__(self, rate: SendRate | None) -> None:
+    def __init__(self, rate: Rate | None) -> None:
         self._rate = rate
         self._mails: deque[OutgoingMail] = deque()
         self._more_waits = True

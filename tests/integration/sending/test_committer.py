@@ -19,10 +19,10 @@ from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice, NoticeKind
 from mailer.notices.alert import TurnedAway
+from mailer.rate import Rate
 from mailer.sending.committer import Committer
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import token_bucket
-from mailer.sending.flow_control.send_rate import SendRate
 from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
 from tests.support.sending import Post, alerts, beating
 from tests.support.waiting import wait_until
@@ -65,7 +65,7 @@ class Bench:
 
 
 @contextmanager
-def committing(post: Post, composer: Composer, rate: SendRate | None = None) -> Iterator[Bench]:
+def committing(post: Post, composer: Composer, rate: Rate | None = None) -> Iterator[Bench]:
     """A committer for a worker that lives."""
     with beating(post.database) as heartbeat:
         committer = Committer(
@@ -205,7 +205,7 @@ class Account:
             self.paid += spent.number
             return spent
 
-        def refunding(session: Session, rate: SendRate, number: int) -> None:
+        def refunding(session: Session, rate: Rate, number: int) -> None:
             self.paid -= number
             refund(session, rate, number)
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_tried_out_is_unready_and_paid_back_once(
     post.build(6)
     post.change(update(Delivery).values(crashes=1))
     account = Account(monkeypatch)
-    with committing(post, composer, rate=SendRate(1000, 1)) as bench:
+    with committing(post, composer, rate=Rate(1000, timedelta(seconds=1))) as bench:
         _fail_once(monkeypatch, fails_at)
         committed = _claim_when_there_are_tokens(bench)
         assert (committed.mails, len(committed.unready)) == ([], account.paid)
@@ -233,7 +233,7 @@ def test_what_cannot_be_tried_out_is_unready_and_paid_back_once(
 
 def test_the_rate_says_when_the_next_claim_may_be(post: Post, composer: Composer) -> None:
     post.build(6)
-    with committing(post, composer, rate=SendRate(1, 3600)) as bench:
+    with committing(post, composer, rate=Rate(1, timedelta(seconds=3600))) as bench:
         assert len(bench.claim()) == 1
         committed = bench.commit(claims=2)
         assert (committed.mails, committed.more_waits) == ([], True)

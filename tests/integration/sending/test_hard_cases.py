@@ -1,16 +1,17 @@
 """What an odd relay, an odd order or an odd setting must not do to all other mail."""
 
 import threading
+from datetime import timedelta
 
 from sqlalchemy import select, text
 
 from mailer.models import Delivery, DeliveryStatus, DigestStatus, Notice
-from mailer.sending.flow_control.send_rate import SendRate
+from mailer.rate import Rate
 from tests.support.receiver import Answer, fine, holding, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until
 
-DAILY = SendRate(1, 24 * 3600)
+DAILY = Rate(1, timedelta(days=1))
 
 
 def to(reader: str, verb: str, said: str | None) -> Answer:

@@ -9,17 +9,17 @@ from sqlalchemy import delete, select, update
 
 from mailer.db import Database
 from mailer.models import TokenBucket
-from mailer.sending.flow_control.send_rate import SendRate
+from mailer.rate import Rate
 from mailer.sending.flow_control.token_bucket import Spent, refund, spend
 from tests.support.sending import waiters
 from tests.support.waiting import wait_until
 
-FAST = SendRate(100, 1)
-DAILY = SendRate(1, 24 * 3600)
+FAST = Rate(100, timedelta(seconds=1))
+DAILY = Rate(1, timedelta(days=1))
 HOUR = timedelta(hours=1)
 
 
-def spent(database: Database, rate: SendRate, wanted: int) -> Spent:
+def spent(database: Database, rate: Rate, wanted: int) -> Spent:
     with database.write() as session:
         return spend(session, rate, wanted)
 
@@ -55,7 +55,7 @@ def test_parts_of_a_second_count(database: Database) -> None:
     fill(database, 0)
     mark = time.monotonic()
     wait_until(lambda: time.monotonic() > mark + 0.1)
-    found = spent(database, SendRate(1000, 1), 1000).number
+    found = spent(database, Rate(1000, timedelta(seconds=1)), 1000).number
     assert 99 <= found <= 1000 * (time.monotonic() - begin) + 1
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_asked_and_nothing_taken(database: Database) -> None:
 
 
 def test_many_workers_together_keep_to_the_rate(database: Database) -> None:
-    rate = SendRate(500, 1)
+    rate = Rate(500, timedelta(seconds=1))
     begin = time.monotonic()
     fill(database, 0)
     # From here on, because a busy machine may have been slow to empty the bucket.
@@ -160,7 +160,7 @@ def test_many_workers_together_keep_to_the_rate(database: Database) -> None:
 def test_time_is_not_paid_for_twice_when_one_worker_waits_for_another(
     postgresql_database: Database,
 ) -> None:
-    rate = SendRate(1000, 1)
+    rate = Rate(1000, timedelta(seconds=1))
     begin = time.monotonic()
     fill(postgresql_database, 0)
     found: list[Spent] = []
