@@ -1,6 +1,7 @@
 """What processes have used so far, from /proc (Linux): CPU time and memory."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -25,7 +26,10 @@ def family_cpu_seconds(pid: int) -> float:
     """CPU time of a process and of all that it started itself, also of what has ended since."""
     seconds = sum(map(int, _stat(pid)[11:15])) / _TICKS_PER_SECOND
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        seconds += sum(cpu_seconds(int(child)) for child in children.read_text().split())
+        for child in children.read_text().split():
+            # It may end meanwhile, as each run of autovacuum does.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                seconds += cpu_seconds(int(child))
     return seconds
 
 
