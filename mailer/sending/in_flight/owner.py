@@ -360,7 +360,7 @@ class InFlight:
             claims=claims,
             excluded=self._flow.paused_digests(self._now),
             refused=self._flow.refused_addresses,
-            in_hand=[*self._connections.rows, *self._outbox.rows],
+            in_hand=lambda: [*self._connections.rows, *self._outbox.rows],
         )
 
     @property

@@ -3,7 +3,7 @@
 Pure. Whatever is put in here is in every commit until one has returned, and then in none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailer.ledger.digest_state import Pause
 from mailer.ledger.transitions import AttemptResult, RowId
@@ -110,14 +110,16 @@ class Unrecorded:
         claims: int,
         excluded: frozenset[int],
         refused: frozenset[str],
-        in_hand: Sequence[RowId],
+        in_hand: Callable[[], Sequence[RowId]],
     ) -> Commit:
         """Make the next commit, of everything in here and of these starts and claims; see `Commit`.
 
         Args:
-            in_hand: the rows that the sender holds and that are not in here.
+            in_hand: returns the rows that the sender holds and that are not in here.
         """
-        known = frozenset([*in_hand, *(result.row for result in self.results)])
+        known = None
+        if self.must_reconcile:
+            known = frozenset([*in_hand(), *(result.row for result in self.results)])
         self.commit = Commit(
             results=tuple(self.results),
             starts=starts,
@@ -126,7 +128,7 @@ class Unrecorded:
             pauses=tuple(self.pauses),
             turned_away=tuple(self.turned_away),
             refused=refused,
-            known=known if self.must_reconcile else None,
+            known=known,
             claims=claims,
             excluded=excluded,
         )
