@@ -1,7 +1,7 @@
 """Runs in the child process: reads one document after the other, and is killed by the kernel at its limits.
 
 Gets work from its parent on stdin, answers on stdout, and ends with stdin, so it never outlives its parent.
-It may read files and open sockets: only its time and its memory are limited.
+It may read files and open sockets: only its time, its memory and its answers are limited.
 """
 
 import os
@@ -26,6 +26,11 @@ _WORK: Final[dict[str, Callable[..., Any]]] = {
     "feeds_of": feeds_of,
 }
 
+_TOO_LARGE: Final = (
+    "the document grew to more than {} MB when it was read, so it was given up; "
+    "tell the people who run the site"
+)
+
 
 def main() -> None:
     """Read documents until stdin ends."""
@@ -37,7 +42,10 @@ def main() -> None:
         while True:
             name, arguments = pickle.load(work)  # noqa: S301
             _limit_cpu(limits)
-            pickle.dump(_answer(name, arguments), answers)
+            answer = pickle.dumps(_answer(name, arguments))
+            if len(answer) > limits.answer:
+                answer = pickle.dumps(FeedUnreadable(_TOO_LARGE.format(limits.answer // 1_000_000)))
+            answers.write(answer)
             answers.flush()
     except MemoryError:
         # The memory left is fragmented; a new process starts with all of it.

@@ -22,6 +22,13 @@ FEED = b'<rss version="2.0"><channel><title>News</title><item><title>One</title>
 # The feed library looks for an address in the name, and anew from each of its letters.
 ENDLESS = FEED.replace(b"<title>One</title>", b"<author>%b</author>" % (b"a." * 500_000))
 HUGE = FEED.replace(b"<title>One</title>", b"<a %b" % (b"x" * 4_900_000))
+# Each relative link becomes as long as the base.
+GROWING = (
+    b'<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://site.example/%b/"><title>News</title>'
+    % (b"a" * 1900)
+    + b'<entry><summary type="html">%b</summary></entry>' % (b"&lt;a href=b>c&lt;/a>" * 600) * 4
+    + b"</feed>"
+)
 QUICK = ChildLimits(cpu_seconds=1)
 
 
@@ -55,6 +62,7 @@ def has_read_one(reader: FeedReader) -> bool:
         (QUICK, ENDLESS, "more than 1 s of CPU time"),
         (ChildLimits(seconds=2), ENDLESS, "longer than 2 s"),
         (ChildLimits(memory=100_000_000), HUGE, "more than 100 MB of memory"),
+        (ChildLimits(answer=1_000_000), GROWING, "grew to more than 1 MB"),
     ],
 )
 def test_past_a_limit_the_document_fails_and_the_next_is_read(
