@@ -289,3 +289,21 @@ def test_an_error_of_the_server_keeps_its_state(
     assert getattr(caught.value.orig, "sqlstate", None) == state
     assert is_unusable(caught.value)
     assert not caught.value.connection_invalidated
+
+
+def test_only_what_need_not_be_durable_does_not_wait_for_the_disk(
+    postgresql_database: Database,
+) -> None:
+    # The servers of these tests wait for no disk.
+    with postgresql_database.engine.connect() as session:
+        name = postgresql_database.url.database
+        session.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = on'))
+        session.commit()
+    postgresql_database.dispose()
+    writer = postgresql_database.writer()
+    setting = Prepared(select(func.current_setting("synchronous_commit")), String())
+    waits = [
+        result_of(writer.nonblocking(durable=durable), once(setting)) for durable in (True, False)
+    ]
+    assert waits == [[("on",)], [("off",)]]
+    writer.close()
