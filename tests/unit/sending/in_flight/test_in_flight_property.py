@@ -14,12 +14,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from mailer.models import DigestStatus
-from tests.unit.sending.in_flight.relay_model import MOODS, OK
+from tests.unit.sending.in_flight.relay_model import CUT, MOODS, OK
 from tests.unit.sending.in_flight.world import UNOPENED, World
 
 ANSWERS = st.lists(st.sampled_from([OK, OK, OK, OK, *MOODS]), max_size=5)
 SECONDS = st.sampled_from([0.05, 0.6, 2.0, 12.0, 40.0])
 NUMBERS = st.integers(0, 11)
+MISFORTUNES = (
+    "lease_runs_out",
+    "is_taken_over",
+    "connections_are_cut",
+    "relay_answers_all",
+    "our_fault",
+    "stop",
+    "cancel",
+    "pause_everything",
+    "turns",
+)
 DEEDS = (
     "pause",
     "resume",
@@ -63,8 +74,60 @@ class Sending(RuleBasedStateMachine):
 
     @rule(stalled=st.sampled_from([0.0, 0.0, 0.0, 30.0, 61.0]))
     def turn(self, stalled: float) -> None:
-        self.world.done_by += stalled
         self.world.turn(stalled=stalled)
+
+    # What matters most is what happens while starts are being committed, and chance seldom comes there.
+
+    @rule(
+        misfortunes=st.lists(st.sampled_from(MISFORTUNES), max_size=3),
+        ends=st.sampled_from(["returns", "returns", "fails", "fails although it was made"]),
+    )
+    def starts_are_committed(self, misfortunes: list[str], ends: str) -> None:
+        world = self.world
+        if not world.wait_for_starts():
+            return
+        for misfortune in misfortunes:
+            getattr(self, f"_{misfortune}")(1)
+        if ends == "fails although it was made":
+            world.make_commit()
+        if ends == "returns":
+            world.return_commit()
+        else:
+            world.fail_commit()
+        world.turn()
+
+    def _lease_runs_out(self, _: int) -> None:
+        self.world.sleep(61.0)
+
+    def _is_taken_over(self, _: int) -> None:
+        self.world.sleep(61.0)
+        self.world.others_look()
+        self.world.beat()
+
+    def _connections_are_cut(self, _: int) -> None:
+        for wire in list(self.world.wires.values()):
+            wire.hear([CUT])
+            wire.is_cut = True
+            self.world.receives(wire)
+
+    def _relay_answers_all(self, _: int) -> None:
+        for wire in list(self.world.wires.values()):
+            wire.hear()
+            self.world.receives(wire)
+
+    def _turns(self, _: int) -> None:
+        self.world.turn()
+
+    @rule(is_silent=st.booleans())
+    def is_stopped_and_drains(self, is_silent: bool) -> None:
+        world = self.world
+        world.stop()
+        while world.owner is not None and world.monotonic <= world.done_by:
+            world.beat()
+            if not is_silent:
+                self._relay_answers_all(0)
+            world.turn()
+            world.pass_time(0.5)
 
     # The relay.
 
@@ -97,11 +160,14 @@ class Sending(RuleBasedStateMachine):
         is_on=st.booleans(),
     )
     def relay_has_something_against(self, row: int, verb: str, code: int, is_on: bool) -> None:
-        key = (verb, f"d{row % 3}-" if verb == "MAIL" else f"reader{row}@")
-        if is_on:
-            self.world.relay.always[key] = code
+        if not is_on:
+            self.world.relay.always.clear()
+        elif verb == "MAIL":
+            self.world.relay.always[verb, f"d{row % 3}-"] = code
         else:
-            self.world.relay.always.pop(key, None)
+            # This reader, or most of them.
+            for reader in [row] if row % 2 else range(1, row):
+                self.world.relay.always[verb, f"reader{reader}@"] = code
 
     @precondition(lambda self: self.world.ghosts)
     @rule(reads=st.booleans())
@@ -152,9 +218,8 @@ class Sending(RuleBasedStateMachine):
         world.pass_time(max(0.0, seconds))
 
     @rule(seconds=SECONDS)
-    def the_machine_sleeps(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
-        self.world.done_by += seconds
+    def machine_sleeps(self, seconds: float) -> None:
+        self.world.sleep(seconds)
 
     @rule(hours=st.integers(-900, 900))
     def wall_clock_is_set(self, hours: int) -> None:

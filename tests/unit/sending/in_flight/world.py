@@ -221,7 +221,7 @@ class World:
             return
         happened, self.happened = self.happened, []
         if self.is_stopped:
-            happened.append(events.Stop())
+            happened.insert(0, events.Stop())
         try:
             self._rest(happened, stalled)
         except OurFault:
@@ -243,7 +243,7 @@ class World:
             actions = self.owner.step(happened, moment)
             self.wait_seconds = actions.wait_seconds
             self._judge(actions, happened, moment)
-            self.pass_time(stalled)
+            self.sleep(stalled)
             stalled = 0.0
             happened = self._do(actions)
             if not happened:
@@ -512,6 +512,11 @@ class World:
         self.monotonic += seconds
         self.wall += timedelta(seconds=seconds)
 
+    def sleep(self, seconds: float) -> None:
+        """Let the process do nothing for so long, which is not its fault."""
+        self.pass_time(seconds)
+        self.done_by += seconds
+
     def behave(self, *, database: bool = True) -> None:
         """One turn in which relay and heartbeat do what they should, and the database too."""
         if database:
@@ -527,6 +532,17 @@ class World:
         self.turn()
         if not (has_come or self.happened):
             self.pass_time(max(self.wait_seconds, 1.0))
+
+    def wait_for_starts(self) -> bool:
+        """Let all go well until a commit with starts is under way. Return whether one is."""
+        self.is_down = self.is_unready = False
+        self.is_slow = True
+        for _ in range(12):
+            if self.under_way is not None and self.under_way.commit.starts:
+                return True
+            self.return_commit()
+            self.behave(database=False)
+        return False
 
     def finish(self) -> None:
         """Let everything behave until nothing is left to be sent, and staff resume what is paused."""
