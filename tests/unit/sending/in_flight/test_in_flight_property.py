@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -303,3 +303,30 @@ def _quiet() -> Iterator[None]:
 
 TestSending = Sending.TestCase
 TestSending.settings = settings(stateful_step_count=60)
+
+
+@given(
+    rows=st.lists(st.sampled_from([1, 2]), min_size=2, max_size=12),
+    connections=st.integers(1, 4),
+    pipelines=st.booleans(),
+    refused=st.one_of(
+        st.tuples(st.just("MAIL"), st.just("d1-"), st.sampled_from([0, 1])),
+        st.tuples(st.just("RCPT"), st.just("reader1@"), st.sampled_from([0, 1, 3, 4])),
+    ),
+)
+def test_what_the_relay_refuses_of_one_costs_the_others_nothing_but_the_answer(
+    rows: list[int], connections: int, pipelines: bool, refused: tuple[str, str, int]
+) -> None:
+    verb, whose, code = refused
+    world = World(rows, connections=connections, resend=True, pipelines=pipelines)
+    world.relay.always[verb, whose] = code
+    others = [
+        row
+        for row in world.ledger.rows.values()
+        if not (row.digest == 1 if verb == "MAIL" else row.id.id == 1)
+    ]
+    until = world.monotonic + 60.0
+    while world.monotonic < until and any(row.status != "sent" for row in others):
+        world.behave()
+    assert [(row.status, row.attempts) for row in others] == [("sent", 1)] * len(others)
+    assert world.ledger.is_on
