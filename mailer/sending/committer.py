@@ -1,11 +1,11 @@
 """Executes what the sender asks of the database, one commit at a time.
 
-On PostgreSQL the sender does not wait for a plain commit: it is sent, and `poll` returns when it has been
-answered. Decides nothing about mails, and keeps nothing of a commit that has returned.
+On PostgreSQL the sender does not wait for a plain commit: it is sent, and `poll` returns what has been
+answered. What it claims is sent beside it, on a connection that does not wait for the disk: if the server
+forgets a claim, no start of its rows is granted. Decides nothing about mails.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,7 +24,7 @@ from mailer.notices.alert import Alerts
 from mailer.rate import Rate
 from mailer.sending.composer import Composer, OutgoingMail
 from mailer.sending.flow_control import token_bucket
-from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
 from mailer.text.untrusted import redact
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 FINISH_SECONDS: Final = 1.0
 """How often digests are closed while claims find rows: a small digest is not kept open by a large one."""
+
+
+Answer = Committed | Claimed | CommitFailed
+"""What `Committer` tells of a commit."""
 
 
 class _Claimed(NamedTuple):
@@ -52,28 +56,6 @@ class _Recorded(NamedTuple):
 
     granted: frozenset[RowId]
     claimed: _Claimed
-
-
-@dataclass(slots=True)
-class _UnderWay:
-    """A commit that PostgreSQL has yet to answer: what it records, and beside it what it claims.
-
-    A claim need not reach the disk: if the server forgets it, no start of its rows is granted.
-    """
-
-    recording: "NonblockingConnection"
-    claiming: "NonblockingConnection"
-    granted: frozenset[RowId] | None
-    claimed: _Claimed | None
-
-    def fileno(self) -> int | None:
-        return self.recording.fileno() or self.claiming.fileno()
-
-    def poll(self) -> None:
-        if self.granted is None:
-            self.granted = self.recording.poll()
-        if self.claimed is None:
-            self.claimed = self.claiming.poll()
 
 
 class Committer:
@@ -104,33 +86,37 @@ class Committer:
         self._claims = 0
         self._places = Places()
         self._finish_after = 0.0
-        self._under_way: _UnderWay | None = None
+        self._recording: NonblockingConnection | None = None
+        self._has_claim = False
+        self._claiming: NonblockingConnection | None = None
 
-    def begin(self, commit: Commit) -> Committed | CommitFailed | None:
-        """Begin a commit. Return what became of it, or None if `poll` will: until then begin no other."""
+    def begin(self, commit: Commit) -> list[Answer]:
+        """Begin a commit. Return what is known of it already; `poll` will return the rest.
+
+        Before the last one has returned, begin no other, and claim nothing before its claim has.
+        """
         try:
             if not self._is_plain(commit):
-                return self._finish(self._in_session(commit))
+                return [self._committed(self._in_session(commit))]
             if self._database.is_sqlite:
-                return self._finish(self._writer.execute(self._plain(commit)))
-            self._under_way = self._send(commit)
+                return [self._committed(self._writer.execute(self._plain(commit)))]
+            return self._send(commit)
         except SQLAlchemyError as error:
-            return self._failed(error)
-        return self._answered(self._under_way)
+            return [self._failed(error)]
 
     def fileno(self) -> int | None:
         """Return the file that can be read when `poll` may have an answer; None if nothing is under way."""
-        return None if self._under_way is None else self._under_way.fileno()
+        under_way = self._recording or self._claiming
+        return None if under_way is None else under_way.fileno()
 
-    def poll(self) -> Committed | CommitFailed | None:
-        """Return what became of the commit under way, if that is known now."""
-        if self._under_way is None:
-            return None
+    def poll(self) -> list[Answer]:
+        """Return what has been answered since the last call."""
         try:
-            self._under_way.poll()
+            granted = self._recording.poll() if self._recording else None
+            claimed = self._claiming.poll() if self._claiming else None
+            return self._answers(granted, claimed)
         except SQLAlchemyError as error:
-            return self._failed(error)
-        return self._answered(self._under_way)
+            return [self._failed(error)]
 
     def look(self) -> Looked | CommitFailed:
         """Look whether a claim would find anything, or a digest can be closed."""
@@ -141,8 +127,8 @@ class Committer:
             return self._failed(error)
 
     def abandon(self) -> None:
-        """Forget the commit under way, which may have been made or not."""
-        self._under_way = None
+        """Forget what is under way, which may have been made or not."""
+        self._recording = self._claiming = None
         self._writer.close()
 
     def close(self) -> bool:
@@ -170,17 +156,15 @@ class Committer:
         claimed = yield from self._claim(commit, commit.claims, now)
         return _Recorded(granted, claimed)
 
-    def _send(self, commit: Commit) -> _UnderWay:
-        now, recording = self._times.wall(), self._writer.nonblocking()
-        claiming = self._writer.nonblocking(durable=False) if commit.claims else recording
-        return _UnderWay(
-            recording,
-            claiming,
-            granted=recording.begin(self._record_and_start(commit, now)),
-            claimed=claiming.begin(self._claim(commit, commit.claims, now))
-            if commit.claims
-            else _Claimed(),
-        )
+    def _send(self, commit: Commit) -> list[Answer]:
+        now, claimed = self._times.wall(), None
+        self._recording = self._writer.nonblocking()
+        self._has_claim = bool(commit.claims)
+        granted = self._recording.begin(self._record_and_start(commit, now))
+        if commit.claims:
+            self._claiming = self._writer.nonblocking(durable=False)
+            claimed = self._claiming.begin(self._claim(commit, commit.claims, now))
+        return self._answers(granted, claimed)
 
     def _record_and_start(self, commit: Commit, now: datetime) -> Queries[frozenset[RowId]]:
         together = not self._database.is_sqlite
@@ -243,18 +227,32 @@ class Committer:
 
     # After the commit.
 
-    def _answered(self, under_way: _UnderWay) -> Committed | None:
-        granted, claimed = under_way.granted, under_way.claimed
-        if granted is None or claimed is None:
-            return None
-        self._under_way = None
-        return self._finish(_Recorded(granted, claimed))
+    def _answers(self, granted: frozenset[RowId] | None, claimed: _Claimed | None) -> list[Answer]:
+        answers: list[Answer] = []
+        if granted is not None:
+            self._recording = None
+            answers.append(Committed(granted, claims_apart=self._has_claim))
+        if claimed is not None:
+            self._claiming = None
+            answers.append(self._claimed(claimed))
+        return answers
 
-    def _finish(self, recorded: _Recorded) -> Committed:
-        """Make the claimed mails ready. If the database fails now, the commit is made, and they are not."""
+    def _committed(self, recorded: _Recorded) -> Committed:
         granted, claimed = recorded
+        mails, unready = self._ready(claimed)
+        return Committed(granted, mails, claimed.more_waits, claimed.claim_in, unready)
+
+    def _claimed(self, claimed: _Claimed) -> Claimed | CommitFailed:
+        is_recording = self._recording is not None
+        mails, unready = self._ready(claimed)
+        if unready and is_recording:
+            # That connection is closed too.
+            return CommitFailed("a mail could not be tried out")
+        return Claimed(mails, claimed.more_waits, unready)
+
+    def _ready(self, claimed: _Claimed) -> tuple[list[OutgoingMail], list[RowId]]:
+        """Make the claimed mails ready. If the database fails now, the claim is made, and they are not."""
         mails: list[OutgoingMail] = []
-        unready: list[RowId] = []
         try:
             if claimed.asked:
                 self._finish_digests(claimed)
@@ -262,10 +260,10 @@ class Committer:
                 self._try_out(mails)
         except SQLAlchemyError as error:
             self._failed(error)
-            mails, unready = [], [claim.row for claim in claimed.claims]
+            return [], [claim.row for claim in claimed.claims]
         if mails:
             failpoint.reach("worker.after-claim")
-        return Committed(granted, mails, claimed.more_waits, claimed.claim_in, unready)
+        return mails, []
 
     def _load(self, claimed: Sequence[Claim]) -> list[OutgoingMail]:
         # It costs nothing unless something must be read.

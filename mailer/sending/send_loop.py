@@ -184,8 +184,7 @@ class Sender:
             events.append(Wake())
         if stop.is_set():
             events.append(Stop())
-        if (returned := self._committer.poll()) is not None:
-            events.append(returned)
+        events += self._committer.poll()
         # What a commit waits for next may be another connection to the database.
         self._pool.watch(self._committer.fileno())
         return events
@@ -193,6 +192,9 @@ class Sender:
     def _turn(self, events: Sequence[SendEvent]) -> None:
         """Let the owner decide, and do what it says, until nothing follows from that."""
         while True:
+            for event in events:
+                if isinstance(event, Committed) and event.granted:
+                    failpoint.reach("worker.after-start-commit")
             actions = self._in_flight.step(events, self._moment())
             self._wait_seconds = actions.wait_seconds
             events = self._do(actions)
@@ -220,13 +222,8 @@ class Sender:
         if actions.look:
             events.append(self._committer.look())
         if actions.commit is not None:
-            returned = self._committer.begin(actions.commit)
+            events += self._committer.begin(actions.commit)
             self._pool.watch(self._committer.fileno())
-            if returned is not None:
-                events.append(returned)
-        for event in events:
-            if isinstance(event, Committed) and event.granted:
-                failpoint.reach("worker.after-start-commit")
         return events
 
     def _write_on(self, number: int, writes: Iterable[Write], events: list[SendEvent]) -> None:

@@ -60,12 +60,23 @@ class Committed:
         claim_in: seconds until the rate allows the next claim.
         unready: rows that it claimed, and that could not be tried out because the database failed
             afterwards: they must be released.
+        claims_apart: whether what it claimed comes in, or has come in, as `Claimed`.
     """
 
     granted: frozenset[RowId] = frozenset()
     mails: Sequence[OutgoingMail] = ()
     more_waits: bool = False
     claim_in: float = 0.0
+    unready: Sequence[RowId] = ()
+    claims_apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim of a commit has returned apart from it. The attributes are those of `Committed`."""
+
+    mails: Sequence[OutgoingMail] = ()
+    more_waits: bool = False
     unready: Sequence[RowId] = ()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mailer.sending.composer import OutgoingMail, Unsendable
-from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
 from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Event
 
@@ -88,6 +88,7 @@ SendEvent = (
     | Stop
     | Fault
     | Committed
+    | Claimed
     | CommitFailed
     | Looked
 )

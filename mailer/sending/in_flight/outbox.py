@@ -4,14 +4,13 @@ Pure. What is claimed is kept from all other workers until it has gone out, so i
 """
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from mailer.ledger.transitions import RowId
 from mailer.rate import Rate
 from mailer.sending.composer import OutgoingMail
 from mailer.sending.flow_control.send_rate import most_to_claim
-from mailer.sending.in_flight.commit import Commit, Committed
+from mailer.sending.in_flight.commit import Claimed, Commit, Committed
 
 LOOK_SECONDS: Final = 1.0
 """How often an idle sender looks for work; `wake` makes it look at once."""
@@ -28,6 +27,7 @@ class Outbox:
         self._rate = rate
         self._mails: deque[OutgoingMail] = deque()
         self._more_waits = True
+        self._is_claiming = False
         self._claim_after = 0.0
         self._look_after = 0.0
 
@@ -38,6 +38,11 @@ class Outbox:
     def rows(self) -> list[RowId]:
         """The ledger's rows of these mails."""
         return [mail.claim.row for mail in self._mails]
+
+    @property
+    def is_claiming(self) -> bool:
+        """Whether a claim has yet to be answered."""
+        return self._is_claiming
 
     def take(self) -> OutgoingMail:
         """Take out the next mail; there must be one."""
@@ -56,14 +61,19 @@ class Outbox:
     def wanted(self, connections: int, now: float) -> int:
         """Return how many rows to claim now, if mails may be under way on so many connections."""
         held = len(self._mails)
-        if not self._more_waits or held >= connections or now < self._claim_after:
+        if (
+            self._is_claiming
+            or not self._more_waits
+            or held >= connections
+            or now < self._claim_after
+        ):
             return 0
         most = 2 * connections if self._rate is None else most_to_claim(connections, self._rate)
         return max(0, most - held)
 
     def looks(self, now: float) -> bool:
         """Tell whether to ask the ledger now if work waits. If so, the next time is a second later."""
-        if self._more_waits or now < self._look_after:
+        if self._is_claiming or self._more_waits or now < self._look_after:
             return False
         self._look_after = now + LOOK_SECONDS
         return True
@@ -71,41 +81,49 @@ class Outbox:
     def wait_seconds(self, connections: int, now: float) -> float:
         """Return in how many seconds it is time to claim or to look; a second at most."""
         due = LOOK_SECONDS
-        if not self._more_waits:
+        if not (self._more_waits or self._is_claiming):
             due = self._look_after - now
         elif self.wanted(connections, max(now, self._claim_after)):
             due = self._claim_after - now
         return min(max(0.0, due), LOOK_SECONDS)
+
+    def on_claiming(self) -> None:
+        """Note that a claim is under way."""
+        self._is_claiming = True
 
     def on_committed(self, commit: Commit, committed: Committed, now: float) -> None:
         """Take in what a commit has claimed."""
         gave_back = bool(commit.released or commit.postponed or commit.known is not None)
         if commit.claims or gave_back:
             self._claim_after = now + committed.claim_in
-        if commit.claims:
-            self._more_waits = committed.more_waits
+        if commit.claims and not committed.claims_apart:
+            self._take_in(committed)
         self._more_waits = self._more_waits or gave_back
-        notices, deliveries = _by_urgency(committed.mails)
-        self._mails.extendleft(reversed(notices))
-        self._mails.extend(deliveries)
         if commit.results and not self._mails:
             # That may have been the last mail of its digest.
             self.wake()
+
+    def on_claimed(self, claimed: Claimed) -> None:
+        """Take in what a commit has claimed that returns apart from its claim."""
+        self._take_in(claimed)
+        if not self._mails:
+            self.wake()
+
+    def _take_in(self, claimed: Claimed | Committed) -> None:
+        self._is_claiming, self._more_waits = False, claimed.more_waits
+        # A notice overtakes what was claimed before it.
+        notices = [mail for mail in claimed.mails if mail.claim.digest_id is None]
+        self._mails.extendleft(reversed(notices))
+        self._mails.extend(mail for mail in claimed.mails if mail.claim.digest_id is not None)
 
     def on_looked(self, work_waits: bool) -> None:
         """Note whether rows wait, or a digest can be closed."""
         self._more_waits = self._more_waits or work_waits
 
     def on_database_fault(self) -> None:
-        """Note that nobody knows whether rows wait."""
-        self._more_waits = True
+        """Note that nobody knows whether rows wait. No claim is under way any more."""
+        self._more_waits, self._is_claiming = True, False
 
     def wake(self) -> None:
         """Look at once."""
         self._look_after = 0.0
-
-
-def _by_urgency(mails: Sequence[OutgoingMail]) -> tuple[list[OutgoingMail], list[OutgoingMail]]:
-    # A notice overtakes what was claimed before it.
-    notices = [mail for mail in mails if mail.claim.digest_id is None]
-    return notices, [mail for mail in mails if mail.claim.digest_id is not None]

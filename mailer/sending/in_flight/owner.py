@@ -19,7 +19,7 @@ from mailer.sending.flow_control.attempt import Attempt
 from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.in_flight import events
 from mailer.sending.in_flight.attempt_results import Attempts
-from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
 from mailer.sending.in_flight.open_connections import OpenConnection, OpenConnections, Phase
 from mailer.sending.in_flight.outbox import LOOK_SECONDS, Outbox
 from mailer.sending.in_flight.unrecorded import Unrecorded
@@ -82,6 +82,7 @@ class InFlight:
             events.NotComposed: self._on_not_composed,
             events.DotWithheld: self._on_dot_withheld,
             Committed: self._on_committed,
+            Claimed: self._on_claimed,
             CommitFailed: self._on_commit_failed,
             Looked: self._on_looked,
             events.Wake: self._on_wake,
@@ -124,7 +125,8 @@ class InFlight:
             self._drain(self._drain_until)
         elif not self._unrecorded.has_failed:
             number = self._begin_mails()
-        if self._reconcile_after is not None and self._now >= self._reconcile_after:
+        is_due = self._reconcile_after is not None and self._now >= self._reconcile_after
+        if is_due and not self._outbox.is_claiming:
             self._reconcile_after, self._unrecorded.must_reconcile = None, True
         commit = self._next_commit()
         return events.Actions(
@@ -351,9 +353,11 @@ class InFlight:
             and not self._unrecorded.is_to_be_paused(connection.mail)
         ]
         claims = self._outbox.wanted(self._flow.allowed, self._now) if self._may_claim else 0
-        if not (starting or claims or self._unrecorded):
+        if not (starting or self._unrecorded or (claims and self._is_in_need)):
             return None
         self._connections.start(starting)
+        if claims:
+            self._outbox.on_claiming()
         self._starting = starting
         return self._unrecorded.begin(
             [connection.mail.claim.row for connection in starting if connection.mail],
@@ -362,6 +366,11 @@ class InFlight:
             refused=self._flow.refused_addresses,
             in_hand=lambda: [*self._connections.rows, *self._outbox.rows],
         )
+
+    @property
+    def _is_in_need(self) -> bool:
+        """Whether a claim is worth a commit of its own. Otherwise it goes with the next results or starts."""
+        return not self._outbox and len(self._connections.busy) < self._flow.allowed
 
     @property
     def _may_claim(self) -> bool:
@@ -380,10 +389,18 @@ class InFlight:
         if commit is None:
             return
         self._outbox.on_committed(commit, committed, self._now)
-        if committed.unready:
-            self._unrecorded.released += committed.unready
-            self._on_database_fault("a mail could not be tried out")
+        self._release_unready(committed.unready)
         self._finish(committed.granted)
+
+    def _on_claimed(self, claimed: Claimed) -> None:
+        self._outbox.on_claimed(claimed)
+        self._release_unready(claimed.unready)
+
+    def _release_unready(self, rows: Sequence[RowId]) -> None:
+        if rows:
+            self._unrecorded.released += rows
+            self._on_database_fault("a mail could not be tried out")
+            self._unrecorded.on_fault()
 
     def _finish(self, granted: frozenset[RowId]) -> None:
         """Send the final dots that were granted, and give up the other mails."""
@@ -407,6 +424,7 @@ class InFlight:
     def _on_commit_failed(self, failed: CommitFailed) -> None:
         self._forget_starts()
         self._on_database_fault(failed.reason)
+        self._on_failed()
 
     def _forget_starts(self) -> None:
         self._connections.unstart(self._starting)
@@ -423,7 +441,6 @@ class InFlight:
                 reason,
                 len(self._unrecorded.results),
             )
-        self._on_failed()
 
     def _on_failed(self) -> None:
         self._unrecorded.on_failed()
@@ -474,6 +491,7 @@ class InFlight:
                 # Nobody knows whether it has begun, so nothing can follow on this connection.
                 self._put_back(connection.next_mail, FAULT_WAIT_SECONDS)
                 connection.next_mail, connection.is_leaving = None, True
+        self._outbox.on_database_fault()
         # What fails may be the next commit.
         self._commit_after = self._now + DATABASE_PAUSE_SECONDS
         self._on_failed()
@@ -485,7 +503,7 @@ class InFlight:
         pause = max(0.0, self._commit_after - self._now)
         if self._unrecorded or (self._connections.awaiting_start and self._moment.is_alive):
             return pause
-        if not self._may_claim:
+        if not (self._may_claim and self._is_in_need):
             return LOOK_SECONDS
         wait = self._outbox.wait_seconds(self._flow.allowed, self._now)
         return max(pause, wait)

@@ -138,7 +138,8 @@ class Unrecorded:
         """Forget what the commit under way has recorded, and return it."""
         commit, self.commit = self.commit, None
         if commit is not None:
-            self.has_failed = self.must_reconcile = False
+            if commit.known is not None:
+                self.has_failed = self.must_reconcile = False
             del self.results[: len(commit.results)]
             del self.released[: len(commit.released)]
             del self.postponed[: len(commit.postponed)]
@@ -149,4 +150,8 @@ class Unrecorded:
     def on_failed(self) -> None:
         """Keep everything for the next commit, which also undoes what this one may have claimed."""
         self.commit = None
+        self.on_fault()
+
+    def on_fault(self) -> None:
+        """Note that the database failed, but no commit: nothing begins until the next one."""
         self.has_failed = self.must_reconcile = True

@@ -17,7 +17,7 @@ from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.in_flight import owner as in_flight
 from mailer.sending.in_flight.attempt_results import Attempts
-from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
 from mailer.sending.in_flight.events import (
     Actions,
     Begin,
@@ -288,8 +288,10 @@ def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_d
 
 
 def test_after_a_fault_nothing_follows_behind_a_final_dot_on_the_same_connection() -> None:
-    owner = Owner(1).begun(mail(1))
-    owner.claim(mail(2))
+    owner = Owner(1)
+    owner.step()
+    owner.claim(mail(1), mail(2))
+    owner.step(Opened(1, True))
     owner.quiet()
     owner.written(1)
     owner.grant()
@@ -355,7 +357,8 @@ def test_a_notice_overtakes_what_was_claimed_before_it() -> None:
     owner.claim(mail(1), mail(2))
     owner.step(Opened(1, False))
     owner.written(1)
-    owner.step(Committed(granted=frozenset(rows([mail(1)])), mails=[mail(5, None)]))
+    owner.grant()
+    owner.step(Claimed([mail(5, None)]))
     owner.answered(1, Step.DOT, OK)
     assert begins(owner.step(Happened(1, Ready()))) == [(1, 5)]
 
