@@ -74,7 +74,10 @@ def claim(
     claims: list[Claim] = []
     skipped = 0
     common = {"at": now, "holder": worker_id}
-    waiting = [source for (source,) in (yield Query(sources(), {"at": now}))]
+    waiting = places.sources(now)
+    if not waiting:
+        waiting = [source for (source,) in (yield Query(sources(), {"at": now}))]
+        places.remember_sources(waiting, now)
     digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
         parameters = {**common, "number": limit, "forgiven": forgiven_before(now)}
@@ -89,6 +92,9 @@ def claim(
         more, more_skipped = yield from _claim_from(places, parameters)
         claims += more
         skipped += more_skipped
+    if len(claims) + skipped < limit:
+        # Something is used up.
+        places.remember_sources((), now)
     return claims, skipped
 
 

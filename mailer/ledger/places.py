@@ -4,10 +4,14 @@ Pure. Never makes a row wait for long: what waits before that place is found whe
 and at the latest after `RENEW_SECONDS`.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 RENEW_SECONDS: Final = 5.0
+
+SOURCES_SECONDS: Final = 0.5
+"""How long a claim may rely on what the last one saw waiting: a notice that came since waits so long."""
 
 
 class Place(NamedTuple):
@@ -30,6 +34,17 @@ class Places:
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}
         self._begun: dict[int, datetime] = {}
+        self._sources: Sequence[int] = ()
+        self._sources_at = BEGINNING.after_at
+
+    def sources(self, now: datetime) -> Sequence[int]:
+        """Return what claims may take rows from, if that was asked just now; see `statements.sources`."""
+        is_fresh = timedelta() <= now - self._sources_at < timedelta(seconds=SOURCES_SECONDS)
+        return self._sources if is_fresh else ()
+
+    def remember_sources(self, sources: Sequence[int], now: datetime) -> None:
+        """Remember what claims may take rows from; nothing, if that may have changed."""
+        self._sources, self._sources_at = sources, now
 
     def begin(self, digest_id: int, now: datetime) -> Place:
         """Return behind which row a claim of this digest begins."""

@@ -207,6 +207,8 @@ class Committer:
                 alert.on_sender_refused(
                     session, self._alerts, commit.turned_away, commit.refused, now
                 )
+            # What is paused now must not be claimed.
+            self._places.remember_sources((), now)
             claimed = execute(self._claim(commit, asked, now), session)
             if unused := asked - len(claimed.claims):
                 self._refund(session, unused)

@@ -100,6 +100,11 @@ class OpenConnections:
         return [one for one in self._connections.values() if one.mail is not None]
 
     @property
+    def awaits_answer(self) -> bool:
+        """Whether the relay has yet to answer for a mail whose final dot was sent."""
+        return any(one.phase is Phase.STARTED for one in self._connections.values())
+
+    @property
     def free(self) -> list[OpenConnection]:
         """Those on which a mail may begin."""
         return [one for one in self._connections.values() if one.is_free]

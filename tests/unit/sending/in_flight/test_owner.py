@@ -164,6 +164,8 @@ def test_a_final_dot_waits_for_the_commit_that_grants_it() -> None:
     assert owner.written(2).commit is None
     actions = owner.grant()
     assert dots(actions) == [1]
+    owner.now += in_flight.GATHER_SECONDS
+    owner.step()
     assert owner.commit().starts == rows([mail(2)])
 
 
@@ -214,9 +216,24 @@ def test_a_result_is_in_every_commit_until_one_has_returned_and_then_in_none() -
 def test_what_comes_while_a_commit_is_under_way_is_in_the_next() -> None:
     owner = Owner().started(mail(1), mail(2))
     owner.answered(1, Step.DOT, OK)
+    owner.now += in_flight.GATHER_SECONDS
+    owner.step()
     assert owner.answered(2, Step.DOT, OK).commit is None
     owner.step(Committed())
     assert [result.row.id for result in owner.commit().results] == [2]
+
+
+def test_a_commit_waits_a_moment_for_what_the_relay_has_yet_to_answer() -> None:
+    owner = Owner(3).started(mail(1), mail(2), mail(3))
+    assert owner.answered(1, Step.DOT, OK).commit is None
+    assert 0 < owner.last.wait_seconds <= in_flight.GATHER_SECONDS
+    owner.now += in_flight.GATHER_SECONDS
+    assert [result.row.id for result in owner.step().commit.results] == [1]  # type: ignore[union-attr]
+    owner.step(Committed())
+    # The last answer is not waited for: nothing is left that could come.
+    owner.answered(2, Step.DOT, OK)
+    owner.answered(3, Step.DOT, OK)
+    assert [result.row.id for result in owner.commit().results] == [2, 3]
 
 
 def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_the_unknown() -> (
