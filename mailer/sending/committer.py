@@ -241,31 +241,36 @@ class Committer:
 
     def _committed(self, recorded: _Recorded) -> Committed:
         granted, claimed = recorded
-        mails, unready = self._ready(claimed)
-        return Committed(granted, mails, claimed.more_waits, claimed.claim_in, unready)
+        try:
+            mails = self._ready(claimed)
+        except SQLAlchemyError as error:
+            # The commit is made all the same.
+            self._failed(error)
+            return Committed(granted, unready=[claim.row for claim in claimed.claims])
+        return Committed(granted, mails, claimed.more_waits, claimed.claim_in)
 
     def _claimed(self, claimed: _Claimed) -> Claimed | CommitFailed:
         is_recording = self._recording is not None
-        mails, unready = self._ready(claimed)
-        if unready and is_recording:
-            # That connection is closed too.
-            return CommitFailed("a mail could not be tried out")
-        return Claimed(mails, claimed.more_waits, unready)
-
-    def _ready(self, claimed: _Claimed) -> tuple[list[OutgoingMail], list[RowId]]:
-        """Make the claimed mails ready. If the database fails now, the claim is made, and they are not."""
-        mails: list[OutgoingMail] = []
         try:
-            if claimed.asked:
-                self._finish_digests(claimed)
-                mails = self._load(claimed.claims)
-                self._try_out(mails)
+            mails = self._ready(claimed)
         except SQLAlchemyError as error:
-            self._failed(error)
-            return [], [claim.row for claim in claimed.claims]
+            failed = self._failed(error)
+            if is_recording or not claimed.claims:
+                # What was being recorded is abandoned too.
+                return failed
+            return Claimed(unready=[claim.row for claim in claimed.claims])
+        return Claimed(mails, claimed.more_waits)
+
+    def _ready(self, claimed: _Claimed) -> list[OutgoingMail]:
+        """Make the claimed mails ready."""
+        if not claimed.asked:
+            return []
+        self._finish_digests(claimed)
+        mails = self._load(claimed.claims)
+        self._try_out(mails)
         if mails:
             failpoint.reach("worker.after-claim")
-        return mails, []
+        return mails
 
     def _load(self, claimed: Sequence[Claim]) -> list[OutgoingMail]:
         # It costs nothing unless something must be read.
