@@ -107,6 +107,7 @@ class Sender:
         )
         self._is_woken = False
         self._wait_seconds = 0.0
+        self._events: list[SendEvent] = []
 
     def wake(self) -> None:
         """Look for work at once. Safe from any thread."""
@@ -149,7 +150,8 @@ class Sender:
     def _turn_or_log(self, stop: threading.Event) -> bool:
         """Do one turn of the loop. Return False if a fault of ours ended it."""
         try:
-            self._turn(self._wait(stop))
+            self._wait(stop)
+            self._turn(self._take_events())
         except Exception:
             # A fault of ours must not end the sending of everything else, nor lose a result.
             log.exception("the send loop failed; the mails that it had begun are started again")
@@ -166,27 +168,29 @@ class Sender:
             for number in dotted:
                 # The fault may have come before that.
                 self._pool.flush(number)
-            self._turn([Fault(dotted, self._pool.opening)])
+            self._turn([*self._take_events(), Fault(dotted, self._pool.opening)])
             self._pool.keep_only(self._in_flight.connections)
         except Exception:
             log.exception("the send loop failed again")
 
-    def _wait(self, stop: threading.Event) -> list[SendEvent]:
-        """Wait for events, and return them."""
-        events: list[SendEvent] = []
+    def _wait(self, stop: threading.Event) -> None:
+        """Wait for events. They are kept until the owner is told, whatever fails meanwhile."""
         happened = self._pool.wait(self._wait_seconds)
         while happened:
-            events += happened
+            self._events += happened
             # A commit costs the same for one mail as for many: first read all that has come.
             happened = self._pool.wait(0)
         if self._is_woken:
             self._is_woken = False
-            events.append(Wake())
+            self._events.append(Wake())
         if stop.is_set():
-            events.append(Stop())
-        events += self._committer.poll()
+            self._events.append(Stop())
+        self._events += self._committer.poll()
         # What a commit waits for next may be another connection to the database.
         self._pool.watch(self._committer.fileno())
+
+    def _take_events(self) -> list[SendEvent]:
+        events, self._events = self._events, []
         return events
 
     def _turn(self, events: Sequence[SendEvent]) -> None:
