@@ -106,8 +106,6 @@ class Outbox:
     def on_claimed(self, claimed: Claimed) -> None:
         """Take in what a commit has claimed that returns apart from its claim."""
         self._take_in(claimed)
-        if not self._mails:
-            self.wake()
 
     def _take_in(self, claimed: Claimed | Committed) -> None:
         self._is_claiming, self._more_waits = False, claimed.more_waits

@@ -520,7 +520,7 @@ class InFlight:
         """Return in how many seconds the next step is due, if nothing happens before."""
         if self._unrecorded.commit is not None:
             return LOOK_SECONDS
-        pause = max(0.0, (self._gather_until or self._commit_after) - self._now)
+        pause = max(0.0, max(self._gather_until or 0.0, self._commit_after) - self._now)
         if self._unrecorded or (self._connections.awaiting_start and self._moment.is_alive):
             return pause
         if not (self._may_claim and self._is_in_need):

@@ -33,6 +33,7 @@ from mailer.sending.in_flight.events import (
     SendEvent,
     Stop,
 )
+from mailer.sending.in_flight.outbox import LOOK_SECONDS
 from mailer.sending.in_flight.owner import InFlight
 from mailer.sending.smtp.connection import RelayConfig, Unopened
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Ready, Step
@@ -234,6 +235,26 @@ def test_a_commit_waits_a_moment_for_what_the_relay_has_yet_to_answer() -> None:
     owner.answered(2, Step.DOT, OK)
     owner.answered(3, Step.DOT, OK)
     assert [result.row.id for result in owner.commit().results] == [2, 3]
+
+
+def test_nothing_turns_for_nothing_while_the_database_cannot_be_used() -> None:
+    owner = Owner(3).started(mail(1), mail(2), mail(3))
+    assert owner.answered(1, Step.DOT, OK).commit is None
+    owner.step(CommitFailed("a look"))
+    owner.now += in_flight.GATHER_SECONDS
+    pause = in_flight.DATABASE_PAUSE_SECONDS - in_flight.GATHER_SECONDS
+    assert owner.step().wait_seconds == pytest.approx(pause)
+
+
+def test_what_no_claim_takes_is_not_asked_for_at_once_again() -> None:
+    owner = Owner()
+    owner.step()
+    assert owner.step(Committed(claims_apart=True), Claimed()).look
+    # What waits may be of a digest of which nothing is to be claimed now.
+    assert owner.step(Looked(True)).commit is not None
+    owner.step(Committed(claims_apart=True), Claimed())
+    assert not owner.last.look
+    assert owner.last.wait_seconds == pytest.approx(LOOK_SECONDS)
 
 
 def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_the_unknown() -> (
