@@ -31,7 +31,12 @@ class Row:
 
 @dataclass
 class Ledger:
-    """What is in the database. `is_on` says whether sending is not paused as a whole."""
+    """What is in the database.
+
+    Attributes:
+        is_on: whether sending is not paused as a whole.
+        claimed: how many rows have been claimed or skipped.
+    """
 
     rows: dict[RowId, Row]
     digests: dict[int, DigestStatus]
@@ -39,14 +44,13 @@ class Ledger:
     plan: RetryPlan
     is_on: bool = True
     stopped: set[int] = field(default_factory=set)
+    claimed: int = 0
     _turns: int = 0
 
     # What a sender asks for.
 
-    def execute(
-        self, commit: Commit, worker: int, now: datetime
-    ) -> tuple[frozenset[RowId], list[Claim], bool]:
-        """Do all of a commit: what it granted, what it claimed, and whether more may wait."""
+    def record(self, commit: Commit, worker: int, now: datetime) -> frozenset[RowId]:
+        """Do all of a commit but its claim, and return what it granted."""
         for row_id, seconds in commit.postponed:
             self._release(worker, [self.rows[row_id]], now + timedelta(seconds=seconds))
         if commit.known is not None:
@@ -61,12 +65,18 @@ class Ledger:
                 self.is_on = False
             elif self.digests[pause.digest_id] is DigestStatus.SENDING:
                 self.digests[pause.digest_id] = DigestStatus.PAUSED
-        claims, skipped = self._claim(worker, commit.claims, commit.excluded, now)
-        return granted, claims, commit.claims <= len(claims) + skipped
+        return granted
 
-    def waits(self, now: datetime) -> bool:
+    def claim(self, commit: Commit, worker: int, now: datetime) -> tuple[list[Claim], bool]:
+        """Do the claim of a commit: what it claimed, and whether more may wait."""
+        claims, skipped = self._claim(worker, commit.claims, commit.excluded, now)
+        return claims, commit.claims <= len(claims) + skipped
+
+    def waits(self, now: datetime, excluded: Collection[int] = ()) -> bool:
         """Whether a claim would find something."""
-        return any(self._is_waiting(row, now) for row in self.rows.values())
+        return any(
+            self._is_waiting(row, now) and row.digest not in excluded for row in self.rows.values()
+        )
 
     def may_claim(self, row: Row, now: datetime) -> bool:
         """Whether a worker that claims this row would send it."""
@@ -88,6 +98,7 @@ class Ledger:
         # Notices first, and each time another digest after them.
         waiting.sort(key=lambda row: (row.digest is not None, (row.digest or 0) ^ self._turns & 1))
         claims, skipped = [], 0
+        self.claimed += len(waiting[:limit])
         for row in waiting[:limit]:
             if not row.may_be_mailed:
                 row.status = Status.UNKNOWN if row.doubts else Status.SKIPPED

@@ -30,6 +30,9 @@ MISFORTUNES = (
     "cancel",
     "pause_everything",
     "turns",
+    "claim_is_made",
+    "claim_returns",
+    "claim_is_unready",
 )
 DEEDS = (
     "pause",
@@ -56,12 +59,24 @@ class Sending(RuleBasedStateMachine):
         resend=st.booleans(),
         pipelines=st.booleans(),
         per=st.sampled_from([1, 2, 100]),
+        claims_apart=st.booleans(),
     )
     def begin(
-        self, rows: list[int], connections: int, resend: bool, pipelines: bool, per: int
+        self,
+        rows: list[int],
+        connections: int,
+        resend: bool,
+        pipelines: bool,
+        per: int,
+        claims_apart: bool,
     ) -> None:
         self.world = World(
-            rows, connections=connections, resend=resend, pipelines=pipelines, per=per
+            rows,
+            connections=connections,
+            resend=resend,
+            pipelines=pipelines,
+            per=per,
+            claims_apart=claims_apart,
         )
         self.world.turn()
 
@@ -178,10 +193,32 @@ class Sending(RuleBasedStateMachine):
 
     # The database.
 
-    @rule(is_slow=st.booleans(), is_down=st.booleans(), is_unready=st.booleans())
-    def database_changes(self, is_slow: bool, is_down: bool, is_unready: bool) -> None:
+    @rule(
+        is_slow=st.booleans(),
+        is_claim_slow=st.booleans(),
+        claims_first=st.booleans(),
+        is_down=st.booleans(),
+        is_unready=st.booleans(),
+    )
+    def database_changes(
+        self,
+        is_slow: bool,
+        is_claim_slow: bool,
+        claims_first: bool,
+        is_down: bool,
+        is_unready: bool,
+    ) -> None:
         world = self.world
-        world.is_slow, world.is_down, world.is_unready = is_slow, is_down, is_unready
+        world.is_slow, world.is_claim_slow, world.claims_first = (
+            is_slow,
+            is_claim_slow,
+            claims_first,
+        )
+        world.is_down, world.is_unready = is_down, is_unready
+
+    @rule()
+    def what_waits_is_claimed_soon(self) -> None:
+        self.world.wait_for_claim()
 
     @precondition(lambda self: self.world.under_way)
     @rule()
@@ -198,10 +235,33 @@ class Sending(RuleBasedStateMachine):
         else:
             self.world.return_commit()
 
+    @precondition(lambda self: self.world.claiming)
+    @rule(is_unready=st.booleans())
+    def claim_ends(self, is_unready: bool) -> None:
+        self.world.is_unready = is_unready
+        self.world.return_claim()
+
+    def _claim_is_made(self, _: int) -> None:
+        self.world.make_claim()
+
+    def _claim_returns(self, _: int) -> None:
+        self.world.return_claim()
+
+    def _claim_is_unready(self, _: int) -> None:
+        self.world.is_unready = True
+        self.world.return_claim()
+
+    @precondition(lambda self: self.world.claiming)
+    @rule(is_made=st.booleans())
+    def claim_fails(self, is_made: bool) -> None:
+        if is_made:
+            self.world.make_claim()
+        self.world.fail_commit()
+
     @precondition(lambda self: self.world.belated)
-    @rule()
-    def failed_commit_is_made_after_all(self) -> None:
-        self.world.make_belated()
+    @rule(number=NUMBERS)
+    def what_failed_is_made_after_all(self, number: int) -> None:
+        self.world.make_belated(number)
 
     # The clocks, and the heartbeat.
 
@@ -209,7 +269,7 @@ class Sending(RuleBasedStateMachine):
     def time_passes(self, seconds: float, beats: bool) -> None:
         world = self.world
         while seconds > 0 and world.owner is not None:
-            step = min(seconds, max(world.wait_seconds, 0.05))
+            step = min(seconds, max(world.wait_seconds, 0.001))
             world.pass_time(step)
             seconds -= step
             if beats:
@@ -278,6 +338,8 @@ class Sending(RuleBasedStateMachine):
     def _kill(self, number: int) -> None:
         if number % 2:
             self.world.make_commit()
+        if number % 3:
+            self.world.make_claim()
         self.world.kill()
 
     @precondition(lambda self: self.world.owner is None)
@@ -309,16 +371,27 @@ TestSending.settings = settings(stateful_step_count=60)
     rows=st.lists(st.sampled_from([1, 2]), min_size=2, max_size=12),
     connections=st.integers(1, 4),
     pipelines=st.booleans(),
+    claims_apart=st.booleans(),
     refused=st.one_of(
         st.tuples(st.just("MAIL"), st.just("d1-"), st.sampled_from([0, 1])),
         st.tuples(st.just("RCPT"), st.just("reader1@"), st.sampled_from([0, 1, 3, 4])),
     ),
 )
 def test_what_the_relay_refuses_of_one_costs_the_others_nothing_but_the_answer(
-    rows: list[int], connections: int, pipelines: bool, refused: tuple[str, str, int]
+    rows: list[int],
+    connections: int,
+    pipelines: bool,
+    claims_apart: bool,
+    refused: tuple[str, str, int],
 ) -> None:
     verb, whose, code = refused
-    world = World(rows, connections=connections, resend=True, pipelines=pipelines)
+    world = World(
+        rows,
+        connections=connections,
+        resend=True,
+        pipelines=pipelines,
+        claims_apart=claims_apart,
+    )
     world.relay.always[verb, whose] = code
     others = [
         row

@@ -7,7 +7,7 @@ relay, the database, the clocks and the staff do is decided by the tests.
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from mailer.ledger.digest_state import Pause
@@ -23,7 +23,7 @@ from mailer.sending.flow_control.control import FlowControl
 from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.in_flight import events
 from mailer.sending.in_flight.attempt_results import Attempts
-from mailer.sending.in_flight.commit import Commit, CommitFailed, Committed, Looked
+from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
 from mailer.sending.in_flight.owner import (
     DRAIN_SECONDS,
     LAST_RECORD_SECONDS,
@@ -47,6 +47,9 @@ UNOPENED = (
     Unopened(Step.GREETING, Reply(554, "5.7.1 go away"), "go away"),
     Unopened(Step.AUTH, Reply(535, "5.7.8 password"), "password"),
 )
+CLAIMED_SECONDS = 3.0
+"""Within so long a sender without mails claims what waits, if the database answers."""
+
 MOST_TURNS = 1000
 """So many turns while everything behaves are enough for every mail of a test."""
 
@@ -57,11 +60,23 @@ class OurFault(Exception):
 
 @dataclass
 class UnderWay:
-    """A commit that was begun: under which worker, and what it returns if it has been made."""
+    """A commit that was begun, or its claim alone.
+
+    Attributes:
+        worker: under which it was begun.
+        records: whether it does all but the claim.
+        claims: whether it does the claim.
+        is_made: whether the server has done it. The rest is then known.
+    """
 
     commit: Commit
     worker: int
-    returned: Committed | None = None
+    records: bool = True
+    claims: bool = True
+    is_made: bool = False
+    granted: frozenset[RowId] = frozenset()
+    claimed: list[Claim] = field(default_factory=list)
+    more_waits: bool = False
 
 
 class World:
@@ -70,6 +85,7 @@ class World:
     Args:
         rows: for each mail the number of its digest; 0: it is a notice.
         pipelines: whether the relay offers that.
+        claims_apart: whether a plain commit's claim returns apart from it.
     """
 
     def __init__(
@@ -80,6 +96,7 @@ class World:
         resend: bool,
         pipelines: bool,
         per: int = 100,
+        claims_apart: bool = False,
     ) -> None:
         self.config = SendConfig(
             RelayConfig("relay", 25, "news.example.com"),
@@ -101,7 +118,9 @@ class World:
         self.unsendable: set[int] = set()
         # The database.
         self.is_down, self.is_slow, self.is_unready = False, False, False
+        self.claims_apart, self.is_claim_slow, self.claims_first = claims_apart, False, False
         self.under_way: UnderWay | None = None
+        self.claiming: UnderWay | None = None
         # Closed by us with bytes on their way: the relay may still read them.
         self.ghosts: list[Wire] = []
         self.clock_was_set = False
@@ -110,7 +129,7 @@ class World:
         self.owner: InFlight | None = None
         self.fault_after: int | None = None
         self.is_broken = False
-        # Commits that failed, and until when the server may still make them.
+        # Commits and claims that were given up, and until when the server may still make them.
         self.belated: list[tuple[UnderWay, float]] = []
         self.start()
 
@@ -123,8 +142,7 @@ class World:
         self.happened: list[events.SendEvent] = []
         self.wait_seconds = 0.0
         self.is_stopped, self.done_by = False, 0.0
-        self.under_way = None
-        self._failed = False
+        self._failed = self._reconciled = False
         self._held: list[OutgoingMail] = []
         self._granted: set[int] = set()
         self._seen: list[AttemptResult] = []
@@ -195,6 +213,7 @@ class World:
         """The process ends at once, whatever it was doing."""
         for number in list(self.wires):
             self._close(number)
+        self._give_up()
         self.owner = None
 
     def _end(self) -> None:
@@ -245,6 +264,8 @@ class World:
             self._judge(actions, happened, moment)
             self.sleep(stalled)
             stalled = 0.0
+            is_idle = not (happened or actions.writes or actions.commit or actions.open)
+            assert not is_idle or actions.look or actions.wait_seconds > 0, "it turns for nothing"
             happened = self._do(actions)
             if not happened:
                 return
@@ -260,19 +281,34 @@ class World:
         self._maybe_fail()
         self.opening += actions.open
         if actions.look:
+            assert self.under_way is None, "a commit may tell as much"
+            assert self.claiming is None, "a claim may tell as much"
             out.append(
                 CommitFailed("down") if self.is_down else Looked(self.ledger.waits(self.wall))
             )
         if actions.commit is not None:
-            assert self.under_way is None, "two commits at a time"
-            self.under_way = UnderWay(actions.commit, self.worker)
-            if self.is_down:
-                self.fail_commit()
-            elif not self.is_slow:
-                self.return_commit()
+            self._begin_commit(actions.commit)
             out += self.happened
             self.happened = []
         return out
+
+    def _begin_commit(self, commit: Commit) -> None:
+        assert self.under_way is None, "two commits at a time"
+        assert not (commit.claims and self.claiming), "two claims at a time"
+        assert commit.known is None or not self.claiming, "what is being claimed is released"
+        is_apart = self.claims_apart and commit.is_plain and commit.claims > 0
+        self.under_way = UnderWay(commit, self.worker, claims=not is_apart)
+        if is_apart:
+            self.claiming = UnderWay(commit, self.worker, records=False)
+        if self.is_down:
+            self.fail_commit()
+            return
+        if is_apart and self.claims_first and not self.is_claim_slow:
+            self.return_claim()
+        if not self.is_slow:
+            self.return_commit()
+        if is_apart and not self.is_claim_slow:
+            self.return_claim()
 
     def _maybe_fail(self) -> None:
         if self.fault_after is not None:
@@ -281,9 +317,8 @@ class World:
                 raise OurFault
 
     def _recover(self) -> None:
-        # The commit under way is given up: whether it is made is not known.
         assert self.owner is not None
-        self.under_way = None
+        self._give_up()
         self._failed = True
         dotted = {n for n, wire in self.wires.items() if wire.talk.step is Step.DOT}
         self._rest([events.Fault(frozenset(dotted), self.opening)])
@@ -360,10 +395,20 @@ class World:
 
     def make_commit(self) -> None:
         """The commit under way takes effect; that is not known here yet."""
-        one = self.under_way
-        if one is None or one.returned is not None:
+        if self.under_way is not None:
+            self._make(self.under_way)
+
+    def make_claim(self) -> None:
+        """The claim under way takes effect; that is not known here yet."""
+        if self.claiming is not None:
+            self._make(self.claiming)
+
+    def _make(self, one: UnderWay) -> None:
+        if one.is_made:
             return
-        granted, claims, more = self.ledger.execute(one.commit, one.worker, self.wall)
+        one.is_made = True
+        if one.records:
+            one.granted = self.ledger.record(one.commit, one.worker, self.wall)
         # A final dot may be on its way for each row that is being sent.
         ours = [
             row
@@ -371,33 +416,57 @@ class World:
             if row.status is DeliveryStatus.SENDING and row.worker == self.worker
         ]
         assert len(ours) <= self.config.connections, "more mails are started than connections open"
-        unready = [claim.row for claim in claims] if self.is_unready else []
-        mails = [] if self.is_unready else [outgoing(claim) for claim in claims]
-        one.returned = Committed(granted, mails, more, 0.0, unready)
+        if one.claims:
+            one.claimed, one.more_waits = self.ledger.claim(one.commit, one.worker, self.wall)
 
     def return_commit(self) -> None:
         """The commit under way is made and returns."""
         self.make_commit()
         one, self.under_way = self.under_way, None
-        if one is not None and one.returned is not None:
-            self.happened.append(one.returned)
-            self._on_returned(one.commit, one.returned)
+        if one is None:
+            return
+        if one.claimed and self.is_unready:
+            returned = Committed(one.granted, unready=[claim.row for claim in one.claimed])
+        else:
+            mails = [outgoing(claim) for claim in one.claimed]
+            returned = Committed(one.granted, mails, one.more_waits, claims_apart=not one.claims)
+        self.happened.append(returned)
+        self._on_returned(one.commit, returned)
 
-    def fail_commit(self) -> None:
-        """The commit under way fails, whether or not it was made."""
-        if self.under_way is not None:
-            if self.under_way.returned is None:
-                self.belated.append((self.under_way, self.monotonic + RECONCILE_SECONDS))
-            self.under_way = None
+    def return_claim(self) -> None:
+        """The claim under way is made and returns, or its mails cannot be made ready."""
+        self.make_claim()
+        one, self.claiming = self.claiming, None
+        if one is None:
+            return
+        if not self.is_unready:
+            mails = [outgoing(claim) for claim in one.claimed]
+            self._on_claimed(Claimed(mails, one.more_waits))
+        elif one.claimed and self.under_way is None:
+            self._on_claimed(Claimed(unready=[claim.row for claim in one.claimed]))
+        else:
+            # Nothing is to be released, or what is being recorded is given up too.
+            self._give_up()
             self.happened.append(CommitFailed("down"))
 
-    def make_belated(self) -> None:
-        """A commit that failed is made after all: the server had begun with it."""
-        one, until = self.belated.pop()
+    def fail_commit(self) -> None:
+        """What is under way fails, whether or not it was made."""
+        if self.under_way is not None or self.claiming is not None:
+            self._give_up()
+            self.happened.append(CommitFailed("down"))
+
+    def _give_up(self) -> None:
+        """Forget the commit and the claim under way. Whether they are made is not known."""
+        for one in (self.under_way, self.claiming):
+            if one is not None and not one.is_made:
+                self.belated.append((one, self.monotonic + RECONCILE_SECONDS))
+        self.under_way = self.claiming = None
+
+    def make_belated(self, number: int) -> None:
+        """What was given up is made after all: the server had begun with it."""
+        one, until = self.belated.pop(number % len(self.belated))
         if self.monotonic < until:
-            self.under_way, under_way = one, self.under_way
-            self.make_commit()
-            self.under_way = under_way
+            self._make(one)
 
     def _on_returned(self, commit: Commit, returned: Committed) -> None:
         for row_id in _ended(commit):
@@ -406,13 +475,21 @@ class World:
             assert mail is not None or row_id, "a row ends that was not in hand"
             if mail is not None:
                 self._held.remove(mail)
-        self._held += returned.mails
-        self._held += [outgoing(Claim(row, self.worker, 0, self.wall)) for row in returned.unready]
+        self._hold(returned)
+        self._reconciled = commit.known is not None
         self._recorded += commit.results
         self._seen = [one for one in self._seen if not any(one is done for done in commit.results)]
         for wire in self.wires.values():
             if wire.mails and wire.mails[0].claim.row in returned.granted and not wire.started:
                 self._granted.add(id(wire.mails[0]))
+
+    def _on_claimed(self, claimed: Claimed) -> None:
+        self.happened.append(claimed)
+        self._hold(claimed)
+
+    def _hold(self, told: Committed | Claimed) -> None:
+        self._held += told.mails
+        self._held += [outgoing(Claim(row, self.worker, 0, self.wall)) for row in told.unready]
 
     # What must hold.
 
@@ -428,7 +505,9 @@ class World:
             if isinstance(event, CommitFailed):
                 self._failed = True
             elif isinstance(event, Committed):
-                self._failed = bool(event.unready)
+                self._failed = bool(event.unready) or (self._failed and not self._reconciled)
+            elif isinstance(event, Claimed) and event.unready:
+                self._failed = True
         begun = [write for write in actions.writes if isinstance(write, events.Begin)]
         dotted = [write for write in actions.writes if isinstance(write, events.FinalDot)]
         # 1 and 5. `_write` checks that each final dot was granted.
@@ -442,6 +521,7 @@ class World:
             assert not actions.open, "a connection is opened after a stop"
         self._judge_answers(owner)
         self._judge_places(owner)
+        self._judge_claimed(owner)
         if actions.commit is not None:
             self._judge_commit(actions.commit, dotted, moment)
 
@@ -473,6 +553,21 @@ class World:
                 self._held.remove(mail)
         held = Counter(mail.claim.row for mail in self._held)
         assert in_hand + ended == held, f"claimed {held}, in hand {in_hand}, ended {ended}"
+
+    def _judge_claimed(self, owner: InFlight) -> None:
+        # 4. What is claimed and not known to the owner is being told, or the owner means to release it.
+        known = {mail.claim.row for mail in self._held}
+        for one in (self.under_way, self.claiming):
+            known |= {claim.row for claim in one.claimed} if one is not None else set()
+        stray = [
+            row.id
+            for row in self.ledger.rows.values()
+            if row.status is DeliveryStatus.CLAIMED
+            and row.worker == self.worker
+            and row.id not in known
+        ]
+        is_to_be_released = owner._reconcile_after is not None or owner._unrecorded.must_reconcile
+        assert is_to_be_released or not stray, f"nobody knows that {stray} are claimed"
 
     def _judge_commit(
         self, commit: Commit, dotted: Sequence[events.FinalDot], moment: events.Moment
@@ -520,8 +615,7 @@ class World:
     def behave(self, *, database: bool = True) -> None:
         """One turn in which relay and heartbeat do what they should, and the database too."""
         if database:
-            self.is_down = self.is_slow = self.is_unready = False
-            self.return_commit()
+            self._let_database_answer()
         self.beat()
         while self.opening:
             self.opens()
@@ -533,16 +627,44 @@ class World:
         if not (has_come or self.happened):
             self.pass_time(max(self.wait_seconds, 1.0))
 
+    def _let_database_answer(self) -> None:
+        self.is_down = self.is_slow = self.is_unready = self.is_claim_slow = False
+        if self.claims_first:
+            self.return_claim()
+        self.return_commit()
+        self.return_claim()
+
     def wait_for_starts(self) -> bool:
         """Let all go well until a commit with starts is under way. Return whether one is."""
-        self.is_down = self.is_unready = False
-        self.is_slow = True
         for _ in range(12):
             if self.under_way is not None and self.under_way.commit.starts:
                 return True
-            self.return_commit()
+            self._let_database_answer()
+            self.is_slow = self.is_claim_slow = True
             self.behave(database=False)
         return False
+
+    def wait_for_claim(self) -> None:
+        """Let the database answer, and the relay be silent: what waits must be claimed soon."""
+        self._let_database_answer()
+        self.turn()
+        before, until = self.ledger.claimed, self.monotonic + CLAIMED_SECONDS
+        while self.ledger.claimed == before and self._must_claim():
+            assert self.monotonic < until, "what waits is not claimed"
+            self.pass_time(max(self.wait_seconds, 0.001))
+            self.beat()
+            self.turn()
+
+    def _must_claim(self) -> bool:
+        """Whether the sender is in need of mails, may claim them, and some wait."""
+        owner = self.owner
+        return (
+            owner is not None
+            and not self.is_stopped
+            and owner._flow.may_begin(self.monotonic)
+            and owner._is_in_need
+            and self.ledger.waits(self.wall, owner._flow.paused_digests(self.monotonic))
+        )
 
     def finish(self) -> None:
         """Let everything behave until nothing is left to be sent, and staff resume what is paused."""
