@@ -116,8 +116,6 @@ def _alike(matches: Matches, known: Known) -> Mapping[str, Article]:
     Title and date must be the same, or the path of the address. An article that the document has under its
     known address does not count.
     """
-    if sum(article is None for _, article in matches) < FEWEST_MOVED:
-        return {}
     seen = {article.id for _, article in matches if article is not None}
     by_look: dict[Hashable, Article] = {}
     for article in known.alike:

@@ -38,8 +38,13 @@ def look_up(session: Session, feed: Feed, items: Sequence[FeedItem]) -> Known:
     unknown = [item for item in items if item.canonical_url not in rows]
     discarded = kept_items(session, feed, HeldItem.discarded_at.is_not(None))
     latest: Sequence[Any] = ()
-    # If some are discarded, those that are left may all be unknown.
-    if len(unknown) >= FEWEST_MOVED or len(unknown) == len(items) or discarded:
+    # If some are discarded, those that are left may all be unknown. While items are held, one is enough.
+    if (
+        len(unknown) >= FEWEST_MOVED
+        or len(unknown) == len(items)
+        or discarded
+        or feed.held_at is not None
+    ):
         latest = _latest(session, feed)
     wanted = {key for item in unknown for key in looks(item)}
     ids = [row.id for row in latest if not wanted.isdisjoint(looks(row))]

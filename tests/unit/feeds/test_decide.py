@@ -233,6 +233,11 @@ def test_accepted_items_are_the_articles_that_they_look_like() -> None:
     assert decision.releases
 
 
+def test_one_accepted_item_is_enough_to_be_the_article_that_it_looks_like() -> None:
+    decision = decide_accepted(feed(held_at=BEFORE), moved(1), known(*OLD[2:], alike=OLD), NOW)
+    assert ([one for one, _ in decision.changed], decision.new) == ([OLD[1]], [])
+
+
 @pytest.mark.parametrize(
     ("values", "has_older_page", "row", "is_wanted"),
     [
