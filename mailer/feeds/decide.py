@@ -67,12 +67,13 @@ def decide(
     """
     items = _without_discarded(items, known)
     matches = identify(items, known)
+    alike = len(_alike(matches, known))
     if feed.held_at is not None:
-        if 2 * sum(article is not None for _, article in matches) < max(1, len(items)):
+        is_back = 2 * sum(article is not None for _, article in matches) >= max(1, len(items))
+        if alike or not is_back:
             # Until staff decide, new items of such a document wait as well.
             return Decision(held=items)
     elif feed.first_fetched_at is not None:
-        alike = len(_alike(matches, known))
         if alike >= FEWEST_MOVED and 2 * alike > len(items):
             # So many look like known articles that the site must have moved.
             return Decision(held=items)

@@ -130,6 +130,13 @@ def test_a_site_that_is_back_is_held_no_more(web: Web) -> None:
     assert web.listed()[0].held_at is None
 
 
+def test_a_site_that_is_half_back_is_still_held(web: Web) -> None:
+    start(web)
+    web.poll(*(elsewhere(n) for n in range(8)))
+    assert web.poll(*(old(n) for n in range(5)), elsewhere(5)).held == 6
+    assert web.due() == []
+
+
 def test_nothing_can_be_decided_where_nothing_is_held(web: Web) -> None:
     start(web)
     for decision in (web.accept, web.discard):

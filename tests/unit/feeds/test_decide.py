@@ -202,7 +202,8 @@ OLD = [article(number) for number in range(8)]
         ),
         # The first document of a feed is never held.
         (moved(*range(5)), {"first_fetched_at": None}, False),
-        # Once it is held, it stays so until half is known again.
+        # Once it is held, it stays so until half is known again, and nothing looks like the other half.
+        ([item(0), item(1), item(2), *moved(3)], {"held_at": BEFORE}, True),
         (moved(0), {"held_at": BEFORE}, True),
         ([], {"held_at": BEFORE}, True),
         ([item(20), item(0)], {"held_at": BEFORE}, False),
