@@ -64,9 +64,12 @@ def asked_pause(retry_after: str, now: datetime) -> timedelta:
 
 def is_free(now: datetime) -> ColumnElement[bool]:
     """Tell in SQL whether no scheduler is fetching the feed."""
-    # A claim that ends later than any can was made before the clock was set back.
+    # A claim that ends later than any can was made before the clock was set back, and not only by a
+    # scheduler whose clock is a little ahead.
     return or_(
-        Feed.fetching_until.is_(None), Feed.fetching_until <= now, Feed.fetching_until > now + CLAIM
+        Feed.fetching_until.is_(None),
+        Feed.fetching_until <= now,
+        Feed.fetching_until > now + 2 * CLAIM,
     )
 
 

@@ -116,10 +116,11 @@ def _begin(
     Returns:
         None if the feed is left to another scheduler.
     """
-    now = context.clock()
     try:
         if chosen_at is not None:
             with context.database.write() as session:
+                # The write may have had to wait.
+                now = context.clock()
                 return fetch_state.claim(session, feed_id, chosen_at=chosen_at, now=now)
         with context.database.read() as session:
             return session.get(Feed, feed_id) or _removed(feed_id, "")
@@ -128,6 +129,7 @@ def _begin(
             raise
         log.error("feed %d cannot be read from the database: %s", feed_id, type(error).__name__)
     with context.database.write() as session:
+        now = context.clock()
         reason = fetch_state.unreadable(session, feed_id, now=now, interval=context.interval)
     return Refreshed(feed_id, "", error=reason)
 

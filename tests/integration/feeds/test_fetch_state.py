@@ -278,6 +278,9 @@ def test_a_feed_whose_scheduler_was_killed_is_due_again_after_some_minutes(web: 
         feed_id = newsletter_feeds.find(session, URL).id
         assert fetch_state.claim(session, feed_id, chosen_at=then, now=then)
         assert not fetch_state.claim(session, feed_id, chosen_at=then, now=then)
+        # Nor does another scheduler whose clock is a little behind.
+        behind = then - timedelta(seconds=1)
+        assert not fetch_state.claim(session, feed_id, chosen_at=then, now=behind)
     assert [due(then), due(then + CLAIM)] == [False, True]
     # A clock that was ahead when it was claimed lets it wait no longer.
     with web.database.write() as session:
