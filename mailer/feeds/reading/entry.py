@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 from mailer.feeds.canonical import absolute_url
@@ -23,6 +23,7 @@ MOST_ENTRIES: Final = 20_000
 _MAX_GUID: Final = 500
 _MAX_TITLE: Final = 1000
 _MAX_NAME: Final = 200
+_MOST_CATEGORIES: Final = 50
 _MOST_WARNINGS: Final = 500
 
 _Item = TypeVar("_Item")
@@ -157,7 +158,7 @@ def finish(raw: RawEntry, now: datetime, warn: FeedWarnings) -> Entry:
         published=_credible(raw.dates, now, warn),
         summary_html=summary,
         author=_visible(raw.author)[:_MAX_NAME] or None,
-        categories=tuple(dict.fromkeys(filter(None, categories))),
+        categories=tuple(islice(dict.fromkeys(filter(None, categories)), _MOST_CATEGORIES)),
         image=next((image for image in images if image and not is_no_picture(image)), None),
     )
 

@@ -265,6 +265,12 @@ def test_what_cannot_be_a_key_is_made_one() -> None:
     assert len(entry.categories[0]) == 200
 
 
+def test_only_so_many_categories_of_an_entry_are_kept() -> None:
+    names = [f"c{number}" for number in range(60)]
+    entry = only(rss(item(more="".join(f"<category>{name}</category>" for name in names))))
+    assert entry.categories == tuple(names[:50])
+
+
 RUSSIAN = rss(item("Новости"), '<?xml version="1.0" encoding="{}"?>')
 
 
