@@ -33,7 +33,8 @@ def parse(
     read = read_xml if text.startswith("<") else read_json
     document = read(text, base_url, now, warn)
     guids = Counter(entry.guid for entry in document.entries)
-    repeated = tuple(f"guid {guid!r} appears {n} times" for guid, n in guids.items() if n > 1)
-    return replace(
-        document, title=without_bidi_controls(document.title), warnings=document.warnings + repeated
-    )
+    for guid, n in guids.items():
+        if n > 1:
+            warn(f"guid {guid!r} appears {n} times")
+    title = without_bidi_controls(document.title)
+    return replace(document, title=title, warnings=warn.collected())

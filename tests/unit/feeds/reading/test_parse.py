@@ -259,6 +259,13 @@ def test_a_repeated_guid_is_told_of() -> None:
     assert "guid 'g' appears 2 times" in document.warnings
 
 
+def test_only_so_many_repeated_guids_are_told_of() -> None:
+    entries = [item(more=f"<guid>g{number}</guid>") for number in range(600)]
+    warnings = parse(rss("".join(entries * 2)), now=NOW).warnings
+    assert len(warnings) == 501
+    assert "more oddities" in warnings[-1]
+
+
 def test_what_cannot_be_a_key_is_made_one() -> None:
     entry = only(rss(item(more=f"<guid>{'g' * 9000}</guid><category>{'c' * 9000}</category>")))
     assert len(entry.guid) < 100
