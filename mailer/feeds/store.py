@@ -8,13 +8,13 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing
 from mailer.feeds.decide import Decision
 from mailer.feeds.identity import item_as_json
-from mailer.feeds.lookup import portions
+from mailer.feeds.lookup import portions, rows_for
 from mailer.feeds.newsletter_feeds import hand_out
 from mailer.models import ArticleCategory, Feed, FeedEntry, HeldItem
 
@@ -73,13 +73,19 @@ def store(
     session.flush()
     session.add_all(decision.new)
     session.flush()
+    since = _first_seen(session, feed, decision)
     for portion in portions(decision.stale_guids):
         session.execute(
             delete(FeedEntry).where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(portion))
         )
     if decision.guids:
         rows = [
-            {"feed_id": feed.id, "guid": guid, "article_id": article.id, "first_seen_at": now}
+            {
+                "feed_id": feed.id,
+                "guid": guid,
+                "article_id": article.id,
+                "first_seen_at": since.get(article.id, now),
+            }
             for guid, article in decision.guids.items()
         ]
         session.execute(insert(FeedEntry), rows)
@@ -89,3 +95,16 @@ def store(
         hand_out(session, feed.id, backlog=is_backlog, now=now)
     new, updated, held_count = map(len, (decision.new, decision.changed, decision.held))
     return Refreshed(feed.id, feed.url, new, updated, decision.unchanged, held_count)
+
+
+def _first_seen(session: Session, feed: Feed, decision: Decision) -> dict[int, datetime]:
+    """Return since when the feed has had the articles whose guids are to change, by their ids.
+
+    What brought an article first may correct it, even if its guid is another one every time.
+    """
+    if not decision.stale_guids:
+        return {}
+    first = select(FeedEntry.article_id, func.min(FeedEntry.first_seen_at))
+    first = first.where(FeedEntry.feed_id == feed.id).group_by(FeedEntry.article_id)
+    ids = {article.id for article in decision.guids.values()}
+    return dict(map(tuple, rows_for(session, first, FeedEntry.article_id, ids)))

@@ -128,6 +128,20 @@ def test_an_article_is_due_once(web: Web, life: str) -> None:
     assert sorted(web.due()) == sorted(expected)
 
 
+def test_a_feed_whose_guids_count_from_the_top_corrects_its_articles(web: Web) -> None:
+    web.start(item("a", guid="1"), item("b", guid="2"))
+    for new in "c", "d":
+        web.now += timedelta(minutes=15)
+        names = sorted({"a", "b", "c", new}, reverse=True)
+        names = [name for name in names if name <= new]
+        web.poll(*(item(name, guid=str(n)) for n, name in enumerate(names, start=1)))
+    result = web.poll(
+        *(item(name, guid=str(n), title=name.upper()) for n, name in enumerate("dcba", start=1))
+    )
+    assert (result.new, result.updated) == (0, 4)
+    assert sorted(web.titles()) == ["A", "B", "C", "D"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
