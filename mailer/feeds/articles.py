@@ -147,6 +147,8 @@ def edit_article(
         NotFound: there is no such article.
         Refused: nothing is given, the title is empty, or an address is no web address.
     """
+    # A refresh that has read the article must not write over what staff change.
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     article = _get(session, article_id)
     if title is None and summary is None and url is None and image is None:
         raise Refused("nothing to change; give --title, --summary, --url or --image")

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
-from mailer.errors import Refused
+from mailer.errors import NotFound, Refused
 from mailer.feeds import fetch_state, lookup
 from mailer.feeds.decide import decide_accepted
 from mailer.feeds.store import Refreshed, store
@@ -23,8 +23,10 @@ def accept(session: Session, feed: Feed, *, now: datetime) -> Refreshed:
     Known articles get their new addresses and guids; the others are new.
 
     Raises:
+        NotFound: the feed was removed meanwhile.
         Refused: nothing is held and the feed has not moved, or another feed is at that address.
     """
+    _lock(session, feed)
     moved_url = feed.moved_url
     if moved_url is None:
         _check_held(feed)
@@ -37,7 +39,6 @@ def accept(session: Session, feed: Feed, *, now: datetime) -> Refreshed:
         fetch_state.move(feed, moved_url)
     if feed.held_at is None:
         return Refreshed(feed.id, feed.url)
-    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     items = lookup.kept_items(session, feed, HeldItem.discarded_at.is_(None))
     decision = decide_accepted(feed, items, lookup.look_up(session, feed, items), now)
     return store(session, feed, decision, is_backlog=False, now=now)
@@ -47,8 +48,10 @@ def discard(session: Session, feed: Feed, *, now: datetime) -> int:
     """Ignore for good what is held, and return the number of items.
 
     Raises:
+        NotFound: the feed was removed meanwhile.
         Refused: nothing is held.
     """
+    _lock(session, feed)
     _check_held(feed)
     feed.held_at = None
     statement = (
@@ -57,6 +60,17 @@ def discard(session: Session, feed: Feed, *, now: datetime) -> int:
         .values(discarded_at=now)
     )
     return len(session.execute(statement.returning(HeldItem.canonical_url)).all())
+
+
+def _lock(session: Session, feed: Feed) -> None:
+    """Keep refreshes from deciding, and read again what the last one may have changed.
+
+    Raises:
+        NotFound: the feed was removed meanwhile.
+    """
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
+    if session.get(Feed, feed.id, populate_existing=True) is None:
+        raise NotFound("the feed was removed just now; `mailer feed list` shows the others")
 
 
 def _check_held(feed: Feed) -> None:

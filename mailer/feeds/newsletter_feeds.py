@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
-from mailer.db import UTCDateTime
+from mailer.db import AdvisoryLock, UTCDateTime, take_lock
 from mailer.errors import AlreadyExists, NotFound
 from mailer.feeds import fetch_state
 from mailer.feeds.canonical import absolute_url
@@ -185,7 +185,9 @@ def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
     Raises:
         NotFound: the feed is not attached to it.
     """
-    row = session.get(NewsletterFeed, (newsletter.id, feed.id))
+    # A refresh that has read who takes the feed must not give them anything afterwards.
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
+    row = session.get(NewsletterFeed, (newsletter.id, feed.id), populate_existing=True)
     if row is None:
         raise NotFound(
             f"{newsletter.slug} takes no articles from {feed.url}; `mailer feed list` shows who does"
@@ -201,6 +203,7 @@ def detach(session: Session, feed: Feed, newsletter: Newsletter) -> None:
 
 def remove(session: Session, feed: Feed) -> None:
     """Remove `feed` from all newsletters. Its articles stay in the editions that have them."""
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     newsletters = session.scalars(
         select(Newsletter)
         .join(NewsletterFeed, NewsletterFeed.newsletter_id == Newsletter.id)

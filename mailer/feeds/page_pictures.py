@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError
 from mailer.feeds.canonical import host_of, is_same_host
 from mailer.feeds.fetching import FeedContext
@@ -96,6 +97,8 @@ def _picture(context: FeedContext, request: FetchRequest) -> str | None:
 
 
 def _record(session: Session, article_id: int, image: str | None, now: datetime) -> None:
+    # A refresh that has read the article must not write over its picture.
+    take_lock(session, AdvisoryLock.ADD_ARTICLES)
     article = session.get(Article, article_id)
     if article is None:
         return
