@@ -104,11 +104,30 @@ def down_to_known(page: Sequence[Entry], known: Known) -> Sequence[Entry]:
 
 
 def decide_accepted(feed: Feed, items: Sequence[FeedItem], known: Known, now: datetime) -> Decision:
-    """Decide as `decide`, of held items that staff accept: what looks like an article is this article."""
-    matches = identify(items, known)
+    """Decide as `decide`, of held items that staff accept: what looks like an article is this article.
+
+    Args:
+        items: the latest first; one that got another address while it was held counts once.
+    """
+    matches = identify(_once_each(items), known)
     same = _alike(matches, known)
     matches = [(item, article or same.get(item.canonical_url)) for item, article in matches]
     return _changes(feed, matches, known, now)
+
+
+def _once_each(items: Sequence[FeedItem]) -> list[FeedItem]:
+    """Leave out the items that are the same as an earlier one of the list, by the rule of known articles."""
+    times = Counter(item.published_at for item in items)
+    by_guid: dict[str, list[FeedItem]] = defaultdict(list)
+    kept = []
+    for item in items:
+        is_only = times[item.published_at] == 1
+        same = (other for guid in item.guids for other in by_guid[guid])
+        if not any(is_same_by_guid(item, other, is_only=is_only) for other in same):
+            kept.append(item)
+            for guid in item.guids:
+                by_guid[guid].append(item)
+    return kept
 
 
 def _alike(matches: Matches, known: Known) -> Mapping[str, Article]:

@@ -81,6 +81,18 @@ def test_accepted_they_are_the_known_articles_and_only_what_is_new_is_due(web: W
     assert (result.new, result.unchanged, result.held) == (1, 6, 0)
 
 
+def test_accepted_an_item_that_got_another_address_meanwhile_is_due_once(web: Web) -> None:
+    start(web)
+    for name in "fresh", "fresh-news":
+        web.now += timedelta(minutes=15)
+        web.poll(item(name, guid="f", title="Fresh", host=MOVED), *(elsewhere(n) for n in range(8)))
+    assert web.accept().new == 1
+    assert web.due() == ["Fresh"]
+    with web.database.read() as session:
+        address = session.scalar(select(Article.canonical_url).where(Article.title == "Fresh"))
+    assert address == f"{MOVED}/fresh-news"
+
+
 def test_discarded_they_are_ignored_for_good(web: Web) -> None:
     start(web)
     web.poll(*(elsewhere(n) for n in range(8)))

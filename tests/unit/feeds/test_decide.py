@@ -239,6 +239,14 @@ def test_one_accepted_item_is_enough_to_be_the_article_that_it_looks_like() -> N
     assert ([one for one, _ in decision.changed], decision.new) == ([OLD[1]], [])
 
 
+def test_an_accepted_item_that_got_another_address_while_it_was_held_is_one_article() -> None:
+    latest, former = item(20, path="b"), item(20, path="a")
+    # With a guid alone they are two.
+    other = item(21, guids=latest.guids)
+    decision = decide_accepted(feed(held_at=BEFORE), [latest, former, other], NOTHING, NOW)
+    assert addresses(decision.new) == ["a21", "b"]
+
+
 @pytest.mark.parametrize(
     ("values", "has_older_page", "row", "is_wanted"),
     [
