@@ -218,13 +218,13 @@ def _changes(feed: Feed, matches: Matches, known: Known, now: datetime) -> Decis
 
 def _differing(feed: Feed, item: FeedItem, article: Article, known: Known) -> dict[str, object]:
     """Return the new values of an article that a feed's item is."""
-    values = _values(feed, item, article.published_at)
-    if feed.image_source is ImageSource.PAGE and article.page_read_at is not None:
-        # The picture of the page is better than the feed's.
-        values["image_url"] = article.image_url or item.entry.image
-    if article.id in known.fixed:
-        # Other feeds know it by its address, so this follows even if the text may not.
-        values = {"canonical_url": item.canonical_url}
+    # Other feeds know it by its address, so this follows even if the text may not.
+    values: dict[str, object] = {"canonical_url": item.canonical_url}
+    if article.id not in known.fixed:
+        values = _values(feed, item, article.published_at)
+        if feed.image_source is ImageSource.PAGE and article.page_read_at is not None:
+            # The picture of the page is better than the feed's.
+            values["image_url"] = article.image_url or item.entry.image
     if item.canonical_url in known.by_url:
         values["canonical_url"] = article.canonical_url
     return {name: value for name, value in values.items() if getattr(article, name) != value}
