@@ -54,12 +54,12 @@ class Sending(RuleBasedStateMachine):
     world: World
 
     @initialize(
-        rows=st.lists(st.sampled_from([1, 1, 1, 2, 2, 0]), min_size=1, max_size=12),
+        rows=st.lists(st.sampled_from([1, 1, 1, 2, 2, 0]), min_size=1, max_size=20),
         connections=st.integers(1, 3),
         resend=st.booleans(),
         pipelines=st.booleans(),
         per=st.sampled_from([1, 2, 100]),
-        claims_apart=st.booleans(),
+        claims=st.sampled_from(["together", "apart", "apart and slow"]),
     )
     def begin(
         self,
@@ -68,7 +68,7 @@ class Sending(RuleBasedStateMachine):
         resend: bool,
         pipelines: bool,
         per: int,
-        claims_apart: bool,
+        claims: str,
     ) -> None:
         self.world = World(
             rows,
@@ -76,8 +76,9 @@ class Sending(RuleBasedStateMachine):
             resend=resend,
             pipelines=pipelines,
             per=per,
-            claims_apart=claims_apart,
+            claims_apart=claims != "together",
         )
+        self.world.is_claim_slow = claims == "apart and slow"
         self.world.turn()
 
     # All goes well.
@@ -240,6 +241,28 @@ class Sending(RuleBasedStateMachine):
     def claim_ends(self, is_unready: bool) -> None:
         self.world.is_unready = is_unready
         self.world.return_claim()
+
+    # While a claim is under way commits are begun and return, and chance seldom comes there either.
+
+    @precondition(lambda self: self.world.claims_apart)
+    @rule(
+        turns=st.integers(0, 4),
+        ends=st.sampled_from(["returns", "is unready", "fails", "fails although it was made", ""]),
+    )
+    def claim_takes_long(self, turns: int, ends: str) -> None:
+        world = self.world
+        if not world.wait_for_claiming():
+            return
+        for _ in range(turns):
+            world.behave(database=False)
+        world.is_unready = ends == "is unready"
+        if ends in ("returns", "is unready"):
+            world.return_claim()
+        elif ends:
+            if ends != "fails":
+                world.make_claim()
+            world.fail_commit()
+        world.turn()
 
     def _claim_is_made(self, _: int) -> None:
         self.world.make_claim()

@@ -615,7 +615,7 @@ class World:
     def behave(self, *, database: bool = True) -> None:
         """One turn in which relay and heartbeat do what they should, and the database too."""
         if database:
-            self._let_database_answer()
+            self.let_database_answer()
         self.beat()
         while self.opening:
             self.opens()
@@ -627,7 +627,8 @@ class World:
         if not (has_come or self.happened):
             self.pass_time(max(self.wait_seconds, 1.0))
 
-    def _let_database_answer(self) -> None:
+    def let_database_answer(self) -> None:
+        """The database does what it should, and answers what it has been asked."""
         self.is_down = self.is_slow = self.is_unready = self.is_claim_slow = False
         if self.claims_first:
             self.return_claim()
@@ -639,14 +640,24 @@ class World:
         for _ in range(12):
             if self.under_way is not None and self.under_way.commit.starts:
                 return True
-            self._let_database_answer()
+            self.let_database_answer()
             self.is_slow = self.is_claim_slow = True
+            self.behave(database=False)
+        return False
+
+    def wait_for_claiming(self) -> bool:
+        """Let all go well until a claim is under way apart. Return whether one is."""
+        for _ in range(12):
+            if self.claiming is not None:
+                return True
+            self.let_database_answer()
+            self.is_claim_slow = True
             self.behave(database=False)
         return False
 
     def wait_for_claim(self) -> None:
         """Let the database answer, and the relay be silent: what waits must be claimed soon."""
-        self._let_database_answer()
+        self.let_database_answer()
         self.turn()
         before, until = self.ledger.claimed, self.monotonic + CLAIMED_SECONDS
         while self.ledger.claimed == before and self._must_claim():
