@@ -22,14 +22,17 @@ from mailer.ledger.statements import (
 )
 from mailer.ledger.transitions import (
     HELD,
+    OUTCOMES,
+    TABLES,
     Addressee,
     Claim,
     RowId,
     Table,
     by_table,
+    changing,
     is_in,
 )
-from mailer.models import Delivery, Digest, DigestStatus, Notice
+from mailer.models import Delivery, DeliveryStatus, Digest, DigestStatus, Notice
 from mailer.permission.rule import forgiven_before
 
 log = logging.getLogger(__name__)
@@ -122,6 +125,30 @@ def release(
         if again_at is not None:
             statement = statement.values(next_attempt_at=again_at)
         session.execute(statement)
+
+
+def release_unknown(
+    session: Session, worker_id: int, known: Collection[RowId], now: datetime
+) -> None:
+    """Give back all rows of this worker but those that it knows of.
+
+    A commit that failed may have been made. What it claimed was never begun, and of what it started no final
+    dot was sent, for the sender knows of each one.
+    """
+    release(session, worker_id, kept=known)
+    known_ids = by_table(known)
+    for table in TABLES:
+        session.execute(
+            changing(OUTCOMES[DeliveryStatus.DEFERRED], table)
+            .where(
+                is_in(table, HELD),
+                table.status == DeliveryStatus.SENDING,
+                table.worker_id == worker_id,
+                table.id.not_in(known_ids.get(table, [])),
+            )
+            .values(next_attempt_at=now, outcome_at=now, step="block", code=None)
+            .values(reply="it was stopped before the final dot")
+        )
 
 
 def _claim_from(places: Places, parameters: Mapping[str, Any]) -> Queries[tuple[list[Claim], int]]:

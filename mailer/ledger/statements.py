@@ -176,7 +176,11 @@ def _recording(
         # same none has begun another.
         is_same = and_(table.attempts == result["attempt_number"], table.attempts > 0)
     else:
-        is_same = table.worker_id == result["claimed_by"]
+        # A commit that failed may be made late, when this worker has begun another attempt.
+        is_same = and_(
+            table.worker_id == result["claimed_by"],
+            table.attempts + charged == result["attempt_number"],
+        )
         values["attempts"] = table.attempts + charged
     if status is DeliveryStatus.UNKNOWN:
         values["in_doubt"] = table.in_doubt + 1

@@ -2,10 +2,10 @@
 
 On PostgreSQL the sender does not wait for a plain commit: it is sent, and `poll` returns what has been
 answered. What it claims is sent beside it, on a connection that does not wait for the disk: if the server
-forgets a claim, no start of its rows is granted. Decides nothing about mails.
+forgets a claim, no start of its rows is granted until they are claimed again. Decides nothing about mails.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -91,7 +91,7 @@ class Committer:
         self._claiming: NonblockingConnection | None = None
 
     def begin(self, commit: Commit) -> list[Answer]:
-        """Begin a commit. Return what is known of it already; `poll` will return the rest.
+        """Begin a commit. Return what is known of it already; `poll` will yield the rest.
 
         Before the last one has returned, begin no other, and claim nothing before its claim has.
         """
@@ -109,14 +109,15 @@ class Committer:
         under_way = self._recording or self._claiming
         return None if under_way is None else under_way.fileno()
 
-    def poll(self) -> list[Answer]:
-        """Return what has been answered since the last call."""
+    def poll(self) -> Iterator[Answer]:
+        """Yield what has been answered since the last call."""
         try:
-            granted = self._recording.poll() if self._recording else None
-            claimed = self._claiming.poll() if self._claiming else None
-            return self._answers(granted, claimed)
+            if self._recording and (granted := self._recording.poll()) is not None:
+                yield self._recorded(granted)
+            if self._claiming and (claimed := self._claiming.poll()) is not None:
+                yield self._claimed(claimed)
         except SQLAlchemyError as error:
-            return [self._failed(error)]
+            yield self._failed(error)
 
     def look(self) -> Looked | CommitFailed:
         """Look whether a claim would find anything, or a digest can be closed."""
@@ -157,14 +158,19 @@ class Committer:
         return _Recorded(granted, claimed)
 
     def _send(self, commit: Commit) -> list[Answer]:
-        now, claimed = self._times.wall(), None
+        now = self._times.wall()
+        answers: list[Answer] = []
         self._recording = self._writer.nonblocking()
         self._has_claim = bool(commit.claims)
         granted = self._recording.begin(self._record_and_start(commit, now))
+        if granted is not None:
+            answers.append(self._recorded(granted))
         if commit.claims:
             self._claiming = self._writer.nonblocking(durable=False)
             claimed = self._claiming.begin(self._claim(commit, commit.claims, now))
-        return self._answers(granted, claimed)
+            if claimed is not None:
+                answers.append(self._claimed(claimed))
+        return answers
 
     def _record_and_start(self, commit: Commit, now: datetime) -> Queries[frozenset[RowId]]:
         together = not self._database.is_sqlite
@@ -197,7 +203,7 @@ class Committer:
             for row, seconds in commit.postponed:
                 claims.release(session, worker_id, [row], again_at=now + timedelta(seconds=seconds))
             if commit.known is not None:
-                claims.release(session, worker_id, kept=commit.known)
+                claims.release_unknown(session, worker_id, commit.known, now)
             if commit.released:
                 claims.release(session, worker_id, commit.released)
             granted = execute(self._record_and_start(commit, now), session)
@@ -229,15 +235,9 @@ class Committer:
 
     # After the commit.
 
-    def _answers(self, granted: frozenset[RowId] | None, claimed: _Claimed | None) -> list[Answer]:
-        answers: list[Answer] = []
-        if granted is not None:
-            self._recording = None
-            answers.append(Committed(granted, claims_apart=self._has_claim))
-        if claimed is not None:
-            self._claiming = None
-            answers.append(self._claimed(claimed))
-        return answers
+    def _recorded(self, granted: frozenset[RowId]) -> Committed:
+        self._recording = None
+        return Committed(granted, claims_apart=self._has_claim)
 
     def _committed(self, recorded: _Recorded) -> Committed:
         granted, claimed = recorded
@@ -250,7 +250,7 @@ class Committer:
         return Committed(granted, mails, claimed.more_waits, claimed.claim_in)
 
     def _claimed(self, claimed: _Claimed) -> Claimed | CommitFailed:
-        is_recording = self._recording is not None
+        is_recording, self._claiming = self._recording is not None, None
         try:
             mails = self._ready(claimed)
         except SQLAlchemyError as error:

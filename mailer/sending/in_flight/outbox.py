@@ -4,6 +4,7 @@ Pure. What is claimed is kept from all other workers until it has gone out, so i
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from mailer.ledger.transitions import RowId
@@ -27,7 +28,7 @@ class Outbox:
         self._rate = rate
         self._mails: deque[OutgoingMail] = deque()
         self._more_waits = True
-        self._is_claiming = False
+        self._is_claiming = self._gave_back = False
         self._claim_after = 0.0
         self._look_after = 0.0
 
@@ -91,28 +92,32 @@ class Outbox:
         """Note that a claim is under way."""
         self._is_claiming = True
 
-    def on_committed(self, commit: Commit, committed: Committed, now: float) -> None:
-        """Take in what a commit has claimed."""
+    def on_committed(
+        self, commit: Commit, committed: Committed, mails: Sequence[OutgoingMail], now: float
+    ) -> None:
+        """Take in `mails`, which a commit has claimed."""
         gave_back = bool(commit.released or commit.postponed or commit.known is not None)
         if commit.claims or gave_back:
             self._claim_after = now + committed.claim_in
         if commit.claims and not committed.claims_apart:
-            self._take_in(committed)
+            self._take_in(mails, more_waits=committed.more_waits)
         self._more_waits = self._more_waits or gave_back
+        # A claim that is under way may not have seen it.
+        self._gave_back = self._is_claiming and (self._gave_back or gave_back)
         if commit.results and not self._mails:
             # That may have been the last mail of its digest.
             self.wake()
 
-    def on_claimed(self, claimed: Claimed) -> None:
-        """Take in what a commit has claimed that returns apart from its claim."""
-        self._take_in(claimed)
+    def on_claimed(self, claimed: Claimed, mails: Sequence[OutgoingMail]) -> None:
+        """Take in `mails`, which a commit has claimed that returned apart from its claim."""
+        self._take_in(mails, more_waits=claimed.more_waits or self._gave_back)
 
-    def _take_in(self, claimed: Claimed | Committed) -> None:
-        self._is_claiming, self._more_waits = False, claimed.more_waits
+    def _take_in(self, mails: Sequence[OutgoingMail], *, more_waits: bool) -> None:
+        self._is_claiming, self._more_waits = False, more_waits
         # A notice overtakes what was claimed before it.
-        notices = [mail for mail in claimed.mails if mail.claim.digest_id is None]
+        notices = [mail for mail in mails if mail.claim.digest_id is None]
         self._mails.extendleft(reversed(notices))
-        self._mails.extend(mail for mail in claimed.mails if mail.claim.digest_id is not None)
+        self._mails.extend(mail for mail in mails if mail.claim.digest_id is not None)
 
     def on_looked(self, work_waits: bool) -> None:
         """Note whether rows wait, or a digest can be closed."""

@@ -1,9 +1,10 @@
 """Owns the mails of one sender from their claim until their results are recorded.
 
 Pure: events come in, and out come a commit and what is to be written on each connection. Nothing else knows
-which mail is where, or what is in which commit. At most one commit is under way; what happens meanwhile goes
-into the next. A final dot is written only after a commit that granted it has returned. A result is in each
-commit until one has returned. After a commit that failed nothing begins until another one has returned.
+which mail is where, or what is in which commit. At most one commit is under way, and what happens meanwhile
+goes into the next; a claim may return after its commit. A final dot is written only after a commit has
+returned that granted it. A result is in each commit until one has returned. After a commit that failed
+nothing begins until another one has returned.
 """
 
 import logging
@@ -24,7 +25,7 @@ from mailer.sending.in_flight.open_connections import OpenConnection, OpenConnec
 from mailer.sending.in_flight.outbox import LOOK_SECONDS, Outbox
 from mailer.sending.in_flight.unrecorded import Unrecorded
 from mailer.sending.smtp.connection import Unopened
-from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Step
+from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Ready, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import (
     SENT,
@@ -155,7 +156,7 @@ class InFlight:
             self._connections.written(connection)
         elif isinstance(event, Closed):
             self._on_closed(connection, event)
-        elif connection.mail is None:
+        elif isinstance(event, Ready) and connection.mail is None:
             connection.phase, connection.idle_since = Phase.FREE, self._now
 
     def _on_closed(self, connection: OpenConnection, closed: Closed) -> None:
@@ -167,8 +168,10 @@ class InFlight:
                 self._flow.on_lost(closed.reason, self._now)
             return
         lost = Lost.TIMEOUT if closed.reason == Lost.TIMEOUT else Lost.DROP
-        if step is Step.MAIL and connection.served and reply is None and lost is Lost.DROP:
-            # It had closed the idle connection, and we did not know yet.
+        was_idle = step is Step.MAIL and connection.served and reply is None and lost is Lost.DROP
+        if was_idle or (step is Step.DOT and connection.phase is Phase.BEGUN):
+            # It had closed the idle connection, and we did not know yet; or what it said was about the mail
+            # before this one.
             self._put_back(mail)
             return
         is_started = connection.phase is Phase.STARTED
@@ -408,13 +411,22 @@ class InFlight:
         commit = self._unrecorded.on_returned()
         if commit is None:
             return
-        self._outbox.on_committed(commit, committed, self._now)
+        self._outbox.on_committed(commit, committed, self._new(committed.mails), self._now)
         self._release_unready(committed.unready)
         self._finish(committed.granted)
 
     def _on_claimed(self, claimed: Claimed) -> None:
-        self._outbox.on_claimed(claimed)
+        self._outbox.on_claimed(claimed, self._new(claimed.mails))
         self._release_unready(claimed.unready)
+
+    def _new(self, mails: Sequence[OutgoingMail]) -> list[OutgoingMail]:
+        """Return those of the claimed mails that are to be taken in.
+
+        PostgreSQL may have forgotten a claim in a crash: then the row is claimed again, for the mail that is
+        in hand. And others have taken over what was claimed before we were considered dead.
+        """
+        in_hand = {*self._connections.rows, *self._outbox.rows}
+        return [mail for mail in mails if self._is_ours(mail) and mail.claim.row not in in_hand]
 
     def _release_unready(self, rows: Sequence[RowId]) -> None:
         if rows:

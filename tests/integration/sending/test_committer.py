@@ -329,16 +329,16 @@ def test_a_plain_commit_is_not_waited_for(on_postgresql: Post, composer: Compose
         with on_postgresql.database.write() as session:
             session.execute(select(Delivery).with_for_update())
             commit = Commit(results=bench.results([first]), starts=[second])
-            assert bench.committer.begin(commit) == bench.committer.poll() == []
+            assert bench.committer.begin(commit) == list(bench.committer.poll()) == []
             assert bench.committer.fileno() is not None
-        wait_until(lambda: bench.committer.poll() == [Committed(frozenset({second}))])
+        wait_until(lambda: list(bench.committer.poll()) == [Committed(frozenset({second}))])
         assert on_postgresql.statuses() == [S.SENT, S.SENDING, S.CLAIMED]
         # It may also be given up.
         with on_postgresql.database.write() as session:
             session.execute(select(Delivery).with_for_update())
             assert bench.committer.begin(Commit(starts=[third])) == []
             bench.committer.abandon()
-            assert (bench.committer.fileno(), bench.committer.poll()) == (None, [])
+            assert (bench.committer.fileno(), list(bench.committer.poll())) == (None, [])
         assert bench.commit(known=frozenset({second})).granted == frozenset()
         assert on_postgresql.statuses()[:2] == [S.SENT, S.SENDING]
 
@@ -362,7 +362,7 @@ def test_a_connection_that_is_ended_fails_the_commit_and_no_other(
             answers = bench.committer.begin(commit)
             if moment == "during":
                 assert answers == []
-                wait_until(lambda: bench.committer.poll() or _is_waiting(post))
+                wait_until(lambda: list(bench.committer.poll()) or _is_waiting(post))
                 end_others(session)
             # A claim may have found nothing meanwhile, because all rows are locked.
             while bench.committer.fileno() is not None:

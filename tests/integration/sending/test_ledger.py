@@ -413,7 +413,10 @@ def test_a_row_in_doubt_is_sent_once_more_and_then_stays(house: House) -> None:
     assert (house.now(row).status, row.in_doubt) == (S.QUEUED, 1)
     house.claim()
     house.start(row)
+    # One that is made late is about another attempt.
     house.record(row, S.UNKNOWN, next_attempt_at=NOW)
+    assert (house.now(row).status, row.in_doubt) == (S.SENDING, 1)
+    house.record(row, S.UNKNOWN, attempt=2, next_attempt_at=NOW)
     assert (house.now(row).status, row.in_doubt) == (S.UNKNOWN, 2)
     assert house.claim() == []
 
