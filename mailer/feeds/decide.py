@@ -184,14 +184,7 @@ def _changes(feed: Feed, matches: Matches, known: Known, now: datetime) -> Decis
     old = [(item, article) for item, article in matches if article is not None]
     differing = ((article, _differing(feed, item, article, known)) for item, article in old)
     changed = [(article, values | {"updated_at": now}) for article, values in differing if values]
-    free = {article.canonical_url for article, values in changed if "canonical_url" in values}
-    # An article that moved may make room for a new one only in the next fetch.
-    new = [
-        item
-        for item, article in reversed(matches)
-        if article is None
-        and (item.canonical_url in free or item.canonical_url not in known.by_url)
-    ]
+    new = [item for item, article in reversed(matches) if article is None]
     # Feeds list the newest first. Without dates that order is all there is.
     new.sort(key=lambda item: item.published_at or now)
     articles = [
