@@ -141,7 +141,7 @@ def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Re
         fetched = context.fetch(request)
         pages = with_older_pages(context, row, fetched)
         page = (None, None) if fetched.body is None else next(pages)
-        while isinstance(result := _record_success(context, row, fetched, *page), Document):
+        while isinstance(result := _decide_and_store(context, row, fetched, *page), Document):
             page = pages.send(result)
         return result
     except Exception as error:
@@ -149,14 +149,14 @@ def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Re
         return _record_failure(context, row, fetch_state.as_failure(row.id, error))
 
 
-def _record_success(
+def _decide_and_store(
     context: FeedContext,
     row: Feed,
     fetched: Fetched,
     document: Document | None,
     earlier: int | None,
 ) -> Refreshed | Document:
-    """Store what was fetched; if an older page is wanted, write nothing and return what it is added to."""
+    """Decide and store; if an older page is wanted, write nothing and return what it is added to."""
     now = context.clock()
     with context.database.write() as session:
         if document is not None:
@@ -183,7 +183,9 @@ def take_in(
     now: datetime,
     interval: timedelta,
 ) -> Refreshed | Document:
-    """Decide what becomes of a document, and store it. The caller holds `AdvisoryLock.ADD_ARTICLES`.
+    """Decide what becomes of a document, and store it.
+
+    The caller's transaction holds `AdvisoryLock.ADD_ARTICLES` if there is a document.
 
     Args:
         document: what was read; None if nothing has changed.
