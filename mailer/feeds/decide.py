@@ -31,7 +31,7 @@ _TITLE_LENGTH: Final = 80
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be written of a document, in this order.
+    """What is to be written of a document.
 
     Args:
         wants_older_page: nothing yet, because an older page may have what was missed.

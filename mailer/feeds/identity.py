@@ -26,12 +26,12 @@ class FeedItem:
 
     @property
     def title(self) -> str:
-        """The title, as an article has it."""
+        """The feed's title, perhaps empty; named as in `Article`, which it is compared with."""
         return self.entry.title
 
     @property
     def published_at(self) -> datetime | None:
-        """The date, if it has one, as an article has it."""
+        """The feed's date, if it gives one; named as in `Article`, which it is compared with."""
         return self.entry.published
 
 

@@ -35,7 +35,7 @@ WantedFeeds = Callable[[Session], list[int]]
 
 
 class FeedFetching:
-    """Fetches feeds, one thread at a time."""
+    """Fetches feeds, one round at a time: a slot waits for the round that is under way."""
 
     def __init__(self, app: App, steps: StepRunner, stopping: threading.Event) -> None:
         self._app = app
