@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 
 from mailer.address import parse
 from mailer.db import Database
@@ -286,6 +289,25 @@ def test_a_feed_whose_scheduler_was_killed_is_due_again_after_some_minutes(web: 
     with web.database.write() as session:
         assert fetch_state.claim(session, feed_id, chosen_at=then, now=then + timedelta(days=1))
     assert due(then)
+
+
+def test_a_claim_that_waited_for_the_database_counts_from_when_it_is_written(web: Web) -> None:
+    web.start(item("one"))
+    claimed: list[object] = []
+
+    def fetch(wanted: FetchRequest) -> Fetched:
+        claimed.append(web.feed().fetching_until)
+        return web(wanted)
+
+    write = web.database.write
+
+    def write_later() -> AbstractContextManager[Session]:
+        web.now += timedelta(seconds=30)
+        return write()
+
+    with patch.object(web.database, "write", write_later):
+        web.refresh(chosen_at=NOW + timedelta(seconds=1), fetch=fetch)
+    assert claimed == [NOW + timedelta(seconds=30) + CLAIM]
 
 
 def test_a_feed_that_was_fetched_by_a_clock_that_was_ahead_is_due(web: Web) -> None:
