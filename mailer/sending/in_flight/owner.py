@@ -515,7 +515,12 @@ class InFlight:
     def _on_fault(self, fault: events.Fault) -> None:
         self._starting = []
         self._connections.opening = fault.opening
+        # The final dots of this very step were not sent, and will not be.
+        unsent = {write.connection for write in self._writes if isinstance(write, events.FinalDot)}
+        self._writes = [write for write in self._writes if write.connection not in unsent]
         for connection in self._connections:
+            if connection.id in unsent:
+                connection.phase = Phase.STARTING
             # If the answer is still to come, it is waited for: without it the mail would be in doubt.
             if connection.phase is not Phase.STARTED or connection.id not in fault.dotted:
                 self._end(connection, "the send loop failed")

@@ -489,6 +489,17 @@ def test_after_a_fault_only_answers_to_final_dots_are_awaited() -> None:
     assert owner.commit().known is not None
 
 
+def test_a_start_that_is_granted_in_the_step_of_a_fault_is_not_in_doubt() -> None:
+    owner = Owner(1).begun(mail(1))
+    owner.quiet()
+    owner.written(1)
+    granted = Committed(granted=frozenset(owner.commit().starts))
+    assert list(owner.step(granted, Fault(frozenset(), 0)).writes) == [Close(1)]
+    owner.now += in_flight.DATABASE_PAUSE_SECONDS
+    owner.step()
+    assert [result.status for result in owner.commit().results] == [S.DEFERRED]
+
+
 def test_refusals_are_judged_when_all_that_are_being_opened_are_known() -> None:
     """A relay that allows fewer connections refuses faster than it admits."""
     owner = Owner(2)
