@@ -171,6 +171,7 @@ class Sender:
             self._turn([*self._take_events(), Fault(dotted, self._pool.opening)])
             self._pool.keep_only(self._in_flight.connections)
         except Exception:
+            # The edge of the loop: the caller has counted a fault, and too many in a row end the sender.
             log.exception("the send loop failed again")
 
     def _wait(self, stop: threading.Event) -> None:
