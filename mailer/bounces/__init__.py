@@ -1,0 +1,1 @@
+"""Learns from returned mails, complaints and refusals which readers can no longer be mailed."""
