@@ -15,8 +15,9 @@ from typing import Any, Final
 from mailer.address import Address
 from mailer.errors import SettingsError
 from mailer.rate import Rate, SignupLimits
-from mailer.settings import file_permissions, masking, parsers
+from mailer.settings import file_permissions, masking, parsers, provider_keys
 from mailer.settings.parsers import Network, RelayUrl, Secret
+from mailer.settings.provider_keys import WebhookKeys
 
 PREFIX: Final = "MAILER_"
 CONFIG_VARIABLE: Final = "MAILER_CONFIG"
@@ -51,6 +52,7 @@ class Settings:
     give_up_after: timedelta = _setting(parsers.duration, "48h")
     on_unknown: str = _setting(parsers.choice("resend", "hold"), "resend")
     lease: timedelta = _setting(parsers.at_least("2s"), "60s")
+    webhook_keys: WebhookKeys = _setting(provider_keys.parse, "")
     relay_signs_dkim: bool = _setting(parsers.yes_or_no, "false")
     host: str = _setting(parsers.line, "127.0.0.1")
     port: int = _setting(parsers.number(1, 65535), "8000")
@@ -75,6 +77,7 @@ class Settings:
 _FIELDS: Final = {setting.name: setting for setting in fields(Settings) if setting.metadata}
 _SECRET: Final = frozenset({"secret_key", "identity_key", "metrics_token"})
 _MAY_HOLD_PASSWORDS: Final = frozenset({"database_url", "smtp_url"})
+_NAMES_WITH_KEYS: Final = frozenset({"webhook_keys"})
 
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
@@ -158,6 +161,8 @@ def _masked(name: str, text: str | None) -> str | None:
         return None
     if name in _SECRET:
         return "***"
+    if name in _NAMES_WITH_KEYS:
+        return provider_keys.masked(text)
     return masking.without_password(text) if name in _MAY_HOLD_PASSWORDS else text
 
 
@@ -193,7 +198,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}; correct that line") from error
-    holds_keys = bool((_SECRET | _MAY_HOLD_PASSWORDS) & values.keys())
+    holds_keys = bool((_SECRET | _MAY_HOLD_PASSWORDS | _NAMES_WITH_KEYS) & values.keys())
     if problem := file_permissions.problem(
         path, status.st_mode, status.st_uid, os.geteuid(), holds_keys=holds_keys
     ):

@@ -64,6 +64,17 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("feed_interval", "5m", timedelta(minutes=5)),
         ("metrics_token", "k7Jx.-_~+/v==", Secret("k7Jx.-_~+/v==")),
         ("metrics_token", "", None),
+        (
+            "webhook_keys",
+            "ses=arn:aws:sns:eu-central-1:123456789012:bounces, mailgun=0123abcd-x=, postmark,brevo",
+            {
+                "ses": Secret("arn:aws:sns:eu-central-1:123456789012:bounces"),
+                "mailgun": Secret("0123abcd-x="),
+                "postmark": None,
+                "brevo": None,
+            },
+        ),
+        ("webhook_keys", "", {}),
         ("templates", "/srv/templates", Path("/srv/templates")),
         ("log_level", "debug", "debug"),
         ("log_format", "json", "json"),
@@ -112,6 +123,15 @@ BAD = {
     "consent_retention": ["forever"],
     "feed_interval": ["1s"],
     "metrics_token": ["two words"],
+    "webhook_keys": [
+        *("sendgrid", "ses", "mailgun", "mailgun=", "postmark=token", "brevo="),
+        *(
+            "ses=bounces",
+            "ses=arn:aws:sns:s3:123456789012:bounces",
+            "ses=arn:aws:sqs:eu-west-1:1:b",
+        ),
+        *("mailgun=two words", "postmark,brevo,postmark"),
+    ],
     "log_level": ["loud"],
     "log_format": ["xml"],
 }
@@ -231,6 +251,10 @@ def test_other_variables_of_ours_are_known() -> None:
         ("database_url", "postgresql://me:hunter2/n"),
         ("database_url", "postgres://h/n?sslpassword=hunter2"),
         ("base_url", "https://me:hunter2@news.example"),
+        ("webhook_keys", "mailgun:hunter2"),
+        ("webhook_keys", "hunter2"),
+        ("webhook_keys", "mailgun=hunter2"),
+        ("webhook_keys", "postmark=hunter2"),
     ],
 )
 def test_no_refusal_repeats_a_secret(name: str, text: str) -> None:
@@ -247,17 +271,19 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
             "MAILER_METRICS_TOKEN": "hunter2",
             "MAILER_DATABASE_URL": "postgresql://me:hunter2@h/n?password=hunter2&SSLPassword=hunter2",
             "MAILER_SMTP_URL": "smtp://me:hunter2@relay.example",
+            "MAILER_WEBHOOK_KEYS": "mailgun=hunter2=hunter2, postmark",
         },
         None,
     )
     assert "hunter2" not in repr(settings) + str(settings) + json.dumps(settings.shown)
     assert settings.shown["smtp_url"] == "smtp://me:***@relay.example"
+    assert settings.shown["webhook_keys"] == "mailgun=***,postmark"
     assert settings.database_url.reveal().endswith("hunter2")
     with pytest.raises(TypeError):
         json.dumps(settings.identity_key)
 
 
-@pytest.mark.parametrize("name", ["secret_key", "database_url", "metrics_token"])
+@pytest.mark.parametrize("name", ["secret_key", "database_url", "metrics_token", "webhook_keys"])
 def test_a_file_with_keys_that_everybody_may_read_is_refused(tmp_path: Path, name: str) -> None:
     path = file(tmp_path, f'{name} = "{"k" * 40}"\n', 0o644)
     with pytest.raises(SettingsError, match="chmod 600"):
