@@ -118,8 +118,26 @@ class Keys:
         tag = _tag(self.identity, b"message-id", seed).hex()
         return MessageId(f"<{table[:1]}{row_id}.{tag}@{domain}>")
 
+    def webhook_secret(self, provider: str) -> str:
+        """Return the secret in the address that this provider posts to: 32 hex digits."""
+        return _webhook_secret(self.secrets[0], provider)
+
+    def is_webhook_secret(self, provider: str, secret: str) -> bool:
+        """Tell whether `secret` is this provider's; one of an older key still is."""
+        offered = secret.encode(errors="replace")
+        # All are compared, so that the time tells nothing.
+        valid = [
+            hmac.compare_digest(_webhook_secret(key, provider).encode(), offered)
+            for key in self.secrets
+        ]
+        return any(valid)
+
     def _signing_keys(self, purpose: Purpose) -> tuple[bytes, ...]:
         return (self.identity,) if purpose is Purpose.UNSUBSCRIBE else self.secrets
+
+
+def _webhook_secret(key: bytes, provider: str) -> str:
+    return _tag(key, b"webhook", provider.encode()).hex()
 
 
 def _tag(key: bytes, domain: bytes, data: bytes) -> bytes:

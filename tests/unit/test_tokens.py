@@ -108,6 +108,21 @@ def test_a_form_says_when_it_was_shown() -> None:
         assert KEYS.read_form_stamp(stamp) is None
 
 
+@pytest.mark.parametrize("provider", ["ses", "postmark"])
+def test_a_webhook_has_one_secret_for_each_provider_and_key(provider: str) -> None:
+    secret = KEYS.webhook_secret(provider)
+    assert re.fullmatch("[0-9a-f]{32}", secret)
+    assert KEYS.is_webhook_secret(provider, secret)
+    assert not KEYS.is_webhook_secret("brevo", secret)
+    rotated = Keys(secrets=(b"newest" * 6, *KEYS.secrets), identity=KEYS.identity)
+    assert rotated.webhook_secret(provider) != secret
+    assert rotated.is_webhook_secret(provider, secret)
+    retired = Keys(secrets=rotated.secrets[:1], identity=KEYS.identity)
+    assert not retired.is_webhook_secret(provider, secret)
+    for wrong in ("", secret[:-1], secret + "0", secret.upper(), "é" * 32, "\ud800"):
+        assert not KEYS.is_webhook_secret(provider, wrong)
+
+
 def test_a_message_id_is_the_same_at_every_attempt_and_no_other_rows() -> None:
     first = KEYS.message_id("delivery", 7, NOW, "news.example")
     assert first == KEYS.message_id("delivery", 7, NOW, "news.example")
