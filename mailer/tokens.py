@@ -1,4 +1,4 @@
-"""Makes and reads link tokens, and everything else that is derived from the two keys. Pure.
+"""Makes and reads link tokens, mail references, and all else that is derived from the two keys. Pure.
 
 Nothing derived is ever stored. A token is base64url of purpose, public id, expiry and a MAC over the three.
 The secret key may rotate and signs what is valid for days; the identity key never rotates and signs what
@@ -9,19 +9,27 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import NewType
+from typing import Final, NamedTuple, NewType
 
 from mailer.errors import BadToken, ExpiredToken
 
 MessageId = NewType("MessageId", str)
 """A Message-ID as `Keys.message_id` makes it: <dot-atom@domain> (RFC 5322 section 3.6.4)."""
 
+MailReference = NewType("MailReference", str)
+"""What `Keys.reference` makes of a row of the ledger, such as `d12.` and 32 hex digits."""
+
 _TAG_BYTES = 16
+_REFERENCE = re.compile(r"[dn][1-9][0-9]{0,18}\.[0-9a-f]{32}")
+_LONGEST_REFERENCE = len("d") + 19 + len(".") + 2 * _TAG_BYTES
+_TABLES: Final = {"d": "delivery", "n": "notice"}
+_LARGEST_ID: Final = 2**63 - 1
 _HEAD = struct.Struct(">sQI")
 """One byte of purpose, eight of public id, four of expiry."""
 
@@ -106,17 +114,34 @@ class Keys:
                 return datetime.fromtimestamp(int(seconds), UTC)
         return None
 
-    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> MessageId:
-        """Return a ledger row's Message-ID, the same at every attempt (RFC 5322 section 3.6.4).
+    def reference(self, table: str, row_id: int, created_at: datetime) -> MailReference:
+        """Return the reference of a ledger row's mail, the same at every attempt.
 
         It depends on the creation time, because row ids repeat after a backup is restored.
+        """
+        seed = f"{table}:{row_id}:{_in_utc(created_at)}".encode()
+        tag = _tag(self.identity, b"message-id", seed).hex()
+        return MailReference(f"{table[:1]}{row_id}.{tag}")
+
+    def is_reference(self, text: str, created_at: datetime) -> bool:
+        """Tell whether `text`, from a stranger, is the reference of the row that it names.
+
+        Args:
+            text: in any letter case, because mail servers may change that.
+            created_at: of the row with the table and id that `referenced_row` returns for it.
+        """
+        row = referenced_row(text)
+        return row is not None and hmac.compare_digest(
+            self.reference(row.table, row.row_id, created_at), text.lower()
+        )
+
+    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> MessageId:
+        """Return a ledger row's Message-ID, the same at every attempt (RFC 5322 section 3.6.4).
 
         Args:
             domain: as A-labels, such as the sender's on the wire.
         """
-        seed = f"{table}:{row_id}:{_in_utc(created_at)}".encode()
-        tag = _tag(self.identity, b"message-id", seed).hex()
-        return MessageId(f"<{table[:1]}{row_id}.{tag}@{domain}>")
+        return message_id(self.reference(table, row_id, created_at), domain)
 
     def webhook_secret(self, provider: str) -> str:
         """Return the secret in the address that this provider posts to: 32 hex digits."""
@@ -138,6 +163,36 @@ class Keys:
 
 def _webhook_secret(key: bytes, provider: str) -> str:
     return _tag(key, b"webhook", provider.encode()).hex()
+
+
+class ReferencedRow(NamedTuple):
+    """The row of the ledger that a reference names; whether we made that reference is another question."""
+
+    table: str
+    row_id: int
+
+
+def referenced_row(text: str) -> ReferencedRow | None:
+    """Read which row a reference names, such as one from a mail that came back; None if it is none.
+
+    Nothing is proved by it: read the row's creation time, and ask `Keys.is_reference`.
+
+    Args:
+        text: of any length and content, from a stranger.
+    """
+    if len(text) > _LONGEST_REFERENCE or not text.isascii():
+        return None
+    text = text.lower()
+    if not _REFERENCE.fullmatch(text):
+        return None
+    row_id = int(text[1 : text.index(".")])
+    # A larger number is an error for the database, which would fail a whole statement.
+    return ReferencedRow(_TABLES[text[0]], row_id) if row_id <= _LARGEST_ID else None
+
+
+def message_id(reference: MailReference, domain: str) -> MessageId:
+    """Return the Message-ID of the mail with this reference; see `Keys.message_id`."""
+    return MessageId(f"<{reference}@{domain}>")
 
 
 def _tag(key: bytes, domain: bytes, data: bytes) -> bytes:

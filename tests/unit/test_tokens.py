@@ -3,7 +3,7 @@
 import base64
 import hmac
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import BadToken, ExpiredToken
-from mailer.tokens import Keys, Purpose
+from mailer.models import Delivery, Notice
+from mailer.tokens import Keys, Purpose, referenced_row
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=7)
@@ -134,6 +135,60 @@ def test_a_message_id_is_the_same_at_every_attempt_and_no_other_rows() -> None:
     assert first not in others
     assert len(others) == 3
     assert re.fullmatch(r"<d7\.[0-9a-f]{32}@news\.example>", first)
+
+
+REFERENCE = KEYS.reference("delivery", 7, NOW)
+TAG = REFERENCE.partition(".")[2]
+
+
+@pytest.mark.parametrize("table", [Delivery.__tablename__, Notice.__tablename__])
+@given(row_id=st.integers(1, 2**63 - 1))
+def test_a_reference_names_its_row_in_any_letter_case(table: str, row_id: int) -> None:
+    reference = KEYS.reference(table, row_id, NOW)
+    assert referenced_row(reference) == referenced_row(reference.upper()) == (table, row_id)
+    assert KEYS.is_reference(reference, NOW)
+    assert KEYS.is_reference(reference.upper(), NOW)
+    assert KEYS.message_id(table, row_id, NOW, "news.example") == f"<{reference}@news.example>"
+
+
+def test_the_zone_of_a_time_does_not_matter_to_its_reference() -> None:
+    # PostgreSQL returns times in the zone of its session.
+    assert KEYS.is_reference(REFERENCE, NOW.astimezone(timezone(timedelta(hours=4))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEYS.reference("delivery", 8, NOW).replace("d8", "d7"),
+        REFERENCE.replace("d7", "n7"),
+        REFERENCE.replace("d7", "d8"),
+        KEYS.reference("delivery", 7, NOW + timedelta(microseconds=1)),
+        Keys(KEYS.secrets, b"another" * 6).reference("delivery", 7, NOW),
+    ],
+)
+def test_a_forged_reference_is_none_of_ours(text: str) -> None:
+    assert referenced_row(text) is not None
+    assert not KEYS.is_reference(text, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ".", "d.", f"d.{TAG}", f"d7{TAG}", f"d7.{TAG[1:]}", f"d7.{TAG}0", f"d7.{TAG[1:]}g"),
+        *(f"x7.{TAG}", f"d-7.{TAG}", f"d0.{TAG}", f"d07.{TAG}", f"d٧.{TAG}", f"d7.{TAG}\n"),
+        *(f" {REFERENCE}", f"{REFERENCE}@news.example", f"D7.{TAG[1:]}\u212a", REFERENCE * 1000),
+        # The smallest number that the databases' integers cannot hold, and a longer one.
+        *(f"d{2**63}.{TAG}", f"d{10**19}.{TAG}", "d" + "9" * 10_000 + f".{TAG}"),
+    ],
+)
+def test_what_is_no_reference_names_no_row(text: str) -> None:
+    assert referenced_row(text) is None
+    assert not KEYS.is_reference(text, NOW)
+
+
+@given(st.text(max_size=60))
+def test_any_text_may_be_asked_for_the_row_it_names(text: str) -> None:
+    assert referenced_row(text) is None
 
 
 def test_keys_do_not_show() -> None:
