@@ -1,5 +1,6 @@
 """Defines the tables, one module for each subject. Never decides what happens to their rows."""
 
+from mailer.models.bounce import BounceEvent, EvidenceKind, MailboxFetch
 from mailer.models.consent import ConsentEvent, ConsentKind, Wording
 from mailer.models.delivery import (
     BLOCK_SIZE,
@@ -40,6 +41,7 @@ __all__ = [
     "PENDING",
     "Article",
     "ArticleCategory",
+    "BounceEvent",
     "Candidate",
     "ChosenArticle",
     "ClientRequest",
@@ -53,6 +55,7 @@ __all__ = [
     "Edition",
     "EditionArticle",
     "Edits",
+    "EvidenceKind",
     "Feed",
     "FeedEntry",
     "FrozenContent",
@@ -60,6 +63,7 @@ __all__ = [
     "Holds",
     "ImageSource",
     "Installation",
+    "MailboxFetch",
     "Newsletter",
     "NewsletterArticle",
     "NewsletterFeed",

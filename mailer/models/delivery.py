@@ -65,6 +65,7 @@ class LedgerColumns:
 _WAITING = "status IN ('queued', 'deferred')"
 _PUT_OFF = "not_before > created_at"
 _HELD = "status IN ('claimed', 'sending')"
+_FAILED = "status = 'failed'"
 _IN_DOUBT = "status = 'unknown' AND dropped_at IS NULL"
 
 BLOCK_SIZE: Final = 32
@@ -105,6 +106,8 @@ class Delivery(LedgerColumns, Base):
         partial_index("ix_delivery_held", "digest_id", "worker_id", where=_HELD),
         # Few rows, read all the time: those that need a decision.
         partial_index("ix_delivery_in_doubt", "digest_id", where=_IN_DOUBT),
+        # And those from which a bounce is read.
+        partial_index("ix_delivery_failed", "digest_id", "id", where=_FAILED),
         # PostgreSQL writes a changed row anew: with room left, onto the same page, so that it writes half
         # as many.
         {"sqlite_autoincrement": True, "postgresql_with": {"fillfactor": 50}},
@@ -145,6 +148,7 @@ class Notice(FrozenContent, LedgerColumns, Base):
         checked_on_sqlite("worker_id", "worker.id"),
         partial_index("ix_notice_waiting", "next_attempt_at", "id", where=_WAITING),
         partial_index("ix_notice_held", "worker_id", where=_HELD),
+        partial_index("ix_notice_failed", "outcome_at", where=_FAILED),
         Index(None, "rate_key", "created_at"),
         Index(None, "not_before"),
         partial_index("ix_notice_put_off", "not_before", where=_PUT_OFF),

@@ -38,13 +38,21 @@ class FrozenContent:
 
 
 _UNREPORTED = "status = 'sent' AND reported_at IS NULL"
+_FAILURES_UNREAD = (
+    "finished_at IS NOT NULL AND (failures_read_at IS NULL OR failures_read_at < finished_at)"
+)
 
 
 class Digest(Base):
     """What one schedule sends at one slot: one row, however many builders there are.
 
-    `slot` is the local date and time that names the slot, `due_at` its instant. `reported_at` is when the
-    report was sent to staff.
+    Attributes:
+        slot, due_at: the local date and time that names the slot, and its instant.
+        reported_at: when the report was sent to staff.
+        resumed_at: when staff last resumed it; only mails since then may stop it for what comes back.
+        failures_read_at: when its failed mails were last read as bounces.
+        bounces_withheld_at: when so many of its mails were found to bounce that they suppress nobody.
+        complaints_warned_at: when staff were told of its complaints.
     """
 
     __tablename__ = "digest"
@@ -53,6 +61,7 @@ class Digest(Base):
         UniqueConstraint("schedule_id", "due_at"),
         Index(None, "status"),
         partial_index("ix_digest_unreported", "id", where=_UNREPORTED),
+        partial_index("ix_digest_failures_unread", "finished_at", where=_FAILURES_UNREAD),
     )
 
     id: Mapped[PrimaryKey]
@@ -67,6 +76,10 @@ class Digest(Base):
     built_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     reported_at: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
+    failures_read_at: Mapped[datetime | None]
+    bounces_withheld_at: Mapped[datetime | None]
+    complaints_warned_at: Mapped[datetime | None]
 
 
 class Candidate(Base):

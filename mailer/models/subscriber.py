@@ -17,7 +17,8 @@ class Subscriber(Base):
     """A person who confirmed here, or whom staff entered with a recorded consent source.
 
     `key_hash` is the keyed hash of `address_key` under the identity key. Suppressions are found by it, so
-    that they hold after the address itself has been erased.
+    that they hold after the address itself has been erased. `reachable_at` is when the reader last confirmed
+    here, or staff lifted a suppression: what came back of earlier mails does not count any more.
     """
 
     __tablename__ = "subscriber"
@@ -30,6 +31,7 @@ class Subscriber(Base):
     name: Mapped[str | None]
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
+    reachable_at: Mapped[datetime | None]
 
 
 class Subscription(Base):

@@ -23,7 +23,7 @@ class Suppression(Base):
     """An address that gets no mail: from any newsletter, or from one where `newsletter_id` is set.
 
     Found by the keyed hash, so that it outlives the address. `address` is for staff to read, and is deleted
-    when the reader is erased.
+    when the reader is erased. `event_id` is the `BounceEvent` that led to it, if one did.
     """
 
     __tablename__ = "suppression"
@@ -49,4 +49,5 @@ class Suppression(Base):
     newsletter_id: Mapped[int | None] = mapped_column(ForeignKey("newsletter.id"))
     reason: Mapped[SuppressionReason]
     detail: Mapped[LongText | None]
+    event_id: Mapped[int | None]
     created_at: Mapped[datetime]

@@ -23,6 +23,7 @@ from mailer.models import (
     BLOCK_SIZE,
     Article,
     ArticleCategory,
+    BounceEvent,
     Candidate,
     ChosenArticle,
     ClientRequest,
@@ -30,10 +31,12 @@ from mailer.models import (
     DroppedArticle,
     Edition,
     Edits,
+    EvidenceKind,
     Feed,
     FeedEntry,
     HeldItem,
     Installation,
+    MailboxFetch,
     NewsletterFeedCategory,
     Subscription,
     Tally,
@@ -70,6 +73,12 @@ def held(feed: Feed, url: str) -> HeldItem:
     return HeldItem(feed_id=feed.id, canonical_url=url, guids="[]", content="{}", held_at=NOW)
 
 
+def came_back(digest_id: int) -> BounceEvent:
+    at = {"mailed_at": NOW, "reported_at": NOW, "recorded_at": NOW}
+    said = {"kind": EvidenceKind.HARD, "reason": "user_unknown", "source": "imap"}
+    return BounceEvent(delivery_id=1, digest_id=digest_id, key_hash="0", **said, **at)
+
+
 def fill(database: Database, keys: Keys) -> None:
     """Put at least one row into every table."""
     with database.write() as session:
@@ -103,6 +112,8 @@ def fill(database: Database, keys: Keys) -> None:
                 DroppedArticle(article_id=article.id, edits_id=edits.id, dropped_at=NOW, **daily),
                 FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
                 held(feed, "https://news.example/held"),
+                came_back(digest.id),
+                MailboxFetch(mailbox="imaps://bounce@mail.example/INBOX", fetched_at=NOW),
                 NewsletterFeedCategory(feed_id=feed.id, category="sport", **daily),
             ]
         )
