@@ -63,7 +63,7 @@ def lift(address: str, as_json: bool) -> None:
     """
     parsed = parse(address)
     with opened() as app, app.database.write() as session:
-        lifted = suppress.lift(session, app.keys.key_hash(parsed.key))
+        lifted = suppress.lift(session, app.keys.key_hash(parsed.key), now=app.times.wall())
         if not lifted:
             raise NotFound(
                 f"{parsed.typed} is not suppressed; `mailer suppression list` shows who is"

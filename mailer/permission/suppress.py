@@ -7,11 +7,30 @@ A suppression is found by the keyed hash of the address, so that it outlives the
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing
-from mailer.models import Newsletter, Suppression, SuppressionReason
+from mailer.models import (
+    BounceEvent,
+    Newsletter,
+    Notice,
+    Subscriber,
+    Suppression,
+    SuppressionReason,
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +79,95 @@ def suppress(
     return True
 
 
-def lift(session: Session, key_hash: str, *, only: SuppressionReason | None = None) -> int:
+def suppress_reported(
+    session: Session, which: ColumnElement[bool], reason: SuppressionReason, *, now: datetime
+) -> None:
+    """Stop all mail to the readers whom these `BounceEvent`s are about, for this reason.
+
+    Not to one who has been lifted or has confirmed since: after the bounced mail was sent, or after they
+    complained. An earlier decision of people stays; a bounce gives way to a complaint, and to a bounce of a
+    mail that was sent after it.
+
+    Args:
+        reason: that they bounced or complained.
+    """
+    complained = reason is SuppressionReason.COMPLAINED
+    since = BounceEvent.reported_at if complained else BounceEvent.mailed_at
+    reachable = exists(
+        select(Subscriber.id)
+        .where(Subscriber.key_hash == BounceEvent.key_hash, Subscriber.reachable_at >= since)
+        .correlate(BounceEvent)
+    )
+    counted = and_(which, not_(reachable))
+    same = and_(counted, BounceEvent.key_hash == Suppression.key_hash)
+    if not complained:
+        same = and_(same, BounceEvent.mailed_at > Suppression.created_at)
+    latest = select(func.max(BounceEvent.id)).where(same).correlate(Suppression).scalar_subquery()
+    session.execute(
+        update(Suppression)
+        .where(
+            Suppression.key_hash.in_(select(BounceEvent.key_hash).where(counted)),
+            Suppression.newsletter_id.is_(None),
+            Suppression.reason == SuppressionReason.BOUNCED,
+            latest.is_not(None),
+        )
+        .values(reason=reason, created_at=now, event_id=latest)
+        .execution_options(synchronize_session=False)
+    )
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    into = sqlite.insert(Suppression) if is_sqlite else postgresql.insert(Suppression)
+    rows = (
+        select(
+            BounceEvent.key_hash,
+            func.coalesce(Subscriber.address, Notice.address),
+            null(),
+            literal(reason, Suppression.reason.type),
+            literal(now, Suppression.created_at.type),
+            BounceEvent.id,
+        )
+        .outerjoin(
+            Subscriber,
+            and_(Subscriber.key_hash == BounceEvent.key_hash, Subscriber.erased_at.is_(None)),
+        )
+        .outerjoin(Notice, Notice.id == BounceEvent.notice_id)
+        .where(counted)
+        .order_by(BounceEvent.id)
+    )
+    columns = ["key_hash", "address", "newsletter_id", "reason", "created_at", "event_id"]
+    session.execute(into.from_select(columns, rows).on_conflict_do_nothing())
+
+
+def take_back(session: Session, which: ColumnElement[bool]) -> int:
+    """Delete the suppressions to which these `BounceEvent`s led. Return how many there were."""
+    statement = (
+        delete(Suppression)
+        .where(
+            Suppression.event_id.in_(select(BounceEvent.id).where(which)),
+            Suppression.key_hash.in_(select(BounceEvent.key_hash).where(which)),
+            Suppression.reason == SuppressionReason.BOUNCED,
+        )
+        .returning(Suppression.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.scalars(statement).all())
+
+
+def lift(
+    session: Session, key_hash: str, *, now: datetime, only: SuppressionReason | None = None
+) -> int:
     """Delete all suppressions of an address, or those with one reason.
+
+    What comes back later of mails that were sent before does not suppress it again.
 
     Returns:
         How many there were.
     """
+    session.execute(
+        update(Subscriber)
+        .where(Subscriber.key_hash == key_hash)
+        .values(reachable_at=now)
+        .execution_options(synchronize_session=False)
+    )
     statement = delete(Suppression).where(Suppression.key_hash == key_hash)
     if only is not None:
         statement = statement.where(Suppression.reason == only)

@@ -93,7 +93,7 @@ def confirm(
         person = {column: getattr(signup, column) for column in columns}
         (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)
         # Our mail has arrived: the address works again.
-        lift(session, signup.key_hash, only=SuppressionReason.BOUNCED)
+        lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.BOUNCED)
         for choice in _choices(session, signup):
             kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
             if kind is not None:

@@ -1,0 +1,80 @@
+"""Decides when bounces suppress a reader. Pure.
+
+| what came back | what follows |
+|---|---|
+| a hard bounce | suppressed at once, unless so much of that digest bounced that the fault must be ours |
+| soft bounces of five digests, on five days, over two weeks, with no mail that arrived between | suppressed |
+| a refusal that is about the mail, the sender or the hosts | nothing, however often |
+
+Never knows where bounces are stored; `mailer.bounces.effects` does what follows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Final
+
+from mailer.bounces.reasons import AGAINST_READER, BounceKind, Reason
+
+MOST_HARD: Final = Fraction(5, 100)
+"""If more than this of a digest bounces hard, its bounces suppress nobody."""
+
+FEWEST_ATTEMPTS: Final = 200
+FEWEST_EVENTS: Final = 3
+"""With fewer attempts or events a rate says nothing."""
+
+SOFT_DAYS: Final = 5
+"""So many digests, of different days, must have bounced softly."""
+
+SOFT_SPAN: Final = timedelta(days=14)
+"""And the last of them so many days after the first."""
+
+ARRIVED_AFTER: Final = timedelta(days=5)
+"""A mail has arrived if nothing came back in the time that mail servers keep trying (RFC 5321 section
+4.5.4.1)."""
+
+HARD_REASONS: Final = frozenset(
+    reason for reason in AGAINST_READER if reason.kind is BounceKind.HARD
+)
+SOFT_REASONS: Final = frozenset(
+    reason for reason in AGAINST_READER if reason.kind is BounceKind.SOFT
+)
+
+
+def counts_against_reader(reason: Reason) -> bool:
+    """Tell whether a bounce for this reason says something about the reader's mailbox."""
+    return reason in HARD_REASONS or reason in SOFT_REASONS
+
+
+def attempts_that_acquit(hard: int) -> int:
+    """Return from how many attempts on so many hard bounces are those of single readers; 0: always.
+
+    With fewer, down to `FEWEST_ATTEMPTS`, more than `MOST_HARD` of the digest bounced.
+    """
+    return 0 if hard < FEWEST_EVENTS else -(-hard * MOST_HARD.denominator // MOST_HARD.numerator)
+
+
+def is_at_fault(hard: int, attempts: int) -> bool:
+    """Tell whether so much of a digest bounced hard that it cannot be the readers' mailboxes."""
+    return FEWEST_ATTEMPTS <= attempts < attempts_that_acquit(hard)
+
+
+def soft_bounces_suppress(
+    bounced: Sequence[datetime], arrived: Sequence[datetime], now: datetime
+) -> bool:
+    """Tell whether these mails to one reader show that the mailbox is given up.
+
+    Args:
+        bounced: when the mails were sent that bounced softly and speak against the reader, in UTC.
+        arrived: when those were sent of which nothing came back.
+        now: a mail that was sent a short time ago, after the last bounce, may still come back.
+    """
+    if not bounced:
+        return False
+    last = max(bounced)
+    reset = max(
+        (sent for sent in arrived if sent < last or now - sent >= ARRIVED_AFTER),
+        default=None,
+    )
+    days = {sent.date() for sent in bounced if reset is None or sent > reset}
+    return len(days) >= SOFT_DAYS and max(days) - min(days) >= SOFT_SPAN
