@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailer.digests.build.editions import Render
     from mailer.feeds.fetching import FeedContext
     from mailer.feeds.sandbox.reader import FeedReader
+    from mailer.message.dkim import DkimSigner, SigningKey
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
     from mailer.subscribers.signup import SignupContext
@@ -55,6 +56,43 @@ class App:
         from mailer.templating.templates import Templates
 
         return Templates(self.settings.templates)
+
+    @cached_property
+    def dkim_keys(self) -> "tuple[SigningKey, ...]":
+        """The keys that sign our mails; none unless `dkim_key` is set.
+
+        Raises:
+            SettingsError: a file cannot be read, others may read it, or it holds no key that can be used.
+        """
+        paths = self.settings.dkim_key
+        if not paths:
+            return ()
+        from mailer.message.dkim_keys import read_key
+        from mailer.settings import key_files
+
+        return tuple(
+            read_key(key_files.read(path, "dkim_key"), selector, str(path))
+            for path, selector in zip(paths, self.settings.dkim_selector, strict=True)
+        )
+
+    @cached_property
+    def dkim_signer(self) -> "DkimSigner | None":
+        """What signs our mails; None unless the settings of DKIM are set.
+
+        Raises:
+            SettingsError: as `dkim_keys`, or none of the keys is RSA, which all receivers can verify.
+        """
+        domain = self.settings.dkim_domain
+        if domain is None:
+            return None
+        from mailer.message.dkim import DkimSigner
+
+        if not any(key.algorithm == "rsa-sha256" for key in self.dkim_keys):
+            raise SettingsError(
+                "dkim_key names no RSA key, and many receivers verify no other; make one with "
+                "`mailer dkim new --type rsa`, and add it"
+            )
+        return DkimSigner(domain, self.dkim_keys)
 
     @property
     def publisher(self) -> "Publisher":

@@ -133,7 +133,7 @@ def make_sender(app: App) -> Sender:
         lease_seconds=settings.lease.total_seconds(),
         rate=settings.smtp_rate,
     )
-    composer = Composer(app.keys, settings.base_url, app.templates)
+    composer = Composer(app.keys, settings.base_url, app.templates, dkim_signer=app.dkim_signer)
     return Sender(app.database, config, composer, times=app.times, alerts=app.alerts)
 
 

@@ -29,6 +29,7 @@ from mailer.tokens import MessageId
 _RESERVED = {
     *("from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "reply-to"),
     *("mime-version", "content-type", "content-transfer-encoding", "content-disposition"),
+    "dkim-signature",
     *(name.lower() for name in READER_HEADERS),
 }
 """Headers that a content may not add: they are composed for each reader, or a mail must not have them."""

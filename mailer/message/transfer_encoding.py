@@ -1,6 +1,8 @@
 """Encodes bodies as quoted-printable or base64, whole or in segments (RFC 2045 section 6).
 
 The fixed segments of a body are encoded once; a reader's body is those and the reader's values, joined.
+An encoded body has no tab, no two blanks side by side and none at the end of a line: it is in the form that
+DKIM signs (RFC 6376 section 3.4.4) without being looked through for each reader.
 Never decides what a body says, and never sees a header.
 """
 
@@ -16,12 +18,12 @@ _ROOM = 75
 
 _SOFT_BREAK = b"=\r\n"
 
-_UNSAFE = re.compile(rb"[^\t -<>-~]")
+_UNSAFE = re.compile(rb"[^ -<>-~]|(?<= ) ")
 # A line that is a lone dot would end the SMTP data, and mailbox files change "From " at a line's start.
 _LINE_START = re.compile(rb"^(?:\.|F(?=rom ))")
-_LAST_BLANK = re.compile(rb"[ \t]$")
+_LAST_BLANK = re.compile(rb" $")
 _PLAIN = re.compile(rb"(?![.F])[ -<>-~]{0,%d}[!-<>-~]" % (_ROOM - 1))
-"""A line that needs no encoding, such as most readers' values."""
+"""A line that needs no encoding, such as most readers' values, if it has no two blanks side by side."""
 _DROPPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -102,7 +104,7 @@ class QuotedPrintable:
         """Put one value into each gap, see `Body`."""
         chunks = [self.first]
         for value, (end, segment) in zip(values, self.gaps, strict=True):
-            if _PLAIN.fullmatch(value):
+            if _PLAIN.fullmatch(value) and b"  " not in value:
                 chunks += (value, end, segment)
             elif value:
                 # A value that ends its line needs no soft break.
@@ -174,7 +176,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def _quoted_line(line: bytes) -> bytes:
-    if _PLAIN.fullmatch(line):
+    if _PLAIN.fullmatch(line) and b"  " not in line:
         return line
     encoded = _UNSAFE.sub(_escape, line)
     # A relay may strip blanks at a line's end (RFC 2045 section 6.7 (3)).

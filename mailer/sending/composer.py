@@ -19,6 +19,7 @@ from mailer import failpoint
 from mailer.db import is_unreadable
 from mailer.errors import BadMessage, MailerError, NeedsSmtputf8
 from mailer.ledger.transitions import Addressee, Claim
+from mailer.message.dkim import DkimSigner
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
 from mailer.message.reader_fields import ReaderField
@@ -104,10 +105,19 @@ class Composer:
     Args:
         base_url: what links start with, without a slash at its end.
         templates: for the words of the greeting.
+        dkim_signer: None if the relay signs, or nobody does.
     """
 
-    def __init__(self, keys: Keys, base_url: str, templates: "Templates") -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        base_url: str,
+        templates: "Templates",
+        *,
+        dkim_signer: DkimSigner | None = None,
+    ) -> None:
         self._keys = keys
+        self._dkim_signer = dkim_signer
         self._base_url = base_url
         self._links = {
             name: (purpose, f"{base_url}/{path}/") for name, (purpose, path) in _LINKS.items()
@@ -158,6 +168,8 @@ class Composer:
             headers=headers,
             fields=values,
         )
+        if self._dkim_signer is not None:
+            data = self._dkim_signer.sign(data, at=claim.first_attempt_at)
         return Envelope(sender, recipient), data
 
     def try_out(self, mail: OutgoingMail) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from mailer.address import Address
 from mailer.errors import SettingsError
 from mailer.rate import Rate, SignupLimits
-from mailer.settings import file_permissions, masking, parsers, provider_keys
+from mailer.settings import dkim, file_permissions, masking, parsers, provider_keys
 from mailer.settings.parsers import Network, RelayUrl, Secret
 from mailer.settings.provider_keys import WebhookKeys
 
@@ -53,6 +53,9 @@ class Settings:
     on_unknown: str = _setting(parsers.choice("resend", "hold"), "resend")
     lease: timedelta = _setting(parsers.at_least("2s"), "60s")
     webhook_keys: WebhookKeys = _setting(provider_keys.parse, "")
+    dkim_key: tuple[Path, ...] = _setting(dkim.files, "")
+    dkim_selector: tuple[str, ...] = _setting(dkim.selectors, "")
+    dkim_domain: str | None = _setting(dkim.domain, None)
     relay_signs_dkim: bool = _setting(parsers.yes_or_no, "false")
     host: str = _setting(parsers.line, "127.0.0.1")
     port: int = _setting(parsers.number(1, 65535), "8000")
@@ -123,9 +126,22 @@ def load(
             values[name] = _parse(name, text)
         except ValueError as error:
             problems.append(f"{name} {error}{_refused_text(name, shown[name], origins[name])}")
+    if not problems:
+        problems += _contradictions(values)
     if problems:
         raise SettingsError("settings are not valid: " + "; ".join(problems))
     return Settings(**values, origins=origins, shown=shown)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Say which settings do not fit together; each of them is valid."""
+    return dkim.problems(
+        values["dkim_key"],
+        values["dkim_selector"],
+        values["dkim_domain"],
+        relay_signs=values["relay_signs_dkim"],
+        webhooks=values["webhook_keys"],
+    )
 
 
 def _sources(environ: Mapping[str, str], path: Path | None) -> Iterator[tuple[str, object, str]]:

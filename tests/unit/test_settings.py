@@ -48,6 +48,8 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("give_up_after", "2d", timedelta(days=2)),
         ("on_unknown", "hold", "hold"),
         ("lease", "2s", timedelta(seconds=2)),
+        ("dkim_key", "", ()),
+        ("dkim_selector", "", ()),
         ("relay_signs_dkim", "true", True),
         ("host", "0.0.0.0", "0.0.0.0"),
         ("port", "1", 1),
@@ -107,6 +109,8 @@ BAD = {
     "on_unknown": ["maybe"],
     "staff_address": ["desk", "desk@news.example, chief@news.example"],
     "lease": ["1s"],
+    "dkim_selector": ["two words", "-a", "a..b", "news,News"],
+    "dkim_domain": ["news", "news.example.", "two words.example", "a@news.example"],
     "relay_signs_dkim": ["yes"],
     "host": [""],
     "port": ["0", "65536"],
@@ -149,9 +153,62 @@ def test_every_setting_is_tried_above() -> None:
     (mark,) = test_a_good_value_is_taken.pytestmark
     good, bad = {case[0] for case in mark.args[1]}, set(BAD)
     rest = {"identity_key", "smtp_url", "smtp_timeouts", "signup_limits"}
+    rest |= {"dkim_domain"}
     names = set(load(KEYS, None).shown)
     assert good | rest == names
-    assert bad == names - {"templates"}
+    assert bad == names - {"templates", "dkim_key"}
+
+
+DKIM = {
+    "MAILER_DKIM_KEY": "/srv/rsa.pem, ed.pem",
+    "MAILER_DKIM_SELECTOR": "news2026,Ed.2026",
+    "MAILER_DKIM_DOMAIN": "Courier.example",
+}
+
+
+def test_the_settings_of_dkim_are_taken_together() -> None:
+    settings = load(KEYS | DKIM, None)
+    assert settings.dkim_key == (Path("/srv/rsa.pem"), Path("ed.pem"))
+    assert settings.dkim_selector == ("news2026", "Ed.2026")
+    assert settings.dkim_domain == "courier.example"
+    other_letters = load(KEYS | DKIM | {"MAILER_DKIM_DOMAIN": "թերթ.example"}, None)
+    assert other_letters.dkim_domain == f"{'թերթ'.encode('idna').decode()}.example"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"KEY": ""}, "dkim_key must be set as well as dkim_selector and dkim_domain"),
+        ({"SELECTOR": "", "DOMAIN": ""}, "dkim_selector and dkim_domain must be set as well as"),
+        ({"SELECTOR": "news2026"}, "one selector for each file of dkim_key: 2, not 1"),
+        ({"KEY": "rsa.pem", "DOMAIN": ""}, "dkim_domain must be set as well as"),
+    ],
+)
+def test_the_settings_of_dkim_fit_together_or_are_refused(
+    changes: dict[str, str], reason: str
+) -> None:
+    given = DKIM | {f"MAILER_DKIM_{name}": text for name, text in changes.items()}
+    with pytest.raises(SettingsError, match=reason):
+        load(KEYS | given, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("RELAY_SIGNS_DKIM", "true"),
+        ("WEBHOOK_KEYS", "postmark"),
+        ("WEBHOOK_KEYS", "brevo, mailgun=0123abcd"),
+        ("WEBHOOK_KEYS", "ses=arn:aws:sns:eu-central-1:123456789012:bounces"),
+    ],
+)
+def test_a_mail_is_not_signed_before_a_relay_that_signs_or_changes_it(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match="relay_signs_dkim"):
+        load(KEYS | DKIM | {f"MAILER_{name}": text}, None)
+    assert load(KEYS | {f"MAILER_{name}": text}, None)
+
+
+def test_mailgun_may_take_mails_that_are_signed() -> None:
+    assert load(KEYS | DKIM | {"MAILER_WEBHOOK_KEYS": "mailgun=0123abcd"}, None).dkim_key
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mailer.message.transfer_encoding import (
     encode_body,
     quoted_printable,
 )
+from tests.support.dkim_reference import relaxed_body
 
 TEXTS = st.text(
     st.sampled_from("abc =.?Fromէ՜ՍԵشу\u00e9😀\t~\n")
@@ -31,6 +32,7 @@ def check_lines(encoded: bytes) -> None:
         assert line.isascii()
         assert b"\r" not in line
         assert b"\n" not in line
+    assert relaxed_body(encoded + b"--\r\n") == encoded + b"--\r\n"
 
 
 @given(TEXTS)
@@ -53,6 +55,9 @@ def test_quoted_printable_decodes_to_the_same(text: str) -> None:
         (b"..\r\n.a\r\nb.", b"=2E.\r\n=2Ea\r\nb."),
         (b"From me\r\nFrom\r\nxFrom me", b"=46rom me\r\nFrom\r\nxFrom me"),
         (b"blank \r\ntab\t\r\n", b"blank=20\r\ntab=09\r\n"),
+        (b"   a  b\tc  \r\n", b" =20=20a =20b=09c =20\r\n"),
+        (b"  ", b" =20"),
+        (b"a" * 74 + b"  b", b"a" * 74 + b" =\r\n=20b"),
         (b"a" * 75, b"a" * 75),
         (b"a" * 76, b"a" * 75 + b"=\r\na"),
         (b"a" * 73 + b"==", b"a" * 73 + b"=\r\n=3D=3D"),
