@@ -27,7 +27,7 @@ slot_options = with_options(
 """Gives a command the parameters `reference` and `slot`."""
 
 
-class _Parsed(click.ParamType[Any]):
+class Parsed(click.ParamType[Any]):
     """A value that a function parses; what its `ValueError` says follows the value in the error."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
@@ -52,13 +52,13 @@ def _newcomers(text: str) -> int:
     raise ValueError("must be next, or latest:N such as latest:5")
 
 
-DURATION: Final = _Parsed("duration", duration)
+DURATION: Final = Parsed("duration", duration)
 """A duration as settings write it, such as 6h."""
 
-DURATION_OR_NEVER: Final = _Parsed(
+DURATION_OR_NEVER: Final = Parsed(
     "duration", lambda text: timedelta() if text == "never" else duration(text)
 )
 """A duration, or the word never, which is none."""
 
-NEWCOMERS: Final = _Parsed("newcomers", _newcomers)
+NEWCOMERS: Final = Parsed("newcomers", _newcomers)
 """How many earlier articles a first digest may hold: next is none, latest:N that many."""

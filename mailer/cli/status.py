@@ -36,6 +36,7 @@ def status(as_json: bool) -> None:
             now=now,
             has_staff_address=app.settings.staff_address is not None,
             has_trusted_proxies=bool(app.settings.trusted_proxies),
+            dkim_domain=app.settings.dkim_domain,
             relay_signs_dkim=app.settings.relay_signs_dkim,
             local_url=base_url if local_links.are_local(base_url) else None,
         )

@@ -1,7 +1,7 @@
-"""Reads, describes and makes the private keys of DKIM. Never opens a file.
+"""Reads the private keys of DKIM from PEM, and writes the records that publish them. Never opens a file.
 
-`cryptography` does the mathematics. It is imported here only, where a key is used: it costs 12 MB, which a
-worker that does not sign, and every other command, must not pay.
+`cryptography` does the mathematics. It is imported where a key is read: it costs 12 MB, which a worker that
+does not sign, and every other command, must not pay.
 """
 
 import base64
@@ -29,23 +29,6 @@ class KeyType(StrEnum):
 
     RSA = "rsa"
     ED25519 = "ed25519"
-
-
-def new_key(kind: KeyType) -> bytes:
-    """Make a private key, as PEM."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-
-    key: RSAPrivateKey | Ed25519PrivateKey
-    if kind is KeyType.RSA:
-        key = rsa.generate_private_key(65537, SHORTEST_RSA)
-    else:
-        key = ed25519.Ed25519PrivateKey.generate()
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def read_key(pem: bytes, selector: str, name: str) -> SigningKey:

@@ -14,6 +14,7 @@ from mailer.digests.selection import plan as planning
 from mailer.errors import Refused
 from mailer.message.compose import compile_mail
 from mailer.message.content import Content
+from mailer.message.dkim import DkimSigner
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, reader_headers
 from mailer.message.reader_fields import ReaderField, split_text
@@ -113,6 +114,7 @@ def make_mail(
     *,
     keys: Keys,
     base_url: str,
+    dkim_signer: DkimSigner | None,
     now: datetime,
 ) -> bytes:
     """Make the mail as it would go over the wire, with the number 0, which no digest has.
@@ -131,10 +133,11 @@ def make_mail(
         automatic=target.schedule.holds is not Holds.NONE,
     )
     domain = parse(content.from_address).key.rpartition("@")[2]
-    return compile_mail(content, headers).render(
+    mail = compile_mail(content, headers).render(
         to=wire_address(to, utf8=True),
         message_id=keys.message_id("delivery", 0, now, domain),
         date=now,
         headers=reader_headers(delivery_id=0, unsubscribe_url=fields[ReaderField.UNSUBSCRIBE]),
         fields=fields,
     )
+    return mail if dkim_signer is None else dkim_signer.sign(mail, at=now)

@@ -12,6 +12,7 @@ from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
 from mailer.monitoring.digest_progress import ways_out
+from mailer.monitoring.dkim_coverage import uncovered_newsletters
 from mailer.monitoring.status import Status
 from mailer.subscribers.signup_limits import all_from_loopback
 from mailer.text.english import moment, pluralise
@@ -30,6 +31,7 @@ def all_warnings(
     now: datetime,
     has_staff_address: bool,
     has_trusted_proxies: bool,
+    dkim_domain: str | None,
     relay_signs_dkim: bool,
     local_url: str | None,
 ) -> list[str]:
@@ -37,11 +39,12 @@ def all_warnings(
 
     Args:
         status: the state at `now`.
-        has_staff_address, has_trusted_proxies, relay_signs_dkim: as the settings say.
+        has_staff_address, has_trusted_proxies, dkim_domain, relay_signs_dkim: as the settings say.
         local_url: the start of links, if they work on this machine only.
 
     Raises:
         Refused: the zone of an overdue schedule does not exist any more.
+        BadMessage: a newsletter's From address is not valid.
     """
     warnings = status_warnings(status) + overdue_warnings(status, now)
     if not has_staff_address:
@@ -55,9 +58,12 @@ def all_warnings(
         warnings.append(
             f"links start with {local_url}, which works on this machine only; set `base_url`"
         )
+    elif dkim_domain is not None:
+        warnings += _unsigned_newsletters(session, dkim_domain)
     elif not relay_signs_dkim:
         warnings.append(
-            "mails without DKIM get no unsubscribe button; let the relay sign, and set `relay_signs_dkim`"
+            "mails without DKIM get no unsubscribe button; make a key with `mailer dkim new`, "
+            "or let the relay sign, and set `relay_signs_dkim`"
         )
     return warnings
 
@@ -138,6 +144,23 @@ def overdue_warnings(status: Status, now: datetime) -> list[str]:
                 "start `mailer run`, or the next one is missed too"
             )
     return warnings
+
+
+def _unsigned_newsletters(session: Session, domain: str) -> list[str]:
+    """Warn of newsletters from other domains than the one that signs.
+
+    Raises:
+        BadMessage: a From address is not valid.
+    """
+    slugs = [slug for slug, _ in uncovered_newsletters(session, domain)]
+    if not slugs:
+        return []
+    return [
+        (
+            f"mails of {', '.join(slugs)} are not signed with DKIM, because they do not come from {domain}; "
+            f"give them an address there with `mailer newsletter edit {slugs[0]} --from …`"
+        )
+    ]
 
 
 def _unseen_reviews(session: Session) -> list[str]:

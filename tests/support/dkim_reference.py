@@ -4,7 +4,8 @@ import re
 from functools import cache
 
 from mailer.message.dkim import SigningKey
-from mailer.message.dkim_keys import KeyType, new_key, read_key
+from mailer.message.dkim_keys import KeyType, read_key
+from mailer.settings.key_files import new_key
 
 DOMAIN = "courier.example"
 

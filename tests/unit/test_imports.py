@@ -39,10 +39,10 @@ def test_there_are_acceptance_tests() -> None:
 
 
 SLOW = {
-    "aiosmtpd", "alembic", "apscheduler", "babel", "chardet", "css_inline", "difflib", "email_validator",
-    "feedparser", "jinja2", "markdown_it", "prometheus_client", "rich.console", "starlette", "urllib3",
-    "uvicorn", "mailer.sending.send_loop", "mailer.feeds.http.fetch", "mailer.scheduler",
-    "mailer.templating.templates", "mailer.web", "mailer.worker",
+    "aiosmtpd", "alembic", "apscheduler", "babel", "chardet", "cryptography", "css_inline", "difflib",
+    "email_validator", "feedparser", "jinja2", "markdown_it", "prometheus_client", "rich.console",
+    "starlette", "urllib3", "uvicorn", "mailer.sending.send_loop", "mailer.feeds.http.fetch",
+    "mailer.scheduler", "mailer.templating.templates", "mailer.web", "mailer.worker",
 }  # fmt: skip
 """What no list may wait for. SQLAlchemy itself imports ssl, with asyncio."""
 

@@ -74,6 +74,7 @@ def preview(
                 fields,
                 keys=app.keys,
                 base_url=base_url,
+                dkim_signer=app.dkim_signer,
                 now=app.times.wall(),
             )
     write_files(files)

@@ -23,10 +23,11 @@ from hypothesis import given, settings
 from mailer.errors import SettingsError
 from mailer.message.compose import compile_mail
 from mailer.message.dkim import DkimSigner, is_covered
-from mailer.message.dkim_keys import KeyType, new_key, read_key, txt_strings
+from mailer.message.dkim_keys import KeyType, read_key, txt_strings
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
 from mailer.message.reader_fields import ReaderField
+from mailer.settings.key_files import new_key
 from tests.support.dkim_reference import DOMAIN, relaxed_body, relaxed_header, signing_key
 from tests.unit.message.test_compose import CONTENT, DATE, FIELD_VALUES, PIECES, VALUES, rendered
 

@@ -1,6 +1,7 @@
 """What `mailer status` says of coming slots, and what it warns of: missed slots, and what is not set up."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,12 @@ def overdue(database: Database, now: datetime) -> list[str]:
 
 
 def setup_warnings(
-    database: Database, *, has_staff_address: bool = True, has_trusted_proxies: bool = True
+    database: Database,
+    *,
+    has_staff_address: bool = True,
+    has_trusted_proxies: bool = True,
+    relay_signs_dkim: bool = True,
+    dkim_domain: str | None = None,
 ) -> list[str]:
     """The warnings of an installation that is set up but for this."""
     with database.read() as session:
@@ -38,7 +44,8 @@ def setup_warnings(
             now=NOW,
             has_staff_address=has_staff_address,
             has_trusted_proxies=has_trusted_proxies,
-            relay_signs_dkim=True,
+            dkim_domain=dkim_domain,
+            relay_signs_dkim=relay_signs_dkim,
             local_url=None,
         )
 
@@ -157,3 +164,28 @@ def test_readers_behind_a_web_server_that_is_not_named_are_told_of(
         session.add_all([ClientRequest(network=network, at=NOW) for network in networks])
     warnings = setup_warnings(database, has_trusted_proxies=has_trusted_proxies)
     assert any("set `trusted_proxies`" in line for line in warnings) is is_told
+
+
+def test_newsletters_that_are_not_signed_are_named(database: Database) -> None:
+    with database.write() as session:
+        factories.newsletter(session, slug="daily", from_address="daily@news.example")
+        factories.newsletter(session, slug="below", from_address="x@letters.news.example")
+        factories.newsletter(session, slug="other", from_address="x@other.example")
+        factories.newsletter(session, slug="another", from_address="x@notnews.example")
+    (unsigned,) = about_dkim(database, dkim_domain="news.example", relay_signs_dkim=False)
+    assert unsigned == (
+        "mails of another, other are not signed with DKIM, because they do not come from news.example; "
+        "give them an address there with `mailer newsletter edit another --from …`"
+    )
+    assert about_dkim(database, dkim_domain="example", relay_signs_dkim=False) == []
+
+
+def test_an_installation_that_does_not_sign_is_told_how(database: Database) -> None:
+    (unsigned,) = about_dkim(database, relay_signs_dkim=False)
+    assert "mailer dkim new" in unsigned
+    assert "relay_signs_dkim" in unsigned
+    assert about_dkim(database, relay_signs_dkim=True) == []
+
+
+def about_dkim(database: Database, **values: Any) -> list[str]:
+    return [line for line in setup_warnings(database, **values) if "DKIM" in line]
