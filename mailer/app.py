@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mailer.message.dkim import DkimSigner, SigningKey
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
+    from mailer.sending.smtp.connection import RelayConfig
     from mailer.subscribers.signup import SignupContext
     from mailer.templating.templates import Templates
 
@@ -128,6 +129,26 @@ class App:
             staff_address=self.settings.staff_address,
             publisher=self.settings.publisher,
             random=secrets.token_bytes,
+        )
+
+    @property
+    def relay_config(self) -> "RelayConfig":
+        """Where the relay is, and how to talk to it."""
+        import socket
+
+        from mailer.sending.smtp.connection import RelayConfig
+        from mailer.sending.smtp.events import Credentials, Step
+
+        relay, credentials = self.settings.smtp_url, None
+        if relay.user is not None and relay.password is not None:
+            credentials = Credentials(relay.user, relay.password.reveal())
+        return RelayConfig(
+            host=relay.host,
+            port=relay.port,
+            ehlo_name=self.settings.ehlo_name or socket.getfqdn(),
+            tls=relay.tls,
+            credentials=credentials,
+            timeouts={step: self.settings.smtp_timeouts[step].total_seconds() for step in Step},
         )
 
     def feed_context(self, reader: "FeedReader") -> "FeedContext":

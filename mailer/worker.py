@@ -4,7 +4,6 @@ Also sends in the foreground, for a command that waits for a digest. Decides not
 """
 
 import logging
-import socket
 import threading
 from collections.abc import Callable
 
@@ -18,8 +17,6 @@ from mailer.sending.composer import Composer
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.sending.send_loop import Sender
-from mailer.sending.smtp.connection import RelayConfig
-from mailer.sending.smtp.events import Credentials, Step
 from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
@@ -114,18 +111,8 @@ class Worker:
 def make_sender(app: App) -> Sender:
     """Make a sender from the settings."""
     settings = app.settings
-    relay, credentials = settings.smtp_url, None
-    if relay.user is not None and relay.password is not None:
-        credentials = Credentials(relay.user, relay.password.reveal())
     config = SendConfig(
-        relay=RelayConfig(
-            host=relay.host,
-            port=relay.port,
-            ehlo_name=settings.ehlo_name or socket.getfqdn(),
-            tls=relay.tls,
-            credentials=credentials,
-            timeouts={step: settings.smtp_timeouts[step].total_seconds() for step in Step},
-        ),
+        relay=app.relay_config,
         retry=RetryPlan(settings.smtp_retry, settings.give_up_after),
         connections=settings.smtp_connections,
         messages_per_connection=settings.smtp_messages_per_connection,

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from mailer.sending.smtp.conversation import Conversation
 from mailer.sending.smtp.events import (
@@ -66,6 +67,16 @@ class Connection:
     def fileno(self) -> int:
         """For selectors."""
         return self._sock.fileno()
+
+    @property
+    def certificate_until(self) -> datetime | None:
+        """When the relay's certificate expires, in UTC; None without TLS."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return None
+        until = (self._sock.getpeercert() or {}).get("notAfter")
+        if not isinstance(until, str):
+            return None
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
 
     @property
     def flushed(self) -> bool:

@@ -40,6 +40,10 @@ class Conversation:
         starttls: whether TLS is started with STARTTLS; without it nothing else is said.
         credentials: what to log in with; None: do not log in.
 
+    Attributes:
+        capabilities: what the relay offers.
+        greeting: how it introduced itself; "" before it has.
+
     Raises:
         Refused: `ehlo_name` is not a host name or address literal.
     """
@@ -64,6 +68,7 @@ class Conversation:
         self._is_refused = False
         self._is_closed = False
         self.capabilities = Capabilities()
+        self.greeting = ""
         self._handlers: dict[Step, Callable[[Reply], list[Event]]] = {
             Step.GREETING: self._on_greeting,
             Step.EHLO: self._on_ehlo,
@@ -183,6 +188,7 @@ class Conversation:
     def _on_greeting(self, reply: Reply) -> list[Event]:
         if not reply.accepted:
             return self._refused(Step.GREETING, reply)
+        self.greeting = reply.text
         self._say_ehlo()
         return []
 
