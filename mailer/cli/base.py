@@ -105,12 +105,13 @@ def settings() -> Settings:
 
 
 @contextmanager
-def opened(*, role: bool = False) -> Iterator["App"]:
+def opened(*, role: bool = False, check_schema: bool = True) -> Iterator["App"]:
     """Open the program on its database, which is checked first and closed at the end.
 
     Args:
         role: whether to log at the level of the settings, as roles do. Other commands log warnings only,
             unless the level is not "info": people read their messages.
+        check_schema: False to open the program on any database, which is then not checked.
 
     Raises:
         SettingsError: the settings are not valid, or the identity key belongs to another database.
@@ -122,7 +123,7 @@ def opened(*, role: bool = False) -> Iterator["App"]:
     loaded = settings()
     quiet = loaded.log_level == "info" and not role
     logs.configure("warning" if quiet else loaded.log_level, loaded.log_format)
-    with open_app(loaded) as app:
+    with open_app(loaded, check_schema=check_schema) as app:
         yield app
 
 

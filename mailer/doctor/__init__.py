@@ -1,0 +1,1 @@
+"""Checks whether mail from this installation will be delivered. Never sends a mail, and changes nothing."""

@@ -1,0 +1,1 @@
+"""Asks DNS, and judges the records that receivers of our mail look at."""
