@@ -23,7 +23,7 @@ class BounceKind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a mail came back; docs/bounces.md explains each of them to operators."""
+    """Why a mail came back; docs/bounces.md explains each of them."""
 
     USER_UNKNOWN = "user_unknown"
     HOST_UNKNOWN = "host_unknown"
@@ -78,6 +78,8 @@ class Reason(StrEnum):
     DELAYED = "delayed"
     NOT_SPAM = "not_spam"
     """A reader says that a mail is no spam (RFC 5965)."""
+    AUTHENTICATION_REPORT = "authentication_report"
+    """A receiver reports that a mail in our name was not authentic (RFC 6591)."""
     ORDINARY = "ordinary"
     """A mail as people or lists write it."""
 
@@ -98,7 +100,7 @@ _BY_KIND: Final = {
     ),
     BounceKind.COMPLAINT: (_R.ABUSE, _R.FRAUD, _R.VIRUS_REPORT, _R.OPT_OUT, _R.OTHER_COMPLAINT),
     BounceKind.AUTOREPLY: (_R.VACATION, _R.AUTOMATIC, _R.CHALLENGE, _R.RECEIPT),
-    BounceKind.NONE: (_R.DELAYED, _R.NOT_SPAM, _R.ORDINARY),
+    BounceKind.NONE: (_R.DELAYED, _R.NOT_SPAM, _R.AUTHENTICATION_REPORT, _R.ORDINARY),
 }
 KINDS: Final = {reason: kind for kind, reasons in _BY_KIND.items() for reason in reasons}
 

@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "delivery": ("delivery", "Show who was sent what."),
     "subscriber": ("subscriber", "Manage readers."),
     "consent": ("consent", "Show what a reader agreed to, and when."),
+    "bounce": ("bounce", "Read the mails that come back."),
     "suppression": ("suppression", "Manage addresses that get no mail."),
     "address": ("address", "Check email addresses."),
     "lint": ("lint", "Check mails against the standards."),

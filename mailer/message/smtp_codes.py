@@ -85,6 +85,48 @@ _BY_CODE: Final = {
     # RFC 3207 section 4.
     454: _M.NOT_AUTHENTICATED,
 }
+
+
+class StatusDetail(StrEnum):
+    """What the status in a bounce tells beyond its meaning; sending makes no difference between these."""
+
+    BAD_HOST = "bad_host"
+    MOVED = "moved"
+    NO_MAIL = "no_mail"
+    """The host, or the domain, accepts mail for nobody."""
+    SWITCHED_OFF = "switched_off"
+    UNREACHABLE = "unreachable"
+    LOOP = "loop"
+    NOT_AUTHENTIC = "not_authentic"
+    """SPF, DKIM, DMARC or the name of the sending host did not convince the receiver."""
+
+
+_F = StatusDetail
+
+_STATUS_DETAILS: Final = {
+    # RFC 3463 sections 3.2, 3.3 and 3.5.
+    "1.2": _F.BAD_HOST,
+    "1.6": _F.MOVED,
+    "2.1": _F.SWITCHED_OFF,
+    "4.1": _F.UNREACHABLE,
+    "4.2": _F.UNREACHABLE,
+    "4.3": _F.UNREACHABLE,
+    "4.4": _F.BAD_HOST,
+    "4.6": _F.LOOP,
+    "4.7": _F.UNREACHABLE,
+    # RFC 7505 section 4, RFC 5248 and RFC 7293 section 14.
+    "1.10": _F.NO_MAIL,
+    "7.13": _F.SWITCHED_OFF,
+    "7.17": _F.MOVED,
+    "7.18": _F.MOVED,
+    # RFC 7372 section 3; the last four are those of a large provider.
+    **dict.fromkeys(("7.20", "7.21", "7.22", "7.23", "7.24", "7.25", "7.26"), _F.NOT_AUTHENTIC),
+    **dict.fromkeys(("7.9", "7.27", "7.32", "7.509", "7.515"), _F.NOT_AUTHENTIC),
+    # That provider's word for a domain that does not exist.
+    "4.310": _F.BAD_HOST,
+}
+
+
 _LOGIN_CODES: Final = frozenset({432, 530, 534, 535, 538})
 """About the login, whatever their enhanced status; it is often a vague 5.7.0 (RFC 4954 section 6)."""
 
@@ -108,3 +150,8 @@ def meaning(code: int, enhanced: str | None) -> Meaning:
     detail = enhanced.partition(".")[2]
     subject = detail.partition(".")[0]
     return _BY_DETAIL.get(detail) or _BY_SUBJECT.get(subject, Meaning.OTHER)
+
+
+def status_detail(enhanced: str) -> StatusDetail | None:
+    """Return what a status such as "5.1.2" tells beyond its meaning, if it does."""
+    return _STATUS_DETAILS.get(enhanced.partition(".")[2])
