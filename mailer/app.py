@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mailer.feeds.fetching import FeedContext
     from mailer.feeds.sandbox.reader import FeedReader
     from mailer.message.dkim import DkimSigner, SigningKey
+    from mailer.message.options.mail_options import MailOptions
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
     from mailer.sending.smtp.connection import RelayConfig
@@ -116,6 +117,23 @@ class App:
             alerts=self.alerts,
             limits=self.settings.signup_limits,
             expiry=self.settings.signup_expiry,
+        )
+
+    @cached_property
+    def mail_options(self) -> "MailOptions":
+        """What all mails have besides their content."""
+        from mailer.message.options.mail_options import MailOptions
+        from mailer.message.provider_reference import ReferenceLines
+        from mailer.message.return_address import BounceAddress
+
+        settings, address = self.settings, self.settings.bounce_address
+        return MailOptions(
+            bounce_address=(
+                None if address is None else BounceAddress.of(address, settings.bounce_separator)
+            ),
+            reference_lines=ReferenceLines(settings.webhook_keys),
+            extra_headers=settings.extra_headers,
+            extra_headers_notice=settings.extra_headers_notice,
         )
 
     @property

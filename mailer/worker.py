@@ -120,7 +120,13 @@ def make_sender(app: App) -> Sender:
         lease_seconds=settings.lease.total_seconds(),
         rate=settings.smtp_rate,
     )
-    composer = Composer(app.keys, settings.base_url, app.templates, dkim_signer=app.dkim_signer)
+    composer = Composer(
+        app.keys,
+        settings.base_url,
+        app.templates,
+        options=app.mail_options,
+        dkim_signer=app.dkim_signer,
+    )
     return Sender(app.database, config, composer, times=app.times, alerts=app.alerts)
 
 

@@ -49,17 +49,20 @@ def digest_headers(
     )
 
 
-def reader_headers(*, delivery_id: int, unsubscribe_url: str) -> bytes:
+def reader_headers(*, delivery_id: int, unsubscribe_url: str, mailto: str | None = None) -> bytes:
     """Write the headers of a digest that are one reader's own: `READER_HEADERS`.
 
     Args:
         unsubscribe_url: answers a one-click POST (RFC 8058 section 3.1).
+        mailto: the URL of an address that does the same for whoever writes to it.
 
     Raises:
-        BadMessage: the URL cannot stand in a header.
+        BadMessage: a URL cannot stand in a header.
     """
+    # Without a blank in a URL the line can be folded between the two only (RFC 2369 section 2).
+    urls = f"<{unsubscribe_url}>" if mailto is None else f"<{unsubscribe_url}>, <{mailto}>"
     return b"%bList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nX-Mailer-Delivery: %d\r\n" % (
-        structured_line("List-Unsubscribe", f"<{unsubscribe_url}>"),
+        structured_line("List-Unsubscribe", urls),
         delivery_id,
     )
 

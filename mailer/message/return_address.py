@@ -4,16 +4,64 @@ With an envelope sender of its own for each mail (VERP), a mail that comes back 
 whatever its text says. Never decides whether a reference is ours: that needs the row it names.
 """
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
-from mailer.tokens import referenced_row
+from mailer.address import Address
+from mailer.tokens import MailReference, referenced_row
 
-SEPARATORS: Final = "+-=_"
-"""What may stand between the mailbox and the reference; none of them occurs in a reference."""
+SEPARATORS: Final = ("+", "-", "_")
+"""What may stand between the mailbox and the reference: mail servers know them, no reference has one, and
+a mailto URL need not escape them."""
 
 _UNSUBSCRIBE: Final = "u."
-_LONGEST_LOCAL_PART: Final = 320
+_LONGEST_REFERENCE: Final = len("d") + 12 + len(".") + 32
+"""Of a trillion mails."""
+
+LONGEST_MAILBOX: Final = 64 - len("+") - len(_UNSUBSCRIBE) - _LONGEST_REFERENCE
+"""How long the mailbox's name may be, so that no local part is too long (RFC 5321 section 4.5.3.1.1)."""
+
+_LONGEST_READ: Final = 320
 """Far longer than ours, because a forwarder may have put its own address around it (SRS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BounceAddress:
+    """The mailbox to which mails come back, and the addresses in it that each mail has of its own (VERP).
+
+    Args:
+        mailbox: its local part, ASCII, of at most `LONGEST_MAILBOX` characters.
+        domain: as A-labels.
+        separator: one of `SEPARATORS`, behind which the mail server of `domain` ignores what follows.
+    """
+
+    mailbox: str
+    domain: str
+    separator: str = SEPARATORS[0]
+
+    @classmethod
+    def of(cls, address: Address, separator: str) -> "BounceAddress":
+        """Make one of an address that fits."""
+        mailbox, domain = address.typed.rpartition("@")[0], address.key.rpartition("@")[2]
+        return cls(mailbox, domain, separator)
+
+    @property
+    def address(self) -> str:
+        """The mailbox itself."""
+        return f"{self.mailbox}@{self.domain}"
+
+    def sender(self, reference: MailReference) -> str:
+        """Return the envelope's sender of the mail with this reference."""
+        return f"{self.mailbox}{self.separator}{reference}@{self.domain}"
+
+    def unsubscribe_url(self, reference: MailReference) -> str:
+        """Return the URL to write to, in order to unsubscribe the reader of this mail (RFC 6068)."""
+        mailbox = quote(self.mailbox)
+        return (
+            f"mailto:{mailbox}{self.separator}{_UNSUBSCRIBE}{reference}@{self.domain}"
+            "?subject=unsubscribe"
+        )
 
 
 class ReturnedTo(NamedTuple):
@@ -34,7 +82,7 @@ def read_return_address(address: str) -> ReturnedTo | None:
     The mailbox before the reference and the domain do not matter: they may have changed since.
     """
     local = address.rpartition("@")[0]
-    if len(local) > _LONGEST_LOCAL_PART:
+    if len(local) > _LONGEST_READ:
         return None
     start = max(map(local.rfind, SEPARATORS)) + 1
     text = local[start:].lower()

@@ -17,11 +17,12 @@ from mailer.message.content import Content
 from mailer.message.dkim import DkimSigner
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, reader_headers
+from mailer.message.options.mail_options import MailOptions
 from mailer.message.reader_fields import ReaderField, split_text
 from mailer.models import Holds, Newsletter, Schedule
 from mailer.monitoring.digest_reference import DigestTarget
 from mailer.monitoring.reader_explanation import explain_reader
-from mailer.tokens import Keys
+from mailer.tokens import Keys, message_id
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def make_mail(
     fields: Mapping[ReaderField, str],
     *,
     keys: Keys,
-    base_url: str,
+    options: MailOptions,
     dkim_signer: DkimSigner | None,
     now: datetime,
 ) -> bytes:
@@ -129,15 +130,22 @@ def make_mail(
         title=newsletter.title,
         list_id=newsletter.list_id,
         from_address=content.from_address,
-        help_url=f"{base_url}/preferences",
+        help_url=fields[ReaderField.PREFERENCES],
         automatic=target.schedule.holds is not Holds.NONE,
     )
     domain = parse(content.from_address).key.rpartition("@")[2]
-    mail = compile_mail(content, headers).render(
+    reference = keys.reference("delivery", 0, now)
+    bounces = options.bounce_address
+    mail = compile_mail(content, [*headers, *options.extra_headers]).render(
         to=wire_address(to, utf8=True),
-        message_id=keys.message_id("delivery", 0, now, domain),
+        message_id=message_id(reference, domain),
         date=now,
-        headers=reader_headers(delivery_id=0, unsubscribe_url=fields[ReaderField.UNSUBSCRIBE]),
+        headers=options.reference_lines.write(reference)
+        + reader_headers(
+            delivery_id=0,
+            unsubscribe_url=fields[ReaderField.UNSUBSCRIBE],
+            mailto=bounces.unsubscribe_url(reference) if bounces else None,
+        ),
         fields=fields,
     )
     return mail if dkim_signer is None else dkim_signer.sign(mail, at=now)

@@ -22,6 +22,7 @@ from mailer.ledger.transitions import Addressee, Claim
 from mailer.message.dkim import DkimSigner
 from mailer.message.header_lines import wire_address
 from mailer.message.headers import digest_headers, notice_headers, reader_headers
+from mailer.message.options.mail_options import NO_OPTIONS, MailOptions
 from mailer.message.reader_fields import ReaderField
 from mailer.models import (
     Delivery,
@@ -41,7 +42,7 @@ from mailer.sending.compiled_content import UNREADABLE, CompiledContent, compile
 from mailer.sending.smtp.capabilities import Capabilities
 from mailer.sending.smtp.events import Envelope
 from mailer.text.reader_name import reader_name
-from mailer.tokens import Keys, Purpose
+from mailer.tokens import Keys, Purpose, message_id
 
 if TYPE_CHECKING:
     from mailer.templating.templates import Templates
@@ -105,6 +106,7 @@ class Composer:
     Args:
         base_url: what links start with, without a slash at its end.
         templates: for the words of the greeting.
+        options: what the operator has set for all mails.
         dkim_signer: None if the relay signs, or nobody does.
     """
 
@@ -114,6 +116,7 @@ class Composer:
         base_url: str,
         templates: "Templates",
         *,
+        options: MailOptions = NO_OPTIONS,
         dkim_signer: DkimSigner | None = None,
     ) -> None:
         self._keys = keys
@@ -123,6 +126,7 @@ class Composer:
             name: (purpose, f"{base_url}/{path}/") for name, (purpose, path) in _LINKS.items()
         }
         self._templates = templates
+        self._options = options
         self._editions: OrderedDict[int, CompiledContent] = OrderedDict()
 
     def load(self, session: Session, claims: Collection[Claim]) -> list[OutgoingMail]:
@@ -152,18 +156,21 @@ class Composer:
         failpoint.reach("worker.compose", claim.row.id)
         if compiled.mail is None:
             raise BadMessage(compiled.fault)
-        sender, recipient = compiled.sender, wire_address(mail.address, utf8=utf8)
+        recipient = wire_address(mail.address, utf8=utf8)
         table, row_id = claim.row
+        reference = self._keys.reference(table.__tablename__, row_id, mail.created_at)
         values = {name: self._field(mail, name) for name in compiled.mail.fields}
-        headers = b""
+        headers = self._options.reference_lines.write(reference)
+        sender, mailto = compiled.sender, None
+        if bounce_address := self._options.bounce_address:
+            sender = bounce_address.sender(reference)
+            mailto = bounce_address.unsubscribe_url(reference)
         if table is Delivery:
             url = values.get(ReaderField.UNSUBSCRIBE) or self._field(mail, ReaderField.UNSUBSCRIBE)
-            headers = reader_headers(delivery_id=row_id, unsubscribe_url=url)
+            headers += reader_headers(delivery_id=row_id, unsubscribe_url=url, mailto=mailto)
         data = compiled.mail.render(
             to=recipient,
-            message_id=self._keys.message_id(
-                table.__tablename__, row_id, mail.created_at, sender.rpartition("@")[2]
-            ),
+            message_id=message_id(reference, compiled.sender.rpartition("@")[2]),
             date=claim.first_attempt_at,
             headers=headers,
             fields=values,
@@ -256,6 +263,7 @@ class Composer:
                 help_url=f"{self._base_url}/preferences",
                 automatic=holds is not Holds.NONE,
             ),
+            self._options,
         )
 
     def _load_notices(
@@ -294,7 +302,7 @@ class Composer:
             # No name: anyone may have typed anything there, and this goes to that address.
             mails[claim] = OutgoingMail(
                 claim,
-                compile_content(notice, headers),
+                compile_content(notice, headers, self._options),
                 notice.address,
                 notice.created_at,
                 links=links,

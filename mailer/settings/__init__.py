@@ -10,14 +10,25 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mailer.address import Address
 from mailer.errors import SettingsError
+from mailer.message.return_address import SEPARATORS
 from mailer.rate import Rate, SignupLimits
-from mailer.settings import dkim, file_permissions, masking, parsers, provider_keys
+from mailer.settings import (
+    dkim,
+    file_permissions,
+    mail_parsers,
+    masking,
+    parsers,
+    provider_keys,
+)
 from mailer.settings.parsers import Network, RelayUrl, Secret
 from mailer.settings.provider_keys import WebhookKeys
+
+if TYPE_CHECKING:
+    from mailer.message.headers import Header
 
 PREFIX: Final = "MAILER_"
 CONFIG_VARIABLE: Final = "MAILER_CONFIG"
@@ -52,10 +63,14 @@ class Settings:
     give_up_after: timedelta = _setting(parsers.duration, "48h")
     on_unknown: str = _setting(parsers.choice("resend", "hold"), "resend")
     lease: timedelta = _setting(parsers.at_least("2s"), "60s")
+    bounce_address: Address | None = _setting(mail_parsers.bounce_address, None)
+    bounce_separator: str = _setting(parsers.choice(*SEPARATORS), SEPARATORS[0])
     webhook_keys: WebhookKeys = _setting(provider_keys.parse, "")
     dkim_key: tuple[Path, ...] = _setting(dkim.files, "")
     dkim_selector: tuple[str, ...] = _setting(dkim.selectors, "")
     dkim_domain: str | None = _setting(dkim.domain, None)
+    extra_headers: "tuple[Header, ...]" = _setting(mail_parsers.extra_headers, "")
+    extra_headers_notice: "tuple[Header, ...]" = _setting(mail_parsers.extra_headers, "")
     relay_signs_dkim: bool = _setting(parsers.yes_or_no, "false")
     host: str = _setting(parsers.line, "127.0.0.1")
     port: int = _setting(parsers.number(1, 65535), "8000")
@@ -135,13 +150,16 @@ def load(
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """Say which settings do not fit together; each of them is valid."""
-    return dkim.problems(
-        values["dkim_key"],
-        values["dkim_selector"],
-        values["dkim_domain"],
-        relay_signs=values["relay_signs_dkim"],
-        webhooks=values["webhook_keys"],
-    )
+    return [
+        *dkim.problems(
+            values["dkim_key"],
+            values["dkim_selector"],
+            values["dkim_domain"],
+            relay_signs=values["relay_signs_dkim"],
+            webhooks=values["webhook_keys"],
+        ),
+        *mail_parsers.problems(values["bounce_address"], values["bounce_separator"]),
+    ]
 
 
 def _sources(environ: Mapping[str, str], path: Path | None) -> Iterator[tuple[str, object, str]]:

@@ -1,6 +1,7 @@
 """Settings: where each comes from, what is refused, and that no secret shows."""
 
 import json
+import re
 import stat
 from contextlib import nullcontext
 from datetime import timedelta
@@ -67,6 +68,20 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("metrics_token", "k7Jx.-_~+/v==", Secret("k7Jx.-_~+/v==")),
         ("metrics_token", "", None),
         (
+            "bounce_address",
+            " Bounces.of.News@Новости.example",
+            Address("Bounces.of.News@новости.example", "bounces.of.news@xn--b1amnebsh.example"),
+        ),
+        ("bounce_address", "", None),
+        ("bounce_separator", "-", "-"),
+        (
+            "extra_headers",
+            "X-PM-Message-Stream=broadcast, X-SES-MESSAGE-TAGS = kind=digest,",
+            (("X-PM-Message-Stream", "broadcast"), ("X-SES-MESSAGE-TAGS", "kind=digest")),
+        ),
+        ("extra_headers", "", ()),
+        ("extra_headers_notice", "X-Note=two words", (("X-Note", "two words"),)),
+        (
             "webhook_keys",
             "ses=arn:aws:sns:eu-central-1:123456789012:bounces, mailgun=0123abcd-x=, postmark,brevo",
             {
@@ -127,6 +142,28 @@ BAD = {
     "consent_retention": ["forever"],
     "feed_interval": ["1s"],
     "metrics_token": ["two words"],
+    "bounce_address": ["bounce", "отказы@news.example", f"{'b' * 16}@news.example"],
+    "bounce_separator": ["", "++", "=", "."],
+    "extra_headers": [
+        *(
+            "X-Note",
+            "X-Note=",
+            "=value",
+            "X Note=value",
+            "X-Note=é",
+            "X-Note=two\nlines",
+            "X:Y=value",
+        ),
+        *("From=a@news.example", "bcc=a@news.example", "list-unsubscribe=<https://news.example>"),
+        *(
+            "Content-Type=text/plain",
+            "X-Mailer-Delivery=7",
+            "DKIM-Signature=v=1",
+            "Precedence=list",
+        ),
+        *("X-PM-Metadata-Reference=d1", "X-Note=a,x-note=b", f"X-Note={'a' * 991}"),
+    ],
+    "extra_headers_notice": ["Subject=News", "Resent-From=a@news.example"],
     "webhook_keys": [
         *("sendgrid", "ses", "mailgun", "mailgun=", "postmark=token", "brevo="),
         *(
@@ -252,6 +289,23 @@ def test_links_to_this_machine_go_to_no_other(
     expected = pytest.raises(Refused, match="set `base_url`") if is_refused else nullcontext()
     with expected:
         local_links.check(settings.base_url, settings.smtp_url)
+
+
+@pytest.mark.parametrize(
+    ("address", "separator", "fits"),
+    [
+        ("bounce@news.example", "+", True),
+        ("news-bounce@news.example", "+", True),
+        ("news-bounce@news.example", "-", False),
+        ("news_bounce@news-desk.example", "-", True),
+        ("a+b@news.example", "+", False),
+    ],
+)
+def test_the_separator_is_the_first_in_an_address(address: str, separator: str, fits: bool) -> None:
+    chosen = {"MAILER_BOUNCE_ADDRESS": address, "MAILER_BOUNCE_SEPARATOR": separator}
+    message = re.escape(f"bounce_separator {separator} must not occur in bounce_address")
+    with nullcontext() if fits else pytest.raises(SettingsError, match=message):
+        load(KEYS | chosen, None)
 
 
 def test_timeouts_and_limits_keep_what_is_not_named() -> None:

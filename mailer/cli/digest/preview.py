@@ -73,7 +73,7 @@ def preview(
                 address.typed if address else _SAMPLE_READER,
                 fields,
                 keys=app.keys,
-                base_url=base_url,
+                options=app.mail_options,
                 dkim_signer=app.dkim_signer,
                 now=app.times.wall(),
             )

@@ -6,6 +6,7 @@ import pytest
 
 from mailer.clock import Times
 from mailer.db import Database
+from mailer.message.options.mail_options import NO_OPTIONS, MailOptions
 from mailer.sending.composer import Composer
 from mailer.sending.flow_control import back_off
 from mailer.sending.in_flight import outbox
@@ -23,8 +24,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def composer(keys: Keys) -> Composer:
-    return Composer(keys, BASE_URL, Templates())
+def options() -> MailOptions:
+    """What the operator has set for all mails: nothing, unless a test does."""
+    return NO_OPTIONS
+
+
+@pytest.fixture
+def composer(keys: Keys, options: MailOptions) -> Composer:
+    return Composer(keys, BASE_URL, Templates(), options=options)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from sqlalchemy import select, update
 
 from mailer.db import Database
 from mailer.ledger import digest_state
+from mailer.message.options.mail_options import MailOptions
+from mailer.message.return_address import BounceAddress
 from mailer.models import (
     Delivery,
     DeliveryStatus,
@@ -202,3 +204,47 @@ def test_what_is_for_staff_goes_out_by_another_sender(post: Post, kind: NoticeKi
         wait_until(lambda: told(relay))
     assert told(relay) == ["a@news.example"]
     assert tries(relay, "b") == 1
+
+
+VERP = [MailOptions(bounce_address=BounceAddress("bounce", "bounces.news.example"))]
+
+
+@pytest.mark.parametrize("options", VERP)
+def test_envelopes_of_their_own_count_for_the_newsletter_that_they_are_from(post: Post) -> None:
+    bad, good = build(post, "b", 40), build(post, "a", 100)
+
+    def answer(verb: str, argument: str) -> str:
+        # It knows from whom a mail is when it hears the reader, of whom each newsletter has its own.
+        if verb == "RCPT" and argument.startswith("TO:<b"):
+            return "550 5.1.8 bad sender"
+        return fine(verb, argument)
+
+    with post.relay(answer, connections=1) as relay:
+        wait_until(lambda: post.is_sent(good))
+        wait_until(lambda: post.digest(bad).status is DigestStatus.PAUSED)
+    found = counts(post.database, bad)
+    assert (found.pending, found.failed, found.in_doubt) == (40, 0, 0)
+    assert not all_is_paused(post.database)
+    assert len({mail.sender for mail in relay.mails if mail.recipient.startswith("a")}) == 100
+    assert sum(command.startswith("RCPT TO:<b") for command in relay.commands) <= 2 + 6
+
+
+@pytest.mark.parametrize("options", VERP)
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+def test_a_relay_that_refuses_the_bounce_address_stops_all_and_fails_no_mail(
+    post: Post, verb: str
+) -> None:
+    """Its domain is that of all newsletters, so the relay means us, whoever a mail is from."""
+    digests = [build(post, slug, 20) for slug in ("a", "b")]
+
+    def answer(asked: str, argument: str) -> str:
+        return "553 5.1.8 bounces.news.example is not yours" if asked == verb else fine(asked, "")
+
+    with post.relay(answer) as relay:
+        wait_until(lambda: all_is_paused(post.database))
+    assert relay.mails == []
+    for digest in digests:
+        found = counts(post.database, digest)
+        assert (found.pending, found.failed, found.in_doubt) == (20, 0, 0)
+    # Few tries: nothing is gained by asking for each mail's own address.
+    assert relay.count("MAIL") <= 6 * CONNECTIONS

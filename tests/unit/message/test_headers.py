@@ -52,6 +52,14 @@ def test_each_reader_gets_a_way_to_leave() -> None:
     assert tuple(line.partition(":")[0] for line in lines[:-1]) == READER_HEADERS
 
 
+def test_a_second_way_to_leave_is_folded_between_the_urls_only() -> None:
+    mailto = "mailto:bounce+u.d12.0123456789abcdef0123456789abcdef@news.example?subject=unsubscribe"
+    lines = reader_headers(delivery_id=1, unsubscribe_url=URL, mailto=mailto).split(b"\r\n")
+    assert lines[:2] == [f"List-Unsubscribe: <{URL}>,".encode(), f" <{mailto}>".encode()]
+    with pytest.raises(BadMessage):
+        reader_headers(delivery_id=1, unsubscribe_url=URL, mailto="mailto:a@b.example>\r\nBcc: <x")
+
+
 def test_a_notice_is_automatic_and_not_bulk() -> None:
     alert = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "OOF, AutoReply"))
     assert notice_headers() == alert

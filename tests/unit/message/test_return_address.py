@@ -6,11 +6,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.message.return_address import SEPARATORS, read_return_address
+from mailer.address import parse
+from mailer.message.return_address import (
+    LONGEST_MAILBOX,
+    SEPARATORS,
+    BounceAddress,
+    read_return_address,
+)
 from mailer.tokens import Keys
 
 KEYS = Keys(secrets=(b"secret" * 6,), identity=b"identity" * 5)
-REFERENCE = KEYS.reference("delivery", 12, datetime(2026, 11, 28, 6, tzinfo=UTC))
+NOW = datetime(2026, 11, 28, 6, tzinfo=UTC)
+REFERENCE = KEYS.reference("delivery", 12, NOW)
+LAST_OF_A_TRILLION = KEYS.reference("notice", 10**12 - 1, NOW)
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_what_is_written_is_read(separator: str) -> None:
+    bounces = BounceAddress.of(parse("Bounce@Новости.example"), separator)
+    assert bounces.address == "Bounce@xn--b1amnebsh.example"
+    assert bounces.sender(REFERENCE) == f"Bounce{separator}{REFERENCE}@xn--b1amnebsh.example"
+    assert read_return_address(bounces.sender(REFERENCE)) == (REFERENCE, False)
+    url = bounces.unsubscribe_url(REFERENCE)
+    address = url.removeprefix("mailto:").removesuffix("?subject=unsubscribe")
+    assert read_return_address(address) == (REFERENCE, True)
+
+
+def test_the_longest_mailbox_leaves_room_for_the_longest_reference() -> None:
+    bounces = BounceAddress("b" * LONGEST_MAILBOX, "news.example")
+    url = bounces.unsubscribe_url(LAST_OF_A_TRILLION)
+    assert len(url.removeprefix("mailto:").partition("@")[0]) == 64
+    assert len(bounces.sender(LAST_OF_A_TRILLION).partition("@")[0]) == 62
+
+
+def test_what_a_url_may_not_hold_is_escaped() -> None:
+    bounces = BounceAddress("a&b=c?d", "news.example")
+    assert bounces.unsubscribe_url(REFERENCE).startswith(f"mailto:a%26b%3Dc%3Fd+u.{REFERENCE}@")
+    assert bounces.sender(REFERENCE).startswith(f"a&b=c?d+{REFERENCE}@")
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
