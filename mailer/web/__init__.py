@@ -1,4 +1,4 @@
-"""Makes the web role's application: readers' pages, one page for staff, and a small API for sign-ups.
+"""Makes the web role's application: readers' pages, one page for staff, and addresses for programs.
 
 Each page has its file. A GET never changes anything; a POST is one write transaction, and sends no mail.
 """
@@ -21,7 +21,9 @@ from mailer.web import (
     style,
     subscribe,
     unsubscribe,
+    webhooks,
 )
+from mailer.web.amazon_sns import Get
 from mailer.web.error_pages import handlers
 from mailer.web.request_limits import LimitBodySize, LimitConcurrency
 from mailer.web.security_headers import SecurityHeaders
@@ -47,6 +49,12 @@ ROUTES: Final = [
     Route("/preferences/{token}", preferences.act, methods=["POST"]),
     Route("/review/{token}", review.show),
     Route("/review/{token}", review.act, methods=["POST"]),
+    Route(
+        "/webhooks/{provider}/{secret}",
+        webhooks.receive,
+        methods=["POST"],
+        max_body_size=webhooks.MAX_BYTES,
+    ),
     Route("/style.css", style.sheet),
     Route("/style/{slug}.css", style.colors),
     Route("/healthz", health.alive),
@@ -55,13 +63,19 @@ ROUTES: Final = [
 ]
 
 
-def make_app(app: App) -> ASGIApp:
-    """Make the web application of the opened program `app`."""
+def make_app(app: App, *, get: Get | None = None) -> ASGIApp:
+    """Make the web application of the opened program `app`.
+
+    Args:
+        get: asks Amazon SNS for a document; by default over the network.
+    """
     app = replace(app, database=app.database.for_requests())
     pages = Starlette(routes=ROUTES, exception_handlers=handlers(), max_body_size=MAX_BODY_BYTES)
     pages.router.redirect_slashes = False
     pages.state.app = app
     pages.state.metrics = metrics.CachedMetrics(app)
-    small = LimitBodySize(pages, MAX_BODY_BYTES)
+    pages.state.webhooks = webhooks.Webhooks(app, get)
+    small = LimitBodySize(pages, MAX_BODY_BYTES, {webhooks.PATH: webhooks.MAX_BYTES})
     limited = LimitConcurrency(small, pages, app.settings.trusted_proxies)
-    return SecurityHeaders(limited, app.settings.embed_origins)
+    retried = webhooks.RetriedByBrevo(limited)
+    return SecurityHeaders(retried, app.settings.embed_origins)

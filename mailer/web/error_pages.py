@@ -66,7 +66,7 @@ def _database(request: Request, error: SQLAlchemyError) -> Response:
 
 def error_answer(request: Request, status: int, headers: dict[str, str] | None = None) -> Response:
     """Return the page, or for programs the JSON, that says what this status means."""
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/webhooks/")):
         return JSONResponse({"error": _MESSAGES.get(status, "bad request")}, status, headers)
     return render_page(request, "fault", status=status, headers=headers, fault=status)
 

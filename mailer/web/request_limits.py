@@ -5,7 +5,7 @@ its client.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from starlette.applications import Starlette
@@ -29,18 +29,25 @@ class LimitBodySize:
     """Wraps the application `pages`, and answers 413 to a request that announces a larger body.
 
     Starlette's own answer would be its own plain text, on every page.
+
+    Args:
+        limit: in bytes.
+        others: the limits of paths that begin in another way.
     """
 
-    def __init__(self, pages: Starlette, limit: int) -> None:
+    def __init__(self, pages: Starlette, limit: int, others: Mapping[str, int]) -> None:
         self._pages = pages
         self._limit = limit
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the application does, or 413."""
         answer: ASGIApp = self._pages
         if scope["type"] == "http":
             announced = Headers(scope=scope).get("content-length", "")
-            if announced.isdecimal() and int(announced) > self._limit:
+            path = scope["path"]
+            limits = (limit for begin, limit in self._others.items() if path.startswith(begin))
+            if announced.isdecimal() and int(announced) > next(limits, self._limit):
                 scope["app"] = self._pages
                 answer = await run_in_threadpool(error_answer, Request(scope), 413)
         await answer(scope, receive, send)
@@ -96,6 +103,9 @@ class LimitConcurrency:
                 del self._running[client]
 
     def _client(self, request: Request) -> str | None:
+        # All providers are one client: a burst of theirs leaves room for readers.
+        if request.url.path.startswith("/webhooks/"):
+            return "webhooks"
         ip = client_ip_of(request, self._trusted_proxies)
         return single_client(ip, self._trusted_proxies)
 

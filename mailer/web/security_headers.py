@@ -15,6 +15,7 @@ _POLICY: Final = (
 )
 BEHIND_A_LINK: Final = (
     "/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/edit/",
+    "/webhooks/",
 )  # fmt: skip
 """Pages whose address holds a token: nobody may store or index them."""
 

@@ -19,6 +19,7 @@ from mailer.models import Newsletter, Schedule, Subscription
 from mailer.settings import load
 from mailer.tokens import Keys, Purpose
 from mailer.web import make_app
+from mailer.web.amazon_sns import Get
 from mailer.web.server import make_server
 from tests.support import factories
 from tests.support.factories import NOW
@@ -126,8 +127,13 @@ def rows_of(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 
 @contextmanager
-def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website]:
-    """The web role on a free port of loopback; its clock stands still at NOW."""
+def serving(
+    database: Database, keys: Keys, *, get: Get | None = None, **settings: str
+) -> Iterator[Website]:
+    """The web role on a free port of loopback; its clock stands still at NOW.
+
+    `get` answers in the place of Amazon SNS.
+    """
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", 0))
@@ -135,7 +141,7 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
     port = listening.getsockname()[1]
     environ = {
         "database_url": database.url.render_as_string(hide_password=False),
-        "secret_key": keys.secrets[0].decode(),
+        "secret_key": ",".join(key.decode() for key in keys.secrets),
         "identity_key": keys.identity.decode(),
         "base_url": f"http://127.0.0.1:{port}",
         **settings,
@@ -148,7 +154,7 @@ def serving(database: Database, keys: Keys, **settings: str) -> Iterator[Website
         keys=keys,
         times=Times(wall=lambda: clock[0]),
     )
-    server = make_server(make_app(app), values.trusted_proxies)
+    server = make_server(make_app(app, get=get), values.trusted_proxies)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -58,7 +58,7 @@ def check_signature(payload: object, key: str, *, now: datetime) -> None:
     """Check that this request has a signature of Mailgun's that is not too old.
 
     One that is replayed may carry any event. That does no harm as long as its sender knows no reference:
-    the same event again changes nothing, because it counts once for each mail. So no token is remembered.
+    the same event counts once for each mail. So no token is remembered.
 
     Raises:
         NotAuthentic: it has none.

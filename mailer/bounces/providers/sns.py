@@ -117,8 +117,8 @@ def is_amazon_url(url: str, topic: str) -> bool:
 def verify(message: SnsMessage, certificate: bytes, *, now: datetime) -> None:
     """Check the signature of a message.
 
-    How old the message is does not matter: it was signed as a whole, and the same event again changes
-    nothing, while one from a queue of undelivered messages may come days later.
+    How old the message is does not matter: it was signed as a whole, and the same event again at most
+    unsubscribes the same reader once more. One from a queue of undelivered messages may come days later.
 
     Args:
         certificate: in PEM, from the address in the message.

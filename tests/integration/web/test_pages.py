@@ -21,7 +21,9 @@ from tests.support.waiting import wait_until
 from tests.support.website import Website, serving
 
 FORM = {"email": "new@example.com", "newsletter": "daily"}
-BEHIND_A_LINK = ("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/")
+BEHIND_A_LINK = (
+    *("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/webhooks/"),
+)
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -48,7 +50,11 @@ def paths(website: Website, database: Database, keys: Keys, paper: Paper) -> lis
     assert {link.rpartition("/")[0] + "/{token}" for link in links} == {
         route.path for route in ROUTES if route.path.endswith("{token}")
     }
-    others = {route.path.format(slug="daily") for route in ROUTES if "{token}" not in route.path}
+    others = {
+        route.path.format(slug="daily", provider="ses", secret="0" * 32)
+        for route in ROUTES
+        if "{token}" not in route.path
+    }
     return sorted({*links, *others})
 
 
