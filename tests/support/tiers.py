@@ -69,6 +69,8 @@ NEEDS: Final[dict[str, tuple[str, Callable[[], bool]]]] = {
                  lambda: shutil.which("chromium") is not None),
     "mount": ("run as root, where the container may mount (docker run --cap-add SYS_ADMIN)", _may_mount),
     "node": ("make node", _has_node),
+    "opendkim": ("apt-get install opendkim",
+                 lambda: shutil.which("opendkim", path=f"{os.defpath}:/usr/sbin") is not None),
     "perl": ("apt-get install libemail-mime-perl", lambda: _runs("perl", "-MEmail::MIME", "-e", "1")),
     "postfix": ("apt-get install postfix",
                 lambda: shutil.which("smtp-sink", path=f"{os.defpath}:/usr/sbin") is not None),
