@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.rig.digest import BASE_URL, KEYS
 from mailer.ledger.transitions import Addressee, Claim, RowId
+from mailer.message.dkim import DkimSigner
 from mailer.message.headers import Header, digest_headers
 from mailer.message.reader_fields import ReaderField, field_word, split_text
 from mailer.models import Delivery, Edition
@@ -140,9 +141,11 @@ def theirs(content: Edition) -> Callable[[Reader], bytes]:
     return compose
 
 
-def ours(relay: Capabilities) -> Callable[[Reader], tuple[Envelope, bytes]]:
-    """Composes a reader's mail as the send loop does."""
-    composer = Composer(KEYS, BASE_URL, Templates())
+def ours(
+    relay: Capabilities, signer: DkimSigner | None = None
+) -> Callable[[Reader], tuple[Envelope, bytes]]:
+    """Composes a reader's mail as the send loop does, signed or not."""
+    composer = Composer(KEYS, BASE_URL, Templates(), dkim_signer=signer)
 
     def compose(reader: Reader) -> tuple[Envelope, bytes]:
         made = composer.for_relay(reader.mail, relay)

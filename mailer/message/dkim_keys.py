@@ -1,6 +1,6 @@
 """Reads the private keys of DKIM from PEM, and writes the records that publish them. Never opens a file.
 
-`cryptography` does the mathematics. It is imported where a key is read: it costs 12 MB, which a worker that
+`cryptography` does the mathematics. It is imported where a key is read: it costs 9 MB, which a worker that
 does not sign, and every other command, must not pay.
 """
 

@@ -187,6 +187,10 @@ def test_the_mails_are_of_every_kind() -> None:
     assert sum(b"\r\nAuto-Submitted: " not in mail for mail in mails) > 20
 
 
+def test_the_same_row_gives_the_same_signatures_at_every_attempt() -> None:
+    assert signed_mails(20) == signed_mails(20)
+
+
 def test_some_mails_of_each_language_verify_by_dkimpy_and_pass_our_lint() -> None:
     for mail in signed_mails(60):
         assert dkimpy(mail) == ["pass", "pass"]
