@@ -4,7 +4,6 @@ With an envelope sender of its own for each mail (VERP), a mail that comes back 
 whatever its text says. Never decides whether a reference is ours: that needs the row it names.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -26,7 +25,6 @@ _LONGEST_READ: Final = 320
 """Far longer than ours, because a forwarder may have put its own address around it (SRS)."""
 
 
-@dataclass(frozen=True, slots=True)
 class BounceAddress:
     """The mailbox to which mails come back, and the addresses in it that each mail has of its own (VERP).
 
@@ -34,11 +32,18 @@ class BounceAddress:
         mailbox: its local part, ASCII, of at most `LONGEST_MAILBOX` characters.
         domain: as A-labels.
         separator: one of `SEPARATORS`, behind which the mail server of `domain` ignores what follows.
+
+    Attributes:
+        address: of the mailbox itself.
     """
 
-    mailbox: str
-    domain: str
-    separator: str = SEPARATORS[0]
+    def __init__(self, mailbox: str, domain: str, separator: str = SEPARATORS[0]) -> None:
+        self.address = f"{mailbox}@{domain}"
+        # Prepared once, because each mail needs them.
+        self._sender_start = f"{mailbox}{separator}"
+        self._sender_end = f"@{domain}"
+        self._url_start = f"mailto:{quote(mailbox)}{separator}{_UNSUBSCRIBE}"
+        self._url_end = f"@{domain}?subject=unsubscribe"
 
     @classmethod
     def of(cls, address: Address, separator: str) -> "BounceAddress":
@@ -46,22 +51,13 @@ class BounceAddress:
         mailbox, domain = address.typed.rpartition("@")[0], address.key.rpartition("@")[2]
         return cls(mailbox, domain, separator)
 
-    @property
-    def address(self) -> str:
-        """The mailbox itself."""
-        return f"{self.mailbox}@{self.domain}"
-
     def sender(self, reference: MailReference) -> str:
         """Return the envelope's sender of the mail with this reference."""
-        return f"{self.mailbox}{self.separator}{reference}@{self.domain}"
+        return f"{self._sender_start}{reference}{self._sender_end}"
 
     def unsubscribe_url(self, reference: MailReference) -> str:
         """Return the URL to write to, in order to unsubscribe the reader of this mail (RFC 6068)."""
-        mailbox = quote(self.mailbox)
-        return (
-            f"mailto:{mailbox}{self.separator}{_UNSUBSCRIBE}{reference}@{self.domain}"
-            "?subject=unsubscribe"
-        )
+        return f"{self._url_start}{reference}{self._url_end}"
 
 
 class ReturnedTo(NamedTuple):

@@ -161,12 +161,10 @@ class Composer:
         reference = self._keys.reference(table.__tablename__, row_id, mail.created_at)
         values = {name: self._field(mail, name) for name in compiled.mail.fields}
         headers = self._options.reference_lines.write(reference)
-        sender, mailto = compiled.sender, None
-        if bounce_address := self._options.bounce_address:
-            sender = bounce_address.sender(reference)
-            mailto = bounce_address.unsubscribe_url(reference)
+        bounce_address = self._options.bounce_address
         if table is Delivery:
             url = values.get(ReaderField.UNSUBSCRIBE) or self._field(mail, ReaderField.UNSUBSCRIBE)
+            mailto = bounce_address.unsubscribe_url(reference) if bounce_address else None
             headers += reader_headers(delivery_id=row_id, unsubscribe_url=url, mailto=mailto)
         data = compiled.mail.render(
             to=recipient,
@@ -177,6 +175,7 @@ class Composer:
         )
         if self._dkim_signer is not None:
             data = self._dkim_signer.sign(data, at=claim.first_attempt_at)
+        sender = bounce_address.sender(reference) if bounce_address else compiled.sender
         return Envelope(sender, recipient), data
 
     def try_out(self, mail: OutgoingMail) -> None:

@@ -154,6 +154,35 @@ def test_preview_writes_what_readers_would_see(staffed: Any) -> None:
 
 
 @ON_SQLITE
+def test_preview_and_test_copy_show_what_the_settings_add_to_mails(
+    staffed: Any, inbox: Any
+) -> None:
+    staffed.settings.update(
+        bounce_address="bounce@bounces.news.example",
+        webhook_keys="postmark",
+        extra_headers="X-PM-Message-Stream=broadcast",
+        extra_headers_notice="X-PM-Message-Stream=outbound",
+    )
+    staffed.type("digest", "preview", "daily/morning", "--eml", "d.eml")
+    raw = (staffed.folder / "d.eml").read_bytes()
+    assert staffed.ask("lint", "d.eml")["ok"] is True
+    mail = BytesParser(policy=policy.default).parsebytes(raw)
+    reference = mail["X-PM-Metadata-reference"]
+    assert mail["Message-ID"] == f"<{reference}@news.example>"
+    assert mail["X-PM-Message-Stream"] == "broadcast"
+    url = f"<mailto:bounce+u.{reference}@bounces.news.example?subject=unsubscribe>"
+    assert f">,\r\n {url}\r\n".encode() in raw
+
+    staffed.type("digest", "test", "daily/morning", "--to", "editor@news.example")
+    staffed.ask("digest", "send", "daily/morning", "--wait")
+    assert {mail.sender for mail in inbox.relay.mails} == {
+        f"bounce+{mail.header('X-PM-Metadata-reference')}@bounces.news.example"
+        for mail in inbox.relay.mails
+    }
+    assert [mail.header("X-PM-Message-Stream") for mail in inbox.relay.mails] == ["broadcast"] * 3
+
+
+@ON_SQLITE
 def test_a_paused_digest_waits_and_goes_on(staffed: Any, inbox: Any) -> None:
     sent = staffed.ask("digest", "send", "daily/morning")
     number = str(sent["id"])
