@@ -167,6 +167,14 @@ def number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def percentage(text: str) -> float:
+    """Parse a percentage such as `5%` or `0.3%` into a share; `100%` is 1."""
+    is_valid = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", text)
+    share = float(text.removesuffix("%")) / 100 if is_valid else 0.0
+    _require(0 < share <= 1, "must be a percentage such as 5% or 0.3%")
+    return share
+
+
 def choice(*names: str) -> Callable[[str], str]:
     """Make a parser that accepts one of `names`."""
 
