@@ -16,10 +16,12 @@ from mailer.ledger.in_doubt import is_in_doubt
 from mailer.ledger.transitions import HELD, WAITING, is_in
 from mailer.models import (
     PENDING,
+    BounceEvent,
     Delivery,
     DeliveryStatus,
     Digest,
     DigestStatus,
+    EvidenceKind,
     Feed,
     Installation,
     Notice,
@@ -31,6 +33,7 @@ from mailer.models import (
 OPEN: Final = (DigestStatus.BUILDING, DigestStatus.SENDING, DigestStatus.PAUSED)
 """The statuses of an unfinished digest."""
 
+_DAY: Final = timedelta(days=1)
 _PENDING: Final = {status: HELD if status in HELD else WAITING for status in sorted(PENDING)}
 """Each pending status, and the index that has its rows."""
 
@@ -47,6 +50,7 @@ class Metrics:
         digests: the unfinished ones, by status.
         workers: those with a heartbeat within the lease, by role.
         connections: those of these workers to the relay.
+        came_back: bounces, complaints and unsubscriptions by mail of the last day, by kind.
         mails: attempts since the installation began, by outcome and reason.
     """
 
@@ -60,6 +64,7 @@ class Metrics:
     workers: Mapping[str, int]
     connections: int
     failing_feeds: int
+    came_back: Mapping[str, int]
     mails: Mapping[tuple[str, str], int]
 
 
@@ -91,6 +96,7 @@ def read_metrics(session: Session, *, lease: timedelta, now: datetime) -> Metric
         workers={role.value: workers.get(role, (0, 0))[0] for role in WorkerRole},
         connections=sum(int(connections) for _, connections in workers.values()),
         failing_feeds=_count(session, Feed, Feed.failing_since.is_not(None)),
+        came_back=_came_back(session, now - _DAY),
         mails={
             (outcome, reason): int(number)
             for outcome, reason, number in session.execute(
@@ -145,6 +151,16 @@ def _notices_waiting(session: Session) -> dict[str, int]:
             .group_by(Notice.status),
         )
     return {status.value: numbers.get(status, 0) for status in _PENDING}
+
+
+def _came_back(session: Session, since: datetime) -> dict[str, int]:
+    numbers = _count_by_status(
+        session,
+        select(BounceEvent.kind, func.count())
+        .where(BounceEvent.recorded_at > since)
+        .group_by(BounceEvent.kind),
+    )
+    return {kind.value: numbers.get(kind, 0) for kind in EvidenceKind}
 
 
 def _count(session: Session, table: type[Any], which: ColumnElement[bool]) -> int:

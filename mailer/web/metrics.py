@@ -107,6 +107,8 @@ class _MetricsCollector(Collector):
         yield _split("mailer_workers", workers, "role", figures.workers)
         yield GaugeMetricFamily("mailer_connections", connections, figures.connections)
         yield GaugeMetricFamily("mailer_feeds_failing", failing, figures.failing_feeds)
+        came_back = "What came back of mails within the last day."
+        yield _split("mailer_came_back", came_back, "kind", figures.came_back)
         attempts = "Attempts to send a mail, by outcome and reason."
         mails = CounterMetricFamily("mailer_mails", attempts, labels=("outcome", "reason"))
         # A rate needs its line from the start, at zero.

@@ -85,6 +85,10 @@ def test_every_figure_is_there_from_the_start(website: Website) -> None:
         'mailer_workers{role="builder"}': 0,
         "mailer_connections": 0,
         "mailer_feeds_failing": 0,
+        'mailer_came_back{kind="hard"}': 0,
+        'mailer_came_back{kind="soft"}': 0,
+        'mailer_came_back{kind="complaint"}': 0,
+        'mailer_came_back{kind="unsubscribe"}': 0,
         'mailer_mails_total{outcome="sent",reason="accepted"}': 0,
     }
 

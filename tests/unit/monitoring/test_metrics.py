@@ -7,11 +7,12 @@ import pytest
 from mailer.db import Database
 from mailer.ledger import in_doubt
 from mailer.ledger.pause import pause_sending
-from mailer.models import DeliveryStatus, DigestStatus, NoticeKind, WorkerRole
+from mailer.models import DeliveryStatus, DigestStatus, EvidenceKind, NoticeKind, WorkerRole
 from mailer.monitoring.metrics import Metrics, read_metrics
 from mailer.sending import counters
 from mailer.tokens import Keys
 from tests.support import factories
+from tests.support.bounces import report, sent_digest
 from tests.support.factories import NOW
 from tests.support.statements import statements
 
@@ -37,6 +38,7 @@ def test_nothing_at_all_is_told_as_zeros(database: Database) -> None:
         workers={"sender": 0, "builder": 0},
         connections=0,
         failing_feeds=0,
+        came_back={"hard": 0, "soft": 0, "complaint": 0, "unsubscribe": 0},
         mails={},
     )
 
@@ -116,6 +118,18 @@ def test_mails_are_added_up_over_all_workers_that_ever_were(database: Database) 
         counters.add(session, one, {("sent", "accepted"): 5, ("failed", "policy"): 1})
         counters.add(session, two, {("sent", "accepted"): 7})
     assert metrics(database).mails == {("sent", "accepted"): 12, ("failed", "policy"): 1}
+
+
+def test_what_came_back_within_a_day_is_counted(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.readers(session, keys, schedule, 5)
+        mails = sent_digest(session, schedule, at=NOW - timedelta(days=3)).mails
+        report(session, keys, mails[:1], now=NOW - timedelta(days=1))
+        report(session, keys, mails[1:4], now=NOW - timedelta(hours=23))
+        report(session, keys, mails[4:], EvidenceKind.COMPLAINT, now=NOW)
+    expected = {"hard": 3, "soft": 0, "complaint": 1, "unsubscribe": 0}
+    assert metrics(database).came_back == expected
 
 
 def test_the_pause_and_failing_feeds(database: Database) -> None:
