@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, upd
 from sqlalchemy.orm import Session
 
 from mailer.bounces import policy
-from mailer.bounces.digest_counts import attempts_at_most
+from mailer.bounces.digest_counts import mails_at_most
 from mailer.bounces.events import Reported
 from mailer.models import (
     BounceEvent,
@@ -87,7 +87,7 @@ def judge_hard_bounces(
     of_digest = _hard_bounces_of(digest_id)
     hard = session.scalar(select(func.count()).select_from(BounceEvent).where(of_digest)) or 0
     enough = policy.attempts_that_acquit(hard)
-    attempts = attempts_at_most(session, digest_id, enough) if enough else 0
+    attempts = mails_at_most(session, digest_id, enough) if enough else 0
     if policy.is_at_fault(hard, attempts):
         if withheld_at is None:
             take_back(session, of_digest)

@@ -11,13 +11,12 @@ Never knows where bounces are stored; `mailer.bounces.effects` does what follows
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import Final
 
 from mailer.bounces.reasons import AGAINST_READER, BounceKind, Reason
 
-MOST_HARD: Final = Fraction(5, 100)
-"""If more than this of a digest bounces hard, its bounces suppress nobody."""
+ONE_HARD_OF: Final = 20
+"""If more than one mail in so many of a digest bounces hard, its bounces suppress nobody: over 5 %."""
 
 FEWEST_ATTEMPTS: Final = 200
 FEWEST_EVENTS: Final = 3
@@ -47,11 +46,9 @@ def counts_against_reader(reason: Reason) -> bool:
 
 
 def attempts_that_acquit(hard: int) -> int:
-    """Return from how many attempts on so many hard bounces are those of single readers; 0: always.
-
-    With fewer, down to `FEWEST_ATTEMPTS`, more than `MOST_HARD` of the digest bounced.
-    """
-    return 0 if hard < FEWEST_EVENTS else -(-hard * MOST_HARD.denominator // MOST_HARD.numerator)
+    """Return from how many attempts on so many hard bounces are those of single readers; 0: always."""
+    enough = hard * ONE_HARD_OF
+    return enough if hard >= FEWEST_EVENTS and enough > FEWEST_ATTEMPTS else 0
 
 
 def is_at_fault(hard: int, attempts: int) -> bool:

@@ -75,6 +75,22 @@ _REPORT: Final[Mapping[str, object]] = {
     "left": 1,
     "command": "mailer digest show 1",
 }
+_CAME_BACK: Final[Mapping[str, object]] = {
+    "returned": {
+        **dict.fromkeys(("attempts", "sent", "hard", "soft", "complaints"), 1),
+        **dict.fromkeys(("hard_rate", "complaint_rate"), 0.5),
+    },
+    "returned_domains": [
+        {"domain": "a.example", "attempts": 1, "hard": 1, "soft": 1, "complaints": 1}
+    ],
+}
+_NOTHING_CAME_BACK: Final[Mapping[str, object]] = {
+    "returned": {
+        **dict.fromkeys(("attempts", "sent"), 1),
+        **dict.fromkeys(("hard", "soft", "complaints", "hard_rate", "complaint_rate"), 0),
+    },
+    "returned_domains": [],
+}
 _STOPPED: Final[Mapping[str, object]] = {**_PAUSED, "digest": None}
 _NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.CONFIRMATION, {**_TITLES, "expires_on": _DAY}),
@@ -92,11 +108,20 @@ _NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
             },
             {"missing": {**_DIGEST, "late": False}, "commands": ["mailer status"]},
             {"missing": {**_DIGEST, "late": True}, "commands": ["mailer status"]},
+            {"complaints": _DIGEST, "commands": {"show": "mailer digest report 1"}},
             {"sender": {"title": "The Gazette"}, "commands": ["mailer newsletter show gazette"]},
         )
     ),
-    (NoticeKind.REPORT, {**_REPORT, "failures": [("policy", 1)], "domains": [("a.example", 1)]}),
-    (NoticeKind.REPORT, {**_REPORT, "failures": [], "domains": []}),
+    (
+        NoticeKind.REPORT,
+        {
+            **_REPORT,
+            **_CAME_BACK,
+            "failures": [("policy", 1)],
+            "domains": [("a.example", 1)],
+        },
+    ),
+    (NoticeKind.REPORT, {**_REPORT, **_NOTHING_CAME_BACK, "failures": [], "domains": []}),
 )
 
 

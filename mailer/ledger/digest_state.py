@@ -49,10 +49,15 @@ def pause_digest(session: Session, digest_id: int, reason: str) -> bool:
     return _move(session, digest_id, before, status=DigestStatus.PAUSED, reason=reason)
 
 
-def resume_digest(session: Session, digest_id: int) -> bool:
-    """Continue a paused digest. Return False if it is not paused."""
+def resume_digest(session: Session, digest_id: int, now: datetime) -> bool:
+    """Continue a paused digest. Return False if it is not paused.
+
+    What comes back of mails that were tried before does not pause it again.
+    """
     before = (DigestStatus.PAUSED,)
-    return _move(session, digest_id, before, status=DigestStatus.SENDING, reason=None)
+    return _move(
+        session, digest_id, before, status=DigestStatus.SENDING, reason=None, resumed_at=now
+    )
 
 
 def reopen_digest(session: Session, digest_id: int) -> bool:

@@ -92,13 +92,7 @@ def on_digest_paused(
     if not digest_state.pause_digest(session, digest_id, reason):
         return False
     log.error("digest %d is paused: %s; see `mailer digest show %d`", digest_id, reason, digest_id)
-    newsletter, schedule, slot = session.execute(
-        select(Newsletter, Schedule.name, Digest.slot)
-        .select_from(Digest)
-        .join(Schedule, Schedule.id == Digest.schedule_id)
-        .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
-        .where(Digest.id == digest_id)
-    ).one()
+    newsletter, schedule, slot = digest_of(session, digest_id)
     counts = digest_state.counts(session, digest_id)
     facts = {
         "digest": {
@@ -114,7 +108,7 @@ def on_digest_paused(
             verb: f"mailer digest {verb} {digest_id}" for verb in ("show", "resume", "cancel")
         },
     }
-    _queue(session, alerts, newsletter, reason, facts, now)
+    queue_alert(session, alerts, newsletter, reason, facts, now)
     return True
 
 
@@ -133,7 +127,7 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
     log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
     if (newsletter := _first_newsletter(session)) is not None:
         commands = {"show": "mailer status", "resume": "mailer resume"}
-        _queue(session, alerts, newsletter, reason, {"commands": commands}, now)
+        queue_alert(session, alerts, newsletter, reason, {"commands": commands}, now)
     return True
 
 
@@ -197,7 +191,19 @@ def _on_newsletter_refused(
         return
     commands = [f"mailer newsletter show {newsletter.slug}", "mailer status"]
     facts = {"sender": {"title": newsletter.title}, "commands": commands}
-    _queue(session, alerts, newsletter, reason, facts, now, unless_since=now - _REPEAT_AFTER)
+    queue_alert(session, alerts, newsletter, reason, facts, now, unless_since=now - _REPEAT_AFTER)
+
+
+def digest_of(session: Session, digest_id: int) -> tuple[Newsletter, str, str]:
+    """Return a digest's newsletter, its schedule's name and its slot."""
+    newsletter, schedule, slot = session.execute(
+        select(Newsletter, Schedule.name, Digest.slot)
+        .select_from(Digest)
+        .join(Schedule, Schedule.id == Digest.schedule_id)
+        .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
+        .where(Digest.id == digest_id)
+    ).one()
+    return newsletter, schedule, slot
 
 
 def _first_newsletter(session: Session, refused: Collection[str] = ()) -> Newsletter | None:
@@ -229,7 +235,7 @@ def on_feed(
     reason = redact(reason)
     log.error("the feed %s needs your attention: %s; `%s`", url, reason, commands[0])
     facts = {"feed": {"title": title or url, "url": url}, "commands": commands}
-    _queue(session, alerts, newsletter, reason, facts, now)
+    queue_alert(session, alerts, newsletter, reason, facts, now)
 
 
 def on_signups_held(
@@ -244,7 +250,7 @@ def on_signups_held(
     log.warning("mails of sign-ups are held: %s", reason)
     newsletter = session.get_one(Newsletter, newsletter_id)
     facts = {"signups": True, "commands": {"show": "mailer status"}}
-    _queue(session, alerts, newsletter, reason, facts, now)
+    queue_alert(session, alerts, newsletter, reason, facts, now)
 
 
 def on_slot_missed(
@@ -271,7 +277,7 @@ def on_slot_missed(
         log.error("the digest of %s for %s could not be built: %s", schedule, slot, reason)
     missing = {"schedule": schedule, "slot": slot, "late": reason is None}
     facts = {"missing": missing, "commands": commands}
-    _queue(session, alerts, newsletter, reason or "", facts, now)
+    queue_alert(session, alerts, newsletter, reason or "", facts, now)
 
 
 def queue_for_staff(
@@ -296,7 +302,7 @@ def queue_for_staff(
     )
 
 
-def _queue(
+def queue_alert(
     session: Session,
     alerts: Alerts,
     newsletter: Newsletter,
@@ -306,7 +312,13 @@ def _queue(
     *,
     unless_since: datetime | None = None,
 ) -> None:
-    """Queue an alert; with `unless_since` only if none with its subject was queued since then."""
+    """Queue an alert, if there is a staff address.
+
+    Args:
+        newsletter: the mail has its look and language.
+        facts: what it is about, as docs/templates.md lists it, and the commands that help.
+        unless_since: if it is given, only if none with the same subject was queued since then.
+    """
     if alerts.staff_address is None:
         return
     context = {"digest": None, **facts, "reason": reason, "at": format_instant(now)}

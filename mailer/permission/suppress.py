@@ -142,8 +142,10 @@ def take_back(session: Session, which: ColumnElement[bool]) -> int:
     statement = (
         delete(Suppression)
         .where(
-            Suppression.event_id.in_(select(BounceEvent.id).where(which)),
+            # By the address: that is what suppressions are found by.
             Suppression.key_hash.in_(select(BounceEvent.key_hash).where(which)),
+            Suppression.newsletter_id.is_(None),
+            Suppression.event_id.in_(select(BounceEvent.id).where(which)),
             Suppression.reason == SuppressionReason.BOUNCED,
         )
         .returning(Suppression.id)

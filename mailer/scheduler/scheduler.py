@@ -16,6 +16,8 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from mailer.app import App
+from mailer.bounces import failures, watch
+from mailer.bounces.rates import StopLimits
 from mailer.clock import ClockJumps, utc_now
 from mailer.daemon_pool import DaemonThreadPool
 from mailer.digests.schedules import slot_lookup
@@ -154,6 +156,7 @@ class Scheduler:
                 ("slots", self._build_all_due),
                 ("reviews", self._review),
                 ("finished digests", self._finish_digests),
+                ("what comes back", self._watch_what_comes_back),
                 ("reports", self._report),
             ):
                 self._steps.run(name, step)
@@ -262,6 +265,23 @@ class Scheduler:
     def _finish_digests(self) -> None:
         with self._app.database.write() as session:
             digest_state.finish_digests(session, self._app.times.wall())
+
+    def _watch_what_comes_back(self) -> None:
+        """Read refused mails as bounces, and stop digests of which too much comes back."""
+        app, settings = self._app, self._app.settings
+        limits = StopLimits(settings.stop_at_complaints, settings.stop_at_hard_bounces)
+        now = app.times.wall
+        with app.database.read() as session:
+            digests = watch.watched(session)
+        for digest_id in digests:
+            is_more = True
+            # Some at a time, so that processes that wait for the database write in between.
+            while is_more and not self._stopping.is_set():
+                with app.database.write() as session:
+                    is_more = watch.watch_digest(session, app.alerts, digest_id, limits, now=now())
+        with app.database.write() as session:
+            failures.read_failed_notices(session, now=now())
+            watch.warn_of_complaints(session, app.alerts, now=now())
 
     def _purge(self) -> None:
         limits = self._app.settings.signup_limits

@@ -10,7 +10,7 @@ from typing import Any, Final
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date, format_skeleton, get_datetime_format
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 
 from mailer.errors import Refused
 
@@ -43,6 +43,7 @@ def filters(locale: Locale) -> Mapping[str, Callable[..., Any]]:
         "day": _day,
         "moment": _moment,
         "number": _number,
+        "percent": _percent,
         "city": _city,
         "direction": _direction,
     }
@@ -93,6 +94,11 @@ def _moment(locale: Locale, value: str) -> str:
 def _number(locale: Locale, value: int) -> str:
     """Write a number with the language's separators for thousands."""
     return format_decimal(value, locale=locale)
+
+
+def _percent(locale: Locale, share: float) -> str:
+    """Write a share such as 0.0031 as a percentage, with at most two digits after the point."""
+    return format_percent(round(share, 4), locale=locale, decimal_quantization=False)
 
 
 def _city(locale: Locale, zone: str) -> str:

@@ -27,6 +27,7 @@ from mailer.models import (
     Review,
     Schedule,
     Signup,
+    Suppression,
     WorkerRole,
 )
 from mailer.scheduler import Scheduler
@@ -192,6 +193,36 @@ def test_it_closes_digests_and_deletes_what_is_too_old(
             return (signups, clients, notices, digest) == (0, 0, 0, "sent")
 
     wait_until(tidied)
+
+
+def test_it_reads_what_the_relay_refused_and_stops_what_bounces(
+    database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    refused = {"code": 550, "step": "rcpt", "reply": "5.1.1 No such user", "status": "failed"}
+    with database.write() as session:
+        newsletter = make.newsletter(session)
+        schedules = [
+            make.schedule(session, newsletter, name, active_from=NOW)
+            for name in ("good", "bad", "waiting")
+        ]
+        good, bad, waiting = schedules
+        many = make.edition(session, make.digest(session, good))
+        few = make.edition(session, make.digest(session, bad))
+        for schedule, number in ((good, 190), (bad, 11), (waiting, 1)):
+            make.many_readers(session, keys, schedule, number, f"{schedule.name}.example")
+        make.deliveries(session, many, good)
+        make.deliveries(session, many, bad, **refused)
+        make.deliveries(session, many, waiting, status="queued")
+        make.deliveries(session, few, bad, **refused)
+    started(app_at(database, keys, Wall(NOW)))
+
+    def settled() -> bool:
+        with database.read() as session:
+            states = session.scalars(select(Digest.status).order_by(Digest.id)).all()
+            suppressed = session.scalar(select(func.count()).select_from(Suppression))
+            return (list(states), suppressed) == (["paused", "sent"], 11)
+
+    wait_until(settled)
 
 
 class SetClock(datetime):

@@ -74,6 +74,18 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
         "failures": [("bad_mailbox", 5), ("mailbox_full", 4), ("policy", 3), ("unsendable", 2)],
         "domains": [("reader.example", 9), ("xn--h1aan.example", 2)],
         "left": 2,
+        "returned": {
+            **dict.fromkeys(("attempts", "sent"), 3000),
+            "hard": 12,
+            "soft": 7,
+            "complaints": 3,
+            "hard_rate": 0.004,
+            "complaint_rate": 0.001,
+        },
+        "returned_domains": [
+            {"domain": "reader.example", "attempts": 1200, "hard": 9, "soft": 5, "complaints": 3},
+            {"domain": "xn--h1aan.example", "attempts": 4, "hard": 3, "soft": 2, "complaints": 0},
+        ],
         "command": "mailer digest show 12",
     },
 }
@@ -92,6 +104,10 @@ _ALERTS: dict[str, dict[str, Any]] = {
     "a late digest": {
         "missing": _MISSING | {"late": True},
         "commands": ["mailer status", "mailer digest plan gazette/morning"],
+    },
+    "complaints": {
+        "complaints": {"id": 12, "schedule": "gazette/morning", "slot": "2026-11-24T07:00"},
+        "commands": {"show": "mailer digest report 12"},
     },
     "a sender": {
         "sender": {"title": "Port & <b>sea</b>"},

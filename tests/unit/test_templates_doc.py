@@ -20,7 +20,7 @@ DOC = (ROOT / "docs/templates.md").read_text(encoding="utf-8")
 GIVEN_TO_ALL = {"language", "dir", "_", "gettext", "ngettext"}
 
 
-FILTERS = ("date", "day", "moment", "number", "city", "direction", "dir_of", "wrap")
+FILTERS = ("date", "day", "moment", "number", "percent", "city", "direction", "dir_of", "wrap")
 
 
 def named(text: str) -> set[str]:

@@ -58,7 +58,8 @@ def _is_over(digest: DigestSummary) -> str:
 def resume(digest_id: int, as_json: bool) -> None:
     """Resume a digest that was paused, by staff or automatically.
 
-    Running workers send what waits. Readers who have unsubscribed since then get nothing.
+    Running workers send what waits. Readers who have unsubscribed since then get nothing. If it was paused
+    because too much came back, only what comes back of later mails can pause it again.
 
     \b
     Example:
@@ -67,7 +68,7 @@ def resume(digest_id: int, as_json: bool) -> None:
     with opened() as app:
         with app.database.write() as session:
             digest = listings.find(session, digest_id)
-            if not digest_state.resume_digest(session, digest_id):
+            if not digest_state.resume_digest(session, digest_id, app.times.wall()):
                 raise Refused(
                     f"digest {digest_id} is not paused ({digest.status}); "
                     "`mailer digest list` shows which are"

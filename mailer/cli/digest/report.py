@@ -17,7 +17,7 @@ from mailer.models import DigestStatus
 @click.option("--html", "html_file", type=FILE, help="Write an HTML page to this file.")
 @json_option
 def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
-    """Report how a digest went: sent, failed and why, in doubt, and unsubscribed since.
+    """Report how a digest went: sent, failed and why, in doubt, unsubscribed since, and what came back.
 
     The same is mailed once to `staff_address`, when the digest is sent.
 
@@ -44,6 +44,12 @@ def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
                 "failures": dict(report.failures),
                 "domains": dict(report.domains),
                 "left": report.left,
+                "returned": {
+                    **asdict(report.returned),
+                    "hard_rate": round(report.returned.hard_rate, 6),
+                    "complaint_rate": round(report.returned.complaint_rate, 6),
+                },
+                "returned_domains": report.returned_domains,
             }
         )
     elif html_file is None:

@@ -13,6 +13,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from mailer.bounces.digest_counts import address_domain, counts_of, domain_counts
+from mailer.bounces.rates import DomainCounts, ReturnCounts
 from mailer.clock import Clock
 from mailer.db import Database
 from mailer.digests import listings
@@ -52,6 +54,8 @@ class Report:
         failures: why mails failed, and how many; the most frequent reason first.
         domains: the domains of most failed mails, and how many; at most ten.
         left: how many readers of this digest have left the newsletter since it was built.
+        returned: what came back of it.
+        returned_domains: where most came back from; at most ten.
     """
 
     digest: DigestSummary
@@ -59,6 +63,8 @@ class Report:
     failures: Sequence[tuple[str, int]]
     domains: Sequence[tuple[str, int]]
     left: int
+    returned: ReturnCounts
+    returned_domains: Sequence[DomainCounts]
 
 
 def read_report(session: Session, digest_id: int) -> Report:
@@ -74,6 +80,8 @@ def read_report(session: Session, digest_id: int) -> Report:
         failures=_failures(session, digest_id),
         domains=_domains(session, digest_id),
         left=_left(session, digest_id, digest.built_at),
+        returned=counts_of(session, digest_id),
+        returned_domains=domain_counts(session, digest_id, most=MOST_DOMAINS),
     )
 
 
@@ -108,6 +116,12 @@ def fields(report: Report) -> dict[str, object]:
         "failures": report.failures,
         "domains": report.domains,
         "left": report.left,
+        "returned": {
+            **asdict(report.returned),
+            "hard_rate": report.returned.hard_rate,
+            "complaint_rate": report.returned.complaint_rate,
+        },
+        "returned_domains": [asdict(row) for row in report.returned_domains],
         "command": f"mailer digest show {digest.id}",
     }
 
@@ -181,7 +195,7 @@ def _reason(code: int | None, reply: str) -> str:
 
 
 def _domains(session: Session, digest_id: int) -> list[tuple[str, int]]:
-    domain = _domain(session)
+    domain = address_domain(session)
     rows = session.execute(
         select(domain, func.count())
         .select_from(Delivery)
@@ -196,14 +210,6 @@ def _domains(session: Session, digest_id: int) -> list[tuple[str, int]]:
         .limit(MOST_DOMAINS)
     )
     return [(name, number) for name, number in rows]
-
-
-def _domain(session: Session) -> ColumnElement[str]:
-    """Select the part of a reader's address key after the @."""
-    key = Subscriber.address_key
-    if session.get_bind().dialect.name == "postgresql":
-        return func.split_part(key, "@", 2)
-    return func.substr(key, func.instr(key, "@") + 1)
 
 
 def _left(session: Session, digest_id: int, since: datetime | None) -> int:

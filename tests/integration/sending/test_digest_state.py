@@ -4,6 +4,7 @@ from sqlalchemy import update
 
 from mailer.ledger import digest_state
 from mailer.models import Delivery, DigestStatus
+from tests.support.factories import NOW
 from tests.support.receiver import fine, receiver
 from tests.support.sending import Post, sending
 from tests.support.waiting import wait_until
@@ -29,8 +30,8 @@ def test_a_pause_stops_what_has_not_begun_and_a_resume_goes_on(post: Post) -> No
         assert 10 < found.sent <= 10 + 2 * 4
         assert found.pending == 60 - found.sent
         with post.database.write() as session:
-            assert digest_state.resume_digest(session, post.digest_id)
-            assert not digest_state.resume_digest(session, post.digest_id)
+            assert digest_state.resume_digest(session, post.digest_id, NOW)
+            assert not digest_state.resume_digest(session, post.digest_id, NOW)
         sender.wake()
         wait_until(post.is_sent)
     assert len(relay.recipients) == len(set(relay.recipients)) == 60
@@ -44,7 +45,7 @@ def test_a_resumed_digest_of_which_nothing_waits_is_closed(post: Post) -> None:
     with receiver() as relay, sending(post.sender(relay.port)) as sender:
         assert post.digest().status is DigestStatus.PAUSED
         with post.database.write() as session:
-            assert digest_state.resume_digest(session, post.digest_id)
+            assert digest_state.resume_digest(session, post.digest_id, NOW)
         sender.wake()
         wait_until(post.is_sent)
         assert relay.mails == []

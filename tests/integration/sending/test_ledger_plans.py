@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from mailer.bounces import failures
 from mailer.db import Database
 from mailer.digests.staff_mail import report
 from mailer.ledger import claims, digest_state, in_doubt, recovery
@@ -33,9 +34,10 @@ QUESTIONS: dict[str, Callable[[Session], Any]] = {
     "release": lambda session: claims.release(session, 1),
     "clock": lambda session: recovery.clamp_due_times(session, [MINUTE, MINUTE], NOW),
     "metrics": lambda session: read_metrics(session, lease=MINUTE, now=NOW),
+    "failed": lambda session: failures.read_failed_deliveries(session, 1, now=NOW),
     "status": lambda session: read_status(session, lease=MINUTE, now=NOW),
 }
-OF_THE_FEW = re.compile(r"ix_delivery_(waiting|held|in_doubt)|pk_delivery|PRIMARY KEY")
+OF_THE_FEW = re.compile(r"ix_delivery_(waiting|held|in_doubt|failed)|pk_delivery|PRIMARY KEY")
 # The first reader of a digest: whether any mail of it is finished.
 OF_THE_FIRST = "uq_delivery_digest_id_subscriber_id|sqlite_autoindex_delivery_1"
 

@@ -17,6 +17,7 @@ from mailer.models import (
     NoticeKind,
 )
 from tests.support import factories
+from tests.support.factories import NOW
 from tests.support.receiver import Answer, Mail, Receiver, fine, pipelining
 from tests.support.sending import Post, counts
 from tests.support.waiting import wait_until
@@ -136,7 +137,7 @@ def test_what_was_paused_goes_on_when_the_relay_takes_it_again(post: Post) -> No
         wait_until(lambda: post.digest(bad).status is DigestStatus.PAUSED)
         says[0] = fine
         with post.database.write() as session:
-            digest_state.resume_digest(session, bad)
+            digest_state.resume_digest(session, bad, NOW)
         wait_until(lambda: post.is_sent(bad))
         assert post.is_sent(good)
         wait_until(lambda: told(relay))
