@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("init", "Write the configuration and create the database."),
     "config": ("config", "Show the settings and where they come from."),
     "status": ("status", "Show what runs, what waits, and what goes out next."),
+    "doctor": ("doctor", "Check whether mail will be delivered: DNS, relay, website."),
     "pause": ("pause", "Stop all sending."),
     "resume": ("pause", "Start sending again."),
     "db": ("db", "Upgrade or check the database."),

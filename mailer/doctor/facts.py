@@ -31,6 +31,7 @@ def read_facts(app: App) -> tuple[CheckFinding, list[NewsletterFacts]]:
     facts = [
         NewsletterFacts(
             slug=one.slug,
+            from_address=one.profile.from_address,
             from_domain=domain_of(one.profile.from_address),
             reply_domain=domain_of(one.profile.reply_to or one.profile.from_address),
             postal_address=one.profile.postal_address,

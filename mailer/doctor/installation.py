@@ -19,6 +19,7 @@ class NewsletterFacts:
     """What the doctor wants to know of a newsletter; domains are A-labels."""
 
     slug: str
+    from_address: str
     from_domain: str
     reply_domain: str
     postal_address: str

@@ -77,6 +77,9 @@ DMARC_RECORD: Final = SenderRule(
     "receivers ignore a DMARC record that is not valid or not the only one (RFC 9989)",
     f"{_RFC}9989",
 )
+DMARC_REPORTS: Final = SenderRule(
+    "only reports show who sends as you, and which of your own mail fails (RFC 9990)", f"{_RFC}9990"
+)
 NULL_MX: Final = SenderRule(
     "a null MX record says that the domain takes no mail (RFC 7505)", f"{_RFC}7505"
 )

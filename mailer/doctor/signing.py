@@ -5,18 +5,19 @@ from typing import Final
 
 from mailer.doctor import sender_rules
 from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.installation import NewsletterFacts
+from mailer.message.dkim import is_covered
 
 _CHECK: Final = "dkim"
 
 
 def judge_signing(
-    signing_domain: str | None, from_domains: Iterable[str], *, relay_signs: bool
+    signing_domain: str | None, newsletters: Iterable[NewsletterFacts], *, relay_signs: bool
 ) -> Iterator[CheckFinding]:
     """Judge who signs.
 
     Args:
         signing_domain: `dkim_domain`, if the app signs.
-        from_domains: of the newsletters.
     """
     if relay_signs:
         advice = (
@@ -35,20 +36,15 @@ def judge_signing(
             "make a key with `mailer dkim new`, or let the relay sign and set `relay_signs_dkim`",
         )
         return
-    for domain in from_domains:
-        if not is_covered(domain, signing_domain):
-            what = f"mails from this domain are not signed: it is not {signing_domain} or below it"
-            advice = f"use a From address at {signing_domain}, or let the relay sign"
+    for newsletter in newsletters:
+        if not is_covered(newsletter.from_address, signing_domain):
+            what = f"its mails are not signed: {newsletter.from_domain} is not {signing_domain} or below it"
+            advice = f"give it a From address at {signing_domain}, or let the relay sign"
             rule = sender_rules.GOOGLE_SPF_OR_DKIM
-            yield CheckFinding(_CHECK, domain, Severity.PROBLEM, what, rule, advice)
+            yield CheckFinding(_CHECK, newsletter.slug, Severity.PROBLEM, what, rule, advice)
 
 
 def unusable_key(error: str) -> CheckFinding:
     """Say that a key of ours cannot be used; `error` says why, and what to do after a semicolon."""
     what, _, advice = error.partition("; ")
     return CheckFinding(_CHECK, "", Severity.PROBLEM, what, do=advice or None)
-
-
-def is_covered(domain: str, signing_domain: str) -> bool:
-    """Tell whether mails from a domain are signed for `signing_domain`."""
-    return domain == signing_domain or domain.endswith(f".{signing_domain}")

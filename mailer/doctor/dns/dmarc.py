@@ -152,7 +152,9 @@ def _about_reports(domain: str, record: DmarcRecord, look_up: LookUp) -> Iterato
     uris = [uri.strip() for uri in record.tags.get("rua", "").split(",") if uri.strip()]
     if not uris:
         advice = "add rua=mailto: and a mailbox that exists, so that you see who sends as you"
-        yield _warning(domain, "nobody gets DMARC reports: rua= is missing", advice)
+        what = "nobody gets DMARC reports: rua= is missing"
+        rule = sender_rules.DMARC_REPORTS
+        yield CheckFinding(_CHECK, domain, Severity.WARNING, what, rule, advice)
     for uri in uris[:5]:
         address, _, _ = uri.partition("!")
         scheme, _, mailbox = address.partition(":")

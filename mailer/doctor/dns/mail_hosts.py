@@ -55,7 +55,7 @@ def check_mx(domain: str, used_for: str, look_up: LookUp) -> CheckFinding:
         what = f"some hosts in its MX records do not exist ({shown})"
         rule = sender_rules.MICROSOFT_REPLY
         return CheckFinding(_CHECK, domain, Severity.WARNING, what, rule, "remove those MX records")
-    return ok(_CHECK, domain, f"takes mail for {used_for} ({shown})")
+    return ok(_CHECK, domain, f"takes mail for {used_for}, at {shown}")
 
 
 def _without_mx(domain: str, used_for: str, look_up: LookUp) -> CheckFinding:

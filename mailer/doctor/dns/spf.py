@@ -7,7 +7,6 @@ from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.spf_walk import MOST_LOOK_UPS, MOST_VOID, SpfWalk, walk_spf
 from mailer.doctor.finding import CheckFinding, DnsRecord, Severity, ok, unchecked
-from mailer.text.english import pluralise
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "spf"
@@ -36,7 +35,7 @@ def check_spf(domain: str, look_up: LookUp, own_address: str | None = None) -> l
         return faults
     covers = "" if own_address is None else f", and allows {own_address}"
     what = (
-        f"the SPF record needs {pluralise(walk.look_ups, 'look-up')} of {MOST_LOOK_UPS}{covers}: "
+        f"the SPF record needs {walk.look_ups} of {MOST_LOOK_UPS} look-ups{covers}: "
         f"{printable_line(walk.record or '', _LONGEST_SHOWN)}"
     )
     return [ok(_CHECK, domain, what)]

@@ -4,39 +4,49 @@ Never follows a redirect, because mail programs do not, and never uses a real li
 """
 
 import http.client
+import ipaddress
+import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.website import PageSeen
+from mailer.settings.parsers import is_loopback
 
 _SECONDS: Final = 10.0
 _MOST_READ: Final = 4096
+_MOST_ADDRESSES: Final = 4
+_PORTS: Final = {"http": 80, "https": 443}
 HEALTH: Final = "/healthz"
 ONE_CLICK: Final = "/unsubscribe/doctor-asks-with-a-bad-token"
 
 
-def ask_health(base_url: str) -> PageSeen:
+def ask_health(base_url: str, look_up: LookUp) -> PageSeen:
     """GET the page that says that the web role lives."""
-    return _ask(base_url, "GET", HEALTH, None)
+    return _ask(base_url, look_up, "GET", HEALTH, None)
 
 
-def ask_one_click(base_url: str) -> PageSeen:
+def ask_one_click(base_url: str, look_up: LookUp) -> PageSeen:
     """POST what a mail program posts (RFC 8058), to a link that is not valid."""
-    return _ask(base_url, "POST", ONE_CLICK, b"List-Unsubscribe=One-Click")
+    return _ask(base_url, look_up, "POST", ONE_CLICK, b"List-Unsubscribe=One-Click")
 
 
-def _ask(base_url: str, method: str, path: str, body: bytes | None) -> PageSeen:
+def _ask(base_url: str, look_up: LookUp, method: str, path: str, body: bytes | None) -> PageSeen:
     url = urlsplit(base_url)
-    connection = _connection(url)
-    headers = {"User-Agent": "mailer-doctor"}
+    host = url.hostname or ""
+    headers = {"User-Agent": "mailer-doctor", "Connection": "close"}
     if body is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection = http.client.HTTPConnection(host, url.port or _PORTS[url.scheme], timeout=_SECONDS)
     try:
+        connection.sock = _opened(url, look_up)
+        until = _certificate_until(connection.sock)
+        # The port of https would stand in the Host header otherwise.
+        headers["Host"] = url.netloc
         connection.request(method, url.path.rstrip("/") + path, body, headers)
-        # After the answer the socket may belong to it.
-        until = _certificate_until(connection)
         answer = connection.getresponse()
         return PageSeen(
             status=answer.status,
@@ -58,18 +68,44 @@ def _ask(base_url: str, method: str, path: str, body: bytes | None) -> PageSeen:
         connection.close()
 
 
-def _connection(url: SplitResult) -> http.client.HTTPConnection:
-    host = url.hostname or ""
-    if url.scheme == "https":
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, url.port, timeout=_SECONDS, context=context)
-    return http.client.HTTPConnection(host, url.port, timeout=_SECONDS)
+def _opened(url: SplitResult, look_up: LookUp) -> socket.socket:
+    """Connect to the first address of the host that answers.
+
+    DNS is asked, and not this machine, which may know another address than readers' machines do.
+
+    Raises:
+        OSError: none answers, or its certificate is not valid.
+    """
+    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    failure: OSError = OSError(0, "its name is not in DNS")
+    for address in _addresses(host, look_up):
+        try:
+            sock = socket.create_connection((address, port), timeout=_SECONDS)
+        except OSError as error:
+            failure = error
+            continue
+        if url.scheme != "https":
+            return sock
+        try:
+            return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+        except OSError:
+            sock.close()
+            raise
+    raise failure
 
 
-def _certificate_until(connection: http.client.HTTPConnection) -> datetime | None:
-    if not isinstance(connection.sock, ssl.SSLSocket):
+def _addresses(host: str, look_up: LookUp) -> tuple[str, ...]:
+    with suppress(ValueError):
+        return (str(ipaddress.ip_address(host)),)
+    if is_loopback(host):
+        return (host,)
+    return (*look_up(host, "A").records, *look_up(host, "AAAA").records)[:_MOST_ADDRESSES]
+
+
+def _certificate_until(sock: socket.socket) -> datetime | None:
+    if not isinstance(sock, ssl.SSLSocket):
         return None
-    until = (connection.sock.getpeercert() or {}).get("notAfter")
+    until = (sock.getpeercert() or {}).get("notAfter")
     if not isinstance(until, str):
         return None
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)

@@ -1,24 +1,11 @@
 """TLS and AUTH against aiosmtpd: without a good certificate not one MAIL command is said."""
 
-import datetime
-import gc
-import ipaddress
 import socket
-import ssl
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mailer.clock import Times
 from mailer.sending.composer import Composer
@@ -27,129 +14,22 @@ from mailer.sending.smtp.connection import Connection, RelayConfig, Unopened, co
 from mailer.sending.smtp.conversation import Capabilities
 from mailer.sending.smtp.events import Credentials, Envelope, Step, Tls
 from mailer.sending.smtp.verdict import Lost
+from tests.support.certificates import DAY, Certificates
 from tests.support.sending import Post, alerts, config, sending
+from tests.support.tls_relay import PASSWORD, USER, aiosmtpd_relay
 from tests.support.waiting import wait_until
 
-USER, PASSWORD = "news", "s3cret-пароль"
 LOGIN = Credentials(USER, PASSWORD)
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A certificate authority of our own, and what it has signed."""
-
-    folder: Path
-    authority: ssl.SSLContext
-
-    def server(self, name: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
-        return context
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
-
-    def issue(
-        file: str,
-        host: str | None,
-        key: ec.EllipticCurvePrivateKey,
-        issuer: x509.Name,
-        issuer_key: ec.EllipticCurvePrivateKey,
-        until: datetime.datetime,
-    ) -> None:
-        subject = (
-            issuer if host is None else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, file)])
-        )
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 30 * day)
-            .not_valid_after(until)
-            .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
-        )
-        if host is not None:
-            names: list[x509.GeneralName] = [x509.DNSName(host)]
-            if host == "localhost":
-                names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        (folder / f"{file}.pem").write_bytes(
-            builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        )
-        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (folder / f"{file}.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-
-    issue("authority", None, authority_key, authority_name, authority_key, now + 30 * day)
-    for file, host, until in (
-        ("good", "localhost", now + day),
-        ("wrong-name", "other.example", now + day),
-        ("expired", "localhost", now - day),
-    ):
-        key = ec.generate_private_key(ec.SECP256R1())
-        issue(file, host, key, authority_name, authority_key, until)
-    own = ec.generate_private_key(ec.SECP256R1())
-    own_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    issue("self-signed", "localhost", own, own_name, own, now + day)
-    context = ssl.create_default_context(cafile=str(folder / "authority.pem"))
-    return Certificates(folder, context)
-
-
-class Handler:
-    """Remembers what was said and received."""
-
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-        self.recipients: list[str] = []
-        self.logins: list[tuple[bytes, bytes, bool]] = []
-
-    async def handle_EHLO(  # noqa: N802
-        self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
-    ) -> list[str]:
-        self.commands.append("EHLO")
-        session.host_name = hostname
-        return responses
-
-    async def handle_MAIL(  # noqa: N802
-        self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        self.commands.append("MAIL")
-        envelope.mail_from = address
-        return "250 ok"
-
-    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:  # noqa: N802
-        self.recipients += envelope.rcpt_tos
-        return "250 ok"
-
-    def authenticate(
-        self, server: SMTP, session: Any, envelope: Any, mechanism: str, data: LoginPassword
-    ) -> AuthResult:
-        self.logins.append((data.login, data.password, session.ssl is not None))
-        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
-
-
-@contextmanager
-def aiosmtpd_relay(port: int, **options: Any) -> Iterator[Handler]:
-    """aiosmtpd on this port of loopback."""
-    handler = Handler()
-    options |= {"hostname": "127.0.0.1", "port": port, "authenticator": handler.authenticate}
-    controller = Controller(handler, **options)
-    # aiosmtpd leaves connections that broke off during TLS to the garbage collector.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        controller.start()
-        try:
-            yield handler
-        finally:
-            controller.stop()
-            gc.collect()
+    made = Certificates(tmp_path_factory.mktemp("certificates"))
+    made.issue("good", "localhost")
+    made.issue("wrong-name", "other.example")
+    made.issue("expired", "localhost", -DAY)
+    made.issue_self_signed("self-signed", "localhost")
+    return made
 
 
 def relay(port: int, tls: Tls, **changes: Any) -> RelayConfig:

@@ -1,6 +1,7 @@
 """What the doctor says of the relay, the website, the clock, files, newsletters and returned mail."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -154,8 +155,15 @@ def test_a_file_with_keys_is_judged(mode: int, severity: str) -> None:
 
 
 def newsletter(**values: object) -> NewsletterFacts:
-    return NewsletterFacts(**{"slug": "daily", "from_domain": "news.example", "subscriptions": 10,
-        "reply_domain": "news.example", "postal_address": "1 Street", **values})  # type: ignore[arg-type]  # fmt: skip
+    facts = NewsletterFacts(
+        slug="daily",
+        from_address="daily@news.example",
+        from_domain="news.example",
+        reply_domain="news.example",
+        postal_address="1 Street",
+        subscriptions=10,
+    )
+    return replace(facts, **values)  # type: ignore[arg-type]
 
 
 def test_newsletters_need_a_postal_address() -> None:
@@ -215,7 +223,7 @@ SIGNING = [
 def test_who_signs_is_judged(
     domain: str | None, severities: list[str], *, relay_signs: bool
 ) -> None:
-    found = signing.judge_signing(domain, ["mail.news.example"], relay_signs=relay_signs)
+    found = signing.judge_signing(domain, [newsletter()], relay_signs=relay_signs)
     assert [one.severity for one in found] == severities
 
 
