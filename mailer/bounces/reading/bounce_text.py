@@ -4,6 +4,7 @@ Never trusts one sign alone: a mail by a person may say "user unknown" too.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from mailer.bounces.reading.diagnosis import find_numbers, reason_in
@@ -24,6 +25,7 @@ _DAEMONS: Final = (
     "mailsystem", "mail system", "mail administrator", "mailadmin", "system administrator",
     "systemadministrator", "microsoftexchange", "mail.delivery", "bounce", "mdaemon", "no-reply@dsn",
     "administrador do sistema", "administrateur systeme", "smtp32", "mail_system", "mailmaster",
+    "post_master",
     "microsoft outlook", "domino", "internet mail", "mail transport", "mail router", "quota",
     "administrateur", "e500_smtp", "mail server", "mailserver", "smtpd", "mailgateway", "courier",
 )  # fmt: skip
@@ -132,7 +134,8 @@ def _begins_header(lines: list[str]) -> bool:
     first = _field_name(lines[0])
     if first not in _FIELD_NAMES:
         return False
-    names = {_field_name(line) for line in lines} & _FIELD_NAMES
+    block = takewhile(str.strip, lines)
+    names = {_field_name(line) for line in block} & _FIELD_NAMES
     return len(names) >= 3 and bool(names & _SURE_NAMES)
 
 

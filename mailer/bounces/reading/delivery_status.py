@@ -109,7 +109,7 @@ def _from_first_field(text: str) -> str:
     places = [
         lower.find(name) for name in ("reporting-mta:", "original-recipient:", "final-recipient:")
     ]
-    return text[min(place for place in places if place >= 0) :]
+    return text[min((place for place in places if place >= 0), default=0) :]
 
 
 def read_report(text: str) -> StatusReport:
@@ -121,23 +121,25 @@ def read_report(text: str) -> StatusReport:
     about_mail: list[tuple[str, str]] = []
     groups: list[list[tuple[str, str]]] = []
     current = about_mail
+    may_end = False
     for name, value in _fields(text):
         known = {one for one, _ in current}
+        if not name:
+            may_end = bool(known & _RECIPIENT_FIELDS) and not _LEAST.isdisjoint(known)
+            continue
         if current is about_mail:
             is_next = name in _OF_RECIPIENT
-        elif not name:
-            # The next field begins a group, unless this one still lacks what it is about.
-            ended = bool(known & _RECIPIENT_FIELDS) and not _LEAST.isdisjoint(known)
-            current = [] if ended and current else current
-            continue
         else:
-            is_next = not current or (name in _RECIPIENT_FIELDS and name in known)
+            again = name in known
+            begins = name in _RECIPIENT_FIELDS
+            is_next = (again and begins) or (may_end and (again or begins))
+        may_end = False
         if is_next:
             if len(groups) >= _MOST_RECIPIENTS:
                 break
             current = []
             groups.append(current)
-        if name and len(current) < _MOST_FIELDS:
+        if len(current) < _MOST_FIELDS:
             current.append((name, value))
     usable = (ReportGroup(HeaderFields(tuple(group))) for group in groups)
     return StatusReport(

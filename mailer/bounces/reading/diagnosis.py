@@ -40,6 +40,11 @@ _PASSING: Final = phrases("""
 """)
 """What is said with a temporary status, and does not say that an address is wrong for good."""
 
+_AFTER_DATA: Final = (
+    "end of data", "data command", "in reply to data", ">>> data", "after data", "(data)", "final data",
+    "smtp command data", "command: data",
+)  # fmt: skip
+
 _BY_MEANING: Final = {
     Meaning.BAD_MAILBOX: Reason.USER_UNKNOWN,
     Meaning.BAD_SENDER: Reason.POLICY,
@@ -162,15 +167,5 @@ def _is_after_data(said: str, enhanced: str | None) -> bool:
     """
     if enhanced is not None and enhanced.startswith("5.1."):
         return False
-    lower = said.lower()
-    return any(words in lower for words in _AFTER_DATA) and "rcpt" not in lower
-
-
-_AFTER_DATA: Final = (
-    "end of data",
-    "data command",
-    "in reply to data",
-    ">>> data",
-    "after data",
-    "(data)",
-)
+    text = " ".join(said.lower().split())
+    return any(words in text for words in _AFTER_DATA) and "rcpt" not in text

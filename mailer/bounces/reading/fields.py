@@ -91,8 +91,8 @@ def _unfold(lines: list[str]) -> str:
 
 def decode_words(value: str) -> str:
     """Decode the encoded words in a value, and bytes beyond ASCII that should have been such words."""
-    if not value.isascii():
-        value = decode(value.encode("latin-1", "replace"), "")
+    if not value.isascii() and max(value) < "\u0100":
+        value = decode(value.encode("latin-1"), "")
     if "=?" not in value:
         return value
     return _WORD.sub(_decoded_word, _BETWEEN_WORDS.sub(r"\1\2", value))

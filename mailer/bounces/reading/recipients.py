@@ -23,14 +23,14 @@ _LONGEST_LINE: Final = 1_000
 
 @dataclass(frozen=True)
 class FailedAddress:
-    """An address that a text is about, and the lines that tell why."""
+    """An address that a mail is about, and the lines that tell why."""
 
     address: str
     text: str
 
 
 def failed_addresses(mail: ReadMail, body: BounceText) -> list[FailedAddress]:
-    """Return the addresses that a text is about, each with the text about it."""
+    """Return the addresses that a bounce is about, each with the text about it."""
     named = [
         address
         for value in mail.fields.every("x-failed-recipients")
@@ -48,11 +48,11 @@ def failed_addresses(mail: ReadMail, body: BounceText) -> list[FailedAddress]:
     chosen = [(at, address) for at, address, rank in ranked if rank == best and rank >= _LEAST_RANK]
     if chosen:
         return _with_texts(chosen, lines)
-    if len({address.lower() for _, address, _ in ranked}) == 1:
-        return _with_texts([(ranked[0][0], ranked[0][1])], lines)
     names = _bare_names(lines, first_address(mail.fields.text("from")) or "")
     if names:
         return [FailedAddress(name, body.shown) for name in names]
+    if len({address.lower() for _, address, _ in ranked}) == 1:
+        return _with_texts([(ranked[0][0], ranked[0][1])], lines)
     returned = _returned_recipient(mail, body)
     return [FailedAddress(returned, body.shown)] if returned else []
 
@@ -91,7 +91,7 @@ def _behind_introduction(lines: list[str]) -> list[str]:
 
 
 def _rank(lines: list[str], ours: set[str]) -> list[tuple[int, str, int]]:
-    """Return each address with its line and how likely the text is about it."""
+    """Return each address with its line and how likely the bounce is about it."""
     ranked: list[tuple[int, str, int]] = []
     for number, line in enumerate(lines):
         if "@" not in line:
@@ -165,8 +165,18 @@ def _with_texts(chosen: list[tuple[int, str]], lines: list[str]) -> list[FailedA
     failed = []
     for number, address in places:
         later = next((start for start in starts if start > number), len(lines))
-        failed.append(FailedAddress(address, "\n".join(lines[number:later])))
+        text = "\n".join(lines[number:later])
+        failed.append(FailedAddress(address, text))
+        failed += [FailedAddress(one, text) for one in _expanded_from(lines[number + 1 : later])]
     return failed
+
+
+def _expanded_from(lines: list[str]) -> list[str]:
+    """Return what an alias was before the host looked it up: that is whom we mailed."""
+    first = lines[0].lower() if lines else ""
+    if "expanded from" in first or "generated from" in first:
+        return [address for _, address in find_addresses(lines[0])][:1]
+    return []
 
 
 def _text_about(address: str, lines: list[str]) -> str:

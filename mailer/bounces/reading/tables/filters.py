@@ -21,7 +21,8 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         name server: host name lookup failure
         host name lookup failure
         hostname lookup failure
-        dns lookup failure
+        dns lookup failure * try again
+        no relevant answers
         dns lookup failed
         dns lookup timed
         dns timeout
@@ -109,6 +110,94 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         ウイルス
         病毒
         вирус
+    """)),
+    (_R.CONGESTED, phrases("""
+        too many connections
+        too many concurrent
+        too many sessions
+        too many simultaneous
+        receiving mail too quickly
+        receiving mail at a rate
+        rate limit
+        ratelimit
+    """)),
+    (_R.PROTOCOL, phrases("""
+        command not recognized
+        command not recognised
+        command unrecognized
+        unrecognized command
+        unrecognised command
+    """)),
+    (_R.POLICY, phrases("""
+        permission to post
+        投稿する権限
+        berechtigung
+        autorisation de publier
+        permiso para publicar
+        permissao para postar
+        autorizzazione * pubblicare
+        blocked by the recipient
+        rejected by recipient
+        refused by recipient
+        user rules
+    """)),
+    (_R.AUTHENTICATION, phrases("""
+        _spf_
+        _spf:
+        _spf.
+        (spf)
+        spf check
+        spf fail
+        spf record
+        spf validation
+        spf_fail
+        spf:
+        sender policy framework
+        openspf
+        senderid
+        sender id
+        purported responsible
+        dkim
+        dmarc
+        unauthenticated
+        not authenticated
+        authentication required
+        authentication checks
+        authentication fail
+        authentication is required
+        authentication information
+        authentication-results
+        authentication credentials
+        authentication needed
+        sender authentication
+        verify that it came from a legitimate
+        passed validation
+        must authenticate
+        must be authenticated
+        need to authenticate
+        requires authentication
+        require authentication
+        failed to authenticate
+        tls required
+        starttls
+        must issue a starttls
+        requires tls
+        tls is required
+        encryption needed
+        encryption required
+        dane validation
+        tlsa
+        dnssec
+        certificate
+        _arc_
+        _batv
+        batv
+        not allowed to send mail from
+        is not allowed to send
+        mismatches client ip
+        ses:sendrawemail
+        email address is not verified
+        codes dauthentification
     """)),
     (_R.BLOCKED, phrases("""
         blocked using
@@ -233,64 +322,6 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         abus detecte
         listed abusive
     """)),
-    (_R.AUTHENTICATION, phrases("""
-        _spf_
-        _spf:
-        _spf.
-        (spf)
-        spf check
-        spf fail
-        spf record
-        spf validation
-        spf_fail
-        spf:
-        sender policy framework
-        openspf
-        senderid
-        sender id
-        purported responsible
-        dkim
-        dmarc
-        unauthenticated
-        not authenticated
-        authentication required
-        authentication checks
-        authentication fail
-        authentication is required
-        authentication information
-        authentication-results
-        authentication credentials
-        authentication needed
-        sender authentication
-        verify that it came from a legitimate
-        passed validation
-        must authenticate
-        must be authenticated
-        need to authenticate
-        requires authentication
-        require authentication
-        failed to authenticate
-        tls required
-        starttls
-        must issue a starttls
-        requires tls
-        tls is required
-        encryption needed
-        encryption required
-        dane validation
-        tlsa
-        dnssec
-        certificate
-        _arc_
-        _batv
-        batv
-        not allowed to send mail from
-        is not allowed to send
-        mismatches client ip
-        ses:sendrawemail
-        email address is not verified
-        codes dauthentification
-    """)),
     (_R.POLICY, phrases("""
         sender address rejected
         sender rejected
@@ -323,8 +354,6 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         empty from
         bad sender
         not accept null
-        callback
-        callout
         no third-party dsns
         from: domain
         from: header
@@ -544,6 +573,8 @@ LAST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         gave up
         not collected after
         numerous attempts
+        failed * attempts
+        not been collected
         repeated attempts
         several attempts
         many attempts

@@ -36,7 +36,7 @@ FAILURE_SUBJECTS: Final = phrases("""
     failed delivery
     failed mail
     failed to deliver
-    failure text
+    failure notice
     failure delivery
     failure notification
     delivery to
@@ -489,7 +489,7 @@ VACATION_SUBJECTS: Final = phrases("""
     on vacation
     vacation
     on holiday
-    holiday text
+    holiday notice
     annual leave
     on leave
     maternity leave
@@ -498,7 +498,7 @@ VACATION_SUBJECTS: Final = phrases("""
     away from
     i am away
     im away
-    away text
+    away notice
     is away
     not in the office
     absence
@@ -646,7 +646,6 @@ AUTOMATIC_SUBJECTS: Final = phrases("""
     we received your
     your request has been received
     ticket received
-    [ticket
     case created
 """)
 AUTOMATIC_TEXTS: Final = phrases("""

@@ -14,6 +14,10 @@ _LONGEST_GAP: Final = 80
 _MOST_BEGINNINGS: Final = 20
 _DROPPED: Final = dict.fromkeys(map(ord, "'’‘`´\"“”„«»*_|\x00"))
 _SPACED: Final = str.maketrans("<>()[]{}\t\n", "          ")
+_FOLDED: Final = str.maketrans(
+    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe"}
+)
+"""Letters that Unicode takes for no base letter with an accent."""
 _PREPARED: Final = {**_DROPPED, **_SPACED}
 
 
@@ -23,6 +27,7 @@ def folded(text: str, longest: int = 20_000) -> str:
     if not text.isascii():
         apart = unicodedata.normalize("NFKD", text)
         text = "".join(letter for letter in apart if not unicodedata.combining(letter))
+        text = text.translate(_FOLDED)
     text = " ".join(text.split())
     return f" {text.replace(' :', ':').replace(' .', '.').replace(' ,', ',')} "
 

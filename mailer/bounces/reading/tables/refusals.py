@@ -77,6 +77,8 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         exceeds * quota
         exceed * quota
         exceeding * quota
+        overdrawn * quota
+        space not enough
         exceeds the recipients quota
         quota exceed
         quota exhausted
@@ -414,7 +416,6 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         mailbox has been blocked
         mailbox is temporarily
         mailbox temporarily
-        mailbox unavailable or access denied
         mailbox currently unavailable
         mailbox was not used
         user * suspended
@@ -547,6 +548,9 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         domain not found
         domain * not found
         domain couldnt be found
+        domain * couldnt be found
+        domain * could not be found
+        domain * cannot be found
         domain could not be found
         domain does not exist
         domain * does not exist
@@ -593,7 +597,6 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         no a record
         no dns records
         no address associated with hostname
-        no relevant answers
         no host found
         no hosts found
         no route to domain
@@ -760,6 +763,7 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         recipients unknown
         address unknown
         address is unknown
+        address @ unknown
         address * is unknown
         addressee unknown
         mailbox unknown

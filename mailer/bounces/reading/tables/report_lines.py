@@ -72,7 +72,6 @@ MARKERS: Final = phrases("""
     headers follow
     ursprungliche nachricht
     returned message:
-    message follows
     text of the message
     rejected message
     original-kopfzeilen
