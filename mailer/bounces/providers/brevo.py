@@ -12,7 +12,7 @@ from mailer.bounces.providers.event import (
     ProviderEvent,
     evidence,
     finding,
-    status_in,
+    host_answer,
 )
 from mailer.bounces.providers.payload import name_at, own_references, text_at
 from mailer.bounces.reasons import Reason
@@ -49,15 +49,10 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     reason = REASONS.get(name)
     if reason is None and name not in _UNSUBSCRIBED:
         return ProviderEvent(label, name in _OTHERS)
-    diagnostic = text_at(payload, "reason")
-    status = status_in(diagnostic)
-    found = UNSUBSCRIBED if reason is None else finding(reason, status)
+    answer = host_answer(text_at(payload, "reason"))
+    found = UNSUBSCRIBED if reason is None else finding(reason, answer)
     references = own_references(*_custom(payload), text_at(payload, "message-id"))
-    return ProviderEvent(
-        label,
-        True,
-        evidence(found, SOURCE, references, status=status, diagnostic=diagnostic, now=now),
-    )
+    return ProviderEvent(label, True, evidence(found, SOURCE, references, answer, now=now))
 
 
 def _custom(payload: object) -> list[str]:

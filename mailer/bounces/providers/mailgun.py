@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mailer.bounces.providers.event import (
+    NO_ANSWER,
     UNSUBSCRIBED,
     Finding,
+    HostAnswer,
     ProviderEvent,
     evidence,
     finding,
-    status_in,
+    host_answer,
 )
 from mailer.bounces.providers.payload import (
     NotAuthentic,
@@ -51,6 +53,7 @@ PERMANENT: Final = {
 }
 """What each reason of a permanent failure means."""
 
+_NOT_TRIED: Final = frozenset({"suppress-bounce", "suppress-complaint"})
 _OTHERS: Final = frozenset({"accepted", "delivered", "opened", "clicked", "stored"})
 
 
@@ -87,13 +90,11 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     event = value_at(payload, "event-data")
     name = text_at(event, "event")
     label = name_at(event, "event")
-    status = diagnostic = None
-    is_known, found = True, None
+    is_known, found, answer = True, None, NO_ANSWER
     if name == "failed":
         label = f"{label} {name_at(event, 'severity')} {name_at(event, 'reason')}"
-        diagnostic = _diagnostic(event)
-        status = status_in(text_at(event, "delivery-status", "enhanced-code"), diagnostic)
-        is_known, found = _failure(event, status)
+        answer = _answer(event)
+        is_known, found = _failure(event, answer)
     elif name == "complained":
         found = finding(Reason.ABUSE)
     elif name == "unsubscribed":
@@ -109,14 +110,10 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
         text_at(event, "user-variables", KEY),
         text_at(event, "message", "headers", "message-id"),
     )
-    return ProviderEvent(
-        label,
-        is_known,
-        evidence(found, SOURCE, references, status=status, diagnostic=diagnostic, now=now),
-    )
+    return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _failure(event: object, status: str | None) -> tuple[bool, Finding | None]:
+def _failure(event: object, answer: HostAnswer) -> tuple[bool, Finding | None]:
     """Return whether the reason of a failure is known, and what it means."""
     reason = text_at(event, "reason") or ""
     if text_at(event, "severity") != "permanent" and reason != "old":
@@ -124,10 +121,15 @@ def _failure(event: object, status: str | None) -> tuple[bool, Finding | None]:
         return True, None
     if reason == "suppress-unsubscribe":
         return True, UNSUBSCRIBED
-    return reason in PERMANENT, finding(PERMANENT.get(reason, Reason.OTHER), status)
+    if reason in _NOT_TRIED:
+        # What stands as an answer is Mailgun's own.
+        return True, finding(PERMANENT[reason])
+    found = finding(PERMANENT.get(reason, Reason.OTHER), answer, is_open=True)
+    return reason in PERMANENT, found
 
 
-def _diagnostic(event: object) -> str | None:
-    path = ("delivery-status", "message")
-    # The description is Mailgun's own words, in place of an answer.
-    return text_at(event, *path) or text_at(event, "delivery-status", "description")
+def _answer(event: object) -> HostAnswer:
+    status = value_at(event, "delivery-status")
+    # The description is Mailgun's own words, if the host gave none.
+    said = text_at(status, "message") or text_at(status, "description")
+    return host_answer(said, text_at(status, "enhanced-code"))

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from mailer.bounces.providers.event import (
+    NO_ANSWER,
     UNSUBSCRIBED,
     Finding,
+    HostAnswer,
     ProviderEvent,
     evidence,
     finding,
-    status_in,
+    host_answer,
 )
 from mailer.bounces.providers.payload import name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
@@ -63,13 +65,12 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     """Read one event."""
     record = text_at(payload, "RecordType")
     label = name_at(payload, "RecordType")
-    status = diagnostic = None
-    is_known, found = True, None
+    is_known, found, answer = True, None, NO_ANSWER
     if record in ("Bounce", "SpamComplaint"):
         label = f"{label} {name_at(payload, 'Type')}"
-        diagnostic = text_at(payload, "Details") or text_at(payload, "Description")
-        status = status_in(diagnostic)
-        is_known, found = _bounce(payload, record, status)
+        # The description is Postmark's own words about the type.
+        answer = host_answer(text_at(payload, "Details"))
+        is_known, found = _bounce(payload, record, answer)
     elif record == "SubscriptionChange":
         label = f"{label} {name_at(payload, 'SuppressionReason')}"
         is_known, found = _subscription_change(payload)
@@ -78,20 +79,16 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     if found is None:
         return ProviderEvent(label, is_known)
     references = own_references(text_at(payload, "Metadata", KEY))
-    return ProviderEvent(
-        label,
-        is_known,
-        evidence(found, SOURCE, references, status=status, diagnostic=diagnostic, now=now),
-    )
+    return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _bounce(payload: object, record: str, status: str | None) -> tuple[bool, Finding | None]:
+def _bounce(payload: object, record: str, answer: HostAnswer) -> tuple[bool, Finding | None]:
     """Return whether the type of a bounce is known, and what it means."""
     kind = text_at(payload, "Type") or record
     if kind == "Unsubscribe":
         return True, UNSUBSCRIBED
     if kind in BOUNCES:
-        return True, finding(BOUNCES[kind], status)
+        return True, finding(BOUNCES[kind], answer, is_open=kind == "Unknown")
     return kind in _OTHERS, None
 
 

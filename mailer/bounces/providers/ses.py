@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Final
 
 from mailer.bounces.providers.event import (
+    NO_ANSWER,
     UNSUBSCRIBED,
     Finding,
+    HostAnswer,
     ProviderEvent,
     evidence,
     finding,
-    status_in,
+    host_answer,
 )
 from mailer.bounces.providers.payload import items_at, name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
@@ -42,11 +44,7 @@ BOUNCES: Final = {
 }
 """The reason for each type and subtype of a bounce."""
 
-_OF_UNKNOWN_SUBTYPE: Final = {
-    "Permanent": Reason.OTHER,
-    "Transient": Reason.OTHER,
-    "Undetermined": Reason.OTHER,
-}
+_KINDS: Final = frozenset({"Permanent", "Transient", "Undetermined"})
 
 COMPLAINTS: Final = {
     "abuse": Reason.ABUSE,
@@ -87,10 +85,9 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     kind = "eventType" if text_at(payload, "eventType") else "notificationType"
     name = text_at(payload, kind)
     label = name_at(payload, kind)
-    is_known, found = True, None
-    status = diagnostic = None
+    is_known, found, answer = True, None, NO_ANSWER
     if name == "Bounce":
-        is_known, found, status, diagnostic = _bounce(payload)
+        is_known, found, answer = _bounce(payload)
         label = f"{label} {name_at(payload, 'bounce', 'bounceType')}"
         label = f"{label} {name_at(payload, 'bounce', 'bounceSubType')}"
     elif name == "Complaint":
@@ -105,37 +102,30 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     if found is None:
         return ProviderEvent(label, is_known)
     references = own_references(*_candidates(payload))
-    return ProviderEvent(
-        label,
-        is_known,
-        evidence(found, SOURCE, references, status=status, diagnostic=diagnostic, now=now),
-    )
+    return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _bounce(payload: object) -> tuple[bool, Finding | None, str | None, str | None]:
-    """Return whether the type of a bounce is known, what it means, and its status and diagnostic."""
+def _bounce(payload: object) -> tuple[bool, Finding | None, HostAnswer]:
+    """Return whether the type of a bounce is known, what it means, and what the receiving host said."""
     kind = text_at(payload, "bounce", "bounceType") or ""
     subtype = text_at(payload, "bounce", "bounceSubType") or ""
-    recipients = [
-        one
-        for one in items_at(payload, "bounce", "bouncedRecipients")
-        if (text_at(one, "action") or "").lower() not in _NOT_A_BOUNCE
-    ]
-    if not recipients and items_at(payload, "bounce", "bouncedRecipients"):
-        return True, None, None, None
+    every = items_at(payload, "bounce", "bouncedRecipients")
+    failed = [one for one in every if (text_at(one, "action") or "").lower() not in _NOT_A_BOUNCE]
     # A mail of ours has one recipient.
-    first = recipients[0] if recipients else None
-    diagnostic = text_at(first, "diagnosticCode")
-    status = status_in(text_at(first, "status"), diagnostic)
-    if (kind, subtype) == ("Transient", "General") and status is None:
+    first = failed[0] if failed else None
+    answer = host_answer(text_at(first, "diagnosticCode"), text_at(first, "status"))
+    if every and not failed:
+        return True, None, answer
+    if (kind, subtype) == ("Transient", "General") and answer == NO_ANSWER:
         # SES reports automatic replies, such as out of office, in this way, too.
-        return True, None, None, None
+        return True, None, answer
     if subtype == "UnsubscribedRecipient":
-        return True, UNSUBSCRIBED, status, diagnostic
-    reason = BOUNCES.get((kind, subtype)) or _OF_UNKNOWN_SUBTYPE.get(kind)
-    if reason is None:
-        return False, None, None, None
-    return (kind, subtype) in BOUNCES, finding(reason, status), status, diagnostic
+        return True, UNSUBSCRIBED, answer
+    if kind not in _KINDS:
+        return False, None, answer
+    reason = BOUNCES.get((kind, subtype), Reason.OTHER)
+    is_known = (kind, subtype) in BOUNCES
+    return is_known, finding(reason, answer, is_open=kind != "Transient"), answer
 
 
 def _complaint(payload: object) -> Finding | None:

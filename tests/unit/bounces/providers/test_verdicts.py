@@ -129,7 +129,7 @@ MAILGUN: list[tuple[Any, Meant]] = [
     (payloads.mailgun_failed(REF), (HARD, Reason.USER_UNKNOWN)),
     (
         payloads.mailgun_failed(REF, message="550 5.7.1 blocked by policy of 192.0.2.7"),
-        (SOFT, Reason.POLICY),
+        (SOFT, Reason.BLOCKED),
     ),
     (
         payloads.mailgun_failed(REF, **{"enhanced-code": "5.2.2", "message": "over quota"}),
@@ -169,7 +169,7 @@ POSTMARK: list[tuple[Any, Meant]] = [
     (payloads.postmark_bounce(REF, "HardBounce"), (HARD, Reason.USER_UNKNOWN)),
     (
         payloads.postmark_bounce(REF, "HardBounce") | {"Details": "smtp;554 5.7.1 spam"},
-        (SOFT, Reason.POLICY),
+        (SOFT, Reason.SPAM),
     ),
     (payloads.postmark_bounce(REF, "BadEmailAddress"), (HARD, Reason.USER_UNKNOWN)),
     (payloads.postmark_bounce(REF, "SoftBounce"), (SOFT, Reason.OTHER)),
@@ -215,7 +215,7 @@ POSTMARK: list[tuple[Any, Meant]] = [
 BREVO: list[tuple[Any, Meant]] = [
     (payloads.brevo(REF, "hard_bounce"), (HARD, Reason.USER_UNKNOWN)),
     (
-        payloads.brevo(REF, "hard_bounce", reason="554 5.7.1 Service unavailable; blocked"),
+        payloads.brevo(REF, "hard_bounce", reason="554 5.7.1 rejected by a rule"),
         (SOFT, Reason.POLICY),
     ),
     (payloads.brevo(REF, "invalid_email"), (HARD, Reason.USER_UNKNOWN)),
@@ -225,7 +225,14 @@ BREVO: list[tuple[Any, Meant]] = [
         (SOFT, Reason.MAILBOX_FULL),
     ),
     # A soft verdict stays soft.
-    (payloads.brevo(REF, "soft_bounce", reason="450 4.1.1 try later"), (SOFT, Reason.OTHER)),
+    (payloads.brevo(REF, "soft_bounce", reason="550 5.1.1 no such user"), (SOFT, Reason.OTHER)),
+    # What is said decides where there is no status.
+    (
+        payloads.brevo(REF, "hard_bounce", reason="550 blocked by our spam filter"),
+        (SOFT, Reason.SPAM),
+    ),
+    (payloads.brevo(REF, "hard_bounce", reason="550 Mailbox is full"), (SOFT, Reason.MAILBOX_FULL)),
+    (payloads.brevo(REF, "hard_bounce", reason="550 refused"), (HARD, Reason.USER_UNKNOWN)),
     (payloads.brevo(REF, "blocked"), (SOFT, Reason.BLOCKED)),
     (payloads.brevo(REF, "error"), (SOFT, Reason.SYSTEM)),
     (payloads.brevo(REF, "spam"), (COMPLAINT, Reason.ABUSE)),
