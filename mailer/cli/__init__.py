@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "subscriber": ("subscriber", "Manage readers."),
     "consent": ("consent", "Show what a reader agreed to, and when."),
     "bounce": ("bounce", "Read the mails that come back."),
+    "webhook": ("webhook", "Show where mail providers report."),
     "suppression": ("suppression", "Manage addresses that get no mail."),
     "address": ("address", "Check email addresses."),
     "lint": ("lint", "Check mails against the standards."),

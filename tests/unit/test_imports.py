@@ -24,7 +24,10 @@ def of_the_mailer(path: Path) -> set[str]:
 OUTSIDE = [
     *(TESTS / "acceptance").rglob("*.py"),
     *(MAILER / "demo").rglob("*.py"),
-    *(TESTS / "support" / f"{name}.py" for name in ("http_site", "receiver", "waiting")),
+    *(
+        TESTS / "support" / f"{name}.py"
+        for name in ("http_site", "provider_payloads", "receiver", "waiting")
+    ),
 ]
 
 

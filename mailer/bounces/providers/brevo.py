@@ -11,8 +11,8 @@ from mailer.bounces.providers.event import (
     UNSUBSCRIBED,
     ProviderEvent,
     evidence,
-    finding,
     host_answer,
+    judge,
 )
 from mailer.bounces.providers.payload import name_at, own_references, text_at
 from mailer.bounces.reasons import Reason
@@ -50,7 +50,7 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     if reason is None and name not in _UNSUBSCRIBED:
         return ProviderEvent(label, name in _OTHERS)
     answer = host_answer(text_at(payload, "reason"))
-    found = UNSUBSCRIBED if reason is None else finding(reason, answer)
+    found = UNSUBSCRIBED if reason is None else judge(reason, answer)
     references = own_references(*_custom(payload), text_at(payload, "message-id"))
     return ProviderEvent(label, True, evidence(found, SOURCE, references, answer, now=now))
 

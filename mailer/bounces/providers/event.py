@@ -20,14 +20,14 @@ _KINDS: Final = {
 _LONGEST_READ: Final = 5000
 
 
-class Finding(NamedTuple):
+class KindAndReason(NamedTuple):
     """What an event of a provider says about a mail."""
 
     kind: EvidenceKind
     reason: Reason
 
 
-UNSUBSCRIBED: Final = Finding(EvidenceKind.UNSUBSCRIBE, Reason.OPT_OUT)
+UNSUBSCRIBED: Final = KindAndReason(EvidenceKind.UNSUBSCRIBE, Reason.OPT_OUT)
 
 
 class ProviderEvent(NamedTuple):
@@ -63,7 +63,9 @@ def host_answer(said: str | None, status: str | None = None) -> HostAnswer:
     )
 
 
-def finding(reason: Reason, answer: HostAnswer = NO_ANSWER, *, is_open: bool = False) -> Finding:
+def judge(
+    reason: Reason, answer: HostAnswer = NO_ANSWER, *, is_open: bool = False
+) -> KindAndReason:
     """Say what a bounce or a complaint for this reason means.
 
     Args:
@@ -76,11 +78,11 @@ def finding(reason: Reason, answer: HostAnswer = NO_ANSWER, *, is_open: bool = F
         is_soft = told.kind is BounceKind.SOFT and told is not Reason.OTHER
         if is_soft or (told.kind is BounceKind.HARD and (is_hard or is_open)):
             reason = told
-    return Finding(_KINDS[reason.kind], reason)
+    return KindAndReason(_KINDS[reason.kind], reason)
 
 
 def evidence(
-    found: Finding,
+    found: KindAndReason,
     source: str,
     references: Sequence[str],
     answer: HostAnswer = NO_ANSWER,

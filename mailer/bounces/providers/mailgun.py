@@ -12,12 +12,12 @@ from typing import Final
 from mailer.bounces.providers.event import (
     NO_ANSWER,
     UNSUBSCRIBED,
-    Finding,
     HostAnswer,
+    KindAndReason,
     ProviderEvent,
     evidence,
-    finding,
     host_answer,
+    judge,
 )
 from mailer.bounces.providers.payload import (
     NotAuthentic,
@@ -96,12 +96,12 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
         answer = _answer(event)
         is_known, found = _failure(event, answer)
     elif name == "complained":
-        found = finding(Reason.ABUSE)
+        found = judge(Reason.ABUSE)
     elif name == "unsubscribed":
         found = UNSUBSCRIBED
     elif name == "rejected":
         # By Mailgun itself, for the mail's content or our account.
-        found = finding(Reason.POLICY)
+        found = judge(Reason.POLICY)
     elif name not in _OTHERS:
         is_known = False
     if found is None:
@@ -113,7 +113,7 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _failure(event: object, answer: HostAnswer) -> tuple[bool, Finding | None]:
+def _failure(event: object, answer: HostAnswer) -> tuple[bool, KindAndReason | None]:
     """Return whether the reason of a failure is known, and what it means."""
     reason = text_at(event, "reason") or ""
     if text_at(event, "severity") != "permanent" and reason != "old":
@@ -123,8 +123,8 @@ def _failure(event: object, answer: HostAnswer) -> tuple[bool, Finding | None]:
         return True, UNSUBSCRIBED
     if reason in _NOT_TRIED:
         # What stands as an answer is Mailgun's own.
-        return True, finding(PERMANENT[reason])
-    found = finding(PERMANENT.get(reason, Reason.OTHER), answer, is_open=True)
+        return True, judge(PERMANENT[reason])
+    found = judge(PERMANENT.get(reason, Reason.OTHER), answer, is_open=True)
     return reason in PERMANENT, found
 
 

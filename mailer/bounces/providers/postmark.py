@@ -10,12 +10,12 @@ from typing import Final
 from mailer.bounces.providers.event import (
     NO_ANSWER,
     UNSUBSCRIBED,
-    Finding,
     HostAnswer,
+    KindAndReason,
     ProviderEvent,
     evidence,
-    finding,
     host_answer,
+    judge,
 )
 from mailer.bounces.providers.payload import name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
@@ -82,17 +82,17 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _bounce(payload: object, record: str, answer: HostAnswer) -> tuple[bool, Finding | None]:
+def _bounce(payload: object, record: str, answer: HostAnswer) -> tuple[bool, KindAndReason | None]:
     """Return whether the type of a bounce is known, and what it means."""
     kind = text_at(payload, "Type") or record
     if kind == "Unsubscribe":
         return True, UNSUBSCRIBED
     if kind in BOUNCES:
-        return True, finding(BOUNCES[kind], answer, is_open=kind == "Unknown")
+        return True, judge(BOUNCES[kind], answer, is_open=kind == "Unknown")
     return kind in _OTHERS, None
 
 
-def _subscription_change(payload: object) -> tuple[bool, Finding | None]:
+def _subscription_change(payload: object) -> tuple[bool, KindAndReason | None]:
     """Return whether the reason of a change is known, and what it means."""
     if value_at(payload, "SuppressSending") is not True:
         # Sending begins again at Postmark; here only the reader or our staff may do that.
@@ -102,5 +102,5 @@ def _subscription_change(payload: object) -> tuple[bool, Finding | None]:
         is_reader = text_at(payload, "Origin") == "Recipient"
         return True, UNSUBSCRIBED if is_reader else None
     if reason in SUPPRESSIONS:
-        return True, finding(SUPPRESSIONS[reason])
+        return True, judge(SUPPRESSIONS[reason])
     return False, None

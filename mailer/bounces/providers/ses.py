@@ -11,12 +11,12 @@ from typing import Final
 from mailer.bounces.providers.event import (
     NO_ANSWER,
     UNSUBSCRIBED,
-    Finding,
     HostAnswer,
+    KindAndReason,
     ProviderEvent,
     evidence,
-    finding,
     host_answer,
+    judge,
 )
 from mailer.bounces.providers.payload import items_at, name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
@@ -94,7 +94,7 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
         found = _complaint(payload)
     elif name == "Reject":
         # The only reason that SES gives is a virus.
-        found = finding(Reason.VIRUS)
+        found = judge(Reason.VIRUS)
     elif name == "Subscription" and _has_left_all(payload):
         found = UNSUBSCRIBED
     elif name not in _OTHERS:
@@ -105,7 +105,7 @@ def read_event(payload: object, *, now: datetime) -> ProviderEvent:
     return ProviderEvent(label, is_known, evidence(found, SOURCE, references, answer, now=now))
 
 
-def _bounce(payload: object) -> tuple[bool, Finding | None, HostAnswer]:
+def _bounce(payload: object) -> tuple[bool, KindAndReason | None, HostAnswer]:
     """Return whether the type of a bounce is known, what it means, and what the receiving host said."""
     kind = text_at(payload, "bounce", "bounceType") or ""
     subtype = text_at(payload, "bounce", "bounceSubType") or ""
@@ -125,14 +125,14 @@ def _bounce(payload: object) -> tuple[bool, Finding | None, HostAnswer]:
         return False, None, answer
     reason = BOUNCES.get((kind, subtype), Reason.OTHER)
     is_known = (kind, subtype) in BOUNCES
-    return is_known, finding(reason, answer, is_open=kind != "Transient"), answer
+    return is_known, judge(reason, answer, is_open=kind != "Transient"), answer
 
 
-def _complaint(payload: object) -> Finding | None:
+def _complaint(payload: object) -> KindAndReason | None:
     feedback = (text_at(payload, "complaint", "complaintFeedbackType") or "abuse").lower()
     if feedback in _NO_COMPLAINTS:
         return None
-    return finding(COMPLAINTS.get(feedback, Reason.OTHER_COMPLAINT))
+    return judge(COMPLAINTS.get(feedback, Reason.OTHER_COMPLAINT))
 
 
 def _has_left_all(payload: object) -> bool:
