@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailer.app import App
 from mailer.bounces.evidence import Evidence, record
 from mailer.bounces.providers import brevo, mailgun, postmark, ses, sns
-from mailer.bounces.providers.event import ProviderEvent
 from mailer.bounces.providers.payload import BadPayload, NotAuthentic, read_json
+from mailer.bounces.providers.provider_event import ProviderEvent
 from mailer.web.amazon_sns import AmazonSns, AmazonUnreachable, Get
 from mailer.web.base import app_of
 

@@ -7,14 +7,14 @@ checked before.
 from datetime import datetime
 from typing import Final
 
-from mailer.bounces.providers.event import (
+from mailer.bounces.providers.payload import name_at, own_references, text_at
+from mailer.bounces.providers.provider_event import (
     UNSUBSCRIBED,
     ProviderEvent,
     evidence,
     host_answer,
     judge,
 )
-from mailer.bounces.providers.payload import name_at, own_references, text_at
 from mailer.bounces.reasons import Reason
 from mailer.message.provider_reference import KEY
 

@@ -9,7 +9,14 @@ import hmac
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailer.bounces.providers.event import (
+from mailer.bounces.providers.payload import (
+    NotAuthentic,
+    name_at,
+    own_references,
+    text_at,
+    value_at,
+)
+from mailer.bounces.providers.provider_event import (
     NO_ANSWER,
     UNSUBSCRIBED,
     HostAnswer,
@@ -18,13 +25,6 @@ from mailer.bounces.providers.event import (
     evidence,
     host_answer,
     judge,
-)
-from mailer.bounces.providers.payload import (
-    NotAuthentic,
-    name_at,
-    own_references,
-    text_at,
-    value_at,
 )
 from mailer.bounces.reasons import Reason
 from mailer.message.provider_reference import KEY

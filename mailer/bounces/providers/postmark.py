@@ -7,7 +7,8 @@ After "Bounce webhook", "Spam complaint webhook", "Subscription change webhook" 
 from datetime import datetime
 from typing import Final
 
-from mailer.bounces.providers.event import (
+from mailer.bounces.providers.payload import name_at, own_references, text_at, value_at
+from mailer.bounces.providers.provider_event import (
     NO_ANSWER,
     UNSUBSCRIBED,
     HostAnswer,
@@ -17,7 +18,6 @@ from mailer.bounces.providers.event import (
     host_answer,
     judge,
 )
-from mailer.bounces.providers.payload import name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
 from mailer.message.provider_reference import KEY
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from mailer.bounces.providers.event import (
+from mailer.bounces.providers.payload import items_at, name_at, own_references, text_at, value_at
+from mailer.bounces.providers.provider_event import (
     NO_ANSWER,
     UNSUBSCRIBED,
     HostAnswer,
@@ -18,7 +19,6 @@ from mailer.bounces.providers.event import (
     host_answer,
     judge,
 )
-from mailer.bounces.providers.payload import items_at, name_at, own_references, text_at, value_at
 from mailer.bounces.reasons import Reason
 from mailer.message.provider_reference import REFERENCE_HEADERS
 

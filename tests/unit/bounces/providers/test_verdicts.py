@@ -7,7 +7,7 @@ import pytest
 
 from mailer.bounces.evidence import EvidenceKind
 from mailer.bounces.providers import brevo, mailgun, postmark, ses
-from mailer.bounces.providers.event import ProviderEvent
+from mailer.bounces.providers.provider_event import ProviderEvent
 from mailer.bounces.reasons import AGAINST_READER, BounceKind, Reason
 from tests.support import provider_payloads as payloads
 
