@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.bounces import effects, events
 from mailer.bounces.events import Reported
 from mailer.bounces.mails import read_mails
+from mailer.bounces.reading.diagnosis import reason_in
 from mailer.bounces.reasons import BounceKind, Reason
 from mailer.ledger.transitions import Table
 from mailer.message.smtp_codes import Meaning, meaning
@@ -66,26 +67,33 @@ def refusal(step: str | None, code: int, text: str) -> Refusal:
         text: of the reply, without its code.
     """
     reply = Reply(code, (text,))
-    about = meaning(code, reply.enhanced)
     at = Step(step) if step in _STEPS else Step.DOT
-    on_reader = verdict_on(at, reply).reader
-    if on_reader is OnReader.HARD_BOUNCE:
-        detail = (reply.enhanced or "").partition(".")[2]
-        moved = reply.enhanced is None and code == 551
-        reason = Reason.MOVED if moved else _HARD.get(detail, Reason.USER_UNKNOWN)
-    elif on_reader is OnReader.SOFT_BOUNCE:
-        reason = Reason.MAILBOX_FULL
-    elif code // 100 == 4:
-        # It was given up after days. A mailbox that is unknown for now has been so for all that time.
-        reason = _BY_MEANING.get(about, Reason.EXPIRED)
-    elif about is Meaning.MAILBOX_FULL:
-        # A bare 552 after the mail's text is more often about its size.
-        reason = Reason.SIZE
-    else:
-        unclear = Reason.OTHER if at is Step.RCPT else Reason.POLICY
-        reason = _BY_MEANING.get(about, unclear)
+    # Words say more than numbers, as in a bounce. But only an answer to RCPT is surely about the reader.
+    reason = reason_in(text)
+    if reason is None or not (
+        reason.kind is BounceKind.SOFT
+        or (reason.kind is BounceKind.HARD and at is Step.RCPT and code // 100 == 5)
+    ):
+        reason = _by_numbers(at, reply)
     kind = EvidenceKind.HARD if reason.kind is BounceKind.HARD else EvidenceKind.SOFT
     return Refusal(kind, reason, reply.enhanced)
+
+
+def _by_numbers(step: Step, reply: Reply) -> Reason:
+    about = meaning(reply.code, reply.enhanced)
+    on_reader = verdict_on(step, reply).reader
+    if on_reader is OnReader.HARD_BOUNCE:
+        if reply.enhanced is None and reply.code == 551:
+            return Reason.MOVED
+        detail = (reply.enhanced or "").partition(".")[2]
+        return _HARD.get(detail, Reason.USER_UNKNOWN)
+    if reply.code // 100 == 4:
+        # It was given up after days. A mailbox that is unknown for now has been so for all that time.
+        return _BY_MEANING.get(about, Reason.EXPIRED)
+    if about is Meaning.MAILBOX_FULL and on_reader is not OnReader.SOFT_BOUNCE:
+        # A bare 552 after the mail's text is more often about its size.
+        return Reason.SIZE
+    return _BY_MEANING.get(about, Reason.OTHER if step is Step.RCPT else Reason.POLICY)
 
 
 _STEPS: Final = frozenset(step.value for step in Step)

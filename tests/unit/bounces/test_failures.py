@@ -30,13 +30,20 @@ HARD, SOFT = EvidenceKind.HARD, EvidenceKind.SOFT
         ("dot", 451, "4.7.1 Greylisted", SOFT, Reason.POLICY, False),
         ("dot", 451, "4.3.0 Local error", SOFT, Reason.SYSTEM, False),
         ("dot", 451, "4.4.5 Congested", SOFT, Reason.CONGESTED, False),
+        # Words say more than numbers.
+        ("rcpt", 550, "Message rejected as spam", SOFT, Reason.SPAM, False),
+        ("rcpt", 550, "5.1.1 The mailbox is full", SOFT, Reason.MAILBOX_FULL, True),
+        ("rcpt", 554, "User unknown", HARD, Reason.USER_UNKNOWN, True),
+        # But only an answer to RCPT, and one for good, is surely about the reader.
+        ("dot", 554, "User unknown", SOFT, Reason.POLICY, False),
+        ("rcpt", 450, "User unknown", SOFT, Reason.EXPIRED, True),
         # About the mail, the sender or the hosts.
         ("dot", 550, "No", SOFT, Reason.POLICY, False),
         ("dot", 552, "No", SOFT, Reason.SIZE, False),
         ("rcpt", 550, "5.0.0 No", SOFT, Reason.OTHER, True),
-        ("dot", 554, "5.7.1 Blocked", SOFT, Reason.POLICY, False),
+        ("dot", 554, "5.7.1 Rule 7", SOFT, Reason.POLICY, False),
         ("rcpt", 554, "No", SOFT, Reason.POLICY, False),
-        ("rcpt", 550, "5.7.1 Blocked", SOFT, Reason.POLICY, False),
+        ("rcpt", 550, "5.7.1 Rule 7", SOFT, Reason.POLICY, False),
         ("rcpt", 550, "5.1.8 Bad sender", SOFT, Reason.POLICY, False),
         ("mail", 552, "5.3.4 Too big", SOFT, Reason.SIZE, False),
         ("dot", 552, "5.2.3 Too big", SOFT, Reason.SIZE, False),
@@ -44,7 +51,7 @@ HARD, SOFT = EvidenceKind.HARD, EvidenceKind.SOFT
         ("rcpt", 553, "5.6.7 Not ASCII", SOFT, Reason.UNSUPPORTED, False),
         ("data", 503, "5.5.1 No", SOFT, Reason.PROTOCOL, False),
         ("rcpt", 535, "5.7.8 Login", SOFT, Reason.AUTHENTICATION, False),
-        (None, 550, "5.7.1 Blocked", SOFT, Reason.POLICY, False),
+        (None, 550, "5.7.1 Rule 7", SOFT, Reason.POLICY, False),
     ],
 )
 def test_a_refusal_is_a_bounce(
