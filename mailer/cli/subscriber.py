@@ -1,7 +1,7 @@
 """`mailer subscriber`: adds, imports, shows and unsubscribes readers."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mailer.address import parse
+from mailer.bounces.history import CameBack, came_back_of
 from mailer.cli.base import Group, json_option, opened, warn_if_nothing_sends, with_options
 from mailer.cli.long_running import rows_in_lines, stop_signals
 from mailer.cli.output import message, print_json, print_list, print_table
@@ -18,7 +19,7 @@ from mailer.models import NoticeKind
 from mailer.newsletters import newsletters
 from mailer.newsletters.offer import find_option, offer
 from mailer.permission.consent import Origin
-from mailer.permission.suppress import list_suppressions
+from mailer.permission.suppress import SuppressionView, list_suppressions
 from mailer.subscribers import readers
 from mailer.subscribers.csv_import import import_readers, parse_columns
 from mailer.subscribers.csv_table import read_table
@@ -109,7 +110,7 @@ def list_(newsletter: str | None, as_json: bool) -> None:
 @click.argument("address")
 @json_option
 def show(address: str, as_json: bool) -> None:
-    """Show what a reader gets, what they were sent, and what they were not sent and why.
+    """Show what a reader gets, what they were sent, what they were not sent and why, and what came back.
 
     \b
     Example:
@@ -122,6 +123,7 @@ def show(address: str, as_json: bool) -> None:
         signups = readers.open_signups(session, key_hash, now=app.times.wall())
         suppressions = list_suppressions(session, key_hash)
         got, missed = readers.mails_of(session, key_hash)
+        returned = came_back_of(session, key_hash)
     if not (subscriptions or signups or suppressions):
         raise NotFound(f"no reader has the address {parsed.typed}; see `mailer subscriber list`")
     if as_json:
@@ -134,6 +136,7 @@ def show(address: str, as_json: bool) -> None:
                 "suppressions": suppressions,
                 "got": got,
                 "missed": missed,
+                "returned": returned,
             }
         )
         return
@@ -145,8 +148,7 @@ def show(address: str, as_json: bool) -> None:
         ]
         + [(row.newsletter, None, "awaits confirmation", row.asked_at, None) for row in signups],
     )
-    for stop in suppressions:
-        message(f"suppressed ({stop.reason}) for {stop.newsletter or 'every newsletter'}")
+    _print_what_stops(suppressions, returned)
     rows = [
         (mail.digest, mail.newsletter, mail.slot, mail.status, mail.at, mail.subject, why)
         for mail, why in [(mail, None) for mail in got] + [(mail, mail.why) for mail in missed]
@@ -154,6 +156,30 @@ def show(address: str, as_json: bool) -> None:
     if rows:
         message("")
         print_table(("digest", "newsletter", "slot", "status", "when", "subject", "why not"), rows)
+
+
+def _print_what_stops(
+    suppressions: Sequence[SuppressionView], returned: Sequence[CameBack]
+) -> None:
+    for stop in suppressions:
+        why = f", {stop.explanation}" if stop.explanation else ""
+        message(
+            f"suppressed ({stop.reason}) for {stop.newsletter or 'every newsletter'} "
+            f"since {format_instant(stop.since)}{why}"
+        )
+    rows = [
+        (
+            row.at,
+            f"digest {row.digest}" if row.digest is not None else row.notice or "notice",
+            row.kind,
+            row.reason,
+            row.diagnostic or row.status,
+        )
+        for row in returned
+    ]
+    if rows:
+        message("")
+        print_table(("came back", "of", "what", "why", "what was said"), rows)
 
 
 @subscriber.command

@@ -76,7 +76,7 @@ def lift(address: str, as_json: bool) -> None:
 @suppression.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the addresses that get no mail, and why.
+    """List the addresses that get no mail, and why: what came back, of which digest, or a note by staff.
 
     \b
     Example:
@@ -85,4 +85,5 @@ def list_(as_json: bool) -> None:
     with opened() as app, app.database.read() as session:
         rows = suppress.list_suppressions(session)
     all_or_one = ("newsletter", lambda row: row.newsletter or "all")
-    print_list(rows, ("address", all_or_one, "reason", "detail", "since"), as_json=as_json)
+    detail = ("detail", "explanation")
+    print_list(rows, ("address", all_or_one, "reason", detail, "since"), as_json=as_json)

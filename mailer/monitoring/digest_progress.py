@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mailer.bounces.digest_counts import events_of
 from mailer.digests import listings
 from mailer.digests.listings import DigestSummary
 from mailer.ledger import digest_state, in_doubt
@@ -96,6 +97,7 @@ def describe_digest(
         "editions": listings.editions(session, digest_id),
         "deliveries": deliveries,
         "in_doubt": times_in_doubt,
+        "returned": {kind.value: number for kind, number in events_of(session, digest_id).items()},
         **asdict(read_progress(session, digest_id, digest.status, counts, now=now)),
     }
 

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from mailer.bounces.history import AlarmingDigest, alarming_digests
 from mailer.digests.schedules import schedule_lookup, slot_lookup
 from mailer.ledger import in_doubt
 from mailer.ledger.transitions import HELD, WAITING, is_in
@@ -29,6 +30,7 @@ from mailer.models import (
 from mailer.monitoring.metrics import OPEN
 
 _RECENT: Final = timedelta(days=1)
+_ALARMING: Final = timedelta(days=7)
 _NOTICES_SEARCHED: Final = 1000
 """The latest: no index finds those in doubt, and nobody has to decide about old ones."""
 
@@ -118,6 +120,7 @@ class Status:
         relay_fails: why no running sender has a connection to the relay, if each says why.
         in_doubt: how many mails are in doubt that staff have not settled.
         notices_in_doubt: of the latest notices, how many ended in doubt within a day.
+        alarming: the digests of which too much came back within a week.
     """
 
     paused_at: datetime | None
@@ -135,6 +138,7 @@ class Status:
     digests: tuple[OpenDigest, ...]
     failing_feeds: tuple[FailingFeed, ...]
     without_schedule: tuple[str, ...]
+    alarming: tuple[AlarmingDigest, ...]
     next: tuple[ScheduleStatus, ...]
 
     def runs(self, role: WorkerRole) -> bool:
@@ -190,6 +194,7 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
                 .order_by(Newsletter.slug)
             )
         ),
+        alarming=tuple(alarming_digests(session, now - _ALARMING)),
         next=tuple(_schedules(session, now)),
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from mailer.bounces.history import AlarmingDigest
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
@@ -107,6 +108,7 @@ def status_warnings(status: Status) -> list[str]:
             f"{pluralise(status.notices_in_doubt, *what)} of the last day stayed in doubt: the relay may "
             "have lost them, and its log may tell; readers who miss one can ask for it again"
         )
+    warnings += [_too_much_comes_back(digest) for digest in status.alarming]
     warnings += [
         f"feed {feed.url} has been failing since {feed.since:%Y-%m-%d %H:%M} UTC: {feed.error}; "
         "`mailer feed refresh` tries again"
@@ -117,6 +119,20 @@ def status_warnings(status: Status) -> list[str]:
         for slug in status.without_schedule
     ]
     return warnings
+
+
+def _too_much_comes_back(digest: AlarmingDigest) -> str:
+    parts = []
+    if digest.withheld:
+        bounced = pluralise(digest.hard, "mail", "mails")
+        parts.append(f"{bounced} bounced for good, too many to suppress their readers")
+    if digest.complaints_warned_at is not None:
+        readers = pluralise(digest.complaints, "reader", "readers")
+        parts.append(f"{readers} reported it as spam, 0.1% or more")
+    return (
+        f"digest {digest.digest} of {digest.newsletter}/{digest.schedule}: {' and '.join(parts)}; "
+        f"`mailer digest report {digest.digest}` shows where"
+    )
 
 
 def overdue_warnings(status: Status, now: datetime) -> list[str]:

@@ -35,13 +35,34 @@ from mailer.models import (
 
 @dataclass(frozen=True)
 class SuppressionView:
-    """A suppression for people to read; without a newsletter it holds for all."""
+    """A suppression for people to read; without a newsletter it holds for all.
+
+    Attributes:
+        detail: a note by staff.
+        because: why the mail came back that led to it, if one did; a word of docs/bounces.md.
+        status, diagnostic: what the receiving server said of it.
+        digest: the digest it was of; None for a notice.
+    """
 
     address: str | None
     newsletter: str | None
     reason: str
     detail: str | None
     since: datetime
+    because: str | None = None
+    status: str | None = None
+    diagnostic: str | None = None
+    digest: int | None = None
+
+    @property
+    def explanation(self) -> str | None:
+        """What led to it, in one line: what came back, or the note by staff."""
+        if self.because is None:
+            return self.detail
+        mail = "a notice" if self.digest is None else f"digest {self.digest}"
+        return (
+            f"{self.because} ({mail}): {self.diagnostic or self.status or 'nothing more was said'}"
+        )
 
 
 def suppress(
@@ -179,13 +200,31 @@ def lift(
 def list_suppressions(session: Session, key_hash: str | None = None) -> list[SuppressionView]:
     """List all suppressions, or those of one address; the oldest first."""
     statement = (
-        select(Suppression, Newsletter.slug)
+        select(
+            Suppression,
+            Newsletter.slug,
+            BounceEvent.reason,
+            BounceEvent.status,
+            BounceEvent.diagnostic,
+            BounceEvent.digest_id,
+        )
         .outerjoin(Newsletter, Newsletter.id == Suppression.newsletter_id)
+        .outerjoin(BounceEvent, BounceEvent.id == Suppression.event_id)
         .order_by(Suppression.created_at, Suppression.id)
     )
     if key_hash is not None:
         statement = statement.where(Suppression.key_hash == key_hash)
     return [
-        SuppressionView(row.address, slug, row.reason.value, row.detail, row.created_at)
-        for row, slug in session.execute(statement)
+        SuppressionView(
+            row.address,
+            slug,
+            row.reason.value,
+            row.detail,
+            row.created_at,
+            why,
+            status,
+            said,
+            digest_id,
+        )
+        for row, slug, why, status, said, digest_id in session.execute(statement)
     ]

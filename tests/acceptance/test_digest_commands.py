@@ -333,3 +333,63 @@ def test_waiting_can_be_interrupted_and_repeated(staffed: Any, inbox: Any) -> No
         f"`mailer digest report {digest['id']}` reports on it"
     )
     assert len({mail.recipient for mail in inbox.relay.mails}) == len(inbox.relay.mails) == 42
+
+
+@ON_SQLITE
+def test_staff_see_why_a_reader_gets_no_mail_any_more(staffed: Any, inbox: Any) -> None:
+    def answer(verb: str, argument: str) -> str | None:
+        if argument == "TO:<boris@example.com>":
+            return "550 5.1.1 <boris@example.com>: there is no such user"
+        return fine(verb, argument)
+
+    inbox.relay.answer = answer
+    number = str(staffed.ask("digest", "send", "daily/morning", "--wait")["id"])
+    with staffed.running("scheduler"):
+        wait_until(lambda: staffed.ask("suppression", "list"))
+    [stop] = staffed.ask("suppression", "list")
+    said = "550 5.1.1 <***>: there is no such user"
+    assert (stop["address"], stop["reason"], stop["newsletter"]) == (
+        "boris@example.com",
+        "bounced",
+        None,
+    )
+    because = [stop[name] for name in ("because", "status", "diagnostic", "digest")]
+    assert because == ["user_unknown", "5.1.1", said, int(number)]
+    assert f"user_unknown (digest {number}): {said}" in staffed.type("suppression", "list")
+
+    shown = staffed.ask("subscriber", "show", "boris@example.com")
+    assert shown["suppressions"] == [stop]
+    [event] = shown["returned"]
+    assert (event["kind"], event["reason"], event["digest"], event["source"]) == (
+        "hard",
+        "user_unknown",
+        int(number),
+        "smtp",
+    )
+    ended = staffed.run("subscriber", "show", "boris@example.com")
+    assert re.search(rf"digest {number} +hard +user_unknown +550 5.1.1", ended.stdout)
+    assert "suppressed (bounced) for every newsletter since 20" in ended.stderr
+
+    report = staffed.ask("digest", "report", number)
+    assert report["returned"] == {
+        "attempts": 2,
+        "sent": 1,
+        "hard": 1,
+        "soft": 0,
+        "complaints": 0,
+        "hard_rate": 0.5,
+        "complaint_rate": 0.0,
+    }
+    assert report["returned_domains"] == [
+        {"domain": "example.com", "attempts": 2, "hard": 1, "soft": 0, "complaints": 0}
+    ]
+    printed = staffed.type("digest", "report", number)
+    assert "Bounced permanently: 1 (50%)" in printed
+    assert staffed.ask("digest", "show", number)["returned"] == {"hard": 1}
+    assert "came back: 1 hard" in staffed.run("digest", "show", number).stderr
+
+    assert staffed.ask("suppression", "lift", "boris@example.com") == {
+        "address": "boris@example.com",
+        "lifted": 1,
+    }
+    assert staffed.ask("subscriber", "show", "boris@example.com")["suppressions"] == []

@@ -21,7 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cancel": ("pause", "Cancel a digest for good."),
     "report": (
         "report",
-        "Report how a digest went: sent, failed and why, in doubt, and unsubscribed since.",
+        "Report how a digest went: sent, failed, in doubt, unsubscribed since, and what came back.",
     ),
 }
 """Each command's module in this package, and its line in `mailer digest --help`."""

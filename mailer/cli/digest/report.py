@@ -17,7 +17,7 @@ from mailer.models import DigestStatus
 @click.option("--html", "html_file", type=FILE, help="Write an HTML page to this file.")
 @json_option
 def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
-    """Report how a digest went: sent, failed and why, in doubt, unsubscribed since, and what came back.
+    """Report how a digest went: sent, failed, in doubt, unsubscribed since, and what came back.
 
     The same is mailed once to `staff_address`, when the digest is sent.
 

@@ -66,6 +66,11 @@ def show(digest_id: int, as_json: bool) -> None:
     if data["status"] == DigestStatus.PAUSED:
         message(f"paused ({data['reason']}): {ways_out(digest_id)}")
     _tell_of_doubt(data)
+    if any(data["returned"].values()):
+        numbers = ", ".join(
+            f"{number} {kind}" for kind, number in data["returned"].items() if number
+        )
+        message(f"came back: {numbers}; `mailer digest report {digest_id}` shows the rates")
 
 
 def print_outcome(app: "App", digest_id: int, as_json: bool) -> None:

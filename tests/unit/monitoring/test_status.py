@@ -7,11 +7,12 @@ import pytest
 from mailer.db import Database
 from mailer.ledger import in_doubt
 from mailer.ledger.pause import pause_sending, resume_sending
-from mailer.models import DeliveryStatus, DigestStatus, WorkerRole
+from mailer.models import DeliveryStatus, Digest, DigestStatus, EvidenceKind, WorkerRole
 from mailer.monitoring.status import Status, read_status
 from mailer.monitoring.warnings import status_warnings
 from mailer.tokens import Keys
 from tests.support import factories
+from tests.support.bounces import report, sent_digest
 from tests.support.factories import NOW
 
 LEASE = timedelta(minutes=1)
@@ -226,3 +227,30 @@ def test_a_notice_that_stays_in_doubt_is_told_for_a_day(
     assert found.in_doubt == 0
     said = "1 confirmation or other notice of the last day stayed in doubt"
     assert [said in one for one in status_warnings(found)] == [True] * told
+
+
+def test_a_digest_of_which_too_much_came_back_is_told_for_a_week(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.readers(session, keys, schedule, 5)
+        sent = sent_digest(session, schedule)
+        fine = sent_digest(session, schedule, at=NOW - timedelta(days=1))
+        report(session, keys, [*sent.mails[:2], fine.mails[0]])
+        report(session, keys, sent.mails[2:5], EvidenceKind.COMPLAINT)
+        digest = session.get_one(Digest, sent.id)
+        digest.complaints_warned_at = NOW
+        digest.bounces_withheld_at = NOW
+    with database.read() as session:
+        status = read_status(session, lease=LEASE, now=NOW + timedelta(days=6))
+        later = read_status(session, lease=LEASE, now=NOW + timedelta(days=7))
+    [alarming] = status.alarming
+    assert (alarming.digest, alarming.hard, alarming.complaints) == (sent.id, 2, 3)
+    assert later.alarming == ()
+    [warning] = [line for line in status_warnings(status) if "spam" in line]
+    assert warning == (
+        f"digest {sent.id} of daily/morning: 2 mails bounced for good, too many to suppress their "
+        "readers and 3 readers reported it as spam, 0.1% or more; "
+        f"`mailer digest report {sent.id}` shows where"
+    )
