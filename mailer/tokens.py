@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, NewType
 from mailer.errors import BadToken, ExpiredToken
 
 MessageId = NewType("MessageId", str)
-"""A Message-ID as `Keys.message_id` makes it: <dot-atom@domain> (RFC 5322 section 3.6.4)."""
+"""A Message-ID as `message_id` makes it: <dot-atom@domain> (RFC 5322 section 3.6.4)."""
 
 MailReference = NewType("MailReference", str)
 """What `Keys.reference` makes of a row of the ledger, such as `d12.` and 32 hex digits."""
@@ -135,14 +135,6 @@ class Keys:
             self.reference(row.table, row.row_id, created_at), text.lower()
         )
 
-    def message_id(self, table: str, row_id: int, created_at: datetime, domain: str) -> MessageId:
-        """Return a ledger row's Message-ID, the same at every attempt (RFC 5322 section 3.6.4).
-
-        Args:
-            domain: as A-labels, such as the sender's on the wire.
-        """
-        return message_id(self.reference(table, row_id, created_at), domain)
-
     def webhook_secret(self, provider: str) -> str:
         """Return the secret in the address that this provider posts to: 32 hex digits."""
         return _webhook_secret(self.secrets[0], provider)
@@ -191,7 +183,11 @@ def referenced_row(text: str) -> ReferencedRow | None:
 
 
 def message_id(reference: MailReference, domain: str) -> MessageId:
-    """Return the Message-ID of the mail with this reference; see `Keys.message_id`."""
+    """Return the Message-ID of the mail with this reference (RFC 5322 section 3.6.4).
+
+    Args:
+        domain: as A-labels, such as the sender's on the wire.
+    """
     return MessageId(f"<{reference}@{domain}>")
 
 

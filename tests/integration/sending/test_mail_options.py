@@ -14,7 +14,7 @@ from mailer.message.return_address import BounceAddress, read_return_address
 from mailer.models import Delivery, Notice, NoticeKind, Subscription
 from mailer.sending.flow_control.retry_plan import RetryPlan
 from mailer.settings.provider_keys import PROVIDERS
-from mailer.tokens import Purpose, referenced_row
+from mailer.tokens import Purpose, message_id, referenced_row
 from tests.support.receiver import Mail, fine
 from tests.support.sending import BASE_URL, Post
 from tests.support.waiting import wait_until
@@ -79,7 +79,7 @@ X-Mailer-Digest: {row.digest_id}
 To: reader1@example.com
 Subject: News of the day
 Date: {format_datetime(row.first_attempt_at)}
-Message-ID: {keys.message_id("delivery", row.id, row.created_at, "news.example")}
+Message-ID: {message_id(keys.reference("delivery", row.id, row.created_at), "news.example")}
 List-Unsubscribe: <{leave}>
 List-Unsubscribe-Post: List-Unsubscribe=One-Click
 X-Mailer-Delivery: {row.id}
@@ -115,7 +115,7 @@ X-Auto-Response-Suppress: OOF, AutoReply
 To: newcomer@example.com
 Subject: News of the day
 Date: {format_datetime(notice.first_attempt_at)}
-Message-ID: {keys.message_id("notice", notice.id, notice.created_at, "news.example")}
+Message-ID: {message_id(keys.reference("notice", notice.id, notice.created_at), "news.example")}
 """
     )
 

@@ -114,9 +114,8 @@ def test_a_reader_s_mail_has_links_of_their_own(post: Post) -> None:
         assert mail.sender == "daily@news.example"
         assert mail.header("X-Mailer-Delivery") == str(delivery.id)
         assert mail.header("X-Mailer-Digest") == str(post.digest_id)
-        assert mail.header("Message-ID") == post.keys.message_id(
-            "delivery", delivery.id, delivery.created_at, "news.example"
-        )
+        reference = post.keys.reference("delivery", delivery.id, delivery.created_at)
+        assert mail.header("Message-ID") == f"<{reference}@news.example>"
         assert token in mail.data.decode()
 
 
