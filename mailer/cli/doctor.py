@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mailer.cli.base import Command, json_option, opened
-from mailer.cli.output import print_json, print_text
+from mailer.cli.output import message, print_json, print_text
 from mailer.errors import Refused
 from mailer.text.english import pluralise
 from mailer.text.untrusted import printable_line
@@ -36,8 +36,8 @@ _LARGEST_MAIL: Final = 20_000_000
 def doctor(resolver: str | None, mail_file: Path | None, as_json: bool) -> None:
     """Check DNS, the relay, the website and this machine; exit with 1 if there is a problem.
 
-    Sends no mail and changes nothing. Asks only the DNS resolver, the relay and the website of the settings.
-    Problems come first, each with the rule it breaks, what to do, and the record to publish.
+    Sends no mail. Asks only the DNS resolver, the relay and the website of the settings. Problems come
+    first, each with the rule it breaks, what to do, and the record to publish.
 
     \b
     Example:
@@ -50,7 +50,11 @@ def doctor(resolver: str | None, mail_file: Path | None, as_json: bool) -> None:
     look_up = Resolver(resolver)
     raw = None if mail_file is None else _read(mail_file)
     with opened(check_schema=False) as app:
-        findings = _of_installation(app, look_up) if raw is None else _of_mail(app, look_up, raw)
+        if raw is None:
+            findings = _of_installation(app, look_up)
+            _keep(app, findings)
+        else:
+            findings = _of_mail(app, look_up, raw)
     problems = [finding for finding in findings if finding.severity == "problem"]
     if as_json:
         print_json({"ok": not problems, "findings": findings})
@@ -71,6 +75,32 @@ def _of_installation(app: "App", look_up: "LookUp") -> "list[CheckFinding]":
     examination = Examination(app, look_up, newsletters)
     findings = run_checks(examination.checks(), _show_progress)
     return [*findings, schema, examination.clock()]
+
+
+def _keep(app: "App", findings: "list[CheckFinding]") -> None:
+    """Keep what was found for `mailer status`, if the database can be written."""
+    from mailer.db import explain
+    from mailer.monitoring.last_doctor import KeptFinding, keep
+
+    if any(finding.check == "schema" and finding.severity != "ok" for finding in findings):
+        return
+    kept = [
+        KeptFinding(
+            is_problem=finding.severity == "problem",
+            text=": ".join(part for part in (finding.check, finding.subject, finding.what) if part),
+            do=finding.do or "",
+        )
+        for finding in findings
+        if finding.severity != "ok"
+    ]
+    try:
+        with app.database.write() as session:
+            keep(session, kept, now=app.times.wall())
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        message(f"`mailer status` will not show this: {explained}")
 
 
 def _of_mail(app: "App", look_up: "LookUp", raw: bytes) -> "list[CheckFinding]":

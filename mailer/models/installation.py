@@ -10,7 +10,10 @@ from mailer.db import Base, LongText, PrimaryKey
 
 
 class Installation(Base):
-    """The one row that says whether sending is paused, and whose identity key this database knows."""
+    """The one row that says whether sending is paused, and whose identity key this database knows.
+
+    `doctor_findings` is what `mailer doctor` found last, as JSON.
+    """
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
@@ -19,6 +22,8 @@ class Installation(Base):
     identity_fingerprint: Mapped[str]
     paused_at: Mapped[datetime | None]
     paused_reason: Mapped[LongText | None]
+    doctor_ran_at: Mapped[datetime | None]
+    doctor_findings: Mapped[LongText | None]
     created_at: Mapped[datetime]
 
 

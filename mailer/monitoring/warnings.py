@@ -14,6 +14,7 @@ from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
 from mailer.monitoring.digest_progress import ways_out
 from mailer.monitoring.dkim_coverage import uncovered_newsletters
+from mailer.monitoring.last_doctor import doctor_warnings
 from mailer.monitoring.status import Status
 from mailer.subscribers.signup_limits import all_from_loopback
 from mailer.text.english import moment, pluralise
@@ -66,6 +67,8 @@ def all_warnings(
             "mails without DKIM get no unsubscribe button; make a key with `mailer dkim new`, "
             "or let the relay sign, and set `relay_signs_dkim`"
         )
+    if local_url is None:
+        warnings += doctor_warnings(session, now=now)
     return warnings
 
 

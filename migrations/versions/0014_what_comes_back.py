@@ -56,6 +56,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox_fetch")),
         sa.UniqueConstraint("mailbox", name=op.f("uq_mailbox_fetch_mailbox")),
     )
+    op.add_column("installation", sa.Column("doctor_ran_at", INSTANT, nullable=True))
+    op.add_column("installation", sa.Column("doctor_findings", sa.Text(), nullable=True))
     op.add_column("suppression", sa.Column("event_id", BIG, nullable=True))
     op.add_column("subscriber", sa.Column("reachable_at", INSTANT, nullable=True))
     for column in OF_A_DIGEST:
@@ -74,6 +76,8 @@ def downgrade() -> None:
         op.drop_column("digest", column)
     op.drop_column("subscriber", "reachable_at")
     op.drop_column("suppression", "event_id")
+    op.drop_column("installation", "doctor_findings")
+    op.drop_column("installation", "doctor_ran_at")
     op.drop_table("mailbox_fetch")
     op.drop_table("bounce_event")
 

@@ -396,6 +396,25 @@ def test_people_read_problems_first_and_what_to_publish(world: World) -> None:
     assert last == "error: 1 problem found; do what is listed, then run this again"
 
 
+def test_status_repeats_what_was_found_and_asks_nobody(world: World) -> None:
+    def warnings() -> list[str]:
+        ended = world.type("status", "--json")
+        found: list[str] = json.loads(ended.stdout)["warnings"]
+        return [warning for warning in found if "doctor" in warning]
+
+    (never,) = warnings()
+    assert "nobody has run" in never
+    world.dns.zone[KEY, "TXT"] = []
+    world.findings(status=1)
+    world.dns.asked.clear()
+    (missing,) = warnings()
+    assert missing.startswith(f"dkim: {KEY}: the public key is not in DNS")
+    assert not world.dns.asked
+    world.dns.zone[KEY, "TXT"] = [txt((world.folder / "record").read_text())]
+    world.findings(status=0)
+    assert warnings() == []
+
+
 def test_a_received_mail_is_checked_alone(world: World) -> None:
     path = world.folder / "received.eml"
     path.write_bytes(b"From: Daily <daily@news.example>\r\nSubject: News\r\n\r\nText\r\n")
