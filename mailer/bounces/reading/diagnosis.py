@@ -42,7 +42,7 @@ _PASSING: Final = phrases("""
 
 _AFTER_DATA: Final = (
     "end of data", "data command", "in reply to data", ">>> data", "after data", "(data)", "final data",
-    "smtp command data", "command: data",
+    "smtp command data", "command: data", "(state 15)", "(state 17)", "(state 18)",
 )  # fmt: skip
 
 _BY_MEANING: Final = {
@@ -97,11 +97,13 @@ def diagnose(status: str | None, said: str, context: str) -> Reason:
         reason = reason_in(context)
     if reason is None:
         reason = _by_numbers(numbers[0] or find_numbers(context)[0], enhanced, said)
-    if reason is Reason.USER_UNKNOWN and _is_after_data(said, enhanced):
+    if reason is Reason.USER_UNKNOWN and _is_after_data(f"{said} {context}", enhanced):
         return Reason.POLICY
     if is_passing and reason.kind is BounceKind.HARD:
         text = folded(said, _LONGEST_TEXT)
-        if _PASSING.found_in(text) or _reason_in_folded(text) is not reason:
+        is_sure = reason in (Reason.USER_UNKNOWN, Reason.MOVED) and not _PASSING.found_in(text)
+        if not is_sure or _reason_in_folded(text) is not reason:
+            # A host may be known tomorrow, and what the sender tries for days is no longer temporary.
             return Reason.EXPIRED
     return reason
 
@@ -168,4 +170,6 @@ def _is_after_data(said: str, enhanced: str | None) -> bool:
     if enhanced is not None and enhanced.startswith("5.1."):
         return False
     text = " ".join(said.lower().split())
-    return any(words in text for words in _AFTER_DATA) and "rcpt" not in text
+    # Where commands are sent ahead of answers, an answer to RCPT stands behind DATA, and DATA fails, too.
+    is_about_rcpt = "rcpt" in text or "valid recipients" in text
+    return any(words in text for words in _AFTER_DATA) and not is_about_rcpt

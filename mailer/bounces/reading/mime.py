@@ -95,10 +95,12 @@ def _parts(fields: HeaderFields, body: str) -> list[MimePart]:
             else:
                 inner = _inside_multipart(unread, content_type, parameters)
         if mail is not None or not inner:
+            # A multipart without any boundary is text that has lost its form.
+            lost = content_type.startswith("multipart")
             parts.append(
                 MimePart(
                     unread.fields,
-                    content_type,
+                    "text/plain" if lost else content_type,
                     parameters,
                     unread.body,
                     unread.is_returned or mail is not None,

@@ -17,6 +17,9 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         host not found, try again
         host not found; try again
         try again * host not found
+        resolver.adr.invalidinsmtp
+        resolver.adr.ambiguous
+        resolver.adr.badprimary
         name server timeout
         name server: host name lookup failure
         host name lookup failure

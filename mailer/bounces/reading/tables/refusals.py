@@ -625,6 +625,9 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         name service error
         name or service not known
         nxdomain
+        nonexistentdomain
+        find the recipient domain
+        find a mail exchanger
         non-existent host
         nonexistent host
         non-existent domain
@@ -1051,9 +1054,7 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         resolver.adr.recipnotfound
         resolver.adr.exrecipnotfound
         resolver.adr.recipientnotfound
-        resolver.adr.invalidinternal
-        resolver.adr.badprimary
-        resolver.adr.
+        single label domains not accepted
         smtp;550 5.1.10
         sorry, no mailbox here
         said: 550 5.1.1
@@ -1267,6 +1268,7 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         見つかりませんでした
         見つかりません
         存在しません
+        リストにありません
         存在しない
         ディレクトリには見つかりません
         用户不存在

@@ -137,7 +137,8 @@ def test_a_delivery_is_a_receipt() -> None:
         ("4.4.7", "", Reason.EXPIRED),
         ("4.2.2", "", Reason.MAILBOX_FULL),
         ("4.0.0", "450 mailbox unavailable", Reason.EXPIRED),
-        ("4.4.1", "all hosts failed: Host or domain name not found", Reason.HOST_UNKNOWN),
+        ("4.4.1", "all hosts failed: Host or domain name not found", Reason.EXPIRED),
+        ("4.1.1", "450 4.1.1 User unknown", Reason.USER_UNKNOWN),
     ],
 )
 def test_a_temporary_status_is_soft_unless_the_text_says_otherwise(
@@ -158,6 +159,23 @@ def test_status_alone_decides_if_there_is_no_text() -> None:
     for status, reason in expected.items():
         lines = [f"Final-Recipient: rfc822; {READER}", "Action: failed", f"Status: {status}"]
         assert read(report("", group(*lines))).reason is reason, status
+
+
+@pytest.mark.parametrize(
+    ("transcript", "status", "reason"),
+    [
+        (">>> DATA\n<<< 550 Unknown user", "5.2.0", Reason.POLICY),
+        (">>> RCPT To:<x>\n<<< 550 Unknown user", "5.2.0", Reason.USER_UNKNOWN),
+        (">>> DATA\n<<< 550 Unknown user\n<<< 503 Need RCPT", "5.2.0", Reason.USER_UNKNOWN),
+        (">>> DATA\n<<< 550 5.1.1 Unknown user", "5.1.1", Reason.USER_UNKNOWN),
+    ],
+)
+def test_an_unknown_user_after_the_mail_was_filtered(
+    transcript: str, status: str, reason: Reason
+) -> None:
+    lines = [f"Final-Recipient: rfc822; {READER}", "Action: failed", f"Status: {status}"]
+    said = "Diagnostic-Code: smtp; 550 Unknown user"
+    assert read(report(transcript, group(*lines, said))).reason is reason
 
 
 @pytest.mark.parametrize(
@@ -258,6 +276,12 @@ def test_a_missing_boundary_is_guessed() -> None:
     assert (mail.reason, mail.references) == (Reason.USER_UNKNOWN, (REFERENCE,))
     mail = read(whole.replace("Content-Type: multipart/report;", "X-Lost:"))
     assert (mail.reason, mail.references) == (Reason.USER_UNKNOWN, (REFERENCE,))
+
+
+def test_a_report_without_any_boundary_is_read() -> None:
+    mail = read(postfix("5.1.1", "550 5.1.1 User unknown").replace("--=_1\n", "\n"))
+    assert mail.reason is Reason.USER_UNKNOWN
+    assert [one.address for one in mail.recipients] == [READER]
 
 
 def test_a_mail_that_ends_in_its_middle_is_read() -> None:
