@@ -109,7 +109,9 @@ def _of_mail(app: "App", look_up: "LookUp", raw: bytes) -> "list[CheckFinding]":
 
     bounce = app.settings.bounce_address
     domain = None if bounce is None else domain_of(bounce.typed)
-    return judge_received_mail(raw, look_up, bounce_domain=domain)
+    return judge_received_mail(
+        raw, look_up, bounce_domain=domain, has_webhooks=bool(app.settings.webhook_keys)
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -104,6 +104,11 @@ class Examination:
         bounce = self._settings.bounce_address
         return self._authors if bounce is None else [domain_of(bounce.typed)]
 
+    @property
+    def _has_own_envelope(self) -> bool:
+        """Whether mail is sent with our return address; providers that report put their own in its place."""
+        return not self._settings.webhook_keys
+
     @cached_property
     def _own_address(self) -> str | None:
         """The public address of this machine, if the relay is here; None if it is elsewhere or unknown."""
@@ -121,7 +126,10 @@ class Examination:
 
     def _spf(self) -> list[CheckFinding]:
         own = self._own_address
-        found = [check_spf(domain, self._look_up, own) for domain in self._envelope_domains]
+        found = [
+            check_spf(domain, self._look_up, own, is_envelope=self._has_own_envelope)
+            for domain in self._envelope_domains
+        ]
         return [finding for findings in found for finding in findings]
 
     def _dkim(self) -> list[CheckFinding]:
@@ -146,6 +154,7 @@ class Examination:
     def _dmarc(self, author: str) -> list[CheckFinding]:
         settings, walk = self._settings, self._walk(author)
         envelope = author if settings.bounce_address is None else self._envelope_domains[0]
+        is_ours = self._has_own_envelope or not settings.relay_signs_dkim
         signers = [] if settings.dkim_domain is None else [settings.dkim_domain]
         is_signed = any(
             is_covered(one.from_address, signer)
@@ -157,7 +166,7 @@ class Examination:
             *check_dmarc(walk, self._look_up),
             *check_alignment(
                 walk,
-                self._walk(envelope),
+                self._walk(envelope) if is_ours else None,
                 tuple(self._walk(signer) for signer in signers) if is_signed else (),
                 relay_signs=settings.relay_signs_dkim,
             ),

@@ -46,13 +46,14 @@ class _Signature:
 
 
 def judge_received_mail(
-    raw: bytes, look_up: LookUp, *, bounce_domain: str | None
+    raw: bytes, look_up: LookUp, *, bounce_domain: str | None, has_webhooks: bool = False
 ) -> list[CheckFinding]:
     """Judge a mail.
 
     Args:
         raw: as the receiver's mail program saves it, with all headers.
         bounce_domain: the domain of `bounce_address`, if it is set.
+        has_webhooks: whether a provider reports what is returned; then it may replace what names the mail.
     """
     mail = parse_mail(raw[:_LARGEST])
     domain = _from_domain(mail)
@@ -66,7 +67,7 @@ def judge_received_mail(
         *_about_one_click(mail),
         *_about_signatures(mail, domain, look_up),
         *_about_results(mail, domain),
-        *_about_envelope(mail, bounce_domain),
+        *([] if has_webhooks else _about_envelope(mail, bounce_domain)),
     ]
     if not any(finding.severity is Severity.PROBLEM for finding in findings):
         findings.append(ok("mail", domain, "nothing on the way has done harm to this mail"))

@@ -51,19 +51,27 @@ def check_dmarc(walk: DmarcWalk, look_up: LookUp) -> list[CheckFinding]:
 
 
 def check_alignment(
-    walk: DmarcWalk, envelope: DmarcWalk, signers: tuple[DmarcWalk, ...], *, relay_signs: bool
+    walk: DmarcWalk,
+    envelope: DmarcWalk | None,
+    signers: tuple[DmarcWalk, ...],
+    *,
+    relay_signs: bool,
 ) -> list[CheckFinding]:
     """Judge whether SPF and DKIM pass for the domain in From, as far as the settings tell.
 
     Args:
-        walk, envelope, signers: of the domains in From, in the envelope, and of our signatures.
+        walk, envelope, signers: of the domains in From, in the envelope, and of our signatures. Without an
+            envelope, the relay's provider puts one of its own in place of ours.
         relay_signs: whether the relay signs, so that its domain is not known here.
     """
-    policy = walk.policy
+    policy, domain = walk.policy, walk.domain
+    if envelope is None:
+        what = "the provider signs, and sends with a return address of its own: only a mail shows what is aligned"
+        advice = "send yourself a digest, and run `mailer doctor --eml FILE` on it"
+        return [ok(_ALIGNMENT, domain, what, advice)]
     by_spf = _aligned(walk, envelope, is_strict=policy is not None and policy.is_strict_spf)
     is_strict = policy is not None and policy.is_strict_dkim
     by_dkim = any(_aligned(walk, signer, is_strict=is_strict) for signer in signers)
-    domain = walk.domain
     if by_spf and by_dkim:
         return [ok(_ALIGNMENT, domain, "SPF and DKIM are both aligned with the domain in From")]
     if relay_signs and by_spf:

@@ -14,11 +14,14 @@ _LONGEST_SHOWN: Final = 500
 _COSTS_SHOWN: Final = 3
 
 
-def check_spf(domain: str, look_up: LookUp, own_address: str | None = None) -> list[CheckFinding]:
+def check_spf(
+    domain: str, look_up: LookUp, own_address: str | None = None, *, is_envelope: bool = True
+) -> list[CheckFinding]:
     """Judge the record of an envelope domain.
 
     Args:
         own_address: the public address of this machine, if the relay is here and sends from it.
+        is_envelope: False if a provider puts a domain of its own in its place; then it may go without.
     """
     walk = walk_spf(domain, look_up)
     if walk.error is None and walk.failed is not None:
@@ -31,6 +34,9 @@ def check_spf(domain: str, look_up: LookUp, own_address: str | None = None) -> l
             )
         ]
     faults = list(_faults(domain, walk, own_address))
+    if walk.record is None and walk.error is None and not is_envelope:
+        what = "there is no SPF record; the provider sends with a domain of its own, which has one"
+        return [ok(_CHECK, domain, what, "see what the provider asks you to publish")]
     if faults:
         return faults
     covers = "" if own_address is None else f", and allows {own_address}"

@@ -135,6 +135,12 @@ def test_alignment_is_judged(
     assert finding.severity == severity, finding.what
 
 
+def test_behind_a_provider_with_its_own_envelope_only_a_mail_can_tell() -> None:
+    walk = dmarc_walk("news.example", answering(at("news.example")))
+    (finding,) = check_alignment(walk, None, (), relay_signs=True)
+    assert (finding.severity, "--eml" in (finding.do or "")) == ("ok", True)
+
+
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_judgement(text: str) -> None:
     look_up = answering(at("news.example", text=f"v=DMARC1; {text}"))

@@ -110,6 +110,12 @@ def test_without_bounce_address_the_return_path_is_the_relays_affair() -> None:
     assert set(judged(mail(Return_Path="<x@relay.example>"), None).values()) == {"ok"}
 
 
+def test_a_provider_that_reports_may_replace_what_names_the_mail() -> None:
+    raw = mail(Return_Path="<x@relay.example>", Message_ID="<1@relay.example>")
+    found = judge_received_mail(raw, DNS, bounce_domain="news.example", has_webhooks=True)
+    assert {finding.severity for finding in found} == {"ok"}
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_judgement(data: bytes) -> None:
     for raw in (data, b"DKIM-Signature: " + data, b"From: " + data, mail() + data):

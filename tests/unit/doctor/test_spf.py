@@ -158,6 +158,13 @@ def test_without_a_record_one_is_suggested() -> None:
     assert finding.record.value == "v=spf1 ip4:192.0.2.9 ~all"
 
 
+def test_behind_a_provider_with_its_own_envelope_no_record_is_needed() -> None:
+    (finding,) = check_spf(DOMAIN, answering({}), is_envelope=False)
+    assert finding.severity is Severity.OK
+    (finding,) = check_spf(DOMAIN, answering(zone("v=spf1 +all")), is_envelope=False)
+    assert finding.severity is Severity.PROBLEM
+
+
 def test_two_records_are_a_problem() -> None:
     (finding,) = check_spf(DOMAIN, answering({(DOMAIN, "TXT"): ("v=spf1 -all", "v=spf1 mx -all")}))
     assert (finding.severity, "2 SPF records" in finding.what) == (Severity.PROBLEM, True)
