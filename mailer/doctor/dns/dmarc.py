@@ -66,7 +66,7 @@ def check_alignment(
     """
     policy, domain = walk.policy, walk.domain
     if envelope is None:
-        what = "the provider signs, and sends with a return address of its own: only a mail shows what is aligned"
+        what = "the provider signs and sends with a return address of its own; only a mail shows the rest"
         advice = "send yourself a digest, and run `mailer doctor --eml FILE` on it"
         return [ok(_ALIGNMENT, domain, what, advice)]
     by_spf = _aligned(walk, envelope, is_strict=policy is not None and policy.is_strict_spf)
