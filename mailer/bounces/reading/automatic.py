@@ -45,8 +45,10 @@ def automatic_reason(mail: ReadMail, text: str, *, is_by_daemon: bool) -> Reason
     marked = is_marked(fields)
     if any(name in fields for name in _CHALLENGE_MARKS):
         return Reason.CHALLENGE
-    if is_by_daemon and not marked:
-        return None
+    if is_by_daemon:
+        if not marked:
+            return None
+        return Reason.VACATION if VACATION_SUBJECTS.found_in(subject) else Reason.AUTOMATIC
     if CHALLENGES.found_in(f"{subject} {said}") and (marked or _is_about_a_mail(subject, said)):
         return Reason.CHALLENGE
     if VACATION_SUBJECTS.found_in(subject) and (marked or not _is_by_person(fields, subject)):

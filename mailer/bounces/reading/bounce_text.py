@@ -21,13 +21,12 @@ _LONGEST_BRIEF: Final = 1_000
 _LONGEST_MARKER: Final = 200
 _DAEMONS: Final = (
     "mailer-daemon", "mailerdaemon", "mail-daemon", "maildaemon", "mailer_daemon", "postmaster",
-    "mail delivery", "mail-delivery", "delivery subsystem", "delivery system", "delivery service",
-    "mailsystem", "mail system", "mail administrator", "mailadmin", "system administrator",
-    "systemadministrator", "microsoftexchange", "mail.delivery", "bounce", "mdaemon", "no-reply@dsn",
-    "administrador do sistema", "administrateur systeme", "smtp32", "mail_system", "mailmaster",
-    "post_master",
-    "microsoft outlook", "domino", "internet mail", "mail transport", "mail router", "quota",
-    "administrateur", "e500_smtp", "mail server", "mailserver", "smtpd", "mailgateway", "courier",
+    "mail delivery", "mail-delivery", "mail.delivery", "delivery subsystem", "delivery system",
+    "delivery service", "mailsystem", "mail system", "mail_system", "mail administrator",
+    "mailadmin", "system administrator", "systemadministrator", "microsoftexchange", "mdaemon",
+    "administrador do sistema", "administrateur syst", "administrador del sistema", "smtp32",
+    "mailmaster", "post_master", "microsoft outlook", "mail transport", "mail router", "mail server",
+    "e500_smtp", "mailserver", "smtpd", "mailgateway", "bounce@", "bounces@", "mail-service",
 )  # fmt: skip
 
 
@@ -69,7 +68,7 @@ def _has_empty_path(fields: HeaderFields) -> bool:
 
 def is_failure(mail: ReadMail, body: BounceText) -> bool:
     """Tell whether a mail reports that one of ours failed."""
-    if "x-failed-recipients" in mail.fields:
+    if "x-failed-recipients" in mail.fields or _is_notification(mail, body):
         return True
     subject = folded(mail.fields.text("subject"), 500)
     says_so = FAILURE_SUBJECTS.found_in(subject)
@@ -86,6 +85,12 @@ def is_failure(mail: ReadMail, body: BounceText) -> bool:
     if says_so:
         return fails or has_number
     return _has_empty_path(mail.fields) and fails and has_number
+
+
+def _is_notification(mail: ReadMail, body: BounceText) -> bool:
+    """Tell whether it is a provider's notification of a bounce, which was sent on by mail."""
+    begin = body.shown.lstrip()[:100].replace(" ", "")
+    return "x-amz-sns-message-id" in mail.fields and '"notificationType":"Bounce"' in begin
 
 
 _ANSWERS: Final = (" re: ", " fwd: ", " fw: ", " aw: ", " wg: ", " tr: ", " rv: ", " res: ")

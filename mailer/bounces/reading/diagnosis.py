@@ -42,7 +42,7 @@ _PASSING: Final = phrases("""
 
 _AFTER_DATA: Final = (
     "end of data", "data command", "in reply to data", ">>> data", "after data", "(data)", "final data",
-    "smtp command data", "command: data", "(state 15)", "(state 17)", "(state 18)",
+    "smtp command data", "command: data", "550 : user unknown", "(state 15)", "(state 17)", "(state 18)",
 )  # fmt: skip
 
 _BY_MEANING: Final = {

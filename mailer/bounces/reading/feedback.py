@@ -12,6 +12,7 @@ from mailer.bounces.reading.fields import HeaderFields
 from mailer.bounces.reading.mime import ReadMail
 from mailer.bounces.reasons import Reason
 
+_MOST_ADDRESSES: Final = 50
 _REASONS: Final = {
     "abuse": Reason.ABUSE,
     "fraud": Reason.FRAUD,
@@ -31,7 +32,7 @@ class FeedbackReport:
 
     reason: Reason
     fields: HeaderFields
-    address: str | None
+    addresses: tuple[str, ...]
 
 
 def find_feedback(mail: ReadMail) -> FeedbackReport | None:
@@ -47,11 +48,11 @@ def find_feedback(mail: ReadMail) -> FeedbackReport | None:
     return None
 
 
-def _complained(fields: HeaderFields, mail: ReadMail) -> str | None:
-    for value in fields.every("original-rcpt-to", "removal-recipient", "redacted-address"):
-        address = first_address(value)
-        if address:
-            return address
+def _complained(fields: HeaderFields, mail: ReadMail) -> tuple[str, ...]:
+    values = fields.every("original-rcpt-to", "removal-recipient", "redacted-address")
+    named = [address for value in values if (address := first_address(value))]
+    if named:
+        return tuple(dict.fromkeys(named))[:_MOST_ADDRESSES]
     for part in mail.parts:
         if part.mail is not None:
             for value in part.mail.every(
@@ -59,8 +60,8 @@ def _complained(fields: HeaderFields, mail: ReadMail) -> str | None:
             ):
                 address = first_address(value)
                 if address:
-                    return address
-    return None
+                    return (address,)
+    return ()
 
 
 def _is_hotmail_report(mail: ReadMail) -> bool:

@@ -38,8 +38,9 @@ def read_returned(raw: bytes) -> ReturnedMail:
     body = read_text(mail)
     feedback = find_feedback(mail)
     if feedback is not None:
-        recipient = _recipient(feedback.address, None, None, None, feedback.reason)
-        return _returned(mail, feedback.fields, body, feedback.reason, [recipient])
+        addresses = feedback.addresses or (None,)
+        recipients = [_recipient(one, None, None, None, feedback.reason) for one in addresses]
+        return _returned(mail, feedback.fields, body, feedback.reason, recipients)
     report = find_report(mail)
     if report is not None:
         recipients = _reported(report, mail, body)
@@ -54,13 +55,14 @@ def _without_report(mail: ReadMail, body: BounceText) -> ReturnedMail:
     if _is_receipt(mail, body):
         recipients = [_recipient(_sender(mail), None, None, None, Reason.RECEIPT)]
         return _returned(mail, nothing, body, Reason.RECEIPT, recipients)
-    fails = is_failure(mail, body) and (by_daemon or automatic in (None, Reason.AUTOMATIC))
+    fails = is_failure(mail, body) and automatic in (None, Reason.AUTOMATIC)
     if fails or (by_daemon and is_delay(mail, body)):
         delayed = is_delay(mail, body)
+        action = "delayed" if delayed else "failed"
         recipients = [
             _recipient(
                 failed.address,
-                None,
+                action,
                 find_numbers(failed.text)[1],
                 failed.text,
                 Reason.DELAYED if delayed else reason_for(failed, body),
@@ -69,7 +71,7 @@ def _without_report(mail: ReadMail, body: BounceText) -> ReturnedMail:
         ]
         if not recipients:
             why = Reason.DELAYED if delayed else diagnose(None, "", body.shown)
-            recipients = [_recipient(None, None, None, body.shown, why)]
+            recipients = [_recipient(None, action, None, body.shown, why)]
         return _returned(mail, nothing, body, _gravest(recipients), recipients)
     if automatic is not None:
         recipients = [_recipient(_sender(mail), None, None, None, automatic)]
@@ -144,6 +146,13 @@ def _recipient(
     )
 
 
+def _wants_to_leave(mail: ReadMail, reason: Reason) -> bool:
+    """Tell whether a program wrote a reader's wish to leave: Apple's calls such a mail an automatic reply."""
+    asks = mail.fields.text("subject").strip().lower().startswith("unsubscribe")
+    is_apple = mail.fields.get("x-apple-unsubscribe").strip().lower() == "true"
+    return reason is Reason.AUTOMATIC and (asks or is_apple)
+
+
 def _returned(
     mail: ReadMail,
     about_mail: HeaderFields,
@@ -156,5 +165,5 @@ def _returned(
         reason=reason,
         recipients=tuple(recipients),
         references=references,
-        unsubscribe=asks_to_leave and reason is Reason.ORDINARY,
+        unsubscribe=asks_to_leave and (reason is Reason.ORDINARY or _wants_to_leave(mail, reason)),
     )

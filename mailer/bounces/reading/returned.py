@@ -14,7 +14,7 @@ class ReportedRecipient:
 
     Args:
         address: as reported; None if the report names none.
-        action: of RFC 3464 section 2.3.3 in lower case; None if the text has to tell.
+        action: a word of RFC 3464 section 2.3.3; None for what is no bounce.
         status: such as "5.1.1" (RFC 3463).
         diagnostic: one line, cut; it may name addresses.
         reason: of this recipient alone.

@@ -346,6 +346,32 @@ def test_a_machine_does_not_unsubscribe(mail: str) -> None:
     assert not read(mail).unsubscribe
 
 
+@pytest.mark.parametrize("field", ["X-Apple-Unsubscribe: true", "X-Other: 1"])
+def test_a_program_that_unsubscribes_for_a_reader_is_believed(field: str) -> None:
+    subject = "unsubscribe" if "Apple" not in field else "x"
+    mail = read(
+        f"From: {READER}\nTo: {LEAVE}\nSubject: {subject}\nAuto-Submitted: auto-replied\n{field}\n\n"
+        "The mail program sent this to unsubscribe."
+    )
+    assert (mail.unsubscribe, mail.references) == (True, (REFERENCE,))
+
+
+def test_a_notification_that_was_sent_on_by_mail_is_read() -> None:
+    mail = read(
+        "From: no-reply@relay.example\nTo: b@news.example\nSubject: Notification\n"
+        'x-amz-sns-message-id: 1\n\n{"notificationType":"Bounce","bounce":{"bouncedRecipients":'
+        f'[{{"emailAddress":"{READER}","action":"failed","status":"5.1.1",'
+        '"diagnosticCode":"smtp; 550 5.1.1 user unknown"}]},"mail":{"source":"news@news.example"}}\n'
+    )
+    assert mail.reason is Reason.USER_UNKNOWN
+    assert [one.address for one in mail.recipients] == [READER]
+
+
+def test_all_who_complained_are_named() -> None:
+    mail = read(arf("abuse", f"Original-Rcpt-To: {READER}", "Original-Rcpt-To: b@nowhere.example"))
+    assert [one.address for one in mail.recipients] == [READER, "b@nowhere.example"]
+
+
 def test_strangers_text_is_one_printable_line() -> None:
     mail = read(postfix("5.1.1", "550 \x1b[31m\x00User unknown\u202e" + "x" * 3_000))
     (recipient,) = mail.recipients
