@@ -149,7 +149,7 @@ def test_a_worker_does_not_start_with_a_key_that_it_cannot_use(
 ) -> None:
     installation, key, _ = signing
     harm(Path(key["file"]))
-    for command in ("run worker", "digest preview daily/morning --eml d.eml"):
+    for command in ("digest preview daily/morning --eml d.eml", "run worker"):
         ended = installation.run(command)
         assert (ended.returncode, ended.stdout) == (1, "")
         error = ended.stderr.splitlines()[-1]

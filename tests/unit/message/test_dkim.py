@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailer.errors import SettingsError
 from mailer.message.compose import compile_mail
@@ -29,7 +30,16 @@ from mailer.message.headers import digest_headers, notice_headers, reader_header
 from mailer.message.reader_fields import ReaderField
 from mailer.settings.key_files import new_key
 from tests.support.dkim_reference import DOMAIN, relaxed_body, relaxed_header, signing_key
-from tests.unit.message.test_compose import CONTENT, DATE, FIELD_VALUES, PIECES, VALUES, rendered
+from tests.unit.message.test_compose import (
+    CONTENT,
+    DATE,
+    FIELD_VALUES,
+    GREETING,
+    PIECES,
+    UNSUBSCRIBE,
+    VALUES,
+    rendered,
+)
 
 RSA, ED25519 = signing_key(KeyType.RSA), signing_key(KeyType.ED25519)
 SIGNER = DkimSigner(DOMAIN, [RSA, ED25519])
@@ -108,8 +118,18 @@ def verified(mail: bytes) -> list[bool]:
     return verdicts
 
 
-@settings(max_examples=200)
-@given(PIECES, PIECES, FIELD_VALUES)
+BLANKS = st.lists(
+    st.sampled_from(
+        ["a", "word ", " ", "  ", "\t", " \t ", "\n", "=", ".", f"<p  id>{GREETING}</p>"]
+    )
+    | st.sampled_from([GREETING, UNSUBSCRIBE]),
+    max_size=40,
+).map("".join)
+"""Texts that become quoted-printable, with blanks in all places."""
+
+
+@settings(max_examples=300)
+@given(PIECES | BLANKS, PIECES | BLANKS, FIELD_VALUES)
 def test_any_mail_that_is_joined_has_the_signature_of_the_whole(
     text: str, page: str, values: dict[ReaderField, str]
 ) -> None:

@@ -104,6 +104,7 @@ def test_joined_segments_decode_to_what_one_go_gives(
         ((b"a", b"b\r\n"), (b"",), b"a=\r\nb\r\n"),
         ((b"", b"", b"\r\n"), (b"x", b"."), b"x=\r\n=2E\r\n"),
         ((b"a ", b"\r\n"), (b"x ",), b"a=20=\r\nx=20\r\n"),
+        ((b"a", b"b\r\n"), (b"x  y",), b"a=\r\nx =20y=\r\nb\r\n"),
     ],
 )
 def test_soft_breaks_keep_values_apart_only_where_no_line_ends(
