@@ -1,14 +1,14 @@
-"""Writes and reads the addresses to which mail about one of our mails comes back. Pure.
+"""Writes the addresses to which mail about one of our mails comes back. Pure.
 
 With an envelope sender of its own for each mail (VERP), a mail that comes back names the one it is about,
-whatever its text says. Never decides whether a reference is ours: that needs the row it names.
+whatever its text says. Never reads one: `mailer.bounces.reading` does.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
 
 from mailer.address import Address
-from mailer.tokens import MailReference, referenced_row
+from mailer.tokens import MailReference
 
 SEPARATORS: Final = ("+", "-", "_")
 """What may stand between the mailbox and the reference: mail servers know them, no reference has one, and
@@ -20,9 +20,6 @@ _LONGEST_REFERENCE: Final = len("d") + 12 + len(".") + 32
 
 LONGEST_MAILBOX: Final = 64 - len("+") - len(_UNSUBSCRIBE) - _LONGEST_REFERENCE
 """How long the mailbox's name may be, so that no local part is too long (RFC 5321 section 4.5.3.1.1)."""
-
-_LONGEST_READ: Final = 320
-"""Far longer than ours, because a forwarder may have put its own address around it (SRS)."""
 
 
 class BounceAddress:
@@ -58,31 +55,3 @@ class BounceAddress:
     def unsubscribe_url(self, reference: MailReference) -> str:
         """Return the URL to write to, in order to unsubscribe the reader of this mail (RFC 6068)."""
         return f"{self._url_start}{reference}{self._url_end}"
-
-
-class ReturnedTo(NamedTuple):
-    """What an address says to which a mail came.
-
-    Attributes:
-        reference: of the mail that it is about, in lower case; anybody may have written it.
-        is_unsubscribe: it is the address in List-Unsubscribe.
-    """
-
-    reference: str
-    is_unsubscribe: bool
-
-
-def read_return_address(address: str) -> ReturnedTo | None:
-    """Read an address such as `bounce+d12.TAG@news.example`; None if it has no reference.
-
-    The mailbox before the reference and the domain do not matter: they may have changed since.
-    """
-    local = address.rpartition("@")[0]
-    if len(local) > _LONGEST_READ:
-        return None
-    start = max(map(local.rfind, SEPARATORS)) + 1
-    text = local[start:].lower()
-    reference = text.removeprefix(_UNSUBSCRIBE)
-    if not start or referenced_row(reference) is None:
-        return None
-    return ReturnedTo(reference, reference != text)
