@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,12 +18,14 @@ from mailer.models import BounceEvent, ConsentEvent, ConsentKind, Subscription
 from mailer.tokens import Keys
 from mailer.web import webhooks
 from mailer.web.amazon_sns import AmazonUnreachable
+from mailer.web.request_limits import MOST_OF_ONE_CLIENT
 from tests.integration.web.conftest import Paper, Serve
 from tests.support import bounces, factories
 from tests.support import provider_payloads as payloads
 from tests.support.bounces import SentDigest
 from tests.support.factories import NOW
 from tests.support.provider_payloads import CERTIFICATE_URL, SUBSCRIBE_URL, TOPIC, amazon
+from tests.support.waiting import wait_until
 from tests.support.website import Answer, Website, serving
 
 NAMED = f"ses={TOPIC},mailgun={payloads.MAILGUN_KEY},postmark,brevo"
@@ -439,17 +442,21 @@ def test_many_reports_at_once_are_recorded_and_leave_room_for_readers(
     website: Website, sent: SentDigest, keys: Keys
 ) -> None:
     references = [bounces.reference(keys, mail) for mail in sent.mails]
+    # Few enough hard bounces that they suppress.
+    bodies = [HARD["postmark"](one) for one in references[:4]]
+    bodies += [COMPLAINT["postmark"](one) for one in references[4:40]]
+    bodies += [LEFT["postmark"](one) for one in references[40:]]
 
-    def report(reference: str) -> int:
+    def report(body: Any) -> int:
         # A provider tries again when it is told to.
         for _ in range(200):
-            status = post(website, "postmark", payloads.postmark_bounce(reference, "Unsubscribe"))
-            if status.status != 503:
-                return status.status
+            answer = post(website, "postmark", body)
+            if answer.status != 503:
+                return answer.status
         return 503
 
     with ThreadPoolExecutor(60) as pool:
-        reports = [pool.submit(report, one) for one in [*references, *references]]
+        reports = [pool.submit(report, one) for one in [*bodies, *bodies]]
         pages = [
             website.post("/subscribe", {"email": f"new{n}@example.com", "newsletter": "daily"})
             for n in range(5)
@@ -457,8 +464,62 @@ def test_many_reports_at_once_are_recorded_and_leave_room_for_readers(
         assert {one.result() for one in reports} == {200}
     assert {page.status for page in pages} == {200}
     assert len(website.rows(select(BounceEvent))) == len(references)
+    assert Counter(suppressed(website).values()) == {"bounced": 4, "complained": 36}
     left = website.rows(select(Subscription).where(Subscription.left_at.is_not(None)))
-    assert len(left) == len(references)
+    assert len(left) == 60
+
+
+def test_a_burst_of_reports_is_told_to_wait_and_keeps_no_reader_out(
+    serve: Serve, sns: Amazon
+) -> None:
+    go = threading.Event()
+
+    def slow(url: str) -> bytes:
+        assert go.wait(300)
+        return sns(url)
+
+    with (
+        serve(webhook_keys=NAMED, get=slow) as website,
+        ThreadPoolExecutor(MOST_OF_ONE_CLIENT + 3) as pool,
+    ):
+        reports = [
+            pool.submit(notify, website, {"eventType": "Send"})
+            for _ in range(MOST_OF_ONE_CLIENT + 3)
+        ]
+        try:
+            # The others wait for the certificate.
+            wait_until(lambda: sum(one.done() for one in reports) == 3)
+            answer = post(website, "postmark", payloads.postmark("x", "Open"))
+            brevo = post(website, "brevo", payloads.brevo("x", "opened"))
+            page = website.post("/subscribe", {"email": "a@example.com", "newsletter": "daily"})
+        finally:
+            go.set()
+        told = Counter(one.result().status for one in reports)
+    assert told == {200: MOST_OF_ONE_CLIENT, 503: 3}
+    assert (answer.status, brevo.status, page.status) == (503, 429, 200)
+    assert json.loads(answer.body) == {"error": "cannot save anything right now; try again later"}
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_defect_of_ours_is_tried_again_by_all(
+    website: Website,
+    sent: SentDigest,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("defect")
+
+    reference = bounces.reference(keys, sent.mails[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("mailer.web.webhooks.record", fail)
+        brevo = post(website, "brevo", HARD["brevo"](reference))
+        postmark = post(website, "postmark", HARD["postmark"](reference))
+        wait_until(lambda: caplog.text.count("RuntimeError: defect") >= 2)
+    assert (brevo.status, postmark.status) == (429, 500)
+    assert brevo.headers["retry-after"] == "30"
+    assert json.loads(postmark.body) == {"error": "something went wrong"}
 
 
 def test_brevo_is_told_to_try_again_in_the_only_way_that_it_does(
