@@ -20,7 +20,10 @@ from mailer.message.content import Content
 from mailer.message.dkim import DkimSigner
 from mailer.message.dkim_keys import KeyType
 from mailer.message.headers import digest_headers, notice_headers
+from mailer.message.options.mail_options import NO_OPTIONS, MailOptions
+from mailer.message.provider_reference import REFERENCE_HEADERS, ReferenceLines
 from mailer.message.reader_fields import ReaderField
+from mailer.message.return_address import BounceAddress
 from mailer.models import Delivery, Edition, Notice
 from mailer.notices.notice import render_notice
 from mailer.sending.compiled_content import CompiledContent, compile_content
@@ -52,6 +55,13 @@ ADDRESSES: Final = (
     f"{'a' * 64}@{'b' * 60}.example",
 )
 BASE_URLS: Final = ("https://mail.gazette.example", f"https://mail.gazette.example/{'news/' * 50}x")
+OPTIONS: Final = MailOptions(
+    bounce_address=BounceAddress("bounce", "bounces.gazette.example"),
+    reference_lines=ReferenceLines(REFERENCE_HEADERS),
+    extra_headers=(("X-PM-Message-Stream", "broadcast"),),
+    extra_headers_notice=(("X-PM-Message-Stream", "outbound"),),
+)
+"""What half of the mails are composed with, so that their List-Unsubscribe is folded."""
 HARD_TEXT: Final = (
     "From here\n.\n..two dots\n    four blanks\tand a tab \t \nA line of "
     + "2000 letters " * 160
@@ -98,7 +108,7 @@ def compiled(language: str) -> tuple[tuple[CompiledContent, bool], ...]:
             )
 
         row = Edition(**asdict(content))
-        made.append((compile_content(row, headers), is_digest))  # type: ignore[arg-type]
+        made.append((compile_content(row, headers, OPTIONS), is_digest))  # type: ignore[arg-type]
     return tuple(made)
 
 
@@ -106,7 +116,10 @@ def signed_mails(number: int) -> list[bytes]:
     """So many mails: every content in every language in turn, to all kinds of readers."""
     signer = DkimSigner(DOMAIN, [signing_key(KeyType.RSA), signing_key(KeyType.ED25519)])
     keys = Keys((b"s" * 40,), b"i" * 40)
-    composers = [Composer(keys, url, Templates(), dkim_signer=signer) for url in BASE_URLS]
+    composers = [
+        Composer(keys, url, Templates(), options=options, dkim_signer=signer)
+        for url, options in zip(BASE_URLS, (NO_OPTIONS, OPTIONS), strict=True)
+    ]
     mails = []
     for row in range(number):
         among = compiled(LANGUAGES[row % len(LANGUAGES)])
@@ -183,6 +196,8 @@ def test_the_mails_are_of_every_kind() -> None:
         assert sign in text
     assert sum(b"\r\nList-Unsubscribe: " in mail for mail in mails) > NUMBER / 2
     assert sum(b"\r\nReply-To: " in mail for mail in mails) > 20
+    assert sum(b"\r\n <mailto:" in mail for mail in mails) > 200
+    assert sum(b"\r\nX-PM-Message-Stream: " in mail for mail in mails) > 200
     assert sum("արամ@".encode() in mail for mail in mails) > 100
     assert sum(b"\r\nAuto-Submitted: " not in mail for mail in mails) > 20
 
