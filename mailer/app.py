@@ -5,8 +5,9 @@ for templates, mails or builds.
 """
 
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 from mailer import schema
@@ -17,6 +18,10 @@ from mailer.settings import Settings
 from mailer.tokens import Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailer.bounces.intake.fetch import MailboxContext
+    from mailer.bounces.intake.mailbox import OpenMailbox
     from mailer.digests.build.builder import Builder
     from mailer.digests.build.editions import Render
     from mailer.feeds.fetching import FeedContext
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
     from mailer.sending.smtp.connection import RelayConfig
+    from mailer.settings.mailbox_url import MailboxUrl
     from mailer.subscribers.signup import SignupContext
     from mailer.templating.templates import Templates
 
@@ -178,6 +184,25 @@ class App:
         )
 
     @property
+    def mailbox_context(self) -> "MailboxContext | None":
+        """What fetching returned mail needs; None if the settings name no mailbox."""
+        from mailer.bounces.intake.fetch import MailboxContext
+        from mailer.settings.mailbox_url import MaildirPath
+
+        mailbox = self.settings.bounce_fetch_url
+        if mailbox is None:
+            return None
+        return MailboxContext(
+            self.database,
+            self.keys,
+            self.alerts,
+            open=partial(_opened_mailbox, mailbox),
+            name=self.settings.shown["bounce_fetch_url"] or "",
+            source="maildir" if isinstance(mailbox, MaildirPath) else "imap",
+            wall=self.times.wall,
+        )
+
+    @property
     def render(self) -> "Render":
         """The function that renders editions; it reads the templates at its first call."""
         return lambda *edition: self._renderer(*edition)
@@ -205,6 +230,29 @@ class App:
             lease=self.settings.lease,
             alerts=alerts,
         )
+
+
+@contextmanager
+def _opened_mailbox(url: "MailboxUrl") -> "Iterator[OpenMailbox]":
+    from mailer.settings.mailbox_url import MaildirPath
+
+    if isinstance(url, MaildirPath):
+        from mailer.bounces.intake.maildir import Maildir
+
+        yield Maildir(url.path)
+        return
+    from mailer.bounces.intake.imap import opened_folder
+
+    with opened_folder(
+        url.host,
+        url.port,
+        implicit_tls=url.implicit_tls,
+        starttls=url.starttls,
+        user=url.user,
+        password=url.password.reveal(),
+        folder=url.folder,
+    ) as folder:
+        yield folder
 
 
 def open_app(settings: Settings, *, check_schema: bool = True, times: Times | None = None) -> App:

@@ -92,6 +92,10 @@ class DatabaseUnavailable(MailerError):
     """The database cannot be reached; check `database_url`, then try again."""
 
 
+class MailboxUnavailable(MailerError):
+    """The mailbox of returned mail cannot be read; check `bounce_fetch_url`, then try again."""
+
+
 class NotFound(Refused):
     """Nothing has that name; check its spelling."""
 

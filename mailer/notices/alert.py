@@ -68,9 +68,7 @@ def on_pause(session: Session, alerts: Alerts, pause: Pause, now: datetime) -> N
     still take that one: only the digest is paused.
     """
     digest_id, reason, refused = pause
-    stops_all = (
-        digest_id is None if refused is None else _first_newsletter(session, refused) is None
-    )
+    stops_all = digest_id is None if refused is None else first_newsletter(session, refused) is None
     if stops_all:
         on_sending_paused(session, alerts, reason, now)
     elif digest_id is not None:
@@ -125,7 +123,7 @@ def on_sending_paused(session: Session, alerts: Alerts, reason: str, now: dateti
     if not pause_sending(session, reason, now):
         return False
     log.error("all sending is paused: %s; `mailer resume` starts it again", reason)
-    if (newsletter := _first_newsletter(session)) is not None:
+    if (newsletter := first_newsletter(session)) is not None:
         commands = {"show": "mailer status", "resume": "mailer resume"}
         queue_alert(session, alerts, newsletter, reason, {"commands": commands}, now)
     return True
@@ -147,7 +145,7 @@ def on_sender_refused(
         turned_away: notices that were refused because of their sender; their results are recorded.
         refused: From addresses, in lower case, whose last mail the relay refused.
     """
-    other = _first_newsletter(session, refused)
+    other = first_newsletter(session, refused)
     if other is None:
         return
     reasons = {notice.row.id: notice.reason for notice in turned_away}
@@ -206,7 +204,7 @@ def digest_of(session: Session, digest_id: int) -> tuple[Newsletter, str, str]:
     return newsletter, schedule, slot
 
 
-def _first_newsletter(session: Session, refused: Collection[str] = ()) -> Newsletter | None:
+def first_newsletter(session: Session, refused: Collection[str] = ()) -> Newsletter | None:
     """Return the first newsletter whose address is not `refused`."""
     is_not_refused = func.lower(Newsletter.from_address).not_in(refused)
     return session.scalars(

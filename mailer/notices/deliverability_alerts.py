@@ -8,7 +8,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from mailer.notices.alert import Alerts, digest_of, queue_alert
+from mailer.clock import format_instant
+from mailer.notices.alert import Alerts, digest_of, first_newsletter, queue_alert
+from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 
@@ -26,3 +28,22 @@ def on_complaints(
     complaints = {"id": digest_id, "schedule": f"{newsletter.slug}/{schedule}", "slot": slot}
     facts = {"complaints": complaints, "commands": {"show": f"mailer digest report {digest_id}"}}
     queue_alert(session, alerts, newsletter, reason, facts, now)
+
+
+def on_mailbox_failing(
+    session: Session, alerts: Alerts, reason: str, since: datetime, now: datetime
+) -> None:
+    """Tell staff that returned mail cannot be read. The caller makes sure that they are told once.
+
+    Args:
+        reason: why, in words for staff.
+        since: when it began to fail (aware UTC).
+    """
+    reason = redact(reason)
+    log.error("returned mail cannot be read since %s: %s", format_instant(since), reason)
+    if (newsletter := first_newsletter(session)) is not None:
+        facts = {
+            "mailbox": {"since": format_instant(since)},
+            "commands": ["mailer bounce fetch", "mailer status"],
+        }
+        queue_alert(session, alerts, newsletter, reason, facts, now)

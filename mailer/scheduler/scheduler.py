@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from mailer.app import App
 from mailer.bounces import failures, watch
+from mailer.bounces.intake.fetch import fetch
 from mailer.bounces.rates import StopLimits
 from mailer.clock import ClockJumps, utc_now
 from mailer.daemon_pool import DaemonThreadPool
@@ -32,6 +33,8 @@ from mailer.subscribers import purge
 log = logging.getLogger(__name__)
 
 SWEEP: Final = timedelta(seconds=15)
+RETURNED_MAIL: Final = timedelta(minutes=5)
+"""How often the mailbox of returned mail is read."""
 PURGE: Final = timedelta(hours=1)
 PURGE_REST: Final = 0.05
 """Seconds between two transactions of a purge. On SQLite a process that waits to write asks again by then."""
@@ -66,6 +69,7 @@ class Scheduler:
         self._review_after: dict[int, float] = {}
         self._planned: dict[int, datetime] = {}
         self._sweeping = threading.Lock()
+        self._fetching_mail = threading.Lock()
         self._clock = threading.Thread(target=self._watch_the_clock, name="clock", daemon=True)
         self._jobs = DaemonThreadPool(_THREADS, "scheduler")
         # APScheduler logs each run at INFO.
@@ -135,6 +139,7 @@ class Scheduler:
             (self._sweep, min(SWEEP, settings.lease / 4)),
             (self._feeds.fetch_round, min(SWEEP, settings.feed_interval)),
             (self._purge, PURGE),
+            (self._fetch_returned_mail, RETURNED_MAIL),
         )
         for job, every in jobs:
             self._alarms.add_job(
@@ -282,6 +287,15 @@ class Scheduler:
         with app.database.write() as session:
             failures.read_failed_notices(session, now=now())
             watch.warn_of_complaints(session, app.alerts, now=now())
+
+    def _fetch_returned_mail(self) -> None:
+        context = self._app.mailbox_context
+        if context is not None and self._fetching_mail.acquire(blocking=False):
+            try:
+                read = partial(fetch, context, is_stopping=self._stopping.is_set)
+                self._steps.run("returned mail", read)
+            finally:
+                self._fetching_mail.release()
 
     def _purge(self) -> None:
         limits = self._app.settings.signup_limits

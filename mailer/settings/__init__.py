@@ -20,10 +20,12 @@ from mailer.settings import (
     dkim,
     file_permissions,
     mail_parsers,
+    mailbox_url,
     masking,
     parsers,
     provider_keys,
 )
+from mailer.settings.mailbox_url import MailboxUrl
 from mailer.settings.parsers import Network, RelayUrl, Secret
 from mailer.settings.provider_keys import WebhookKeys
 
@@ -65,6 +67,7 @@ class Settings:
     lease: timedelta = _setting(parsers.at_least("2s"), "60s")
     bounce_address: Address | None = _setting(mail_parsers.bounce_address, None)
     bounce_separator: str = _setting(parsers.choice(*SEPARATORS), SEPARATORS[0])
+    bounce_fetch_url: MailboxUrl | None = _setting(mailbox_url.parse, None)
     webhook_keys: WebhookKeys = _setting(provider_keys.parse, "")
     dkim_key: tuple[Path, ...] = _setting(dkim.files, "")
     dkim_selector: tuple[str, ...] = _setting(dkim.selectors, "")
@@ -96,7 +99,7 @@ class Settings:
 
 _FIELDS: Final = {setting.name: setting for setting in fields(Settings) if setting.metadata}
 _SECRET: Final = frozenset({"secret_key", "identity_key", "metrics_token"})
-_MAY_HOLD_PASSWORDS: Final = frozenset({"database_url", "smtp_url"})
+_MAY_HOLD_PASSWORDS: Final = frozenset({"bounce_fetch_url", "database_url", "smtp_url"})
 _NAMES_WITH_KEYS: Final = frozenset({"webhook_keys"})
 
 

@@ -67,6 +67,8 @@ def _may_mount() -> bool:
 NEEDS: Final[dict[str, tuple[str, Callable[[], bool]]]] = {
     "chromium": ("apt-get install chromium fonts-dejavu-core",
                  lambda: shutil.which("chromium") is not None),
+    "dovecot": ("apt-get install dovecot-imapd",
+                lambda: shutil.which("dovecot", path=f"{os.defpath}:/usr/sbin") is not None),
     "mount": ("run as root, where the container may mount (docker run --cap-add SYS_ADMIN)", _may_mount),
     "node": ("make node", _has_node),
     "opendkim": ("apt-get install opendkim",
@@ -74,6 +76,8 @@ NEEDS: Final[dict[str, tuple[str, Callable[[], bool]]]] = {
     "perl": ("apt-get install libemail-mime-perl", lambda: _runs("perl", "-MEmail::MIME", "-e", "1")),
     "postfix": ("apt-get install postfix",
                 lambda: shutil.which("smtp-sink", path=f"{os.defpath}:/usr/sbin") is not None),
+    "running_postfix": ("run as root, after apt-get install postfix",
+                        lambda: os.geteuid() == 0 and os.path.exists("/usr/lib/postfix/sbin/master")),
     "strace": ("apt-get install strace", lambda: shutil.which("strace") is not None),
 }  # fmt: skip
 """What a mark `needs_…` asks for: how one gets it, and whether it is there."""

@@ -14,6 +14,7 @@ from mailer.address import Address
 from mailer.errors import Refused, SettingsError
 from mailer.rate import Rate
 from mailer.settings import Settings, config_path, file_permissions, load, local_links
+from mailer.settings.mailbox_url import ImapUrl, MaildirPath
 from mailer.settings.parsers import Secret
 
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
@@ -116,6 +117,12 @@ BAD = {
         *("smtp://user@relay.example", "smtp://relay.example/path"),
         *("smtp://relay.example?tls=maybe", "smtps://relay.example?tls=none"),
     ],
+    "bounce_fetch_url": [
+        *("pop3s://u:p@mail.example/INBOX", "maildir:bounces", "http://u:p@mail.example"),
+        *("imaps://mail.example/INBOX", "imaps://u:p@mail.example?tls=none"),
+        *("imaps://u:p@mail.example:0x/INBOX", "imaps://u:p@mail.example/IN%0ABOX"),
+        "imap://u@mail.example",
+    ],
     "ehlo_name": ["-x.example", "two words"],
     "smtp_connections": ["0", "many", "1_0"],
     "smtp_messages_per_connection": ["-1"],
@@ -193,7 +200,7 @@ def test_a_bad_value_is_refused_by_its_name(name: str, text: str) -> None:
 def test_every_setting_is_tried_above() -> None:
     (mark,) = test_a_good_value_is_taken.pytestmark
     good, bad = {case[0] for case in mark.args[1]}, set(BAD)
-    rest = {"identity_key", "smtp_url", "smtp_timeouts", "signup_limits"}
+    rest = {"bounce_fetch_url", "identity_key", "smtp_url", "smtp_timeouts", "signup_limits"}
     rest |= {"dkim_domain"}
     names = set(load(KEYS, None).shown)
     assert good | rest == names
@@ -271,6 +278,36 @@ def test_the_relay_is_taken_apart(
     relay = load(KEYS | {"MAILER_SMTP_URL": url}, None).smtp_url
     assert (relay.host, relay.port, relay.tls, relay.user) == (host, port, tls, user)
     assert (relay.password.reveal() if relay.password else None) == (user and "it@x")
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "implicit_tls", "starttls", "folder"),
+    [
+        ("imaps://me:it%40x@mail.example", 993, True, False, "INBOX"),
+        ("imaps://me:it%40x@mail.example:1993/Returned%20mail", 1993, True, False, "Returned mail"),
+        ("imap://me:it%40x@mail.example/INBOX", 143, False, True, "INBOX"),
+        ("imap://me:it%40x@mail.example/INBOX?tls=none", 143, False, False, "INBOX"),
+        ("imap://me:it%40x@127.0.0.1/", 143, False, False, "INBOX"),
+    ],
+)
+def test_an_imap_folder_is_taken_apart(
+    url: str, port: int, implicit_tls: bool, starttls: bool, folder: str
+) -> None:
+    mailbox = load(KEYS | {"MAILER_BOUNCE_FETCH_URL": url}, None).bounce_fetch_url
+    assert isinstance(mailbox, ImapUrl)
+    assert (mailbox.port, mailbox.implicit_tls, mailbox.starttls) == (port, implicit_tls, starttls)
+    assert (mailbox.user, mailbox.password.reveal(), mailbox.folder) == ("me", "it@x", folder)
+    assert "it@x" not in repr(mailbox)
+
+
+def test_a_maildir_is_a_path() -> None:
+    settings = load(KEYS | {"MAILER_BOUNCE_FETCH_URL": "maildir:/srv/bounces"}, None)
+    assert settings.bounce_fetch_url == MaildirPath(Path("/srv/bounces"))
+
+
+def test_the_password_of_the_mailbox_is_masked() -> None:
+    settings = load(KEYS | {"MAILER_BOUNCE_FETCH_URL": "imaps://me:hidden@mail.example"}, None)
+    assert settings.shown["bounce_fetch_url"] == "imaps://me:***@mail.example"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Takes returned mail in: from a pipe, a Maildir or an IMAP folder."""
