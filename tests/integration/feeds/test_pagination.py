@@ -122,7 +122,9 @@ def test_a_feed_that_had_nothing_misses_nothing(web: Web) -> None:
     assert web.pages_asked() == [URL]
 
 
-ENTRY = Entry("g", "https://news.example/1", "T", None, "", None, (), None)
+ENTRY = Entry(
+    "g", "https://news.example/1", "https://news.example/1", "T", "T", None, "", None, (), None
+)
 
 
 @pytest.mark.parametrize(
