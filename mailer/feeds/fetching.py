@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 MOST_PAGES: Final = 10
 """How many pages of a feed are read at once, including the first."""
 
+MOST_TEXT: Final = 20_000_000
+"""Characters of all pages of a feed that are kept at once; pages of feeds for readers have a hundredth."""
+
 _PAGES_SECONDS: Final = 60.0
 """After this no further page of a feed is fetched: a slot may be waiting."""
 
@@ -72,7 +75,7 @@ def with_older_pages(
     """Yield the feed's document, then what the caller sends of it with one older page more each time.
 
     Each comes with the number of its entries that are from before its last page. The last one has None
-    there, and a warning that articles may be missing.
+    there, and warnings: that articles may be missing, and that the pages are too long if they are.
 
     Raises:
         FeedUnreadable: what was fetched is no feed.
@@ -80,6 +83,7 @@ def with_older_pages(
     document = context.parse(fetched)
     begun = monotonic()
     is_linked = document.next_url is not None
+    warnings = ["no entry is known from before; articles in between may be missing"]
     document = yield document, 0
     for number in range(2, MOST_PAGES + 1):
         if (is_linked and document.next_url is None) or monotonic() - begun > _PAGES_SECONDS:
@@ -94,9 +98,15 @@ def with_older_pages(
         longer = _together(document, page)
         if len(longer.entries) == len(document.entries):
             break
+        if _length(longer) > MOST_TEXT:
+            warnings.append(
+                f"page {number} and older ones were not read: all pages together would have more than "
+                f"{MOST_TEXT // 1_000_000} million characters"
+            )
+            log.warning("feed %d: %s", feed.id, warnings[-1])
+            break
         document = yield longer, len(document.entries)
-    warning = "no entry is known from before; articles in between may be missing"
-    yield replace(document, warnings=(*document.warnings, warning)), None
+    yield replace(document, warnings=(*document.warnings, *warnings)), None
 
 
 def next_page(document: Document, url: str, number: int) -> str:
@@ -121,3 +131,17 @@ def _together(first: Document, second: Document) -> Document:
     fresh = tuple(entry for entry in second.entries if (entry.guid, entry.url) not in seen)
     whole = first.whole and second.whole
     return replace(first, entries=first.entries + fresh, whole=whole, next_url=second.next_url)
+
+
+def _length(document: Document) -> int:
+    """Return about how many characters the entries of a document have."""
+    return sum(
+        len(entry.guid)
+        + len(entry.url or "")
+        + len(entry.canonical_url)
+        + len(entry.title)
+        + len(entry.summary_html)
+        + len(entry.image or "")
+        + sum(map(len, entry.categories))
+        for entry in document.entries
+    )

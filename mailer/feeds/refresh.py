@@ -211,7 +211,7 @@ def take_in(
     warnings = fetch_state.succeeded(
         feed, fetched, document, is_taken=is_taken, now=now, interval=interval
     )
-    return replace(refreshed, url=feed.url, warnings=warnings)
+    return replace(refreshed, url=feed.url, warnings=(*refreshed.warnings, *warnings))
 
 
 def _record_failure(context: FeedContext, row: Feed, error: FeedError) -> Refreshed:

@@ -96,7 +96,7 @@ def test_accepted_an_item_that_got_another_address_meanwhile_is_due_once(web: We
 def test_discarded_they_are_ignored_for_good(web: Web) -> None:
     start(web)
     web.poll(*(elsewhere(n) for n in range(8)))
-    assert web.discard() == 8
+    assert web.discard() == (8, 0)
     # One of them gets another address, and an article comes in that is no copy.
     result = web.poll(
         item("true-news"),
@@ -124,7 +124,7 @@ def test_what_is_discarded_of_a_feed_that_numbers_its_entries_silences_nothing_e
     web.add()
     page(2, MOVED)
     web.refresh()
-    assert web.discard() == 8
+    assert web.discard() == (8, 0)
     page(0, MOVED)
     (result,) = web.refresh()
     assert (result.new, result.held) == (2, 0)

@@ -111,7 +111,7 @@ class Web:
         with self.database.write() as session:
             return moved.accept(session, newsletter_feeds.find(session, URL), now=self.now)
 
-    def discard(self) -> int:
+    def discard(self) -> tuple[int, int]:
         with self.database.write() as session:
             return moved.discard(session, newsletter_feeds.find(session, URL), now=self.now)
 
