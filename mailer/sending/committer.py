@@ -87,7 +87,6 @@ class Committer:
         self._places = Places()
         self._finish_after = 0.0
         self._recording: NonblockingConnection | None = None
-        self._has_claim = False
         self._claiming: NonblockingConnection | None = None
 
     def begin(self, commit: Commit) -> list[Answer]:
@@ -97,9 +96,9 @@ class Committer:
         """
         try:
             if not self._is_plain(commit):
-                return [self._committed(self._in_session(commit))]
+                return self._returned(commit, self._in_session(commit))
             if self._database.is_sqlite:
-                return [self._committed(self._writer.execute(self._plain(commit)))]
+                return self._returned(commit, self._writer.execute(self._plain(commit)))
             return self._send(commit)
         except SQLAlchemyError as error:
             return [self._failed(error)]
@@ -161,7 +160,6 @@ class Committer:
         now = self._times.wall()
         answers: list[Answer] = []
         self._recording = self._writer.nonblocking()
-        self._has_claim = bool(commit.claims)
         granted = self._recording.begin(self._record_and_start(commit, now))
         if granted is not None:
             answers.append(self._recorded(granted))
@@ -237,17 +235,19 @@ class Committer:
 
     def _recorded(self, granted: frozenset[RowId]) -> Committed:
         self._recording = None
-        return Committed(granted, claims_apart=self._has_claim)
+        return Committed(granted)
 
-    def _committed(self, recorded: _Recorded) -> Committed:
-        granted, claimed = recorded
-        try:
-            mails = self._ready(claimed)
-        except SQLAlchemyError as error:
-            # The commit is made all the same.
-            self._failed(error)
-            return Committed(granted, unready=[claim.row for claim in claimed.claims])
-        return Committed(granted, mails, claimed.more_waits, claimed.claim_in)
+    def _returned(self, commit: Commit, recorded: _Recorded) -> list[Answer]:
+        """Tell of a commit that has recorded and claimed at once."""
+        committed = Committed(recorded.granted)
+        if not commit.claims:
+            return [committed]
+        claimed = self._claimed(recorded.claimed)
+        if isinstance(claimed, CommitFailed) or claimed.unready:
+            # The commit is made all the same: the database has failed after it.
+            return [committed, claimed]
+        # The next mails may begin behind the final dots that are granted.
+        return [claimed, committed]
 
     def _claimed(self, claimed: _Claimed) -> Claimed | CommitFailed:
         is_recording, self._claiming = self._recording is not None, None
@@ -259,7 +259,7 @@ class Committer:
                 # What was being recorded is abandoned too.
                 return failed
             return Claimed(unready=[claim.row for claim in claimed.claims])
-        return Claimed(mails, claimed.more_waits)
+        return Claimed(mails, claimed.more_waits, claimed.claim_in)
 
     def _ready(self, claimed: _Claimed) -> list[OutgoingMail]:
         """Make the claimed mails ready."""

@@ -2,9 +2,9 @@
 
 Pure: events come in, and out come a commit and what is to be written on each connection. Nothing else knows
 which mail is where, or what is in which commit. At most one commit is under way, and what happens meanwhile
-goes into the next; a claim may return after its commit. A final dot is written only after a commit has
-returned that granted it. A result is in each commit until one has returned. After a commit that failed
-nothing begins until another one has returned.
+goes into the next; what it claims may come in before it has returned, or after. A final dot is written only
+after a commit has returned that granted it. A result is in each commit until one has returned. After a
+commit that failed nothing begins until another one has returned.
 """
 
 import logging
@@ -411,13 +411,15 @@ class InFlight:
         commit = self._unrecorded.on_returned()
         if commit is None:
             return
-        self._outbox.on_committed(commit, committed, self._new(committed.mails), self._now)
-        self._release_unready(committed.unready)
+        self._outbox.on_committed(commit, self._now)
         self._finish(committed.granted)
 
     def _on_claimed(self, claimed: Claimed) -> None:
-        self._outbox.on_claimed(claimed, self._new(claimed.mails))
-        self._release_unready(claimed.unready)
+        self._outbox.on_claimed(claimed, self._new(claimed.mails), self._now)
+        if claimed.unready:
+            self._unrecorded.released += claimed.unready
+            self._on_database_fault("a mail could not be tried out")
+            self._unrecorded.on_fault()
 
     def _new(self, mails: Sequence[OutgoingMail]) -> list[OutgoingMail]:
         """Return those of the claimed mails that are to be taken in.
@@ -427,12 +429,6 @@ class InFlight:
         """
         in_hand = {*self._connections.rows, *self._outbox.rows}
         return [mail for mail in mails if self._is_ours(mail) and mail.claim.row not in in_hand]
-
-    def _release_unready(self, rows: Sequence[RowId]) -> None:
-        if rows:
-            self._unrecorded.released += rows
-            self._on_database_fault("a mail could not be tried out")
-            self._unrecorded.on_fault()
 
     def _finish(self, granted: frozenset[RowId]) -> None:
         """Send the final dots that were granted, and give up the other mails."""

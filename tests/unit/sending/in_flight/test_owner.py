@@ -1,6 +1,6 @@
 """The owner of the mails in flight: its invariants, case by case, without a relay, a database or a clock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -101,11 +101,25 @@ class Owner:
 
     def claim(self, *mails: OutgoingMail) -> Actions:
         """Let the commit under way claim these."""
-        return self.step(Committed(mails=mails, more_waits=True))
+        return self.returned(mails=mails, more_waits=True)
 
     def grant(self) -> Actions:
         """Let the commit under way grant all of its starts."""
-        return self.step(Committed(granted=frozenset(self.commit().starts), more_waits=True))
+        return self.returned(granted=self.commit().starts, more_waits=True)
+
+    def returned(
+        self,
+        *,
+        granted: Iterable[RowId] = (),
+        mails: Sequence[OutgoingMail] = (),
+        more_waits: bool = False,
+    ) -> Actions:
+        """Let the commit under way return, with what it claimed if it was to claim anything."""
+        committed = Committed(frozenset(granted))
+        if not self.commit().claims:
+            assert not mails
+            return self.step(committed)
+        return self.step(Claimed(mails, more_waits), committed)
 
     def written(self, *connections: int) -> Actions:
         return self.step(*(Happened(number, BodyWritten()) for number in connections))
@@ -137,7 +151,7 @@ class Owner:
     def quiet(self) -> None:
         """Let commits return until none is under way."""
         while self.under_way is not None:
-            self.step(Committed())
+            self.returned()
 
 
 def dots(actions: Actions) -> list[int]:
@@ -174,7 +188,7 @@ def test_what_is_not_granted_is_given_up_and_nothing_of_it_is_in_doubt() -> None
     owner = Owner().begun(mail(1))
     owner.quiet()
     owner.written(1)
-    actions = owner.step(Committed())
+    actions = owner.returned()
     assert list(actions.writes) == [Close(1)]
     assert owner.commit().postponed == ((mail(1).claim.row, 0.0),)
     assert [result.status for result in owner.commit().results] == [S.DEFERRED]
@@ -210,7 +224,7 @@ def test_a_result_is_in_every_commit_until_one_has_returned_and_then_in_none() -
     assert owner.step(CommitFailed("gone")).commit is None
     owner.now += in_flight.DATABASE_PAUSE_SECONDS
     assert [result.status for result in owner.step().commit.results] == [S.SENT]  # type: ignore[union-attr]
-    owner.step(Committed())
+    owner.returned()
     assert not owner.flight.unrecorded
 
 
@@ -220,7 +234,7 @@ def test_what_comes_while_a_commit_is_under_way_is_in_the_next() -> None:
     owner.now += in_flight.GATHER_SECONDS
     owner.step()
     assert owner.answered(2, Step.DOT, OK).commit is None
-    owner.step(Committed())
+    owner.returned()
     assert [result.row.id for result in owner.commit().results] == [2]
 
 
@@ -230,7 +244,7 @@ def test_a_commit_waits_a_moment_for_what_the_relay_has_yet_to_answer() -> None:
     assert 0 < owner.last.wait_seconds <= in_flight.GATHER_SECONDS
     owner.now += in_flight.GATHER_SECONDS
     assert [result.row.id for result in owner.step().commit.results] == [1]  # type: ignore[union-attr]
-    owner.step(Committed())
+    owner.returned()
     # The last answer is not waited for: nothing is left that could come.
     owner.answered(2, Step.DOT, OK)
     owner.answered(3, Step.DOT, OK)
@@ -249,12 +263,31 @@ def test_nothing_turns_for_nothing_while_the_database_cannot_be_used() -> None:
 def test_what_no_claim_takes_is_not_asked_for_at_once_again() -> None:
     owner = Owner()
     owner.step()
-    assert owner.step(Committed(claims_apart=True), Claimed()).look
+    assert owner.returned().look
     # What waits may be of a digest of which nothing is to be claimed now.
     assert owner.step(Looked(True)).commit is not None
-    owner.step(Committed(claims_apart=True), Claimed())
+    owner.returned()
     assert not owner.last.look
     assert owner.last.wait_seconds == pytest.approx(LOOK_SECONDS)
+
+
+def test_what_is_given_back_while_rows_are_being_claimed_is_asked_for_once_more() -> None:
+    owner = Owner(1)
+    owner.step()
+    owner.claim(mail(1))
+    owner.step(Opened(1, False))
+    owner.written(1)
+    assert owner.commit().claims
+    # It is not granted, and given back before the claim has returned.
+    owner.step(Committed())
+    assert owner.commit().postponed
+    owner.step(Committed())
+    assert owner.under_way is None
+    # That claim may have come too early to see it. The next one does not.
+    owner.step(Claimed())
+    assert owner.commit().claims
+    owner.step(Committed())
+    assert owner.step(Claimed()).look
 
 
 def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_the_unknown() -> (
@@ -308,8 +341,10 @@ def test_a_start_that_may_be_recorded_is_taken_back_if_the_connection_ends() -> 
 
 
 def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_dead() -> None:
-    owner = Owner(1).begun(mail(1))
-    owner.claim(mail(2))
+    owner = Owner(1)
+    owner.step()
+    owner.claim(mail(1), mail(2))
+    owner.step(Opened(1, True))
     owner.quiet()
     owner.worker_id = 8
     # They have taken the rows over, and we claim the first one anew.
@@ -351,7 +386,7 @@ def test_a_connection_that_ends_while_its_start_is_committed_puts_nothing_in_dou
     owner.written(1)
     start = owner.commit().starts
     owner.closed(1, Step.BLOCK)
-    owner.step(Committed(granted=frozenset(start)))
+    owner.returned(granted=start)
     assert not dots(owner.last)
     assert [result.status for result in owner.commit().results] == [S.DEFERRED]
 
@@ -385,7 +420,7 @@ def test_the_next_mail_begins_behind_the_final_dot() -> None:
     owner.answered(1, Step.DOT, OK)
     assert [result.row.id for result in owner.commit().results] == [1]
     assert owner.written(1).commit is None
-    owner.step(Committed())
+    owner.returned()
     assert owner.commit().starts == rows([mail(2)])
 
 
@@ -493,7 +528,7 @@ def test_a_start_that_is_granted_in_the_step_of_a_fault_is_not_in_doubt() -> Non
     owner = Owner(1).begun(mail(1))
     owner.quiet()
     owner.written(1)
-    granted = Committed(granted=frozenset(owner.commit().starts))
+    granted = Committed(frozenset(owner.commit().starts))
     assert list(owner.step(granted, Fault(frozenset(), 0)).writes) == [Close(1)]
     owner.now += in_flight.DATABASE_PAUSE_SECONDS
     owner.step()
