@@ -19,7 +19,7 @@ from mailer.tokens import Keys
 if TYPE_CHECKING:
     from mailer.digests.build.builder import Builder
     from mailer.digests.build.editions import Render
-    from mailer.feeds.fetching import FeedContext
+    from mailer.feeds.context import FeedContext
     from mailer.feeds.sandbox.reader import FeedReader
     from mailer.newsletters.offer import Publisher
     from mailer.notices.alert import Alerts
@@ -94,7 +94,7 @@ class App:
 
     def feed_context(self, reader: "FeedReader") -> "FeedContext":
         """Make what fetching feeds needs, with this reader; the caller stops the reader."""
-        from mailer.feeds.fetching import FeedContext
+        from mailer.feeds.context import FeedContext
 
         return FeedContext(
             self.database, reader, self.times.wall, self.settings.feed_interval, self.alerts

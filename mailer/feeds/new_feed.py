@@ -16,7 +16,7 @@ from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import page_pictures
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.fetching import FeedContext
+from mailer.feeds.context import FeedContext
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document

@@ -19,7 +19,7 @@ from mailer.feeds.decide import Decision
 from mailer.feeds.identity import FeedItem, item_as_json
 from mailer.feeds.lookup import portions, rows_for
 from mailer.feeds.newsletter_feeds import hand_out
-from mailer.models import ArticleCategory, Feed, FeedEntry, HeldItem
+from mailer.models import ArticleCategory, Feed, FeedGuid, HeldItem
 from mailer.text.english import pluralise
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def store(
     since = _first_seen(session, feed, decision)
     for portion in portions(decision.stale_guids):
         session.execute(
-            delete(FeedEntry).where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(portion))
+            delete(FeedGuid).where(FeedGuid.feed_id == feed.id, FeedGuid.guid.in_(portion))
         )
     if decision.guids:
         rows = [
@@ -85,7 +85,7 @@ def store(
             }
             for guid, article in decision.guids.items()
         ]
-        session.execute(insert(FeedEntry), rows)
+        session.execute(insert(FeedGuid), rows)
     named = [{"article_id": article.id, "category": name} for article, name in decision.categories]
     insert_missing(session, ArticleCategory, named)
     if decision.guids or decision.categories:
@@ -127,7 +127,7 @@ def _first_seen(session: Session, feed: Feed, decision: Decision) -> dict[int, d
     """
     if not decision.stale_guids:
         return {}
-    first = select(FeedEntry.article_id, func.min(FeedEntry.first_seen_at))
-    first = first.where(FeedEntry.feed_id == feed.id).group_by(FeedEntry.article_id)
+    first = select(FeedGuid.article_id, func.min(FeedGuid.first_seen_at))
+    first = first.where(FeedGuid.feed_id == feed.id).group_by(FeedGuid.article_id)
     ids = {article.id for article in decision.guids.values()}
-    return dict(map(tuple, rows_for(session, first, FeedEntry.article_id, ids)))
+    return dict(map(tuple, rows_for(session, first, FeedGuid.article_id, ids)))

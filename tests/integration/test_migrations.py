@@ -31,7 +31,7 @@ from mailer.models import (
     Edition,
     Edits,
     Feed,
-    FeedEntry,
+    FeedGuid,
     HeldItem,
     Installation,
     NewsletterFeedCategory,
@@ -101,7 +101,7 @@ def fill(database: Database, keys: Keys) -> None:
                 Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
                 ChosenArticle(schedule_id=schedule.id, article_id=article.id),
                 DroppedArticle(article_id=article.id, edits_id=edits.id, dropped_at=NOW, **daily),
-                FeedEntry(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
+                FeedGuid(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
                 held(feed, "https://news.example/held"),
                 NewsletterFeedCategory(feed_id=feed.id, category="sport", **daily),
             ]

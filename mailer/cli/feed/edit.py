@@ -150,8 +150,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 app.feed_context(reader),
                 ids,
                 unconditional=True,
-                is_stopping=interrupted,
-                is_ending=interrupted,
+                is_draining=interrupted,
+                is_aborting=interrupted,
             )
     if as_json:
         data = [asdict(result) for result in results]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from mailer.feeds import canonical, fetching, moved, store
+from mailer.feeds import canonical, moved, refresh, store
 from mailer.feeds.http.fetch import Fetched
 from mailer.feeds.reading import sanitise
 from mailer.feeds.refresh import take_in
@@ -66,12 +66,12 @@ def pages(web: Web, number: int) -> None:
 def test_older_pages_are_read_up_to_so_much_text(
     web: Web, monkeypatch: pytest.MonkeyPatch, most: int, read: int
 ) -> None:
-    monkeypatch.setattr(fetching, "MOST_TEXT", most)
+    monkeypatch.setattr(refresh, "MOST_TEXT", most)
     pages(web, 20)
     (result,) = web.refresh()
     assert result.new == read
     # The page that is too long is not kept.
-    assert len(web.pages_asked()) == min(read + 1, fetching.MOST_PAGES)
+    assert len(web.pages_asked()) == min(read + 1, refresh.MOST_PAGES)
     is_told = any("page 4 and older ones were not read" in text for text in result.warnings)
     assert is_told is (read == 3)
     assert any("articles in between may be missing" in text for text in result.warnings)

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from mailer.feeds import fetching
+from mailer.feeds import context
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from tests.support.commands import Ask
 
@@ -21,7 +21,7 @@ def fetch(wanted: FetchRequest) -> Fetched:
 def test_a_feed_that_moved_to_another_host_is_accepted_there(
     newsletter: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "FeedContext", partial(fetching.FeedContext, fetch=fetch))
+    monkeypatch.setattr(context, "FeedContext", partial(context.FeedContext, fetch=fetch))
     accept = f"`mailer feed accept '{URL}'`"
     code, _, told = newsletter("feed", "add", URL, "--newsletter", "daily")
     assert (code, accept in told) == (0, True)
