@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from mailer.sending.composer import OutgoingMail, Unsendable
 from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Event
+from mailer.sending.smtp.verdict import Unopened
 
 
 class Moment(NamedTuple):

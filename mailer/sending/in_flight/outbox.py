@@ -117,7 +117,7 @@ class Outbox:
         """Note whether rows wait, or a digest can be closed."""
         self._more_waits = self._more_waits or work_waits
 
-    def on_database_fault(self) -> None:
+    def on_database_failed(self) -> None:
         """Note that nobody knows whether rows wait. No claim is under way any more."""
         self._more_waits, self._is_claiming = True, False
 

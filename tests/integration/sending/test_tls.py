@@ -23,10 +23,10 @@ from cryptography.x509.oid import NameOID
 from mailer.clock import Times
 from mailer.sending.composer import Composer
 from mailer.sending.send_loop import Sender
-from mailer.sending.smtp.connection import Connection, RelayConfig, Unopened, connect
+from mailer.sending.smtp.connection import Connection, RelayConfig, connect
 from mailer.sending.smtp.conversation import Capabilities
 from mailer.sending.smtp.events import Credentials, Envelope, Step, Tls
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 from tests.support.sending import Post, alerts, config, sending
 from tests.support.waiting import wait_until
 

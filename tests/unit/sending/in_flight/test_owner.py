@@ -35,10 +35,10 @@ from mailer.sending.in_flight.events import (
 )
 from mailer.sending.in_flight.outbox import LOOK_SECONDS
 from mailer.sending.in_flight.owner import InFlight
-from mailer.sending.smtp.connection import RelayConfig, Unopened
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Ready, Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 OK = Reply(250, ("2.0.0 queued",))

@@ -30,10 +30,10 @@ from mailer.sending.in_flight.owner import (
     RECONCILE_SECONDS,
     InFlight,
 )
-from mailer.sending.smtp.connection import RelayConfig, Unopened
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Answered, Closed, Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 from tests.unit.sending.in_flight.ledger_model import Ledger, Row
 from tests.unit.sending.in_flight.relay_model import Relay, Wire
 
