@@ -176,6 +176,23 @@ def test_what_is_released_waits_and_what_is_postponed_waits_longer(
     assert post.row(3).status is S.SENDING
 
 
+def test_what_a_worker_does_not_know_of_is_given_back_even_if_it_was_started(
+    post: Post, composer: Composer, bench: Bench
+) -> None:
+    post.notice()
+    post.build(4)
+    notice, first, second, third = bench.claim(4)
+    bench.commit(starts=[notice, first, second])
+    with committing(post, composer) as other:
+        theirs = other.claim(1)
+        other.commit(starts=theirs)
+        bench.commit(known=frozenset({second}))
+        assert post.statuses() == [S.DEFERRED, S.SENDING, S.QUEUED, S.SENDING]
+    row = post.row(1)
+    assert (row.attempts, row.step, row.code, row.in_doubt) == (1, "block", None, 0)
+    assert set(bench.claim(9)) == {notice, first, third}
+
+
 def test_staff_are_told_of_a_refused_sender_after_its_results(post: Post, bench: Bench) -> None:
     notice = post.notice(kind=NoticeKind.ALERT, from_address="refused@news.example")
     post.build(1)

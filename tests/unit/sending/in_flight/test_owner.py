@@ -130,10 +130,10 @@ class Owner:
     def closed(self, connection: int, step: Step | None, reason: str = Lost.DROP) -> Actions:
         return self.step(Happened(connection, Closed(step, None, reason)))
 
-    def begun(self, *mails: OutgoingMail) -> "Owner":
-        """Mails 1, 2 … have begun on connections 1, 2 …"""
+    def begun(self, *mails: OutgoingMail, waiting: Sequence[OutgoingMail] = ()) -> "Owner":
+        """Mails 1, 2 … have begun on connections 1, 2 …, and others are claimed."""
         self.step()
-        self.claim(*mails)
+        self.claim(*mails, *waiting)
         self.step(*(Opened(number, self.pipelines) for number in range(1, len(mails) + 1)))
         assert [write.connection for write in self.last.writes] == list(range(1, len(mails) + 1))
         return self
@@ -272,10 +272,7 @@ def test_what_no_claim_takes_is_not_asked_for_at_once_again() -> None:
 
 
 def test_what_is_given_back_while_rows_are_being_claimed_is_asked_for_once_more() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1))
-    owner.step(Opened(1, False))
+    owner = Owner(1).begun(mail(1))
     owner.written(1)
     assert owner.commit().claims
     # It is not granted, and given back before the claim has returned.
@@ -304,6 +301,35 @@ def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_
     assert commit.known == frozenset(rows([mail(1)]))
     assert commit.starts == rows([mail(1)])
     assert dots(owner.grant()) == [1]
+
+
+def test_what_a_failed_commit_may_still_do_is_given_back_ten_seconds_later() -> None:
+    owner = Owner()
+    owner.step()
+    owner.step(CommitFailed("gone"))
+    failed_at = owner.now
+    owner.now += in_flight.DATABASE_PAUSE_SECONDS
+    owner.step()
+    assert owner.commit().known is not None
+    owner.quiet()
+    owner.now = failed_at + in_flight.RECONCILE_SECONDS - 0.1
+    assert owner.step().commit is None
+    owner.now = failed_at + in_flight.RECONCILE_SECONDS
+    owner.step()
+    assert owner.commit().known == frozenset()
+    owner.quiet()
+    owner.now += in_flight.RECONCILE_SECONDS
+    assert owner.step().commit is None
+
+
+def test_a_row_that_is_claimed_again_while_its_mail_is_in_hand_is_taken_in_once() -> None:
+    """A server that crashed may have forgotten its claim."""
+    owner = Owner(2).begun(mail(1), waiting=[mail(2)])
+    owner.written(1)
+    claimed = Claimed([mail(1), mail(2), mail(3)])
+    owner.step(claimed, Committed(frozenset(owner.commit().starts)))
+    assert begins(owner.last) == [(1, 2)]
+    assert begins(owner.step(Opened(2, True))) == [(2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -341,10 +367,7 @@ def test_a_start_that_may_be_recorded_is_taken_back_if_the_connection_ends() -> 
 
 
 def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_dead() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.worker_id = 8
     # They have taken the rows over, and we claim the first one anew.
@@ -361,10 +384,7 @@ def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_d
 
 
 def test_after_a_fault_nothing_follows_behind_a_final_dot_on_the_same_connection() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.written(1)
     owner.grant()
@@ -408,10 +428,7 @@ def test_a_relay_that_closed_an_idle_connection_costs_the_mail_nothing() -> None
 
 
 def test_the_next_mail_begins_behind_the_final_dot() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.written(1)
     actions = owner.grant()
     assert list(actions.writes) == [FinalDot(1), Begin(1, mail(2))]
@@ -425,10 +442,7 @@ def test_the_next_mail_begins_behind_the_final_dot() -> None:
 
 
 def test_a_notice_overtakes_what_was_claimed_before_it() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, False))
+    owner = Owner(1, pipelines=False).begun(mail(1), waiting=[mail(2)])
     owner.written(1)
     owner.grant()
     owner.step(Claimed([mail(5, None)]))
@@ -482,10 +496,7 @@ def test_nothing_starts_in_the_commit_that_pauses_its_digest(digest_id: int, is_
 
 
 def test_after_a_stop_nothing_begins_and_what_is_under_way_is_finished() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.step(Stop())
     assert owner.commit().released == tuple(rows([mail(2)]))
     owner.quiet()
@@ -548,10 +559,7 @@ def test_refusals_are_judged_when_all_that_are_being_opened_are_known() -> None:
 
 
 def test_a_mail_that_is_deferred_waits_by_the_plan_and_the_next_begins() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.answered(1, Step.RCPT, NOT_NOW)
     (result,) = owner.commit().results
