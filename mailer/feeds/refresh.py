@@ -25,7 +25,7 @@ from mailer.feeds.decide import decide, down_to_known
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.identity import feed_items
 from mailer.feeds.reading import pagination
-from mailer.feeds.reading.entry import Document
+from mailer.feeds.reading.entry import MOST_ENTRIES, Document
 from mailer.feeds.sandbox.reader import ReadingStopped
 from mailer.feeds.store import Refreshed, store
 from mailer.models import Feed, ImageSource
@@ -191,10 +191,10 @@ def _with_older_pages(
         longer = pagination.joined(document, page)
         if len(longer.entries) == len(document.entries):
             break
-        if pagination.length(longer) > MOST_TEXT:
+        if len(longer.entries) > MOST_ENTRIES or pagination.length(longer) > MOST_TEXT:
             warnings.append(
                 f"page {number} and older ones were not read: all pages together would have more than "
-                f"{MOST_TEXT // 1_000_000} million characters"
+                f"{MOST_ENTRIES:,} entries or {MOST_TEXT // 1_000_000} million characters"
             )
             log.warning("feed %d: %s", feed.id, warnings[-1])
             break

@@ -17,8 +17,8 @@ EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
 """How far in the future a date may be: a later one is a mistake."""
 
-MOST_ENTRIES: Final = 20_000
-"""How many entries of one document are read: no feed for readers has as many."""
+MOST_ENTRIES: Final = 10_000
+"""How many entries of a feed are read: none for readers has as many, and storing them takes a second."""
 
 _MAX_GUID: Final = 500
 _MAX_TITLE: Final = 1000

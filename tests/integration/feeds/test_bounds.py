@@ -62,11 +62,14 @@ def pages(web: Web, number: int) -> None:
     web.pages_asked()
 
 
-@pytest.mark.parametrize(("most", "read"), [(1500, 3), (20_000_000, 10)])
-def test_older_pages_are_read_up_to_so_much_text(
-    web: Web, monkeypatch: pytest.MonkeyPatch, most: int, read: int
+@pytest.mark.parametrize(
+    ("bound", "most", "read"),
+    [("MOST_TEXT", 1500, 3), ("MOST_ENTRIES", 3, 3), ("MOST_ENTRIES", 10, 10)],
+)
+def test_older_pages_are_read_up_to_so_many_entries_and_so_much_text(
+    web: Web, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, read: int
 ) -> None:
-    monkeypatch.setattr(refresh, "MOST_TEXT", most)
+    monkeypatch.setattr(refresh, bound, most)
     pages(web, 20)
     (result,) = web.refresh()
     assert result.new == read
