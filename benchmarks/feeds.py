@@ -24,7 +24,7 @@ from mailer import schema
 from mailer.clock import utc_now
 from mailer.db import Database
 from mailer.feeds import newsletter_feeds, refresh
-from mailer.feeds.fetching import FeedContext
+from mailer.feeds.context import FeedContext
 from mailer.feeds.reading.parse import parse
 from mailer.feeds.sandbox.reader import FeedReader
 from tests.support import factories

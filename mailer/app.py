@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mailer.bounces.intake.mailbox import OpenMailbox
     from mailer.digests.build.builder import Builder
     from mailer.digests.build.editions import Render
-    from mailer.feeds.fetching import FeedContext
+    from mailer.feeds.context import FeedContext
     from mailer.feeds.sandbox.reader import FeedReader
     from mailer.message.dkim import DkimSigner, SigningKey
     from mailer.message.options.mail_options import MailOptions
@@ -177,7 +177,7 @@ class App:
 
     def feed_context(self, reader: "FeedReader") -> "FeedContext":
         """Make what fetching feeds needs, with this reader; the caller stops the reader."""
-        from mailer.feeds.fetching import FeedContext
+        from mailer.feeds.context import FeedContext
 
         return FeedContext(
             self.database, reader, self.times.wall, self.settings.feed_interval, self.alerts

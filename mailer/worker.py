@@ -16,13 +16,14 @@ from mailer.monitoring.digest_progress import Standing, read_standing
 from mailer.sending.composer import Composer
 from mailer.sending.config import SendConfig
 from mailer.sending.flow_control.retry_plan import RetryPlan
+from mailer.sending.in_flight.owner import DRAIN_SECONDS, LAST_RECORD_SECONDS
 from mailer.sending.send_loop import Sender
 from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30.0
-"""A stopped worker ends within this, whatever the relay and the database do."""
+STOP_SECONDS = DRAIN_SECONDS + LAST_RECORD_SECONDS + 2.0
+"""A stopped worker ends within this (30 s), whatever the relay and the database do."""
 
 RESTART_SECONDS = 1.0
 """How soon the worker tries again to start if the database cannot be used."""
@@ -71,7 +72,7 @@ class Worker:
 
     def join(self) -> None:
         """Wait until all that is under way is finished: at most 30 s from `stop_soon`."""
-        self._thread.join(max(0.0, self._stopped_at + DRAIN_SECONDS - self._app.times.monotonic()))
+        self._thread.join(max(0.0, self._stopped_at + STOP_SECONDS - self._app.times.monotonic()))
         if self._thread.is_alive():
             log.error("the worker did not end in time; the mails that it was sending are in doubt")
 

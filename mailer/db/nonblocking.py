@@ -1,7 +1,8 @@
 """Sends prepared statements to PostgreSQL, and reads the answers when they have come.
 
 In between, the caller's selector waits for the socket. Each statement is a transaction of its own. Never
-waits, and is never used with SQLite, whose answers are there at once.
+waits for an answer; only closing waits a moment, until what is under way is cancelled. Never used with
+SQLite, whose answers are there at once.
 """
 
 from collections.abc import Callable, Generator

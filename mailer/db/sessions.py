@@ -177,7 +177,7 @@ class PinnedConnection:
 
 
 class Writer:
-    """Write transactions of one thread, one after the other, on connections that are kept.
+    """The connections on which one thread writes. They are kept from one transaction to the next.
 
     Statements that are executed often stay prepared on them, and they are not tested before each use. A
     connection on which something failed is closed, and the next transaction opens another one.

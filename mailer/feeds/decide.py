@@ -4,29 +4,25 @@ A site that gets a new address and new guids changes those of all its articles a
 news. Never changes what is stored: `store` carries out what is decided here.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from mailer.feeds.canonical import canonical_url
 from mailer.feeds.identity import (
     FeedItem,
     Known,
     Matches,
+    guid_marks,
     identify,
-    is_same_by_guid,
     looks,
 )
 from mailer.feeds.reading.entry import Entry
-from mailer.feeds.reading.sanitise import without_markup
 from mailer.models import Article, Feed, ImageSource
 
 FEWEST_MOVED: Final = 5
 """So many items must look moved before a fetch is held: a few may be alike by chance."""
-
-_TITLE_LENGTH: Final = 80
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def down_to_known(page: Sequence[Entry], known: Known) -> Sequence[Entry]:
     numbers = [
         number
         for number, entry in enumerate(page)
-        if entry.guid in known.by_guid or (entry.url and canonical_url(entry.url) in known.by_url)
+        if entry.guid in known.by_guid or entry.canonical_url in known.by_url
     ]
     if not numbers:
         return page
@@ -117,16 +113,14 @@ def decide_accepted(feed: Feed, items: Sequence[FeedItem], known: Known, now: da
 
 def _once_each(items: Sequence[FeedItem]) -> list[FeedItem]:
     """Leave out the items that are the same as an earlier one of the list, by the rule of known articles."""
-    times = Counter(item.published_at for item in items)
-    by_guid: dict[str, list[FeedItem]] = defaultdict(list)
+    seen: set[Hashable] = set()
     kept = []
     for item in items:
-        is_only = times[item.published_at] == 1
-        same = (other for guid in item.guids for other in by_guid[guid])
-        if not any(is_same_by_guid(item, other, is_only=is_only) for other in same):
+        # A date counts only if a single item has it, so no two of them share one that counts.
+        marks = guid_marks(item, has_date=False)
+        if seen.isdisjoint(marks):
             kept.append(item)
-            for guid in item.guids:
-                by_guid[guid].append(item)
+            seen.update(marks)
     return kept
 
 
@@ -159,19 +153,12 @@ def _without_discarded(items: Sequence[FeedItem], known: Known) -> list[FeedItem
     """
     times = Counter(item.published_at for item in items)
     urls = {discarded.canonical_url for discarded in known.discarded}
-    by_guid: dict[str, list[FeedItem]] = defaultdict(list)
-    for discarded in known.discarded:
-        for guid in discarded.guids:
-            by_guid[guid].append(discarded)
+    marks = {mark for discarded in known.discarded for mark in guid_marks(discarded, has_date=True)}
     return [
         item
         for item in items
         if item.canonical_url not in urls
-        and not any(
-            is_same_by_guid(item, discarded, is_only=times[item.published_at] == 1)
-            for guid in item.guids
-            for discarded in by_guid[guid]
-        )
+        and marks.isdisjoint(guid_marks(item, has_date=times[item.published_at] == 1))
     ]
 
 
@@ -230,19 +217,9 @@ def _values(feed: Feed, item: FeedItem, date: datetime) -> dict[str, object]:
     return {
         "canonical_url": item.canonical_url,
         "url": entry.url,
-        "title": _title(entry),
+        "title": entry.headline,
         "summary_html": entry.summary_html,
         "author": None if is_by_feed else entry.author,
         "image_url": None if feed.image_source is ImageSource.NONE else entry.image,
         "published_at": entry.published or date,
     }
-
-
-def _title(entry: Entry) -> str:
-    """Return the entry's title, or its first words if it has none."""
-    if entry.title:
-        return entry.title
-    words = without_markup(entry.summary_html)
-    if len(words) <= _TITLE_LENGTH:
-        return words or entry.url or ""
-    return words[:_TITLE_LENGTH].rpartition(" ")[0] + " …"

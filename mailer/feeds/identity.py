@@ -10,8 +10,8 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from mailer.feeds.canonical import canonical_url, path_of
-from mailer.feeds.reading.entry import Entry
+from mailer.feeds.canonical import path_of
+from mailer.feeds.reading.entry import Entry, headline
 from mailer.models import Article
 
 
@@ -75,9 +75,8 @@ def feed_items(entries: Iterable[Entry]) -> list[FeedItem]:
     urls_of: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         if entry.url is not None:
-            canonical = canonical_url(entry.url)
-            by_url[canonical].append(entry)
-            urls_of[entry.guid].add(canonical)
+            by_url[entry.canonical_url].append(entry)
+            urls_of[entry.guid].add(entry.canonical_url)
     return [
         FeedItem(
             canonical,
@@ -99,9 +98,15 @@ def item_from_json(content: str) -> FeedItem:
     """Read an item that `item_as_json` wrote."""
     held = json.loads(content)
     raw = held["entry"]
-    published = raw["published"] and datetime.fromisoformat(raw["published"])
-    entry = Entry(**raw | {"categories": tuple(raw["categories"]), "published": published})
-    return FeedItem(held["canonical_url"], entry, tuple(held["guids"]), tuple(held["categories"]))
+    raw["published"] = raw["published"] and datetime.fromisoformat(raw["published"])
+    raw["categories"] = tuple(raw["categories"])
+    if "headline" not in raw:
+        # Earlier versions did not keep these two.
+        raw["canonical_url"] = held["canonical_url"]
+        raw["headline"] = headline(raw["title"], raw["summary_html"], raw["url"])
+    return FeedItem(
+        held["canonical_url"], Entry(**raw), tuple(held["guids"]), tuple(held["categories"])
+    )
 
 
 def identify(items: Sequence[FeedItem], known: Known) -> Matches:
@@ -128,9 +133,9 @@ def identify(items: Sequence[FeedItem], known: Known) -> Matches:
     for item in items:
         if item.canonical_url not in known.by_url:
             # Many items may have the same date if it has no time of day.
-            is_only = times[item.published_at] == 1
+            facts = set(_facts(item, has_date=times[item.published_at] == 1))
             candidates = (known.by_guid[guid] for guid in item.guids if guid in known.by_guid)
-            same = (one for one in candidates if is_same_by_guid(item, one, is_only=is_only))
+            same = (one for one in candidates if not facts.isdisjoint(_facts(one, has_date=True)))
             article = next(same, None)
             if article is not None and article.id not in settled:
                 settled.add(article.id)
@@ -147,15 +152,23 @@ def looks(one: FeedItem | Article) -> list[Hashable]:
     return [text] * all(text) + [path] * bool(path)
 
 
-def is_same_by_guid(item: FeedItem, other: FeedItem | Article, *, is_only: bool) -> bool:
-    """Tell whether an item with another's guid is the same: title, path or date must agree, too.
+def guid_marks(item: FeedItem, *, has_date: bool) -> set[Hashable]:
+    """Return what tells an item with another address apart: it is the same if they share one of these.
+
+    A guid alone is not enough: title, path or date must agree, too.
 
     Args:
-        is_only: no other item of the document has its date.
+        has_date: the date counts, because no other item of the document has it.
     """
-    path = path_of(item.canonical_url)
-    return (
-        (bool(item.title) and item.title == other.title)
-        or (bool(path) and path == path_of(other.canonical_url))
-        or (is_only and item.published_at == other.published_at is not None)
-    )
+    facts = _facts(item, has_date=has_date)
+    return {(guid, fact) for guid in item.guids for fact in facts}
+
+
+def _facts(one: FeedItem | Article, *, has_date: bool) -> list[Hashable]:
+    """Return the facts that must agree, at least one of them, if a guid is to mean the same article."""
+    facts: list[tuple[str, object]] = [
+        ("title", one.title),
+        ("path", path_of(one.canonical_url)),
+        ("date", one.published_at if has_date else None),
+    ]
+    return [fact for fact in facts if fact[1]]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from mailer.feeds.decide import FEWEST_MOVED
 from mailer.feeds.identity import FeedItem, Known, item_from_json, looks
-from mailer.models import Article, ArticleCategory, EditionArticle, Feed, FeedEntry, HeldItem
+from mailer.models import Article, ArticleCategory, EditionArticle, Feed, FeedGuid, HeldItem
 
 _AT_ONCE: Final = 500
 """How many values one statement may name: SQLite has a limit."""
@@ -26,11 +26,11 @@ _Value = TypeVar("_Value", int, str)
 def look_up(session: Session, feed: Feed, items: Sequence[FeedItem]) -> Known:
     """Load what these items may be, and what staff have discarded of the feed."""
     articles = _articles(feed)
-    of_feed = articles.add_columns(FeedEntry.guid).join(
-        FeedEntry, (FeedEntry.article_id == Article.id) & (FeedEntry.feed_id == feed.id)
+    of_feed = articles.add_columns(FeedGuid.guid).join(
+        FeedGuid, (FeedGuid.article_id == Article.id) & (FeedGuid.feed_id == feed.id)
     )
     guids = {guid for item in items for guid in (item.entry.guid, *item.guids)}
-    by_guid = {row.guid: row for row in rows_for(session, of_feed, FeedEntry.guid, guids)}
+    by_guid = {row.guid: row for row in rows_for(session, of_feed, FeedGuid.guid, guids)}
     rows = {row.Article.canonical_url: row for row in by_guid.values()}
     urls = [item.canonical_url for item in items if item.canonical_url not in rows]
     found = rows_for(session, articles, Article.canonical_url, urls)
@@ -105,11 +105,11 @@ def _articles(feed: Feed) -> Select[Article, bool]:
 
     It may not if an edition has it, staff edited it, or another feed or staff brought it first.
     """
-    entry = aliased(FeedEntry)
-    is_own = select(entry.guid).where(
-        entry.feed_id == feed.id,
-        entry.article_id == Article.id,
-        entry.first_seen_at <= Article.first_seen_at,
+    own = aliased(FeedGuid)
+    is_own = select(own.guid).where(
+        own.feed_id == feed.id,
+        own.article_id == Article.id,
+        own.first_seen_at <= Article.first_seen_at,
     )
     in_edition = select(EditionArticle.edition_id).where(EditionArticle.article_id == Article.id)
     is_fixed = or_(in_edition.exists(), Article.edited_at.is_not(None), ~is_own.exists())
@@ -120,7 +120,7 @@ def _latest(session: Session, feed: Feed) -> Sequence[Any]:
     """Return id, address, title and date of the feed's latest articles."""
     return session.execute(
         select(Article.id, Article.canonical_url, Article.title, Article.published_at)
-        .where(Article.id.in_(select(FeedEntry.article_id).where(FeedEntry.feed_id == feed.id)))
+        .where(Article.id.in_(select(FeedGuid.article_id).where(FeedGuid.feed_id == feed.id)))
         .order_by(Article.id.desc())
         .limit(_COMPARED)
     ).all()

@@ -4,15 +4,16 @@ Works in the caller's transaction, and never fetches. `decide` says which sites 
 """
 
 from datetime import datetime
+from itertools import accumulate
 
-from sqlalchemy import update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import NotFound, Refused
 from mailer.feeds import fetch_state, lookup
 from mailer.feeds.decide import decide_accepted
-from mailer.feeds.store import Refreshed, store
+from mailer.feeds.store import MOST_HELD, Refreshed, store
 from mailer.models import Feed, HeldItem
 from mailer.text.english import command
 
@@ -44,8 +45,10 @@ def accept(session: Session, feed: Feed, *, now: datetime) -> Refreshed:
     return store(session, feed, decision, is_backlog=False, now=now)
 
 
-def discard(session: Session, feed: Feed, *, now: datetime) -> int:
-    """Ignore for good what is held, and return the number of items.
+def discard(session: Session, feed: Feed, *, now: datetime) -> tuple[int, int]:
+    """Ignore for good what is held, and return the number of items and how many earlier ones are forgotten.
+
+    Of what was ever discarded of a feed the latest is remembered, up to `MOST_HELD` characters.
 
     Raises:
         NotFound: the feed was removed meanwhile.
@@ -59,7 +62,22 @@ def discard(session: Session, feed: Feed, *, now: datetime) -> int:
         .where(HeldItem.feed_id == feed.id, HeldItem.discarded_at.is_(None))
         .values(discarded_at=now)
     )
-    return len(session.execute(statement.returning(HeldItem.canonical_url)).all())
+    discarded = session.execute(statement.returning(HeldItem.canonical_url)).all()
+    return len(discarded), _forget_oldest(session, feed)
+
+
+def _forget_oldest(session: Session, feed: Feed) -> int:
+    rows = session.execute(
+        select(HeldItem.canonical_url, func.length(HeldItem.content))
+        .where(HeldItem.feed_id == feed.id, HeldItem.discarded_at.is_not(None))
+        .order_by(HeldItem.discarded_at.desc(), HeldItem.held_at.desc(), HeldItem.canonical_url)
+    ).all()
+    totals = accumulate(length for _, length in rows)
+    forgotten = [url for (url, _), total in zip(rows, totals, strict=True) if total > MOST_HELD]
+    for portion in lookup.portions(forgotten):
+        of_feed = HeldItem.feed_id == feed.id
+        session.execute(delete(HeldItem).where(of_feed, HeldItem.canonical_url.in_(portion)))
+    return len(forgotten)
 
 
 def _lock(session: Session, feed: Feed) -> None:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
@@ -16,7 +16,7 @@ from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import page_pictures
 from mailer.feeds.canonical import absolute_url, is_same_host
-from mailer.feeds.fetching import FeedContext
+from mailer.feeds.context import FeedContext
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.newsletter_feeds import attach, with_url
 from mailer.feeds.reading.entry import Document
@@ -43,8 +43,12 @@ class AddedFeed:
     page: str | None = None
 
 
-_FirstFetch = tuple[str, Fetched, Document]
-"""A feed's address, what was fetched there, and what was read."""
+class _FirstFetch(NamedTuple):
+    """A feed's address, what was fetched there, and what was read."""
+
+    url: str
+    fetched: Fetched
+    document: Document
 
 
 def add_feed(
@@ -77,15 +81,15 @@ def add_feed(
         is_known = with_url(session, address) is not None
     now = context.clock()
     first = None if is_known else _fetch_first(context, FetchRequest(address, allow_private))
-    feed_url = address if first is None else first[0]
+    feed_url = address if first is None else first.url
     with context.database.write() as session:
         take_lock(session, AdvisoryLock.ADD_ARTICLES)
         newsletter = session.get_one(Newsletter, newsletter_id)
         feed = with_url(session, feed_url)
-        permanent_url = None if first is None else first[1].permanent_url
+        permanent_url = None if first is None else first.fetched.permanent_url
         if feed is None and permanent_url is not None and is_same_host(permanent_url, feed_url):
             feed = with_url(session, permanent_url)
-        articles, warnings = 0, () if first is None else first[2].warnings
+        articles, warnings = 0, () if first is None else first.document.warnings
         is_new = feed is None
         if feed is None:
             if first is None:
@@ -150,7 +154,7 @@ def _fetch_first(context: FeedContext, request: FetchRequest) -> _FirstFetch:
     """
     fetched = context.fetch(request)
     try:
-        return request.url, fetched, context.parse(fetched)
+        return _FirstFetch(request.url, fetched, context.parse(fetched))
     except FeedUnreadable:
         page = (fetched.body or b"").decode("utf-8", "replace")
         feeds = context.reader.feeds_of(page, fetched.url)
@@ -167,6 +171,6 @@ def _fetch_first(context: FeedContext, request: FetchRequest) -> _FirstFetch:
         fetched = context.fetch(
             FetchRequest(url, request.allow_private and is_same_host(url, request.url))
         )
-        return url, fetched, context.parse(fetched)
+        return _FirstFetch(url, fetched, context.parse(fetched))
     except FeedError as error:
         raise FeedError(f"{request.url} names {url} as its feed, but {error}") from error

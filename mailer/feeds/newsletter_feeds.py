@@ -18,7 +18,7 @@ from mailer.feeds.canonical import absolute_url
 from mailer.models import (
     ArticleCategory,
     Feed,
-    FeedEntry,
+    FeedGuid,
     HeldItem,
     ImageSource,
     Newsletter,
@@ -154,17 +154,17 @@ def hand_out(
     """
     has_it = exists().where(
         NewsletterArticle.newsletter_id == NewsletterFeed.newsletter_id,
-        NewsletterArticle.article_id == FeedEntry.article_id,
+        NewsletterArticle.article_id == FeedGuid.article_id,
     )
     wanted = (
         select(
             NewsletterFeed.newsletter_id,
-            FeedEntry.article_id,
+            FeedGuid.article_id,
             literal(backlog),
             literal(False),
             literal(now, UTCDateTime()),
         )
-        .join(FeedEntry, FeedEntry.feed_id == NewsletterFeed.feed_id)
+        .join(FeedGuid, FeedGuid.feed_id == NewsletterFeed.feed_id)
         .where(NewsletterFeed.feed_id == feed_id, _wanted(), ~has_it)
         .distinct()
     )
@@ -254,8 +254,8 @@ def unknown_categories(
     """Return those of `categories` that no article of the feed has yet, and all that its articles have."""
     known = session.scalars(
         select(ArticleCategory.category)
-        .join(FeedEntry, FeedEntry.article_id == ArticleCategory.article_id)
-        .where(FeedEntry.feed_id == feed.id)
+        .join(FeedGuid, FeedGuid.article_id == ArticleCategory.article_id)
+        .where(FeedGuid.feed_id == feed.id)
         .distinct()
         .order_by(ArticleCategory.category)
     ).all()
@@ -271,19 +271,19 @@ def _wanted() -> ColumnElement[bool]:
     matching = exists().where(
         of_newsletter,
         ArticleCategory.category == NewsletterFeedCategory.category,
-        ArticleCategory.article_id == FeedEntry.article_id,
+        ArticleCategory.article_id == FeedGuid.article_id,
     )
     return ~named | matching
 
 
 def _take_back(session: Session, feed_id: int, newsletter_id: int) -> None:
-    of_feed = select(FeedEntry.article_id).where(FeedEntry.feed_id == feed_id)
+    of_feed = select(FeedGuid.article_id).where(FeedGuid.feed_id == feed_id)
     by_others = (
         select(NewsletterFeed.feed_id)
-        .join(FeedEntry, FeedEntry.feed_id == NewsletterFeed.feed_id)
+        .join(FeedGuid, FeedGuid.feed_id == NewsletterFeed.feed_id)
         .where(
             NewsletterFeed.newsletter_id == newsletter_id,
-            FeedEntry.article_id == NewsletterArticle.article_id,
+            FeedGuid.article_id == NewsletterArticle.article_id,
             _wanted(),
         )
         .exists()

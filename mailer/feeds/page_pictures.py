@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import FeedError
 from mailer.feeds.canonical import host_of, is_same_host
-from mailer.feeds.fetching import FeedContext
+from mailer.feeds.context import FeedContext
 from mailer.feeds.http.fetch import FetchRequest
-from mailer.models import Article, EditionArticle, Feed, FeedEntry, ImageSource
+from mailer.models import Article, EditionArticle, Feed, FeedGuid, ImageSource
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +28,18 @@ _SECONDS: Final = 60.0
 
 
 def look_at_pages(
-    context: FeedContext, feed_id: int, is_stopping: Callable[[], bool] = lambda: False
+    context: FeedContext, feed_id: int, is_draining: Callable[[], bool] = lambda: False
 ) -> None:
     """Look for pictures on the pages of articles that have not been looked at, each in one transaction.
 
     Args:
-        is_stopping: asked before each page; once it is True, the other pages wait for the next fetch.
+        is_draining: asked before each page; once it is True, the other pages wait for the next fetch.
     """
     with context.database.read() as session:
         pages = _wanted(session, feed_id)
     begun = monotonic()
     for article_id, request in pages:
-        if is_stopping() or monotonic() - begun > _SECONDS:
+        if is_draining() or monotonic() - begun > _SECONDS:
             return
         try:
             image = None if request is None else _picture(context, request)
@@ -68,7 +68,7 @@ def _wanted(session: Session, feed_id: int) -> list[tuple[int, FetchRequest | No
     rows = session.execute(
         select(Article.id, Article.url)
         .where(
-            Article.id.in_(select(FeedEntry.article_id).where(FeedEntry.feed_id == feed_id)),
+            Article.id.in_(select(FeedGuid.article_id).where(FeedGuid.feed_id == feed_id)),
             Article.page_read_at.is_(None),
             Article.edited_at.is_(None),
             ~in_editions.exists(),

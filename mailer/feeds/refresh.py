@@ -5,11 +5,12 @@ as it would have been.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -18,16 +19,27 @@ from mailer.daemon_pool import DaemonThreadPool
 from mailer.db import AdvisoryLock, is_unreadable, take_lock
 from mailer.errors import FeedError
 from mailer.feeds import fetch_state, lookup, page_pictures
+from mailer.feeds.canonical import is_same_host
+from mailer.feeds.context import FeedContext, Fetch
 from mailer.feeds.decide import decide, down_to_known
-from mailer.feeds.fetching import FeedContext, Fetch, with_older_pages
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.identity import feed_items
-from mailer.feeds.reading.entry import Document
+from mailer.feeds.reading import pagination
+from mailer.feeds.reading.entry import MOST_ENTRIES, Document
 from mailer.feeds.sandbox.reader import ReadingStopped
 from mailer.feeds.store import Refreshed, store
 from mailer.models import Feed, ImageSource
 
 log = logging.getLogger(__name__)
+
+MOST_PAGES: Final = 10
+"""How many pages of a feed are read at once, including the first."""
+
+MOST_TEXT: Final = 20_000_000
+"""Characters of all pages of a feed that are kept at once; pages of feeds for readers have a hundredth."""
+
+_PAGES_SECONDS: Final = 60.0
+"""After this no further page of a feed is fetched: a slot may be waiting."""
 
 _AT_ONCE: Final = 8
 _LOOK_SECONDS: Final = 0.2
@@ -43,8 +55,8 @@ def refresh(
     *,
     unconditional: bool,
     chosen_at: datetime | None = None,
-    is_stopping: Callable[[], bool] = lambda: False,
-    is_ending: Callable[[], bool] = lambda: False,
+    is_draining: Callable[[], bool] = lambda: False,
+    is_aborting: Callable[[], bool] = lambda: False,
 ) -> list[Refreshed]:
     """Fetch feeds, a few at a time, and store what is new; results are in the order of `feed_ids`.
 
@@ -53,17 +65,18 @@ def refresh(
         unconditional: send no validators, so that no server can say by mistake that nothing is new.
         chosen_at: when the feeds were found to be due: those that another scheduler is fetching, or has
             fetched since then, are left out. None fetches all of them.
-        is_stopping: asked before each fetch; once it is True, no fetch begins, and the result is shorter.
-        is_ending: asked several times a second; once it is True, fetches under way are not waited for
+        is_draining: asked before each fetch; once it is True, no fetch begins, those under way are finished,
+            and the result is shorter.
+        is_aborting: asked several times a second; once it is True, fetches under way are not waited for
             either, and what they bring is not stored.
     """
     if not feed_ids:
         return []
-    context = replace(context, fetch=_unless_ending(context.fetch, is_ending))
+    context = replace(context, fetch=_unless_aborting(context.fetch, is_aborting))
     claimed: set[int] = set()
 
     def refresh_one(feed_id: int) -> Refreshed | None:
-        if is_stopping():
+        if is_draining():
             return None
         row = _begin(context, feed_id, chosen_at)
         if not isinstance(row, Feed):
@@ -75,7 +88,7 @@ def refresh(
             claimed.discard(feed_id)
             if row.image_source is ImageSource.PAGE and refreshed.error is None:
                 with suppress(_Abandoned, ReadingStopped):
-                    page_pictures.look_at_pages(context, feed_id, is_stopping)
+                    page_pictures.look_at_pages(context, feed_id, is_draining)
             return refreshed
         return None
 
@@ -83,9 +96,9 @@ def refresh(
     futures = [pool.submit(refresh_one, feed_id) for feed_id in feed_ids]
     pool.shutdown(wait=False)
     # The end of the process must not wait half a minute for a slow server.
-    while wait(futures, _LOOK_SECONDS).not_done and not is_ending():
+    while wait(futures, _LOOK_SECONDS).not_done and not is_aborting():
         pass
-    if is_ending() and claimed:
+    if is_aborting() and claimed:
         # Otherwise these feeds would wait as long as after a kill.
         with context.database.write() as session:
             fetch_state.give_back(session, list(claimed))
@@ -93,16 +106,16 @@ def refresh(
     return [refreshed for refreshed in results if refreshed is not None]
 
 
-def _unless_ending(fetch: Fetch, is_ending: Callable[[], bool]) -> Fetch:
-    def fetch_unless_ending(request: FetchRequest) -> Fetched:
-        if is_ending():
+def _unless_aborting(fetch: Fetch, is_aborting: Callable[[], bool]) -> Fetch:
+    def fetch_unless_aborting(request: FetchRequest) -> Fetched:
+        if is_aborting():
             raise _Abandoned
         fetched = fetch(request)
-        if is_ending():
+        if is_aborting():
             raise _Abandoned
         return fetched
 
-    return fetch_unless_ending
+    return fetch_unless_aborting
 
 
 def _begin(
@@ -139,7 +152,7 @@ def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Re
         validators = (None, None) if unconditional else (row.etag, row.last_modified)
         request = FetchRequest(row.url, row.allow_private, *validators, row.validators_url)
         fetched = context.fetch(request)
-        pages = with_older_pages(context, row, fetched)
+        pages = _with_older_pages(context, row, fetched)
         page = (None, None) if fetched.body is None else next(pages)
         while isinstance(result := _decide_and_store(context, row, fetched, *page), Document):
             page = pages.send(result)
@@ -147,6 +160,46 @@ def _fetch_and_store(context: FeedContext, row: Feed, unconditional: bool) -> Re
     except Exception as error:
         # Whatever a server or a document causes is this feed's failure only.
         return _record_failure(context, row, fetch_state.as_failure(row.id, error))
+
+
+def _with_older_pages(
+    context: FeedContext, feed: Feed, fetched: Fetched
+) -> Generator[tuple[Document, int | None], Document, None]:
+    """Yield the feed's document, then what the caller sends of it with one older page more each time.
+
+    Each comes with the number of its entries that are from before its last page. The last one has None
+    there, and warnings: that articles may be missing, and that the pages are too long if they are.
+
+    Raises:
+        FeedUnreadable: what was fetched is no feed.
+    """
+    document = context.parse(fetched)
+    begun = monotonic()
+    is_linked = document.next_url is not None
+    warnings = ["no entry is known from before; articles in between may be missing"]
+    document = yield document, 0
+    for number in range(2, MOST_PAGES + 1):
+        if (is_linked and document.next_url is None) or monotonic() - begun > _PAGES_SECONDS:
+            break
+        try:
+            url = pagination.next_page(document, fetched.url, number)
+            allow_private = feed.allow_private and is_same_host(url, feed.url)
+            page = context.parse(context.fetch(FetchRequest(url, allow_private)))
+        except FeedError as error:
+            log.info("feed %d has no page %d: %s", feed.id, number, error)
+            break
+        longer = pagination.joined(document, page)
+        if len(longer.entries) == len(document.entries):
+            break
+        if len(longer.entries) > MOST_ENTRIES or pagination.length(longer) > MOST_TEXT:
+            warnings.append(
+                f"page {number} and older ones were not read: all pages together would have more than "
+                f"{MOST_ENTRIES:,} entries or {MOST_TEXT // 1_000_000} million characters"
+            )
+            log.warning("feed %d: %s", feed.id, warnings[-1])
+            break
+        document = yield longer, len(document.entries)
+    yield replace(document, warnings=(*document.warnings, *warnings)), None
 
 
 def _decide_and_store(
@@ -211,7 +264,7 @@ def take_in(
     warnings = fetch_state.succeeded(
         feed, fetched, document, is_taken=is_taken, now=now, interval=interval
     )
-    return replace(refreshed, url=feed.url, warnings=warnings)
+    return replace(refreshed, url=feed.url, warnings=(*refreshed.warnings, *warnings))
 
 
 def _record_failure(context: FeedContext, row: Feed, error: FeedError) -> Refreshed:

@@ -5,18 +5,27 @@ ids decide what a reader is due. Never fetches, and never decides.
 """
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from mailer.db import insert_missing
 from mailer.feeds.decide import Decision
-from mailer.feeds.identity import item_as_json
+from mailer.feeds.identity import FeedItem, item_as_json
 from mailer.feeds.lookup import portions, rows_for
 from mailer.feeds.newsletter_feeds import hand_out
-from mailer.models import ArticleCategory, Feed, FeedEntry, HeldItem
+from mailer.models import ArticleCategory, Feed, FeedGuid, HeldItem
+from mailer.text.english import pluralise
+
+log = logging.getLogger(__name__)
+
+MOST_HELD: Final = 20_000_000
+"""Characters of a feed's held items, and of its discarded ones: about 10,000 items of a feed for readers."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +58,7 @@ def store(
         is_backlog: the articles are older than the newsletters' wish for them.
     """
     if decision.held:
-        feed.held_at = feed.held_at or now
-        held = [
-            {
-                "feed_id": feed.id,
-                "canonical_url": item.canonical_url,
-                "guids": json.dumps(item.guids),
-                "content": item_as_json(item),
-                "held_at": now,
-            }
-            for item in decision.held
-        ]
-        # What is held already stays as it is.
-        insert_missing(session, HeldItem, held)
+        return _hold(session, feed, decision.held, now)
     if decision.releases:
         feed.held_at = None
         is_held = (HeldItem.feed_id == feed.id) & HeldItem.discarded_at.is_(None)
@@ -76,7 +73,7 @@ def store(
     since = _first_seen(session, feed, decision)
     for portion in portions(decision.stale_guids):
         session.execute(
-            delete(FeedEntry).where(FeedEntry.feed_id == feed.id, FeedEntry.guid.in_(portion))
+            delete(FeedGuid).where(FeedGuid.feed_id == feed.id, FeedGuid.guid.in_(portion))
         )
     if decision.guids:
         rows = [
@@ -88,13 +85,39 @@ def store(
             }
             for guid, article in decision.guids.items()
         ]
-        session.execute(insert(FeedEntry), rows)
+        session.execute(insert(FeedGuid), rows)
     named = [{"article_id": article.id, "category": name} for article, name in decision.categories]
     insert_missing(session, ArticleCategory, named)
     if decision.guids or decision.categories:
         hand_out(session, feed.id, backlog=is_backlog, now=now)
-    new, updated, held_count = map(len, (decision.new, decision.changed, decision.held))
-    return Refreshed(feed.id, feed.url, new, updated, decision.unchanged, held_count)
+    new, updated = len(decision.new), len(decision.changed)
+    return Refreshed(feed.id, feed.url, new, updated, decision.unchanged)
+
+
+def _hold(session: Session, feed: Feed, items: Sequence[FeedItem], now: datetime) -> Refreshed:
+    """Keep items for staff to decide, while there is room; what is held already stays as it is."""
+    feed.held_at = feed.held_at or now
+    stored = select(HeldItem.canonical_url, HeldItem.discarded_at, func.length(HeldItem.content))
+    rows = session.execute(stored.where(HeldItem.feed_id == feed.id)).all()
+    known = {url for url, _, _ in rows}
+    room = MOST_HELD - sum(length for _, discarded_at, length in rows if discarded_at is None)
+    fresh = [item for item in items if item.canonical_url not in known]
+    held = []
+    for item in fresh:
+        content = item_as_json(item)
+        room -= len(content)
+        if room < 0:
+            break
+        row = {"feed_id": feed.id, "canonical_url": item.canonical_url, "content": content}
+        held.append(row | {"guids": json.dumps(item.guids), "held_at": now})
+    insert_missing(session, HeldItem, held)
+    left_out = len(fresh) - len(held)
+    if not left_out:
+        return Refreshed(feed.id, feed.url, held=len(items))
+    entries = pluralise(left_out, "entry is", "entries are")
+    warning = f"too much is held: {entries} left out until you accept or discard the others"
+    log.warning("feed %d: %s", feed.id, warning)
+    return Refreshed(feed.id, feed.url, held=len(items) - left_out, warnings=(warning,))
 
 
 def _first_seen(session: Session, feed: Feed, decision: Decision) -> dict[int, datetime]:
@@ -104,7 +127,7 @@ def _first_seen(session: Session, feed: Feed, decision: Decision) -> dict[int, d
     """
     if not decision.stale_guids:
         return {}
-    first = select(FeedEntry.article_id, func.min(FeedEntry.first_seen_at))
-    first = first.where(FeedEntry.feed_id == feed.id).group_by(FeedEntry.article_id)
+    first = select(FeedGuid.article_id, func.min(FeedGuid.first_seen_at))
+    first = first.where(FeedGuid.feed_id == feed.id).group_by(FeedGuid.article_id)
     ids = {article.id for article in decision.guids.values()}
-    return dict(map(tuple, rows_for(session, first, FeedEntry.article_id, ids)))
+    return dict(map(tuple, rows_for(session, first, FeedGuid.article_id, ids)))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import is_unreadable
 from mailer.db.prepared_statements import Queries, Query, Row
-from mailer.ledger.places import BEGINNING, Place, Places
+from mailer.ledger.last_claims import BEGINNING, LastClaims, Place
 from mailer.ledger.predicates import has_left_overs, is_finished, sending_is_on, waits
 from mailer.ledger.statements import (
     claimed,
@@ -57,7 +57,7 @@ def claim(
     *,
     rotation: int = 0,
     excluded: Collection[int] = (),
-    places: Places | None = None,
+    last_claims: LastClaims | None = None,
 ) -> Queries[tuple[list[Claim], int]]:
     """Claim up to `limit` waiting rows for this worker, notices first.
 
@@ -68,19 +68,19 @@ def claim(
         rotation: grows with each claim, so that each time another digest comes first: a small one must
             not wait until a large one has gone out.
         excluded: digests of which nothing is claimed now.
-        places: where this sender's last claims ended; None: nowhere.
+        last_claims: of this sender; None: there were none.
 
     Returns:
         The rows claimed, and how many were skipped. If there are neither, no row waits.
     """
-    places = Places() if places is None else places
+    last_claims = LastClaims() if last_claims is None else last_claims
     claims: list[Claim] = []
     skipped = 0
     common = {"at": now, "holder": worker_id}
-    waiting = places.sources(now)
+    waiting = last_claims.sources(now)
     if not waiting:
         waiting = [source for (source,) in (yield Query(sources(), {"at": now}))]
-        places.remember_sources(waiting, now)
+        last_claims.remember_sources(waiting, now)
     digests = [source for source in waiting if source and source not in excluded]
     if 0 in waiting:
         parameters = {**common, "number": limit, "forgiven": forgiven_before(now)}
@@ -92,12 +92,12 @@ def claim(
             break
         digest_id = digests[(position + rotation) % len(digests)]
         parameters = {**common, "number": room, "digest": digest_id}
-        more, more_skipped = yield from _claim_from(places, parameters)
+        more, more_skipped = yield from _claim_from(last_claims, parameters)
         claims += more
         skipped += more_skipped
     if len(claims) + skipped < limit:
         # Something is used up.
-        places.remember_sources((), now)
+        last_claims.remember_sources((), now)
     return claims, skipped
 
 
@@ -151,16 +151,18 @@ def release_unknown(
         )
 
 
-def _claim_from(places: Places, parameters: Mapping[str, Any]) -> Queries[tuple[list[Claim], int]]:
+def _claim_from(
+    last_claims: LastClaims, parameters: Mapping[str, Any]
+) -> Queries[tuple[list[Claim], int]]:
     digest_id, number = parameters["digest"], parameters["number"]
-    begin = places.begin(digest_id, parameters["at"])
+    begin = last_claims.begin(digest_id, parameters["at"])
     ids = yield Query(claiming(Delivery), {**parameters, **begin._asdict()})
     is_full = len(ids) == number
     if not is_full and begin is not BEGINNING:
         rest = {"number": number - len(ids), **BEGINNING._asdict()}
         ids = ids + (yield Query(claiming(Delivery), {**parameters, **rest}))
     claims, skipped, last = yield from _read_claimed(Delivery, ids, parameters)
-    places.end(digest_id, last if is_full else None)
+    last_claims.end(digest_id, last if is_full else None)
     return claims, skipped
 
 

@@ -91,4 +91,5 @@ def _by_kind(
     groups: dict[tuple[Table, DeliveryStatus], list[AttemptResult]] = {}
     for result in results:
         groups.setdefault((result.row.table, result.status), []).append(result)
-    return groups
+    # Always in one order, so that the same kinds make the same statement, which is prepared once.
+    return dict(sorted(groups.items(), key=lambda kind: (kind[0][0].__tablename__, kind[0][1])))

@@ -35,11 +35,11 @@ class RowId(NamedTuple):
 
 
 def by_table(rows: Iterable[RowId]) -> dict[Table, list[int]]:
-    """Group these rows' ids by their table."""
+    """Group these rows' ids by their table, always in the same order."""
     ids: dict[Table, list[int]] = {}
     for table, row_id in rows:
         ids.setdefault(table, []).append(row_id)
-    return ids
+    return {table: ids[table] for table in TABLES if table in ids}
 
 
 class Addressee(NamedTuple):

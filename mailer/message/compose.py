@@ -65,7 +65,7 @@ class CompiledMail:
         headers: bytes = b"",
         fields: Mapping[ReaderField, str],
     ) -> bytes:
-        """Compose one reader's mail: complete RFC 5322 bytes, 7-bit with CRLF, not dot-stuffed.
+        """Compose one reader's mail: complete RFC 5322 bytes, 7-bit with CRLF. No line begins with a dot.
 
         Args:
             to: the reader's address.

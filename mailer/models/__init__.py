@@ -21,7 +21,7 @@ from mailer.models.digest import (
     FrozenContent,
 )
 from mailer.models.edits import ChosenArticle, DroppedArticle, Edits
-from mailer.models.feed import Article, ArticleCategory, Feed, FeedEntry, HeldItem, ImageSource
+from mailer.models.feed import Article, ArticleCategory, Feed, FeedGuid, HeldItem, ImageSource
 from mailer.models.installation import Installation, Tally, TokenBucket, Worker, WorkerRole
 from mailer.models.newsletter import (
     Newsletter,
@@ -57,7 +57,7 @@ __all__ = [
     "Edits",
     "EvidenceKind",
     "Feed",
-    "FeedEntry",
+    "FeedGuid",
     "FrozenContent",
     "HeldItem",
     "Holds",

@@ -92,8 +92,8 @@ class ArticleCategory(Base):
     category: Mapped[str]
 
 
-class FeedEntry(Base):
-    """Where an article stands in a feed: the same story in two feeds is one article with two entries."""
+class FeedGuid(Base):
+    """A guid of a feed, and the article that it stands for: the same story in two feeds is one article."""
 
     __tablename__ = "feed_entry"
     __table_args__ = (PrimaryKeyConstraint("feed_id", "guid"), Index(None, "article_id"))

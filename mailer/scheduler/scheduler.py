@@ -26,7 +26,7 @@ from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import report, review
 from mailer.ledger import digest_state
 from mailer.models import Schedule
-from mailer.scheduler.feed_fetching import FeedFetching, active_schedules
+from mailer.scheduler.feed_polling import FeedPolling, active_schedules
 from mailer.scheduler.step_runner import StepRunner
 from mailer.subscribers import purge
 
@@ -64,7 +64,7 @@ class Scheduler:
         self._stopping = threading.Event()
         self._stopped_at = 0.0
         self._steps = StepRunner(self._stopping)
-        self._feeds = FeedFetching(app, self._steps, self._stopping)
+        self._feeds = FeedPolling(app, self._steps, self._stopping)
         self._builder = app.make_builder(app.alerts)
         self._review_after: dict[int, float] = {}
         self._planned: dict[int, datetime] = {}
@@ -137,7 +137,7 @@ class Scheduler:
         jobs = (
             # A dead builder's digest should not wait much longer than the lease.
             (self._sweep, min(SWEEP, settings.lease / 4)),
-            (self._feeds.fetch_round, min(SWEEP, settings.feed_interval)),
+            (self._feeds.poll, min(SWEEP, settings.feed_interval)),
             (self._purge, PURGE),
             (self._fetch_returned_mail, RETURNED_MAIL),
         )

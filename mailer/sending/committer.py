@@ -17,7 +17,7 @@ from mailer.clock import Times
 from mailer.db import Database, is_unusable
 from mailer.db.prepared_statements import Queries, execute
 from mailer.ledger import claims, digest_state, outcomes, recovery
-from mailer.ledger.places import Places
+from mailer.ledger.last_claims import LastClaims
 from mailer.ledger.transitions import Claim, RowId
 from mailer.notices import alert
 from mailer.notices.alert import Alerts
@@ -38,7 +38,7 @@ Answer = Committed | Claimed | CommitFailed
 """What `Committer` tells of a commit."""
 
 
-class _Claimed(NamedTuple):
+class _Found(NamedTuple):
     """What a claim found; `asked` is how many rows the rate allowed it to take."""
 
     asked: int = 0
@@ -55,7 +55,7 @@ class _Recorded(NamedTuple):
     """What has been committed."""
 
     granted: frozenset[RowId]
-    claimed: _Claimed
+    claimed: _Found
 
 
 class Committer:
@@ -83,11 +83,10 @@ class Committer:
         self._times = times
         self._rate = rate
         self._alerts = alerts
-        self._claims = 0
-        self._places = Places()
+        self._rotation = 0
+        self._last_claims = LastClaims()
         self._finish_after = 0.0
         self._recording: NonblockingConnection | None = None
-        self._has_claim = False
         self._claiming: NonblockingConnection | None = None
 
     def begin(self, commit: Commit) -> list[Answer]:
@@ -97,9 +96,9 @@ class Committer:
         """
         try:
             if not self._is_plain(commit):
-                return [self._committed(self._in_session(commit))]
+                return self._returned(commit, self._in_session(commit))
             if self._database.is_sqlite:
-                return [self._committed(self._writer.execute(self._plain(commit)))]
+                return self._returned(commit, self._writer.execute(self._plain(commit)))
             return self._send(commit)
         except SQLAlchemyError as error:
             return [self._failed(error)]
@@ -161,7 +160,6 @@ class Committer:
         now = self._times.wall()
         answers: list[Answer] = []
         self._recording = self._writer.nonblocking()
-        self._has_claim = bool(commit.claims)
         granted = self._recording.begin(self._record_and_start(commit, now))
         if granted is not None:
             answers.append(self._recorded(granted))
@@ -179,19 +177,19 @@ class Committer:
         )
         return frozenset(granted)
 
-    def _claim(self, commit: Commit, number: int, now: datetime) -> Queries[_Claimed]:
+    def _claim(self, commit: Commit, number: int, now: datetime) -> Queries[_Found]:
         if not number:
-            return _Claimed()
-        self._claims += 1
+            return _Found()
+        self._rotation += 1
         claimed, skipped = yield from claims.claim(
             self._worker_id(),
             number,
             now,
-            rotation=self._claims,
+            rotation=self._rotation,
             excluded=commit.excluded,
-            places=self._places,
+            last_claims=self._last_claims,
         )
-        return _Claimed(number, claimed, skipped)
+        return _Found(number, claimed, skipped)
 
     # Other commits.
 
@@ -214,7 +212,7 @@ class Committer:
                     session, self._alerts, commit.turned_away, commit.refused, now
                 )
             # What is paused now must not be claimed.
-            self._places.remember_sources((), now)
+            self._last_claims.remember_sources((), now)
             claimed = execute(self._claim(commit, asked, now), session)
             if unused := asked - len(claimed.claims):
                 self._refund(session, unused)
@@ -237,19 +235,21 @@ class Committer:
 
     def _recorded(self, granted: frozenset[RowId]) -> Committed:
         self._recording = None
-        return Committed(granted, claims_apart=self._has_claim)
+        return Committed(granted)
 
-    def _committed(self, recorded: _Recorded) -> Committed:
-        granted, claimed = recorded
-        try:
-            mails = self._ready(claimed)
-        except SQLAlchemyError as error:
-            # The commit is made all the same.
-            self._failed(error)
-            return Committed(granted, unready=[claim.row for claim in claimed.claims])
-        return Committed(granted, mails, claimed.more_waits, claimed.claim_in)
+    def _returned(self, commit: Commit, recorded: _Recorded) -> list[Answer]:
+        """Tell of a commit that has recorded and claimed at once."""
+        committed = Committed(recorded.granted)
+        if not commit.claims:
+            return [committed]
+        claimed = self._claimed(recorded.claimed)
+        if isinstance(claimed, CommitFailed) or claimed.unready:
+            # The commit is made all the same: the database has failed after it.
+            return [committed, claimed]
+        # The next mails may begin behind the final dots that are granted.
+        return [claimed, committed]
 
-    def _claimed(self, claimed: _Claimed) -> Claimed | CommitFailed:
+    def _claimed(self, claimed: _Found) -> Claimed | CommitFailed:
         is_recording, self._claiming = self._recording is not None, None
         try:
             mails = self._ready(claimed)
@@ -259,9 +259,9 @@ class Committer:
                 # What was being recorded is abandoned too.
                 return failed
             return Claimed(unready=[claim.row for claim in claimed.claims])
-        return Claimed(mails, claimed.more_waits)
+        return Claimed(mails, claimed.more_waits, claimed.claim_in)
 
-    def _ready(self, claimed: _Claimed) -> list[OutgoingMail]:
+    def _ready(self, claimed: _Found) -> list[OutgoingMail]:
         """Make the claimed mails ready."""
         if not claimed.asked:
             return []
@@ -277,7 +277,7 @@ class Committer:
         with Session(self._database.engine, expire_on_commit=False) as session:
             return sorted(self._composer.load(session, claimed), key=_is_delivery)
 
-    def _finish_digests(self, claimed: _Claimed) -> None:
+    def _finish_digests(self, claimed: _Found) -> None:
         monotonic = self._times.monotonic()
         found_some = claimed.claims or claimed.skipped
         if found_some and monotonic < self._finish_after:

@@ -259,4 +259,4 @@ class Sender:
         if isinstance(made, Unsendable):
             events.append(NotComposed(begin.connection, made))
         else:
-            conversation.begin(*made, dotless=True)
+            conversation.begin(*made)

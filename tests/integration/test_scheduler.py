@@ -13,7 +13,7 @@ from mailer.app import App
 from mailer.clock import Times, utc_now
 from mailer.db import Database
 from mailer.errors import BadTemplate
-from mailer.feeds.fetching import FeedContext
+from mailer.feeds.context import FeedContext
 from mailer.models import (
     ConsentEvent,
     Delivery,
@@ -31,7 +31,7 @@ from mailer.models import (
     WorkerRole,
 )
 from mailer.scheduler import Scheduler
-from mailer.scheduler.feed_fetching import stale_feeds
+from mailer.scheduler.feed_polling import stale_feeds
 from mailer.scheduler.step_runner import StepRunner
 from mailer.settings import load
 from mailer.templating.templates import Templates
@@ -384,7 +384,7 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
                 feed.next_fetch_at = context.clock() + timedelta(hours=5)
         return []
 
-    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_polling.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         make.schedule(session, newsletter, active_from=NOW)
@@ -401,20 +401,20 @@ def test_feeds_are_fetched_when_it_is_their_turn_and_before_a_slot(
     wall = Wall(NOW + timedelta(minutes=50))
     scheduler = started(app_at(database, keys, wall))
 
-    def fetch_round() -> None:
+    def poll() -> None:
         wait_until(lambda: not scheduler._feeds._one_at_a_time.locked())
-        scheduler._feeds.fetch_round()
+        scheduler._feeds.poll()
 
     wait_until(lambda: fetched == [(due.id, False)])
-    fetch_round()
+    poll()
     assert fetched == [(due.id, False)]
     wall.set(NOW + timedelta(minutes=56))
     for _ in range(2):
-        fetch_round()
+        poll()
     assert fetched == [(due.id, False), (mine.id, True)]
     wall.set(NOW + timedelta(minutes=59, seconds=45))
     for _ in range(2):
-        fetch_round()
+        poll()
     assert fetched == [(due.id, False), (mine.id, True), (mine.id, True)]
     assert other.id not in {feed_id for feed_id, _ in fetched}
 
@@ -444,7 +444,7 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_polling.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -457,7 +457,7 @@ def test_a_slot_that_was_missed_is_built_on_fresh_feeds(
 def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
     database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.scheduler.feed_fetching._LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("mailer.scheduler.feed_polling._LOOK_AGAIN_SECONDS", 0.01)
     chosen: list[datetime] = []
 
     def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
@@ -469,7 +469,7 @@ def test_a_slot_waits_for_a_feed_that_another_scheduler_fetches(
                 make.article(session, session.scalars(select(Newsletter)).one())
         return []
 
-    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_polling.refresh.refresh", refresh)
     with database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)
@@ -488,15 +488,15 @@ def test_a_slot_does_not_wait_for_ever_for_its_feeds(
     caplog: pytest.LogCaptureFixture, under_way: bool,
 ) -> None:  # fmt: skip
     """Neither for a fetch that another thread has begun, nor for its own, one slow feed after the other."""
-    monkeypatch.setattr("mailer.scheduler.feed_fetching.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
+    monkeypatch.setattr("mailer.scheduler.feed_polling.WAIT_FOR_FEEDS", timedelta(seconds=0.3))
     begun: list[int] = []
 
     def refresh(context: FeedContext, feed_ids: list[int], **given: Any) -> list[object]:
         begun.extend(feed_ids)
-        wait_until(given["is_stopping"])
+        wait_until(given["is_draining"])
         return []
 
-    monkeypatch.setattr("mailer.scheduler.feed_fetching.refresh.refresh", refresh)
+    monkeypatch.setattr("mailer.scheduler.feed_polling.refresh.refresh", refresh)
     with sqlite_database.write() as session:
         newsletter = make.newsletter(session)
         schedule = make.schedule(session, newsletter, active_from=NOW)

@@ -88,6 +88,7 @@ def _status(arguments: tuple[str, ...]) -> int:
             return 1
         return error.code or 0
     except Exception:
+        # As the interpreter ends a process.
         traceback.print_exc()
         return 1
 

@@ -150,8 +150,8 @@ def refresh(urls: tuple[str, ...], as_json: bool) -> None:
                 app.feed_context(reader),
                 ids,
                 unconditional=True,
-                is_stopping=interrupted,
-                is_ending=interrupted,
+                is_draining=interrupted,
+                is_aborting=interrupted,
             )
     if as_json:
         data = [asdict(result) for result in results]
@@ -249,8 +249,13 @@ def discard(url: str, as_json: bool) -> None:
     """
     with opened() as app, app.database.write() as session:
         row = newsletter_feeds.find(session, url)
-        number = moved.discard(session, row, now=app.times.wall())
+        number, forgotten = moved.discard(session, row, now=app.times.wall())
         address = row.url
+    if forgotten:
+        earlier = pluralise(forgotten, "earlier one is", "earlier ones are")
+        warn(
+            address, [f"too many were discarded: {earlier} forgotten, and new if the feed has them"]
+        )
     if as_json:
         print_json({"url": address, "discarded": number})
     else:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from mailer.doctor.relay import RelayAnswer
-from mailer.sending.smtp.connection import RelayConfig, Unopened, connect
+from mailer.sending.smtp.connection import RelayConfig, connect
+from mailer.sending.smtp.verdict import Unopened
 
 _STEP_SECONDS: Final = 10.0
 """A person is waiting; a worker waits longer."""

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import Final, TypeVar
 
-from mailer.feeds.canonical import absolute_url
+from mailer.feeds.canonical import absolute_url, canonical_url
 from mailer.feeds.reading.pictures import first_image, is_no_picture
-from mailer.feeds.reading.sanitise import one_line, summarise
+from mailer.feeds.reading.sanitise import one_line, summarise, without_markup
 from mailer.text.english import pluralise
 from mailer.text.untrusted import without_bidi_controls
 
@@ -17,14 +17,15 @@ EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 LATEST: Final = timedelta(days=1)
 """How far in the future a date may be: a later one is a mistake."""
 
-MOST_ENTRIES: Final = 20_000
-"""How many entries of one document are read: no feed for readers has as many."""
+MOST_ENTRIES: Final = 10_000
+"""How many entries of a feed are read: none for readers has as many, and storing them takes a second."""
 
 _MAX_GUID: Final = 500
 _MAX_TITLE: Final = 1000
 _MAX_NAME: Final = 200
 _MOST_CATEGORIES: Final = 50
 _MOST_WARNINGS: Final = 500
+_MAX_HEADLINE: Final = 80
 
 _Item = TypeVar("_Item")
 
@@ -34,13 +35,17 @@ class Entry:
     """An entry of a feed.
 
     `guid` is never empty: if the feed gives none, it is the address, or else a hash of the text.
+    `canonical_url` is that of `url`, and empty without it. `headline` is the title, or the first words if the
+    feed gives none. Both take time, so they are made here, once, and not in the write transaction.
     `published` is an aware UTC instant, or None if the feed gives no credible one. `summary_html` is
     sanitised; everything else is plain text.
     """
 
     guid: str
     url: str | None
+    canonical_url: str
     title: str
+    headline: str
     published: datetime | None
     summary_html: str
     author: str | None
@@ -154,13 +159,25 @@ def finish(raw: RawEntry, now: datetime, warn: FeedWarnings) -> Entry:
     return Entry(
         guid=guid or url or _hash("\n".join(parts)),
         url=url,
+        canonical_url=canonical_url(url) if url else "",
         title=title,
+        headline=headline(title, summary, url),
         published=_credible(raw.dates, now, warn),
         summary_html=summary,
         author=_visible(raw.author)[:_MAX_NAME] or None,
         categories=tuple(islice(dict.fromkeys(filter(None, categories)), _MOST_CATEGORIES)),
         image=next((image for image in images if image and not is_no_picture(image)), None),
     )
+
+
+def headline(title: str, summary_html: str, url: str | None) -> str:
+    """Return the title of an article: the entry's title, or its first words if it has none."""
+    if title:
+        return title
+    words = without_markup(summary_html)
+    if len(words) <= _MAX_HEADLINE:
+        return words or url or ""
+    return words[:_MAX_HEADLINE].rpartition(" ")[0] + " …"
 
 
 def _visible(text: str) -> str:

@@ -68,7 +68,11 @@ class FeedReader:
         if process is not None:
             process.kill()
         # If no thread reads, none would clean up after the child.
-        self._end_idle()
+        if self._turn.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._turn.release()
 
     def parse(
         self, body: bytes, *, content_type: str = "", base_url: str | None = None, now: datetime
@@ -129,7 +133,7 @@ class FeedReader:
                 raise
             finally:
                 watchdog.cancel()
-            self._idle = _timer(self._limits.idle_seconds, self._end_idle)
+            self._idle = _timer(self._limits.idle_seconds, self._end_if_idle)
         if isinstance(answer, ChildFailure):
             log.error("a document could not be read", exc_info=_ChildError(answer.traceback))
             raise FeedUnreadable(
@@ -159,12 +163,12 @@ class FeedReader:
                 pickle.dump(self._limits, _pipe(self._process.stdin))
             return self._process
 
-    def _end_idle(self) -> None:
-        if self._turn.acquire(blocking=False):
-            try:
+    def _end_if_idle(self) -> None:
+        # The thread that set the timer may still have the turn.
+        with self._turn:
+            # Another document was read meanwhile, if this is the timer of an earlier one.
+            if self._idle is threading.current_thread():
                 self._end()
-            finally:
-                self._turn.release()
 
     def _end(self) -> None:
         """End the child, if there is one. The calling thread must have the turn."""

@@ -40,7 +40,7 @@ class Conclusion(NamedTuple):
 
     Attributes:
         verdict: what it means, given how the relay takes this sender and how often it failed on this mail.
-        wait_seconds: if the mail may be at fault, how long it waits at least, so that others go first.
+        wait_seconds: if the mail may be to blame, how long it waits at least, so that others go first.
         pauses: what must be paused because of it.
         turned_away: set if it is a notice whose sender the relay refuses.
     """

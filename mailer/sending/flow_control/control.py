@@ -17,9 +17,8 @@ from mailer.sending.flow_control.back_off import BackOff, postponed_seconds
 from mailer.sending.flow_control.breaker import Breaker
 from mailer.sending.flow_control.refused_senders import RefusedSenders
 from mailer.sending.flow_control.retry_plan import Random
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Step
-from mailer.sending.smtp.verdict import OnDelivery, OnRun, Verdict, verdict_on
+from mailer.sending.smtp.verdict import OnDelivery, OnRun, Unopened, Verdict, verdict_on
 from mailer.text.untrusted import redact
 
 log = logging.getLogger(__name__)
@@ -136,13 +135,13 @@ class FlowControl:
         ):
             self._senders.on_accepted(attempt.sender)
         verdict = found.verdict
-        may_be_at_fault = step in _STEPS_OF_A_MAIL and verdict.run is OnRun.BACK_OFF
-        if may_be_at_fault:
+        may_be_to_blame = step in _STEPS_OF_A_MAIL and verdict.run is OnRun.BACK_OFF
+        if may_be_to_blame:
             verdict = self._count_failure(attempt.row, verdict)
         relay_pause = self._note_for_relay(attempt.digest_id, verdict, answer, now)
         digest_pause = self._breaker.note(attempt.digest_id, verdict, answer, now)
         wait = None
-        if verdict.delivery is OnDelivery.RELEASE and (may_be_at_fault or verdict.is_about_sender):
+        if verdict.delivery is OnDelivery.RELEASE and (may_be_to_blame or verdict.is_about_sender):
             failures, _ = self._failures.get(attempt.row, (1, 0))
             wait = postponed_seconds(failures, self._paused_seconds(now), self._random)
         pauses = filter(None, (*found.pauses, relay_pause, digest_pause))
@@ -169,7 +168,7 @@ class FlowControl:
     # What happened to connections.
 
     def on_lost(self, reason: str, now: float) -> None:
-        """Note that a connection ended without any mail, or after its mail was concluded."""
+        """Note that a connection ended without any mail, or after its mail had ended."""
         self._on_failed(reason, now, refuses_us=False)
 
     def on_unopened(self, failure: Unopened, others: int, now: float) -> Pause | None:

@@ -17,7 +17,7 @@ from mailer.text.untrusted import redact
 
 
 class Attempts:
-    """Concludes the attempts of one sender.
+    """Makes the results of one sender's attempts.
 
     Args:
         plan: when a deferred mail is tried again.
@@ -42,7 +42,7 @@ class Attempts:
         self._random = random
         self._counts = counts
 
-    def conclude(
+    def result(
         self,
         claim: Claim,
         step: str,
@@ -59,7 +59,7 @@ class Attempts:
             answer: the relay's, how it was lost, or a word of `counters` that says why there is none.
             reason: in words, if there is no reply.
             moment: when it ended.
-            wait_seconds: before it goes out again, if the mail is not at fault.
+            wait_seconds: before it goes out again, if the mail is not to blame.
         """
         now = moment.wall
         later = None
@@ -70,7 +70,7 @@ class Attempts:
             later = self._plan.next_attempt(claim.attempts + 1, first, now, self._random)
         code, text = (answer.code, answer.text) if isinstance(answer, Reply) else (None, reason)
         soon = now + timedelta(seconds=wait_seconds)
-        status, again = conclusion(verdict.delivery, soon=soon, later=later, resend=self._resend)
+        status, again = next_status(verdict.delivery, soon=soon, later=later, resend=self._resend)
         result = AttemptResult(
             claim.row, claim.worker_id, claim.attempts + 1, status, step, code, redact(text), again
         )
@@ -79,13 +79,13 @@ class Attempts:
         return result
 
 
-def conclusion(
+def next_status(
     delivery: OnDelivery, *, soon: datetime, later: datetime | None, resend: bool
 ) -> tuple[DeliveryStatus, datetime | None]:
     """Return the row's next status, and when it goes out again, if it does.
 
     Args:
-        soon: when it goes out again if the mail is not at fault.
+        soon: when it goes out again if the mail is not to blame.
         later: when the plan tries it again; None: it is given up.
         resend: whether a mail in doubt is sent once more.
     """

@@ -51,32 +51,30 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A commit has returned.
+    """A commit has recorded what it was to record.
 
     Attributes:
         granted: which of its starts may get their final dot.
-        mails: what it claimed, in the order in which they are to be sent.
-        more_waits: whether another claim may find more; if it claimed nothing, it says nothing.
-        claim_in: seconds until the rate allows the next claim.
-        unready: rows that it claimed, and that could not be tried out because the database failed
-            afterwards: they must be released.
-        claims_apart: whether what it claimed comes in, or has come in, as `Claimed`.
     """
 
     granted: frozenset[RowId] = frozenset()
-    mails: Sequence[OutgoingMail] = ()
-    more_waits: bool = False
-    claim_in: float = 0.0
-    unready: Sequence[RowId] = ()
-    claims_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The claim of a commit has returned apart from it. The attributes are those of `Committed`."""
+    """A commit that was to claim rows has claimed them. It comes before its `Committed`, or after it.
+
+    Attributes:
+        mails: in the order in which they are to be sent.
+        more_waits: whether another claim may find more.
+        claim_in: seconds until the rate allows the next claim.
+        unready: rows that could not be tried out because the database failed afterwards: they must be
+            released.
+    """
 
     mails: Sequence[OutgoingMail] = ()
     more_waits: bool = False
+    claim_in: float = 0.0
     unready: Sequence[RowId] = ()
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from mailer.sending.composer import OutgoingMail, Unsendable
 from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Committed, Looked
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Event
+from mailer.sending.smtp.verdict import Unopened
 
 
 class Moment(NamedTuple):
@@ -127,7 +127,8 @@ class Actions(NamedTuple):
 
     Attributes:
         writes: on the connections, in this order.
-        commit: to be begun; its `Committed` or `CommitFailed` comes in as an event.
+        commit: to be begun; its `Committed`, and its `Claimed` if it claims, come in as events, or
+            `CommitFailed`.
         open: how many more connections to open; each comes in as `Opened` or `Unopened`.
         look: whether to ask the ledger if work waits; the answer comes in as `Looked`.
         wait_seconds: when the next step is due, if nothing happens before.

@@ -11,7 +11,7 @@ from typing import Final
 from mailer.ledger.transitions import RowId
 from mailer.sending.composer import OutgoingMail
 from mailer.sending.in_flight.events import Opened
-from mailer.sending.smtp.connection import Unopened
+from mailer.sending.smtp.verdict import Unopened
 
 IDLE_SECONDS: Final = 10.0
 """How long a connection is kept without a mail."""
@@ -28,7 +28,7 @@ class Phase(Enum):
     FREE = "free"
     """There is none, and one may begin."""
     ENDING = "ending"
-    """It is concluded, and the relay has yet to answer RSET."""
+    """It has ended, and the relay has yet to answer RSET."""
     BEGUN = "begun"
     WRITTEN = "written"
     """The relay has all of it but the final dot."""
@@ -140,7 +140,7 @@ class OpenConnections:
         self._awaiting_start.pop(connection, None)
 
     def take_off(self, connection: OpenConnection) -> None:
-        """Take the mail in hand off a connection: it is concluded. The next one takes its place."""
+        """Take the mail in hand off a connection: it has ended. The next one takes its place."""
         self._awaiting_start.pop(connection, None)
         connection.mail, connection.next_mail = connection.next_mail, None
         connection.may_be_recorded = False

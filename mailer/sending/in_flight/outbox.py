@@ -11,7 +11,7 @@ from mailer.ledger.transitions import RowId
 from mailer.rate import Rate
 from mailer.sending.composer import OutgoingMail
 from mailer.sending.flow_control.send_rate import most_to_claim
-from mailer.sending.in_flight.commit import Claimed, Commit, Committed
+from mailer.sending.in_flight.commit import Claimed, Commit
 
 LOOK_SECONDS: Final = 1.0
 """How often an idle sender looks for work; `wake` makes it look at once."""
@@ -90,30 +90,24 @@ class Outbox:
 
     def on_claiming(self) -> None:
         """Note that a claim is under way."""
-        self._is_claiming = True
+        self._is_claiming, self._gave_back = True, False
 
-    def on_committed(
-        self, commit: Commit, committed: Committed, mails: Sequence[OutgoingMail], now: float
-    ) -> None:
-        """Take in `mails`, which a commit has claimed."""
-        gave_back = bool(commit.released or commit.postponed or commit.known is not None)
-        if commit.claims or gave_back:
-            self._claim_after = now + committed.claim_in
-        if commit.claims and not committed.claims_apart:
-            self._take_in(mails, more_waits=committed.more_waits)
-        self._more_waits = self._more_waits or gave_back
-        # A claim that is under way may not have seen it.
-        self._gave_back = self._is_claiming and (self._gave_back or gave_back)
+    def on_committed(self, commit: Commit, now: float) -> None:
+        """Note what a commit has recorded."""
+        if commit.released or commit.postponed or commit.known is not None:
+            # A claim that is under way may not have seen what was given back.
+            self._more_waits = self._gave_back = True
+            if not commit.claims:
+                self._claim_after = now
         if commit.results and not self._mails:
             # That may have been the last mail of its digest.
             self.wake()
 
-    def on_claimed(self, claimed: Claimed, mails: Sequence[OutgoingMail]) -> None:
-        """Take in `mails`, which a commit has claimed that returned apart from its claim."""
-        self._take_in(mails, more_waits=claimed.more_waits or self._gave_back)
-
-    def _take_in(self, mails: Sequence[OutgoingMail], *, more_waits: bool) -> None:
-        self._is_claiming, self._more_waits = False, more_waits
+    def on_claimed(self, claimed: Claimed, mails: Sequence[OutgoingMail], now: float) -> None:
+        """Take in `mails`: those that were claimed and are not in hand yet."""
+        self._is_claiming = False
+        self._more_waits = claimed.more_waits or self._gave_back
+        self._claim_after = now + claimed.claim_in
         # A notice overtakes what was claimed before it.
         notices = [mail for mail in mails if mail.claim.digest_id is None]
         self._mails.extendleft(reversed(notices))
@@ -123,7 +117,7 @@ class Outbox:
         """Note whether rows wait, or a digest can be closed."""
         self._more_waits = self._more_waits or work_waits
 
-    def on_database_fault(self) -> None:
+    def on_database_failed(self) -> None:
         """Note that nobody knows whether rows wait. No claim is under way any more."""
         self._more_waits, self._is_claiming = True, False
 

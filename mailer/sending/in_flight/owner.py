@@ -2,9 +2,9 @@
 
 Pure: events come in, and out come a commit and what is to be written on each connection. Nothing else knows
 which mail is where, or what is in which commit. At most one commit is under way, and what happens meanwhile
-goes into the next; a claim may return after its commit. A final dot is written only after a commit has
-returned that granted it. A result is in each commit until one has returned. After a commit that failed
-nothing begins until another one has returned.
+goes into the next; what it claims may come in before it has returned, or after. A final dot is written only
+after a commit has returned that granted it. A result is in each commit until one has returned. After a
+commit that failed nothing begins until another one has returned.
 """
 
 import logging
@@ -24,7 +24,6 @@ from mailer.sending.in_flight.commit import Claimed, Commit, CommitFailed, Commi
 from mailer.sending.in_flight.open_connections import OpenConnection, OpenConnections, Phase
 from mailer.sending.in_flight.outbox import LOOK_SECONDS, Outbox
 from mailer.sending.in_flight.unrecorded import Unrecorded
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Ready, Step
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import (
@@ -33,6 +32,7 @@ from mailer.sending.smtp.verdict import (
     UNSUPPORTED_EAI,
     Lost,
     OnDelivery,
+    Unopened,
     Verdict,
     verdict_on,
 )
@@ -151,7 +151,7 @@ class InFlight:
         if isinstance(event, Answered):
             is_sent = event.step is Step.DOT and event.reply.accepted
             verdict = SENT if is_sent else verdict_on(event.step, event.reply)
-            self._conclude(connection, event.step, verdict, event.reply)
+            self._on_answer(connection, event.step, verdict, event.reply)
         elif isinstance(event, BodyWritten):
             self._connections.written(connection)
         elif isinstance(event, Closed):
@@ -177,10 +177,10 @@ class InFlight:
         is_started = connection.phase is Phase.STARTED
         step = Step.DOT if is_started else step or Step.MAIL
         answer = lost if is_started else reply or lost
-        self._conclude(connection, step, verdict_on(step, answer), answer, closed.reason)
+        self._on_answer(connection, step, verdict_on(step, answer), answer, closed.reason)
         self._flow.on_lost(closed.reason, self._now)
 
-    def _conclude(
+    def _on_answer(
         self,
         connection: OpenConnection,
         step: Step,
@@ -188,24 +188,17 @@ class InFlight:
         answer: Reply | Lost,
         reason: str = "",
     ) -> None:
-        """Take the mail in hand off its connection, and note what became of it."""
-        mail, is_started = connection.mail, connection.phase is Phase.STARTED
-        is_start_unsure = connection.is_start_unsure
-        if mail is None:
+        """Take the mail in hand off its connection, because of what the relay did."""
+        if connection.mail is None:
             return
         said = str(answer) if isinstance(answer, Reply) else reason or answer
         verdict, wait, pauses, turned_away = self._flow.on_answer(
-            _attempt(mail), step, verdict, said, self._now
+            _attempt(connection.mail), step, verdict, said, self._now
         )
+        self._note_end(connection, step, verdict, answer, reason, wait)
         self._connections.take_off(connection)
         if connection.is_leaving and self._connections.get(connection.id) is not None:
             self._drop(connection)
-        if verdict.delivery is not OnDelivery.RELEASE or is_started:
-            self._unrecorded.note(mail, self._moment, step, verdict, answer, reason, wait)
-        elif is_start_unsure:
-            self._unrecorded.note_unstarted(mail, self._moment, answer, reason, wait)
-        else:
-            self._put_back(mail, wait)
         if turned_away is not None:
             self._unrecorded.turned_away.append(turned_away)
         self._pause(*pauses)
@@ -224,19 +217,34 @@ class InFlight:
             self._put_back(connection.next_mail)
             connection.next_mail = None
 
-    def _end(self, connection: OpenConnection, reason: str) -> None:
-        """Close a connection for a reason of ours, for which the relay is not to blame."""
-        self._drop(connection)
+    def _note_end(
+        self,
+        connection: OpenConnection,
+        step: Step,
+        verdict: Verdict,
+        answer: Reply | Lost | str,
+        reason: str,
+        wait: float | None = None,
+    ) -> None:
+        """Note that the mail in hand has ended: the ledger is told unless it knows of no attempt."""
         mail = connection.mail
         if mail is None:
             return
-        if connection.phase is Phase.STARTED:
-            verdict = verdict_on(Step.DOT, Lost.DROP)
-            self._unrecorded.note(mail, self._moment, Step.DOT, verdict, Lost.DROP, reason)
+        if verdict.delivery is not OnDelivery.RELEASE or connection.phase is Phase.STARTED:
+            self._unrecorded.note(mail, self._moment, step, verdict, answer, reason, wait)
         elif connection.is_start_unsure:
-            self._unrecorded.note_unstarted(mail, self._moment, counters.STOPPED, reason)
+            self._unrecorded.note_unstarted(mail, self._moment, answer, reason, wait)
         else:
-            self._put_back(mail, FAULT_WAIT_SECONDS)
+            self._put_back(mail, wait)
+
+    def _end(
+        self, connection: OpenConnection, reason: str, wait: float | None = FAULT_WAIT_SECONDS
+    ) -> None:
+        """Close a connection for a reason of ours, for which the relay is not to blame."""
+        self._drop(connection)
+        is_started = connection.phase is Phase.STARTED
+        step, answer = (Step.DOT, Lost.DROP) if is_started else (Step.BLOCK, counters.STOPPED)
+        self._note_end(connection, step, verdict_on(step, Lost.DROP), answer, reason, wait)
 
     def _is_ours(self, mail: OutgoingMail) -> bool:
         """Tell whether we still hold this mail: if we were considered dead, others have taken it over."""
@@ -251,14 +259,7 @@ class InFlight:
 
     def _abandon(self, connection: OpenConnection) -> None:
         """Give up a mail that must not get its final dot. Only closing keeps the relay from taking it."""
-        self._drop(connection)
-        if connection.mail is not None:
-            self._unrecorded.note_unstarted(
-                connection.mail,
-                self._moment,
-                counters.STOPPED,
-                "it was stopped before the final dot",
-            )
+        self._end(connection, "it was stopped before the final dot", wait=None)
         # What stopped it may stop all that is claimed: the next claim asks again.
         self._release_claimed()
 
@@ -411,13 +412,15 @@ class InFlight:
         commit = self._unrecorded.on_returned()
         if commit is None:
             return
-        self._outbox.on_committed(commit, committed, self._new(committed.mails), self._now)
-        self._release_unready(committed.unready)
+        self._outbox.on_committed(commit, self._now)
         self._finish(committed.granted)
 
     def _on_claimed(self, claimed: Claimed) -> None:
-        self._outbox.on_claimed(claimed, self._new(claimed.mails))
-        self._release_unready(claimed.unready)
+        self._outbox.on_claimed(claimed, self._new(claimed.mails), self._now)
+        if claimed.unready:
+            self._unrecorded.released += claimed.unready
+            self._on_database_failed("a mail could not be tried out")
+            self._unrecorded.on_database_failed()
 
     def _new(self, mails: Sequence[OutgoingMail]) -> list[OutgoingMail]:
         """Return those of the claimed mails that are to be taken in.
@@ -427,12 +430,6 @@ class InFlight:
         """
         in_hand = {*self._connections.rows, *self._outbox.rows}
         return [mail for mail in mails if self._is_ours(mail) and mail.claim.row not in in_hand]
-
-    def _release_unready(self, rows: Sequence[RowId]) -> None:
-        if rows:
-            self._unrecorded.released += rows
-            self._on_database_fault("a mail could not be tried out")
-            self._unrecorded.on_fault()
 
     def _finish(self, granted: frozenset[RowId]) -> None:
         """Send the final dots that were granted, and give up the other mails."""
@@ -451,21 +448,22 @@ class InFlight:
 
     def _on_dot_withheld(self, event: events.DotWithheld) -> None:
         if (connection := self._connections.get(event.connection)) is not None:
+            connection.phase = Phase.STARTING
             self._abandon(connection)
 
     def _on_commit_failed(self, failed: CommitFailed) -> None:
         self._forget_starts()
-        self._on_database_fault(failed.reason)
-        self._on_failed()
+        self._on_database_failed(failed.reason)
+        self._reconcile_later()
 
     def _forget_starts(self) -> None:
         self._connections.unstart(self._starting)
         self._starting = []
 
-    def _on_database_fault(self, reason: str) -> None:
+    def _on_database_failed(self, reason: str) -> None:
         # Results are kept, and as nothing can be committed nothing more starts. The next commit that
         # succeeds also releases the rows that are not known here.
-        self._outbox.on_database_fault()
+        self._outbox.on_database_failed()
         self._commit_after = self._now + DATABASE_PAUSE_SECONDS
         if not self._unrecorded.has_failed:
             log.error(
@@ -474,8 +472,8 @@ class InFlight:
                 len(self._unrecorded.results),
             )
 
-    def _on_failed(self) -> None:
-        self._unrecorded.on_failed()
+    def _reconcile_later(self) -> None:
+        self._unrecorded.on_commit_failed()
         self._reconcile_after = self._now + RECONCILE_SECONDS
 
     def _looks(self, commit: Commit | None) -> bool:
@@ -528,10 +526,10 @@ class InFlight:
                 # Nobody knows whether it has begun, so nothing can follow on this connection.
                 self._put_back(connection.next_mail, FAULT_WAIT_SECONDS)
                 connection.next_mail, connection.is_leaving = None, True
-        self._outbox.on_database_fault()
+        self._outbox.on_database_failed()
         # What fails may be the next commit.
         self._commit_after = self._now + DATABASE_PAUSE_SECONDS
-        self._on_failed()
+        self._reconcile_later()
 
     def _wait_seconds(self) -> float:
         """Return in how many seconds the next step is due, if nothing happens before."""

@@ -21,7 +21,7 @@ class Unrecorded:
     """What the next commit of one sender records.
 
     Args:
-        attempts: concludes what became of an attempt.
+        attempts: makes the result of an attempt.
 
     Attributes:
         results: what became of attempts.
@@ -66,13 +66,13 @@ class Unrecorded:
         reason: str = "",
         wait: float | None = None,
     ) -> None:
-        """Let the next commit record how an attempt ended; see `Attempts.conclude`.
+        """Let the next commit record how an attempt ended; see `Attempts.result`.
 
         Args:
             wait: seconds before the mail goes out again, so that others go first.
         """
         self.results.append(
-            self._attempts.conclude(
+            self._attempts.result(
                 mail.claim, step, verdict, answer, reason, moment, wait_seconds=wait or 0.0
             )
         )
@@ -147,11 +147,11 @@ class Unrecorded:
             del self.turned_away[: len(commit.turned_away)]
         return commit
 
-    def on_failed(self) -> None:
+    def on_commit_failed(self) -> None:
         """Keep everything for the next commit, which also undoes what this one may have claimed."""
         self.commit = None
-        self.on_fault()
+        self.on_database_failed()
 
-    def on_fault(self) -> None:
+    def on_database_failed(self) -> None:
         """Note that the database failed, but no commit: nothing begins until the next one."""
         self.has_failed = self.must_reconcile = True

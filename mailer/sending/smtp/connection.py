@@ -21,8 +21,7 @@ from mailer.sending.smtp.events import (
     Step,
     Tls,
 )
-from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 
 _READ_BYTES = 4096
 """Replies are short, and a larger buffer would be allocated each time."""
@@ -40,19 +39,6 @@ class RelayConfig:
     tls: Tls = Tls.NONE
     credentials: Credentials | None = None
     timeouts: Mapping[Step, float] = field(default_factory=lambda: TIMEOUTS)
-
-
-@dataclass(frozen=True)
-class Unopened:
-    """Why a connection could not be opened: at which step, with what answer, and in words.
-
-    `beside` is how many others were open when it was tried.
-    """
-
-    step: Step
-    answer: Reply | Lost
-    reason: str
-    beside: int = 0
 
 
 class Connection:

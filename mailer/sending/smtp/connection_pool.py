@@ -15,10 +15,10 @@ from queue import Empty, SimpleQueue
 
 from mailer import failpoint
 from mailer.sending.in_flight.events import Happened, Opened, SendEvent
-from mailer.sending.smtp.connection import Connection, Unopened
+from mailer.sending.smtp.connection import Connection
 from mailer.sending.smtp.conversation import Conversation
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Step
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 
 log = logging.getLogger(__name__)
 

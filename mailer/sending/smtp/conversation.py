@@ -121,20 +121,19 @@ class Conversation:
         self._starttls = False
         self._say_ehlo()
 
-    def begin(self, envelope: Envelope, body: bytes, *, dotless: bool = False) -> None:
+    def begin(self, envelope: Envelope, body: bytes) -> None:
         """Begin the next mail: when `step` is None and, if it `pipelines`, after `finish` too.
 
         Args:
             envelope: must not need SMTPUTF8 if the relay does not offer it.
-            body: the complete mail with CRLF line ends, not dot-stuffed.
-            dotless: no line of it begins with a dot and the last line is complete, as
-                `CompiledMail.render` guarantees: it is not searched again.
+            body: the complete mail with CRLF line ends. No line of it begins with a dot and the last one is
+                complete, as `CompiledMail.render` guarantees: nothing is dot-stuffed.
         """
         utf8 = " SMTPUTF8 BODY=8BITMIME" if envelope.needs_utf8 else ""
         size = f" SIZE={len(body)}" if self.capabilities.offers("SIZE") else ""
         mail = f"MAIL FROM:<{envelope.sender}>{size}{utf8}"
         rcpt = f"RCPT TO:<{envelope.recipient}>"
-        self._body = body if dotless else _stuffed(body)
+        self._body = body
         if self.capabilities.pipelining:
             self._awaited += _GROUP
             self._out.append(f"{mail}\r\n{rcpt}\r\nDATA\r\n".encode())
@@ -308,11 +307,3 @@ class Conversation:
 
     def _on_quit(self, reply: Reply) -> list[Event]:
         return self._close(reply, "the conversation is over")
-
-
-def _stuffed(body: bytes) -> bytes:
-    # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
-    stuffed = body.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"

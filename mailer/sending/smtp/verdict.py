@@ -18,6 +18,19 @@ class Lost(StrEnum):
     TIMEOUT = "the relay did not answer in time"
 
 
+@dataclass(frozen=True)
+class Unopened:
+    """Why a connection could not be opened: at which step, with what answer, and in words.
+
+    `beside` is how many others were open when it was tried.
+    """
+
+    step: Step
+    answer: Reply | Lost
+    reason: str
+    beside: int = 0
+
+
 class OnDelivery(Enum):
     """What becomes of the mail."""
 
@@ -25,7 +38,7 @@ class OnDelivery(Enum):
     DEFER = "defer"
     """It was rejected for now: `RetryPlan` says when it is tried again."""
     RELEASE = "release"
-    """It waits again as if nothing had happened: the mail is not at fault."""
+    """It waits again as if nothing had happened: the mail is not to blame."""
     FAIL = "fail"
     DOUBT = "doubt"
     """Nobody knows whether the relay has it (RFC 5321 section 4.5.3.2.6)."""

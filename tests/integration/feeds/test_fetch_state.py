@@ -18,8 +18,8 @@ from mailer.address import parse
 from mailer.db import Database
 from mailer.errors import FeedBusy, FeedError, FeedGone, Refused
 from mailer.feeds import fetch_state, newsletter_feeds, refresh
+from mailer.feeds.context import Fetch
 from mailer.feeds.fetch_state import CLAIM
-from mailer.feeds.fetching import Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Notice, NoticeKind
 from mailer.notices.alert import Alerts
@@ -326,11 +326,11 @@ def test_a_feed_that_was_fetched_by_a_clock_that_was_ahead_is_due(web: Web) -> N
 def test_a_stop_begins_no_more_fetches(web: Web) -> None:
     web.start(item("one"))
     web.pages_asked()
-    assert web.refresh(is_stopping=lambda: True) == []
+    assert web.refresh(is_draining=lambda: True) == []
     assert web.pages_asked() == []
     with web.database.write() as session:
         session.execute(update(Feed).values(etag=None))
-    assert len(web.refresh(is_stopping=lambda: False)) == 1
+    assert len(web.refresh(is_draining=lambda: False)) == 1
 
 
 def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
@@ -348,7 +348,7 @@ def test_the_end_of_the_process_abandons_fetches_that_are_under_way(
 
     monkeypatch.setattr(Web, "__call__", fetch)
     later = NOW + timedelta(hours=1)
-    assert web.refresh(is_ending=asked.is_set, chosen_at=later) == []
+    assert web.refresh(is_aborting=asked.is_set, chosen_at=later) == []
     assert not go_on.is_set()
     go_on.set()
     wait_until(lambda: not any(one.name.startswith("feed-") for one in threading.enumerate()))

@@ -5,8 +5,6 @@ from datetime import timedelta
 import pytest
 
 from mailer.errors import FeedError
-from mailer.feeds.fetching import next_page
-from mailer.feeds.reading.entry import Document, Entry
 from tests.integration.feeds.web import NOW, URL, Web, item
 
 
@@ -120,19 +118,3 @@ def test_a_feed_that_had_nothing_misses_nothing(web: Web) -> None:
     web.pages_asked()
     assert web.refresh()[0].warnings == ()
     assert web.pages_asked() == [URL]
-
-
-ENTRY = Entry("g", "https://news.example/1", "T", None, "", None, (), None)
-
-
-@pytest.mark.parametrize(
-    ("next_url", "url", "expected"),
-    [
-        (None, "https://news.example/feed/", "https://news.example/feed/?paged=2"),
-        (None, "https://news.example/?feed=rss2#x", "https://news.example/?feed=rss2&paged=2"),
-        (None, "https://news.example/?paged=7&a=", "https://news.example/?a=&paged=2"),
-        ("https://news.example/old", "https://news.example/feed", "https://news.example/old"),
-    ],
-)
-def test_next_page(next_url: str | None, url: str, expected: str) -> None:
-    assert next_page(Document("T", (ENTRY,), (), next_url=next_url), url, 2) == expected

@@ -152,8 +152,9 @@ def test_a_child_that_cannot_start_is_told(
     assert has_read_one(reader)
 
 
-def test_an_idle_child_is_ended_and_another_one_started() -> None:
-    with FeedReader(replace(QUICK, idle_seconds=0.01)) as reader:
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_an_idle_child_is_ended_and_another_one_started(seconds: float) -> None:
+    with FeedReader(replace(QUICK, idle_seconds=seconds)) as reader:
         assert has_read_one(reader)
         wait_until(lambda: reader._process is None)
         assert has_read_one(reader)

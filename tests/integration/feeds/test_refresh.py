@@ -10,8 +10,8 @@ from sqlalchemy import select
 from mailer.errors import AlreadyExists, FeedError, FeedUnreadable, NotFound, Refused, SeveralFeeds
 from mailer.feeds import articles, fetch_state, newsletter_feeds
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.models import Article, ArticleCategory, DeliveryStatus, Feed, FeedEntry, ImageSource
-from mailer.scheduler.feed_fetching import stale_feeds
+from mailer.models import Article, ArticleCategory, DeliveryStatus, Feed, FeedGuid, ImageSource
+from mailer.scheduler.feed_polling import stale_feeds
 from mailer.tokens import Keys
 from tests.integration.feeds.web import INTERVAL, NOW, URL, Web, due, item
 from tests.support import factories
@@ -181,9 +181,9 @@ def test_a_guid_that_is_used_again_is_a_new_article(web: Web) -> None:
     assert web.refresh()[0].new == 0
     with web.database.read() as session:
         assert web.due() == ["tuesday"]
-        entry = session.scalars(select(FeedEntry)).one()
-        assert entry.guid == "g"
-        assert session.get_one(Article, entry.article_id).title == "tuesday"
+        known = session.scalars(select(FeedGuid)).one()
+        assert known.guid == "g"
+        assert session.get_one(Article, known.article_id).title == "tuesday"
 
 
 def test_an_address_that_was_left_is_free_for_a_new_article(web: Web) -> None:
@@ -243,7 +243,7 @@ def test_the_same_article_in_two_feeds_is_stored_once_and_the_first_feed_words_i
         assert article.summary_html == "The whole"
         assert set(session.scalars(select(ArticleCategory.category))) == {"A", "B"}
         assert web.due(web.weekly, backlog=True) == ["one"]
-        assert len(session.scalars(select(FeedEntry)).all()) == 2
+        assert len(session.scalars(select(FeedGuid)).all()) == 2
 
 
 def test_what_has_no_title_is_known_by_its_first_words(web: Web) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.errors import FeedError
 from mailer.feeds import articles, moved, new_feed, newsletter_feeds
-from mailer.feeds.fetching import FeedContext, Fetch
+from mailer.feeds.context import FeedContext, Fetch
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.feeds.refresh import refresh
 from mailer.feeds.sandbox.reader import FeedReader
@@ -111,7 +111,7 @@ class Web:
         with self.database.write() as session:
             return moved.accept(session, newsletter_feeds.find(session, URL), now=self.now)
 
-    def discard(self) -> int:
+    def discard(self) -> tuple[int, int]:
         with self.database.write() as session:
             return moved.discard(session, newsletter_feeds.find(session, URL), now=self.now)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import select, text, update
@@ -32,6 +32,17 @@ S = DeliveryStatus
 UGLY = """it's "so" \\ {1,2} NULL %s $1 \N{DROPLET}"""
 
 
+class Returned(NamedTuple):
+    """All that is told of a commit that was made."""
+
+    committed: Committed
+    claimed: Claimed
+
+    @property
+    def granted(self) -> frozenset[RowId]:
+        return self.committed.granted
+
+
 class Bench:
     """A committer, and the worker for which it commits."""
 
@@ -39,13 +50,13 @@ class Bench:
         self.committer = committer
         self.worker = worker
 
-    def commit(self, **what: Any) -> Committed:
+    def commit(self, **what: Any) -> Returned:
         returned = self.returned(Commit(**what))
-        assert isinstance(returned, Committed)
+        assert isinstance(returned, Returned)
         return returned
 
-    def returned(self, commit: Commit) -> Committed | CommitFailed:
-        """What becomes of a commit, and of its claim if that returns apart."""
+    def returned(self, commit: Commit) -> Returned | CommitFailed:
+        """What becomes of a commit and of its claim."""
         answers = self.committer.begin(commit)
         while (number := self.committer.fileno()) is not None:
             selecting.select([number], [], [])
@@ -54,18 +65,12 @@ class Bench:
         if failed:
             return failed[0]
         (committed,) = [answer for answer in answers if isinstance(answer, Committed)]
-        for answer in answers:
-            if isinstance(answer, Claimed):
-                committed = replace(
-                    committed,
-                    mails=answer.mails,
-                    more_waits=answer.more_waits,
-                    unready=answer.unready,
-                )
-        return committed
+        claimed = [answer for answer in answers if isinstance(answer, Claimed)]
+        assert len(claimed) == (commit.claims > 0)
+        return Returned(committed, claimed[0] if claimed else Claimed())
 
     def claim(self, number: int = 100, **more: Any) -> list[RowId]:
-        return [mail.claim.row for mail in self.commit(claims=number, **more).mails]
+        return [mail.claim.row for mail in self.commit(claims=number, **more).claimed.mails]
 
     def results(
         self, rows: Sequence[RowId], status: S = S.SENT, **more: Any
@@ -140,10 +145,9 @@ def test_a_notice_overtakes_what_is_claimed_with_it(post: Post, bench: Bench) ->
 
 def test_a_claim_says_whether_another_one_may_find_more(post: Post, bench: Bench) -> None:
     digest_id = post.build(3)
-    assert bench.commit(claims=2, excluded=frozenset({digest_id})).mails == []
-    assert bench.commit(claims=2).more_waits
-    assert not bench.commit(claims=2).more_waits
-    assert not bench.commit().mails
+    assert bench.claim(2, excluded=frozenset({digest_id})) == []
+    assert bench.commit(claims=2).claimed.more_waits
+    assert not bench.commit(claims=2).claimed.more_waits
 
 
 def test_a_start_that_is_not_granted_is_left_out(post: Post, bench: Bench) -> None:
@@ -170,6 +174,23 @@ def test_what_is_released_waits_and_what_is_postponed_waits_longer(
     bench.commit(known=frozenset({third, fourth}))
     assert post.statuses() == [S.QUEUED, S.QUEUED, S.SENDING, S.CLAIMED]
     assert post.row(3).status is S.SENDING
+
+
+def test_what_a_worker_does_not_know_of_is_given_back_even_if_it_was_started(
+    post: Post, composer: Composer, bench: Bench
+) -> None:
+    post.notice()
+    post.build(4)
+    notice, first, second, third = bench.claim(4)
+    bench.commit(starts=[notice, first, second])
+    with committing(post, composer) as other:
+        theirs = other.claim(1)
+        other.commit(starts=theirs)
+        bench.commit(known=frozenset({second}))
+        assert post.statuses() == [S.DEFERRED, S.SENDING, S.QUEUED, S.SENDING]
+    row = post.row(1)
+    assert (row.attempts, row.step, row.code, row.in_doubt) == (1, "block", None, 0)
+    assert set(bench.claim(9)) == {notice, first, third}
 
 
 def test_staff_are_told_of_a_refused_sender_after_its_results(post: Post, bench: Bench) -> None:
@@ -232,31 +253,30 @@ def test_what_cannot_be_tried_out_is_unready_and_paid_back_once(
     account = Account(monkeypatch)
     with committing(post, composer, rate=Rate(1000, timedelta(seconds=1))) as bench:
         _fail_once(monkeypatch, fails_at)
-        committed = _claim_when_there_are_tokens(bench)
-        assert (len(committed.mails), len(committed.unready)) == (0, account.paid)
-        bench.commit(released=committed.unready)
+        claimed = _claim_when_there_are_tokens(bench)
+        assert (len(claimed.mails), len(claimed.unready)) == (0, account.paid)
+        bench.commit(released=claimed.unready)
         assert (account.paid, set(post.statuses())) == (0, {S.QUEUED})
-        committed = _claim_when_there_are_tokens(bench)
-        assert account.paid == len(committed.mails) == post.statuses().count(S.CLAIMED)
-        assert all(mail.claim.crashes for mail in committed.mails)
+        claimed = _claim_when_there_are_tokens(bench)
+        assert account.paid == len(claimed.mails) == post.statuses().count(S.CLAIMED)
+        assert all(mail.claim.crashes for mail in claimed.mails)
 
 
 def test_the_rate_says_when_the_next_claim_may_be(post: Post, composer: Composer) -> None:
     post.build(6)
     with committing(post, composer, rate=Rate(1, timedelta(seconds=3600))) as bench:
         assert len(bench.claim()) == 1
-        committed = bench.commit(claims=2)
-        assert (committed.mails, committed.more_waits) == ([], True)
-        assert 3500 < committed.claim_in <= 3600
-        assert bench.commit(released=[RowId(Delivery, 1)]).claim_in == 0
+        claimed = bench.commit(claims=2).claimed
+        assert (claimed.mails, claimed.more_waits) == ([], True)
+        assert 3500 < claimed.claim_in <= 3600
 
 
-def _claim_when_there_are_tokens(bench: Bench) -> Committed:
+def _claim_when_there_are_tokens(bench: Bench) -> Claimed:
     """Claim again and again: tokens come in by the clock."""
     while True:
-        committed = bench.commit(claims=4)
-        if committed.mails or committed.unready:
-            return committed
+        claimed = bench.commit(claims=4).claimed
+        if claimed.mails or claimed.unready:
+            return claimed
 
 
 def _fail_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

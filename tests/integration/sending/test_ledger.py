@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.db.prepared_statements import Compiled, execute
 from mailer.ledger import claims, digest_state, heartbeat, outcomes, recovery
-from mailer.ledger.places import RENEW_SECONDS, Places
+from mailer.ledger.last_claims import RENEW_SECONDS, LastClaims
 from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
     Delivery,
@@ -233,10 +233,10 @@ def test_rows_without_permission_do_not_hide_those_behind_them(house: House) -> 
 
 def test_a_claim_goes_on_behind_the_last_one_and_forgets_nothing_before_it(house: House) -> None:
     first, second, third, last = rows = [house.delivery() for _ in range(4)]
-    places = Places()
+    last_claims = LastClaims()
 
     def claim(number: int, now: datetime = NOW) -> list[RowId]:
-        queries = claims.claim(house.worker, number, now, places=places)
+        queries = claims.claim(house.worker, number, now, last_claims=last_claims)
         return [claim.row for claim in execute(queries, house.session)[0]]
 
     assert claim(2) == [row_of(first), row_of(second)]

@@ -10,10 +10,10 @@ import pytest
 from mailer.clock import Times
 from mailer.sending.composer import Composer
 from mailer.sending.send_loop import Sender
-from mailer.sending.smtp.connection import Connection, RelayConfig, Unopened, connect
+from mailer.sending.smtp.connection import Connection, RelayConfig, connect
 from mailer.sending.smtp.conversation import Capabilities
 from mailer.sending.smtp.events import Credentials, Envelope, Step, Tls
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 from tests.support.certificates import DAY, Certificates
 from tests.support.sending import Post, alerts, config, sending
 from tests.support.tls_relay import PASSWORD, USER, aiosmtpd_relay

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from mailer.cli import base, main, subscriber
-from mailer.feeds import fetching, refresh
+from mailer.feeds import context, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.subscribers import csv_import
 from tests.support.commands import NEWSLETTER
@@ -90,7 +90,7 @@ def test_a_refresh_that_is_stopped_goes_on(
         <item><title>One</title><link>https://a.example/1</link></item></channel></rss>"""
         return Fetched(wanted.url, body, "application/rss+xml", etag=None, last_modified=None)
 
-    monkeypatch.setattr(fetching, "FeedContext", partial(fetching.FeedContext, fetch=fetch))
+    monkeypatch.setattr(context, "FeedContext", partial(context.FeedContext, fetch=fetch))
     assert main(("feed", "refresh")) == 0
     assert "`mailer feed add URL --newsletter SLUG`" in capsys.readouterr().err
     for name in ("one", "two", "three"):

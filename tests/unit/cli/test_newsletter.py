@@ -10,7 +10,7 @@ from sqlalchemy import select
 from mailer.cli import main
 from mailer.db import Database
 from mailer.errors import FeedError
-from mailer.feeds import fetching
+from mailer.feeds import context
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.models import Feed, Newsletter, NewsletterArticle
 from tests.support.commands import NEWSLETTER
@@ -30,7 +30,7 @@ def fetch(wanted: FetchRequest) -> Fetched:
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The database of an installation in this folder, with the network's edge replaced."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fetching, "FeedContext", partial(fetching.FeedContext, fetch=fetch))
+    monkeypatch.setattr(context, "FeedContext", partial(context.FeedContext, fetch=fetch))
     assert main(["init"]) == 0
     database = Database("sqlite:///mailer.db")
     yield database

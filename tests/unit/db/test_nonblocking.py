@@ -2,6 +2,7 @@
 
 import select as selecting
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -171,20 +172,27 @@ def test_nothing_waits_while_the_server_does(
     assert result == [(row, NOW)]
 
 
+@contextmanager
+def held_up(database: Database, connection: NonblockingConnection) -> Iterator[int]:
+    """While a statement waits for a lock. It must not take effect. Returns the server's process."""
+    with database.write() as session:
+        row = factories.newsletter(session, slug="kept").id
+    ((pid,),) = result_of(connection, once(PID))
+    with database.write() as session:
+        session.execute(select(Newsletter).with_for_update())
+        assert connection.begin(once(RENAME, ids=[row], new_slug="late")) is None
+        wait_until(lambda: connection.poll() or is_waiting(database, pid))
+        yield pid
+    with database.read() as session:
+        assert session.scalar(select(Newsletter.slug)) == "kept"
+
+
 def test_what_waits_for_a_lock_is_cancelled_when_the_connection_is_closed(
     postgresql_database: Database, writer: Writer, connection: NonblockingConnection
 ) -> None:
-    with postgresql_database.write() as session:
-        row = factories.newsletter(session, slug="kept").id
-    ((pid,),) = result_of(connection, once(PID))
-    with postgresql_database.write() as session:
-        session.execute(select(Newsletter).with_for_update())
-        assert connection.begin(once(RENAME, ids=[row], new_slug="late")) is None
-        wait_until(lambda: connection.poll() or is_waiting(postgresql_database, pid))
+    with held_up(postgresql_database, connection) as pid:
         writer.close()
         wait_until(lambda: not is_waiting(postgresql_database, pid))
-    with postgresql_database.read() as session:
-        assert session.scalar(select(Newsletter.slug)) == "kept"
 
 
 def is_waiting(database: Database, pid: int) -> bool:
@@ -212,17 +220,9 @@ def test_a_connection_that_was_ended_before_a_statement_is_noticed(
 def test_a_connection_that_is_ended_during_a_statement_is_noticed(
     postgresql_database: Database, connection: NonblockingConnection
 ) -> None:
-    with postgresql_database.write() as session:
-        row = factories.newsletter(session, slug="kept").id
-    ((pid,),) = result_of(connection, once(PID))
-    with postgresql_database.write() as session:
-        session.execute(select(Newsletter).with_for_update())
-        assert connection.begin(once(RENAME, ids=[row], new_slug="late")) is None
-        wait_until(lambda: connection.poll() or is_waiting(postgresql_database, pid))
+    with held_up(postgresql_database, connection) as pid:
         terminate(postgresql_database, pid)
         assert_lost(connection, None)
-    with postgresql_database.read() as session:
-        assert session.scalar(select(Newsletter.slug)) == "kept"
 
 
 def test_a_connection_that_is_ended_between_answer_and_poll_is_noticed(

@@ -8,7 +8,7 @@ import pytest
 
 from mailer.feeds.decide import Decision, decide, decide_accepted, down_to_known
 from mailer.feeds.identity import FeedItem, Known
-from mailer.feeds.reading.entry import Entry
+from mailer.feeds.reading.entry import Entry, headline
 from mailer.models import Article, Feed, ImageSource
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -37,8 +37,13 @@ def item(number: int, site: str = SITE, **values: Any) -> FeedItem:
         "categories": (),
         "image": None,
     }
-    entry = Entry(**(given | values))
-    return FeedItem(f"{site}/{path}", entry, guids, entry.categories)
+    given |= values
+    canonical, title = (
+        f"{site}/{path}",
+        headline(given["title"], given["summary_html"], given["url"]),
+    )
+    entry = Entry(**given, canonical_url=canonical, headline=title)
+    return FeedItem(canonical, entry, guids, entry.categories)
 
 
 def article(number: int, **values: Any) -> Article:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from mailer.feeds.canonical import canonical_url
 from mailer.feeds.identity import Known, feed_items, identify
 from mailer.feeds.reading.entry import Entry
 from mailer.models import Article
@@ -28,7 +29,9 @@ def entry(**values: Any) -> Entry:
         "categories": (),
         "image": None,
     }
-    return Entry(**(given | values))
+    given |= values
+    canonical = canonical_url(given["url"]) if given["url"] else ""
+    return Entry(**given, canonical_url=canonical, headline=given["title"])
 
 
 def identified(entries: list[Entry], by_guid: dict[str, Article]) -> list[Article | None]:

@@ -141,6 +141,9 @@ def test_joined_segments_say_what_one_go_says(
     assert raw.isascii()
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", raw)
     assert max(map(len, raw.split(b"\r\n"))) <= 78
+    # It goes out as it is: such a line would be taken for the end of the mail.
+    assert b"\r\n." not in raw
+    assert raw.endswith(b"\r\n")
     never = {"encoded-line", "encoding-broken", "mime-structure", "charset", "alternative"}
     assert not {problem.rule for problem in judge(raw)} & never
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailer.feeds.canonical import canonical_url
 from mailer.feeds.reading.parse import parse
 from tests.support.factories import NOW
 
@@ -123,3 +124,4 @@ def test_whatever_a_feed_is_wrapped_in_its_entries_are_read(
     ]
     for entry in document.entries:
         assert "script" not in entry.summary_html
+        assert entry.canonical_url == canonical_url(str(entry.url))

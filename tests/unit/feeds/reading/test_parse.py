@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import FeedUnreadable
+from mailer.feeds.canonical import canonical_url
 from mailer.feeds.reading import xml_feed
-from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, finish
+from mailer.feeds.reading.entry import Document, Entry, FeedWarnings, RawEntry, finish, headline
 from mailer.feeds.reading.parse import parse
 
 DATA = Path(__file__).parents[3] / "data" / "feeds"
@@ -54,7 +55,9 @@ def test_wordpress() -> None:
     assert budget == Entry(
         guid="https://old-post.example/?p=102",
         url="https://post.example/2026/11/budget/",
+        canonical_url="https://post.example/2026/11/budget",
         title="The council’s budget – in “plain” numbers",
+        headline="The council’s budget – in “plain” numbers",
         published=datetime(2026, 11, 24, 7, 30, tzinfo=UTC),
         summary_html="<p>The council met on Monday and went through the budget line by line […]</p>",
         author="Ada Sample",
@@ -70,6 +73,14 @@ def test_wordpress() -> None:
     assert (photo.title, photo.image) == ("", "https://post.example/uploads/lake.png")
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_entry_has_its_canonical_url_and_its_headline(name: str) -> None:
+    # Found only once, here: articles are stored by the first, and shown by the second.
+    for entry in read(name, "https://www.sample.example/feed/").entries:
+        assert entry.canonical_url == (canonical_url(entry.url) if entry.url else "")
+        assert entry.headline == headline(entry.title, entry.summary_html, entry.url)
+
+
 def test_atom() -> None:
     document = read("atom.xml")
     assert document.title == "Sample & Daughters"
@@ -77,7 +88,9 @@ def test_atom() -> None:
     assert bridge == Entry(
         guid="tag:atom.example,2026:2",
         url="https://atom.example/news/bridge",
+        canonical_url="https://atom.example/news/bridge",
         title="A new bridge & an old one",
+        headline="A new bridge & an old one",
         published=datetime(2026, 11, 24, 4, 0, tzinfo=UTC),
         summary_html="<p>It is 5 &lt; 6 metres wide</p>",
         author="Bo Sample, Cy Sample",
@@ -100,7 +113,9 @@ def test_rdf_in_latin_1() -> None:
     assert summer == Entry(
         guid="https://rdf.example/ete",
         url="https://rdf.example/ete",
+        canonical_url="https://rdf.example/ete",
         title="L'été",
+        headline="L'été",
         published=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
         summary_html="Il fait <strong>chaud</strong>",
         author="D. Sample",
@@ -117,7 +132,9 @@ def test_json_feed() -> None:
     assert seven == Entry(
         guid="7",
         url="https://json.example/seven",
+        canonical_url="https://json.example/seven",
         title="Seven < eight",
+        headline="Seven < eight",
         published=datetime(2026, 11, 24, 3, 30, tzinfo=UTC),
         summary_html="<p>It is<br>small &amp; true.</p>",
         author="Eve Sample",

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 
 from mailer.ledger.digest_state import Pause
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
+from mailer.sending.smtp.verdict import Unopened
 
 CONNECTIONS = 10
 TOO_MANY = Unopened(Step.GREETING, Reply(421), "421 too many connections")

@@ -7,10 +7,9 @@ from mailer.ledger.transitions import RowId
 from mailer.models import Delivery, Notice
 from mailer.sending.flow_control.attempt import Attempt, SenderId
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, verdict_on
+from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Unopened, verdict_on
 
 A_MAIL_WAITS_AT_MOST = 300 * 1.2 + 1
 

@@ -12,10 +12,9 @@ from mailer.ledger.transitions import RowId
 from mailer.models import Delivery
 from mailer.sending.flow_control.attempt import Attempt, Conclusion, SenderId
 from mailer.sending.flow_control.control import FlowControl
-from mailer.sending.smtp.connection import Unopened
 from mailer.sending.smtp.events import Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, verdict_on
+from mailer.sending.smtp.verdict import SENT, Lost, OnDelivery, Unopened, verdict_on
 
 DESIGN = Path(__file__).parents[4] / "docs" / "design.md"
 

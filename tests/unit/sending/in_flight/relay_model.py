@@ -75,7 +75,7 @@ class Wire:
         """Hand a mail to the conversation, as the loop does."""
         self.mails.append(mail)
         reader = Envelope(mail.compiled.sender, mail.address)
-        self.talk.begin(reader, b"Subject: x\r\n\r\nHello\r\n", dotless=True)
+        self.talk.begin(reader, b"Subject: x\r\n\r\nHello\r\n")
 
     def flush(self) -> None:
         """Put what we say on the way."""

@@ -8,7 +8,7 @@ from mailer.ledger.transitions import OUTCOMES, Claim, RowId
 from mailer.models import Delivery, DeliveryStatus
 from mailer.sending.counters import Counters
 from mailer.sending.flow_control.retry_plan import RetryPlan
-from mailer.sending.in_flight.attempt_results import Attempts, conclusion
+from mailer.sending.in_flight.attempt_results import Attempts, next_status
 from mailer.sending.in_flight.events import Moment
 from mailer.sending.smtp.reply import Reply
 from mailer.sending.smtp.verdict import OnDelivery, Verdict
@@ -39,7 +39,7 @@ def test_an_attempt_ends_as(
     status: DeliveryStatus,
     again: datetime | None,
 ) -> None:
-    assert conclusion(delivery, soon=NOW, later=later, resend=resend) == (status, again)
+    assert next_status(delivery, soon=NOW, later=later, resend=resend) == (status, again)
     assert status in OUTCOMES
 
 
@@ -48,5 +48,5 @@ def test_no_address_gets_into_the_ledger() -> None:
     attempts = Attempts(plan, resend=True, began=moment, random=lambda: 0.5, counts=Counters())
     claim = Claim(RowId(Delivery, 3), 7, 1, NOW)
     reply = Reply(550, ("<ani@example.org>: no such user",))
-    result = attempts.conclude(claim, "rcpt", Verdict(D.FAIL), reply, "", moment)
+    result = attempts.result(claim, "rcpt", Verdict(D.FAIL), reply, "", moment)
     assert result == (claim.row, 7, 2, S.FAILED, "rcpt", 550, "<***>: no such user", None)

@@ -1,6 +1,6 @@
 """The owner of the mails in flight: its invariants, case by case, without a relay, a database or a clock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -35,10 +35,10 @@ from mailer.sending.in_flight.events import (
 )
 from mailer.sending.in_flight.outbox import LOOK_SECONDS
 from mailer.sending.in_flight.owner import InFlight
-from mailer.sending.smtp.connection import RelayConfig, Unopened
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Answered, BodyWritten, Closed, Ready, Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 OK = Reply(250, ("2.0.0 queued",))
@@ -101,11 +101,25 @@ class Owner:
 
     def claim(self, *mails: OutgoingMail) -> Actions:
         """Let the commit under way claim these."""
-        return self.step(Committed(mails=mails, more_waits=True))
+        return self.returned(mails=mails, more_waits=True)
 
     def grant(self) -> Actions:
         """Let the commit under way grant all of its starts."""
-        return self.step(Committed(granted=frozenset(self.commit().starts), more_waits=True))
+        return self.returned(granted=self.commit().starts, more_waits=True)
+
+    def returned(
+        self,
+        *,
+        granted: Iterable[RowId] = (),
+        mails: Sequence[OutgoingMail] = (),
+        more_waits: bool = False,
+    ) -> Actions:
+        """Let the commit under way return, with what it claimed if it was to claim anything."""
+        committed = Committed(frozenset(granted))
+        if not self.commit().claims:
+            assert not mails
+            return self.step(committed)
+        return self.step(Claimed(mails, more_waits), committed)
 
     def written(self, *connections: int) -> Actions:
         return self.step(*(Happened(number, BodyWritten()) for number in connections))
@@ -116,10 +130,10 @@ class Owner:
     def closed(self, connection: int, step: Step | None, reason: str = Lost.DROP) -> Actions:
         return self.step(Happened(connection, Closed(step, None, reason)))
 
-    def begun(self, *mails: OutgoingMail) -> "Owner":
-        """Mails 1, 2 … have begun on connections 1, 2 …"""
+    def begun(self, *mails: OutgoingMail, waiting: Sequence[OutgoingMail] = ()) -> "Owner":
+        """Mails 1, 2 … have begun on connections 1, 2 …, and others are claimed."""
         self.step()
-        self.claim(*mails)
+        self.claim(*mails, *waiting)
         self.step(*(Opened(number, self.pipelines) for number in range(1, len(mails) + 1)))
         assert [write.connection for write in self.last.writes] == list(range(1, len(mails) + 1))
         return self
@@ -137,7 +151,7 @@ class Owner:
     def quiet(self) -> None:
         """Let commits return until none is under way."""
         while self.under_way is not None:
-            self.step(Committed())
+            self.returned()
 
 
 def dots(actions: Actions) -> list[int]:
@@ -174,7 +188,7 @@ def test_what_is_not_granted_is_given_up_and_nothing_of_it_is_in_doubt() -> None
     owner = Owner().begun(mail(1))
     owner.quiet()
     owner.written(1)
-    actions = owner.step(Committed())
+    actions = owner.returned()
     assert list(actions.writes) == [Close(1)]
     assert owner.commit().postponed == ((mail(1).claim.row, 0.0),)
     assert [result.status for result in owner.commit().results] == [S.DEFERRED]
@@ -210,7 +224,7 @@ def test_a_result_is_in_every_commit_until_one_has_returned_and_then_in_none() -
     assert owner.step(CommitFailed("gone")).commit is None
     owner.now += in_flight.DATABASE_PAUSE_SECONDS
     assert [result.status for result in owner.step().commit.results] == [S.SENT]  # type: ignore[union-attr]
-    owner.step(Committed())
+    owner.returned()
     assert not owner.flight.unrecorded
 
 
@@ -220,7 +234,7 @@ def test_what_comes_while_a_commit_is_under_way_is_in_the_next() -> None:
     owner.now += in_flight.GATHER_SECONDS
     owner.step()
     assert owner.answered(2, Step.DOT, OK).commit is None
-    owner.step(Committed())
+    owner.returned()
     assert [result.row.id for result in owner.commit().results] == [2]
 
 
@@ -230,7 +244,7 @@ def test_a_commit_waits_a_moment_for_what_the_relay_has_yet_to_answer() -> None:
     assert 0 < owner.last.wait_seconds <= in_flight.GATHER_SECONDS
     owner.now += in_flight.GATHER_SECONDS
     assert [result.row.id for result in owner.step().commit.results] == [1]  # type: ignore[union-attr]
-    owner.step(Committed())
+    owner.returned()
     # The last answer is not waited for: nothing is left that could come.
     owner.answered(2, Step.DOT, OK)
     owner.answered(3, Step.DOT, OK)
@@ -249,12 +263,28 @@ def test_nothing_turns_for_nothing_while_the_database_cannot_be_used() -> None:
 def test_what_no_claim_takes_is_not_asked_for_at_once_again() -> None:
     owner = Owner()
     owner.step()
-    assert owner.step(Committed(claims_apart=True), Claimed()).look
+    assert owner.returned().look
     # What waits may be of a digest of which nothing is to be claimed now.
     assert owner.step(Looked(True)).commit is not None
-    owner.step(Committed(claims_apart=True), Claimed())
+    owner.returned()
     assert not owner.last.look
     assert owner.last.wait_seconds == pytest.approx(LOOK_SECONDS)
+
+
+def test_what_is_given_back_while_rows_are_being_claimed_is_asked_for_once_more() -> None:
+    owner = Owner(1).begun(mail(1))
+    owner.written(1)
+    assert owner.commit().claims
+    # It is not granted, and given back before the claim has returned.
+    owner.step(Committed())
+    assert owner.commit().postponed
+    owner.step(Committed())
+    assert owner.under_way is None
+    # That claim may have come too early to see it. The next one does not.
+    owner.step(Claimed())
+    assert owner.commit().claims
+    owner.step(Committed())
+    assert owner.step(Claimed()).look
 
 
 def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_the_unknown() -> (
@@ -271,6 +301,35 @@ def test_after_a_failed_commit_nothing_begins_until_one_returned_that_gave_back_
     assert commit.known == frozenset(rows([mail(1)]))
     assert commit.starts == rows([mail(1)])
     assert dots(owner.grant()) == [1]
+
+
+def test_what_a_failed_commit_may_still_do_is_given_back_ten_seconds_later() -> None:
+    owner = Owner()
+    owner.step()
+    owner.step(CommitFailed("gone"))
+    failed_at = owner.now
+    owner.now += in_flight.DATABASE_PAUSE_SECONDS
+    owner.step()
+    assert owner.commit().known is not None
+    owner.quiet()
+    owner.now = failed_at + in_flight.RECONCILE_SECONDS - 0.1
+    assert owner.step().commit is None
+    owner.now = failed_at + in_flight.RECONCILE_SECONDS
+    owner.step()
+    assert owner.commit().known == frozenset()
+    owner.quiet()
+    owner.now += in_flight.RECONCILE_SECONDS
+    assert owner.step().commit is None
+
+
+def test_a_row_that_is_claimed_again_while_its_mail_is_in_hand_is_taken_in_once() -> None:
+    """A server that crashed may have forgotten its claim."""
+    owner = Owner(2).begun(mail(1), waiting=[mail(2)])
+    owner.written(1)
+    claimed = Claimed([mail(1), mail(2), mail(3)])
+    owner.step(claimed, Committed(frozenset(owner.commit().starts)))
+    assert begins(owner.last) == [(1, 2)]
+    assert begins(owner.step(Opened(2, True))) == [(2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -308,8 +367,7 @@ def test_a_start_that_may_be_recorded_is_taken_back_if_the_connection_ends() -> 
 
 
 def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_dead() -> None:
-    owner = Owner(1).begun(mail(1))
-    owner.claim(mail(2))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.worker_id = 8
     # They have taken the rows over, and we claim the first one anew.
@@ -326,10 +384,7 @@ def test_nothing_goes_on_that_was_claimed_before_others_considered_this_worker_d
 
 
 def test_after_a_fault_nothing_follows_behind_a_final_dot_on_the_same_connection() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.written(1)
     owner.grant()
@@ -351,7 +406,7 @@ def test_a_connection_that_ends_while_its_start_is_committed_puts_nothing_in_dou
     owner.written(1)
     start = owner.commit().starts
     owner.closed(1, Step.BLOCK)
-    owner.step(Committed(granted=frozenset(start)))
+    owner.returned(granted=start)
     assert not dots(owner.last)
     assert [result.status for result in owner.commit().results] == [S.DEFERRED]
 
@@ -373,10 +428,7 @@ def test_a_relay_that_closed_an_idle_connection_costs_the_mail_nothing() -> None
 
 
 def test_the_next_mail_begins_behind_the_final_dot() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.written(1)
     actions = owner.grant()
     assert list(actions.writes) == [FinalDot(1), Begin(1, mail(2))]
@@ -385,15 +437,12 @@ def test_the_next_mail_begins_behind_the_final_dot() -> None:
     owner.answered(1, Step.DOT, OK)
     assert [result.row.id for result in owner.commit().results] == [1]
     assert owner.written(1).commit is None
-    owner.step(Committed())
+    owner.returned()
     assert owner.commit().starts == rows([mail(2)])
 
 
 def test_a_notice_overtakes_what_was_claimed_before_it() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, False))
+    owner = Owner(1, pipelines=False).begun(mail(1), waiting=[mail(2)])
     owner.written(1)
     owner.grant()
     owner.step(Claimed([mail(5, None)]))
@@ -447,10 +496,7 @@ def test_nothing_starts_in_the_commit_that_pauses_its_digest(digest_id: int, is_
 
 
 def test_after_a_stop_nothing_begins_and_what_is_under_way_is_finished() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.step(Stop())
     assert owner.commit().released == tuple(rows([mail(2)]))
     owner.quiet()
@@ -493,7 +539,7 @@ def test_a_start_that_is_granted_in_the_step_of_a_fault_is_not_in_doubt() -> Non
     owner = Owner(1).begun(mail(1))
     owner.quiet()
     owner.written(1)
-    granted = Committed(granted=frozenset(owner.commit().starts))
+    granted = Committed(frozenset(owner.commit().starts))
     assert list(owner.step(granted, Fault(frozenset(), 0)).writes) == [Close(1)]
     owner.now += in_flight.DATABASE_PAUSE_SECONDS
     owner.step()
@@ -513,10 +559,7 @@ def test_refusals_are_judged_when_all_that_are_being_opened_are_known() -> None:
 
 
 def test_a_mail_that_is_deferred_waits_by_the_plan_and_the_next_begins() -> None:
-    owner = Owner(1)
-    owner.step()
-    owner.claim(mail(1), mail(2))
-    owner.step(Opened(1, True))
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
     owner.quiet()
     owner.answered(1, Step.RCPT, NOT_NOW)
     (result,) = owner.commit().results

@@ -30,10 +30,10 @@ from mailer.sending.in_flight.owner import (
     RECONCILE_SECONDS,
     InFlight,
 )
-from mailer.sending.smtp.connection import RelayConfig, Unopened
+from mailer.sending.smtp.connection import RelayConfig
 from mailer.sending.smtp.events import Answered, Closed, Step
 from mailer.sending.smtp.reply import Reply
-from mailer.sending.smtp.verdict import Lost
+from mailer.sending.smtp.verdict import Lost, Unopened
 from tests.unit.sending.in_flight.ledger_model import Ledger, Row
 from tests.unit.sending.in_flight.relay_model import Relay, Wire
 
@@ -425,29 +425,19 @@ class World:
         one, self.under_way = self.under_way, None
         if one is None:
             return
-        if one.claimed and self.is_unready:
-            returned = Committed(one.granted, unready=[claim.row for claim in one.claimed])
-        else:
-            mails = [outgoing(claim) for claim in one.claimed]
-            returned = Committed(one.granted, mails, one.more_waits, claims_apart=not one.claims)
-        self.happened.append(returned)
-        self._on_returned(one.commit, returned)
+        has_claimed = one.claims and one.commit.claims > 0
+        if has_claimed and not self.is_unready:
+            self._on_claimed(one)
+        self._on_returned(one)
+        if has_claimed and self.is_unready:
+            self._on_claimed(one)
 
     def return_claim(self) -> None:
-        """The claim under way is made and returns, or its mails cannot be made ready."""
+        """The claim under way is made and returns."""
         self.make_claim()
         one, self.claiming = self.claiming, None
-        if one is None:
-            return
-        if not self.is_unready:
-            mails = [outgoing(claim) for claim in one.claimed]
-            self._on_claimed(Claimed(mails, one.more_waits))
-        elif one.claimed and self.under_way is None:
-            self._on_claimed(Claimed(unready=[claim.row for claim in one.claimed]))
-        else:
-            # Nothing is to be released, or what is being recorded is given up too.
-            self._give_up()
-            self.happened.append(CommitFailed("down"))
+        if one is not None:
+            self._on_claimed(one)
 
     def fail_commit(self) -> None:
         """What is under way fails, whether or not it was made."""
@@ -468,28 +458,35 @@ class World:
         if self.monotonic < until:
             self._make(one)
 
-    def _on_returned(self, commit: Commit, returned: Committed) -> None:
+    def _on_returned(self, one: UnderWay) -> None:
+        commit = one.commit
+        self.happened.append(Committed(one.granted))
         for row_id in _ended(commit):
             # The oldest: a row may have been claimed anew.
             mail = next((mail for mail in self._held if mail.claim.row == row_id), None)
             assert mail is not None or row_id, "a row ends that was not in hand"
             if mail is not None:
                 self._held.remove(mail)
-        self._hold(returned)
         self._reconciled = commit.known is not None
         self._recorded += commit.results
         self._seen = [one for one in self._seen if not any(one is done for done in commit.results)]
         for wire in self.wires.values():
-            if wire.mails and wire.mails[0].claim.row in returned.granted and not wire.started:
+            if wire.mails and wire.mails[0].claim.row in one.granted and not wire.started:
                 self._granted.add(id(wire.mails[0]))
 
-    def _on_claimed(self, claimed: Claimed) -> None:
-        self.happened.append(claimed)
-        self._hold(claimed)
-
-    def _hold(self, told: Committed | Claimed) -> None:
-        self._held += told.mails
-        self._held += [outgoing(Claim(row, self.worker, 0, self.wall)) for row in told.unready]
+    def _on_claimed(self, one: UnderWay) -> None:
+        """What was claimed is told, or that it cannot be made ready."""
+        mails = [outgoing(claim) for claim in one.claimed]
+        if not self.is_unready:
+            self.happened.append(Claimed(mails, one.more_waits))
+        elif mails and self.under_way is None:
+            self.happened.append(Claimed(unready=[claim.row for claim in one.claimed]))
+        else:
+            # Nothing is to be released, or what is being recorded is given up too.
+            self._give_up()
+            self.happened.append(CommitFailed("down"))
+            return
+        self._held += mails
 
     # What must hold.
 
@@ -505,7 +502,7 @@ class World:
             if isinstance(event, CommitFailed):
                 self._failed = True
             elif isinstance(event, Committed):
-                self._failed = bool(event.unready) or (self._failed and not self._reconciled)
+                self._failed = self._failed and not self._reconciled
             elif isinstance(event, Claimed) and event.unready:
                 self._failed = True
         begun = [write for write in actions.writes if isinstance(write, events.Begin)]

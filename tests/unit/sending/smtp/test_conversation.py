@@ -266,26 +266,6 @@ def test_a_relay_that_refuses_rset_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "wire"),
-    [
-        (b".\r\n", b"..\r\n"),
-        (b"a\r\n.\r\nb\r\n", b"a\r\n..\r\nb\r\n"),
-        (b"a\r\n..b\r\n", b"a\r\n...b\r\n"),
-        (b"a.b\r\n", b"a.b\r\n"),
-        (b"a", b"a\r\n"),
-        (b"", b"\r\n"),
-    ],
-)
-def test_lines_that_begin_with_a_dot_get_another(body: bytes, wire: bytes) -> None:
-    talk = opened()
-    talk.begin(ENVELOPE, body)
-    talk.receive(b"250 ok\r\n250 ok\r\n")
-    talk.take()
-    talk.receive(b"354 go\r\n")
-    assert talk.take() == wire
-
-
-@pytest.mark.parametrize(
     "address",
     [
         "a@example.com>\r\nRCPT TO:<b@example.com",
@@ -392,18 +372,3 @@ def test_no_bytes_from_the_relay_raise(data: bytes) -> None:
             if isinstance(event, Answered):
                 assert event.step is step
                 break
-
-
-@given(st.binary(max_size=300))
-def test_stuffing_can_be_undone_and_never_ends_the_mail(body: bytes) -> None:
-    talk = opened()
-    talk.begin(ENVELOPE, body)
-    talk.receive(b"250 ok\r\n250 ok\r\n")
-    talk.take()
-    talk.receive(b"354 go\r\n")
-    wire = talk.take()
-    assert not wire.startswith(b".\r\n")
-    assert b"\r\n.\r\n" not in wire
-    assert wire.endswith(b"\r\n")
-    undone = (b"\r\n" + wire).replace(b"\r\n..", b"\r\n.")[2:]
-    assert undone in (body, body + b"\r\n")

@@ -1,4 +1,4 @@
-"""Remembers where a sender's last claim of each digest ended, so that the next one goes on behind it.
+"""Remembers of a sender's last claims where each ended and what was waiting, so that the next goes on there.
 
 Pure. Never makes a row wait for long: what waits before that place is found when nothing waits behind it,
 and at the latest after `RENEW_SECONDS`.
@@ -24,8 +24,8 @@ class Place(NamedTuple):
 BEGINNING: Final = Place(datetime.min.replace(tzinfo=UTC), 0)
 
 
-class Places:
-    """Where one sender's claims go on.
+class LastClaims:
+    """Behind which row of each digest one sender's next claim begins, and which digests it may ask.
 
     While a snapshot is held open, PostgreSQL keeps the entries of all rows that have waited: a claim from the
     beginning walks over every mail that has been sent.

@@ -34,7 +34,7 @@ WantedFeeds = Callable[[Session], list[int]]
 """Selects the ids of the feeds to fetch."""
 
 
-class FeedFetching:
+class FeedPolling:
     """Fetches feeds, one round at a time: a slot waits for the round that is under way."""
 
     def __init__(self, app: App, steps: StepRunner, stopping: threading.Event) -> None:
@@ -48,7 +48,7 @@ class FeedFetching:
         """Abandon what is being fetched."""
         self._reader.stop()
 
-    def fetch_round(self) -> None:
+    def poll(self) -> None:
         """Fetch the feeds of slots that come soon, and those that are due."""
         if self._one_at_a_time.locked():
             return
@@ -132,9 +132,9 @@ class FeedFetching:
                 self._app.feed_context(self._reader),
                 feed_ids,
                 unconditional=unconditional,
-                is_stopping=is_over,
+                is_draining=is_over,
                 chosen_at=chosen_at,
-                is_ending=self._stopping.is_set,
+                is_aborting=self._stopping.is_set,
             )
             return not is_over()
         finally:
