@@ -53,6 +53,7 @@ class Row(NamedTuple):
     connections: int
     kilobytes: int
     mails: int
+    dkim: bool
 
 
 class Round(NamedTuple):
@@ -80,7 +81,14 @@ def ours(row: Row, database: Database, digest_id: int, folder: Path, profile: Pa
         relay = stack.enter_context(sink())
         watch = stack.enter_context(watching(database, digest_id))
         worker = stack.enter_context(
-            sending(database, relay.port, folder, connections=row.connections, profile=profile)
+            sending(
+                database,
+                relay.port,
+                folder,
+                connections=row.connections,
+                profile=profile,
+                dkim=row.dkim,
+            )
         )
         watch.wait_for_first()
         begun, before = watch.sent(), used(watch, worker.pid, relay.pid)
@@ -144,7 +152,7 @@ def measure(
     for connections in [asked.connections] if asked.connections else CONNECTIONS[database]:
         mails = asked.mails or (MAILS_OF_ONE if connections == 1 else MAILS)
         for kilobytes in [asked.size] if asked.size else PARAGRAPHS:
-            row = Row(database, connections, kilobytes, mails)
+            row = Row(database, connections, kilobytes, mails, asked.dkim)
             show(
                 row,
                 [
@@ -167,6 +175,7 @@ def main() -> None:
     parser.add_argument("--mails", type=int, help=f"{MAILS}, or {MAILS_OF_ONE} by one connection")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--profile", action="store_true", help="also show where the time goes")
+    parser.add_argument("--dkim", action="store_true", help="sign with an RSA key")
     asked = parser.parse_args()
     end_in_order()
     print("\nSending a digest: one worker against smtp-source -d")

@@ -21,6 +21,7 @@ from mailer.bounces.evidence import Evidence, record
 from mailer.bounces.providers import brevo, mailgun, postmark, ses, sns
 from mailer.bounces.providers.payload import BadPayload, NotAuthentic, read_json
 from mailer.bounces.providers.provider_event import ProviderEvent
+from mailer.text.english import pluralise
 from mailer.web.amazon_sns import AmazonSns, AmazonUnreachable, Get
 from mailer.web.base import app_of
 
@@ -115,13 +116,21 @@ class Webhooks:
         return "" if key is None else key.reveal()
 
     def _record(self, provider: str, evidence: Sequence[Evidence]) -> None:
-        if not evidence:
+        named = [one for one in evidence if one.references]
+        if unnamed := len(evidence) - len(named):
+            log.warning(
+                "%s reported about %s without our reference; docs/webhooks.md says what to switch on",
+                provider,
+                pluralise(unnamed, "mail"),
+            )
+        if not named:
             return
         now = self._app.times.wall()
         with self._app.database.write() as session:
-            counts = record(session, evidence, self._app.keys, now=now)
-        if counts.unknown:
-            log.warning("%s reported about %d mails that are not ours", provider, counts.unknown)
+            unknown = record(session, named, self._app.keys, now=now).unknown
+        if unknown:
+            told = pluralise(unknown, "mail that is not ours", "mails that are not ours")
+            log.warning("%s reported about %s", provider, told)
 
 
 async def receive(request: Request) -> Response:
