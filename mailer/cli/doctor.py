@@ -158,7 +158,8 @@ def _details(finding: "CheckFinding") -> Iterator[str]:
 
     yield printable_line(finding.what)
     if finding.rule is not None:
-        yield f"why: {finding.rule.text} ({finding.rule.page})"
+        yield f"why: {finding.rule.text}"
+        yield f"     {finding.rule.page}"
     if finding.do is not None:
         yield f"do: {printable_line(finding.do)}"
     if finding.record is not None:

@@ -26,7 +26,7 @@ from mailer.doctor.dns.reverse import check_ptr, public_addresses
 from mailer.doctor.dns.spf import check_spf
 from mailer.doctor.examine import Check
 from mailer.doctor.facts import domain_of
-from mailer.doctor.finding import CheckFinding, ok
+from mailer.doctor.finding import ASK_LATER, CheckFinding, ok, unchecked
 from mailer.doctor.installation import NewsletterFacts
 from mailer.doctor.probes import machine, relay_probe, website_probe
 from mailer.doctor.relay import RelayFacts, judge_relay
@@ -198,6 +198,9 @@ class Examination:
             )
             return [ok("ptr", host, what, advice)]
         addresses = public_addresses(host, self._look_up)
+        asked = self._look_up(host, "A")
+        if not addresses and asked.failed:
+            return [unchecked("ptr", host, asked.error, ASK_LATER)]
         is_ours = any(
             self._walk(host).organisation == self._walk(one).organisation for one in self._authors
         )

@@ -5,6 +5,7 @@ Never decides anything.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Severity(StrEnum):
@@ -52,6 +53,10 @@ class CheckFinding:
     rule: SenderRule | None = None
     do: str | None = None
     record: DnsRecord | None = None
+
+
+ASK_LATER: Final = "run `mailer doctor` again later, or with --resolver"
+"""What to do if DNS did not answer."""
 
 
 def ok(check: str, subject: str, what: str, do: str | None = None) -> CheckFinding:

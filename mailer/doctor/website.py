@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mailer.doctor import sender_rules
-from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.finding import ASK_LATER, CheckFinding, Severity, ok, unchecked
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "website"
@@ -23,7 +23,8 @@ class PageSeen:
     """One answer, or why there was none.
 
     Attributes:
-        error: why there is no answer; `is_about_tls` tells whether it is the certificate.
+        error: why there is no answer; `is_about_tls` tells whether it is the certificate, `is_about_dns`
+            whether the name has no address, and `is_unknown` whether DNS did not answer.
         date: of the server's clock.
         certificate_until: when the certificate expires; None without https.
     """
@@ -35,6 +36,8 @@ class PageSeen:
     certificate_until: datetime | None = None
     error: str | None = None
     is_about_tls: bool = False
+    is_about_dns: bool = False
+    is_unknown: bool = False
 
 
 def host_of(base_url: str) -> str:
@@ -68,8 +71,14 @@ def _faults(base_url: str, seen: PageSeen, now: datetime) -> Iterator[CheckFindi
     host = host_of(base_url)
     if seen.error is not None:
         shown = printable_line(seen.error, _LONGEST_SHOWN)
+        if seen.is_unknown:
+            yield unchecked(_CHECK, base_url, shown, ASK_LATER)
+            return
         if seen.is_about_tls:
             what, advice = f"its certificate is not valid: {shown}", f"get one that names {host}"
+        elif seen.is_about_dns:
+            what = f"{host} is not in DNS, so no link in a mail works"
+            advice = f"publish an A record for {host} with the address of your web server"
         else:
             what = f"cannot be reached: {shown}"
             advice = "start `mailer run`, and check the web server in front of it and the DNS of its name"
@@ -99,6 +108,10 @@ def judge_one_click(base_url: str, seen: PageSeen) -> CheckFinding:
     if seen.error is None and seen.status == 404:
         what = "a mail program's POST reaches the mailer, without a redirect"
         return ok(_ONE_CLICK, base_url, what)
+    if seen.is_unknown:
+        return unchecked(
+            _ONE_CLICK, base_url, printable_line(seen.error or "", _LONGEST_SHOWN), ASK_LATER
+        )
     if seen.error is not None:
         what = f"a mail program's POST gets no answer: {printable_line(seen.error, _LONGEST_SHOWN)}"
         advice = "make the website answer first, then run `mailer doctor` again"

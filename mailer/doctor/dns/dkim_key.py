@@ -12,7 +12,7 @@ from typing import Final
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import DnsAnswer
 from mailer.doctor.dns.tags import parse_tags
-from mailer.doctor.finding import CheckFinding, DnsRecord, Severity, ok, unchecked
+from mailer.doctor.finding import ASK_LATER, CheckFinding, DnsRecord, Severity, ok, unchecked
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "dkim"
@@ -49,8 +49,9 @@ class PublishedKey:
 def check_dkim_key(key: PublishedKey, answer: DnsAnswer) -> list[CheckFinding]:
     """Judge what DNS answered for the TXT records of `key.name`."""
     if answer.failed:
-        advice = "run `mailer doctor` again later, or with --resolver"
-        return [unchecked(_CHECK, key.name, printable_line(answer.error, _LONGEST_SHOWN), advice)]
+        return [
+            unchecked(_CHECK, key.name, printable_line(answer.error, _LONGEST_SHOWN), ASK_LATER)
+        ]
     if not answer.records:
         what = "the public key is not in DNS, so signatures fail"
         return [_fault(key, what, "publish it")]

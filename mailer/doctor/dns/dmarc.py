@@ -6,7 +6,15 @@ from typing import Final
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.dmarc_record import DmarcRecord, DmarcWalk
-from mailer.doctor.finding import CheckFinding, DnsRecord, SenderRule, Severity, ok, unchecked
+from mailer.doctor.finding import (
+    ASK_LATER,
+    CheckFinding,
+    DnsRecord,
+    SenderRule,
+    Severity,
+    ok,
+    unchecked,
+)
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "dmarc"
@@ -26,8 +34,9 @@ def check_dmarc(walk: DmarcWalk, look_up: LookUp) -> list[CheckFinding]:
         return [_problem(domain, what, "leave only one", sender_rules.DMARC_RECORD)]
     if walk.policy is None:
         if walk.failed is not None:
-            advice = "run `mailer doctor` again later, or with --resolver"
-            return [unchecked(_CHECK, domain, printable_line(walk.failed, _LONGEST_SHOWN), advice)]
+            return [
+                unchecked(_CHECK, domain, printable_line(walk.failed, _LONGEST_SHOWN), ASK_LATER)
+            ]
         record = DnsRecord(
             f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:dmarc@{domain}"
         )
@@ -109,9 +118,9 @@ def check_alignment(
 
 def _what_is_missing(domain: str, envelope: str, *, by_spf: bool, by_dkim: bool) -> str:
     if by_spf:
-        return "only SPF is aligned with the domain in From, and SPF fails when mail is forwarded"
-    known = "only DKIM is aligned" if by_dkim else "DKIM by the relay may be aligned"
-    return f"{known} with the domain in From: mail is sent from {envelope}, which is not {domain}"
+        return "only SPF can pass for the domain in From, and SPF fails when mail is forwarded"
+    known = "only DKIM can pass" if by_dkim else "only DKIM by the relay may pass"
+    return f"{known} for the domain in From: mail is sent from {envelope}, which is not {domain}"
 
 
 def _aligned(one: DmarcWalk, other: DmarcWalk, *, is_strict: bool) -> bool:

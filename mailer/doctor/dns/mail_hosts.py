@@ -7,7 +7,7 @@ from typing import Final
 
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import DnsAnswer, LookUp
-from mailer.doctor.finding import CheckFinding, DnsRecord, Severity, ok, unchecked
+from mailer.doctor.finding import ASK_LATER, CheckFinding, DnsRecord, Severity, ok, unchecked
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "mx"
@@ -83,8 +83,7 @@ def _has_address(host: str, look_up: LookUp) -> bool:
 
 
 def _unchecked(domain: str, answer: DnsAnswer) -> CheckFinding:
-    advice = "run `mailer doctor` again later, or with --resolver"
-    return unchecked(_CHECK, domain, answer.error, advice)
+    return unchecked(_CHECK, domain, answer.error, ASK_LATER)
 
 
 def _example(domain: str) -> DnsRecord:

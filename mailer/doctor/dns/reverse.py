@@ -8,7 +8,7 @@ from typing import Final
 
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import LookUp
-from mailer.doctor.finding import CheckFinding, Severity, ok, unchecked
+from mailer.doctor.finding import ASK_LATER, CheckFinding, Severity, ok, unchecked
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "ptr"
@@ -26,15 +26,14 @@ def check_ptr(address: str, look_up: LookUp, *, is_ours: bool) -> CheckFinding:
     parsed = ipaddress.ip_address(address)
     answer = look_up(parsed.reverse_pointer, "PTR")
     if answer.failed:
-        advice = "run `mailer doctor` again later, or with --resolver"
-        return unchecked(_CHECK, address, printable_line(answer.error, _LONGEST_SHOWN), advice)
+        return unchecked(_CHECK, address, printable_line(answer.error, _LONGEST_SHOWN), ASK_LATER)
     names = answer.records[:_NAMES_CHECKED]
     kind = "AAAA" if parsed.version == 6 else "A"
     for name in names:
         forward = look_up(name, kind)
         if forward.failed:
             shown = printable_line(forward.error, _LONGEST_SHOWN)
-            return unchecked(_CHECK, address, shown, "run `mailer doctor` again later")
+            return unchecked(_CHECK, address, shown, ASK_LATER)
         if any(_is_same(record, parsed) for record in forward.records):
             shown = printable_line(name, _LONGEST_SHOWN)
             return ok(_CHECK, address, f"is {shown} in reverse DNS, which leads back to it")

@@ -6,7 +6,7 @@ from typing import Final
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.spf_walk import MOST_LOOK_UPS, MOST_VOID, SpfWalk, walk_spf
-from mailer.doctor.finding import CheckFinding, DnsRecord, Severity, ok, unchecked
+from mailer.doctor.finding import ASK_LATER, CheckFinding, DnsRecord, Severity, ok, unchecked
 from mailer.text.untrusted import printable_line
 
 _CHECK: Final = "spf"
@@ -30,7 +30,7 @@ def check_spf(
                 _CHECK,
                 domain,
                 printable_line(walk.failed, _LONGEST_SHOWN),
-                "run `mailer doctor` again later, or with --resolver",
+                ASK_LATER,
             )
         ]
     faults = list(_faults(domain, walk, own_address))

@@ -34,6 +34,14 @@ def ask_one_click(base_url: str, look_up: LookUp) -> PageSeen:
     return _ask(base_url, look_up, "POST", ONE_CLICK, b"List-Unsubscribe=One-Click")
 
 
+class _NoAddressError(Exception):
+    """The host has no address, or nobody knows whether it has one."""
+
+    def __init__(self, reason: str, *, is_unknown: bool) -> None:
+        super().__init__(reason)
+        self.is_unknown = is_unknown
+
+
 def _ask(base_url: str, look_up: LookUp, method: str, path: str, body: bytes | None) -> PageSeen:
     url = urlsplit(base_url)
     host = url.hostname or ""
@@ -55,6 +63,10 @@ def _ask(base_url: str, look_up: LookUp, method: str, path: str, body: bytes | N
             date=answer.getheader("Date") or "",
             certificate_until=until,
         )
+    except _NoAddressError as error:
+        return PageSeen(
+            error=str(error), is_about_dns=not error.is_unknown, is_unknown=error.is_unknown
+        )
     except ssl.SSLCertVerificationError as error:
         return PageSeen(error=error.verify_message, is_about_tls=True)
     except ssl.SSLError as error:
@@ -75,9 +87,10 @@ def _opened(url: SplitResult, look_up: LookUp) -> socket.socket:
 
     Raises:
         OSError: none answers, or its certificate is not valid.
+        _NoAddressError: it has no address.
     """
     host, port = url.hostname or "", url.port or _PORTS[url.scheme]
-    failure: OSError = OSError(0, "its name is not in DNS")
+    failure: OSError | None = None
     for address in _addresses(host, look_up):
         try:
             sock = socket.create_connection((address, port), timeout=_SECONDS)
@@ -91,15 +104,25 @@ def _opened(url: SplitResult, look_up: LookUp) -> socket.socket:
         except OSError:
             sock.close()
             raise
-    raise failure
+    raise failure or _NoAddressError("its name is not in DNS", is_unknown=False)
 
 
 def _addresses(host: str, look_up: LookUp) -> tuple[str, ...]:
+    """Return the addresses of a host; those in DNS, unless it is one itself or this machine.
+
+    Raises:
+        _NoAddressError: DNS does not answer.
+    """
     with suppress(ValueError):
         return (str(ipaddress.ip_address(host)),)
     if is_loopback(host):
         return (host,)
-    return (*look_up(host, "A").records, *look_up(host, "AAAA").records)[:_MOST_ADDRESSES]
+    answers = [look_up(host, kind) for kind in ("A", "AAAA")]
+    addresses = [record for answer in answers for record in answer.records]
+    failed = next((answer.error for answer in answers if answer.failed), None)
+    if not addresses and failed is not None:
+        raise _NoAddressError(failed, is_unknown=True)
+    return tuple(addresses[:_MOST_ADDRESSES])
 
 
 def _certificate_until(sock: socket.socket) -> datetime | None:
