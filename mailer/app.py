@@ -102,6 +102,14 @@ class App:
             )
         return DkimSigner(domain, self.dkim_keys)
 
+    def check_dkim(self) -> None:
+        """Refuse keys that cannot sign, before anything is begun that needs them.
+
+        Raises:
+            SettingsError: as `dkim_signer`.
+        """
+        _ = self.dkim_signer
+
     @property
     def publisher(self) -> "Publisher":
         """Who is responsible for all newsletters here."""

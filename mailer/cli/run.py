@@ -47,6 +47,7 @@ def run(roles: tuple[str, ...]) -> None:
     with opened(role=True) as app:
         if not roles or "worker" in roles:
             local_links.check(app.settings.base_url, app.settings.smtp_url)
+            app.check_dkim()
         # A template that fails stops the start, and not the digest at its slot.
         app.templates.check_all()
         with app.database.read() as session:

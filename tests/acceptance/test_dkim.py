@@ -149,12 +149,17 @@ def test_a_worker_does_not_start_with_a_key_that_it_cannot_use(
 ) -> None:
     installation, key, _ = signing
     harm(Path(key["file"]))
-    for command in ("digest preview daily/morning --eml d.eml", "run worker"):
+    for command in (
+        "digest preview daily/morning --eml d.eml",
+        "digest send daily/morning --wait --yes",
+        "run worker",
+    ):
         ended = installation.run(command)
         assert (ended.returncode, ended.stdout) == (1, "")
         error = ended.stderr.splitlines()[-1]
         assert error.startswith("error: dkim_key: ")
         assert told in error
+    assert installation.ask("digest", "list") == []
     # What signs nothing needs no key.
     installation.type("status")
 

@@ -47,6 +47,8 @@ def send(reference: str, slot: str | None, wait: bool, yes: bool, as_json: bool)
     """
     with opened() as app:
         local_links.check(app.settings.base_url, app.settings.smtp_url)
+        if wait:
+            app.check_dkim()
         digest_id, was_over = _build(app, reference, slot, yes=yes)
         if wait:
             _wait(app, digest_id)
