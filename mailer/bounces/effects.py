@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mailer.bounces import policy
 from mailer.bounces.digest_counts import mails_at_most
-from mailer.bounces.events import Reported
+from mailer.bounces.events import RELAY, Reported
 from mailer.models import (
     BounceEvent,
     ConsentKind,
@@ -81,14 +81,13 @@ def judge_hard_bounces(
         new: the events to judge, by their ids, if those before them have been; None: all of the digest.
     """
     # One at a time for each digest: two that count at once would not see each other's events.
-    withheld_at = session.scalar(
-        select(Digest.bounces_withheld_at).where(Digest.id == digest_id).with_for_update()
-    )
-    of_digest = _hard_bounces_of(digest_id)
-    hard = session.scalar(select(func.count()).select_from(BounceEvent).where(of_digest)) or 0
-    enough = policy.attempts_that_acquit(hard)
-    attempts = mails_at_most(session, digest_id, enough) if enough else 0
-    if policy.is_at_fault(hard, attempts):
+    withheld_at, void_until = session.execute(
+        select(Digest.bounces_withheld_at, Digest.refusals_void_until)
+        .where(Digest.id == digest_id)
+        .with_for_update()
+    ).one()
+    of_digest = _hard_bounces_of(digest_id, void_until)
+    if _are_not_the_readers(session, digest_id, of_digest):
         if withheld_at is None:
             take_back(session, of_digest)
             _withhold(session, digest_id, now)
@@ -97,7 +96,7 @@ def judge_hard_bounces(
     if withheld_at is not None:
         _withhold(session, digest_id, None)
     elif new is not None:
-        which = BounceEvent.id.in_(new)
+        which = and_(of_digest, BounceEvent.id.in_(new))
     suppress_reported(session, which, SuppressionReason.BOUNCED, now=now)
 
 
@@ -166,8 +165,37 @@ def _complaints(session: Session, complaints: Mapping[int, Reported], now: datet
     consent.record(session, events)
 
 
-def _hard_bounces_of(digest_id: int) -> ColumnElement[bool]:
-    return and_(BounceEvent.digest_id == digest_id, BounceEvent.kind == EvidenceKind.HARD)
+def void_refusals(session: Session, digest_id: int, until: datetime) -> None:
+    """Let the refusals of a digest's mails up to then say nothing about their readers."""
+    session.execute(
+        update(Digest)
+        .where(Digest.id == digest_id)
+        .values(refusals_void_until=until)
+        .execution_options(synchronize_session=False)
+    )
+    refused = BounceEvent.source == RELAY
+    take_back(session, and_(_hard_bounces_of(digest_id), refused, BounceEvent.mailed_at <= until))
+
+
+def _hard_bounces_of(digest_id: int, void_until: datetime | None = None) -> ColumnElement[bool]:
+    hard = and_(BounceEvent.digest_id == digest_id, BounceEvent.kind == EvidenceKind.HARD)
+    if void_until is None:
+        return hard
+    return and_(hard, or_(BounceEvent.source != RELAY, BounceEvent.mailed_at > void_until))
+
+
+def _are_not_the_readers(session: Session, digest_id: int, of_digest: ColumnElement[bool]) -> bool:
+    """Tell whether these hard bounces of a digest are too many to be its readers' mailboxes."""
+    hard, refused = session.execute(
+        select(func.count(), func.count().filter(BounceEvent.source == RELAY)).where(of_digest)
+    ).one()
+    enough = policy.attempts_that_acquit(hard)
+    if enough and policy.is_at_fault(hard, mails_at_most(session, digest_id, enough)):
+        return True
+    if refused < policy.FEWEST_EVENTS:
+        return False
+    sent = mails_at_most(session, digest_id, 1, statuses=(DeliveryStatus.SENT,))
+    return policy.relay_is_at_fault(refused, sent)
 
 
 def _withhold(session: Session, digest_id: int, since: datetime | None) -> None:

@@ -13,6 +13,9 @@ from mailer.bounces.reasons import Reason
 from mailer.models import BounceEvent, Delivery, EvidenceKind
 from mailer.text.untrusted import printable_line, redact
 
+RELAY: Final = "smtp"
+"""The source of what our relay refused at once."""
+
 _AT_ONCE: Final = 200
 _LONGEST_STATUS: Final = 20
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, exists, literal_column, not_, select
 from sqlalchemy.orm import Session
 
 from mailer.bounces import effects, events
-from mailer.bounces.events import Reported
+from mailer.bounces.events import RELAY, Reported
 from mailer.bounces.mails import read_mails
 from mailer.bounces.reading.diagnosis import reason_in
 from mailer.bounces.reasons import BounceKind, Reason
@@ -30,7 +30,6 @@ AT_ONCE: Final = 200
 NOTICES_SINCE: Final = timedelta(days=7)
 """Older notices that failed are not read any more."""
 
-_SOURCE: Final = "smtp"
 _HARD: Final = {
     "1.2": Reason.HOST_UNKNOWN,
     "1.6": Reason.MOVED,
@@ -140,7 +139,7 @@ def _read(session: Session, table: Table, which: ColumnElement[bool], now: datet
         Reported(
             mail=mails[row.id],
             diagnostic=f"{row.code} {row.reply or ''}".strip(),
-            source=_SOURCE,
+            source=RELAY,
             at=row.outcome_at or now,
             **refusal(row.step, row.code, row.reply or "")._asdict(),
         )

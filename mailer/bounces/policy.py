@@ -3,6 +3,7 @@
 | what came back | what follows |
 |---|---|
 | a hard bounce | suppressed at once, unless so much of that digest bounced that the fault must be ours |
+| refusals by the relay of all mails of a digest, or of so many in a row that it was paused | nothing |
 | soft bounces of five digests, on five days, over two weeks, with no mail that arrived between | suppressed |
 | a refusal that is about the mail, the sender or the hosts | nothing, however often |
 
@@ -54,6 +55,15 @@ def attempts_that_acquit(hard: int) -> int:
 def is_at_fault(hard: int, attempts: int) -> bool:
     """Tell whether so much of a digest bounced hard that it cannot be the readers' mailboxes."""
     return FEWEST_ATTEMPTS <= attempts < attempts_that_acquit(hard)
+
+
+def relay_is_at_fault(refused: int, sent: int) -> bool:
+    """Tell whether the relay refuses all mails of a digest, so that it cannot be the readers' mailboxes.
+
+    Args:
+        refused: those that it refused for good, as if the reader's mailbox were gone.
+    """
+    return refused >= FEWEST_EVENTS and sent == 0
 
 
 def soft_bounces_suppress(

@@ -22,6 +22,7 @@ from mailer.models import (
 )
 from mailer.notices.alert import Alerts, on_digest_paused
 from mailer.notices.deliverability_alerts import on_complaints
+from mailer.sending.flow_control.breaker import REFUSED_TOO_MANY
 
 _OPEN: Final = (DigestStatus.SENDING, DigestStatus.PAUSED)
 _SENT: Final = (DeliveryStatus.SENT,)
@@ -45,6 +46,19 @@ def watch_digest(
     Returns:
         Whether more of its failed mails are to be read: then call it again.
     """
+    void = session.scalar(
+        select(Digest.id).where(
+            Digest.id == digest_id,
+            or_(
+                Digest.refusals_void_until.is_(None),
+                Digest.refusals_void_until < Digest.resumed_at,
+            ),
+            Digest.reason.startswith(REFUSED_TOO_MANY),
+        )
+    )
+    if void is not None:
+        # The relay refused so many in a row that it was no longer about single readers.
+        effects.void_refusals(session, digest_id, now)
     if failures.read_failed_deliveries(session, digest_id, now=now) == failures.AT_ONCE:
         return True
     digest = session.get_one(Digest, digest_id, populate_existing=True)

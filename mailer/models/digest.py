@@ -51,6 +51,8 @@ class Digest(Base):
         reported_at: when the report was sent to staff.
         resumed_at: when staff last resumed it; only mails since then may stop it for what comes back.
         failures_read_at: when its failed mails were last read as bounces.
+        refusals_void_until: mails that the relay refused up to then say nothing about their readers: it
+            refused too many in a row.
         bounces_withheld_at: when so many of its mails were found to bounce that they suppress nobody.
         complaints_warned_at: when staff were told of its complaints.
     """
@@ -78,6 +80,7 @@ class Digest(Base):
     reported_at: Mapped[datetime | None]
     resumed_at: Mapped[datetime | None]
     failures_read_at: Mapped[datetime | None]
+    refusals_void_until: Mapped[datetime | None]
     bounces_withheld_at: Mapped[datetime | None]
     complaints_warned_at: Mapped[datetime | None]
 

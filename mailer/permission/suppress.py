@@ -83,7 +83,7 @@ def suppress(
     Returns:
         Whether anything changed.
     """
-    values = {"reason": reason, "detail": detail, "created_at": now}
+    values = {"reason": reason, "detail": detail, "created_at": now, "event_id": None}
     row = {"key_hash": key_hash, "address": address, "newsletter_id": newsletter_id, **values}
     before = session.execute(
         select(Suppression.id, Suppression.reason).where(

@@ -18,7 +18,13 @@ HAS_FAILED = sa.text("status = 'failed'")
 UNREAD = sa.text(
     "finished_at IS NOT NULL AND (failures_read_at IS NULL OR failures_read_at < finished_at)"
 )
-OF_A_DIGEST = ("resumed_at", "failures_read_at", "bounces_withheld_at", "complaints_warned_at")
+OF_A_DIGEST = (
+    "resumed_at",
+    "failures_read_at",
+    "refusals_void_until",
+    "bounces_withheld_at",
+    "complaints_warned_at",
+)
 
 
 def upgrade() -> None:

@@ -28,6 +28,8 @@ from mailer.models import (
     ChosenArticle,
     ClientRequest,
     Delivery,
+    Digest,
+    DigestStatus,
     DroppedArticle,
     Edition,
     Edits,
@@ -38,6 +40,7 @@ from mailer.models import (
     Installation,
     MailboxFetch,
     NewsletterFeedCategory,
+    Schedule,
     Subscription,
     Tally,
     TokenBucket,
@@ -378,6 +381,22 @@ def test_a_ledger_keeps_its_rows_and_numbers_when_words_of_editions_are_added(
         session.execute(delete(Delivery))
         subscription = session.scalars(select(Subscription)).one()
         assert factories.delivery(session, edition, subscription).id > last
+
+
+@BOTH
+def test_what_failed_before_bounces_were_read_is_not_judged(created: Database, keys: Keys) -> None:
+    fill(created, keys)
+    with created.write() as session:
+        finished = session.scalars(select(Digest)).one()
+        finished.status, finished.finished_at = DigestStatus.SENT, NOW
+        schedule = session.get_one(Schedule, finished.schedule_id)
+        factories.digest(session, schedule, due_at=NOW + timedelta(days=1))
+    run(created, command.downgrade, "0013")
+    run(created, command.upgrade, "head")
+    run(created, command.check)
+    with created.read() as session:
+        read = session.scalars(select(Digest.failures_read_at).order_by(Digest.id)).all()
+    assert list(read) == [NOW, None]
 
 
 @BOTH

@@ -12,6 +12,9 @@ from mailer.ledger.digest_state import Pause
 from mailer.sending.smtp.verdict import UNSUPPORTED_EAI, OnDelivery, OnReader, OnRun, Verdict
 from mailer.text.untrusted import redact
 
+REFUSED_TOO_MANY: Final = "the relay refused"
+"""How the reason of a pause begins if it is about refusals, and not about mails in doubt."""
+
 DOUBTFUL_TIMES: Final = 6
 """After a failure the relay is tried with one mail at a time and doubling pauses: to end in doubt six times
 takes half a minute, twenty times would take an hour."""
@@ -59,9 +62,9 @@ class _Window:
         self.was_accepted = self.was_accepted or verdict.delivery is OnDelivery.SENT
         self.refusals = self.refusals + 1 if is_refused else 0
         if self.refusals > max(connections, FEW if self.was_accepted else FEW_AT_FIRST):
-            return f"the relay refused {self.refusals} mails in a row"
+            return f"{REFUSED_TOO_MANY} {self.refusals} mails in a row"
         if is_refused and (refused := sum(self.refused)) >= REFUSED:
-            return f"the relay refused {refused} of the last {len(self.refused)} mails"
+            return f"{REFUSED_TOO_MANY} {refused} of the last {len(self.refused)} mails"
         return None
 
 

@@ -280,6 +280,72 @@ def test_what_the_relay_refused_is_read_as_bounces(running: Running) -> None:
         assert session.scalar(select(func.count()).select_from(BounceEvent)) == 7
 
 
+REFUSED = {"step": "rcpt", "code": 550, "reply": "5.1.1 No such user"}
+
+
+def test_a_relay_that_refuses_all_mails_suppresses_nobody(running: Running) -> None:
+    failed = DeliveryStatus.FAILED
+    running.send(0, 8, failed, **REFUSED)
+    running.watch()
+    assert running.suppressed() == 0
+    # It takes another one: so it was those readers.
+    running.send(8, 9)
+    running.watch()
+    assert running.suppressed() == 8
+
+
+def test_two_refusals_are_the_readers_even_if_there_is_nothing_else(running: Running) -> None:
+    running.send(0, 2, DeliveryStatus.FAILED, **REFUSED)
+    running.watch()
+    assert running.suppressed() == 2
+
+
+def test_refusals_in_a_row_that_paused_a_digest_never_count(running: Running) -> None:
+    failed = DeliveryStatus.FAILED
+    running.send(0, 100)
+    running.send(100, 101, failed, **REFUSED)
+    running.report(running.mails[:1])
+    running.watch()
+    assert running.suppressed() == 2
+    running.send(101, 121, failed, **REFUSED)
+    reason = "the relay refused 20 mails in a row, the last one with: 550 5.1.1 No such user"
+    with running.database.write() as session:
+        assert digest_state.pause_digest(session, running.id, reason)
+    digest = running.watch()
+    assert digest.refusals_void_until == NOW + HOUR
+    # What came back by itself still counts; of the refusals it is not known which are true.
+    with running.database.read() as session:
+        [address] = suppressed(session)
+        mine = session.get_one(factories.Subscriber, running.mails[0].subscriber_id).address
+        assert address == mine
+    with running.database.write() as session:
+        assert digest_state.resume_digest(session, running.id, NOW + 2 * HOUR)
+    running.send(121, 399, first_attempt_at=NOW + 3 * HOUR)
+    running.watch()
+    assert running.suppressed() == 1
+    # A later refusal is as good as any.
+    running.send(399, 400, failed, **REFUSED, first_attempt_at=NOW + 3 * HOUR)
+    running.watch()
+    assert running.suppressed() == 2
+
+
+def test_a_relay_that_fails_again_is_not_believed_again(running: Running) -> None:
+    failed = DeliveryStatus.FAILED
+    reason = "the relay refused 20 of the last 100 mails"
+    running.send(0, 300)
+    for hour in (0, 2):
+        with running.database.write() as session:
+            first = NOW + hour * HOUR
+            assert digest_state.pause_digest(session, running.id, reason)
+        running.send(300, 310, failed, **REFUSED, first_attempt_at=first)
+        with running.database.write() as session:
+            watch.watch_digest(session, running.alerts, running.id, LIMITS, now=first + MINUTE)
+            assert digest_state.resume_digest(session, running.id, first + HOUR)
+        assert running.suppressed() == 0
+        with running.database.write() as session:
+            session.execute(BounceEvent.__table__.delete())
+
+
 def test_a_digest_is_watched_until_its_failures_have_been_read(running: Running) -> None:
     running.send(0, 399)
     running.send(399, 400, DeliveryStatus.FAILED, step="rcpt", code=550, reply="5.1.1 No")

@@ -39,6 +39,16 @@ def test_more_than_five_in_a_hundred_hard_bounces_are_our_fault(
 
 
 @pytest.mark.parametrize(
+    ("refused", "sent", "at_fault"),
+    [(0, 0, False), (2, 0, False), (3, 0, True), (3, 1, False), (5000, 0, True)],
+)
+def test_a_relay_that_takes_nothing_says_nothing_about_readers(
+    refused: int, sent: int, at_fault: bool
+) -> None:
+    assert policy.relay_is_at_fault(refused, sent) is at_fault
+
+
+@pytest.mark.parametrize(
     ("bounced", "arrived", "now", "suppressed"),
     [
         ([], [], LATER, False),
