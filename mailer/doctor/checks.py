@@ -45,17 +45,20 @@ class Examination:
 
     Args:
         look_up: asks DNS.
-        newsletters: none if the database cannot be used.
+        newsletters: None if the database cannot be used.
 
     Attributes:
         clocks: how far this machine is ahead of each clock that a check could read.
     """
 
-    def __init__(self, app: App, look_up: LookUp, newsletters: Sequence[NewsletterFacts]) -> None:
+    def __init__(
+        self, app: App, look_up: LookUp, newsletters: Sequence[NewsletterFacts] | None
+    ) -> None:
         self._app = app
         self._settings = app.settings
         self._look_up = look_up
-        self._newsletters = newsletters
+        self._newsletters = newsletters or ()
+        self._has_database = newsletters is not None
         self.clocks: dict[str, timedelta] = {}
 
     def checks(self) -> list[Check]:
@@ -89,7 +92,7 @@ class Examination:
         return [
             *self._files(),
             installation.judge_staff_address(None if staff is None else staff.typed),
-            *installation.judge_newsletters(self._newsletters),
+            *(installation.judge_newsletters(self._newsletters) if self._has_database else ()),
             *[finding for finding in names if finding is not None],
         ]
 

@@ -18,16 +18,16 @@ from mailer.text.untrusted import redact
 _CHECK = "schema"
 
 
-def read_facts(app: App) -> tuple[CheckFinding, list[NewsletterFacts]]:
-    """Read the newsletters; none if the database cannot be used, which the finding then says."""
+def read_facts(app: App) -> tuple[CheckFinding, list[NewsletterFacts] | None]:
+    """Read the newsletters; None if the database cannot be used, which the finding then says."""
     try:
         schema.check(app.database, app.keys.fingerprint())
         with app.database.read() as session:
             found = newsletters.overviews(session)
     except MailerError as error:
-        return _problem(str(error)), []
+        return _problem(str(error)), None
     except SQLAlchemyError as error:
-        return _problem(str(explain(error) or redact(str(error)))), []
+        return _problem(str(explain(error) or redact(str(error)))), None
     facts = [
         NewsletterFacts(
             slug=one.slug,

@@ -1,7 +1,7 @@
 """Judges settings and newsletters without asking anybody: addresses, size, names of domains. Pure."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,8 +26,13 @@ class NewsletterFacts:
     subscriptions: int
 
 
-def judge_newsletters(newsletters: Iterable[NewsletterFacts]) -> Iterator[CheckFinding]:
+def judge_newsletters(newsletters: Sequence[NewsletterFacts]) -> Iterator[CheckFinding]:
     """Judge what a mail must say, and how many there are."""
+    if not newsletters:
+        what = "there is no newsletter yet, so no domain in From could be checked"
+        advice = "add one with `mailer newsletter add`, then run this again"
+        yield CheckFinding("volume", "", Severity.WARNING, what, do=advice)
+        return
     total = 0
     for newsletter in newsletters:
         total += newsletter.subscriptions

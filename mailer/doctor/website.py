@@ -1,5 +1,6 @@
 """Judges the website at `base_url`, which every link leads to: alive, https, one-click POST. Pure."""
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ _CHECK: Final = "website"
 _ONE_CLICK: Final = "one-click"
 _EXPIRES_SOON: Final = timedelta(days=14)
 _LONGEST_SHOWN: Final = 200
+_NOT_PUBLIC: Final = (".local", ".lan", ".internal", ".home.arpa", ".localdomain")
 _ALIVE: Final = "ok"
 """What our own /healthz says."""
 
@@ -26,6 +28,7 @@ class PageSeen:
         error: why there is no answer; `is_about_tls` tells whether it is the certificate, `is_about_dns`
             whether the name has no address, and `is_unknown` whether DNS did not answer.
         date: of the server's clock.
+        address: the IP address that answered.
         certificate_until: when the certificate expires; None without https.
     """
 
@@ -34,6 +37,7 @@ class PageSeen:
     location: str = ""
     date: str = ""
     certificate_until: datetime | None = None
+    address: str = ""
     error: str | None = None
     is_about_tls: bool = False
     is_about_dns: bool = False
@@ -61,10 +65,30 @@ def judge_website(
                 _CHECK, base_url, Severity.WARNING, what, sender_rules.YAHOO_ONE_CLICK, advice
             )
         ]
-    faults = list(_faults(base_url, seen, now))
+    faults = [*_about_place(base_url, seen), *_faults(base_url, seen, now)]
     until = seen.certificate_until
     expires = "" if until is None else f", with a certificate until {until:%Y-%m-%d}"
     return faults or [ok(_CHECK, base_url, f"answers over https{expires}")]
+
+
+def _about_place(base_url: str, seen: PageSeen) -> Iterator[CheckFinding]:
+    """Judge whether readers everywhere can reach the host."""
+    host = host_of(base_url)
+    if _is_private(host) or ("." not in host and ":" not in host) or host.endswith(_NOT_PUBLIC):
+        what = f"{host} is a name or address of a local network, so links in mails work only there"
+        yield _problem(base_url, what, "set `base_url` to the https address that readers see")
+    elif _is_private(seen.address):
+        what = f"{host} leads to {seen.address} here, which only your own network reaches"
+        advice = "ask a public resolver: `mailer doctor --resolver 9.9.9.9`"
+        yield CheckFinding(_CHECK, base_url, Severity.WARNING, what, do=advice)
+
+
+def _is_private(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return parsed.is_private and not parsed.is_loopback
 
 
 def _faults(base_url: str, seen: PageSeen, now: datetime) -> Iterator[CheckFinding]:

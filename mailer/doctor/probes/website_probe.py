@@ -51,6 +51,7 @@ def _ask(base_url: str, look_up: LookUp, method: str, path: str, body: bytes | N
     connection = http.client.HTTPConnection(host, url.port or _PORTS[url.scheme], timeout=_SECONDS)
     try:
         connection.sock = _opened(url, look_up)
+        address = connection.sock.getpeername()[0]
         until = _certificate_until(connection.sock)
         # The port of https would stand in the Host header otherwise.
         headers["Host"] = url.netloc
@@ -62,6 +63,7 @@ def _ask(base_url: str, look_up: LookUp, method: str, path: str, body: bytes | N
             location=answer.getheader("Location") or "",
             date=answer.getheader("Date") or "",
             certificate_until=until,
+            address=address,
         )
     except _NoAddressError as error:
         return PageSeen(

@@ -390,6 +390,7 @@ def test_a_database_that_is_not_there_costs_only_what_is_in_it(world: World) -> 
     bad = {one["check"] for one in found if one["severity"] == "problem"}
     assert {"schema", "disk"} <= bad
     assert any(one["check"] == "relay" and one["severity"] == "ok" for one in found)
+    assert not any(one["check"] == "volume" for one in found)
     assert not (world.folder / "other.db").exists()
 
 

@@ -76,6 +76,19 @@ def test_the_website_is_judged(seen: PageSeen, severity: str, words: str) -> Non
     assert finding.what.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("url", "address", "severity"),
+    [("https://letters.local", "192.0.2.1", "problem"), ("https://intranet", "9.9.9.9", "problem"),
+     ("https://10.1.2.3", "10.1.2.3", "problem"), ("https://[fd00::1]", "fd00::1", "problem"),
+     ("https://news.example", "10.1.2.3", "warning"), ("https://news.example", "9.9.9.9", "ok"),
+     ("https://news.example", "2620:fe::fe", "ok"), ("https://[2620:fe::fe]", "2620:fe::fe", "ok")],
+)  # fmt: skip
+def test_readers_must_be_able_to_reach_the_website(url: str, address: str, severity: str) -> None:
+    page = PageSeen(200, "ok", address=address)
+    (finding,) = website.judge_website(url, page, is_local=False, now=NOW)
+    assert finding.severity == severity
+
+
 def test_links_to_this_machine_are_a_warning() -> None:
     (finding,) = website.judge_website("http://127.0.0.1:8000", PageSeen(), is_local=True, now=NOW)
     assert finding.severity == "warning"
@@ -169,6 +182,10 @@ def newsletter(**values: object) -> NewsletterFacts:
 def test_newsletters_need_a_postal_address() -> None:
     found = installation.judge_newsletters([newsletter(), newsletter(slug="x", postal_address=" ")])
     assert [one.severity for one in found] == ["ok", "problem", "ok"]
+
+
+def test_without_a_newsletter_there_is_nothing_to_check() -> None:
+    assert [one.severity for one in installation.judge_newsletters([])] == ["warning"]
 
 
 def test_large_lists_are_told_of_the_rules_for_bulk_senders() -> None:
