@@ -17,7 +17,7 @@ _KINDS: Final = {
     BounceKind.SOFT: EvidenceKind.SOFT,
     BounceKind.COMPLAINT: EvidenceKind.COMPLAINT,
 }
-_LONGEST_READ: Final = 5000
+_LONGEST_READ: Final = 1000
 
 
 class KindAndReason(NamedTuple):
