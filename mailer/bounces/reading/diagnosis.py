@@ -6,7 +6,7 @@ Never looks at whole mails: others find what was said about which recipient.
 import re
 from typing import Final
 
-from mailer.bounces.reading.tables.filters import FIRST, LAST
+from mailer.bounces.reading.tables.filters import EXCEPTIONS, FIRST, LAST
 from mailer.bounces.reading.tables.phrases import folded, phrases
 from mailer.bounces.reading.tables.refusals import REFUSALS
 from mailer.bounces.reasons import BounceKind, Reason
@@ -18,9 +18,9 @@ _LONGEST_TEXT: Final = 4_000
 
 _MAILBOX_FIRST: Final = (Reason.NOT_ACCEPTING, Reason.MOVED, Reason.MAILBOX_FULL)
 _ORDER: Final = (
-    *FIRST[:1],
+    *EXCEPTIONS,
     *(entry for entry in REFUSALS if entry[0] in _MAILBOX_FIRST),
-    *FIRST[1:],
+    *FIRST,
     *(entry for entry in REFUSALS if entry[0] not in _MAILBOX_FIRST),
     *LAST,
 )

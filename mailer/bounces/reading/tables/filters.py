@@ -11,7 +11,7 @@ from mailer.bounces.reasons import Reason
 
 _R = Reason
 
-FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
+EXCEPTIONS: Final[tuple[tuple[Reason, Phrases], ...]] = (
     # A look-up that may succeed later says nothing about the host.
     (_R.SYSTEM, phrases("""
         host not found, try again
@@ -39,6 +39,34 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         cname lookup failed temporarily
         lowest numbered mx record points to local host
     """)),
+    # What is full is not the mailbox.
+    (_R.CONGESTED, phrases("""
+        message quota
+        sending quota
+        daily quota
+        hourly quota
+        sending limits
+        receiving mail too quickly
+        receiving mail at a rate
+    """)),
+    # Mails from others are accepted.
+    (_R.BLOCKED, phrases("""
+        not accept mail from
+        not accept email from
+        not accept e-mail from
+        not accept messages from
+        not accept email over
+        not accept mail over
+        not accepting mail from your
+        not accepting connections
+        no longer accept mail from
+        no longer accepting mail from
+        no longer accepts mail from
+    """)),
+)  # fmt: skip
+"""What must be looked for before all that speaks of mailboxes."""
+
+FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
     (_R.SPAM, phrases("""
         _spam_
         _spam.
@@ -119,8 +147,6 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         too many concurrent
         too many sessions
         too many simultaneous
-        receiving mail too quickly
-        receiving mail at a rate
         rate limit
         ratelimit
     """)),
@@ -139,6 +165,11 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         permiso para publicar
         permissao para postar
         autorizzazione * pubblicare
+        administrative prohibition
+        greylist
+        graylist
+        grey-list
+        gray-list
         blocked by the recipient
         rejected by recipient
         refused by recipient
@@ -292,6 +323,15 @@ FIRST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         ptr resource
         _ptr_
         fix reverse
+        resolve your
+        find your hostname
+        find your reverse
+        your hostname
+        unresolvable relay host
+        forged hostname
+        hostname verification
+        host network not allowed
+        not allowed to connect
         no ptr
         ip name lookup failed
         ip lookup failed
@@ -394,7 +434,10 @@ LAST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         not permitted to post
         not allowed to post
         not subscribed
-        not a member
+        not a member of the
+        not a member of this
+        not a member of our
+        not a list member
         non-member
         members-only
         member * not allowed
@@ -423,7 +466,6 @@ LAST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         polityk
         политик
         organizational settings
-        administrative prohibition
         administratively
         prohibited
         forbidden
@@ -447,11 +489,6 @@ LAST: Final[tuple[tuple[Reason, Phrases], ...]] = (
         envelope blocked
         whitelist
         white list
-        greylist
-        graylist
-        gray-list
-        greylisting
-        grey-list
         confirm this mail
         requires confirmation
         header are not accepted

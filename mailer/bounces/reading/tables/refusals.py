@@ -600,6 +600,7 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         no host found
         no hosts found
         no route to domain
+        no route found to domain
         no known mail
         cant find any host named
         couldnt find any host
@@ -726,8 +727,6 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         authentication required for relay
         #5.7.1 relaying
         домен не обслуживается
-        relais
-        重新路由
     """)),
 
     (_R.USER_UNKNOWN, phrases("""
@@ -808,7 +807,6 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         no longer valid
         no longer active
         no longer exist
-        no longer available
         no longer with
         no longer works
         no longer here
@@ -1018,7 +1016,6 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         address is invalid
         address invalid
         address * invalid
-        address error
         address is wrong
         address no longer
         address is incorrect
@@ -1028,20 +1025,35 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         address unavailable
         address deleted
         address has been deleted
-        address failed
         address is not valid
         archived recipient
         user has been deleted
         user deleted
         user * deleted
         user no longer
+        no longer an employee
+        no one with that
+        no exist_
+        not a member of domain
+        recipient cannot be verified
+        recipients cannot be verified
+        recipient not allowed
+        recipients are invalid
+        incorrectly addressed
+        inexistent user
+        userid unknown
+        mail for that user
+        adressat unbekannt
+        destinatario errato
+        mailbox * no longer available
+        address * no longer available
+        user * no longer available
         user doesnt
         user does not
         user * doesnt exist
         user * does not
         names were not found
         name not found
-        undeliverable address
         address rejected
         adresse d au moins un destinataire invalide
         invalid gateway user
