@@ -16,9 +16,10 @@ from mailer.models import (
 )
 from mailer.permission.consent import NewConsentEvent, Origin, record, wording_id
 from mailer.permission.leave import leave
-from mailer.permission.suppress import lift, list_suppressions, suppress
+from mailer.permission.suppress import SuppressionView, lift, list_suppressions, suppress
 from mailer.tokens import Keys
 from tests.support import factories
+from tests.support.bounces import report, sent_digest
 from tests.support.factories import NOW
 
 LATER = NOW + timedelta(days=1)
@@ -103,3 +104,45 @@ def test_events_are_added_in_their_order(database: Database) -> None:
         record(session, [])
         found = session.scalars(select(ConsentEvent.kind).order_by(ConsentEvent.id)).all()
     assert found == list(ConsentKind)
+
+
+def test_what_staff_decide_is_told_instead_of_the_bounce(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.reader(session, keys, schedule)
+        report(session, keys, sent_digest(session, schedule).mails)
+        [bounced] = list_suppressions(session)
+        key_hash = keys.key_hash("reader@example.com")
+        suppress(
+            session,
+            key_hash=key_hash,
+            address=None,
+            reason=SuppressionReason.STAFF,
+            detail="asked by phone",
+            now=LATER,
+        )
+        [decided] = list_suppressions(session, key_hash)
+    said = "user_unknown (digest 1): 550 5.1.1 No such user"
+    assert (bounced.reason, bounced.explanation, bounced.digest) == ("bounced", said, 1)
+    assert (decided.reason, decided.explanation, decided.digest) == (
+        "staff",
+        "asked by phone",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "diagnostic", "digest", "words"),
+    [
+        ("5.1.1", "no such user", 7, "user_unknown (digest 7): no such user"),
+        ("5.1.1", None, None, "user_unknown (a notice): 5.1.1"),
+        (None, None, 7, "user_unknown (digest 7): nothing more was said"),
+    ],
+)
+def test_a_suppression_says_what_came_back(
+    status: str | None, diagnostic: str | None, digest: int | None, words: str
+) -> None:
+    view = SuppressionView(
+        None, None, "bounced", None, NOW, "user_unknown", status, diagnostic, digest
+    )
+    assert view.explanation == words
