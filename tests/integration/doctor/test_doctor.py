@@ -184,6 +184,15 @@ def test_nothing_is_wrong_with_a_perfect_installation(world: World) -> None:
     assert all(name.endswith(("example", "arpa")) for name in asked)
 
 
+def test_postgresql_needs_no_disk_here(world: World, postgresql_url: str) -> None:
+    world.settings["database_url"] = postgresql_url
+    assert world.type("db", "upgrade").returncode == 0
+    assert world.type(*NEWSLETTER).returncode == 0
+    checks = {one["check"] for one in world.findings(status=0)}
+    assert "schema" in checks
+    assert "disk" not in checks
+
+
 Break = Callable[[World], None]
 
 
