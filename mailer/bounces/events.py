@@ -40,6 +40,8 @@ def write(session: Session, reports: Sequence[Reported], *, now: datetime) -> di
         The new ones, by the id of their row.
     """
     written: dict[int, Reported] = {}
+    # In one order, so that two processes never wait for each other's rows.
+    reports = sorted(reports, key=lambda report: (report.mail.row, report.kind))
     for start in range(0, len(reports), _AT_ONCE):
         written |= _write(session, reports[start : start + _AT_ONCE], now)
     return written

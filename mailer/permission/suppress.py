@@ -152,7 +152,8 @@ def suppress_reported(
         )
         .outerjoin(Notice, Notice.id == BounceEvent.notice_id)
         .where(counted)
-        .order_by(BounceEvent.id)
+        # The first event of each, and in one order, so that two processes never wait for each other's rows.
+        .order_by(BounceEvent.key_hash, BounceEvent.id)
     )
     columns = ["key_hash", "address", "newsletter_id", "reason", "created_at", "event_id"]
     session.execute(into.from_select(columns, rows).on_conflict_do_nothing())

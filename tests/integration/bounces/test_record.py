@@ -1,7 +1,10 @@
 """Recording what came back: only of mails of ours, once, and what follows from it."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select
@@ -292,6 +295,27 @@ def test_nothing_personal_is_kept_of_an_erased_reader(
         assert session.scalars(select(BounceEvent.domain)).one() is None
         assert session.scalars(select(ConsentEvent.address)).one() is None
         assert session.scalars(select(Suppression.address)).one() is None
+
+
+def test_two_processes_record_the_same_reports_once(
+    database: Database, keys: Keys, sent: SentDigest
+) -> None:
+    both = Barrier(2)
+
+    def record_in_turn(mails: Sequence[Delivery]) -> int:
+        recorded = 0
+        for kind in (HARD, COMPLAINT, SOFT):
+            both.wait(timeout=30)
+            with database.write() as session:
+                recorded += report(session, keys, mails, kind).recorded
+        return recorded
+
+    with ThreadPoolExecutor(2) as pool:
+        parts = [pool.submit(record_in_turn, mails) for mails in (sent.mails, sent.mails[::-1])]
+        assert sum(part.result() for part in parts) == 3 * len(sent.mails)
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(BounceEvent)) == 30
+        assert len(suppressed(session)) == 10
 
 
 def test_nothing_is_recorded_of_nothing(database: Database, keys: Keys) -> None:
