@@ -24,14 +24,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def options() -> MailOptions:
+def mail_options() -> MailOptions:
     """What the operator has set for all mails: nothing, unless a test does."""
     return NO_OPTIONS
 
 
 @pytest.fixture
-def composer(keys: Keys, options: MailOptions) -> Composer:
-    return Composer(keys, BASE_URL, Templates(), options=options)
+def composer(keys: Keys, mail_options: MailOptions) -> Composer:
+    return Composer(keys, BASE_URL, Templates(), options=mail_options)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def reference_of(mail: Mail) -> str:
     return message_id.removeprefix("<").partition("@")[0]
 
 
-@pytest.mark.parametrize("options", PLAIN)
+@pytest.mark.parametrize("mail_options", PLAIN)
 def test_with_nothing_set_the_bytes_are_as_ever(post: Post) -> None:
     *_, confirmation, digest = [
         mail
@@ -120,7 +120,7 @@ Message-ID: {message_id(keys.reference("notice", notice.id, notice.created_at), 
     )
 
 
-@pytest.mark.parametrize("options", VERP)
+@pytest.mark.parametrize("mail_options", VERP)
 def test_each_mail_has_an_envelope_of_its_own_which_proves_whose_it_is(post: Post) -> None:
     mails = send_all(post)
     assert len({mail.sender for mail in mails}) == len(mails) == READERS + 2
@@ -140,7 +140,7 @@ def test_each_mail_has_an_envelope_of_its_own_which_proves_whose_it_is(post: Pos
         assert not post.keys.is_reference(reference, at + timedelta(microseconds=1))
 
 
-@pytest.mark.parametrize("options", VERP)
+@pytest.mark.parametrize("mail_options", VERP)
 def test_a_digest_can_be_left_by_mail_too(post: Post) -> None:
     digests = [mail for mail in send_all(post) if mail.header("X-Mailer-Delivery")]
     assert len(digests) == READERS
@@ -153,8 +153,8 @@ def test_a_digest_can_be_left_by_mail_too(post: Post) -> None:
         assert address == f"bounce+u.{reference_of(mail)}@bounces.news.example"
 
 
-@pytest.mark.parametrize("options", [*PLAIN, *VERP])
-def test_a_retry_has_the_same_envelope(post: Post, options: MailOptions) -> None:
+@pytest.mark.parametrize("mail_options", [*PLAIN, *VERP])
+def test_a_retry_has_the_same_envelope(post: Post, mail_options: MailOptions) -> None:
     senders = defaultdict[str, list[str]](list)
     current = [""]
 
@@ -175,7 +175,7 @@ def test_a_retry_has_the_same_envelope(post: Post, options: MailOptions) -> None
         assert senders[f"TO:<{mail.recipient}>"] == [f"FROM:<{mail.sender}>"] * 3
 
 
-@pytest.mark.parametrize("options", ALL)
+@pytest.mark.parametrize("mail_options", ALL)
 def test_each_mail_has_what_relay_and_providers_want(post: Post) -> None:
     for mail in send_all(post):
         reference = reference_of(mail)

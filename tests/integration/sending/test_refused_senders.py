@@ -210,7 +210,7 @@ def test_what_is_for_staff_goes_out_by_another_sender(post: Post, kind: NoticeKi
 VERP = [MailOptions(bounce_address=BounceAddress("bounce", "bounces.news.example"))]
 
 
-@pytest.mark.parametrize("options", VERP)
+@pytest.mark.parametrize("mail_options", VERP)
 def test_envelopes_of_their_own_count_for_the_newsletter_that_they_are_from(post: Post) -> None:
     bad, good = build(post, "b", 40), build(post, "a", 100)
 
@@ -230,7 +230,7 @@ def test_envelopes_of_their_own_count_for_the_newsletter_that_they_are_from(post
     assert sum(command.startswith("RCPT TO:<b") for command in relay.commands) <= 2 + 6
 
 
-@pytest.mark.parametrize("options", VERP)
+@pytest.mark.parametrize("mail_options", VERP)
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 def test_a_relay_that_refuses_the_bounce_address_stops_all_and_fails_no_mail(
     post: Post, verb: str
