@@ -36,8 +36,8 @@ _LARGEST_MAIL: Final = 20_000_000
 def doctor(resolver: str | None, mail_file: Path | None, as_json: bool) -> None:
     """Check DNS, the relay, the website and this machine; exit with 1 if there is a problem.
 
-    Sends no mail. Asks only the DNS resolver, the relay and the website of the settings. Problems come
-    first, each with the rule it breaks, what to do, and the record to publish.
+    Sends no mail. Asks only the DNS resolver, and the relay, website and mailbox of the settings.
+    Problems come first, each with the rule it breaks, what to do, and the record to publish.
 
     \b
     Example:

@@ -30,7 +30,7 @@ from mailer.doctor.finding import ASK_LATER, CheckFinding, ok, unchecked
 from mailer.doctor.installation import NewsletterFacts
 from mailer.doctor.probes import machine, relay_probe, website_probe
 from mailer.doctor.relay import RelayFacts, judge_relay
-from mailer.errors import SettingsError
+from mailer.errors import MailboxUnavailable, SettingsError
 from mailer.message.dkim import is_covered
 from mailer.settings import config_path, local_links
 from mailer.settings.parsers import is_loopback
@@ -77,6 +77,7 @@ class Examination:
             Check("one-click", "one-click", self._one_click),
             Check("disk", "files", self.local),
             Check("bounces", "returned mail", self._returned_mail),
+            Check("bounces", "mailbox", self._mailbox),
         ]
 
     def clock(self) -> CheckFinding:
@@ -251,6 +252,17 @@ class Examination:
                 is_local_url=local_links.are_local(settings.base_url),
             )
         )
+
+    def _mailbox(self) -> list[CheckFinding]:
+        mailbox = self._app.mailbox_context
+        if mailbox is None:
+            return []
+        try:
+            with mailbox.open():
+                error = None
+        except MailboxUnavailable as failure:
+            error = str(failure)
+        return [returned_mail.judge_mailbox(mailbox.name, error)]
 
     def _files(self) -> Iterator[CheckFinding]:
         database = self._app.database

@@ -10,6 +10,20 @@ _BOUNCES: Final = "bounces"
 _WEBHOOKS: Final = "webhooks"
 
 
+def judge_mailbox(name: str, error: str | None) -> CheckFinding:
+    """Judge the mailbox of `bounce_fetch_url`.
+
+    Args:
+        name: its address without the password.
+        error: why it cannot be opened, and what to do behind a semicolon; None if it can.
+    """
+    if error is None:
+        return ok(_BOUNCES, name, "the mailbox of returned mail can be read")
+    what, _, advice = error.partition("; ")
+    rule = sender_rules.YAHOO_BOUNCES
+    return CheckFinding(_BOUNCES, name, Severity.PROBLEM, what, rule, advice or None)
+
+
 def judge_returned_mail(
     bounce_address: str | None, separator: str, providers: Collection[str], *, is_local_url: bool
 ) -> Iterator[CheckFinding]:

@@ -9,7 +9,10 @@ from typing import Final
 from mailer.doctor.finding import SenderRule
 
 _GOOGLE: Final = "https://support.google.com/a/answer/81126"
-_MICROSOFT: Final = "https://sendersupport.olc.protection.outlook.com/pm/policies.aspx"
+_MICROSOFT: Final = (
+    "https://techcommunity.microsoft.com/blog/microsoftdefenderforoffice365blog/"
+    "strengthening-email-ecosystem-outlook%E2%80%99s-new-requirements-for-high%E2%80%90volume-senders/4399730"
+)
 _YAHOO: Final = "https://senders.yahooinc.com/best-practices/"
 _RFC: Final = "https://www.rfc-editor.org/rfc/rfc"
 

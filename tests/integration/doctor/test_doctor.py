@@ -450,6 +450,20 @@ def test_status_repeats_what_was_found_and_asks_nobody(world: World) -> None:
     assert warnings() == []
 
 
+def test_the_mailbox_of_returned_mail_is_opened(world: World) -> None:
+    folder = world.folder / "Maildir"
+    world.settings["bounce_fetch_url"] = f"maildir:{folder}"
+    ((check, severity, what),) = world.bad()
+    assert (check, severity, "not a Maildir" in what) == ("bounces", "problem", True)
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    assert world.bad() == []
+    world.settings["bounce_fetch_url"] = "imap://bounce:geheim@127.0.0.1:1/INBOX?tls=none"
+    (finding,) = [one for one in world.findings(status=1) if one["severity"] != "ok"]
+    assert "cannot be reached" in finding["what"]
+    assert "geheim" not in json.dumps(finding)
+
+
 def test_a_received_mail_is_checked_alone(world: World) -> None:
     path = world.folder / "received.eml"
     path.write_bytes(b"From: Daily <daily@news.example>\r\nSubject: News\r\n\r\nText\r\n")
