@@ -34,6 +34,8 @@ class Reason(StrEnum):
     MAILBOX_FULL = "mailbox_full"
     SUSPENDED = "suspended"
     """The mailbox exists, but is switched off for the time being."""
+    REFUSED = "refused"
+    """The host says that it does not know the user, but perhaps only because a filter refused the mail."""
     BLOCKED = "blocked"
     """The sending host or domain has a bad reputation there."""
     SPAM = "spam"
@@ -94,7 +96,7 @@ _R = Reason
 _BY_KIND: Final = {
     BounceKind.HARD: (_R.USER_UNKNOWN, _R.HOST_UNKNOWN, _R.MOVED, _R.NOT_ACCEPTING),
     BounceKind.SOFT: (
-        *(_R.MAILBOX_FULL, _R.SUSPENDED, _R.BLOCKED, _R.SPAM, _R.VIRUS, _R.POLICY),
+        *(_R.MAILBOX_FULL, _R.SUSPENDED, _R.REFUSED, _R.BLOCKED, _R.SPAM, _R.VIRUS, _R.POLICY),
         *(_R.AUTHENTICATION, _R.SIZE, _R.CONTENT, _R.EXPIRED, _R.CONGESTED, _R.SYSTEM),
         *(_R.LOOP, _R.RELAYING, _R.UNSUPPORTED, _R.PROTOCOL, _R.OTHER),
     ),
@@ -108,7 +110,7 @@ AGAINST_READER: Final = frozenset(
     {
         *_BY_KIND[BounceKind.HARD],
         *_BY_KIND[BounceKind.COMPLAINT],
-        *(_R.MAILBOX_FULL, _R.SUSPENDED, _R.EXPIRED, _R.LOOP, _R.OTHER),
+        *(_R.MAILBOX_FULL, _R.SUSPENDED, _R.REFUSED, _R.EXPIRED, _R.LOOP, _R.OTHER),
     }
 )
 """What says something about the reader's mailbox. The others are about the mail, the sender or the hosts:

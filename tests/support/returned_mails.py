@@ -83,7 +83,8 @@ Content-Type: {returned}
 
 
 def postfix(status: str, answer: str) -> str:
-    text = f"This is the mail system at host relay.example.\n\n<{READER}>: {answer}\n"
+    said = f"host mx.nowhere.example[192.0.2.7] said: {answer} (in reply to RCPT TO command)"
+    text = f"This is the mail system at host relay.example.\n\n<{READER}>: {said}\n"
     return report(
         text,
         "Reporting-MTA: dns; relay.example\nX-Postfix-Queue-ID: 4F1A\n\n"
@@ -97,6 +98,7 @@ def sendmail(status: str, answer: str) -> str:
     text = (
         "   ----- The following addresses had permanent fatal errors -----\n"
         f"<{READER}>\n    (reason: {answer})\n\n   ----- Transcript of session follows -----\n"
+        f"... while talking to mx.nowhere.example.:\n>>> RCPT To:<{READER}>\n<<< {answer}\n"
     )
     return report(
         text,
@@ -130,7 +132,10 @@ def exim(status: str, answer: str) -> str:
         "Content-Type: text/plain; charset=utf-8",
     )
     text = "A message that you sent could not be delivered to all of its recipients."
-    about = f"  {READER}\n    host mx.nowhere.example [192.0.2.7]: {answer}\n"
+    about = (
+        f"  {READER}\n    SMTP error from remote mail server after RCPT TO:<{READER}>:\n"
+        f"    host mx.nowhere.example [192.0.2.7]: {answer}\n"
+    )
     copy = "------ This is a copy of the message, including all the headers. ------"
     return f"{top}\n{text}\nThe following address(es) failed:\n\n{about}\n{copy}\n\n{RETURNED}"
 
@@ -141,7 +146,8 @@ def qmail(status: str, answer: str) -> str:
     )
     return (
         f"{top}\nHi. This is the qmail-send program at relay.example.\n\n<{READER}>:\n"
-        f"Remote host said: {answer}\n\n--- Below this line is a copy of the message.\n\n{RETURNED}"
+        f"192.0.2.7 does not like recipient.\nRemote host said: {answer}\n\n"
+        f"--- Below this line is a copy of the message.\n\n{RETURNED}"
     )
 
 

@@ -45,6 +45,21 @@ _AFTER_DATA: Final = (
     "smtp command data", "command: data", "550 : user unknown", "(state 15)", "(state 17)", "(state 18)",
 )  # fmt: skip
 
+_AT_RCPT: Final = phrases("""
+    rcpt
+    recipient address rejected
+    valid recipients
+    requested action not taken
+    not like recipient
+    (state 14)
+    doesn't have a * account
+    delivery error: dd
+    email account that you tried to reach
+""")
+"""What servers say while they are told the recipient, or what reports say of that moment."""
+
+_ADDRESS_FIRST: Final = re.compile(r"[45][0-7]\d[ -]<[^<>\s]{1,254}>(?::|\.\.\.)")
+
 _BY_MEANING: Final = {
     Meaning.BAD_MAILBOX: Reason.USER_UNKNOWN,
     Meaning.BAD_SENDER: Reason.POLICY,
@@ -98,7 +113,7 @@ def diagnose(status: str | None, said: str, context: str) -> Reason:
     if reason is None:
         reason = _by_numbers(numbers[0] or find_numbers(context)[0], enhanced, said)
     if reason is Reason.USER_UNKNOWN and _is_after_data(f"{said} {context}", enhanced):
-        return Reason.POLICY
+        return Reason.REFUSED
     if is_passing and reason.kind is BounceKind.HARD:
         text = folded(said, _LONGEST_TEXT)
         is_sure = reason in (Reason.USER_UNKNOWN, Reason.MOVED) and not _PASSING.found_in(text)
@@ -106,6 +121,23 @@ def diagnose(status: str | None, said: str, context: str) -> Reason:
             # A host may be known tomorrow, and what the sender tries for days is no longer temporary.
             return Reason.EXPIRED
     return reason
+
+
+def judge_report(status: str | None, said: str, context: str) -> Reason:
+    """Do the same for a report in which it may be left open at which command the server said that.
+
+    Filters refuse whole mails in the words "user unknown", too. So those words make a bounce hard only
+    if a status tells the same, if they answered RCPT, or if no server's code stands beside them.
+    """
+    reason = diagnose(status, said, context)
+    code, enhanced = find_numbers(said[:_LONGEST_TEXT])
+    shown = find_numbers(context[:_LONGEST_TEXT])
+    is_exact = any(number is not None and _is_specific(number) for number in (enhanced, status))
+    if reason is not Reason.USER_UNKNOWN or is_exact or (code or shown[0]) is None:
+        return reason
+    text = f"{said[:_LONGEST_TEXT]} {context[:_LONGEST_TEXT]}"
+    is_at_rcpt = _AT_RCPT.found_in(folded(text, 2 * _LONGEST_TEXT)) or _ADDRESS_FIRST.search(text)
+    return reason if is_at_rcpt else Reason.REFUSED
 
 
 def reason_in(text: str) -> Reason | None:

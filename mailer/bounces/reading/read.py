@@ -15,7 +15,7 @@ from mailer.bounces.reading.bounce_text import (
     read_text,
 )
 from mailer.bounces.reading.delivery_status import ReportGroup, StatusReport, find_report
-from mailer.bounces.reading.diagnosis import diagnose, find_numbers
+from mailer.bounces.reading.diagnosis import find_numbers, judge_report
 from mailer.bounces.reading.feedback import find_feedback
 from mailer.bounces.reading.fields import HeaderFields
 from mailer.bounces.reading.mime import ReadMail, read_mail
@@ -70,7 +70,7 @@ def _without_report(mail: ReadMail, body: BounceText) -> ReturnedMail:
             for failed in failed_addresses(mail, body)
         ]
         if not recipients:
-            why = Reason.DELAYED if delayed else diagnose(None, "", body.shown)
+            why = Reason.DELAYED if delayed else judge_report(None, "", body.shown)
             recipients = [_recipient(None, action, None, body.shown, why)]
         return _returned(mail, nothing, body, _gravest(recipients), recipients)
     if automatic is not None:
@@ -125,7 +125,7 @@ def _reason_of(group: ReportGroup, context: str, mail: ReadMail, body: BounceTex
         if is_delay(mail, body):
             return Reason.DELAYED
     failed = status if status and not status.startswith("2") else None
-    return diagnose(failed, group.diagnostic, context)
+    return judge_report(failed, group.diagnostic, context)
 
 
 def _gravest(recipients: list[ReportedRecipient]) -> Reason:

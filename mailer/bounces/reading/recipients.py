@@ -8,7 +8,7 @@ from typing import Final
 
 from mailer.bounces.reading.addresses import find_addresses, first_address
 from mailer.bounces.reading.bounce_text import BounceText
-from mailer.bounces.reading.diagnosis import diagnose, find_numbers, reason_in
+from mailer.bounces.reading.diagnosis import find_numbers, judge_report, reason_in
 from mailer.bounces.reading.fields import HeaderFields
 from mailer.bounces.reading.mime import ReadMail
 from mailer.bounces.reading.tables.phrases import folded
@@ -60,7 +60,7 @@ def failed_addresses(mail: ReadMail, body: BounceText) -> list[FailedAddress]:
 def reason_for(failed: FailedAddress, body: BounceText) -> Reason:
     """Tell why the mail to an address failed."""
     status = find_numbers(failed.text)[1] or find_numbers(body.shown)[1]
-    return diagnose(status, failed.text, body.shown)
+    return judge_report(status, failed.text, body.shown)
 
 
 _LONGEST_SAID: Final = 300

@@ -919,6 +919,9 @@ REFUSALS: Final[tuple[tuple[Reason, Phrases], ...]] = (
         recipient notfound
         recipient not exist
         recipient not ok
+        user @ not ok
+        badrecipient
+        bad recipient
         recipient no longer
         recipient not recognized
         recipient * not found

@@ -164,13 +164,16 @@ def test_status_alone_decides_if_there_is_no_text() -> None:
 @pytest.mark.parametrize(
     ("transcript", "status", "reason"),
     [
-        (">>> DATA\n<<< 550 Unknown user", "5.2.0", Reason.POLICY),
+        (">>> DATA\n<<< 550 Unknown user", "5.2.0", Reason.REFUSED),
+        ("", "5.0.0", Reason.REFUSED),
+        ("", "5.1.1", Reason.USER_UNKNOWN),
+        ("said: 550 Unknown user (in reply to RCPT TO command)", "5.0.0", Reason.USER_UNKNOWN),
         (">>> RCPT To:<x>\n<<< 550 Unknown user", "5.2.0", Reason.USER_UNKNOWN),
         (">>> DATA\n<<< 550 Unknown user\n<<< 503 Need RCPT", "5.2.0", Reason.USER_UNKNOWN),
         (">>> DATA\n<<< 550 5.1.1 Unknown user", "5.1.1", Reason.USER_UNKNOWN),
     ],
 )
-def test_an_unknown_user_after_the_mail_was_filtered(
+def test_an_unknown_user_may_be_a_filter_unless_it_answers_the_recipient(
     transcript: str, status: str, reason: Reason
 ) -> None:
     lines = [f"Final-Recipient: rfc822; {READER}", "Action: failed", f"Status: {status}"]
