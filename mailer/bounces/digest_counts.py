@@ -117,6 +117,18 @@ def domain_counts(session: Session, digest_id: int, *, most: int) -> list[Domain
     ]
 
 
+def reason_counts(session: Session, digest_id: int) -> list[tuple[str, int]]:
+    """Count why mails of a digest came back: pairs of a reason and a number, the most frequent first."""
+    number = func.count()
+    rows = session.execute(
+        select(BounceEvent.reason, number)
+        .where(BounceEvent.digest_id == digest_id, BounceEvent.kind != EvidenceKind.UNSUBSCRIBE)
+        .group_by(BounceEvent.reason)
+        .order_by(number.desc(), BounceEvent.reason)
+    )
+    return [(reason, number) for reason, number in rows]
+
+
 def _number_of(kind: EvidenceKind) -> ColumnElement[int]:
     return func.count().filter(BounceEvent.kind == kind)
 

@@ -80,6 +80,7 @@ _CAME_BACK: Final[Mapping[str, object]] = {
         **dict.fromkeys(("attempts", "sent", "hard", "soft", "complaints"), 1),
         **dict.fromkeys(("hard_rate", "complaint_rate"), 0.5),
     },
+    "returned_reasons": [("user_unknown", 1)],
     "returned_domains": [
         {"domain": "a.example", "attempts": 1, "hard": 1, "soft": 1, "complaints": 1}
     ],
@@ -89,6 +90,7 @@ _NOTHING_CAME_BACK: Final[Mapping[str, object]] = {
         **dict.fromkeys(("attempts", "sent"), 1),
         **dict.fromkeys(("hard", "soft", "complaints", "hard_rate", "complaint_rate"), 0),
     },
+    "returned_reasons": [],
     "returned_domains": [],
 }
 _STOPPED: Final[Mapping[str, object]] = {**_PAUSED, "digest": None}

@@ -380,6 +380,7 @@ def test_staff_see_why_a_reader_gets_no_mail_any_more(staffed: Any, inbox: Any) 
         "hard_rate": 0.5,
         "complaint_rate": 0.0,
     }
+    assert report["returned_reasons"] == {"user_unknown": 1}
     assert report["returned_domains"] == [
         {"domain": "example.com", "attempts": 2, "hard": 1, "soft": 0, "complaints": 0}
     ]

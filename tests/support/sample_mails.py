@@ -82,6 +82,7 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
             "hard_rate": 0.004,
             "complaint_rate": 0.001,
         },
+        "returned_reasons": [("user_unknown", 12), ("mailbox_full", 7), ("abuse", 3)],
         "returned_domains": [
             {"domain": "reader.example", "attempts": 1200, "hard": 9, "soft": 5, "complaints": 3},
             {"domain": "xn--h1aan.example", "attempts": 4, "hard": 3, "soft": 2, "complaints": 0},

@@ -83,7 +83,7 @@ def test_every_word_of_a_notice_is_translated(templates: Templates, kind: Notice
         context |= {"reason": "6666"}
         data = [*context["commands"].values(), context["digest"]["schedule"]]
     if kind is NoticeKind.REPORT:
-        domains = [name for name, _ in context["domains"]]
+        domains = [name for name, _ in (*context["domains"], *context["returned_reasons"])]
         digest = context["digest"]
         data = [context["command"], digest["subject"], digest["schedule"], *domains]
     content = render_notice(templates, kind, LOOK, LANGUAGE, context, always("n"))

@@ -49,6 +49,7 @@ def report(digest_id: int, html_file: Path | None, as_json: bool) -> None:
                     "hard_rate": round(report.returned.hard_rate, 6),
                     "complaint_rate": round(report.returned.complaint_rate, 6),
                 },
+                "returned_reasons": dict(report.returned_reasons),
                 "returned_domains": report.returned_domains,
             }
         )

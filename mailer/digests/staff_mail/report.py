@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.bounces.digest_counts import address_domain, counts_of, domain_counts
+from mailer.bounces.digest_counts import address_domain, counts_of, domain_counts, reason_counts
 from mailer.bounces.rates import DomainCounts, ReturnCounts
 from mailer.clock import Clock
 from mailer.db import Database
@@ -55,6 +55,7 @@ class Report:
         domains: the domains of most failed mails, and how many; at most ten.
         left: how many readers of this digest have left the newsletter since it was built.
         returned: what came back of it.
+        returned_reasons: why, as words of docs/bounces.md, and how many; the most frequent first.
         returned_domains: where most came back from; at most ten.
     """
 
@@ -64,6 +65,7 @@ class Report:
     domains: Sequence[tuple[str, int]]
     left: int
     returned: ReturnCounts
+    returned_reasons: Sequence[tuple[str, int]]
     returned_domains: Sequence[DomainCounts]
 
 
@@ -81,6 +83,7 @@ def read_report(session: Session, digest_id: int) -> Report:
         domains=_domains(session, digest_id),
         left=_left(session, digest_id, digest.built_at),
         returned=counts_of(session, digest_id),
+        returned_reasons=reason_counts(session, digest_id),
         returned_domains=domain_counts(session, digest_id, most=MOST_DOMAINS),
     )
 
@@ -121,6 +124,7 @@ def fields(report: Report) -> dict[str, object]:
             "hard_rate": report.returned.hard_rate,
             "complaint_rate": report.returned.complaint_rate,
         },
+        "returned_reasons": report.returned_reasons,
         "returned_domains": [asdict(row) for row in report.returned_domains],
         "command": f"mailer digest show {digest.id}",
     }
