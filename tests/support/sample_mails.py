@@ -106,6 +106,10 @@ _ALERTS: dict[str, dict[str, Any]] = {
         "missing": _MISSING | {"late": True},
         "commands": ["mailer status", "mailer digest plan gazette/morning"],
     },
+    "returned mail": {
+        "mailbox": {"since": "2026-11-23T06:00:00Z"},
+        "commands": ["mailer bounce fetch"],
+    },
     "complaints": {
         "complaints": {"id": 12, "schedule": "gazette/morning", "slot": "2026-11-24T07:00"},
         "commands": {"show": "mailer digest report 12"},
