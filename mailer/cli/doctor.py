@@ -9,6 +9,8 @@ import click
 
 from mailer.cli.base import Command, json_option, opened
 from mailer.cli.output import message, print_json, print_text
+from mailer.cli.parameters import Parsed
+from mailer.doctor.dns.resolver import Resolver, parse_server
 from mailer.errors import Refused
 from mailer.text.english import pluralise
 from mailer.text.untrusted import printable_line
@@ -23,7 +25,10 @@ _LARGEST_MAIL: Final = 20_000_000
 
 @click.command(cls=Command)
 @click.option(
-    "--resolver", metavar="ADDRESS[:PORT]", help="Ask this DNS resolver, not the system's."
+    "--resolver",
+    type=Parsed("address", parse_server),
+    metavar="ADDRESS[:PORT]",
+    help="Ask this DNS resolver, not the system's.",
 )
 @click.option(
     "--eml",
@@ -33,7 +38,7 @@ _LARGEST_MAIL: Final = 20_000_000
     help="Check this mail instead, as a reader received it.",
 )
 @json_option
-def doctor(resolver: str | None, mail_file: Path | None, as_json: bool) -> None:
+def doctor(resolver: tuple[str, int] | None, mail_file: Path | None, as_json: bool) -> None:
     """Check DNS, the relay, the website and this machine; exit with 1 if there is a problem.
 
     Sends no mail. Asks only the DNS resolver, and the relay, website and mailbox of the settings.
@@ -45,8 +50,6 @@ def doctor(resolver: str | None, mail_file: Path | None, as_json: bool) -> None:
       mailer doctor --resolver 9.9.9.9
       mailer doctor --eml received.eml
     """
-    from mailer.doctor.dns.resolver import Resolver
-
     look_up = Resolver(resolver)
     raw = None if mail_file is None else _read(mail_file)
     with opened(check_schema=False) as app:

@@ -38,6 +38,10 @@ class DnsServer:
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     @property
+    def place(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 

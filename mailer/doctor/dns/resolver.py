@@ -9,7 +9,6 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from mailer.doctor.dns.answers import LONGEST_TEXT, MOST_RECORDS, DnsAnswer, DnsStatus
-from mailer.errors import Refused
 from mailer.text.untrusted import printable_line
 
 if TYPE_CHECKING:
@@ -27,16 +26,13 @@ class Resolver:
     """Answers questions as a `LookUp`; several threads may ask.
 
     Args:
-        server: an IP address and perhaps a port, instead of the system's resolver.
+        server: an IP address and a port, instead of the system's resolver.
         seconds: how long a question may take with all its tries.
-
-    Raises:
-        Refused: `server` is no such address.
     """
 
-    def __init__(self, server: str | None = None, seconds: float = _SECONDS) -> None:
+    def __init__(self, server: tuple[str, int] | None = None, seconds: float = _SECONDS) -> None:
         self._seconds = seconds
-        self._server = None if server is None else _host_and_port(server)
+        self._server = server
         self._stub: Stub | None = None
         self._answers: dict[tuple[str, str], DnsAnswer] = {}
         self._lock = threading.Lock()
@@ -106,11 +102,11 @@ class Resolver:
             return self._stub
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
+def parse_server(text: str) -> tuple[str, int]:
     """Read `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`.
 
     Raises:
-        Refused: it is none of these.
+        ValueError: it is none of these; says what would be valid.
     """
     host, port = text, "53"
     if text.startswith("[") and "]" in text:
@@ -124,8 +120,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
     except ValueError:
         address = ""
     if not address or not 0 < number < 65536:
-        raise Refused(
-            "--resolver takes an IP address, perhaps with a port: 9.9.9.9, 127.0.0.1:5353, [::1]:5353"
+        raise ValueError(
+            "must be an IP address, perhaps with a port: 9.9.9.9, 127.0.0.1:5353 or [::1]:5353"
         )
     return address, number
 

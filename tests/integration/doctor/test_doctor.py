@@ -476,5 +476,5 @@ def test_a_received_mail_is_checked_alone(world: World) -> None:
 
 def test_a_bad_resolver_is_refused(world: World) -> None:
     ended = world.type("doctor", "--resolver", "dns.example")
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert "IP address" in ended.stderr
