@@ -21,7 +21,7 @@ from mailer.models import (
     EvidenceKind,
 )
 from mailer.notices.alert import Alerts, on_digest_paused
-from mailer.notices.deliverability_alerts import on_complaints
+from mailer.notices.deliverability_alerts import on_bounces, on_complaints
 from mailer.sending.flow_control.breaker import REFUSED_TOO_MANY
 
 _OPEN: Final = (DigestStatus.SENDING, DigestStatus.PAUSED)
@@ -69,6 +69,8 @@ def watch_digest(
         reason = _why_stop(session, digest_id, limits, since=digest.resumed_at)
         if reason is not None:
             on_digest_paused(session, alerts, digest_id, reason, now)
+            # They need not be told once more when it is sent.
+            digest.bounces_told_at = now
     if digest.finished_at is not None:
         session.execute(
             update(Digest)
@@ -90,6 +92,28 @@ def warn_of_complaints(session: Session, alerts: Alerts, *, now: datetime) -> No
     ).all()
     for digest_id in digests:
         _warn_of_complaints(session, alerts, digest_id, now)
+
+
+def tell_of_bounces(session: Session, alerts: Alerts, *, now: datetime) -> None:
+    """Tell staff, once for each digest, that much of one bounced that cannot be paused any more."""
+    digests = session.scalars(
+        update(Digest)
+        .where(
+            Digest.bounces_withheld_at.is_not(None),
+            Digest.bounces_told_at.is_(None),
+            Digest.status.in_((DigestStatus.SENT, DigestStatus.CANCELLED)),
+        )
+        .values(bounces_told_at=now)
+        .returning(Digest.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for digest_id in digests:
+        counts = counts_of(session, digest_id)
+        reason = (
+            f"{counts.hard} of {counts.attempts} mails bounced for good "
+            f"({rates.percent(counts.hard_rate)})"
+        )
+        on_bounces(session, alerts, digest_id, reason, now)
 
 
 def _is_unread() -> ColumnElement[bool]:

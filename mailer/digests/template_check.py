@@ -110,6 +110,7 @@ _NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
             },
             {"missing": {**_DIGEST, "late": False}, "commands": ["mailer status"]},
             {"missing": {**_DIGEST, "late": True}, "commands": ["mailer status"]},
+            {"bounced": _DIGEST, "commands": {"show": "mailer digest report 1"}},
             {"complaints": _DIGEST, "commands": {"show": "mailer digest report 1"}},
             {"mailbox": {"since": _PAUSED["at"]}, "commands": ["mailer bounce fetch"]},
             {"sender": {"title": "The Gazette"}, "commands": ["mailer newsletter show gazette"]},

@@ -54,6 +54,7 @@ class Digest(Base):
         refusals_void_until: mails that the relay refused up to then say nothing about their readers: it
             refused too many in a row.
         bounces_withheld_at: when so many of its mails were found to bounce that they suppress nobody.
+        bounces_told_at: when staff were told so, because it was sent and could not be paused any more.
         complaints_warned_at: when staff were told of its complaints.
     """
 
@@ -82,6 +83,7 @@ class Digest(Base):
     failures_read_at: Mapped[datetime | None]
     refusals_void_until: Mapped[datetime | None]
     bounces_withheld_at: Mapped[datetime | None]
+    bounces_told_at: Mapped[datetime | None]
     complaints_warned_at: Mapped[datetime | None]
 
 

@@ -30,6 +30,21 @@ def on_complaints(
     queue_alert(session, alerts, newsletter, reason, facts, now)
 
 
+def on_bounces(
+    session: Session, alerts: Alerts, digest_id: int, reason: str, now: datetime
+) -> None:
+    """Tell staff that much of a digest that is sent bounced. The caller makes sure that they are told once.
+
+    Args:
+        reason: how much, in words for staff.
+    """
+    log.warning("much of digest %d bounced: %s", digest_id, reason)
+    newsletter, schedule, slot = digest_of(session, digest_id)
+    bounced = {"id": digest_id, "schedule": f"{newsletter.slug}/{schedule}", "slot": slot}
+    facts = {"bounced": bounced, "commands": {"show": f"mailer digest report {digest_id}"}}
+    queue_alert(session, alerts, newsletter, reason, facts, now)
+
+
 def on_mailbox_failing(
     session: Session, alerts: Alerts, reason: str, since: datetime, now: datetime
 ) -> None:

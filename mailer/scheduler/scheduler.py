@@ -287,6 +287,7 @@ class Scheduler:
         with app.database.write() as session:
             failures.read_failed_notices(session, now=now())
             watch.warn_of_complaints(session, app.alerts, now=now())
+            watch.tell_of_bounces(session, app.alerts, now=now())
 
     def _fetch_returned_mail(self) -> None:
         context = self._app.mailbox_context

@@ -23,6 +23,7 @@ OF_A_DIGEST = (
     "failures_read_at",
     "refusals_void_until",
     "bounces_withheld_at",
+    "bounces_told_at",
     "complaints_warned_at",
 )
 

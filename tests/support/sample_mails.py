@@ -110,6 +110,10 @@ _ALERTS: dict[str, dict[str, Any]] = {
         "mailbox": {"since": "2026-11-23T06:00:00Z"},
         "commands": ["mailer bounce fetch"],
     },
+    "bounces": {
+        "bounced": {"id": 12, "schedule": "gazette/morning", "slot": "2026-11-24T07:00"},
+        "commands": {"show": "mailer digest report 12"},
+    },
     "complaints": {
         "complaints": {"id": 12, "schedule": "gazette/morning", "slot": "2026-11-24T07:00"},
         "commands": {"show": "mailer digest report 12"},

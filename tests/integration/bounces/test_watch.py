@@ -84,6 +84,7 @@ class Running:
                     break
         with self.database.write() as session:
             watch.warn_of_complaints(session, self.alerts, now=NOW + HOUR)
+            watch.tell_of_bounces(session, self.alerts, now=NOW + HOUR)
         return self.digest()
 
     def digest(self) -> Digest:
@@ -236,6 +237,35 @@ def test_staff_are_warned_once_of_complaints_about_a_digest_that_is_sent(running
         assert "3 of 400 readers (0.75%)" in told
         assert f"mailer digest report {running.id}" in told
         running.report(running.mails[3:9], COMPLAINT)
+
+
+def test_staff_are_told_once_of_bounces_of_a_digest_that_is_sent(running: Running) -> None:
+    running.send(0, 400)
+    with running.database.write() as session:
+        digest_state.finish_digests(session, NOW)
+    running.report(running.mails[:20])
+    running.watch()
+    assert (running.told(), running.suppressed()) == ([], 20)
+    for last in (21, 30):
+        running.report(running.mails[20:last])
+        assert running.watch().status is DigestStatus.SENT
+        [told] = running.told()
+        assert "21 of 400 mails bounced for good (5.25%)" in told
+        assert f"mailer digest report {running.id}" in told
+        assert running.suppressed() == 0
+
+
+def test_who_was_told_of_a_pause_is_not_told_again_when_the_digest_is_sent(
+    running: Running,
+) -> None:
+    running.send(0, 400)
+    running.report(running.mails[:30])
+    assert running.watch().status is DigestStatus.PAUSED
+    running.resume()
+    with running.database.write() as session:
+        assert digest_state.finish_digests(session, NOW + 2 * MINUTE) == [running.id]
+    assert running.watch().bounces_withheld_at is not None
+    assert len(running.told()) == 1
 
 
 def test_without_a_staff_address_the_status_still_knows(running: Running) -> None:
