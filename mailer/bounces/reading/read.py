@@ -14,10 +14,11 @@ from mailer.bounces.reading.bounce_text import (
     is_failure,
     read_text,
 )
-from mailer.bounces.reading.delivery_status import ReportGroup, StatusReport, find_report
 from mailer.bounces.reading.diagnosis import find_numbers, judge_report
-from mailer.bounces.reading.feedback import find_feedback
 from mailer.bounces.reading.fields import HeaderFields
+from mailer.bounces.reading.forms.delivery_status import ReportGroup, StatusReport, find_report
+from mailer.bounces.reading.forms.feedback import find_feedback
+from mailer.bounces.reading.forms.notification import Notification, find_notification
 from mailer.bounces.reading.mime import ReadMail, read_mail
 from mailer.bounces.reading.recipients import failed_addresses, reason_for
 from mailer.bounces.reading.references import find_references
@@ -45,6 +46,11 @@ def read_returned(raw: bytes) -> ReturnedMail:
     if report is not None:
         recipients = _reported(report, mail, body)
         return _returned(mail, report.about_mail, body, _gravest(recipients), recipients)
+    notification = find_notification(mail)
+    if notification is not None:
+        recipients = _notified(notification)
+        body = BounceText(body.shown, notification.header)
+        return _returned(mail, HeaderFields(), body, _gravest(recipients), recipients)
     return _without_report(mail, body)
 
 
@@ -102,6 +108,13 @@ def _reported(report: StatusReport, mail: ReadMail, body: BounceText) -> list[Re
         said = group.diagnostic or None
         recipients.append(_recipient(address, group.action, group.status, said, reason))
     return recipients
+
+
+def _notified(notification: Notification) -> list[ReportedRecipient]:
+    return [
+        _recipient(one.address, one.action, one.status, one.diagnostic, one.reason)
+        for one in notification.recipients
+    ]
 
 
 def _context(address: str | None, body: BounceText, *, alone: bool) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailer.bounces.reading.addresses import first_address
-from mailer.bounces.reading.delivery_status import read_plain_fields
 from mailer.bounces.reading.fields import HeaderFields
+from mailer.bounces.reading.forms.delivery_status import read_plain_fields
 from mailer.bounces.reading.mime import ReadMail
 from mailer.bounces.reasons import Reason
 
@@ -40,12 +40,16 @@ def find_feedback(mail: ReadMail) -> FeedbackReport | None:
     for part in mail.parts:
         if part.content_type == "message/feedback-report" and not part.is_returned:
             fields = read_plain_fields(part.text())
-            kind = fields.get("feedback-type").strip().lower()
-            reason = _REASONS.get(kind, Reason.OTHER_COMPLAINT)
+            reason = feedback_reason(fields.get("feedback-type"))
             return FeedbackReport(reason, fields, _complained(fields, mail))
     if _is_hotmail_report(mail):
         return FeedbackReport(Reason.ABUSE, HeaderFields(), _complained(HeaderFields(), mail))
     return None
+
+
+def feedback_reason(kind: str) -> Reason:
+    """Return what a type of feedback means, also one that is not registered."""
+    return _REASONS.get(kind.strip().lower(), Reason.OTHER_COMPLAINT)
 
 
 def _complained(fields: HeaderFields, mail: ReadMail) -> tuple[str, ...]:
