@@ -101,17 +101,26 @@ def judge_hard_bounces(
 
 
 def judge_soft_bounces(session: Session, key_hashes: Collection[str], *, now: datetime) -> None:
-    """Suppress those of these addresses whose mailboxes are given up, as their soft bounces show."""
+    """Suppress those of these addresses whose mailboxes are given up, as their soft bounces show.
+
+    A digest of which so much bounced softly that it cannot be the readers is left out.
+    """
     if not key_hashes:
         return
+    rows = _soft_bounces(session, key_hashes)
+    digests = {row.digest_id for row in rows}
+    ours = {
+        digest_id
+        for digest_id in digests
+        if _are_not_the_readers(session, digest_id, _soft_bounces_of(digest_id))
+    }
     bounced: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
-    first_digest = None
-    for row in _soft_bounces(session, key_hashes):
-        bounced[row.subscriber_id].append((row.mailed_at, row.event_id))
-        first_digest = min(row.digest_id, first_digest or row.digest_id)
-    if first_digest is None:
+    for row in rows:
+        if row.digest_id not in ours:
+            bounced[row.subscriber_id].append((row.mailed_at, row.event_id))
+    if not bounced:
         return
-    arrived = _arrived(session, bounced.keys(), first_digest)
+    arrived = _arrived(session, bounced.keys(), min(digests))
     gone = [
         max(mails)[1]
         for subscriber_id, mails in bounced.items()
@@ -184,13 +193,21 @@ def _hard_bounces_of(digest_id: int, void_until: datetime | None = None) -> Colu
     return and_(hard, or_(BounceEvent.source != RELAY, BounceEvent.mailed_at > void_until))
 
 
+def _soft_bounces_of(digest_id: int) -> ColumnElement[bool]:
+    return and_(
+        BounceEvent.digest_id == digest_id,
+        BounceEvent.kind == EvidenceKind.SOFT,
+        BounceEvent.reason.in_(policy.SOFT_REASONS),
+    )
+
+
 def _are_not_the_readers(session: Session, digest_id: int, of_digest: ColumnElement[bool]) -> bool:
-    """Tell whether these hard bounces of a digest are too many to be its readers' mailboxes."""
-    hard, refused = session.execute(
+    """Tell whether these bounces of a digest are too many to be its readers' mailboxes."""
+    bounced, refused = session.execute(
         select(func.count(), func.count().filter(BounceEvent.source == RELAY)).where(of_digest)
     ).one()
-    enough = policy.attempts_that_acquit(hard)
-    if enough and policy.is_at_fault(hard, mails_at_most(session, digest_id, enough)):
+    enough = policy.attempts_that_acquit(bounced)
+    if enough and policy.is_at_fault(bounced, mails_at_most(session, digest_id, enough)):
         return True
     if refused < policy.FEWEST_EVENTS:
         return False

@@ -5,6 +5,7 @@
 | a hard bounce | suppressed at once, unless so much of that digest bounced that the fault must be ours |
 | refusals by the relay of all mails of a digest, or of so many in a row that it was paused | nothing |
 | soft bounces of five digests, on five days, over two weeks, with no mail that arrived between | suppressed |
+| soft bounces of a digest of which too much bounced softly | nothing |
 | a refusal that is about the mail, the sender or the hosts | nothing, however often |
 
 Never knows where bounces are stored; `mailer.bounces.effects` does what follows.
@@ -16,8 +17,8 @@ from typing import Final
 
 from mailer.bounces.reasons import AGAINST_READER, BounceKind, Reason
 
-ONE_HARD_OF: Final = 20
-"""If more than one mail in so many of a digest bounces hard, its bounces suppress nobody: over 5 %."""
+ONE_OF: Final = 20
+"""If more than one mail in so many of a digest bounces the same way, that suppresses nobody: over 5 %."""
 
 FEWEST_ATTEMPTS: Final = 200
 FEWEST_EVENTS: Final = 3
@@ -46,15 +47,15 @@ def counts_against_reader(reason: Reason) -> bool:
     return reason in HARD_REASONS or reason in SOFT_REASONS
 
 
-def attempts_that_acquit(hard: int) -> int:
-    """Return from how many attempts on so many hard bounces are those of single readers; 0: always."""
-    enough = hard * ONE_HARD_OF
-    return enough if hard >= FEWEST_EVENTS and enough > FEWEST_ATTEMPTS else 0
+def attempts_that_acquit(bounced: int) -> int:
+    """Return from how many attempts on so many bounces are those of single readers; 0: always."""
+    enough = bounced * ONE_OF
+    return enough if bounced >= FEWEST_EVENTS and enough > FEWEST_ATTEMPTS else 0
 
 
-def is_at_fault(hard: int, attempts: int) -> bool:
-    """Tell whether so much of a digest bounced hard that it cannot be the readers' mailboxes."""
-    return FEWEST_ATTEMPTS <= attempts < attempts_that_acquit(hard)
+def is_at_fault(bounced: int, attempts: int) -> bool:
+    """Tell whether so much of a digest bounced, all hard or all soft, that it cannot be the mailboxes."""
+    return FEWEST_ATTEMPTS <= attempts < attempts_that_acquit(bounced)
 
 
 def relay_is_at_fault(refused: int, sent: int) -> bool:

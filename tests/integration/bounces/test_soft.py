@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.bounces import failures
 from mailer.bounces.reasons import Reason
 from mailer.db import Database
 from mailer.models import (
@@ -166,3 +167,46 @@ def test_two_readers_are_judged_apart(database: Database, keys: Keys) -> None:
             # The other one's mailbox has room on one day.
             report(session, keys, digest.mails if day != 8 else digest.mails[:1], SOFT)
         assert reader.suppressed() == FULL
+
+
+def test_a_digest_that_bounced_everywhere_counts_against_nobody(
+    database: Database, keys: Keys
+) -> None:
+    """As when the relay, or a large provider, is down for days."""
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.readers(session, keys, schedule, 1)
+        factories.many_readers(session, keys, schedule, 219, "example.org")
+        for day in (0, 4, 8, 11, 14):
+            digest = sent_digest(session, schedule, at=NOW + day * DAY)
+            report(session, keys, digest.mails[: 12 if day == 8 else 11], SOFT)
+        assert suppressed(session) == {}
+        # Up to one in twenty it is the readers.
+        digest = sent_digest(session, schedule, at=NOW + 15 * DAY)
+        report(session, keys, digest.mails[:1], SOFT)
+        assert suppressed(session) == FULL
+
+
+def test_a_relay_that_takes_nothing_for_weeks_counts_against_nobody(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.readers(session, keys, schedule, 4)
+        for day in (0, 4, 8, 11, 14, 18):
+            at = NOW + day * DAY
+            digest = factories.digest(session, schedule, due_at=at)
+            factories.deliveries(
+                session,
+                factories.edition(session, digest),
+                schedule,
+                status=DeliveryStatus.FAILED,
+                first_attempt_at=at,
+                outcome_at=at + 2 * DAY,
+                step="rcpt",
+                code=450,
+                reply="4.2.0 Not now",
+            )
+            assert failures.read_failed_deliveries(session, digest.id, now=at + 2 * DAY) == 4
+        assert suppressed(session) == {}
+        assert set(session.scalars(select(BounceEvent.reason))) == {"expired"}
