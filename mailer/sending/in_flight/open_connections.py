@@ -110,14 +110,19 @@ class OpenConnections:
         return [one for one in self._connections.values() if one.is_free]
 
     @property
-    def rows(self) -> list[RowId]:
-        """The ledger's rows of all mails in hand."""
+    def mails(self) -> list[OutgoingMail]:
+        """All mails in hand."""
         return [
-            mail.claim.row
+            mail
             for one in self._connections.values()
             for mail in (one.mail, one.next_mail)
             if mail is not None
         ]
+
+    @property
+    def rows(self) -> list[RowId]:
+        """The ledger's rows of all mails in hand."""
+        return [mail.claim.row for mail in self.mails]
 
     def get(self, number: int) -> OpenConnection | None:
         """Return the connection with this number, if it is still open."""

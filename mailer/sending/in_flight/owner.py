@@ -426,9 +426,11 @@ class InFlight:
         """Return those of the claimed mails that are to be taken in.
 
         PostgreSQL may have forgotten a claim in a crash: then the row is claimed again, for the mail that is
-        in hand. And others have taken over what was claimed before we were considered dead.
+        in hand. And others have taken over what was claimed before we were considered dead; what is still
+        in hand of that is not ours, so that its row may be claimed anew.
         """
-        in_hand = {*self._connections.rows, *self._outbox.rows}
+        ours = {mail.claim.row for mail in self._connections.mails if self._is_ours(mail)}
+        in_hand = ours.union(self._outbox.rows)
         return [mail for mail in mails if self._is_ours(mail) and mail.claim.row not in in_hand]
 
     def _finish(self, granted: frozenset[RowId]) -> None:

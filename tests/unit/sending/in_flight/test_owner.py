@@ -332,6 +332,24 @@ def test_a_row_that_is_claimed_again_while_its_mail_is_in_hand_is_taken_in_once(
     assert begins(owner.step(Opened(2, True))) == [(2, 3)]
 
 
+def test_a_row_that_is_claimed_anew_is_taken_in_although_the_mail_of_an_old_claim_is_in_hand() -> (
+    None
+):
+    """Others considered us dead meanwhile; what is in hand of that time is given up."""
+    owner = Owner(2).begun(mail(1))
+    owner.worker_id = 8
+    owner.quiet()
+    owner.now += LOOK_SECONDS
+    owner.step(Looked(True))
+    owner.claim(mail(1, worker_id=8))
+    assert begins(owner.step(Opened(2, True))) == [(2, 1)]
+    owner.written(1)
+    assert list(owner.last.writes) == [Close(1)]
+    owner.quiet()
+    owner.written(2)
+    assert owner.commit().starts == rows([mail(1)])
+
+
 @pytest.mark.parametrize(
     ("step", "reason", "status"),
     [(Step.DOT, Lost.DROP, S.UNKNOWN), (Step.DOT, Lost.TIMEOUT, S.UNKNOWN)],
