@@ -49,7 +49,7 @@ def live(engine: str, url: str, folder: Path, mails: Path) -> bool:
     inbox = Inbox(mails)
     relay = Relay(inbox)
     roles = PROCESSES[engine]
-    ports = _free_ports(sum(not those or "web" in those for those in roles))
+    ports = free_ports(sum(not those or "web" in those for those in roles))
     with receiver(relay.answer, relay.accept) as smtp, serving() as site:
         settings = {
             "database_url": url,
@@ -82,7 +82,7 @@ def live(engine: str, url: str, folder: Path, mails: Path) -> bool:
     return not violations
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Ports that nobody has, and that nobody is given who asks the system for any."""
     found: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
@@ -95,7 +95,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def _databases(engines: list[str], folder: Path) -> Iterator[dict[str, str]]:
+def databases(engines: list[str], folder: Path) -> Iterator[dict[str, str]]:
     """An empty database for each engine, by its URL."""
     with ExitStack() as stack:
         urls = {"sqlite": f"sqlite:///{folder / 'sqlite' / 'mailer.db'}"}
@@ -116,7 +116,7 @@ def main() -> int:
         folder = Path(name)
         kept = folder / "mails" if asked.keep is None else asked.keep.resolve()
         found = []
-        with _databases(engines, folder) as urls:
+        with databases(engines, folder) as urls:
             for engine in engines:
                 (folder / engine).mkdir()
                 found.append(live(engine, urls[engine], folder / engine, kept / engine))
