@@ -5,7 +5,7 @@ Never marks a mail as read by reading it: after a crash it is still there to be 
 
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from imapclient import IMAPClient
@@ -19,6 +19,9 @@ _TIMEOUT_SECONDS: Final = 60.0
 """How long the server may take for each answer."""
 
 _UNREAD: Final = ("UNSEEN", "UNDELETED")
+_SEARCHED_AT_ONCE: Final = 10_000
+"""In so many mails is searched at once: imaplib refuses an answer with more numbers than fit into 1 MB."""
+
 _BODY: Final = f"BODY.PEEK[]<0.{LONGEST_READ}>"
 _ANSWERED_BODY: Final = b"BODY[]<0>"
 _SEEN: Final = b"\\Seen"
@@ -27,14 +30,19 @@ _SEEN: Final = b"\\Seen"
 class ImapFolder:
     """A folder on an IMAP server, open for reading and writing."""
 
-    def __init__(self, client: IMAPClient, folder: str) -> None:
+    def __init__(self, client: IMAPClient, folder: str, mails: int) -> None:
         self._client = client
         self._folder = folder
+        self._mails = mails
 
     def batches(self) -> Iterator[Sequence[UnreadMail]]:
         """Yield the mails that are neither marked as read nor deleted."""
         with _explained(f"the folder {self._folder!r} cannot be read"):
-            unread = [int(uid) for uid in self._client.search(_UNREAD)]
+            unread = [
+                int(uid)
+                for first in range(1, self._mails + 1, _SEARCHED_AT_ONCE)
+                for uid in self._client.search([self._searched_from(first), *_UNREAD])
+            ]
         for start in range(0, len(unread), BATCH):
             with _explained(f"the folder {self._folder!r} cannot be read"):
                 answer = self._client.fetch(unread[start : start + BATCH], [_BODY])
@@ -44,6 +52,10 @@ class ImapFolder:
                 for uid, item in answer.items()
                 if item.get(_ANSWERED_BODY) is not None
             ]
+
+    def _searched_from(self, first: int) -> str:
+        last = first + _SEARCHED_AT_ONCE - 1
+        return f"{first}:{last if last < self._mails else '*'}"
 
     def settle(self, *, remove: Sequence[str], leave: Sequence[str]) -> None:
         """Delete some mails, and mark others as read.
@@ -55,8 +67,8 @@ class ImapFolder:
             MailboxUnavailable: the server refuses it, as in a folder that may only be read.
         """
         with _explained(f"mails in the folder {self._folder!r} cannot be removed"):
-            if leave:
-                self._client.add_flags([int(uid) for uid in leave], [_SEEN], silent=True)
+            # All of them: a server that lets us delete nothing should not give us the same ones for ever.
+            self._client.add_flags([int(uid) for uid in (*leave, *remove)], [_SEEN], silent=True)
             if remove:
                 uids = [int(uid) for uid in remove]
                 self._client.delete_messages(uids, silent=True)
@@ -94,8 +106,8 @@ def opened_folder(
             if starttls:
                 client.starttls(context)
             client.login(user, password)
-            client.select_folder(folder)
-        yield ImapFolder(client, folder)
+            mails = client.select_folder(folder)[b"EXISTS"]
+        yield ImapFolder(client, folder, mails)
     finally:
         _log_out(client)
 
@@ -105,7 +117,8 @@ def _log_out(client: Any) -> None:
         client.logout()
     except (OSError, IMAPClientError):
         # What was done is done, and the server ends the connection by itself.
-        client.shutdown()
+        with suppress(OSError):
+            client.shutdown()
 
 
 @contextmanager
