@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from mailer.bounces import effects, failures, rates
 from mailer.bounces.digest_counts import ATTEMPTED, counts_of, events_of, mails_at_most
 from mailer.bounces.rates import COMPLAINTS_WARN, StopLimits
+from mailer.ledger import digest_state
 from mailer.models import (
     BounceEvent,
     DeliveryStatus,
@@ -46,19 +47,7 @@ def watch_digest(
     Returns:
         Whether more of its failed mails are to be read: then call it again.
     """
-    void = session.scalar(
-        select(Digest.id).where(
-            Digest.id == digest_id,
-            or_(
-                Digest.refusals_void_until.is_(None),
-                Digest.refusals_void_until < Digest.resumed_at,
-            ),
-            Digest.reason.startswith(REFUSED_TOO_MANY),
-        )
-    )
-    if void is not None:
-        # The relay refused so many in a row that it was no longer about single readers.
-        effects.void_refusals(session, digest_id, now)
+    _void_refusals(session, digest_id, now)
     if failures.read_failed_deliveries(session, digest_id, now=now) == failures.AT_ONCE:
         return True
     digest = session.get_one(Digest, digest_id, populate_existing=True)
@@ -79,6 +68,15 @@ def watch_digest(
             .execution_options(synchronize_session=False)
         )
     return False
+
+
+def resume_digest(session: Session, digest_id: int, *, now: datetime) -> bool:
+    """Continue a paused digest, as staff want it. Return False if it is not paused.
+
+    Why it was paused is forgotten then, so what follows from that for its readers comes first.
+    """
+    _void_refusals(session, digest_id, now)
+    return digest_state.resume_digest(session, digest_id, now)
 
 
 def warn_of_complaints(session: Session, alerts: Alerts, *, now: datetime) -> None:
@@ -114,6 +112,25 @@ def tell_of_bounces(session: Session, alerts: Alerts, *, now: datetime) -> None:
             f"({rates.percent(counts.hard_rate)})"
         )
         on_bounces(session, alerts, digest_id, reason, now)
+
+
+def _void_refusals(session: Session, digest_id: int, now: datetime) -> None:
+    """Let the refusals say nothing about the readers if they paused this digest.
+
+    The relay refused so many in a row that it was no longer about single readers.
+    """
+    void = session.scalar(
+        select(Digest.id).where(
+            Digest.id == digest_id,
+            or_(
+                Digest.refusals_void_until.is_(None),
+                Digest.refusals_void_until < Digest.resumed_at,
+            ),
+            Digest.reason.startswith(REFUSED_TOO_MANY),
+        )
+    )
+    if void is not None:
+        effects.void_refusals(session, digest_id, now)
 
 
 def _is_unread() -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 import click
 
+from mailer.bounces import watch
 from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
 from mailer.cli.digest.show import print_outcome
 from mailer.cli.parameters import digest_id_argument
@@ -68,7 +69,7 @@ def resume(digest_id: int, as_json: bool) -> None:
     with opened() as app:
         with app.database.write() as session:
             digest = listings.find(session, digest_id)
-            if not digest_state.resume_digest(session, digest_id, app.times.wall()):
+            if not watch.resume_digest(session, digest_id, now=app.times.wall()):
                 raise Refused(
                     f"digest {digest_id} is not paused ({digest.status}); "
                     "`mailer digest list` shows which are"

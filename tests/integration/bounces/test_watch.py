@@ -359,6 +359,22 @@ def test_refusals_in_a_row_that_paused_a_digest_never_count(running: Running) ->
     assert running.suppressed() == 2
 
 
+def test_a_digest_may_be_resumed_before_anybody_has_looked(running: Running) -> None:
+    failed = DeliveryStatus.FAILED
+    running.send(0, 300)
+    running.send(300, 302, failed, **REFUSED)
+    running.watch()
+    assert running.suppressed() == 2
+    running.send(302, 320, failed, **REFUSED)
+    reason = "the relay refused 20 mails in a row, the last one with: 550 5.1.1 No such user"
+    with running.database.write() as session:
+        assert not watch.resume_digest(session, running.id, now=NOW + MINUTE)
+        assert digest_state.pause_digest(session, running.id, reason)
+        assert watch.resume_digest(session, running.id, now=NOW + MINUTE)
+    running.watch()
+    assert running.suppressed() == 0
+
+
 def test_a_relay_that_fails_again_is_not_believed_again(running: Running) -> None:
     failed = DeliveryStatus.FAILED
     reason = "the relay refused 20 of the last 100 mails"
