@@ -123,29 +123,53 @@ def process(files: tuple[Path, ...], as_json: bool) -> None:
     """Record what a returned mail reports. Without FILE it is read from stdin.
 
     A mail server runs this for each mail to the bounce address. If the mail cannot be recorded now, this ends
-    with exit code 75, so that the mail server tries again.
+    with exit code 75, so that the mail server tries again. docs/operations.md explains the set-up.
 
     \b
-    Example, a line of /etc/aliases:
-      bounce: "|/srv/mailer/.venv/bin/mailer bounce process"
+    Example, and the file .forward of the user that runs the mailer, for Postfix:
+      mailer bounce process returned.eml
+      "|cd /srv/mailer && .venv/bin/mailer bounce process"
     """
-    results = [_process_file(path) for path in files] if files else [_process_stdin()]
+    results = _process_files(files) if files else [_process_stdin()]
     if as_json:
         print_json(results if len(results) > 1 else results[0])
-        return
-    for result in results:
-        where = f"{result['file']}: " if "file" in result else ""
-        told = (
-            result.get("error")
-            or f"{result['kind']} ({result['reason']}): " + (_IN_WORDS[result["result"]])
+    else:
+        for result in results:
+            message(_in_words(result))
+    unread = sum("error" in result for result in results)
+    if unread:
+        raise Refused(
+            f"{pluralise(unread, 'file')} could not be read, and what the others report is recorded; "
+            "correct the paths and repeat the command"
         )
-        message(f"{where}{told}")
 
 
-def _process_file(path: Path) -> dict[str, Any]:
-    raw = _bytes_of(path)
+def _in_words(result: dict[str, Any]) -> str:
+    if "error" in result:
+        return str(result["error"])
+    where = f"{result['file']}: " if "file" in result else ""
+    return f"{where}{result['kind']} ({result['reason']}): {_IN_WORDS[result['result']]}"
+
+
+def _process_files(files: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Record what the mails in these files report; one of several that cannot be read has its error.
+
+    Raises:
+        Refused: the only file cannot be read.
+    """
+    results = []
     with opened() as app:
-        return {"file": str(path)} | _taken_in(app, raw)
+        for path in files:
+            try:
+                raw = _bytes_of(path)
+            except Refused as error:
+                if len(files) == 1:
+                    raise
+                result = {"error": str(error)}
+            else:
+                result = _taken_in(app, raw)
+            results.append({"file": str(path)} | result)
+    return results
 
 
 def _process_stdin() -> dict[str, Any]:

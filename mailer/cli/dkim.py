@@ -14,7 +14,7 @@ from mailer.settings import dkim as settings
 _TEXT: Final = """\
 Publish this TXT record where the DNS of {domain} is kept.
 
-Name, where the form adds the domain by itself:
+Name, where the form adds {domain} by itself:
 {label}
 
 Name in full:

@@ -1,5 +1,6 @@
 """`mailer digest` and `mailer delivery` as staff type them, judged by what a receiver took."""
 
+import json
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import returned_mail
 from tests.support.commands import NEWSLETTER
 from tests.support.receiver import fine
 from tests.support.waiting import wait_until
@@ -394,3 +396,30 @@ def test_staff_see_why_a_reader_gets_no_mail_any_more(staffed: Any, inbox: Any) 
         "lifted": 1,
     }
     assert staffed.ask("subscriber", "show", "boris@example.com")["suppressions"] == []
+
+
+@ON_SQLITE
+def test_a_file_that_cannot_be_read_keeps_no_other_bounce_from_being_recorded(
+    staffed: Any, inbox: Any
+) -> None:
+    staffed.settings["bounce_address"] = "bounce@news.example"
+    staffed.ask("digest", "send", "daily/morning", "--wait")
+    for name in ("anna", "boris"):
+        [mail] = [mail.data for mail in inbox.relay.mails if mail.recipient.startswith(name)]
+        [reference] = re.findall(rb"Message-ID: <(.*?)@", mail)
+        returned = returned_mail.bounce(mail, f"bounce+{reference.decode()}@news.example")
+        (staffed.folder / f"{name}.eml").write_bytes(returned)
+
+    ended = staffed.run("bounce", "process", "anna.eml", "missing.eml", "boris.eml", "--json")
+    assert ended.returncode == 1
+    first, unread, last = json.loads(ended.stdout)
+    assert unread["file"] == "missing.eml"
+    assert unread["error"].startswith("cannot read missing.eml")
+    assert (first["result"], last["result"]) == ("recorded", "recorded")
+    assert "1 file could not be read" in ended.stderr
+
+    ended = staffed.run("bounce", "process", "boris.eml", "missing.eml")
+    assert "boris.eml: hard (user_unknown): recorded before" in ended.stderr
+    assert "cannot read missing.eml" in ended.stderr
+    ended = staffed.run("bounce", "process", "missing.eml")
+    assert (ended.returncode, ended.stderr[:25]) == (1, "error: cannot read missin")
