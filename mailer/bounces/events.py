@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mailer.bounces.mails import Mail
+from mailer.bounces.mails import SentMail
 from mailer.bounces.reasons import Reason
 from mailer.models import BounceEvent, Delivery, EvidenceKind
 from mailer.text.untrusted import printable_line, redact
@@ -24,7 +24,7 @@ _LONGEST_STATUS: Final = 20
 class Reported:
     """What was reported about a mail of ours; `at` is no later than now."""
 
-    mail: Mail
+    mail: SentMail
     kind: EvidenceKind
     reason: Reason
     status: str | None

@@ -6,18 +6,25 @@ Never acts on a report whose reference does not verify: whoever forges one reach
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from mailer.bounces import effects, events
 from mailer.bounces.events import Reported
 from mailer.bounces.mails import find_mails
-from mailer.bounces.reasons import Reason
+from mailer.bounces.reasons import BounceKind, Reason
 from mailer.models import EvidenceKind
 from mailer.tokens import Keys
 
-__all__ = ["Evidence", "EvidenceKind", "Recorded", "record"]
+__all__ = ["EVIDENCE_KINDS", "Evidence", "EvidenceKind", "Recorded", "record"]
+
+EVIDENCE_KINDS: Final = {
+    BounceKind.HARD: EvidenceKind.HARD,
+    BounceKind.SOFT: EvidenceKind.SOFT,
+    BounceKind.COMPLAINT: EvidenceKind.COMPLAINT,
+}
+"""What is recorded of what came back; the other kinds say nothing against a mail."""
 
 
 @dataclass(frozen=True)

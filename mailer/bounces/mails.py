@@ -24,7 +24,7 @@ _TO_READERS: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Mail:
+class SentMail:
     """A mail of ours, and who it went to.
 
     Attributes:
@@ -49,7 +49,7 @@ class Mail:
 
 def find_mails(
     session: Session, candidates: Sequence[Sequence[str]], keys: Keys
-) -> list[Mail | None]:
+) -> list[SentMail | None]:
     """Find the mail that each report is about.
 
     Args:
@@ -77,9 +77,9 @@ def find_mails(
     ]
 
 
-def read_mails(session: Session, rows: Collection[ReferencedRow]) -> list[Mail]:
+def read_mails(session: Session, rows: Collection[ReferencedRow]) -> list[SentMail]:
     """Read these rows of the ledger, as far as they exist."""
-    mails: list[Mail] = []
+    mails: list[SentMail] = []
     for table, read in ((Delivery, _deliveries), (Notice, _notices)):
         ids = sorted(row.row_id for row in rows if row.table == table.__tablename__)
         for start in range(0, len(ids), _AT_ONCE):
@@ -87,7 +87,7 @@ def read_mails(session: Session, rows: Collection[ReferencedRow]) -> list[Mail]:
     return mails
 
 
-def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[Mail]:
+def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[SentMail]:
     statement = (
         select(
             Delivery.id,
@@ -107,7 +107,7 @@ def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[Mail]:
     )
     for row in session.execute(statement):
         is_erased = row.erased_at is not None
-        yield Mail(
+        yield SentMail(
             row=ReferencedRow(Delivery.__tablename__, row.id),
             created_at=row.created_at,
             digest_id=row.digest_id,
@@ -121,7 +121,7 @@ def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[Mail]:
         )
 
 
-def _notices(session: Session, ids: Sequence[int]) -> Iterator[Mail]:
+def _notices(session: Session, ids: Sequence[int]) -> Iterator[SentMail]:
     statement = select(
         Notice.id,
         Notice.kind,
@@ -132,7 +132,7 @@ def _notices(session: Session, ids: Sequence[int]) -> Iterator[Mail]:
         Notice.key_hash,
     ).where(Notice.id.in_(ids))
     for row in session.execute(statement):
-        yield Mail(
+        yield SentMail(
             row=ReferencedRow(Notice.__tablename__, row.id),
             created_at=row.created_at,
             digest_id=None,

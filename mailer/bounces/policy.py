@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailer.bounces.reasons import AGAINST_READER, BounceKind, Reason
+from mailer.bounces.reasons import AGAINST_READER, BounceKind
 
 ONE_OF: Final = 20
 """If more than one mail in so many of a digest bounces the same way, that suppresses nobody: over 5 %."""
@@ -40,11 +40,6 @@ HARD_REASONS: Final = frozenset(
 SOFT_REASONS: Final = frozenset(
     reason for reason in AGAINST_READER if reason.kind is BounceKind.SOFT
 )
-
-
-def counts_against_reader(reason: Reason) -> bool:
-    """Tell whether a bounce for this reason says something about the reader's mailbox."""
-    return reason in HARD_REASONS or reason in SOFT_REASONS
 
 
 def attempts_that_acquit(bounced: int) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.bounces import effects, failures, rates
+from mailer.bounces import effects, rates, refused_mails
 from mailer.bounces.digest_counts import ATTEMPTED, counts_of, events_of, mails_at_most
 from mailer.bounces.rates import COMPLAINTS_WARN, StopLimits
 from mailer.ledger import digest_state
@@ -48,7 +48,7 @@ def watch_digest(
         Whether more of its failed mails are to be read: then call it again.
     """
     _void_refusals(session, digest_id, now)
-    if failures.read_failed_deliveries(session, digest_id, now=now) == failures.AT_ONCE:
+    if refused_mails.read_failed_deliveries(session, digest_id, now=now) == refused_mails.AT_ONCE:
         return True
     digest = session.get_one(Digest, digest_id, populate_existing=True)
     if digest.bounces_withheld_at is not None:

@@ -53,9 +53,6 @@ YAHOO_BOUNCES: Final = SenderRule(
 MICROSOFT_REPLY: Final = SenderRule(
     "Outlook.com wants a From or Reply-To address that can receive replies", _MICROSOFT
 )
-APPLE_REVERSE_DNS: Final = SenderRule(
-    "Apple wants reverse DNS of sending addresses", "https://support.apple.com/en-us/102322"
-)
 SPF_LIMITS: Final = SenderRule(
     "receivers give up after ten look-ups, and then SPF fails (RFC 7208, section 4.6.4)",
     f"{_RFC}7208#section-4.6.4",

@@ -16,7 +16,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from mailer.app import App
-from mailer.bounces import failures, watch
+from mailer.bounces import refused_mails, watch
 from mailer.bounces.intake.fetch import fetch
 from mailer.bounces.rates import StopLimits
 from mailer.clock import ClockJumps, utc_now
@@ -285,7 +285,7 @@ class Scheduler:
                 with app.database.write() as session:
                     is_more = watch.watch_digest(session, app.alerts, digest_id, limits, now=now())
         with app.database.write() as session:
-            failures.read_failed_notices(session, now=now())
+            refused_mails.read_failed_notices(session, now=now())
             watch.warn_of_complaints(session, app.alerts, now=now())
             watch.tell_of_bounces(session, app.alerts, now=now())
 

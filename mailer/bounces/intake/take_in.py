@@ -1,4 +1,4 @@
-"""Takes in one mail to the bounce address: reads it, and records what it reports.
+"""Takes in one mail to the bounce address: turns what it reports into evidence, and records that.
 
 Never acts itself: `mailer.bounces.evidence` does, and only on mails of ours. Never commits.
 """
@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from mailer.bounces.evidence import record
+from mailer.bounces.evidence import EVIDENCE_KINDS, Evidence, record
 from mailer.bounces.reading.returned import ReturnedMail
-from mailer.bounces.reports import as_evidence
+from mailer.bounces.reasons import Reason
+from mailer.models import EvidenceKind
 from mailer.tokens import Keys
 
 
@@ -47,3 +48,30 @@ def take_in(
     if recorded:
         return TakenIn.RECORDED
     return TakenIn.REPEATED if repeated else TakenIn.NOT_OURS
+
+
+def as_evidence(mail: ReturnedMail, *, source: str, at: datetime) -> Evidence | None:
+    """Return what a returned mail says about one of ours, or None if it says nothing against it.
+
+    Delays, automatic replies and mails by people are no evidence. Our mails have one recipient each, so
+    several reported ones are one reader's: the gravest counts.
+
+    Args:
+        source: how the mail came, such as "pipe".
+        at: when it came (aware UTC).
+    """
+    kind = EvidenceKind.UNSUBSCRIBE if mail.unsubscribe else EVIDENCE_KINDS.get(mail.kind)
+    if kind is None or not mail.references:
+        return None
+    gravest = next(
+        (recipient for recipient in mail.recipients if recipient.reason is mail.reason), None
+    )
+    return Evidence(
+        references=mail.references,
+        kind=kind,
+        reason=Reason.OPT_OUT if mail.unsubscribe else mail.reason,
+        status=gravest.status if gravest else None,
+        diagnostic=gravest.diagnostic if gravest else None,
+        source=source,
+        at=at,
+    )

@@ -8,15 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from mailer.bounces.evidence import Evidence, EvidenceKind
+from mailer.bounces.evidence import EVIDENCE_KINDS, Evidence, EvidenceKind
 from mailer.bounces.reading.diagnosis import diagnose, find_numbers
 from mailer.bounces.reasons import BounceKind, Reason
 
-_KINDS: Final = {
-    BounceKind.HARD: EvidenceKind.HARD,
-    BounceKind.SOFT: EvidenceKind.SOFT,
-    BounceKind.COMPLAINT: EvidenceKind.COMPLAINT,
-}
 _LONGEST_READ: Final = 1000
 
 
@@ -78,7 +73,7 @@ def judge(
         is_soft = told.kind is BounceKind.SOFT and told is not Reason.OTHER
         if is_soft or (told.kind is BounceKind.HARD and (is_hard or is_open)):
             reason = told
-    return KindAndReason(_KINDS[reason.kind], reason)
+    return KindAndReason(EVIDENCE_KINDS[reason.kind], reason)
 
 
 def evidence(

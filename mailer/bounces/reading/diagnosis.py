@@ -149,6 +149,12 @@ def _reason_in_folded(text: str) -> Reason | None:
     return next((reason for reason, known in _ORDER if known.found_in(text)), None)
 
 
+def reason_of_numbers(code: int, enhanced: str | None) -> Reason | None:
+    """Return the reason that `mailer.message.smtp_codes` has for an SMTP code and a status, or None."""
+    detail = status_detail(enhanced) if enhanced else None
+    return _BY_MEANING.get(meaning(code, enhanced)) if detail is None else _BY_DETAIL[detail]
+
+
 def find_numbers(text: str) -> tuple[int | None, str | None]:
     """Return the first SMTP code and the first status in a text."""
     code = _CODE.search(text)
@@ -167,11 +173,7 @@ def _is_temporary(enhanced: str | None, code: int | None) -> bool:
 
 
 def _by_status(enhanced: str) -> Reason | None:
-    precise = status_detail(enhanced)
-    if precise is not None:
-        return _BY_DETAIL[precise]
-    code = 400 if enhanced.startswith("4") else 500
-    return _BY_MEANING.get(meaning(code, enhanced))
+    return reason_of_numbers(400 if enhanced.startswith("4") else 500, enhanced)
 
 
 def _by_numbers(code: int | None, enhanced: str | None, said: str) -> Reason:
@@ -183,7 +185,7 @@ def _by_numbers(code: int | None, enhanced: str | None, said: str) -> Reason:
     if code is None:
         is_temporary = enhanced is not None and enhanced.startswith("4")
         return Reason.EXPIRED if is_temporary else Reason.OTHER
-    reason = _BY_MEANING.get(meaning(code, None), Reason.OTHER)
+    reason = reason_of_numbers(code, None) or Reason.OTHER
     if reason is Reason.USER_UNKNOWN and not _is_answer_to_rcpt(said):
         # 550 is used for nearly everything.
         return Reason.OTHER

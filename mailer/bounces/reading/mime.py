@@ -34,10 +34,6 @@ class MimePart:
     is_returned: bool
     mail: HeaderFields | None = None
 
-    @property
-    def is_attachment(self) -> bool:
-        return parse_value(self.fields.get("content-disposition"))[0] == "attachment"
-
     def text(self) -> str:
         """Return the body as text, cut; markup is removed."""
         raw = transfer_decode(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.bounces import failures
+from mailer.bounces import refused_mails
 from mailer.bounces.reasons import Reason
 from mailer.db import Database
 from mailer.models import (
@@ -207,6 +207,6 @@ def test_a_relay_that_takes_nothing_for_weeks_counts_against_nobody(
                 code=450,
                 reply="4.2.0 Not now",
             )
-            assert failures.read_failed_deliveries(session, digest.id, now=at + 2 * DAY) == 4
+            assert refused_mails.read_failed_deliveries(session, digest.id, now=at + 2 * DAY) == 4
         assert suppressed(session) == {}
         assert set(session.scalars(select(BounceEvent.reason))) == {"expired"}

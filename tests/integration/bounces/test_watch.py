@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from mailer.bounces import failures, watch
+from mailer.bounces import refused_mails, watch
 from mailer.bounces.rates import StopLimits
 from mailer.db import Database
 from mailer.ledger import digest_state
@@ -411,7 +411,7 @@ def test_a_digest_is_watched_until_its_failures_have_been_read(running: Running)
 def test_many_failures_are_read_some_at_a_time(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "AT_ONCE", 7)
+    monkeypatch.setattr(refused_mails, "AT_ONCE", 7)
     running.send(0, 380)
     running.send(380, 400, DeliveryStatus.FAILED, step="rcpt", code=550, reply="5.1.1 No")
     running.watch()
@@ -429,7 +429,7 @@ def test_notices_that_were_refused_are_read_too(running: Running) -> None:
         factories.notice(session, running.keys, "old@example.com", reply="5.1.1 No", **old)
     for expected in (2, 0):
         with running.database.write() as session:
-            assert failures.read_failed_notices(session, now=NOW + HOUR) == expected
+            assert refused_mails.read_failed_notices(session, now=NOW + HOUR) == expected
     with running.database.read() as session:
         assert session.scalars(select(Suppression.address)).all() == ["gone@example.com"]
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from mailer.bounces import failures
+from mailer.bounces import refused_mails
 from mailer.db import Database
 from mailer.digests.staff_mail import report
 from mailer.ledger import claims, digest_state, in_doubt, recovery
@@ -34,7 +34,7 @@ QUESTIONS: dict[str, Callable[[Session], Any]] = {
     "release": lambda session: claims.release(session, 1),
     "clock": lambda session: recovery.clamp_due_times(session, [MINUTE, MINUTE], NOW),
     "metrics": lambda session: read_metrics(session, lease=MINUTE, now=NOW),
-    "failed": lambda session: failures.read_failed_deliveries(session, 1, now=NOW),
+    "failed": lambda session: refused_mails.read_failed_deliveries(session, 1, now=NOW),
     "status": lambda session: read_status(session, lease=MINUTE, now=NOW),
 }
 OF_THE_FEW = re.compile(r"ix_delivery_(waiting|held|in_doubt|failed)|pk_delivery|PRIMARY KEY")

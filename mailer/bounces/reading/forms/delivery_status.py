@@ -14,7 +14,7 @@ from mailer.bounces.reading.mime import MimePart, ReadMail
 
 _MOST_RECIPIENTS: Final = 200
 _LONGEST_VALUE: Final = 2_000
-_STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_STATUS: Final = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)")
 _FIELD: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]{2,40})[ \t]{0,9}:(.*)", re.DOTALL)
 _REPORTS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _RECIPIENT_FIELDS: Final = frozenset(
@@ -67,10 +67,6 @@ class ReportGroup:
         value = self.fields.text("diagnostic-code")[:_LONGEST_VALUE]
         kind, semicolon, said = value.partition(";")
         return said.strip() if semicolon and len(kind) <= 20 and " " not in kind.strip() else value
-
-    @property
-    def diagnostic_type(self) -> str:
-        return self.fields.get("diagnostic-code").partition(";")[0].strip().lower()[:20]
 
 
 @dataclass(frozen=True)

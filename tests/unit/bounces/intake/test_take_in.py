@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from mailer.bounces.intake.take_in import as_evidence
 from mailer.bounces.reading.returned import ReportedRecipient, ReturnedMail
 from mailer.bounces.reasons import Reason
-from mailer.bounces.reports import as_evidence
 from mailer.models import EvidenceKind
 
 AT = datetime(2026, 11, 28, 7, 30, tzinfo=UTC)

@@ -4,7 +4,7 @@ Never changes the ledger. What a refusal means for the mail was decided when it 
 `mailer.sending.smtp.verdict`; here it is what it means for the reader.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from mailer.bounces import effects, events
 from mailer.bounces.events import RELAY, Reported
+from mailer.bounces.evidence import EVIDENCE_KINDS
 from mailer.bounces.mails import read_mails
-from mailer.bounces.reading.diagnosis import reason_in
+from mailer.bounces.reading.diagnosis import reason_in, reason_of_numbers
 from mailer.bounces.reasons import BounceKind, Reason
 from mailer.ledger.transitions import Table
 from mailer.message.smtp_codes import Meaning, meaning
@@ -30,24 +31,8 @@ AT_ONCE: Final = 200
 NOTICES_SINCE: Final = timedelta(days=7)
 """Older notices that failed are not read any more."""
 
-_HARD: Final = {
-    "1.2": Reason.HOST_UNKNOWN,
-    "1.6": Reason.MOVED,
-    "1.10": Reason.NOT_ACCEPTING,
-    "2.1": Reason.NOT_ACCEPTING,
-}
-_BY_MEANING: Final[Mapping[Meaning, Reason]] = {
-    Meaning.NOT_AUTHENTICATED: Reason.AUTHENTICATION,
-    Meaning.BAD_SENDER: Reason.POLICY,
-    Meaning.MAILBOX_FULL: Reason.MAILBOX_FULL,
-    Meaning.TOO_BIG: Reason.SIZE,
-    Meaning.CONTENT: Reason.CONTENT,
-    Meaning.UNSUPPORTED_EAI: Reason.UNSUPPORTED,
-    Meaning.POLICY: Reason.POLICY,
-    Meaning.CONGESTED: Reason.CONGESTED,
-    Meaning.SYSTEM: Reason.SYSTEM,
-    Meaning.PROTOCOL: Reason.PROTOCOL,
-}
+
+_STEPS: Final = frozenset(step.value for step in Step)
 
 
 class Refusal(NamedTuple):
@@ -74,28 +59,28 @@ def refusal(step: str | None, code: int, text: str) -> Refusal:
         or (reason.kind is BounceKind.HARD and at is Step.RCPT and code // 100 == 5)
     ):
         reason = _by_numbers(at, reply)
-    kind = EvidenceKind.HARD if reason.kind is BounceKind.HARD else EvidenceKind.SOFT
-    return Refusal(kind, reason, reply.enhanced)
+    return Refusal(EVIDENCE_KINDS[reason.kind], reason, reply.enhanced)
 
 
 def _by_numbers(step: Step, reply: Reply) -> Reason:
     about = meaning(reply.code, reply.enhanced)
     on_reader = verdict_on(step, reply).reader
+    reason = reason_of_numbers(reply.code, reply.enhanced)
+    is_hard = reason is not None and reason.kind is BounceKind.HARD
     if on_reader is OnReader.HARD_BOUNCE:
         if reply.enhanced is None and reply.code == 551:
             return Reason.MOVED
-        detail = (reply.enhanced or "").partition(".")[2]
-        return _HARD.get(detail, Reason.USER_UNKNOWN)
+        # Whoever refuses a mailbox as switched off (5.2.1) when it is named takes no mail for it any more.
+        return reason if reason is not None and is_hard else Reason.NOT_ACCEPTING
     if reply.code // 100 == 4:
         # It was given up after days. A mailbox that is unknown for now has been so for all that time.
-        return _BY_MEANING.get(about, Reason.EXPIRED)
+        return Reason.EXPIRED if reason is None or is_hard or about is Meaning.CLOSING else reason
     if about is Meaning.MAILBOX_FULL and on_reader is not OnReader.SOFT_BOUNCE:
         # A bare 552 after the mail's text is more often about its size.
         return Reason.SIZE
-    return _BY_MEANING.get(about, Reason.OTHER if step is Step.RCPT else Reason.POLICY)
-
-
-_STEPS: Final = frozenset(step.value for step in Step)
+    if reason is not None and (step is Step.RCPT or not is_hard):
+        return reason
+    return Reason.OTHER if step is Step.RCPT else Reason.POLICY
 
 
 def read_failed_deliveries(session: Session, digest_id: int, *, now: datetime) -> int:
