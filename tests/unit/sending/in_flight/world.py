@@ -486,7 +486,11 @@ class World:
             self._give_up()
             self.happened.append(CommitFailed("down"))
             return
-        self._held += mails
+        # A row that others had released is claimed anew by the same worker: that is one claim still.
+        anew = {(mail.claim.row, mail.claim.worker_id) for mail in mails}
+        anew -= {(row, one.worker) for row in _ended(one.commit)}
+        held = [mail for mail in self._held if (mail.claim.row, mail.claim.worker_id) not in anew]
+        self._held = held + mails
 
     # What must hold.
 
