@@ -233,8 +233,9 @@ class Fortnight:
             f"or not: {sorted(expected.suppressed.items() - suppressed.items())[:5]}",
         )
         for address, reason in self.random.sample(sorted(suppressed.items()), 5):
-            shown = self.program.type("subscriber", "show", address)
-            self.check(reason in shown, f"`subscriber show {address}` does not say {reason}")
+            shown = self.program.ask("subscriber", "show", address)
+            told = [(row["reason"], bool(row["explanation"])) for row in shown["suppressions"]]
+            self.check(told == [(reason, True)], f"`subscriber show {address}` says {told}")
 
     def _judge_rates(self, day: int, expected: plan.Expected) -> None:
         report = self.program.ask("digest", "report", str(self.digests[day]))
