@@ -47,9 +47,7 @@ def follow(
         reports: all of them; to unsubscribe again does no harm, if the reader has come back since.
         new: those that were not recorded before, by the id of their `BounceEvent`.
     """
-    for report in reports:
-        if report.kind is EvidenceKind.UNSUBSCRIBE and report.mail.subscription_id is not None:
-            _unsubscribe(session, report.mail.subscription_id, _origin(report, now))
+    _unsubscribe(session, reports, now)
     # What goes to staff must not stop because it came back: they would not learn of anything any more.
     to_readers = {row_id: report for row_id, report in new.items() if report.mail.to_reader}
     _complaints(session, _of_kind(to_readers, EvidenceKind.COMPLAINT), now)
@@ -138,10 +136,16 @@ def _origin(report: Reported, now: datetime) -> Origin:
     return Origin(source=f"reported through {report.source}", at=now)
 
 
-def _unsubscribe(session: Session, subscription_id: int, origin: Origin) -> None:
-    subscription = session.get(Subscription, subscription_id)
-    if subscription is not None:
-        leave(session, subscription, origin, reason="reader")
+def _unsubscribe(session: Session, reports: Sequence[Reported], now: datetime) -> None:
+    leaving: dict[int, Reported] = {}
+    for report in reports:
+        if report.kind is EvidenceKind.UNSUBSCRIBE and report.mail.subscription_id is not None:
+            leaving.setdefault(report.mail.subscription_id, report)
+    # In one order, so that two processes never wait for each other's rows.
+    for subscription_id in sorted(leaving):
+        subscription = session.get(Subscription, subscription_id)
+        if subscription is not None:
+            leave(session, subscription, _origin(leaving[subscription_id], now), reason="reader")
 
 
 def _complaints(session: Session, complaints: Mapping[int, Reported], now: datetime) -> None:

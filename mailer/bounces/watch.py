@@ -55,11 +55,16 @@ def watch_digest(
         # More mails have arrived since: what looked like a fault of ours may have been the first readers'.
         effects.judge_hard_bounces(session, digest_id, now=now)
     if digest.status is DigestStatus.SENDING:
-        reason = _why_stop(session, digest_id, limits, since=digest.resumed_at)
-        if reason is not None:
-            on_digest_paused(session, alerts, digest_id, reason, now)
-            # They need not be told once more when it is sent.
-            digest.bounces_told_at = now
+        too_many = _too_many(session, digest_id, limits, since=digest.resumed_at)
+        reason = too_many and rates.why_stop(
+            counts_of(session, digest_id, since=digest.resumed_at), limits
+        )
+        if reason and on_digest_paused(session, alerts, digest_id, reason, now):
+            # They need not be told once more of the same.
+            if too_many is EvidenceKind.HARD:
+                digest.bounces_told_at = now
+            else:
+                digest.complaints_warned_at = now
     if digest.finished_at is not None:
         session.execute(
             update(Digest)
@@ -145,15 +150,14 @@ def _warn_of_complaints(session: Session, alerts: Alerts, digest_id: int, now: d
     complaints = events_of(session, digest_id).get(EvidenceKind.COMPLAINT, 0)
     if not _is_reached(session, digest_id, complaints, COMPLAINTS_WARN, _SENT):
         return
-    status = session.scalar(
+    is_first = session.scalar(
         update(Digest)
         .where(Digest.id == digest_id, Digest.complaints_warned_at.is_(None))
         .values(complaints_warned_at=now)
-        .returning(Digest.status)
+        .returning(Digest.id)
         .execution_options(synchronize_session=False)
     )
-    # Of one that is paused, they have just been told.
-    if status is not None and status is not DigestStatus.PAUSED:
+    if is_first is not None:
         counts = counts_of(session, digest_id)
         rate = rates.percent(counts.complaint_rate)
         on_complaints(
@@ -165,16 +169,17 @@ def _warn_of_complaints(session: Session, alerts: Alerts, digest_id: int, now: d
         )
 
 
-def _why_stop(
+def _too_many(
     session: Session, digest_id: int, limits: StopLimits, *, since: datetime | None
-) -> str | None:
+) -> EvidenceKind | None:
+    """Return of what too much comes back of a digest; None: of nothing."""
     events = events_of(session, digest_id, since=since)
     for kind, limit, statuses in (
         (EvidenceKind.HARD, limits.hard_bounces, ATTEMPTED),
         (EvidenceKind.COMPLAINT, limits.complaints, _SENT),
     ):
         if _is_reached(session, digest_id, events.get(kind, 0), limit, statuses, since=since):
-            return rates.why_stop(counts_of(session, digest_id, since=since), limits)
+            return kind
     return None
 
 

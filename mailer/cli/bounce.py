@@ -175,7 +175,7 @@ def _process_files(files: tuple[Path, ...]) -> list[dict[str, Any]]:
 def _process_stdin() -> dict[str, Any]:
     from mailer.bounces.reading.mime import LONGEST_READ
 
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise Refused("give the FILE of a returned mail, or pipe one into this command")
     raw = sys.stdin.buffer.read(LONGEST_READ)
     # A mail server may take it for a failure if the rest is not read.

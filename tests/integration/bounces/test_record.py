@@ -318,6 +318,28 @@ def test_two_processes_record_the_same_reports_once(
         assert len(suppressed(session)) == 10
 
 
+@pytest.mark.parametrize("kind", [HARD, COMPLAINT, UNSUBSCRIBE])
+def test_two_processes_never_wait_for_each_other(
+    database: Database, keys: Keys, kind: EvidenceKind
+) -> None:
+    """Each records what came back of another digest to the same readers, in another order."""
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        factories.readers(session, keys, schedule, 60)
+        digests = [sent_digest(session, schedule, at=NOW + hours * HOUR) for hours in (0, 1)]
+    both = Barrier(2)
+
+    def record_all(mails: Sequence[Delivery]) -> int:
+        both.wait(timeout=30)
+        with database.write() as session:
+            return report(session, keys, mails, kind).recorded
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (digest.mails for digest in digests)
+        parts = [pool.submit(record_all, mails) for mails in (first, second[::-1])]
+        assert sum(part.result() for part in parts) == 120
+
+
 def test_nothing_is_recorded_of_nothing(database: Database, keys: Keys) -> None:
     with database.write() as session:
         assert record(session, [], keys, now=NOW) == (0, 0, 0)

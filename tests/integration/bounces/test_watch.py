@@ -239,6 +239,35 @@ def test_staff_are_warned_once_of_complaints_about_a_digest_that_is_sent(running
         running.report(running.mails[3:9], COMPLAINT)
 
 
+def test_staff_are_told_of_complaints_about_a_digest_that_was_paused_for_another_reason(
+    running: Running,
+) -> None:
+    running.send(0, 399)
+    with running.database.write() as session:
+        assert digest_state.pause_digest(session, running.id, "by staff")
+    running.report(running.mails[:3], COMPLAINT)
+    assert running.watch().complaints_warned_at == NOW + HOUR
+    [told] = running.told()
+    assert "3 of 399 readers (0.75%)" in told
+
+
+def test_staff_are_told_of_bounces_of_a_digest_that_was_paused_for_complaints(
+    running: Running,
+) -> None:
+    running.send(0, 399)
+    running.report(running.mails[:3], COMPLAINT)
+    digest = running.watch()
+    assert (digest.status, digest.complaints_warned_at) == (DigestStatus.PAUSED, NOW + HOUR)
+    running.resume()
+    running.send(399, 400, first_attempt_at=NOW + 2 * MINUTE)
+    with running.database.write() as session:
+        digest_state.finish_digests(session, NOW + HOUR)
+    running.report(running.mails[10:40])
+    running.watch()
+    assert len(running.told()) == 2
+    assert "30 of 400 mails bounced for good (7.5%)" in running.told()[1]
+
+
 def test_staff_are_told_once_of_bounces_of_a_digest_that_is_sent(running: Running) -> None:
     running.send(0, 400)
     with running.database.write() as session:

@@ -76,3 +76,11 @@ def test_no_settings_are_needed(
     monkeypatch.setenv("MAILER_CONFIG", "/nowhere/mailer.toml")
     assert main(["bounce", "classify", "--json", bounce]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "hard"
+
+
+def test_without_stdin_a_file_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["bounce", "process"]) == 1
+    assert "give the FILE" in capsys.readouterr().err
