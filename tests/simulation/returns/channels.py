@@ -75,7 +75,9 @@ def as_event(provider: str, what: str, ref: str, now: datetime, signer: Signer) 
     if provider == "postmark":
         return {
             HARD: lambda: payloads.postmark_bounce(ref),
-            FULL: lambda: payloads.postmark_bounce(ref, "SoftBounce", Details="552 5.2.2 full"),
+            FULL: lambda: (
+                payloads.postmark_bounce(ref, "SoftBounce") | {"Details": "552 5.2.2 full"}
+            ),
             SPAM: lambda: payloads.postmark_bounce(ref, "SpamNotification"),
             COMPLAINT: lambda: payloads.postmark_bounce(ref, "SpamComplaint"),
         }[what]()
