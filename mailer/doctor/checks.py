@@ -249,6 +249,7 @@ class Examination:
                 None if bounce is None else bounce.typed,
                 settings.bounce_separator,
                 settings.webhook_keys,
+                is_fetched=settings.bounce_fetch_url is not None,
                 is_local_url=local_links.are_local(settings.base_url),
             )
         )

@@ -25,11 +25,17 @@ def judge_mailbox(name: str, error: str | None) -> CheckFinding:
 
 
 def judge_returned_mail(
-    bounce_address: str | None, separator: str, providers: Collection[str], *, is_local_url: bool
+    bounce_address: str | None,
+    separator: str,
+    providers: Collection[str],
+    *,
+    is_fetched: bool,
+    is_local_url: bool,
 ) -> Iterator[CheckFinding]:
     """Judge the settings of bounces.
 
     Args:
+        is_fetched: whether `bounce_fetch_url` is set; `judge_mailbox` says whether it works.
         providers: those named in `webhook_keys`.
         is_local_url: whether `base_url` works on this machine only, so that no provider can reach it.
     """
@@ -41,6 +47,16 @@ def judge_returned_mail(
             " elsewhere: it must arrive there, with that address in Delivered-To or X-Original-To"
         )
         yield ok(_BOUNCES, bounce_address, "each mail has a return address of its own", advice)
+        if not is_fetched and not providers:
+            yield CheckFinding(
+                _BOUNCES,
+                bounce_address,
+                Severity.WARNING,
+                "the settings name no way to read this mailbox",
+                sender_rules.YAHOO_BOUNCES,
+                "set `bounce_fetch_url`; if a mail server passes each mail to `mailer bounce process`, that"
+                " is enough",
+            )
     elif not providers:
         yield CheckFinding(
             _BOUNCES,

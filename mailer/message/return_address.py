@@ -21,13 +21,16 @@ _LONGEST_REFERENCE: Final = len("d") + 12 + len(".") + 32
 LONGEST_MAILBOX: Final = 64 - len("+") - len(_UNSUBSCRIBE) - _LONGEST_REFERENCE
 """How long the mailbox's name may be, so that no local part is too long (RFC 5321 section 4.5.3.1.1)."""
 
+LONGEST_DOMAIN: Final = 254 - len("@") - 64
+"""How long its domain may be, so that no address is too long (RFC 5321 section 4.5.3.1.3)."""
+
 
 class BounceAddress:
     """The mailbox to which mails come back, and the addresses in it that each mail has of its own (VERP).
 
     Args:
         mailbox: its local part, ASCII, of at most `LONGEST_MAILBOX` characters.
-        domain: as A-labels.
+        domain: as A-labels, of at most `LONGEST_DOMAIN` characters.
         separator: one of `SEPARATORS`, behind which the mail server of `domain` ignores what follows.
 
     Attributes:
@@ -39,7 +42,7 @@ class BounceAddress:
         # Prepared once, because each mail needs them.
         self._sender_start = f"{mailbox}{separator}"
         self._sender_end = f"@{domain}"
-        self._url_start = f"mailto:{quote(mailbox)}{separator}{_UNSUBSCRIBE}"
+        self._url_start = f"mailto:{quote(mailbox, safe='')}{separator}{_UNSUBSCRIBE}"
         self._url_end = f"@{domain}?subject=unsubscribe"
 
     @classmethod

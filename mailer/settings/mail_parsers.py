@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailer.address import Address
 from mailer.errors import BadMessage
-from mailer.message.return_address import LONGEST_MAILBOX
+from mailer.message.return_address import LONGEST_DOMAIN, LONGEST_MAILBOX
 from mailer.settings import parsers
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def bounce_address(text: str) -> Address:
             f"must have at most {LONGEST_MAILBOX} characters before the @, because each mail's own "
             "address is longer, and RFC 5321 allows 64"
         )
+    if len(value.key.rpartition("@")[2]) > LONGEST_DOMAIN:
+        raise ValueError(
+            f"must have at most {LONGEST_DOMAIN} characters behind the @, because each mail's own "
+            "address is longer, and RFC 5321 allows 254"
+        )
     return value
 
 
@@ -49,8 +54,7 @@ def extra_headers(text: str) -> "tuple[Header, ...]":
         check_extra_headers(headers)
     except BadMessage as error:
         raise ValueError(
-            "must be headers such as X-PM-Message-Stream=broadcast,X-Mailgun-Tag=digest: plain ASCII, "
-            "each name once, and none that the mailer or a mail server writes"
+            f"must be headers such as X-PM-Message-Stream=broadcast,X-Mailgun-Tag=digest, but {error}"
         ) from error
     return headers
 

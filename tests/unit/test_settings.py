@@ -153,7 +153,12 @@ BAD = {
     "consent_retention": ["forever"],
     "feed_interval": ["1s"],
     "metrics_token": ["two words"],
-    "bounce_address": ["bounce", "отказы@news.example", f"{'b' * 16}@news.example"],
+    "bounce_address": [
+        "bounce",
+        "отказы@news.example",
+        f"{'b' * 16}@news.example",
+        f"b@{'dd.' * 61}example",
+    ],
     "bounce_separator": ["", "++", "=", "."],
     "extra_headers": [
         *(
@@ -195,6 +200,11 @@ BAD = {
 def test_a_bad_value_is_refused_by_its_name(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=rf"\b{name} must .*MAILER_{name.upper()}"):
         one(name, text)
+
+
+def test_the_header_that_cannot_be_added_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"but the header Bcc is written by .*; remove it"):
+        one("extra_headers", "X-Note=a,Bcc=b@news.example,X-Mailgun-Tag=digest")
 
 
 def test_every_setting_is_tried_above() -> None:

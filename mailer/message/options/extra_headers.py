@@ -20,7 +20,8 @@ _OURS: Final = frozenset(
             "x-auto-response-suppress",
         ),
         *("list-id", "list-post", "list-help", "list-unsubscribe", "list-unsubscribe-post"),
-        *("return-path", "received", "dkim-signature"),
+        *("return-path", "received", "dkim-signature", "authentication-results"),
+        *("delivered-to", "x-original-to", "envelope-to"),
         *(header.name.lower() for header in REFERENCE_HEADERS.values()),
     }
 )
@@ -39,6 +40,8 @@ def check_extra_headers(headers: Sequence[Header]) -> None:
     for name, value in headers:
         structured_line(name, value)
         if counts[name.lower()] > 1:
-            raise BadMessage(f"the header {name} may be added only once")
+            raise BadMessage(f"the header {name} may be added only once; remove one")
         if name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
-            raise BadMessage(f"the header {name} is written by the mailer or by mail servers")
+            raise BadMessage(
+                f"the header {name} is written by the mailer or by mail servers; remove it"
+            )

@@ -136,6 +136,8 @@ def world(
     servers.dns.bad.clear()
     servers.dns.zone.clear()
     servers.dns.zone.update(zone((tmp_path / "record").read_text()))
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / "bounces" / name).mkdir(parents=True)
     world = World(tmp_path, servers.dns, servers.relay, servers.website_port)
     relay = f"{USER}:{quote(PASSWORD)}@localhost:{servers.relay_port}"
     world.settings = {
@@ -143,6 +145,7 @@ def world(
         "base_url": f"https://{HOST}:{servers.website_port}",
         "staff_address": "staff@news.example",
         "bounce_address": "bounce@news.example",
+        "bounce_fetch_url": f"maildir:{tmp_path / 'bounces'}",
         "dkim_key": str(tmp_path / "dkim-s1.pem"),
         "dkim_selector": "s1",
         "dkim_domain": "news.example",
@@ -240,6 +243,7 @@ BROKEN = [
     (record(HOST, "A", "!SERVFAIL"), "website", "warning", "could not be checked"),
     (setting("staff_address", ""), "staff-address", "warning", "nobody is told"),
     (setting("bounce_address", ""), "bounces", "warning", "returned mails"),
+    (setting("bounce_fetch_url", ""), "bounces", "warning", "no way to read this mailbox"),
     (setting("bounce_address", "bounce@other.example"), "alignment", "warning", "only DKIM"),
     (setting("base_url", "http://127.0.0.1:8000"), "website", "warning", "this machine only"),
     (setting("webhook_keys", "postmark"), "webhooks", "ok", "may report"),

@@ -222,10 +222,24 @@ RETURNED = [
 def test_ways_back_are_judged(
     address: str | None, providers: tuple[str, ...], severities: list[str], *, is_local: bool
 ) -> None:
-    found = list(returned_mail.judge_returned_mail(address, "+", providers, is_local_url=is_local))
+    found = list(
+        returned_mail.judge_returned_mail(
+            address, "+", providers, is_fetched=True, is_local_url=is_local
+        )
+    )
     assert [one.severity for one in found] == severities
     if address is not None:
         assert "bounce+test@news.example" in (found[0].do or "")
+
+
+def test_a_bounce_mailbox_that_nothing_reads_is_told() -> None:
+    found = list(
+        returned_mail.judge_returned_mail(
+            "bounce@news.example", "+", (), is_fetched=False, is_local_url=False
+        )
+    )
+    assert [one.severity for one in found] == ["ok", "warning"]
+    assert "bounce_fetch_url" in (found[1].do or "")
 
 
 SIGNING = [

@@ -6,7 +6,7 @@ import pytest
 
 from mailer.address import parse
 from mailer.bounces.reading.read import read_returned
-from mailer.message.return_address import LONGEST_MAILBOX, SEPARATORS, BounceAddress
+from mailer.message.return_address import LONGEST_DOMAIN, LONGEST_MAILBOX, SEPARATORS, BounceAddress
 from mailer.tokens import Keys
 
 KEYS = Keys(secrets=(b"secret" * 6,), identity=b"identity" * 5)
@@ -35,7 +35,13 @@ def test_the_longest_mailbox_leaves_room_for_the_longest_reference() -> None:
     assert len(bounces.sender(LAST_OF_A_TRILLION).partition("@")[0]) == 62
 
 
+def test_the_longest_domain_leaves_room_for_the_longest_local_part() -> None:
+    bounces = BounceAddress("b" * LONGEST_MAILBOX, "d" * LONGEST_DOMAIN)
+    url = bounces.unsubscribe_url(LAST_OF_A_TRILLION)
+    assert len(url.removeprefix("mailto:").partition("?")[0]) == 254
+
+
 def test_what_a_url_may_not_hold_is_escaped() -> None:
-    bounces = BounceAddress("a&b=c?d", "news.example")
-    assert bounces.unsubscribe_url(REFERENCE).startswith(f"mailto:a%26b%3Dc%3Fd+u.{REFERENCE}@")
-    assert bounces.sender(REFERENCE).startswith(f"a&b=c?d+{REFERENCE}@")
+    bounces = BounceAddress("a&b=c?d/e", "news.example")
+    assert bounces.unsubscribe_url(REFERENCE).startswith(f"mailto:a%26b%3Dc%3Fd%2Fe+u.{REFERENCE}@")
+    assert bounces.sender(REFERENCE).startswith(f"a&b=c?d/e+{REFERENCE}@")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from mailer.bounces.reasons import Reason
 from mailer.db import Database
 from mailer.lint import judge
 from mailer.lint.html_page import visible_text
@@ -16,6 +17,7 @@ from mailer.sending.compiled_content import content_of
 from mailer.templating.templates import Templates
 from tests.support import factories
 from tests.support.factories import NOW
+from tests.support.processes import ROOT
 from tests.support.sample_mails import BASE_URL, NOTICES, TITLES, always, look, notice_mail
 
 LINKS = {
@@ -135,3 +137,18 @@ def test_a_notice_waits_to_be_sent_with_all_it_says(database: Database) -> None:
         assert first.newsletter_id is not None
         assert (second.next_attempt_at, second.not_before) == (later, later)
         assert second.newsletter_id is None
+
+
+def test_a_report_says_in_words_why_mails_came_back() -> None:
+    content = rendered(NoticeKind.REPORT)
+    for part in (content.text, visible_text(content.html)):
+        assert "mailbox does not exist (user_unknown)" in " ".join(part.split())
+        assert "reported as spam (abuse)" in " ".join(part.split())
+
+
+def test_every_reason_with_words_in_a_report_exists() -> None:
+    template = (ROOT / "templates/mail/report.reasons.txt").read_text()
+    macro = template.partition("macro returned_reason")[2]
+    words = re.findall(r'^  "([a-z_]+)":', macro, re.MULTILINE)
+    assert set(words) <= {reason.value for reason in Reason}
+    assert len(words) > 10

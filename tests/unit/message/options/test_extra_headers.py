@@ -17,6 +17,7 @@ OURS = sorted(
     }
     | {header.name for header in REFERENCE_HEADERS.values()}
     | {"Bcc", "Cc", "Sender", "Reply-To", "DKIM-Signature", "Return-Path", "Received"}
+    | {"Delivered-To", "X-Original-To", "Envelope-To", "Authentication-Results"}
     | {"Content-Disposition", "Resent-To", "ARC-Seal", "X-Mailer-Any"}
 )
 
