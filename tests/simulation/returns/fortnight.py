@@ -193,7 +193,7 @@ class Fortnight:
             data = mail.data.replace(channels.reference(mail).encode(), forged.encode())
             sender = f"bounce+{forged}@news.example"
             copy = Mail(sender, mail.recipient, data)
-            channel = self.random.choice(channels.MAIL + channels.WEBHOOKS)
+            channel = self.random.choice(plan.MAIL + channels.WEBHOOKS)
             what = self.random.choice([channels.HARD, channels.COMPLAINT])
             self.channels.send(channel, what, copy)
             # Without any reference; only X-Mailer-Delivery is left to say which mail it was.
