@@ -10,7 +10,7 @@ from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.models import WorkerRole
 from mailer.monitoring.status import ScheduleStatus, Status, read_status
-from mailer.monitoring.warnings import all_warnings
+from mailer.monitoring.warnings import all_warnings, mailbox_warnings
 from mailer.settings import local_links
 from mailer.text.english import pluralise, wall_time
 
@@ -40,6 +40,7 @@ def status(as_json: bool) -> None:
             relay_signs_dkim=app.settings.relay_signs_dkim,
             local_url=base_url if local_links.are_local(base_url) else None,
         )
+        warnings += mailbox_warnings(session, app.settings.shown["bounce_fetch_url"])
     if as_json:
         print_json(asdict(current) | {"warnings": warnings})
         return

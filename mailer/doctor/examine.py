@@ -1,4 +1,4 @@
-"""Lists all checks for an installation, and runs them at the same time. Never lets one of them stop the rest.
+"""Runs checks at the same time. Never lets one of them stop the rest.
 
 Each check returns its findings; what stops it becomes a finding too. No check waits for another, and none for
 longer than `_ALL_SECONDS`.

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from mailer.bounces.history import AlarmingDigest
+from mailer.bounces.intake.fetch_record import failing_fetch
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
@@ -37,7 +38,7 @@ def all_warnings(
     relay_signs_dkim: bool,
     local_url: str | None,
 ) -> list[str]:
-    """Collect all warnings.
+    """Collect all warnings, but that of the mailbox of returned mail.
 
     Args:
         status: the state at `now`.
@@ -70,6 +71,19 @@ def all_warnings(
     if local_url is None:
         warnings += doctor_warnings(session, now=now)
     return warnings
+
+
+def mailbox_warnings(session: Session, mailbox: str | None) -> list[str]:
+    """Warn if returned mail cannot be read.
+
+    Args:
+        mailbox: names the one that is set; None if none is.
+    """
+    failing = failing_fetch(session, mailbox) if mailbox is not None else None
+    if failing is None:
+        return []
+    since = f"{failing.since:%Y-%m-%d %H:%M} UTC"
+    return [f"returned mail has not been read since {since}: {failing.error}"]
 
 
 def status_warnings(status: Status) -> list[str]:

@@ -4,7 +4,7 @@ Never fetches. Never commits.
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +14,21 @@ from mailer.models import MailboxFetch
 
 ALERT_AFTER: Final = timedelta(days=1)
 """How long fetches fail before staff get a mail about it: servers are restarted, and come back."""
+
+
+class FailingFetch(NamedTuple):
+    """Since when a mailbox cannot be fetched, and why."""
+
+    since: datetime
+    error: str
+
+
+def failing_fetch(session: Session, mailbox: str) -> FailingFetch | None:
+    """Read since when the fetches of this mailbox have been failing; None if the last one went well."""
+    row = session.scalars(select(MailboxFetch).where(MailboxFetch.mailbox == mailbox)).one_or_none()
+    if row is None or row.failing_since is None:
+        return None
+    return FailingFetch(row.failing_since, row.error or "")
 
 
 def record_fetch(

@@ -407,6 +407,8 @@ def test_a_database_that_is_not_there_costs_only_what_is_in_it(world: World) -> 
     assert not (world.folder / "other.db").exists()
 
 
+# It waits for answers that do not come.
+@pytest.mark.thorough
 def test_a_silent_resolver_and_nothing_else_there_is_said_and_ends(world: World) -> None:
     for name in ("news.example", KEY, HOST):
         world.dns.bad[name] = lambda query: None

@@ -11,14 +11,6 @@ def test_hard_are_the_four_that_no_later_mail_can_overcome() -> None:
     assert hard == {"user_unknown", "host_unknown", "moved", "not_accepting"}
 
 
-def test_refusals_of_the_mail_or_the_sender_do_not_count_against_a_reader() -> None:
-    refusals = {
-        *(Reason.POLICY, Reason.SPAM, Reason.AUTHENTICATION, Reason.BLOCKED, Reason.SIZE),
-        *(Reason.CONTENT, Reason.VIRUS, Reason.CONGESTED, Reason.SYSTEM, Reason.RELAYING),
-    }
-    assert not AGAINST_READER & refusals
-
-
 def test_what_did_not_fail_does_not_count_against_a_reader() -> None:
     kinds = {reason.kind for reason in AGAINST_READER}
     assert kinds == {BounceKind.HARD, BounceKind.SOFT, BounceKind.COMPLAINT}

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from mailer.bounces.intake.fetch_record import record_fetch
 from mailer.db import Database
 from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
 from mailer.monitoring.status import read_status
-from mailer.monitoring.warnings import all_warnings, overdue_warnings
+from mailer.monitoring.warnings import all_warnings, mailbox_warnings, overdue_warnings
 from tests.support import factories
 from tests.support.factories import NOW
 
@@ -178,6 +179,23 @@ def test_newsletters_that_are_not_signed_are_named(database: Database) -> None:
         "give them an address there with `mailer newsletter edit another --from …`"
     )
     assert about_dkim(database, dkim_domain="example", relay_signs_dkim=False) == []
+
+
+def test_a_mailbox_that_cannot_be_read_is_named_as_long_as_that_lasts(database: Database) -> None:
+    def after_fetch(error: str | None, mailbox: str | None = "maildir:/srv/bounces") -> list[str]:
+        with database.write() as session:
+            record_fetch(session, "maildir:/srv/bounces", error, now=NOW)
+        with database.read() as session:
+            return mailbox_warnings(session, mailbox)
+
+    (warning,) = after_fetch("it is no Maildir; check bounce_fetch_url")
+    assert warning == (
+        f"returned mail has not been read since {NOW:%Y-%m-%d %H:%M} UTC: "
+        "it is no Maildir; check bounce_fetch_url"
+    )
+    assert after_fetch("it is no Maildir", "maildir:/another") == []
+    assert after_fetch("it is no Maildir", None) == []
+    assert after_fetch(None) == []
 
 
 def test_an_installation_that_does_not_sign_is_told_how(database: Database) -> None:
