@@ -141,7 +141,7 @@ def _about_signatures(mail: Part, domain: str, look_up: LookUp) -> Iterator[Chec
     if faults and all(list(_faults(signature, mail)) for signature in aligned):
         yield from faults
         return
-    names = ", ".join(printable_line(signature.domain, 80) for signature in aligned)
+    names = ", ".join(dict.fromkeys(printable_line(one.domain, 80) for one in aligned))
     yield ok("dkim", domain, f"the signature of {names} covers what it must")
     for signature in aligned:
         key = PublishedKey(printable_line(signature.tags.get("s", ""), 100), signature.domain)
