@@ -44,7 +44,7 @@ def follow(
     """Do what follows from these reports.
 
     Args:
-        reports: all of them; to unsubscribe again does no harm, if the reader has come back since.
+        reports: all of them, because a reader who has come back since may ask again to unsubscribe.
         new: those that were not recorded before, by the id of their `BounceEvent`.
     """
     _unsubscribe(session, reports, now)
