@@ -19,7 +19,7 @@ from mailer.doctor import (
 )
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.dkim_key import PublishedKey, check_dkim_key
-from mailer.doctor.dns.dmarc import check_alignment, check_dmarc
+from mailer.doctor.dns.dmarc import check_alignment, check_dmarc, is_at_or_below
 from mailer.doctor.dns.dmarc_record import DmarcWalk, dmarc_walk
 from mailer.doctor.dns.mail_hosts import check_mx
 from mailer.doctor.dns.reverse import check_ptr, public_addresses
@@ -166,8 +166,10 @@ class Examination:
             for signer in signers
             if one.from_domain == author
         )
+        ours = {author, *signers, *([envelope] if is_ours else [])}
+        publish_at = min((one for one in ours if is_at_or_below(author, one)), key=len)
         return [
-            *check_dmarc(walk, self._look_up),
+            *check_dmarc(walk, self._look_up, publish_at),
             *check_alignment(
                 walk,
                 self._walk(envelope) if is_ours else None,
