@@ -32,7 +32,7 @@ def selectors(text: str) -> tuple[str, ...]:
     """
     names = tuple(item.strip() for item in text.split(",") if item.strip())
     if not all(_SELECTOR.fullmatch(name) and len(name) <= 100 for name in names):
-        raise ValueError("must be names of letters, digits and hyphens, such as news2026")
+        raise ValueError("must consist of letters, digits and hyphens, such as news2026")
     if len({name.lower() for name in names}) < len(names):
         raise ValueError("must be another name for each key; `mailer dkim new` makes a key for one")
     return names
