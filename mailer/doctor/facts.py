@@ -9,7 +9,7 @@ from mailer import address as addresses
 from mailer import schema
 from mailer.app import App
 from mailer.db import explain
-from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.finding import CheckFinding, from_error, ok
 from mailer.doctor.installation import NewsletterFacts
 from mailer.errors import MailerError
 from mailer.newsletters import newsletters
@@ -25,9 +25,9 @@ def read_facts(app: App) -> tuple[CheckFinding, list[NewsletterFacts] | None]:
         with app.database.read() as session:
             found = newsletters.overviews(session)
     except MailerError as error:
-        return _problem(str(error)), None
+        return from_error(_CHECK, "", str(error)), None
     except SQLAlchemyError as error:
-        return _problem(str(explain(error) or redact(str(error)))), None
+        return from_error(_CHECK, "", str(explain(error) or redact(str(error)))), None
     facts = [
         NewsletterFacts(
             slug=one.slug,
@@ -49,8 +49,3 @@ def domain_of(address: str) -> str:
         BadAddress: it is not valid.
     """
     return addresses.parse(address).key.rpartition("@")[2]
-
-
-def _problem(text: str) -> CheckFinding:
-    what, _, advice = text.partition("; ")
-    return CheckFinding(_CHECK, "", Severity.PROBLEM, what, do=advice or None)
