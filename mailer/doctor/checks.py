@@ -25,7 +25,6 @@ from mailer.doctor.dns.mail_hosts import check_mx
 from mailer.doctor.dns.reverse import check_ptr, public_addresses
 from mailer.doctor.dns.spf import check_spf
 from mailer.doctor.examine import Check
-from mailer.doctor.facts import domain_of
 from mailer.doctor.finding import ASK_LATER, CheckFinding, ok, unchecked
 from mailer.doctor.installation import NewsletterFacts
 from mailer.doctor.probes import machine, relay_probe, website_probe
@@ -106,7 +105,7 @@ class Examination:
     def _envelope_domains(self) -> list[str]:
         """The domains in MAIL FROM."""
         bounce = self._settings.bounce_address
-        return self._authors if bounce is None else [domain_of(bounce.typed)]
+        return self._authors if bounce is None else [bounce.domain]
 
     @property
     def _has_own_envelope(self) -> bool:
@@ -186,7 +185,7 @@ class Examination:
                 used_for.setdefault(one.reply_domain, []).append(f"Reply-To of {one.slug}")
         bounce = self._settings.bounce_address
         if bounce is not None:
-            used_for.setdefault(domain_of(bounce.typed), []).append("bounce_address")
+            used_for.setdefault(bounce.domain, []).append("bounce_address")
         return [
             check_mx(domain, " and ".join(uses[:_USES_NAMED]), self._look_up)
             for domain, uses in used_for.items()

@@ -57,7 +57,7 @@ def domain(text: str) -> str:
         ValueError: no mail address can have it.
     """
     try:
-        return address.parse(f"postmaster@{text}").key.rpartition("@")[2]
+        return address.parse(f"postmaster@{text}").domain
     except BadAddress as error:
         raise ValueError("must be the domain of mail addresses, such as news.example") from error
 
