@@ -245,7 +245,9 @@ def _read_file(path: Path) -> dict[str, Any]:
             f"{path} cannot be read ({error.strerror}); change its permissions"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}; correct that line") from error
+        # In the words of tomllib, a name that stands there twice.
+        why = str(error).replace("Cannot overwrite a value", "a setting stands there twice")
+        raise SettingsError(f"{path} is not valid TOML: {why}; correct that line") from error
     holds_keys = bool((_SECRET | _MAY_HOLD_PASSWORDS | _NAMES_WITH_KEYS) & values.keys())
     if problem := file_permissions.problem(
         path, status.st_mode, status.st_uid, os.geteuid(), holds_keys=holds_keys

@@ -505,6 +505,14 @@ def test_a_broken_file_is_told_by_name(tmp_path: Path, text: str) -> None:
         load(KEYS, path)
 
 
+def test_a_setting_that_stands_twice_in_the_file_is_named_so(tmp_path: Path) -> None:
+    path = tmp_path / "mailer.toml"
+    path.write_text("port = 8001\nport = 8002\n")
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match=r"a setting stands there twice \(at line 2"):
+        load({}, path)
+
+
 def test_a_missing_file_names_init(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="mailer init"):
         load(KEYS, tmp_path / "nothing.toml")
