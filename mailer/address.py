@@ -24,6 +24,11 @@ class Address:
     typed: str
     key: str
 
+    @property
+    def domain(self) -> str:
+        """Its domain, as lower-case A-labels."""
+        return self.key.rpartition("@")[2]
+
 
 def parse(text: str) -> Address:
     """Parse the address in `text`; surrounding blanks are ignored.

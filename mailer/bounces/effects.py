@@ -44,22 +44,26 @@ def follow(
     """Do what follows from these reports.
 
     Args:
-        reports: all of them; to unsubscribe again does no harm, if the reader has come back since.
+        reports: all of them, because a reader who has come back since may ask again to unsubscribe.
         new: those that were not recorded before, by the id of their `BounceEvent`.
     """
     _unsubscribe(session, reports, now)
     # What goes to staff must not stop because it came back: they would not learn of anything any more.
     to_readers = {row_id: report for row_id, report in new.items() if report.mail.to_reader}
-    _complaints(session, _of_kind(to_readers, EvidenceKind.COMPLAINT), now)
     hard = _of_kind(to_readers, EvidenceKind.HARD)
-    of_notices = [row_id for row_id, report in hard.items() if report.mail.digest_id is None]
-    if of_notices:
-        which = BounceEvent.id.in_(of_notices)
-        suppress_reported(session, which, SuppressionReason.BOUNCED, now=now)
     by_digest: dict[int, list[int]] = defaultdict(list)
     for row_id, report in hard.items():
         if report.mail.digest_id is not None:
             by_digest[report.mail.digest_id].append(row_id)
+    if by_digest:
+        # All digests before any suppression, so that two processes never wait for each other's rows.
+        which = Digest.id.in_(by_digest)
+        session.execute(select(Digest.id).where(which).order_by(Digest.id).with_for_update())
+    _complaints(session, _of_kind(to_readers, EvidenceKind.COMPLAINT), now)
+    of_notices = [row_id for row_id, report in hard.items() if report.mail.digest_id is None]
+    if of_notices:
+        which = BounceEvent.id.in_(of_notices)
+        suppress_reported(session, which, SuppressionReason.BOUNCED, now=now)
     for digest_id in sorted(by_digest):
         judge_hard_bounces(session, digest_id, by_digest[digest_id], now=now)
     soft = _of_kind(to_readers, EvidenceKind.SOFT).values()

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mailer.bounces.mails import SentMail
 from mailer.bounces.reasons import Reason
+from mailer.db import dialect_insert
 from mailer.models import BounceEvent, Delivery, EvidenceKind
 from mailer.text.untrusted import printable_line, redact
 
@@ -52,10 +52,9 @@ def _write(session: Session, reports: Sequence[Reported], now: datetime) -> dict
     by_mail: dict[tuple[str, int, EvidenceKind], Reported] = {}
     for report in reports:
         by_mail.setdefault((*report.mail.row, report.kind), report)
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    into = sqlite.insert(BounceEvent) if is_sqlite else postgresql.insert(BounceEvent)
     statement = (
-        into.values([_columns(report, now) for report in by_mail.values()])
+        dialect_insert(session, BounceEvent)
+        .values([_columns(report, now) for report in by_mail.values()])
         .on_conflict_do_nothing()
         .returning(BounceEvent.id, BounceEvent.delivery_id, BounceEvent.notice_id, BounceEvent.kind)
     )

@@ -9,7 +9,7 @@ from typing import Final
 from mailer.bounces.policy import FEWEST_ATTEMPTS, FEWEST_EVENTS
 
 COMPLAINTS_WARN: Final = 0.001
-"""From this rate on mail providers think less of a sender; docs/operations.md names their pages."""
+"""From this rate on mail providers think less of a sender; docs/deliverability.md names their pages."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _void_refusals(session: Session, digest_id: int, now: datetime) -> None:
             Digest.id == digest_id,
             or_(
                 Digest.refusals_void_until.is_(None),
-                Digest.refusals_void_until < Digest.resumed_at,
+                Digest.refusals_void_until <= Digest.resumed_at,
             ),
             Digest.reason.startswith(REFUSED_TOO_MANY),
         )

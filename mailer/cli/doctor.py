@@ -107,11 +107,10 @@ def _keep(app: "App", findings: "list[CheckFinding]") -> None:
 
 
 def _of_mail(app: "App", look_up: "LookUp", raw: bytes) -> "list[CheckFinding]":
-    from mailer.doctor.facts import domain_of
     from mailer.doctor.received_mail import judge_received_mail
 
     bounce = app.settings.bounce_address
-    domain = None if bounce is None else domain_of(bounce.typed)
+    domain = None if bounce is None else bounce.domain
     return judge_received_mail(
         raw, look_up, bounce_domain=domain, has_webhooks=bool(app.settings.webhook_keys)
     )

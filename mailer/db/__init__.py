@@ -1,6 +1,6 @@
 """Opens the database: engines, sessions, locks, and the base class of the models. Never knows the tables."""
 
-from mailer.db.dialect import abort_if_frozen, insert_if, insert_missing
+from mailer.db.dialect import abort_if_frozen, dialect_insert, insert_if, insert_missing
 from mailer.db.errors import explain, is_unreadable, is_unusable
 from mailer.db.locks import AdvisoryLock, take_lock
 from mailer.db.model_base import (
@@ -29,6 +29,7 @@ __all__ = [
     "Writer",
     "abort_if_frozen",
     "checked_on_sqlite",
+    "dialect_insert",
     "explain",
     "insert_if",
     "insert_missing",

@@ -26,6 +26,15 @@ def abort_if_frozen(session: Session) -> None:
         session.execute(text(f"SET LOCAL {ABORT_IF_FROZEN}"))
 
 
+def dialect_insert(session: Session, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """Begin an INSERT that may say what to do with rows that exist already (ON CONFLICT)."""
+    return _insert(session.get_bind().dialect.name, model)
+
+
+def _insert(dialect: str, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(model) if dialect == "sqlite" else postgresql.insert(model)
+
+
 def insert_missing(
     session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]
 ) -> None:
@@ -59,8 +68,8 @@ def insert_if(
 
 @cache
 def _insert_missing(dialect: str, model: type[Base], names: tuple[str, ...]) -> Prepared:
-    into = sqlite.insert(model) if dialect == "sqlite" else postgresql.insert(model)
-    return Prepared(into.values(_row(model, names, "")).on_conflict_do_nothing())
+    into = _insert(dialect, model).values(_row(model, names, ""))
+    return Prepared(into.on_conflict_do_nothing())
 
 
 @cache

@@ -19,13 +19,12 @@ from mailer.doctor import (
 )
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.dkim_key import PublishedKey, check_dkim_key
-from mailer.doctor.dns.dmarc import check_alignment, check_dmarc
+from mailer.doctor.dns.dmarc import check_alignment, check_dmarc, is_at_or_below
 from mailer.doctor.dns.dmarc_record import DmarcWalk, dmarc_walk
 from mailer.doctor.dns.mail_hosts import check_mx
 from mailer.doctor.dns.reverse import check_ptr, public_addresses
 from mailer.doctor.dns.spf import check_spf
 from mailer.doctor.examine import Check
-from mailer.doctor.facts import domain_of
 from mailer.doctor.finding import ASK_LATER, CheckFinding, ok, unchecked
 from mailer.doctor.installation import NewsletterFacts
 from mailer.doctor.probes import machine, relay_probe, website_probe
@@ -106,7 +105,7 @@ class Examination:
     def _envelope_domains(self) -> list[str]:
         """The domains in MAIL FROM."""
         bounce = self._settings.bounce_address
-        return self._authors if bounce is None else [domain_of(bounce.typed)]
+        return self._authors if bounce is None else [bounce.domain]
 
     @property
     def _has_own_envelope(self) -> bool:
@@ -166,8 +165,10 @@ class Examination:
             for signer in signers
             if one.from_domain == author
         )
+        ours = {author, *signers, *([envelope] if is_ours else [])}
+        publish_at = min((one for one in ours if is_at_or_below(author, one)), key=len)
         return [
-            *check_dmarc(walk, self._look_up),
+            *check_dmarc(walk, self._look_up, publish_at),
             *check_alignment(
                 walk,
                 self._walk(envelope) if is_ours else None,
@@ -184,7 +185,7 @@ class Examination:
                 used_for.setdefault(one.reply_domain, []).append(f"Reply-To of {one.slug}")
         bounce = self._settings.bounce_address
         if bounce is not None:
-            used_for.setdefault(domain_of(bounce.typed), []).append("bounce_address")
+            used_for.setdefault(bounce.domain, []).append("bounce_address")
         return [
             check_mx(domain, " and ".join(uses[:_USES_NAMED]), self._look_up)
             for domain, uses in used_for.items()

@@ -5,11 +5,11 @@ Only reads.
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from mailer import address as addresses
 from mailer import schema
+from mailer.address import parse
 from mailer.app import App
 from mailer.db import explain
-from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.finding import CheckFinding, from_error, ok
 from mailer.doctor.installation import NewsletterFacts
 from mailer.errors import MailerError
 from mailer.newsletters import newsletters
@@ -25,32 +25,18 @@ def read_facts(app: App) -> tuple[CheckFinding, list[NewsletterFacts] | None]:
         with app.database.read() as session:
             found = newsletters.overviews(session)
     except MailerError as error:
-        return _problem(str(error)), None
+        return from_error(_CHECK, "", str(error)), None
     except SQLAlchemyError as error:
-        return _problem(str(explain(error) or redact(str(error)))), None
+        return from_error(_CHECK, "", str(explain(error) or redact(str(error)))), None
     facts = [
         NewsletterFacts(
             slug=one.slug,
             from_address=one.profile.from_address,
-            from_domain=domain_of(one.profile.from_address),
-            reply_domain=domain_of(one.profile.reply_to or one.profile.from_address),
+            from_domain=parse(one.profile.from_address).domain,
+            reply_domain=parse(one.profile.reply_to or one.profile.from_address).domain,
             postal_address=one.profile.postal_address,
             subscriptions=one.subscriptions,
         )
         for one in found
     ]
     return ok(_CHECK, "", f"the database has the current schema ({schema.head()})"), facts
-
-
-def domain_of(address: str) -> str:
-    """Return the domain of a valid address, as A-labels.
-
-    Raises:
-        BadAddress: it is not valid.
-    """
-    return addresses.parse(address).key.rpartition("@")[2]
-
-
-def _problem(text: str) -> CheckFinding:
-    what, _, advice = text.partition("; ")
-    return CheckFinding(_CHECK, "", Severity.PROBLEM, what, do=advice or None)

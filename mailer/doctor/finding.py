@@ -67,3 +67,11 @@ def ok(check: str, subject: str, what: str, do: str | None = None) -> CheckFindi
 def unchecked(check: str, subject: str, why: str, do: str) -> CheckFinding:
     """Make the finding that something could not be checked, with what to try next."""
     return CheckFinding(check, subject, Severity.WARNING, f"could not be checked: {why}", do=do)
+
+
+def from_error(
+    check: str, subject: str, error: str, rule: SenderRule | None = None
+) -> CheckFinding:
+    """Make a problem of an error of ours, which says what is wrong and, behind a semicolon, what to do."""
+    what, _, advice = error.partition("; ")
+    return CheckFinding(check, subject, Severity.PROBLEM, what, rule, advice or None)

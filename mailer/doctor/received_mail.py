@@ -13,6 +13,7 @@ from typing import Final
 from mailer.doctor import sender_rules
 from mailer.doctor.dns.answers import LookUp
 from mailer.doctor.dns.dkim_key import PublishedKey, check_dkim_key
+from mailer.doctor.dns.dmarc import is_aligned
 from mailer.doctor.dns.dmarc_record import dmarc_walk
 from mailer.doctor.dns.tags import parse_tags
 from mailer.doctor.finding import CheckFinding, SenderRule, Severity, ok
@@ -121,12 +122,8 @@ def _about_signatures(mail: Part, domain: str, look_up: LookUp) -> Iterator[Chec
     aligned = [
         signature
         for signature in signatures
-        if signature.domain == domain
-        or (
-            not is_strict
-            and signature.domain
-            and dmarc_walk(signature.domain, look_up).organisation == author.organisation
-        )
+        if signature.domain
+        and is_aligned(author, dmarc_walk(signature.domain, look_up), is_strict=is_strict)
     ]
     if not aligned:
         signers = ", ".join(printable_line(one.domain, 80) or "nobody" for one in signatures)
@@ -141,7 +138,7 @@ def _about_signatures(mail: Part, domain: str, look_up: LookUp) -> Iterator[Chec
     if faults and all(list(_faults(signature, mail)) for signature in aligned):
         yield from faults
         return
-    names = ", ".join(printable_line(signature.domain, 80) for signature in aligned)
+    names = ", ".join(dict.fromkeys(printable_line(one.domain, 80) for one in aligned))
     yield ok("dkim", domain, f"the signature of {names} covers what it must")
     for signature in aligned:
         key = PublishedKey(printable_line(signature.tags.get("s", ""), 100), signature.domain)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from mailer.doctor import sender_rules
-from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.finding import CheckFinding, Severity, from_error, ok
 
 _BOUNCES: Final = "bounces"
 _WEBHOOKS: Final = "webhooks"
@@ -19,9 +19,7 @@ def judge_mailbox(name: str, error: str | None) -> CheckFinding:
     """
     if error is None:
         return ok(_BOUNCES, name, "the mailbox of returned mail can be read")
-    what, _, advice = error.partition("; ")
-    rule = sender_rules.YAHOO_BOUNCES
-    return CheckFinding(_BOUNCES, name, Severity.PROBLEM, what, rule, advice or None)
+    return from_error(_BOUNCES, name, error, sender_rules.YAHOO_BOUNCES)
 
 
 def judge_returned_mail(

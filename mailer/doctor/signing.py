@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mailer.doctor import sender_rules
-from mailer.doctor.finding import CheckFinding, Severity, ok
+from mailer.doctor.finding import CheckFinding, Severity, from_error, ok
 from mailer.doctor.installation import NewsletterFacts
 from mailer.message.dkim import is_covered
 
@@ -46,5 +46,4 @@ def judge_signing(
 
 def unusable_key(error: str) -> CheckFinding:
     """Say that a key of ours cannot be used; `error` says why, and what to do after a semicolon."""
-    what, _, advice = error.partition("; ")
-    return CheckFinding(_CHECK, "", Severity.PROBLEM, what, do=advice or None)
+    return from_error(_CHECK, "", error)

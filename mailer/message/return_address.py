@@ -48,8 +48,7 @@ class BounceAddress:
     @classmethod
     def of(cls, address: Address, separator: str) -> "BounceAddress":
         """Make one of an address that fits."""
-        mailbox, domain = address.typed.rpartition("@")[0], address.key.rpartition("@")[2]
-        return cls(mailbox, domain, separator)
+        return cls(address.typed.rpartition("@")[0], address.domain, separator)
 
     def sender(self, reference: MailReference) -> str:
         """Return the envelope's sender of the mail with this reference."""

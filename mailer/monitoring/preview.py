@@ -133,7 +133,7 @@ def make_mail(
         help_url=fields[ReaderField.PREFERENCES],
         automatic=target.schedule.holds is not Holds.NONE,
     )
-    domain = parse(content.from_address).key.rpartition("@")[2]
+    domain = parse(content.from_address).domain
     reference = keys.reference("delivery", 0, now)
     bounces = options.bounce_address
     mail = compile_mail(content, [*headers, *options.extra_headers]).render(

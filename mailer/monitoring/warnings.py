@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailer.bounces.history import AlarmingDigest
 from mailer.bounces.intake.fetch_record import failing_fetch
+from mailer.bounces.rates import COMPLAINTS_WARN, percent
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
@@ -145,7 +146,7 @@ def _too_much_comes_back(digest: AlarmingDigest) -> str:
         parts.append(f"{bounced} bounced for good, too many to suppress their readers")
     if digest.complaints_warned_at is not None:
         readers = pluralise(digest.complaints, "reader", "readers")
-        parts.append(f"{readers} reported it as spam, 0.1% or more")
+        parts.append(f"{readers} reported it as spam, {percent(COMPLAINTS_WARN)} or more")
     return (
         f"digest {digest.digest} of {digest.newsletter}/{digest.schedule}: {' and '.join(parts)}; "
         f"`mailer digest report {digest.digest}` shows where"

@@ -49,7 +49,7 @@ def add(session: Session, slug: str, profile: Profile, *, now: datetime) -> News
         raise AlreadyExists(
             f"the newsletter {slug} already exists; change it with `mailer newsletter edit {slug}`"
         )
-    domain = parse(profile.from_address).key.rpartition("@")[2]
+    domain = parse(profile.from_address).domain
     newsletter = Newsletter(
         slug=slug, list_id=f"{slug}.{domain}", created_at=now, **asdict(profile)
     )

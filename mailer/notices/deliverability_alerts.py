@@ -24,10 +24,7 @@ def on_complaints(
         reason: how many, in words for staff.
     """
     log.warning("digest %d was reported as spam by %s", digest_id, reason)
-    newsletter, schedule, slot = digest_of(session, digest_id)
-    complaints = {"id": digest_id, "schedule": f"{newsletter.slug}/{schedule}", "slot": slot}
-    facts = {"complaints": complaints, "commands": {"show": f"mailer digest report {digest_id}"}}
-    queue_alert(session, alerts, newsletter, reason, facts, now)
+    _queue_about_digest(session, alerts, digest_id, "complaints", reason, now)
 
 
 def on_bounces(
@@ -39,10 +36,7 @@ def on_bounces(
         reason: how much, in words for staff.
     """
     log.warning("much of digest %d bounced: %s", digest_id, reason)
-    newsletter, schedule, slot = digest_of(session, digest_id)
-    bounced = {"id": digest_id, "schedule": f"{newsletter.slug}/{schedule}", "slot": slot}
-    facts = {"bounced": bounced, "commands": {"show": f"mailer digest report {digest_id}"}}
-    queue_alert(session, alerts, newsletter, reason, facts, now)
+    _queue_about_digest(session, alerts, digest_id, "bounced", reason, now)
 
 
 def on_mailbox_failing(
@@ -62,3 +56,12 @@ def on_mailbox_failing(
             "commands": ["mailer bounce fetch", "mailer status"],
         }
         queue_alert(session, alerts, newsletter, reason, facts, now)
+
+
+def _queue_about_digest(
+    session: Session, alerts: Alerts, digest_id: int, fact: str, reason: str, now: datetime
+) -> None:
+    newsletter, schedule, slot = digest_of(session, digest_id)
+    digest = {"id": digest_id, "schedule": f"{newsletter.slug}/{schedule}", "slot": slot}
+    facts = {fact: digest, "commands": {"show": f"mailer digest report {digest_id}"}}
+    queue_alert(session, alerts, newsletter, reason, facts, now)

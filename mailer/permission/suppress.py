@@ -19,10 +19,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mailer.db import insert_missing
+from mailer.db import dialect_insert, insert_missing
 from mailer.models import (
     BounceEvent,
     Newsletter,
@@ -135,8 +134,6 @@ def suppress_reported(
         .values(reason=reason, created_at=now, event_id=latest)
         .execution_options(synchronize_session=False)
     )
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
-    into = sqlite.insert(Suppression) if is_sqlite else postgresql.insert(Suppression)
     rows = (
         select(
             BounceEvent.key_hash,
@@ -156,7 +153,8 @@ def suppress_reported(
         .order_by(BounceEvent.key_hash, BounceEvent.id)
     )
     columns = ["key_hash", "address", "newsletter_id", "reason", "created_at", "event_id"]
-    session.execute(into.from_select(columns, rows).on_conflict_do_nothing())
+    into = dialect_insert(session, Suppression).from_select(columns, rows)
+    session.execute(into.on_conflict_do_nothing())
 
 
 def take_back(session: Session, which: ColumnElement[bool]) -> int:

@@ -8,9 +8,9 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from mailer.db import dialect_insert
 from mailer.message.smtp_codes import Meaning, meaning
 from mailer.models import Tally
 from mailer.sending.smtp.reply import Reply
@@ -87,8 +87,7 @@ def add(session: Session, worker_id: int, counts: Counts) -> None:
         {"worker_id": worker_id, "outcome": str(outcome), "reason": str(why), "number": number}
         for (outcome, why), number in counts.items()
     ]
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    new = dialect.insert(Tally).values(rows)
+    new = dialect_insert(session, Tally).values(rows)
     session.execute(
         new.on_conflict_do_update(
             index_elements=[Tally.worker_id, Tally.outcome, Tally.reason],

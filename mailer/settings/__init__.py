@@ -101,6 +101,10 @@ _FIELDS: Final = {setting.name: setting for setting in fields(Settings) if setti
 _SECRET: Final = frozenset({"secret_key", "identity_key", "metrics_token"})
 _MAY_HOLD_PASSWORDS: Final = frozenset({"bounce_fetch_url", "database_url", "smtp_url"})
 _NAMES_WITH_KEYS: Final = frozenset({"webhook_keys"})
+_DKIM: Final = frozenset(
+    {"dkim_key", "dkim_selector", "dkim_domain", "relay_signs_dkim", "webhook_keys"}
+)
+_RETURN_ADDRESS: Final = frozenset({"bounce_address", "bounce_separator"})
 
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
@@ -146,25 +150,30 @@ def load(
             values[name] = _parse(name, text)
         except ValueError as error:
             problems.append(f"{name} {error}{_refused_text(name, shown[name], origins[name])}")
-    if not problems:
-        problems += _contradictions(values)
+    problems += _contradictions(values)
     if problems:
         raise SettingsError("settings are not valid: " + "; ".join(problems))
     return Settings(**values, origins=origins, shown=shown)
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """Say which settings do not fit together; each of them is valid."""
-    return [
-        *dkim.problems(
+    """Say which settings do not fit together.
+
+    Args:
+        values: of the settings that are valid; those that belong to others are compared if all of them are.
+    """
+    problems = []
+    if values.keys() >= _DKIM:
+        problems += dkim.problems(
             values["dkim_key"],
             values["dkim_selector"],
             values["dkim_domain"],
             relay_signs=values["relay_signs_dkim"],
             webhooks=values["webhook_keys"],
-        ),
-        *mail_parsers.problems(values["bounce_address"], values["bounce_separator"]),
-    ]
+        )
+    if values.keys() >= _RETURN_ADDRESS:
+        problems += mail_parsers.problems(values["bounce_address"], values["bounce_separator"])
+    return problems
 
 
 def _sources(environ: Mapping[str, str], path: Path | None) -> Iterator[tuple[str, object, str]]:
@@ -236,7 +245,9 @@ def _read_file(path: Path) -> dict[str, Any]:
             f"{path} cannot be read ({error.strerror}); change its permissions"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}; correct that line") from error
+        # In the words of tomllib, a name that stands there twice.
+        why = str(error).replace("Cannot overwrite a value", "a setting stands there twice")
+        raise SettingsError(f"{path} is not valid TOML: {why}; correct that line") from error
     holds_keys = bool((_SECRET | _MAY_HOLD_PASSWORDS | _NAMES_WITH_KEYS) & values.keys())
     if problem := file_permissions.problem(
         path, status.st_mode, status.st_uid, os.geteuid(), holds_keys=holds_keys

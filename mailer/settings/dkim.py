@@ -32,7 +32,7 @@ def selectors(text: str) -> tuple[str, ...]:
     """
     names = tuple(item.strip() for item in text.split(",") if item.strip())
     if not all(_SELECTOR.fullmatch(name) and len(name) <= 100 for name in names):
-        raise ValueError("must be names of letters, digits and hyphens, such as news2026")
+        raise ValueError("must consist of letters, digits and hyphens, such as news2026")
     if len({name.lower() for name in names}) < len(names):
         raise ValueError("must be another name for each key; `mailer dkim new` makes a key for one")
     return names
@@ -57,7 +57,7 @@ def domain(text: str) -> str:
         ValueError: no mail address can have it.
     """
     try:
-        return address.parse(f"postmaster@{text}").key.rpartition("@")[2]
+        return address.parse(f"postmaster@{text}").domain
     except BadAddress as error:
         raise ValueError("must be the domain of mail addresses, such as news.example") from error
 

@@ -35,6 +35,7 @@ _THREADS: Final = 4
 
 _AGAIN_SECONDS: Final = 30
 _MOST_EVENTS: Final = 1000
+"""Brevo sends at most 500 in one batch ("Batched webhooks")."""
 
 
 class Webhooks:

@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +51,9 @@ class ImapServer:
                 self.told.append(command)
                 if self.closes_after is not None and self.closes_after in command:
                     return
+                if command.startswith("AUTHENTICATE"):
+                    connection.sendall(b"+ \r\n")
+                    self.told.append(b64decode(lines.readline()).decode())
                 is_refused = any(word in command for word in self.refused)
                 status = "NO refused" if is_refused else "OK done"
                 connection.sendall(f"{self.answer(command)}{tag} {status}\r\n".encode())

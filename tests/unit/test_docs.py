@@ -1,4 +1,4 @@
-"""Checks that the documentation is complete: each setting, command and option, and no file that is gone."""
+"""Checks that the documentation is complete: each setting, command and option, and nothing that is gone."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,7 @@ from mailer.web import ROUTES
 from mailer.web.security_headers import BEHIND_A_LINK
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENTS = [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]
 
 
 def commands(group: click.Group, prefix: str = "mailer") -> list[tuple[str, click.Command]]:
@@ -74,14 +75,35 @@ PLACE = re.compile(r"`((?:[a-z_.]+/)+[a-z0-9_]+\.py)(?:::?(?:\w+\.)?(\w+))?`")
 """A file of the tree, and perhaps what is in it: `sending/outbox.py:commit`, `tests/x/test_y.py::test_z`."""
 
 
-@pytest.mark.parametrize(
-    "document",
-    [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"],
-    ids=lambda path: path.name,
-)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_and_function_that_is_named_exists(document: Path) -> None:
     for file, defined in PLACE.findall(document.read_text()):
         found = [folder / file for folder in (DOCS.parent, DOCS.parent / "mailer")]
         texts = [path.read_text() for path in found if path.is_file()]
         assert texts, file
         assert re.search(rf"\b(def|class) {defined}\b", texts[0]) if defined else True, defined
+
+
+NAMED = re.compile(r"`mailer ([a-z]+(?: [a-z]+)?)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_that_is_named_exists(document: Path) -> None:
+    names = {name.removeprefix("mailer ") for name, _ in COMMANDS}
+    groups = {name.partition(" ")[0] for name in names if " " in name}
+    for words in NAMED.findall(document.read_text()):
+        first = words.partition(" ")[0]
+        assert words in names or words in groups or first in names - groups, words
+
+
+def anchors(text: str) -> set[str]:
+    """Return the names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_section_leads_somewhere(document: Path) -> None:
+    for file, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text()):
+        target = document.parent / file if file else document
+        assert anchor in anchors(target.read_text()), f"{file}#{anchor}"

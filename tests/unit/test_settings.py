@@ -393,6 +393,32 @@ def test_all_that_is_wrong_is_told_at_once_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in text
 
 
+def test_what_does_not_fit_together_is_told_beside_what_is_not_valid() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(
+            KEYS
+            | {
+                "MAILER_PORT": "many",
+                "MAILER_DKIM_KEY": "rsa.pem",
+                "MAILER_BOUNCE_ADDRESS": "bounce+news@news.example",
+            },
+            None,
+        )
+    for problem in (
+        "port must be",
+        "dkim_selector and dkim_domain must be set",
+        "bounce_separator + must",
+    ):
+        assert problem in str(raised.value)
+
+
+def test_what_is_not_valid_is_not_compared() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(KEYS | DKIM | {"MAILER_DKIM_DOMAIN": "courier", "MAILER_BOUNCE_ADDRESS": "b+c"}, None)
+    assert "must be set as well" not in str(raised.value)
+    assert "bounce_separator" not in str(raised.value)
+
+
 def test_other_variables_of_ours_are_known() -> None:
     load(KEYS | {"MAILER_CONFIG": "x", "MAILER_FAILPOINT": "y", "MAILERS": "z"}, None)
 
@@ -477,6 +503,14 @@ def test_a_broken_file_is_told_by_name(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(SettingsError, match=r"mailer\.toml is not valid TOML"):
         load(KEYS, path)
+
+
+def test_a_setting_that_stands_twice_in_the_file_is_named_so(tmp_path: Path) -> None:
+    path = tmp_path / "mailer.toml"
+    path.write_text("port = 8001\nport = 8002\n")
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match=r"a setting stands there twice \(at line 2"):
+        load({}, path)
 
 
 def test_a_missing_file_names_init(tmp_path: Path) -> None:

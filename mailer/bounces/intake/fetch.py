@@ -14,6 +14,7 @@ from mailer.bounces.intake.fetch_record import record_fetch
 from mailer.bounces.intake.mailbox import OpenMailbox
 from mailer.bounces.intake.take_in import TakenIn, take_in
 from mailer.bounces.reading.read import read_returned
+from mailer.bounces.reading.returned import ReturnedMail
 from mailer.db import Database
 from mailer.errors import MailboxUnavailable
 from mailer.notices.alert import Alerts
@@ -70,13 +71,7 @@ def fetch(
                 # Read before the transaction: one mail may take long, and others wait to write.
                 returned = [(mail.id, read_returned(mail.raw)) for mail in batch]
                 now = context.wall()
-                with context.database.write() as session:
-                    taken = {
-                        mail_id: take_in(
-                            session, mail, context.keys, source=context.source, now=now
-                        )
-                        for mail_id, mail in returned
-                    }
+                taken = {mail_id: _take_in(context, mail, now) for mail_id, mail in returned}
                 mailbox.settle(
                     remove=[mail_id for mail_id, result in taken.items() if result.is_settled],
                     leave=[mail_id for mail_id, result in taken.items() if not result.is_settled],
@@ -88,6 +83,13 @@ def fetch(
         raise
     _record(context, None)
     return counts
+
+
+def _take_in(context: MailboxContext, mail: ReturnedMail, now: datetime) -> TakenIn:
+    # A transaction for each: two processes that record several, in different orders, would wait for each
+    # other's rows.
+    with context.database.write() as session:
+        return take_in(session, mail, context.keys, source=context.source, now=now)
 
 
 def _record(context: MailboxContext, error: str | None) -> None:

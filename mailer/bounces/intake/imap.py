@@ -105,11 +105,19 @@ def opened_folder(
         with _explained(f"the IMAP server {host}:{port} refuses TLS, login or folder"):
             if starttls:
                 client.starttls(context)
-            client.login(user, password)
+            _log_in(client, user, password)
             mails = client.select_folder(folder)[b"EXISTS"]
         yield ImapFolder(client, folder, mails)
     finally:
         _log_out(client)
+
+
+def _log_in(client: IMAPClient, user: str, password: str) -> None:
+    if user.isascii() and password.isascii():
+        client.login(user, password)
+    else:
+        # LOGIN takes ASCII only; this is in UTF-8 (RFC 4616).
+        client.plain_login(user, password)
 
 
 def _log_out(client: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 BATCH: Final = 20
-"""How many mails are taken in by one transaction."""
+"""How many mails are read at once, taken in, and then removed."""
 
 
 @dataclass(frozen=True)

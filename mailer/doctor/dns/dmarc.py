@@ -25,8 +25,15 @@ _REMOVED: Final = ("pct", "rf", "ri")
 _LONGEST_SHOWN: Final = 300
 
 
-def check_dmarc(walk: DmarcWalk, look_up: LookUp) -> list[CheckFinding]:
-    """Judge the record that counts for the domain of a newsletter's From."""
+def check_dmarc(
+    walk: DmarcWalk, look_up: LookUp, publish_at: str | None = None
+) -> list[CheckFinding]:
+    """Judge the record that counts for the domain of a newsletter's From.
+
+    Args:
+        publish_at: where a missing record would best be: a domain above that of From if mails are signed or
+            sent as that one, because alignment needs a record there.
+    """
     domain = walk.domain
     if walk.several:
         where = f"_dmarc.{walk.several[0]}"
@@ -37,9 +44,8 @@ def check_dmarc(walk: DmarcWalk, look_up: LookUp) -> list[CheckFinding]:
             return [
                 unchecked(_CHECK, domain, printable_line(walk.failed, _LONGEST_SHOWN), ASK_LATER)
             ]
-        record = DnsRecord(
-            f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=none; rua=mailto:dmarc@{domain}"
-        )
+        place = publish_at or domain
+        record = DnsRecord(f"_dmarc.{place}", "TXT", f"v=DMARC1; p=none; rua=mailto:dmarc@{place}")
         advice = "publish one; reports go to rua=, so name a mailbox that exists"
         return [
             _problem(domain, "there is no DMARC record", advice, sender_rules.GOOGLE_DMARC, record)
@@ -78,9 +84,9 @@ def check_alignment(
         what = "the provider signs and sends with a return address of its own; only a mail shows the rest"
         advice = "send yourself a digest, and run `mailer doctor --eml FILE` on it"
         return [ok(_ALIGNMENT, domain, what, advice)]
-    by_spf = _aligned(walk, envelope, is_strict=policy is not None and policy.is_strict_spf)
+    by_spf = is_aligned(walk, envelope, is_strict=policy is not None and policy.is_strict_spf)
     is_strict = policy is not None and policy.is_strict_dkim
-    by_dkim = any(_aligned(walk, signer, is_strict=is_strict) for signer in signers)
+    by_dkim = any(is_aligned(walk, signer, is_strict=is_strict) for signer in signers)
     if by_spf and by_dkim:
         return [ok(_ALIGNMENT, domain, "SPF and DKIM are both aligned with the domain in From")]
     if relay_signs and by_spf:
@@ -90,8 +96,9 @@ def check_alignment(
         return [ok(_ALIGNMENT, domain, "SPF is aligned with the domain in From", advice)]
     if by_spf or by_dkim or relay_signs:
         what = _what_is_missing(domain, envelope.domain, by_spf=by_spf, by_dkim=by_dkim)
+        above = [one.domain for one in signers if is_at_or_below(domain, one.domain)]
         advice = (
-            "sign with a `dkim_domain` that is this domain or above it"
+            _how_to_align_dkim(domain, None if is_strict or not above else above[0])
             if by_spf
             else f"set `bounce_address` to an address at {domain} or below it, such as bounce@mail.{domain}"
         )
@@ -123,10 +130,31 @@ def _what_is_missing(domain: str, envelope: str, *, by_spf: bool, by_dkim: bool)
     return f"{known} for the domain in From: mail is sent from {envelope}, which is not {domain}"
 
 
-def _aligned(one: DmarcWalk, other: DmarcWalk, *, is_strict: bool) -> bool:
+def _how_to_align_dkim(domain: str, signer: str | None) -> str:
+    """Say how a signature gets aligned; `signer` is our signing domain, if it is above that of From."""
+    if signer is None:
+        return f"set `dkim_domain` to {domain}, or let the relay sign as this domain"
+    return f"publish a DMARC record at _dmarc.{signer} too, or set `dkim_domain` to {domain}"
+
+
+def is_aligned(author: DmarcWalk, other: DmarcWalk, *, is_strict: bool) -> bool:
+    """Tell whether a domain that passes counts for the one in From.
+
+    Without a record, receivers cannot know the organisation. Then a domain above or below counts as aligned,
+    because it will be when the record that `check_dmarc` suggests is published.
+    """
     if is_strict:
-        return one.domain == other.domain
-    return one.organisation == other.organisation
+        return author.domain == other.domain
+    if author.policy is None and (
+        is_at_or_below(author.domain, other.domain) or is_at_or_below(other.domain, author.domain)
+    ):
+        return True
+    return author.organisation == other.organisation
+
+
+def is_at_or_below(host: str, domain: str) -> bool:
+    """Tell whether a host is this domain, or one below it."""
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _policy_for(domain: str, record: DmarcRecord) -> str | None:
@@ -181,7 +209,7 @@ def _about_reports(domain: str, record: DmarcRecord, look_up: LookUp) -> Iterato
             yield _warning(
                 domain, f"rua= holds {shown!r}, which is no mailto: address", "correct rua="
             )
-        elif not _belongs_to(host, record.domain):
+        elif not is_at_or_below(host, record.domain):
             yield from _about_foreign_report(domain, record.domain, host, look_up)
 
 
@@ -200,10 +228,6 @@ def _about_foreign_report(
 
 def _says_dmarc(text: str) -> bool:
     return text.replace(" ", "").startswith("v=DMARC1")
-
-
-def _belongs_to(host: str, domain: str) -> bool:
-    return host == domain or host.endswith(f".{domain}")
 
 
 def _with(record: DmarcRecord, tag: str) -> DnsRecord:

@@ -1,11 +1,13 @@
 """Fetching returned mail: from a real Dovecot and from a Maildir, and what is left there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select
@@ -20,6 +22,7 @@ from mailer.db import Database
 from mailer.errors import MailboxUnavailable
 from mailer.models import (
     BounceEvent,
+    Delivery,
     DeliveryStatus,
     MailboxFetch,
     Notice,
@@ -30,6 +33,7 @@ from mailer.models import (
 from mailer.tokens import Keys
 from tests.support import factories as make
 from tests.support import returned_mail
+from tests.support.bounces import reference, report, sent_digest
 from tests.support.dovecot import PASSWORD, USER, dovecot
 from tests.support.factories import NOW
 from tests.support.sending import alerts
@@ -148,6 +152,45 @@ def test_the_same_mail_twice_counts_once(
     put(maildir, raw, raw)
     counts = fetch(context(database, keys, maildir), is_stopping=never)
     assert counts == {TakenIn.RECORDED: 1, TakenIn.REPEATED: 1}
+    assert list(maildir.glob("*/*")) == []
+
+
+def test_two_that_fetch_and_two_that_are_told_never_wait_for_each_other(
+    database: Database, keys: Keys, maildir: Path
+) -> None:
+    """Each records what came back of three digests to the same readers, in its own order."""
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        make.readers(session, keys, schedule, 60)
+        at = [NOW + timedelta(minutes=minutes) for minutes in range(3)]
+        mails = [mail for one in at for mail in sent_digest(session, schedule, at=one).mails]
+    for number, mail in enumerate(mails):
+        name = reference(keys, mail)
+        raw = f"Message-ID: <{name}@news.example>\r\nTo: x@reader.example\r\n\r\n".encode()
+        leaving = returned_mail.unsubscribe("x@reader.example", f"bounce+u.{name}@news.example")
+        bounced = returned_mail.bounce(raw, f"bounce+{name}@news.example")
+        # In the order of their names: across all digests and readers.
+        (maildir / "new" / f"{number * 71 % 181:04}.host").write_bytes(
+            bounced if number % 2 else leaving
+        )
+    together = Barrier(4)
+
+    def fetched() -> int:
+        together.wait(timeout=30)
+        return fetch(context(database, keys, maildir), is_stopping=never)[TakenIn.RECORDED]
+
+    def told(mails: Sequence[Delivery]) -> int:
+        together.wait(timeout=30)
+        recorded = 0
+        for mail in mails:
+            with database.write() as session:
+                recorded += report(session, keys, [mail], now=NOW + timedelta(hours=2)).recorded
+        return recorded
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = [pool.submit(fetched), pool.submit(fetched)]
+        parts += [pool.submit(told, some) for some in (mails[::-1], mails[60:] + mails[:60])]
+        assert sum(part.result() for part in parts) == len(mails) + len(mails) // 2
     assert list(maildir.glob("*/*")) == []
 
 

@@ -11,7 +11,7 @@ from tests.support.imap_server import FIRST_UID, ImapServer, imap_server
 
 
 @contextmanager
-def opened(server: ImapServer) -> Iterator[ImapFolder]:
+def opened(server: ImapServer, user: str = "u", password: str = "p") -> Iterator[ImapFolder]:
     with (
         imap_server(server),
         opened_folder(
@@ -19,8 +19,8 @@ def opened(server: ImapServer) -> Iterator[ImapFolder]:
             server.port,
             implicit_tls=False,
             starttls=False,
-            user="u",
-            password="p",
+            user=user,
+            password=password,
             folder="INBOX",
         ) as folder,
     ):
@@ -64,3 +64,17 @@ def test_a_connection_that_is_lost_says_so() -> None:
         opened(server) as folder,
     ):
         list(folder.batches())
+
+
+@pytest.mark.parametrize(("user", "password"), [("bounce", "pässwörd"), ("bücher", "p")])
+def test_users_and_passwords_need_not_be_ascii(user: str, password: str) -> None:
+    server = ImapServer()
+    with opened(server, user, password):
+        pass
+    assert f"\0{user}\0{password}" in server.told
+    refusing = ImapServer(refused=("AUTHENTICATE",))
+    with (
+        pytest.raises(MailboxUnavailable, match="wrong user or password"),
+        opened(refusing, user, password),
+    ):
+        pass

@@ -402,6 +402,12 @@ def test_a_digest_may_be_resumed_before_anybody_has_looked(running: Running) -> 
         assert watch.resume_digest(session, running.id, now=NOW + MINUTE)
     running.watch()
     assert running.suppressed() == 0
+    # The next time it is the same.
+    running.send(320, 325, failed, **REFUSED, first_attempt_at=NOW + 2 * MINUTE)
+    with running.database.write() as session:
+        assert digest_state.pause_digest(session, running.id, reason)
+    running.watch()
+    assert running.suppressed() == 0
 
 
 def test_a_relay_that_fails_again_is_not_believed_again(running: Running) -> None:

@@ -135,6 +135,33 @@ def test_alignment_is_judged(
     assert finding.severity == severity, finding.what
 
 
+AUTHOR = "letters.news.example"
+
+
+@pytest.mark.parametrize("place", ["news.example", AUTHOR, f"bounce.{AUTHOR}"])
+def test_without_a_record_domains_above_and_below_will_be_aligned(place: str) -> None:
+    look_up = answering({})
+    walk, other = dmarc_walk(AUTHOR, look_up), dmarc_walk(place, look_up)
+    (finding,) = check_alignment(walk, other, (other,), relay_signs=False)
+    assert finding.severity is Severity.OK, finding.what
+    (missing,) = check_dmarc(walk, look_up, "news.example")
+    assert missing.record is not None
+    look_up = answering(at(missing.record.name.removeprefix("_dmarc.")))
+    walk, other = dmarc_walk(AUTHOR, look_up), dmarc_walk(place, look_up)
+    (finding,) = check_alignment(walk, other, (other,), relay_signs=False)
+    assert finding.severity is Severity.OK, finding.what
+
+
+def test_a_signature_by_the_domain_above_needs_a_record_there() -> None:
+    look_up = answering(at(AUTHOR))
+    walk = dmarc_walk(AUTHOR, look_up)
+    (finding,) = check_alignment(
+        walk, walk, (dmarc_walk("news.example", look_up),), relay_signs=False
+    )
+    assert finding.severity is Severity.WARNING
+    assert "_dmarc.news.example" in (finding.do or "")
+
+
 def test_behind_a_provider_with_its_own_envelope_only_a_mail_can_tell() -> None:
     walk = dmarc_walk("news.example", answering(at("news.example")))
     (finding,) = check_alignment(walk, None, (), relay_signs=True)

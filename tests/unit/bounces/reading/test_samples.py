@@ -7,6 +7,7 @@ from mailer.bounces.reasons import BounceKind, Reason
 from tests.support.returned_mails import REFERENCE, Sample, samples
 
 SAMPLES = samples()
+NO_BOUNCE = (BounceKind.AUTOREPLY, BounceKind.NONE)
 
 
 def test_there_are_many_of_every_kind() -> None:
@@ -14,8 +15,12 @@ def test_there_are_many_of_every_kind() -> None:
     assert {one.reason for one in SAMPLES} >= {
         reason for reason in Reason if reason.kind in (BounceKind.HARD, BounceKind.SOFT)
     }
-    others = [one for one in SAMPLES if one.kind in (BounceKind.AUTOREPLY, BounceKind.NONE)]
+
+
+def test_automatic_replies_and_delays_are_never_counted() -> None:
+    others = [one for one in SAMPLES if one.kind in NO_BOUNCE]
     assert len(others) >= 40
+    assert {read_returned(one.raw).kind for one in others} == {*NO_BOUNCE}
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: one.name)
