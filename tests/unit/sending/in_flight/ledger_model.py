@@ -56,6 +56,10 @@ class Ledger:
         if commit.known is not None:
             unknown = [row for row in self.rows.values() if row.id not in commit.known]
             self._release(worker, unknown)
+            # What a commit started that was given up and then made after all has no final dot.
+            for row in unknown:
+                if row.status is Status.SENDING and row.worker == worker:
+                    row.status, row.due = Status.DEFERRED, now
         self._release(worker, [self.rows[row_id] for row_id in commit.released])
         for result in commit.results:
             self._record(result)

@@ -124,6 +124,7 @@ class World:
         # Closed by us with bytes on their way: the relay may still read them.
         self.ghosts: list[Wire] = []
         self.clock_was_set = False
+        self.started_too_late: set[RowId] = set()
         self._random = random.Random(1)
         self._workers = self._numbers = 0
         self.owner: InFlight | None = None
@@ -409,11 +410,14 @@ class World:
         one.is_made = True
         if one.records:
             one.granted = self.ledger.record(one.commit, one.worker, self.wall)
+            self.started_too_late -= one.granted
         # A final dot may be on its way for each row that is being sent.
         ours = [
             row
             for row in self.ledger.rows.values()
-            if row.status is DeliveryStatus.SENDING and row.worker == self.worker
+            if row.status is DeliveryStatus.SENDING
+            and row.worker == self.worker
+            and row.id not in self.started_too_late
         ]
         assert len(ours) <= self.config.connections, "more mails are started than connections open"
         if one.claims:
@@ -457,6 +461,8 @@ class World:
         one, until = self.belated.pop(number % len(self.belated))
         if self.monotonic < until:
             self._make(one)
+            # No final dot is written for what it starts.
+            self.started_too_late |= one.granted
 
     def _on_returned(self, one: UnderWay) -> None:
         commit = one.commit
