@@ -234,8 +234,11 @@ class Fortnight:
         )
         for address, reason in self.random.sample(sorted(suppressed.items()), 5):
             shown = self.program.ask("subscriber", "show", address)
-            told = [(row["reason"], bool(row["explanation"])) for row in shown["suppressions"]]
-            self.check(told == [(reason, True)], f"`subscriber show {address}` says {told}")
+            told = [row["reason"] for row in shown["suppressions"]]
+            self.check(told == [reason], f"`subscriber show {address}` says {told}")
+            kinds = {row["kind"] for row in shown["returned"]}
+            must = "complaint" if reason == "complained" else ("hard", "soft")
+            self.check(any(kind in must for kind in kinds), f"{address}: returned {kinds}")
 
     def _judge_rates(self, day: int, expected: plan.Expected) -> None:
         report = self.program.ask("digest", "report", str(self.digests[day]))
