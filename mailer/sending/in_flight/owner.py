@@ -148,6 +148,8 @@ class InFlight:
         event = happened.event
         if connection is None:
             return
+        if isinstance(event, Closed) or (isinstance(event, Answered) and event.step != Step.DOT):
+            self._take_back_dot(connection)
         if isinstance(event, Answered):
             is_sent = event.step is Step.DOT and event.reply.accepted
             verdict = SENT if is_sent else verdict_on(event.step, event.reply)
@@ -158,6 +160,20 @@ class InFlight:
             self._on_closed(connection, event)
         elif isinstance(event, Ready) and connection.mail is None:
             connection.phase, connection.idle_since = Phase.FREE, self._now
+
+    def _take_back_dot(self, connection: OpenConnection) -> None:
+        """Write nothing more on a connection whose final dot this very step has decided on.
+
+        The relay has ended the mail before, or a fault of ours keeps the dot from being written.
+        """
+        writes = [write for write in self._writes if write.connection == connection.id]
+        if not any(isinstance(write, events.FinalDot) for write in writes):
+            return
+        self._writes = [write for write in self._writes if write.connection != connection.id]
+        connection.phase = Phase.STARTING
+        if connection.next_mail is not None:
+            self._put_back(connection.next_mail)
+            connection.next_mail = None
 
     def _on_closed(self, connection: OpenConnection, closed: Closed) -> None:
         self._drop(connection)
@@ -515,12 +531,8 @@ class InFlight:
     def _on_fault(self, fault: events.Fault) -> None:
         self._starting = []
         self._connections.opening = fault.opening
-        # The final dots of this very step were not sent, and will not be.
-        unsent = {write.connection for write in self._writes if isinstance(write, events.FinalDot)}
-        self._writes = [write for write in self._writes if write.connection not in unsent]
         for connection in self._connections:
-            if connection.id in unsent:
-                connection.phase = Phase.STARTING
+            self._take_back_dot(connection)
             # If the answer is still to come, it is waited for: without it the mail would be in doubt.
             if connection.phase is not Phase.STARTED or connection.id not in fault.dotted:
                 self._end(connection, "the send loop failed")

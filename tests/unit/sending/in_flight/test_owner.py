@@ -362,6 +362,18 @@ def test_a_connection_that_ends_after_the_dot_leaves_its_mail_in_doubt(
     assert [result.status for result in owner.commit().results] == [status]
 
 
+def test_a_connection_that_ends_as_its_start_is_granted_gets_no_final_dot() -> None:
+    """Nothing is in doubt of a mail whose end nobody has written."""
+    owner = Owner(1).begun(mail(1), waiting=[mail(2)])
+    owner.written(1)
+    lost = Happened(1, Closed(Step.BLOCK, None, Lost.DROP))
+    owner.step(Claimed(), Committed(frozenset(owner.commit().starts)), lost)
+    assert list(owner.last.writes) == [Close(1)]
+    assert [result.status for result in owner.commit().results] == [S.DEFERRED]
+    # The relay is left alone for a while, and the mail behind it is given back.
+    assert list(owner.commit().released) == rows([mail(2)])
+
+
 @pytest.mark.parametrize("step", [Step.MAIL, Step.RCPT, Step.DATA, Step.BLOCK])
 def test_a_connection_that_ends_before_the_dot_gives_its_mail_back(step: Step) -> None:
     owner = Owner(1).begun(mail(1))
