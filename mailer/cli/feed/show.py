@@ -18,6 +18,9 @@ from mailer.text.english import command, duration, pluralise
 
 _WARNINGS_SHOWN: Final = 10
 
+_MADE_OF_OTHERS: Final = frozenset({"canonical_url", "headline"})
+"""What is made of an entry's other parts, and not printed."""
+
 
 @click.command("list", cls=Command)
 @json_option
@@ -82,7 +85,11 @@ def _parse(path: Path, reader: FeedReader, now: datetime) -> dict[str, Any]:
         return {"error": f"cannot be opened: {error.strerror or error}; check the path"}
     except FeedUnreadable as error:
         return {"error": str(error)}
-    return {name: getattr(document, name) for name in ("title", "entries", "warnings")}
+    entries = [
+        {name: value for name, value in vars(entry).items() if name not in _MADE_OF_OTHERS}
+        for entry in document.entries
+    ]
+    return {"title": document.title, "entries": entries, "warnings": document.warnings}
 
 
 def _show_document(path: Path, data: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_an_answer_that_is_none_is_a_failure(kind: str) -> None:
     with dns_server() as server:

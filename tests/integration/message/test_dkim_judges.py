@@ -188,6 +188,7 @@ CHANGES: Final[dict[str, Callable[[bytes], bytes]]] = {
 }
 
 
+@pytest.mark.thorough
 def test_the_mails_are_of_every_kind() -> None:
     mails = signed_mails(NUMBER)
     text = b"".join(mails)
@@ -202,6 +203,7 @@ def test_the_mails_are_of_every_kind() -> None:
     assert sum(b"\r\nAuto-Submitted: " not in mail for mail in mails) > 20
 
 
+@pytest.mark.thorough
 def test_the_same_row_gives_the_same_signatures_at_every_attempt() -> None:
     assert signed_mails(20) == signed_mails(20)
 

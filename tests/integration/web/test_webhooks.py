@@ -271,6 +271,7 @@ def test_what_is_no_json_object_is_refused_in_one_line(
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_hostile_values_anywhere_are_never_an_error_of_ours(
     website: Website, sent: SentDigest, keys: Keys, provider: str
@@ -440,6 +441,7 @@ def test_no_answer_has_a_cookie_or_may_be_stored(website: Website) -> None:
         assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.thorough
 def test_many_reports_at_once_are_recorded_and_leave_room_for_readers(
     website: Website, sent: SentDigest, keys: Keys
 ) -> None:

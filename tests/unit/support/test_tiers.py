@@ -9,10 +9,13 @@ from tests.support import tiers
 
 USES = {
     "chromium": "playwright",
+    "dovecot": r"dovecot\(",
     "mount": r"small_disk\(",
     "node": r"node_says\(",
+    "opendkim": '"opendkim"',
     "perl": r'"perl"',
     "postfix": r"smtp_sink\(",
+    "running_postfix": r"postfix\(open_folder",
     "strace": '"strace"',
 }
 

@@ -77,6 +77,7 @@ def changed(value: Any, data: st.DataObject) -> Any:
     return [*value[:place], changed(value[place], data), *value[place + 1 :]]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", READERS)
 @given(data=st.data())
 def test_any_value_anywhere_makes_no_error(name: str, data: st.DataObject) -> None:
