@@ -18,10 +18,12 @@ class Relay:
 
     Attributes:
         gone: addresses that have no mailbox.
+        full: addresses whose mailbox is full.
     """
 
     def __init__(self, inbox: Inbox) -> None:
         self.gone: set[str] = set()
+        self.full: set[str] = set()
         self._inbox = inbox
         self._here = threading.local()
         self._lock = threading.Lock()
@@ -37,8 +39,11 @@ class Relay:
         """What is said to a command. Each connection has a thread of its own."""
         if verb == "EHLO":
             self._here.name = argument
-        if verb == "RCPT" and argument.partition("<")[2].partition(">")[0] in self.gone:
+        address = argument.partition("<")[2].partition(">")[0] if verb == "RCPT" else ""
+        if address in self.gone:
             return "550 5.1.1 there is no such mailbox"
+        if address in self.full:
+            return "552 5.2.2 the mailbox is full"
         return fine(verb, argument)
 
     def accept(self, mail: Mail) -> None:

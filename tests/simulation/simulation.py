@@ -166,7 +166,7 @@ class Simulation:
                 doubt, and no more of them than the sender had connections.
         """
         before = self.inbox.number
-        refused = self.relay.gone & plan.expected.mails.keys()
+        refused = (self.relay.gone | self.relay.full) & plan.expected.mails.keys()
         for address in refused:
             # What failed is given back: it stays due, and the mail is tried again at the next slot.
             plan.without(address)

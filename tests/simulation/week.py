@@ -84,10 +84,12 @@ class Week(People):
     def wednesday(self) -> None:
         """Mailboxes are gone, one leaves, one confirms late; a failing feed is told of; staff edit."""
         self.slot(HY, at(21, "04:00"))
-        # One has no mailbox from now on, and another's is away for a day.
-        self.relay.gone |= {mail("frank"), mail("gwen")}
+        # One has no mailbox from now on, and is suppressed; another's is full for a day.
+        self.relay.gone.add(mail("frank"))
+        self.relay.full.add(mail("gwen"))
         mails = self.slot(DAILY, at(21, "05:30"))
-        self.relay.gone.remove(mail("gwen"))
+        self.relay.full.clear()
+        self.model.refused.add(mail("frank"))
         text = "\n".join(one.words for one in mails)
         for words in (self.kept["edited"].title, "By hand"):
             self.check(words in text, f"nobody was sent {words!r}")
