@@ -467,9 +467,11 @@ class World:
     def _on_returned(self, one: UnderWay) -> None:
         commit = one.commit
         self.happened.append(Committed(one.granted))
-        for row_id in _ended(commit):
-            # The oldest: a row may have been claimed anew.
-            mail = next((mail for mail in self._held if mail.claim.row == row_id), None)
+        for row_id, worker in _ended(commit, one.worker):
+            # The oldest of that worker: a row may have been claimed anew.
+            held = [mail for mail in self._held if mail.claim.row == row_id]
+            ours = [mail for mail in held if mail.claim.worker_id == worker]
+            mail = next(iter(ours or held), None)
             assert mail is not None or row_id, "a row ends that was not in hand"
             if mail is not None:
                 self._held.remove(mail)
@@ -494,7 +496,7 @@ class World:
             return
         # A row that others had released is claimed anew by the same worker: that is one claim still.
         anew = {(mail.claim.row, mail.claim.worker_id) for mail in mails}
-        anew -= {(row, one.worker) for row in _ended(one.commit)}
+        anew -= set(_ended(one.commit, one.worker))
         held = [mail for mail in self._held if (mail.claim.row, mail.claim.worker_id) not in anew]
         self._held = held + mails
 
@@ -729,10 +731,12 @@ class World:
                 assert row.id.id in self.relay.refused, f"{row} failed for nothing"
 
 
-def _ended(commit: Commit) -> list[RowId]:
-    ended = [result.row for result in commit.results] + list(commit.released)
+def _ended(commit: Commit, worker: int) -> list[tuple[RowId, int]]:
+    """The rows that a commit of this worker ends, and whose claim of each it was."""
+    ended = [(result.row, result.worker_id) for result in commit.results]
     started = {result.row for result in commit.results if result.step == Step.BLOCK}
-    return ended + [row_id for row_id, _ in commit.postponed if row_id not in started]
+    given_back = [row for row, _ in commit.postponed if row not in started]
+    return ended + [(row, worker) for row in (*commit.released, *given_back)]
 
 
 def _covers(pause: Pause, row: Row) -> bool:
