@@ -1,6 +1,6 @@
 """Records what was reported about mails, once for each mail and kind, and lets it have its effect.
 
-Never acts on a report whose reference does not verify: whoever forges one reaches nobody. Never commits.
+Never acts on a report whose reference does not verify: a forged one reaches nobody. Never commits.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def record(
             status=one.status,
             diagnostic=one.diagnostic,
             source=one.source,
-            # The clock of whoever reported it may be wrong.
+            # The clock of the reporting system may be wrong.
             at=min(max(one.at, mail.mailed_at), now),
         )
         for one, mail in zip(evidence, mails, strict=True)

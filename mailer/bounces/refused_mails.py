@@ -70,7 +70,7 @@ def _by_numbers(step: Step, reply: Reply) -> Reason:
     if on_reader is OnReader.HARD_BOUNCE:
         if reply.enhanced is None and reply.code == 551:
             return Reason.MOVED
-        # Whoever refuses a mailbox as switched off (5.2.1) when it is named takes no mail for it any more.
+        # A host that refuses a mailbox as switched off (5.2.1) at RCPT takes no mail for it any more.
         return reason if reason is not None and is_hard else Reason.NOT_ACCEPTING
     if reply.code // 100 == 4:
         # It was given up after days. A mailbox that is unknown for now has been so for all that time.

@@ -18,7 +18,7 @@ def webhook() -> None:
 def show(as_json: bool) -> None:
     """Print the address to enter at each provider that `webhook_keys` names.
 
-    Whoever knows an address can report to it, so show it to nobody else. It is made with the first
+    Anyone who knows an address can report to it, so show it to nobody else. It is made with the first
     `secret_key`; addresses that were made with the others work as well. docs/webhooks.md says what to
     click at each provider.
 

@@ -54,7 +54,7 @@ def reader_headers(*, delivery_id: int, unsubscribe_url: str, mailto: str | None
 
     Args:
         unsubscribe_url: answers a one-click POST (RFC 8058 section 3.1).
-        mailto: the URL of an address that does the same for whoever writes to it.
+        mailto: the URL of an address that does the same when the reader writes to it.
 
     Raises:
         BadMessage: a URL cannot stand in a header.

@@ -31,7 +31,7 @@ class BounceEvent(Base):
         status, diagnostic: what the receiving host said, without addresses.
         source: how the report came here, such as "imap", "ses" or "smtp".
         mailed_at: when the mail was first tried.
-        reported_at: by the clock of whoever reported it, but never later than `recorded_at`.
+        reported_at: by the clock of the reporting system, but never later than `recorded_at`.
     """
 
     __tablename__ = "bounce_event"

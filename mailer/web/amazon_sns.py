@@ -66,7 +66,7 @@ class AmazonSns:
         Raises:
             AmazonUnreachable: there was no answer, or none with a certificate.
         """
-        # Whoever comes meanwhile waits for the same answer.
+        # A request that comes meanwhile waits for the same answer.
         with self._lock:
             if url not in self._certificates:
                 found = self._get(url)

@@ -1,7 +1,7 @@
 """Checks that a message comes from Amazon SNS, and from our topic. Pure: the certificate is given.
 
 After "Verifying the signatures of Amazon SNS messages" and "Parsing message formats". A message is signed
-with a key of SNS, whoever's topic it is from, so the topic counts as much as the signature. With "raw message
+with a key of SNS, no matter from which topic, so the topic counts as much as the signature. With "raw message
 delivery" nothing is signed, and it is refused.
 """
 

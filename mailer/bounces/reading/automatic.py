@@ -1,6 +1,6 @@
 """Tells replies that a machine wrote, from bounces and from mails by people.
 
-Never judges a mail with a report: whoever reads that knows better.
+Never judges a mail with a report: the code that reads reports knows better.
 """
 
 from typing import Final
