@@ -71,7 +71,7 @@ class Reason(StrEnum):
 
     VACATION = "vacation"
     AUTOMATIC = "automatic"
-    """An automatic reply that is none of the others."""
+    """Any other automatic reply."""
     CHALLENGE = "challenge"
     """The sender shall prove to be a person, before a mail is delivered."""
     RECEIPT = "receipt"

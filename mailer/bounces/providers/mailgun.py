@@ -73,7 +73,7 @@ def check_signature(payload: object, key: str, *, now: datetime) -> None:
         raise NotAuthentic("it has no signature")
     is_number = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 11
     if not is_number or len(token) > _LONGEST_TOKEN:
-        raise NotAuthentic("its signature has not the form of Mailgun's")
+        raise NotAuthentic("its signature block is not as Mailgun writes it")
     signed = f"{timestamp}{token}".encode(errors="replace")
     expected = hmac.digest(key.encode(), signed, "sha256").hex()
     if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):

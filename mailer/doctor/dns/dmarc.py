@@ -171,9 +171,7 @@ def _about_policy(domain: str, record: DmarcRecord) -> Iterator[CheckFinding]:
         yield _warning(domain, what, "add p=none behind v=DMARC1;", _with(record, "p=none"))
     elif policy not in _POLICIES:
         shown = printable_line(policy, 30)
-        what = (
-            f"the DMARC record's policy is {shown!r}, which is none of none, quarantine and reject"
-        )
+        what = f"the DMARC record's policy is {shown!r}, which must be none, quarantine or reject"
         yield _problem(domain, what, "correct p= and sp=", sender_rules.DMARC_RECORD)
     for tag in ("adkim", "aspf"):
         if record.tags.get(tag, "r").lower() not in ("r", "s"):

@@ -106,7 +106,7 @@ def parse_server(text: str) -> tuple[str, int]:
     """Read `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`.
 
     Raises:
-        ValueError: it is none of these; says what would be valid.
+        ValueError: it is in another form; the error says what would be valid.
     """
     host, port = text, "53"
     if text.startswith("[") and "]" in text:
