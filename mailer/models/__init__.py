@@ -15,6 +15,7 @@ from mailer.models.delivery import (
 from mailer.models.digest import (
     Candidate,
     Digest,
+    DigestCount,
     DigestStatus,
     Edition,
     EditionArticle,
@@ -23,6 +24,7 @@ from mailer.models.digest import (
 from mailer.models.edits import ChosenArticle, DroppedArticle, Edits
 from mailer.models.feed import Article, ArticleCategory, Feed, FeedGuid, HeldItem, ImageSource
 from mailer.models.installation import Installation, Tally, TokenBucket, Worker, WorkerRole
+from mailer.models.journal import JournalEntry, JournalKind
 from mailer.models.newsletter import (
     Newsletter,
     NewsletterArticle,
@@ -50,6 +52,7 @@ __all__ = [
     "Delivery",
     "DeliveryStatus",
     "Digest",
+    "DigestCount",
     "DigestStatus",
     "DroppedArticle",
     "Edition",
@@ -63,6 +66,8 @@ __all__ = [
     "Holds",
     "ImageSource",
     "Installation",
+    "JournalEntry",
+    "JournalKind",
     "MailboxFetch",
     "Newsletter",
     "NewsletterArticle",

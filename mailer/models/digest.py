@@ -56,6 +56,7 @@ class Digest(Base):
         bounces_withheld_at: when so many of its mails were found to bounce that they suppress nobody.
         bounces_told_at: when staff were told so, because it was sent and could not be paused any more.
         complaints_warned_at: when staff were told of its complaints.
+        purged_at: when its texts and its rows of the ledger were deleted; its `DigestCount`s are kept.
     """
 
     __tablename__ = "digest"
@@ -85,6 +86,18 @@ class Digest(Base):
     bounces_withheld_at: Mapped[datetime | None]
     bounces_told_at: Mapped[datetime | None]
     complaints_warned_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
+
+
+class DigestCount(Base):
+    """A number of a purged digest: how many of its deliveries ended with a status, or came back."""
+
+    __tablename__ = "digest_count"
+    __table_args__ = (PrimaryKeyConstraint("digest_id", "name"),)
+
+    digest_id: Mapped[int] = mapped_column(ForeignKey("digest.id"))
+    name: Mapped[str]
+    number: Mapped[int]
 
 
 class Candidate(Base):

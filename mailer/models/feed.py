@@ -62,6 +62,8 @@ class Article(Base):
     Ids follow arrival and are never reused: they decide which articles are due. `published_at` is the feed's
     date if that is credible, otherwise the time when the article was first seen. Once `edited_at` is set, no
     feed changes what staff wrote. `page_read_at` is when the article's page was searched for a picture.
+    Once `closed_at` is set, the article is due to nobody: a digest that carried it is purged, so that nobody
+    can tell any more who has had it.
     """
 
     __tablename__ = "article"
@@ -80,6 +82,7 @@ class Article(Base):
     withdrawn_at: Mapped[datetime | None]
     edited_at: Mapped[datetime | None]
     page_read_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
 
 
 class ArticleCategory(Base):

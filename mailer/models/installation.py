@@ -12,7 +12,15 @@ from mailer.db import Base, LongText, PrimaryKey
 class Installation(Base):
     """The one row that says whether sending is paused, and whose identity key this database knows.
 
-    `doctor_findings` is what `mailer doctor` found last, as JSON.
+    Attributes:
+        doctor_findings: what `mailer doctor` found last, as JSON.
+        backup_started_at, backup_at: when the last nightly backup began, and when the last good one did.
+        backup_error, backup_alerted_at: why the last one failed, and when staff were told.
+        restored_at: when this database was restored from a backup, until `mailer resume`: nothing is built
+            or sent in between.
+        restored_backup_at: when that backup was made.
+        moved_at, moved_to: when and where everything was moved, see `mailer db move`; this database is then
+            used no more.
     """
 
     __tablename__ = "installation"
@@ -24,6 +32,14 @@ class Installation(Base):
     paused_reason: Mapped[LongText | None]
     doctor_ran_at: Mapped[datetime | None]
     doctor_findings: Mapped[LongText | None]
+    backup_started_at: Mapped[datetime | None]
+    backup_at: Mapped[datetime | None]
+    backup_error: Mapped[LongText | None]
+    backup_alerted_at: Mapped[datetime | None]
+    restored_at: Mapped[datetime | None]
+    restored_backup_at: Mapped[datetime | None]
+    moved_at: Mapped[datetime | None]
+    moved_to: Mapped[LongText | None]
     created_at: Mapped[datetime]
 
 

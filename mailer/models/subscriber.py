@@ -18,7 +18,9 @@ class Subscriber(Base):
 
     `key_hash` is the keyed hash of `address_key` under the identity key. Suppressions are found by it, so
     that they hold after the address itself has been erased. `reachable_at` is when the reader last confirmed
-    here, or staff lifted a suppression: what came back of earlier mails does not count any more.
+    here, or staff lifted a suppression: what came back of earlier mails does not count any more. `language`
+    is the reader's own, for notices and pages; None means the newsletter's. Once `erased_at` is set, the row
+    holds nothing of the person: it stays so that the sums of the ledger hold.
     """
 
     __tablename__ = "subscriber"
@@ -29,6 +31,7 @@ class Subscriber(Base):
     address_key: Mapped[str] = mapped_column(unique=True)
     key_hash: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str | None]
+    language: Mapped[str | None]
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
     reachable_at: Mapped[datetime | None]
@@ -66,7 +69,10 @@ class Subscription(Base):
 
 
 class Signup(Base):
-    """A request that awaits confirmation by mail; purged when it has expired."""
+    """A request that awaits confirmation by mail; purged when it has expired.
+
+    With a `subscriber_id` it is no sign-up: that reader's address changes to this one once it is confirmed.
+    """
 
     __tablename__ = "signup"
     __table_args__ = (
@@ -89,6 +95,7 @@ class Signup(Base):
     expires_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
     dropped_at: Mapped[datetime | None]
+    subscriber_id: Mapped[int | None] = mapped_column(index=True)
 
 
 class SignupChoice(Base):

@@ -29,6 +29,7 @@ from mailer.models import (
     ClientRequest,
     Delivery,
     Digest,
+    DigestCount,
     DigestStatus,
     DroppedArticle,
     Edition,
@@ -38,6 +39,8 @@ from mailer.models import (
     FeedGuid,
     HeldItem,
     Installation,
+    JournalEntry,
+    JournalKind,
     MailboxFetch,
     NewsletterFeedCategory,
     Schedule,
@@ -117,6 +120,8 @@ def fill(database: Database, keys: Keys) -> None:
                 held(feed, "https://news.example/held"),
                 came_back(digest.id),
                 MailboxFetch(mailbox="imaps://bounce@mail.example/INBOX", fetched_at=NOW),
+                DigestCount(digest_id=digest.id, name="sent", number=1),
+                JournalEntry(at=NOW, kind=JournalKind.LEFT, key_hash="0" * 64, newsletter="daily"),
                 NewsletterFeedCategory(feed_id=feed.id, category="sport", **daily),
             ]
         )
