@@ -1,0 +1,1 @@
+"""Keeps the journal: what must not be undone when an older database is restored."""
