@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 import pytest
 
-from mailer.cli import base, main, subscriber
+from mailer.cli import base, main
+from mailer.cli.subscriber import importing
 from mailer.feeds import context, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
 from mailer.subscribers import csv_import
@@ -66,7 +67,7 @@ def test_an_import_that_is_stopped_goes_on(
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(subscriber, "_rows", stopping)
+        patch.setattr(importing, "_rows", stopping)
         assert main((*IMPORT, *more, "--json")) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -1,0 +1,25 @@
+"""`mailer subscriber`: who gets what. Each file is loaded when one of its commands is called."""
+
+from typing import Final
+
+from mailer.cli.lazy import LazyGroup
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "add": ("edit", "Add one reader."),
+    "list": ("show", "List readers and what they get, including those who left."),
+    "show": (
+        "show",
+        "Show what a reader gets, what they were sent, what they were not sent and why, and what came back.",
+    ),
+    "unsubscribe": (
+        "edit",
+        "Unsubscribe a reader at once, even from a digest that is being sent.",
+    ),
+    "import": (
+        "importing",
+        "Import readers from a CSV file with a column `email`, and optionally a column `name`.",
+    ),
+}
+"""Each command's module in this package, and its line in `mailer subscriber --help`."""
+
+subscriber = LazyGroup("subscriber", package=__name__, table=COMMANDS, help="Manage readers.")
