@@ -19,6 +19,7 @@ from mailer.db import Database, explain
 from mailer.errors import BadAddress, Refused
 from mailer.failpoint import reach
 from mailer.subscribers.csv_table import CsvRow
+from mailer.subscribers.importing.rows import RejectedRow
 from mailer.subscribers.signup import ScheduleChoice, SignupContext
 from mailer.subscribers.staff_changes import EntryResult, NewReader, enter, preview
 from mailer.text.english import pluralise
@@ -27,14 +28,6 @@ from mailer.tokens import Keys
 
 CHUNK: Final = 500
 _SKIPPED: Final = (EntryResult.UNSUBSCRIBED, EntryResult.SUPPRESSED)
-
-
-@dataclass(frozen=True)
-class RejectedRow:
-    """A row that holds no address that mail can be sent to."""
-
-    line: int
-    reason: str
 
 
 @dataclass
