@@ -19,7 +19,12 @@ MOST_REFERENCES: Final = 20
 
 _AT_ONCE: Final = 500
 _TO_READERS: Final = frozenset(
-    {NoticeKind.CONFIRMATION, NoticeKind.ALREADY, NoticeKind.PREFERENCES}
+    {
+        NoticeKind.CONFIRMATION,
+        NoticeKind.ADDRESS_CHANGE,
+        NoticeKind.ALREADY,
+        NoticeKind.PREFERENCES,
+    }
 )
 
 

@@ -16,8 +16,8 @@ from mailer.cli.base import (
     warn_if_nothing_builds,
     with_options,
 )
+from mailer.cli.language import check_language
 from mailer.cli.output import message, print_json, print_list, print_record, print_text
-from mailer.errors import Refused
 from mailer.newsletters import newsletters
 from mailer.newsletters.newsletters import Overview
 from mailer.newsletters.profile import NewsletterChanges, changed_profile
@@ -86,7 +86,7 @@ def add(slug: str, feeds: tuple[str, ...], as_json: bool, **changes: Any) -> Non
     """
     profile = changed_profile(NewsletterChanges(**changes))
     with opened() as app:
-        _check_language(app, profile.language)
+        check_language(app, profile.language)
         with app.database.write() as session:
             newsletters.add(session, slug, profile, now=app.times.wall())
         if feeds:
@@ -150,7 +150,7 @@ def edit(slug: str, as_json: bool, **options: Any) -> None:
             row = newsletters.find(session, slug)
             profile = changed_profile(changes, newsletters.profile_of(row))
             if changes.language is not None:
-                _check_language(app, profile.language)
+                check_language(app, profile.language)
             newsletters.change(session, row, profile)
         _show(app, slug, as_json)
 
@@ -210,21 +210,6 @@ def _add_feeds(app: "App", slug: str, urls: tuple[str, ...]) -> None:
                 )
             newsletters.take_back(session, newsletter)
         raise
-
-
-def _check_language(app: "App", language: str) -> None:
-    """Refuse a language without texts; a region such as fr-CA has the texts of its language.
-
-    Raises:
-        Refused: there are no texts in it.
-    """
-    languages = app.templates.languages()
-    if not {language, language.split("-")[0]} & set(languages):
-        raise Refused(
-            f"there are no texts in {language!r}, only in {', '.join(languages)}; "
-            "choose one of these, or add a catalogue (docs/translating.md)"
-        )
-    app.templates.gettext(language)
 
 
 def _show(app: "App", slug: str, as_json: bool) -> None:

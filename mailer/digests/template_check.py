@@ -96,6 +96,7 @@ _NOTHING_CAME_BACK: Final[Mapping[str, object]] = {
 _STOPPED: Final[Mapping[str, object]] = {**_PAUSED, "digest": None}
 _NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.CONFIRMATION, {**_TITLES, "expires_on": _DAY}),
+    (NoticeKind.ADDRESS_CHANGE, {**_TITLES, "expires_on": _DAY}),
     (NoticeKind.ALREADY, {**_TITLES, "preferences_url": f"{_SITE}/preferences"}),
     (NoticeKind.PREFERENCES, {}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),

@@ -128,6 +128,7 @@ class NoticeKind(StrEnum):
     """Why one person gets a mail other than a digest."""
 
     CONFIRMATION = "confirmation"
+    ADDRESS_CHANGE = "address_change"
     ALREADY = "already"
     PREFERENCES = "preferences"
     TEST = "test"

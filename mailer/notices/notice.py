@@ -24,6 +24,10 @@ _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
         "confirm_url": ReaderField.CONFIRM,
         "not_me_url": ReaderField.NOTME,
     },
+    NoticeKind.ADDRESS_CHANGE: {
+        "confirm_url": ReaderField.CONFIRM,
+        "not_me_url": ReaderField.NOTME,
+    },
     NoticeKind.ALREADY: {},
     NoticeKind.PREFERENCES: {"preferences_url": ReaderField.PREFERENCES},
     NoticeKind.ALERT: {},
@@ -43,9 +47,10 @@ def render_notice(
     """Render a notice from the templates `mail/{kind}.subject.txt`, `.txt` and `.html`.
 
     Args:
-        context: what this kind says, beside its links: for a confirmation `titles` and `expires_on` (the last
-            day on which it can be confirmed), for `already` `titles` and `preferences_url`, for an alert and
-            a report what `notices.alert` and `digests.staff_mail.report` read.
+        context: what this kind says, beside its links: for a confirmation and an address change `titles` and
+            `expires_on` (the last day on which it can be confirmed), for `already` `titles` and
+            `preferences_url`, for an alert and a report what `notices.alert` and
+            `digests.staff_mail.report` read.
         random: returns that many random bytes.
 
     Raises:

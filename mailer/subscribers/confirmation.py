@@ -4,7 +4,7 @@ Never changes anything when a link is only opened, because mail scanners open li
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -25,6 +25,7 @@ from mailer.models import (
 from mailer.newsletters.offer import Publisher, lock_schedules
 from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.suppress import lift, suppress
+from mailer.subscribers.address_change import take_new_address
 from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions, newest_article
 
 
@@ -46,6 +47,7 @@ class SignupView:
     look: Look
     slugs: Sequence[str]
     titles: Sequence[str]
+    changes_address: bool
 
 
 def read_signup(
@@ -61,11 +63,13 @@ def read_signup(
         .where(SignupChoice.signup_id == signup.id)
         .order_by((Newsletter.language == signup.language).desc(), Newsletter.title, Newsletter.id)
     ).all()
+    look = Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url)
     return SignupView(
         state=_state(session, signup, now),
-        look=Look.of(newsletters[0], publisher=publisher.name, privacy_url=publisher.privacy_url),
+        look=replace(look, language=signup.language) if signup.subscriber_id else look,
         slugs=[newsletter.slug for newsletter in newsletters],
         titles=[newsletter.title for newsletter in newsletters],
+        changes_address=signup.subscriber_id is not None,
     )
 
 
@@ -79,6 +83,9 @@ def confirm(
 ) -> SignupView | None:
     """Subscribe the person who pressed the button to the schedules that were asked for.
 
+    If a reader's address is to change, the new one is theirs from now on, and nothing else changes. If that
+    is not possible any more, the request is dropped.
+
     Does nothing the second time, nor if the reader has left since the link was mailed.
 
     Returns:
@@ -89,16 +96,13 @@ def confirm(
     if signup is not None and _state(session, signup, origin.at) is SignupState.WAITING:
         # Removing a schedule moves its sign-ups: before this line, or after the reader is on it.
         lock_schedules(session, [choice.newsletter_id for choice in _choices(session, signup)])
-        columns = ("address", "address_key", "key_hash", "name")
-        person = {column: getattr(signup, column) for column in columns}
-        (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)
-        # Our mail has arrived: the address works again.
-        lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.BOUNCED)
-        for choice in _choices(session, signup):
-            kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
-            if kind is not None:
-                _record(session, kind, signup, choice, origin)
-        session.execute(update(Signup).where(Signup.id == signup.id).values(confirmed_at=origin.at))
+        if signup.subscriber_id is None:
+            _make_reader(session, signup, origin, random)
+            is_done = True
+        else:
+            is_done = take_new_address(session, signup, origin)
+        ended = {"confirmed_at": origin.at} if is_done else {"dropped_at": origin.at}
+        session.execute(update(Signup).where(Signup.id == signup.id).values(ended))
     return read_signup(session, publisher, public_id, now=origin.at)
 
 
@@ -129,6 +133,20 @@ def cancel_signup(
             )
             _record(session, ConsentKind.REFUSED, signup, choice, origin)
     return read_signup(session, publisher, public_id, now=origin.at)
+
+
+def _make_reader(
+    session: Session, signup: Signup, origin: Origin, random: Callable[[int], bytes]
+) -> None:
+    columns = ("address", "address_key", "key_hash", "name")
+    person = {column: getattr(signup, column) for column in columns}
+    (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)
+    # Our mail has arrived: the address works again.
+    lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.BOUNCED)
+    for choice in _choices(session, signup):
+        kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
+        if kind is not None:
+            _record(session, kind, signup, choice, origin)
 
 
 def _signup(session: Session, public_id: int) -> Signup | None:

@@ -113,7 +113,12 @@ def request_link(
         TooManySignups: the client's network has reached its limit; nothing is written.
     """
     reader = session.execute(
-        select(Subscription.newsletter_id, Subscription.subscriber_id, Subscriber.address)
+        select(
+            Subscription.newsletter_id,
+            Subscription.subscriber_id,
+            Subscriber.address,
+            Subscriber.language,
+        )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(Subscriber.address_key == address.key, Subscription.left_at.is_(None))
         .order_by(Subscription.newsletter_id)
@@ -128,13 +133,14 @@ def request_link(
         return
     newsletter_id = reader.newsletter_id if reader else next(iter(looks))
     look = looks[newsletter_id]
+    language = (reader and reader.language) or look.language
     kind = NoticeKind.PREFERENCES
     queue_notice(
         session,
         kind=kind,
         address=reader.address if reader else address.typed,
         key_hash=context.keys.key_hash(address.key),
-        content=render_notice(context.templates, kind, look, look.language, {}, context.random),
+        content=render_notice(context.templates, kind, look, language, {}, context.random),
         now=origin.at,
         newsletter_id=newsletter_id,
         subscriber_id=reader.subscriber_id if reader else None,
@@ -149,13 +155,23 @@ def _views(
 ) -> list[SubscriptionView]:
     by_id = {offer.id: offer for offer in offers(session, publisher)}
     rows = session.execute(
-        select(Subscription, Schedule.name)
+        select(Subscription, Schedule.name, Subscriber.language)
         .join(Schedule, Schedule.id == Subscription.schedule_id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(which)
     )
-    views = [SubscriptionView(row, by_id[row.newsletter_id], name) for row, name in rows]
+    views = [
+        SubscriptionView(row, _in_language(by_id[row.newsletter_id], language), name)
+        for row, name, language in rows
+    ]
     return sorted(views, key=lambda view: (view.offer.look.title, view.offer.id))
+
+
+def _in_language(offer: Offer, language: str | None) -> Offer:
+    """Show a newsletter to a reader who has a language of their own."""
+    return (
+        offer if language is None else replace(offer, look=replace(offer.look, language=language))
+    )
 
 
 def _change(

@@ -33,6 +33,7 @@ from mailer.models import (
 from mailer.permission.rule import why_not
 
 _AT_ONCE: Final = 1000
+_WITH_LINK: Final = (NoticeKind.CONFIRMATION, NoticeKind.ADDRESS_CHANGE)
 _GOT: Final = frozenset({"pending", *(status.value for status in HAD)})
 
 
@@ -115,7 +116,7 @@ def open_signups(session: Session, key_hash: str, *, now: datetime) -> list[Open
     # Such a notice brings no link: it is of another kind, or is never sent.
     has_no_link = exists().where(
         Notice.signup_id == Signup.id,
-        or_(Notice.kind != NoticeKind.CONFIRMATION, Notice.status == DeliveryStatus.SKIPPED),
+        or_(Notice.kind.not_in(_WITH_LINK), Notice.status == DeliveryStatus.SKIPPED),
     )
     rows = session.execute(
         select(Newsletter.slug, Signup.created_at, Signup.expires_at)

@@ -41,4 +41,5 @@ def _answer(request: Request, view: SignupView | None) -> Response:
         state=state.value,
         slugs=view.slugs if view else (),
         titles=view.titles if view else (),
+        changes_address=view is not None and view.changes_address,
     )

@@ -41,6 +41,7 @@ BASE_URL = "https://mail.gazette.example"
 TITLES = ("The Harbour Gazette", "Вечер {{7*7}} <b>")
 NOTICES: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.CONFIRMATION: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
+    NoticeKind.ADDRESS_CHANGE: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
     NoticeKind.ALREADY: {"titles": TITLES, "preferences_url": f"{BASE_URL}/preferences"},
     NoticeKind.PREFERENCES: {},
     NoticeKind.ALERT: {

@@ -11,6 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "show",
         "Show what a reader gets, what they were sent, what they were not sent and why, and what came back.",
     ),
+    "edit": ("edit", "Change a reader's name, language or address."),
     "unsubscribe": (
         "edit",
         "Unsubscribe a reader at once, even from a digest that is being sent.",

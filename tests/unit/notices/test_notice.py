@@ -22,6 +22,7 @@ from tests.support.sample_mails import BASE_URL, NOTICES, TITLES, always, look, 
 
 LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],
+    NoticeKind.ADDRESS_CHANGE: [ReaderField.CONFIRM, ReaderField.NOTME],
     NoticeKind.ALREADY: [],
     NoticeKind.PREFERENCES: [ReaderField.PREFERENCES],
     NoticeKind.ALERT: [],
