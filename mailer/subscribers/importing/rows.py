@@ -23,7 +23,8 @@ class ImportRow(NamedTuple):
 
     `line` is where the row begins. `email` is as written, without blanks around it. `name` is cleaned, and
     may be shown in a mail. `reason` is set if `status` is SUPPRESSED. Times are aware, in UTC. `source` is
-    how the other service names the place where they signed up, on one line.
+    how the other service names the place where they signed up, on one line. `language` is one of those that
+    the mailer has. Only its own export knows `paused_at`: such a reader stays paused.
     """
 
     line: int
@@ -35,6 +36,8 @@ class ImportRow(NamedTuple):
     opt_in_ip: str | None = None
     left_at: datetime | None = None
     source: str | None = None
+    language: str | None = None
+    paused_at: datetime | None = None
 
 
 class RejectedRow(NamedTuple):
