@@ -17,6 +17,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Select, func, insert, i
 
 from mailer.db import SQLITE_ONLY, AdvisoryLock, Base, Database, take_lock
 from mailer.errors import Refused, SchemaError, SettingsError
+from mailer.journal import own_schema
 from mailer.models import Installation
 from mailer.packaged_files import resource_folder
 from mailer.text.english import pluralise
@@ -196,6 +197,8 @@ def _upgrade(connection: Connection) -> None:
     from alembic import command
 
     command.upgrade(alembic_config(connection), "head")
+    if connection.dialect.name == "postgresql":
+        own_schema.create(connection)
 
 
 def _version(connection: Connection) -> str | None:

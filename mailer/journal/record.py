@@ -4,51 +4,46 @@ Never commits, and never changes or deletes an entry. The copy beside the databa
 `mailer.journal.copies`: on PostgreSQL in the same transaction, on SQLite right after the commit.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import Select, insert
 from sqlalchemy.orm import Session
 
 from mailer.journal import copies
-from mailer.models import JournalEntry, JournalKind
+from mailer.journal.entries import NewEntry
+from mailer.models import JournalEntry
+
+__all__ = ["COLUMNS", "NewEntry", "record", "record_selected", "silent"]
 
 COLUMNS: Final = ("at", "kind", "key_hash", "newsletter", "reason", "detail")
 """What a statement for `record_selected` selects, in this order."""
-
-
-@dataclass(frozen=True)
-class NewEntry:
-    """Something that a restored database has to be told again.
-
-    Args:
-        key_hash: of the person; None for a digest.
-        newsletter: its slug; None if it is about all newsletters.
-        reason: of a suppression, or why somebody left.
-        detail: of a digest: its schedule, slot and articles, as JSON.
-    """
-
-    kind: JournalKind
-    at: datetime
-    key_hash: str | None = None
-    newsletter: str | None = None
-    reason: str | None = None
-    detail: str | None = None
+_SILENT: Final = "journal is silent"
 
 
 def record(session: Session, entries: Sequence[NewEntry]) -> None:
     """Write these entries, in their order."""
-    if entries:
-        rows = [vars(entry) for entry in entries]
+    if entries and not session.info.get(_SILENT):
+        rows = [asdict(entry) for entry in entries]
         ids = session.scalars(
             insert(JournalEntry).returning(JournalEntry.id, sort_by_parameter_order=True), rows
         ).all()
-        copies.note(session, ids)
+        copies.copy_entries(session, ids)
 
 
 def record_selected(session: Session, rows: Select[Any]) -> None:
     """Write one entry for each of `rows`, which has the columns of `COLUMNS`, in the order of `rows`."""
-    new = insert(JournalEntry).from_select(COLUMNS, rows)
-    copies.insert_and_note(session, new)
+    if not session.info.get(_SILENT):
+        copies.insert_and_copy(session, insert(JournalEntry).from_select(COLUMNS, rows))
+
+
+@contextmanager
+def silent(session: Session) -> Iterator[None]:
+    """Record nothing in this session meanwhile: what a replay does again is in the journal already."""
+    session.info[_SILENT] = True
+    try:
+        yield
+    finally:
+        del session.info[_SILENT]
