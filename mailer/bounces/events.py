@@ -77,7 +77,8 @@ def _columns(report: Reported, now: datetime) -> dict[str, object]:
         "kind": report.kind,
         "reason": report.reason.value,
         "status": report.status and printable_line(report.status, _LONGEST_STATUS),
-        "diagnostic": report.diagnostic and redact(report.diagnostic),
+        # Of an erased reader nothing is kept that may name them.
+        "diagnostic": redact(report.diagnostic) if report.diagnostic and mail.domain else None,
         "source": report.source,
         "mailed_at": mail.mailed_at,
         "reported_at": report.at,

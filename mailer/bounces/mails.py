@@ -37,7 +37,7 @@ class SentMail:
         digest_id, subscription_id: of a delivery; None for a notice.
         address, domain: the reader's; None once they are erased.
         mailed_at: when it was first tried.
-        to_reader: whether it went to a reader, and not to staff.
+        to_reader: whether it went to somebody who still is a reader, and not to staff.
     """
 
     row: ReferencedRow
@@ -122,7 +122,7 @@ def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[SentMail]:
             domain=None if is_erased else _domain(row.address_key),
             key_hash=row.key_hash,
             mailed_at=row.first_attempt_at or row.created_at,
-            to_reader=True,
+            to_reader=not is_erased,
         )
 
 
@@ -143,11 +143,12 @@ def _notices(session: Session, ids: Sequence[int]) -> Iterator[SentMail]:
             digest_id=None,
             subscription_id=None,
             newsletter_id=row.newsletter_id,
-            address=row.address,
-            domain=_domain(row.address),
+            # Empty once they are erased.
+            address=row.address or None,
+            domain=_domain(row.address) or None,
             key_hash=row.key_hash,
             mailed_at=row.first_attempt_at or row.created_at,
-            to_reader=row.kind in _TO_READERS,
+            to_reader=row.kind in _TO_READERS and row.address != "",
         )
 
 

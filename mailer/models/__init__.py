@@ -33,7 +33,14 @@ from mailer.models.newsletter import (
 )
 from mailer.models.review import Review, ReviewAct
 from mailer.models.schedule import Holds, Schedule, ScheduleKind
-from mailer.models.subscriber import ClientRequest, Signup, SignupChoice, Subscriber, Subscription
+from mailer.models.subscriber import (
+    TOMBSTONE,
+    ClientRequest,
+    Signup,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+)
 from mailer.models.suppression import Suppression, SuppressionReason
 
 __all__ = [
@@ -41,6 +48,7 @@ __all__ = [
     "GIVEN_BACK",
     "HAD",
     "PENDING",
+    "TOMBSTONE",
     "Article",
     "ArticleCategory",
     "BounceEvent",

@@ -5,12 +5,16 @@ before a backup was restored can never name another person's row.
 """
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db import Base, LongText, PrimaryKey, checked_on_sqlite, partial_index
 from mailer.models.consent import HAS_CLIENT
+
+TOMBSTONE: Final = "erased "
+"""What `address_key` and `key_hash` of an erased subscriber begin with; the row's id follows."""
 
 
 class Subscriber(Base):

@@ -76,7 +76,8 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
 
     A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
     by a suppression for all newsletters, or if every newsletter that it is about is suppressed for the
-    address. A hard bounce before `forgiven` does not stop a confirmation.
+    address. A hard bounce before `forgiven` does not stop a confirmation. That a person was erased stops
+    none: theirs lost their address then, which does, and whatever came later they asked for.
 
     Args:
         forgiven: aware UTC, from `forgiven_before`; or a parameter, if the statement is prepared.
@@ -86,7 +87,8 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         Suppression.reason == SuppressionReason.BOUNCED,
         Suppression.created_at < forgiven,
     )
-    everywhere = _suppressed(Notice.key_hash, _EVERYWHERE, not_(old_bounce))
+    counts = and_(Suppression.reason != SuppressionReason.ERASED, not_(old_bounce))
+    everywhere = _suppressed(Notice.key_hash, _EVERYWHERE, counts)
     main = _suppressed(Notice.key_hash, Suppression.newsletter_id == Notice.newsletter_id)
     choice = _suppressed(Notice.key_hash, Suppression.newsletter_id == SignupChoice.newsletter_id)
     some_choice_is_not_suppressed = (
@@ -95,7 +97,9 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         .correlate_except(SignupChoice)
         .exists()
     )
-    return and_(not_(everywhere), or_(not_(main), some_choice_is_not_suppressed))
+    return and_(
+        Notice.address != "", not_(everywhere), or_(not_(main), some_choice_is_not_suppressed)
+    )
 
 
 def _reader_is_suppressed() -> ColumnElement[bool]:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import dialect_insert, insert_missing
 from mailer.models import (
+    TOMBSTONE,
     BounceEvent,
     Newsletter,
     Notice,
@@ -118,7 +119,9 @@ def suppress_reported(
         .where(Subscriber.key_hash == BounceEvent.key_hash, Subscriber.reachable_at >= since)
         .correlate(BounceEvent)
     )
-    counted = and_(which, not_(reachable))
+    # An erased reader's tombstone is nobody's address.
+    is_tombstone = BounceEvent.key_hash.startswith(TOMBSTONE)
+    counted = and_(which, not_(reachable), not_(is_tombstone))
     same = and_(counted, BounceEvent.key_hash == Suppression.key_hash)
     if not complained:
         same = and_(same, BounceEvent.mailed_at > Suppression.created_at)
