@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from mailer.db import Database
 from mailer.failpoint import reach
 from mailer.journal import file, own_schema
-from mailer.journal.entries import Entry
+from mailer.journal.entries import RecordedEntry
 from mailer.models import Installation, JournalEntry
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def complete(database: Database) -> int:
     return 0 if path is None else _append(database.engine, path)
 
 
-def read(database: Database) -> Iterator[Entry]:
+def read(database: Database) -> Iterator[RecordedEntry]:
     """Read the copy of this database's journal, in the order of its entries; nothing if there is none.
 
     Raises:
@@ -136,4 +136,6 @@ def _append(engine: Engine, path: Path) -> int:
             .order_by(JournalEntry.id),
             execution_options={"yield_per": _CHUNK},
         )
-        return journal.append([Entry.of(row) for row in chunk] for chunk in rows.partitions())
+        return journal.append(
+            [RecordedEntry.of(row) for row in chunk] for chunk in rows.partitions()
+        )

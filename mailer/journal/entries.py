@@ -31,7 +31,7 @@ class NewEntry:
 
 
 @dataclass(frozen=True)
-class Entry(NewEntry):
+class RecordedEntry(NewEntry):
     """An entry that was recorded, with its number in the database where that was done."""
 
     id: int = 0
@@ -50,7 +50,7 @@ class Entry(NewEntry):
         )
 
 
-def line(entry: Entry) -> str:
+def line(entry: RecordedEntry) -> str:
     """Write an entry as one line of JSON."""
     values = {name: value for name, value in asdict(entry).items() if value is not None}
     values["at"] = entry.at.astimezone(UTC).isoformat()
@@ -69,7 +69,7 @@ def read_header(text: bytes) -> str | None:
     return identity if values.get("journal") == 1 and isinstance(identity, str) else None
 
 
-def read_line(text: bytes) -> Entry | None:
+def read_line(text: bytes) -> RecordedEntry | None:
     """Read a line; None if it is none of ours, such as one that was cut when the power failed."""
     values = _read_object(text)
     try:
@@ -81,7 +81,7 @@ def read_line(text: bytes) -> Entry | None:
             name: None if values.get(name) is None else str(values[name])
             for name in ("key_hash", "newsletter", "reason", "detail")
         }
-        return Entry(JournalKind(values["kind"]), at, **texts, id=number)
+        return RecordedEntry(JournalKind(values["kind"]), at, **texts, id=number)
     except (KeyError, ValueError, TypeError):
         return None
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from mailer.journal.entries import Entry, header, line, read_header, read_line
+from mailer.journal.entries import RecordedEntry, header, line, read_header, read_line
 
 _BLOCK: Final = 64 * 1024
 _HEADER: Final = 1024
@@ -77,7 +77,7 @@ class JournalFile:
         if end < os.fstat(self._descriptor).st_size:
             os.ftruncate(self._descriptor, end)
 
-    def append(self, chunks: Iterable[Sequence[Entry]]) -> int:
+    def append(self, chunks: Iterable[Sequence[RecordedEntry]]) -> int:
         """Append these entries, one write for each chunk, and wait until all are on the disk.
 
         Returns:
@@ -150,7 +150,7 @@ def last_id(path: Path, identity: str) -> int | None:
         os.close(descriptor)
 
 
-def read(path: Path, identity: str) -> Iterator[Entry]:
+def read(path: Path, identity: str) -> Iterator[RecordedEntry]:
     """Read the entries of the file, in their order; none if it is missing, or of another installation.
 
     Raises:

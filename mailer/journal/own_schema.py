@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateSchema
 
-from mailer.journal.entries import Entry
+from mailer.journal.entries import RecordedEntry
 from mailer.models import Installation, JournalEntry
 
 SCHEMA: Final = "mailer_journal"
@@ -103,7 +103,7 @@ def complete(session: Session) -> int:
     return cast(CursorResult[Any], result).rowcount
 
 
-def read(session: Session, identity: str) -> Iterator[Entry]:
+def read(session: Session, identity: str) -> Iterator[RecordedEntry]:
     """Read the copy, in the order of its entries; nothing if there is none."""
     if _is_there(session.connection()):
         rows = session.execute(
@@ -111,7 +111,7 @@ def read(session: Session, identity: str) -> Iterator[Entry]:
             execution_options={"yield_per": 5000},
         )
         for row in rows:
-            yield Entry.of(row)
+            yield RecordedEntry.of(row)
 
 
 def last_id(session: Session, identity: str) -> int | None:

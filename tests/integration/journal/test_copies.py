@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, literal, null, select, text, update
 
 from mailer.db import Database
 from mailer.journal import copies, file, own_schema
-from mailer.journal.entries import Entry
+from mailer.journal.entries import RecordedEntry
 from mailer.journal.record import NewEntry, record, record_selected, silent
 from mailer.models import Installation, JournalEntry, JournalKind
 from tests.support.factories import NOW
@@ -27,10 +27,11 @@ def act(database: Database, *names: str) -> None:
         record(session, [left(name) for name in names])
 
 
-def in_table(database: Database) -> list[Entry]:
+def in_table(database: Database) -> list[RecordedEntry]:
     with database.read() as session:
         return [
-            Entry.of(row) for row in session.scalars(select(JournalEntry).order_by(JournalEntry.id))
+            RecordedEntry.of(row)
+            for row in session.scalars(select(JournalEntry).order_by(JournalEntry.id))
         ]
 
 
