@@ -8,10 +8,12 @@ from typing import Any, Final
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from mailer.db.locks import AdvisoryLock
 from mailer.errors import SettingsError
 
 BUSY_TIMEOUT_SECONDS: Final = 30
 CONNECTION_DEFAULTS: Final = {
+    "fallback_application_name": "mailer",
     "connect_timeout": 10,
     "keepalives": 1,
     "keepalives_idle": 15,
@@ -21,8 +23,8 @@ CONNECTION_DEFAULTS: Final = {
 }
 """Options of libpq for every connection, unless `database_url` sets them.
 
-They notice within 30 seconds, not hours, that a server has vanished. On a Unix socket they change nothing.
-All are in seconds, except the last, in milliseconds.
+They notice within 30 seconds, not hours, that a server has vanished; on a Unix socket that changes nothing.
+All but the name are in seconds, except the last, in milliseconds.
 """
 
 
@@ -81,8 +83,18 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     # Compiling one of our long statements takes longer than the compiled one saves.
-    connection.execute("SET jit = off")
+    cursor = connection.execute(
+        "SELECT set_config('jit', 'off', false),"
+        f" pg_try_advisory_xact_lock_shared({AdvisoryLock.EXCLUSIVE_USE.value})"
+    )
+    _, is_open_to_us = cursor.fetchone()
     connection.commit()
+    if not is_open_to_us:
+        # Its driver is not installed everywhere.
+        from psycopg import OperationalError
+
+        connection.close()
+        raise OperationalError("another command is restoring or moving the database")
 
 
 def _begin_postgresql(connection: Any) -> None:

@@ -21,6 +21,8 @@ class AdvisoryLock(IntEnum):
     ADD_ARTICLES = 0x6665_6564
     COUNT_SIGNUPS = 0x6D61_696C_0002
     CHANGE_SUBSCRIBERS = 0x6D61_696C_0003
+    EXCLUSIVE_USE = 0x6D61_696C_0004
+    """Held, for longer than a transaction, by a command that restores or moves the whole database."""
 
 
 def take_lock(session: Session | Connection, lock: AdvisoryLock) -> None:

@@ -14,6 +14,7 @@ def test_the_keys_stay_what_they_are_while_versions_run_side_by_side() -> None:
         "ADD_ARTICLES": 1717921124,
         "COUNT_SIGNUPS": 120265147940866,
         "CHANGE_SUBSCRIBERS": 120265147940867,
+        "EXCLUSIVE_USE": 120265147940868,
     }
 
 

@@ -1,0 +1,1 @@
+"""Copies the whole database: backups, coming back from one, and moving to another place."""
