@@ -1,0 +1,225 @@
+"""Says what the cells of one row mean: address, name, status, and when and where the reader signed up.
+
+Pure. Never takes a status, a date or an IP address that it is not sure of.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from mailer.subscribers.importing.columns import ColumnPlan
+from mailer.subscribers.importing.opt_in_dates import DateOrder, DateProblem, read_date
+from mailer.subscribers.importing.presets import RULES
+from mailer.subscribers.importing.rows import ImportRow, RejectedRow
+from mailer.subscribers.importing.status_words import (
+    UNSUBSCRIBED,
+    StatusColumn,
+    StatusVerdict,
+    judge,
+    says_when,
+)
+from mailer.text.english import pluralise
+from mailer.text.reader_name import reader_name
+from mailer.text.untrusted import printable_line
+
+LONGEST_ADDRESS: Final = 320
+LONGEST_SOURCE: Final = 200
+_LONGEST_STATUS: Final = 200
+_MOST_REMEMBERED: Final = 500
+"""How many different cells of one status column are remembered; real files have a handful."""
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
+_LONGEST_IP: Final = 45
+_INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
+
+_ADVICE: Final = {
+    DateProblem.AMBIGUOUS: "could be day first or month first; say which with --dates dmy or --dates mdy",
+    DateProblem.UNREADABLE: "are in no form that is known",
+    DateProblem.IMPOSSIBLE: "lie in the future, or before anybody had a newsletter",
+}
+
+
+@dataclass
+class DroppedCells:
+    """How many cells of a kind were dropped from rows that were taken, and the first line with one."""
+
+    count: int = 0
+    line: int = 0
+
+    def add(self, line: int) -> None:
+        """Count one more."""
+        self.line = self.line or line
+        self.count += 1
+
+
+@dataclass
+class Interpreter:
+    """Reads rows by the plan of a file's columns; call it with the line and the cells of each.
+
+    `order` is for dates that could be day first or month first, unless the service says itself. `least` is
+    what everybody is at least.
+    """
+
+    plan: ColumnPlan
+    now: datetime
+    order: DateOrder | None
+    least: StatusVerdict
+    dates: dict[DateProblem, DroppedCells] = field(default_factory=dict)
+    ips: DroppedCells = field(default_factory=DroppedCells)
+    _verdicts: tuple[tuple[int, Callable[[str], StatusVerdict]], ...] = ()
+
+    def __post_init__(self) -> None:
+        rules = RULES[self.plan.preset]
+        self.order = self.order or rules.dates
+        self._verdicts = tuple(
+            (index, _remembering(kind, inactive_left=rules.inactive_left))
+            for index, kind in self.plan.statuses
+        )
+
+    def __call__(self, line: int, cells: list[str]) -> ImportRow | RejectedRow | None:
+        """Say what a row means; None if it is empty."""
+        plan = self.plan
+        missing = plan.width - len(cells)
+        if missing:
+            if missing < 0 and any(map(str.strip, cells[plan.width :])):
+                return RejectedRow(
+                    line,
+                    f"the row has {pluralise(len(cells), 'cell')}, and the file {plan.width} columns; "
+                    "quote the cell that holds the delimiter",
+                )
+            cells += [""] * missing
+        email = cells[plan.email].strip()
+        if not email.isascii() or email[-1:] == ">" or ":" in email:
+            email = _bare(email)
+        if not email:
+            return RejectedRow(line, "there is no address") if any(map(str.strip, cells)) else None
+        if len(email) > LONGEST_ADDRESS:
+            return RejectedRow(line, f"the address has more than {LONGEST_ADDRESS} characters")
+        left = self._time(line, cells, plan.left) if plan.left else None
+        verdict = self._verdict(cells)
+        if verdict.rejected:
+            return RejectedRow(line, verdict.rejected)
+        return ImportRow(
+            line,
+            _plain(email),
+            self._name(cells),
+            verdict.status,
+            verdict.reason,
+            self._time(line, cells, plan.dates),
+            self._ip(line, cells),
+            left if verdict[0] else None,
+            None if plan.source is None else _source(cells[plan.source]),
+        )
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each kind of cell that was dropped."""
+        lines = [
+            f"{pluralise(cells.count, 'date')} {_ADVICE[problem]} (the first on line {cells.line}); "
+            "these readers were taken without it"
+            for problem, cells in self.dates.items()
+        ]
+        if self.ips.count:
+            lines.append(
+                f"{pluralise(self.ips.count, 'IP address is', 'IP addresses are')} not valid "
+                f"(the first on line {self.ips.line}) and left out"
+            )
+        return lines
+
+    def _verdict(self, cells: Sequence[str]) -> StatusVerdict:
+        verdict = self.least
+        for index, judged in self._verdicts:
+            found = judged(cells[index])
+            if found[0] > verdict[0]:
+                verdict = found
+        if verdict[0] < UNSUBSCRIBED[0] and any(
+            says_when(cells[index]) for index in self.plan.left
+        ):
+            return UNSUBSCRIBED
+        return verdict
+
+    def _name(self, cells: Sequence[str]) -> str | None:
+        plan = self.plan
+        if plan.name is not None:
+            name = cells[plan.name].strip()
+            if name:
+                return reader_name(_plain(name))
+        parts = [
+            _plain(cells[index].strip()) for index in (plan.first, plan.last) if index is not None
+        ]
+        return reader_name(" ".join(filter(None, parts)))
+
+    def _time(self, line: int, cells: Sequence[str], columns: Sequence[int]) -> datetime | None:
+        problem = None
+        for index in columns:
+            cell = cells[index].strip()
+            if cell:
+                found = read_date(cell, self.order, self.now)
+                if isinstance(found, datetime):
+                    return found
+                problem = problem or found
+        if problem is not None:
+            self.dates.setdefault(problem, DroppedCells()).add(line)
+        return None
+
+    def _ip(self, line: int, cells: Sequence[str]) -> str | None:
+        wrong = False
+        for index in self.plan.ips:
+            cell = cells[index].strip()
+            if cell:
+                if _IPV4.fullmatch(cell):
+                    return cell
+                address = _ipv6(cell)
+                if address:
+                    return address
+                wrong = True
+        if wrong:
+            self.ips.add(line)
+        return None
+
+
+def _remembering(kind: StatusColumn, *, inactive_left: bool) -> Callable[[str], StatusVerdict]:
+    """Return `judge` for one column, which judges each different cell only once."""
+    known: dict[str, StatusVerdict] = {}
+
+    def judged(cell: str) -> StatusVerdict:
+        verdict = known.get(cell)
+        if verdict is None:
+            verdict = judge(kind, cell, inactive_left=inactive_left)
+            if len(known) < _MOST_REMEMBERED and len(cell) < _LONGEST_STATUS:
+                known[cell] = verdict
+        return verdict
+
+    return judged
+
+
+def _bare(email: str) -> str:
+    """Take the address out of `Anna <anna@example.com>` and `mailto:anna@example.com`."""
+    email = email[: 4 * LONGEST_ADDRESS].strip(_INVISIBLE).strip()
+    if email.endswith(">"):
+        email = email[:-1].rpartition("<")[2].strip()
+    return email[7:] if email[:7].lower() == "mailto:" else email
+
+
+def _plain(cell: str) -> str:
+    """Undo what exports put before a cell that a spreadsheet would take for a formula."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA else cell
+
+
+_FORMULA: Final = frozenset("=+-@'\t\r")
+
+
+def _source(cell: str) -> str | None:
+    return printable_line(cell[: 4 * LONGEST_SOURCE], LONGEST_SOURCE) or None
+
+
+def _ipv6(cell: str) -> str | None:
+    if len(cell) > _LONGEST_IP or "%" in cell:
+        return None
+    try:
+        return str(ipaddress.IPv6Address(cell))
+    except ValueError:
+        return None

@@ -1,0 +1,178 @@
+"""Decides by the words of status columns who gets mail: of several words the most restrictive wins.
+
+Pure. Never counts a word that it does not know as active. The lists are in docs/moving-in.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from mailer.models import SuppressionReason
+from mailer.subscribers.importing.folding import fold
+from mailer.subscribers.importing.rows import ReaderStatus
+from mailer.text.untrusted import printable_line
+
+LONGEST_SHOWN: Final = 40
+"""How many characters of an unknown word a message shows."""
+
+
+class StatusVerdict(NamedTuple):
+    """What one cell says. `severity` orders verdicts; `rejected` is why the row cannot be used, if so."""
+
+    severity: int
+    status: ReaderStatus
+    reason: SuppressionReason | None = None
+    rejected: str | None = None
+
+
+class StatusColumn(StrEnum):
+    """How the cells of a column are to be read."""
+
+    WORD = "word"
+    """A word of the lists; empty or unknown is rejected."""
+
+    HINT = "hint"
+    """Something else called a status: only words that can mean nothing else count."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    BLOCKED = "blocked"
+    """True, or anything but false and empty, means what the column is called."""
+
+
+def _rejected(reason: str) -> StatusVerdict:
+    return StatusVerdict(1, ReaderStatus.ACTIVE, None, reason)
+
+
+ACTIVE: Final = StatusVerdict(0, ReaderStatus.ACTIVE)
+UNSUBSCRIBED: Final = StatusVerdict(2, ReaderStatus.UNSUBSCRIBED)
+BLOCKED: Final = StatusVerdict(3, ReaderStatus.SUPPRESSED, SuppressionReason.STAFF)
+BOUNCED: Final = StatusVerdict(4, ReaderStatus.SUPPRESSED, SuppressionReason.BOUNCED)
+COMPLAINED: Final = StatusVerdict(5, ReaderStatus.SUPPRESSED, SuppressionReason.COMPLAINED)
+
+EMPTY: Final = _rejected("the status is empty; only readers with a status are taken over")
+NEVER_SUBSCRIBED: Final = _rejected(
+    "the file is of people who never subscribed, or were archived; ask them to sign up"
+)
+
+ACTIVE_WORDS: Final = (
+    *("subscribed", "active", "enabled", "confirmed", "true", "yes", "y", "t", "1", "on"),
+    *("opted in", "opt in", "optin", "double opt in", "subscriber", "single opt in"),
+    *("abonniert", "aktiv", "bestätigt", "angemeldet", "ja", "wahr"),
+    *("abonné", "abonnée", "inscrit", "inscrite", "actif", "confirmé", "confirmée", "oui", "vrai"),
+    *("подписан", "подписана", "подписчик", "активен", "активна", "активный", "активно"),
+    *("подтвержден", "подтверждена", "да", "բաժանորդագրված", "ակտիվ", "հաստատված", "այո"),
+    *("suscrito", "activo", "sí", "iscritto", "attivo", "sì", "inscrito", "ativo", "sim"),
+    *("geabonneerd", "actief"),
+)
+_SPECIFIC_UNSUBSCRIBED: Final = (
+    *("unsubscribed", "unsubscribe", "opted out", "opt out", "optout", "global unsubscribe"),
+    *("abgemeldet", "abbestellt", "ausgetragen", "désabonné", "désabonnée", "désinscrit"),
+    *("désinscrite", "отписан", "отписана", "отписался", "отписалась", "отписка"),
+    *("բաժանորդագրությունից հրաժարված", "հրաժարված", "ապաբաժանորդագրված"),
+    *("dado de baja", "disiscritto", "uitgeschreven"),
+)
+UNSUBSCRIBED_WORDS: Final = (
+    *_SPECIFIC_UNSUBSCRIBED,
+    *("cancelled", "canceled", "left", "removed", "disabled", "false", "no", "n", "f", "0", "off"),
+    *("nein", "falsch", "gekündigt", "non", "faux", "нет", "отключен", "ոչ", "nee", "não"),
+)
+BOUNCED_WORDS: Final = (
+    *("cleaned", "bounced", "bounce", "hard bounced", "hard bounce", "hardbounce", "hardbounced"),
+    *("undeliverable", "invalid", "invalid email", "unzustellbar", "ungültig", "invalide"),
+    *("недоставляемый", "недействителен", "անվավեր"),
+)
+COMPLAINED_WORDS: Final = (
+    *("complained", "complaint", "complainer", "spam", "marked as spam", "spam complaint"),
+    *("spam report", "reported spam", "reported as spam", "abuse", "abuse complaint"),
+    *("beschwerde", "plainte", "жалоба", "спам", "բողոք", "սպամ"),
+)
+BLOCKED_WORDS: Final = (
+    *("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "do not email"),
+    *("do not mail", "do not contact", "gesperrt", "blockiert", "bloqué", "bloquée", "liste noire"),
+    *("заблокирован", "заблокирована", "черный список", "արգելափակված"),
+)
+UNCONFIRMED_WORDS: Final = (
+    *("unconfirmed", "not confirmed", "unverified", "never confirmed", "unbestätigt"),
+    *("nicht bestätigt", "non confirmé", "non confirmée", "не подтвержден", "не подтверждена"),
+    *("неподтвержден", "չհաստատված"),
+    *("non subscribed", "nonsubscribed", "not subscribed", "never subscribed", "transactional"),
+)
+WAITING_WORDS: Final = (
+    *("pending", "inactive", "waiting", "invited", "validating", "needs approval"),
+    *("needs attention", "archived", "deleted", "trash", "paused", "ausstehend", "inaktiv"),
+    *("en attente", "inactif", "ожидает", "неактивен", "неактивный", "սպասող", "ոչ ակտիվ"),
+)
+_EMPTY_WORDS: Final = ("", "none", "null", "n a", "nan")
+_FALSE_WORDS: Final = (
+    *(*_EMPTY_WORDS, "false", "no", "n", "f", "0", "0 0", "off", "nein", "falsch", "non", "faux"),
+    *("нет", "ոչ", "nee", "não", "never"),
+)
+
+_FLAGS: Final = {
+    StatusColumn.UNSUBSCRIBED: UNSUBSCRIBED,
+    StatusColumn.BOUNCED: BOUNCED,
+    StatusColumn.COMPLAINED: COMPLAINED,
+    StatusColumn.BLOCKED: BLOCKED,
+}
+
+
+def _table() -> Mapping[str, StatusVerdict]:
+    lists: Iterable[tuple[Iterable[str], StatusVerdict]] = (
+        (ACTIVE_WORDS, ACTIVE),
+        (UNSUBSCRIBED_WORDS, UNSUBSCRIBED),
+        (BOUNCED_WORDS, BOUNCED),
+        (COMPLAINED_WORDS, COMPLAINED),
+        (BLOCKED_WORDS, BLOCKED),
+        (_EMPTY_WORDS, EMPTY),
+    )
+    words = {fold(word): verdict for listed, verdict in lists for word in listed}
+    for word in (*UNCONFIRMED_WORDS, *WAITING_WORDS):
+        words[fold(word)] = _rejected(
+            f'the status "{word}" means that they never confirmed, or get no mail there; '
+            "ask them to sign up"
+        )
+    return words
+
+
+_WORDS: Final = _table()
+_SPECIFIC: Final = frozenset(
+    map(
+        fold,
+        (
+            *(*_SPECIFIC_UNSUBSCRIBED, *UNCONFIRMED_WORDS, *COMPLAINED_WORDS[:7]),
+            *("cleaned", "bounced", "hard bounced", "hard bounce", "blocklisted", "blacklisted"),
+        ),
+    )
+)
+"""Words that say in any column with "status" in its name that somebody gets no mail."""
+
+_FALSE: Final = frozenset(map(fold, _FALSE_WORDS))
+
+
+def says_when(cell: str) -> bool:
+    """Tell whether a cell of a column of times holds one; MySQL writes 0000-00-00 for none."""
+    return bool(cell.strip(" 0-/:.T")) and fold(cell) not in _FALSE
+
+
+def judge(kind: StatusColumn, cell: str, *, inactive_left: bool) -> StatusVerdict:
+    """Decide what the `cell` of a column of this kind says.
+
+    Args:
+        inactive_left: "inactive" means unsubscribed, as it does at Beehiiv.
+    """
+    word = fold(cell)
+    if kind in _FLAGS:
+        return ACTIVE if word in _FALSE else _FLAGS[kind]
+    if kind is StatusColumn.HINT:
+        return _WORDS[word] if word in _SPECIFIC else ACTIVE
+    if inactive_left and word == "inactive":
+        return UNSUBSCRIBED
+    verdict = _WORDS.get(word)
+    if verdict is None:
+        shown = printable_line(cell[: 2 * LONGEST_SHOWN], LONGEST_SHOWN).replace('"', "'")
+        return _rejected(
+            f'the status "{shown}" is not known; see docs/moving-in.md for the words that are'
+        )
+    return verdict
