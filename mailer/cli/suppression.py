@@ -8,6 +8,7 @@ from mailer.cli.output import message, print_json, print_list
 from mailer.errors import NotFound, Refused
 from mailer.models import SuppressionReason
 from mailer.permission import suppress
+from mailer.text.english import command
 
 _KNOWN_REASONS = ("bounced", "complained", "staff")
 
@@ -63,14 +64,21 @@ def lift(address: str, as_json: bool) -> None:
     """
     parsed = parse(address)
     with opened() as app, app.database.write() as session:
-        lifted = suppress.lift(session, app.keys.key_hash(parsed.key), now=app.times.wall())
+        key_hash = app.keys.key_hash(parsed.key)
+        lifted = suppress.lift(session, key_hash, now=app.times.wall())
+        if not lifted and suppress.erased_at(session, key_hash) is not None:
+            raise Refused(
+                f"{parsed.typed} was erased, and only that person can come back: by signing up again, or by "
+                f"the mail that `{command('subscriber', 'add', parsed.typed)} --newsletter SLUG` sends"
+            )
         if not lifted:
             raise NotFound(
                 f"{parsed.typed} is not suppressed; `mailer suppression list` shows who is"
             )
+        is_erased = suppress.erased_at(session, key_hash) is not None
     if as_json:
         print_json({"address": parsed.typed, "lifted": lifted})
-    message(f"{parsed.typed} may get mail again")
+    message(f"{parsed.typed} may get mail again" + (", after confirming" if is_erased else ""))
 
 
 @suppression.command("list")

@@ -77,6 +77,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
+        # What is deleted is overwritten, so that an erased person is in no unused page.
+        "secure_delete = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -104,6 +104,13 @@ class Database:
         """
         return _transaction(self._heartbeats, self._write_lock)
 
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """Open a connection of SQLite without a transaction; no thread of this process writes meanwhile."""
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._write_lock, autocommit.connect() as connection:
+            yield connection
+
     def for_requests(self) -> "Database":
         """Return the same database with a short wait for locks that other transactions hold.
 

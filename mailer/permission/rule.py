@@ -66,6 +66,20 @@ def suppressed(session: Session, key_hashes: Collection[str], newsletter_id: int
     )
 
 
+def only_the_person_may_return(session: Session, key_hash: str, newsletter_id: int) -> bool:
+    """Tell whether an address is suppressed for this newsletter, and only because the person was erased.
+
+    Staff cannot enter it; a confirmation may be mailed.
+    """
+    reasons = session.scalars(
+        select(Suppression.reason).where(
+            Suppression.key_hash == key_hash,
+            or_(_EVERYWHERE, Suppression.newsletter_id == newsletter_id),
+        )
+    ).all()
+    return set(reasons) == {SuppressionReason.ERASED}
+
+
 def forgiven_before(now: datetime) -> datetime:
     """Return the time before which a hard bounce does not stop a confirmation at `now`."""
     return now - CONFIRMATION_AFTER_BOUNCE

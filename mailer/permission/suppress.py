@@ -25,6 +25,8 @@ from mailer.db import dialect_insert, insert_missing
 from mailer.models import (
     TOMBSTONE,
     BounceEvent,
+    ConsentEvent,
+    ConsentKind,
     Newsletter,
     Notice,
     Subscriber,
@@ -180,9 +182,10 @@ def take_back(session: Session, which: ColumnElement[bool]) -> int:
 def lift(
     session: Session, key_hash: str, *, now: datetime, only: SuppressionReason | None = None
 ) -> int:
-    """Delete all suppressions of an address, or those with one reason.
+    """Delete the suppressions of an address with one reason, or all that staff may lift.
 
-    What comes back later of mails that were sent before does not suppress it again.
+    That somebody was erased is not for staff to lift: it stays, also behind another reason, until the person
+    confirms again. What comes back later of mails that were sent before does not suppress it again.
 
     Returns:
         How many there were.
@@ -196,7 +199,37 @@ def lift(
     statement = delete(Suppression).where(Suppression.key_hash == key_hash)
     if only is not None:
         statement = statement.where(Suppression.reason == only)
-    return len(session.scalars(statement.returning(Suppression.id)).all())
+    else:
+        statement = statement.where(Suppression.reason != SuppressionReason.ERASED)
+    lifted = len(session.scalars(statement.returning(Suppression.id)).all())
+    if only is None and erased_at(session, key_hash) is not None:
+        keep_away(session, key_hash, now=now)
+    return lifted
+
+
+def keep_away(session: Session, key_hash: str, *, now: datetime) -> None:
+    """Suppress an erased address by its hash alone, unless it is suppressed already.
+
+    If another transaction is suppressing it, this waits for it.
+    """
+    row = {"key_hash": key_hash, "address": None, "newsletter_id": None}
+    insert_missing(
+        session, Suppression, [{**row, "reason": SuppressionReason.ERASED, "created_at": now}]
+    )
+
+
+def erased_at(session: Session, key_hash: str) -> datetime | None:
+    """Return when the person with this hash was last erased; None if never, or if they came back since."""
+    last = session.execute(
+        select(ConsentEvent.kind, ConsentEvent.at)
+        .where(
+            ConsentEvent.key_hash == key_hash,
+            ConsentEvent.kind.in_([ConsentKind.ERASED, ConsentKind.CONFIRMED]),
+        )
+        .order_by(ConsentEvent.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return last.at if last is not None and last.kind is ConsentKind.ERASED else None
 
 
 def list_suppressions(session: Session, key_hash: str | None = None) -> list[SuppressionView]:

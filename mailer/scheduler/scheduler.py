@@ -21,6 +21,7 @@ from mailer.bounces.intake.fetch import fetch
 from mailer.bounces.rates import StopLimits
 from mailer.clock import ClockJumps, utc_now
 from mailer.daemon_pool import DaemonThreadPool
+from mailer.db.wiping import empty_wal
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import report, review
@@ -38,6 +39,8 @@ RETURNED_MAIL: Final = timedelta(minutes=5)
 PURGE: Final = timedelta(hours=1)
 PURGE_REST: Final = 0.05
 """Seconds between two transactions of a purge. On SQLite a process that waits to write asks again by then."""
+_CHECKPOINT_WAIT: Final = 0.5
+"""Seconds in which others may finish what they read, so that SQLite's WAL can be emptied."""
 REVIEW_AGAIN: Final = timedelta(minutes=1)
 """How soon a review that had nothing to show is tried again."""
 
@@ -307,6 +310,9 @@ class Scheduler:
         )
         for name, delete_some in purges.items():
             self._steps.run(name, partial(self._purge_in_turns, delete_some))
+        # What was deleted, also by readers on a page, may still be in SQLite's WAL.
+        empty = partial(empty_wal, self._app.database, wait_seconds=_CHECKPOINT_WAIT)
+        self._steps.run("emptying the WAL", empty)
 
     def _purge_in_turns(self, delete_some: purge.Purge) -> None:
         """Delete a few rows at a time, so that processes that wait for the database write in between."""

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import AdvisoryLock, insert_missing, take_lock
+from mailer.db import AdvisoryLock, take_lock
 from mailer.journal.record import NewEntry, record
 from mailer.ledger.erasure import forget_notices, forget_replies
 from mailer.models import (
@@ -29,6 +29,7 @@ from mailer.models import (
 )
 from mailer.permission import consent
 from mailer.permission.consent import NewConsentEvent, Origin
+from mailer.permission.suppress import keep_away
 
 LEFT_REASON: Final = "erased"
 
@@ -77,20 +78,6 @@ def erase(session: Session, key_hash: str, *, source: str, now: datetime) -> boo
         consent.record(session, [event])
         record(session, [NewEntry(JournalKind.ERASED, now, key_hash)])
     return any(held)
-
-
-def erased_at(session: Session, key_hash: str) -> datetime | None:
-    """Return when the person with this hash was last erased; None if never, or if they came back since."""
-    last = session.execute(
-        select(ConsentEvent.kind, ConsentEvent.at)
-        .where(
-            ConsentEvent.key_hash == key_hash,
-            ConsentEvent.kind.in_([ConsentKind.ERASED, ConsentKind.CONFIRMED]),
-        )
-        .order_by(ConsentEvent.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return last.at if last is not None and last.kind is ConsentKind.ERASED else None
 
 
 def source_without_person(source: str) -> str:
@@ -175,9 +162,8 @@ def _forget_suppressions(session: Session, key_hash: str, now: datetime) -> bool
     mine = Suppression.key_hash == key_hash
     written = or_(Suppression.address.is_not(None), Suppression.detail.is_not(None))
     held = session.scalar(select(func.count()).where(mine, written)) or 0
-    row: dict[str, object] = {"key_hash": key_hash, "address": None, "newsletter_id": None}
-    # If another transaction is writing one, this waits for it; the statements below then see it.
-    insert_missing(session, Suppression, [{**row, "reason": reason, "created_at": now}])
+    # First, because it waits for others that are writing one: the statements below see theirs then.
+    keep_away(session, key_hash, now=now)
     session.execute(
         update(Suppression)
         .where(mine)

@@ -94,8 +94,11 @@ class ConsentEventView:
 
 
 def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator[Reader]:
-    """Yield all subscriptions, or those to one newsletter, in the order in which they began."""
-    statement = _READERS.order_by(Subscription.id)
+    """Yield all subscriptions, or those to one newsletter, in the order in which they began.
+
+    Without those of people who were erased: nobody can tell any more who they were.
+    """
+    statement = _READERS.where(Subscriber.erased_at.is_(None)).order_by(Subscription.id)
     if newsletter_id is not None:
         statement = statement.where(Subscription.newsletter_id == newsletter_id)
     for row in session.execute(statement.execution_options(yield_per=_AT_ONCE)):

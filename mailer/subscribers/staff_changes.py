@@ -21,7 +21,7 @@ from mailer.newsletters import newsletters
 from mailer.newsletters.offer import lock_schedules
 from mailer.permission.consent import NewConsentEvent, Origin, record
 from mailer.permission.leave import leave
-from mailer.permission.rule import suppressed
+from mailer.permission.rule import only_the_person_may_return, suppressed
 from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions
 from mailer.subscribers.signup import (
     ScheduleChoice,
@@ -141,12 +141,18 @@ def add_reader(
     source = f"{origin.source}: {consent_source or 'staff'}"
     reader = NewReader(address, context.keys.key_hash(address.key), None, source)
     (result,) = preview(session, [reader], choice)
-    if result is EntryResult.SUPPRESSED:
+    is_erased = only_the_person_may_return(session, reader.key_hash, choice.offer.id)
+    if is_erased and consent_source is not None:
+        raise Refused(
+            f"{address.typed} was erased, and only that person can come back: "
+            "leave out --consent-source to mail them a link"
+        )
+    if result is EntryResult.SUPPRESSED and not is_erased:
         raise Refused(
             f"{address.typed} is suppressed; `mailer suppression list` says why, "
             f"`{command('suppression', 'lift', address.typed)}` lifts it"
         )
-    if consent_source is None and result in _NEED_CONFIRMATION:
+    if consent_source is None and (is_erased or result in _NEED_CONFIRMATION):
         signup = sign_up(session, SignupRequest(address, [choice]), origin, context)
         if not signup.mailed:
             raise Refused(

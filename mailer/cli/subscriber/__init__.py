@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "edit",
         "Unsubscribe a reader at once, even from a digest that is being sent.",
     ),
+    "erase": ("personal_data", "Erase a person: delete what is held about them, for good."),
     "import": (
         "importing",
         "Import readers from a CSV file with a column `email`, and optionally a column `name`.",

@@ -1,11 +1,12 @@
 """Somebody is erased: what names them is gone from every table, and what sums and proofs need stays."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from mailer.bounces.mails import read_mails
 from mailer.db import Database
@@ -21,15 +22,19 @@ from mailer.models import (
     JournalKind,
     Notice,
     NoticeKind,
+    Schedule,
     Signup,
     Subscriber,
     Subscription,
     Suppression,
     SuppressionReason,
 )
+from mailer.newsletters.offer import Publisher
+from mailer.permission.consent import Origin
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed
-from mailer.permission.suppress import suppress_reported
-from mailer.subscribers.erase import erase, erased_at, source_without_person
+from mailer.permission.suppress import erased_at, lift, suppress_reported
+from mailer.subscribers.confirmation import SignupState, confirm
+from mailer.subscribers.erase import erase, source_without_person
 from mailer.tokens import Keys, ReferencedRow
 from tests.support import factories as make
 from tests.support.factories import NOW
@@ -276,3 +281,73 @@ def test_what_comes_back_afterwards_names_and_suppresses_nobody(
 )
 def test_a_source_keeps_what_names_nobody(source: str, kept: str) -> None:
     assert source_without_person(source) == kept
+
+
+def newcomer_signs_up(database: Database, keys: Keys) -> int:
+    with database.write() as session:
+        schedule = session.scalars(select(Schedule)).first()
+        assert schedule is not None
+        signup = make.signup(session, keys, schedule, ADDRESS)
+        make.notice(session, keys, ADDRESS, signup_id=signup.id)
+        return signup.public_id
+
+
+def confirm_now(database: Database, public_id: int) -> SignupState:
+    with database.write() as session:
+        view = confirm(
+            session, Publisher(), public_id, Origin("/confirm", LATER), random=secrets.token_bytes
+        )
+    assert view is not None
+    return view.state
+
+
+def test_the_person_can_come_back_by_confirming_and_starts_anew(
+    database: Database, keys: Keys
+) -> None:
+    ids = leave_traces(database, keys)
+    with database.write() as session:
+        session.execute(delete(Suppression))
+    erase_now(database, keys)
+    public_id = newcomer_signs_up(database, keys)
+    with database.read() as session:
+        may = notice_may_be_mailed(forgiven_before(LATER))
+        assert len(session.scalars(select(Notice.id).where(may)).all()) == 1
+    assert confirm_now(database, public_id) is SignupState.CONFIRMED
+    with database.read() as session:
+        assert session.scalars(select(Suppression.id)).all() == []
+        person = session.scalars(
+            select(Subscriber).where(Subscriber.key_hash == key_hash(keys))
+        ).one()
+        assert person.id != ids.subscriber
+        assert erased_at(session, key_hash(keys)) is None
+
+
+def test_who_complained_and_was_erased_is_not_mailed_even_if_they_sign_up(
+    database: Database, keys: Keys
+) -> None:
+    leave_traces(database, keys)
+    with database.write() as session:
+        session.execute(delete(Suppression))
+        make.suppression(session, keys, ADDRESS, reason=SuppressionReason.COMPLAINED)
+    erase_now(database, keys)
+    public_id = newcomer_signs_up(database, keys)
+    with database.read() as session:
+        may = notice_may_be_mailed(forgiven_before(LATER))
+        assert session.scalars(select(Notice.id).where(may)).all() == []
+    confirm_now(database, public_id)
+    with database.read() as session:
+        reasons = session.scalars(select(Suppression.reason)).all()
+    assert reasons == [SuppressionReason.COMPLAINED]
+
+
+def test_staff_cannot_lift_that_somebody_was_erased(database: Database, keys: Keys) -> None:
+    leave_traces(database, keys)
+    with database.write() as session:
+        make.suppression(session, keys, ADDRESS, reason=SuppressionReason.COMPLAINED)
+    erase_now(database, keys)
+    with database.write() as session:
+        # The complaint and the mute of one newsletter; behind them stays that they were erased.
+        assert lift(session, key_hash(keys), now=LATER) == 2
+        assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason.ERASED]
+        assert lift(session, key_hash(keys), now=LATER) == 0
+        assert session.scalars(select(Suppression.reason)).all() == [SuppressionReason.ERASED]

@@ -29,13 +29,15 @@ def test_a_server_that_vanishes_is_noticed_unless_the_url_says_otherwise(
     database.dispose()
 
 
-def test_sqlite_is_durable_and_checks_foreign_keys(sqlite_database: Database) -> None:
+def test_sqlite_is_durable_checks_foreign_keys_and_overwrites_what_is_deleted(
+    sqlite_database: Database,
+) -> None:
     with sqlite_database.read() as session:
         found = [
             session.scalar(text(f"PRAGMA {name}"))
-            for name in ("journal_mode", "synchronous", "foreign_keys")
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         ]
-    assert found == ["wal", 2, 1]
+    assert found == ["wal", 2, 1, 1]
 
 
 @pytest.mark.parametrize("url", ["", "mailer.db", "mysql://host/name", "nonsense://x", "sqlite"])

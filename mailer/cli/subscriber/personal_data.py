@@ -1,0 +1,75 @@
+"""`mailer subscriber erase` and `data`: what a person may ask of those who hold their data."""
+
+import click
+
+from mailer.address import Address, parse
+from mailer.app import App
+from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
+from mailer.cli.output import message, print_json
+from mailer.clock import format_instant
+from mailer.db.wiping import wipe
+from mailer.errors import NotFound, Refused
+from mailer.permission.suppress import erased_at
+from mailer.subscribers import erase as erasure
+
+
+@click.command(cls=Command)
+@click.argument("address")
+@click.option(
+    "--vacuum",
+    is_flag=True,
+    help="Rewrite SQLite's file even if it is large: nothing is sent meanwhile.",
+)
+@yes_option
+@json_option
+def erase(address: str, vacuum: bool, yes: bool, as_json: bool) -> None:
+    """Erase a person: delete what is held about them, for good.
+
+    They get no more mail, also of a digest that is being sent. A keyed hash of the address stays, so that no
+    import brings them back; they can sign up again by themselves. Repeating the command is safe.
+
+    \b
+    Example:
+      mailer subscriber erase anna@example.com
+    """
+    parsed = parse(address)
+    with opened() as app:
+        _check_is_no_staff(app, parsed)
+        question = f"Erase everything held about {parsed.typed}? This cannot be undone."
+        if not confirmed(question, yes=yes):
+            raise Refused("nothing was erased")
+        key_hash, now = app.keys.key_hash(parsed.key), app.times.wall()
+        with app.database.write() as session:
+            before = erased_at(session, key_hash)
+            is_erased = erasure.erase(session, key_hash, source="mailer subscriber erase", now=now)
+            if not is_erased and before is None:
+                raise NotFound(
+                    f"nothing is held about {parsed.typed}; check how the address is written"
+                )
+        rest = wipe(app.database, rewrite_large=vacuum)
+        if as_json:
+            print_json({"address": parsed.typed, "erased": is_erased, "erased_before": before})
+        if is_erased:
+            message(
+                f"{parsed.typed} is erased; backups made before now still hold it, and so may logs of the "
+                "relay and of the web server"
+            )
+        elif before is not None:
+            message(
+                f"{parsed.typed} was erased on {format_instant(before)}; nothing more is held about it"
+            )
+        if rest is not None:
+            message(rest)
+
+
+def _check_is_no_staff(app: App, address: Address) -> None:
+    """Check that alerts do not go to this address.
+
+    Raises:
+        Refused: they do.
+    """
+    staff = app.settings.staff_address
+    if staff is not None and staff.key == address.key:
+        raise Refused(
+            f"{address.typed} is in `staff_address`, and gets alerts; set another one there first"
+        )
