@@ -91,7 +91,7 @@ def judge_hard_bounces(
     of_digest = _hard_bounces_of(digest_id, void_until)
     if _are_not_the_readers(session, digest_id, of_digest):
         if withheld_at is None:
-            take_back(session, of_digest)
+            take_back(session, of_digest, now=now)
             _withhold(session, digest_id, now)
         return
     which = of_digest
@@ -191,7 +191,8 @@ def void_refusals(session: Session, digest_id: int, until: datetime) -> None:
         .execution_options(synchronize_session=False)
     )
     refused = BounceEvent.source == RELAY
-    take_back(session, and_(_hard_bounces_of(digest_id), refused, BounceEvent.mailed_at <= until))
+    which = and_(_hard_bounces_of(digest_id), refused, BounceEvent.mailed_at <= until)
+    take_back(session, which, now=until)
 
 
 def _hard_bounces_of(digest_id: int, void_until: datetime | None = None) -> ColumnElement[bool]:

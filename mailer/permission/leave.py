@@ -1,4 +1,4 @@
-"""Unsubscribes a reader from a newsletter. Never touches the ledger.
+"""Unsubscribes a reader from a newsletter, and records it in the journal. Never touches the ledger.
 
 This also stops a mail that is queued already, because the ledger asks for permission before each mail.
 """
@@ -6,7 +6,9 @@ This also stops a mail that is queued already, because the ledger asks for permi
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from mailer.models import ConsentKind, Subscription
+from mailer.journal import record as journal
+from mailer.journal.record import NewEntry
+from mailer.models import ConsentKind, JournalKind, Newsletter, Subscriber, Subscription
 from mailer.permission.consent import Origin, record_change
 
 
@@ -28,4 +30,9 @@ def leave(session: Session, subscription: Subscription, origin: Origin, *, reaso
     if left is None:
         return False
     record_change(session, ConsentKind.UNSUBSCRIBED, subscription, origin)
+    person = session.get_one(Subscriber, subscription.subscriber_id)
+    slug = session.get_one(Newsletter, subscription.newsletter_id).slug
+    journal.record(
+        session, [NewEntry(JournalKind.LEFT, origin.at, person.key_hash, slug, reason=reason)]
+    )
     return True

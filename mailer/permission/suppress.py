@@ -1,9 +1,10 @@
-"""Suppresses addresses, lifts suppressions, and lists them.
+"""Suppresses addresses, lifts suppressions, and lists them. Both are recorded in the journal.
 
 A suppression is found by the keyed hash of the address, so that it outlives the address. Only
 `mailer.permission.rule` decides what follows from one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +23,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from mailer.db import dialect_insert, insert_missing
+from mailer.journal import record as journal
+from mailer.journal.record import NewEntry
 from mailer.models import (
     TOMBSTONE,
     BounceEvent,
     ConsentEvent,
     ConsentKind,
+    JournalEntry,
+    JournalKind,
     Newsletter,
     Notice,
     Subscriber,
@@ -95,10 +100,13 @@ def suppress(
     ).one_or_none()
     if before is None:
         insert_missing(session, Suppression, [row])
-        return True
-    if before.reason is not SuppressionReason.BOUNCED or reason is SuppressionReason.BOUNCED:
+    elif before.reason is not SuppressionReason.BOUNCED or reason is SuppressionReason.BOUNCED:
         return False
-    session.execute(update(Suppression).where(Suppression.id == before.id).values(values))
+    else:
+        session.execute(update(Suppression).where(Suppression.id == before.id).values(values))
+    slug = None if newsletter_id is None else session.get_one(Newsletter, newsletter_id).slug
+    entry = NewEntry(JournalKind.SUPPRESSED, now, key_hash, slug, reason=reason.value)
+    journal.record(session, [entry])
     return True
 
 
@@ -160,9 +168,35 @@ def suppress_reported(
     columns = ["key_hash", "address", "newsletter_id", "reason", "created_at", "event_id"]
     into = dialect_insert(session, Suppression).from_select(columns, rows)
     session.execute(into.on_conflict_do_nothing())
+    _journal_reported(session, counted, reason, now)
 
 
-def take_back(session: Session, which: ColumnElement[bool]) -> int:
+def _journal_reported(
+    session: Session, counted: ColumnElement[bool], reason: SuppressionReason, now: datetime
+) -> None:
+    """Record those that were written just now."""
+    columns = JournalEntry.__table__.c
+    rows = (
+        select(
+            Suppression.created_at,
+            literal(JournalKind.SUPPRESSED, columns["kind"].type),
+            Suppression.key_hash,
+            null(),
+            literal(reason.value),
+            null(),
+        )
+        .where(
+            Suppression.key_hash.in_(select(BounceEvent.key_hash).where(counted)),
+            Suppression.newsletter_id.is_(None),
+            Suppression.reason == reason,
+            Suppression.created_at == now,
+        )
+        .order_by(Suppression.id)
+    )
+    journal.record_selected(session, rows)
+
+
+def take_back(session: Session, which: ColumnElement[bool], *, now: datetime) -> int:
     """Delete the suppressions to which these `BounceEvent`s led. Return how many there were."""
     statement = (
         delete(Suppression)
@@ -173,10 +207,22 @@ def take_back(session: Session, which: ColumnElement[bool]) -> int:
             Suppression.event_id.in_(select(BounceEvent.id).where(which)),
             Suppression.reason == SuppressionReason.BOUNCED,
         )
-        .returning(Suppression.id)
+        .returning(Suppression.key_hash)
         .execution_options(synchronize_session=False)
     )
-    return len(session.scalars(statement).all())
+    lifted = session.scalars(statement).all()
+    _journal_lifted(session, lifted, SuppressionReason.BOUNCED, now)
+    return len(lifted)
+
+
+def _journal_lifted(
+    session: Session, key_hashes: Sequence[str], only: SuppressionReason | None, now: datetime
+) -> None:
+    reason = None if only is None else only.value
+    journal.record(
+        session,
+        [NewEntry(JournalKind.LIFTED, now, key_hash, reason=reason) for key_hash in key_hashes],
+    )
 
 
 def lift(
@@ -202,6 +248,7 @@ def lift(
     else:
         statement = statement.where(Suppression.reason != SuppressionReason.ERASED)
     lifted = len(session.scalars(statement.returning(Suppression.id)).all())
+    _journal_lifted(session, [key_hash] if lifted else [], only, now)
     if only is None and erased_at(session, key_hash) is not None:
         keep_away(session, key_hash, now=now)
     return lifted

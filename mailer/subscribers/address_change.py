@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session
 from mailer.address import Address, rate_key
 from mailer.clock import zone
 from mailer.errors import Refused
+from mailer.journal import record as journal
+from mailer.journal.record import NewEntry
 from mailer.models import (
     BounceEvent,
     ConsentEvent,
     ConsentKind,
+    JournalKind,
+    Newsletter,
     NoticeKind,
     Signup,
     SignupChoice,
@@ -111,6 +115,8 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
     if subscriber is None or session.scalar(select(exists().where(taken))):
         return False
     record(session, _events(session, subscriber, signup, origin))
+    if signup.key_hash != subscriber.key_hash:
+        journal.record(session, _journal_entries(session, subscriber, signup, origin))
     for table in (ConsentEvent, BounceEvent):
         session.execute(
             update(table)
@@ -259,6 +265,23 @@ def _events(
             )
             for choice in choices
         ),
+    ]
+
+
+def _journal_entries(
+    session: Session, subscriber: Subscriber, signup: Signup, origin: Origin
+) -> list[NewEntry]:
+    """Make the entries that keep the old address from being mailed after a restore."""
+    slugs = session.scalars(
+        select(Newsletter.slug)
+        .join(Subscription, Subscription.newsletter_id == Newsletter.id)
+        .where(Subscription.subscriber_id == subscriber.id, Subscription.left_at.is_(None))
+        .order_by(Newsletter.id)
+    ).all()
+    old, new = subscriber.key_hash, signup.key_hash
+    return [
+        *(NewEntry(JournalKind.LEFT, origin.at, old, slug, reason=_REPLACED) for slug in slugs),
+        *(NewEntry(JournalKind.RETURNED, origin.at, new, slug) for slug in slugs),
     ]
 
 

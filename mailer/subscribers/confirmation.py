@@ -12,9 +12,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
+from mailer.journal import record as journal
+from mailer.journal.record import NewEntry
 from mailer.message.look import Look
 from mailer.models import (
     ConsentKind,
+    JournalKind,
     Newsletter,
     Signup,
     SignupChoice,
@@ -149,6 +152,10 @@ def _make_reader(
         kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
         if kind is not None:
             _record(session, kind, signup, choice, origin)
+        if kind is ConsentKind.CONFIRMED:
+            slug = session.get_one(Newsletter, choice.newsletter_id).slug
+            entry = NewEntry(JournalKind.RETURNED, origin.at, signup.key_hash, slug)
+            journal.record(session, [entry])
 
 
 def _signup(session: Session, public_id: int) -> Signup | None:

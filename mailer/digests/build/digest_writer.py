@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from mailer.db import BigId
+from mailer.digests.build.journaling import journal_digest
 from mailer.digests.build.slot_claims import is_mine
 from mailer.digests.editing import edits
 from mailer.digests.selection.build_readers import BUILD_READERS, note_size
@@ -129,6 +130,7 @@ def write(
     # The schedule's next build needs this digest's candidates, never those of digests before it.
     earlier = select(Digest.id).where(Digest.schedule_id == schedule_id, Digest.id < digest_id)
     session.execute(delete(Candidate).where(Candidate.digest_id.in_(earlier)))
+    journal_digest(session, digest_id, queued, now=now)
     return queued
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, literal, or_
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
+from mailer.digests.build.journaling import journal_digest
 from mailer.digests.editing import edits
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.schedules.due_slots import SkippedSlot
@@ -95,9 +96,10 @@ def record_skipped(
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     recorded = [item for item in skipped if digest_at(session, schedule, item.slot) is None]
     for item in recorded:
-        insert_digest(
+        digest = insert_digest(
             session, schedule, item.slot, DigestStatus.SKIPPED, now=now, reason=item.reason
         )
+        journal_digest(session, digest.id, now=now)
         log.warning(
             "schedule %s: nothing is sent for slot %s (%s)",
             schedule.id,
@@ -165,6 +167,7 @@ def cancel(session: Session, digest_id: int, *, now: datetime) -> bool:
         return False
     if status == DigestStatus.BUILDING:
         edits.give_back(session, digest_id)
+    journal_digest(session, digest_id, now=now)
     return True
 
 

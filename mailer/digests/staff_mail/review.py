@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from mailer.db import AdvisoryLock, take_lock
 from mailer.digests.build import failed_builds
 from mailer.digests.build.editions import Render, render_editions
+from mailer.digests.build.journaling import journal_digest
 from mailer.digests.build.slot_claims import cancel, insert_digest
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
@@ -227,7 +228,10 @@ def answer(session: Session, link_id: int, *, now: datetime) -> None:
         if state is ReviewState.WAITING:
             review.send_asked_at = now
     elif digest is None and state in (ReviewState.WAITING, ReviewState.ASKED):
-        insert_digest(session, schedule, slot, DigestStatus.CANCELLED, now=now, reason=_BY_STAFF)
+        digest = insert_digest(
+            session, schedule, slot, DigestStatus.CANCELLED, now=now, reason=_BY_STAFF
+        )
+        journal_digest(session, digest.id, now=now)
     elif digest is not None and cancel(session, digest.id, now=now):
         digest.reason = _BY_STAFF
     session.flush()
