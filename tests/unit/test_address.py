@@ -1,10 +1,11 @@
 """One verdict on an address, and one key for one person, wherever it comes in."""
 
 import pytest
+from email_validator import SPECIAL_USE_DOMAIN_NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.address import mask, parse, rate_key
+from mailer.address import Address, is_plain, mask, parse, rate_key, validated
 from mailer.errors import BadAddress
 
 
@@ -109,3 +110,63 @@ def test_one_inbox_is_counted_once(first: str, second: str, same: bool) -> None:
 )
 def test_a_mask_shows_one_letter(text: str, masked: str) -> None:
     assert mask(text) == masked
+
+
+_LABEL = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True) | st.sampled_from(
+    [
+        "xn--",
+        "xn--bcher-kva",
+        "ab--c",
+        "-",
+        "",
+        "test",
+        "local",
+        "onion",
+        "arpa",
+        "invalid",
+        "localhost",
+    ]
+)
+_LOCAL = st.lists(st.text("ab0_+-.'!é", max_size=8), min_size=1, max_size=4).map(".".join)
+_NEARLY_PLAIN = st.builds(
+    lambda local, labels, last: f"{local}@{'.'.join([*labels, last])}",
+    _LOCAL,
+    st.lists(_LABEL, max_size=4),
+    _LABEL | st.sampled_from(["com", "example", "museum", "c0m", "test", "COM"]),
+)
+
+
+@given(text=_NEARLY_PLAIN | st.from_regex(r"[a-z.-]{1,40}@[a-z0-9.-]{1,70}", fullmatch=True))
+def test_a_plain_address_is_what_the_validator_returns(text: str) -> None:
+    """The validator is not asked about these, so that it would accept each of them as it is."""
+    if is_plain(text):
+        assert parse(text) == validated(text) == Address(text, text)
+
+
+@pytest.mark.parametrize("name", SPECIAL_USE_DOMAIN_NAMES)
+def test_no_special_domain_is_plain(name: str) -> None:
+    assert is_plain("reader@example.com")
+    for text in (f"reader@{name}", f"reader@sub.{name}"):
+        assert not is_plain(text)
+        with pytest.raises(BadAddress):
+            parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Reader@example.com",
+        "reader@Example.com",
+        "reader@example.c0m",
+        "reader@xn--bcher-kva.example",
+        "reader@a--b.example",
+        "reader@-a.example",
+        "o'hara@example.com",
+        "reader@example.com\n",
+        "r" * 53 + "@example.com",
+        "٣@example.com",
+        "reader@example",
+    ],
+)
+def test_all_others_are_left_to_the_validator(text: str) -> None:
+    assert not is_plain(text)
