@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -32,6 +32,22 @@ def print_json(data: object) -> None:
     """Print `data` as the one JSON document on stdout; instants become ISO 8601 in UTC."""
     text = json.dumps(data, ensure_ascii=False, indent=2, default=_plain)
     print_text(text.translate(_ESCAPED_IN_JSON))
+
+
+def print_json_and_list(data: Mapping[str, object], name: str, items: Iterable[object]) -> None:
+    """Print `data` as `print_json` does, and a list of any length as its last member."""
+    head = json.dumps(data, ensure_ascii=False, indent=2, default=_plain).removesuffix("\n}")
+    with _writing():
+        sys.stdout.write(f"{head},\n  {json.dumps(name)}: [".translate(_ESCAPED_IN_JSON))
+        end = "]\n}\n"
+        for number, item in enumerate(items):
+            text = json.dumps(item, ensure_ascii=False, default=_plain)
+            before = ",\n    " if number else "\n    "
+            sys.stdout.write(
+                without_controls(f"{before}{text}".translate(_ESCAPED_IN_JSON), keep="\n")
+            )
+            end = "\n  ]\n}\n"
+        sys.stdout.write(end)
 
 
 def print_text(text: str) -> None:

@@ -7,6 +7,7 @@ A suppression is found by the keyed hash of the address, so that it outlives the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -108,6 +109,36 @@ def suppress(
     entry = NewEntry(JournalKind.SUPPRESSED, now, key_hash, slug, reason=reason.value)
     journal.record(session, [entry])
     return True
+
+
+class NewSuppression(NamedTuple):
+    """An address that is to get no mail of any newsletter, since when, and why."""
+
+    key_hash: str
+    address: str | None
+    reason: SuppressionReason
+    detail: str | None
+    created_at: datetime
+
+
+def suppress_many(session: Session, new: Sequence[NewSuppression], *, now: datetime) -> None:
+    """Stop all mail to these addresses, no address twice. Reasons give way as in `suppress`."""
+    if not new:
+        return
+    into = dialect_insert(session, Suppression)
+    columns = ("reason", "detail", "created_at")
+    statement = into.on_conflict_do_update(
+        index_elements=[Suppression.key_hash],
+        index_where=Suppression.newsletter_id.is_(None),
+        set_={**{name: into.excluded[name] for name in columns}, "event_id": None},
+        where=and_(
+            Suppression.reason == literal(SuppressionReason.BOUNCED, Suppression.reason.type),
+            into.excluded.reason != literal(SuppressionReason.BOUNCED, Suppression.reason.type),
+        ),
+    )
+    session.connection().execute(statement, [row._asdict() for row in new])
+    kind = JournalKind.SUPPRESSED
+    journal.record(session, [NewEntry(kind, now, row.key_hash, reason=row.reason.value) for row in new])
 
 
 def suppress_reported(

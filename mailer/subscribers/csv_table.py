@@ -86,3 +86,20 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
     if "\0" in text:
         raise Refused(f"{path}, line {number}: this is not text; save the file as CSV in UTF-8")
     return text
+
+
+def parse_columns(text: str | None) -> dict[str, str]:
+    """Read `email=Column,name=Column` into a mapping.
+
+    Raises:
+        Refused: it is written differently.
+    """
+    columns = {}
+    for item in (text or "").split(","):
+        if not item.strip():
+            continue
+        column, _, name = (part.strip() for part in item.partition("="))
+        if column not in {"email", "name"} or not name:
+            raise Refused(f"--map must be like email=Column,name=Column, not {text!r}")
+        columns[column] = name
+    return columns

@@ -1,28 +1,24 @@
-"""Enters readers whose consent staff hold elsewhere, and adds or unsubscribes one reader for staff.
+"""Adds or unsubscribes one reader for staff.
 
 Never brings back somebody who left or is suppressed: such a reader can only be asked to confirm. A reader
 who subscribes already changes schedule only if one is named.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address
-from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import NotFound, Refused
-from mailer.models import ConsentKind, Subscriber, Subscription
+from mailer.models import Subscriber, Subscription
 from mailer.newsletters import newsletters
-from mailer.newsletters.offer import lock_schedules
-from mailer.permission.consent import NewConsentEvent, Origin, record
+from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
-from mailer.permission.rule import only_the_person_may_return, suppressed
-from mailer.subscribers.new_subscribers import add_subscribers, add_subscriptions
+from mailer.permission.rule import only_the_person_may_return
+from mailer.subscribers.entering.decide import EntryResult, NewReader
+from mailer.subscribers.entering.enter import enter, preview
+from mailer.subscribers.importing.rows import ImportRow
 from mailer.subscribers.signup import (
     ScheduleChoice,
     SignupContext,
@@ -32,97 +28,7 @@ from mailer.subscribers.signup import (
 )
 from mailer.text.english import command
 
-
-class EntryResult(StrEnum):
-    """What entering one address does. The last two are refusals."""
-
-    ADDED = "added"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    UNSUBSCRIBED = "unsubscribed"
-    SUPPRESSED = "suppressed"
-
-
-@dataclass(frozen=True)
-class NewReader:
-    """An address to enter, the hash of its key, and its source for the consent log."""
-
-    address: Address
-    key_hash: str
-    name: str | None
-    source: str
-
-    def columns(self) -> dict[str, object]:
-        """Return the columns of a new subscriber."""
-        address = {"address": self.address.typed, "address_key": self.address.key}
-        return {**address, "key_hash": self.key_hash, "name": self.name}
-
-
 _NEED_CONFIRMATION: Final = (EntryResult.ADDED, EntryResult.UNSUBSCRIBED)
-
-_Subscriptions = dict[str, Row[str, int, int, datetime | None]]
-"""Subscriptions to one newsletter, left or not, by the key hash of their readers."""
-
-
-def preview(
-    session: Session, readers: Sequence[NewReader], choice: ScheduleChoice
-) -> list[EntryResult]:
-    """Return what `enter` would do to each; only reads."""
-    subscriptions = _subscriptions(session, readers, choice)
-    return _results(session, readers, choice, subscriptions)
-
-
-def enter(
-    session: Session,
-    readers: Sequence[NewReader],
-    choice: ScheduleChoice,
-    *,
-    random: Callable[[int], bytes],
-    now: datetime,
-) -> list[EntryResult]:
-    """Enter these readers, no address twice, for one newsletter that has a schedule.
-
-    Returns:
-        What it did to each, in their order.
-
-    Raises:
-        Refused: the schedule was removed since it was chosen.
-    """
-    option, look = choice.option or choice.default, choice.offer.look
-    take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
-    # The choice of a long import may be old, and readers on a removed schedule would get nothing.
-    # Until the commit nobody can remove it.
-    if option.id not in lock_schedules(session, [choice.offer.id]):
-        raise Refused(
-            f"the schedule {look.slug}/{option.name} has just been removed, and readers entered "
-            "before that were moved with its others; repeat this with another schedule"
-        )
-    subscriptions = _subscriptions(session, readers, choice)
-    results = _results(session, readers, choice, subscriptions)
-    added, updated = (
-        [reader for reader, result in zip(readers, results, strict=True) if result is wanted]
-        for wanted in (EntryResult.ADDED, EntryResult.UPDATED)
-    )
-    if added:
-        people = [reader.columns() for reader in added]
-        add_subscriptions(
-            session,
-            add_subscribers(session, people, random=random, now=now),
-            newsletter_id=choice.offer.id,
-            schedule_id=option.id,
-            random=random,
-            now=now,
-        )
-    if updated:
-        session.connection().execute(
-            update(Subscription)
-            .where(Subscription.id == bindparam("row_id"))
-            .values(schedule_id=option.id),
-            [{"row_id": subscriptions[reader.key_hash].id} for reader in updated],
-        )
-    _record(session, ConsentKind.IMPORTED, added, choice, option.id, now)
-    _record(session, ConsentKind.CHANGED, updated, choice, option.id, now)
-    return results
 
 
 def add_reader(
@@ -139,9 +45,10 @@ def add_reader(
         Refused: the address is suppressed, has unsubscribed, or was written to just now.
     """
     source = f"{origin.source}: {consent_source or 'staff'}"
-    reader = NewReader(address, context.keys.key_hash(address.key), None, source)
-    (result,) = preview(session, [reader], choice)
-    is_erased = only_the_person_may_return(session, reader.key_hash, choice.offer.id)
+    key_hash = context.keys.key_hash(address.key)
+    reader = NewReader(address, key_hash, ImportRow(0, address.typed), source)
+    (result,), _ = preview(session, [reader], choice, now=origin.at)
+    is_erased = only_the_person_may_return(session, key_hash, choice.offer.id)
     if is_erased and consent_source is not None:
         raise Refused(
             f"{address.typed} was erased, and only that person can come back: "
@@ -193,65 +100,3 @@ def unsubscribe_reader(
         )
     left = sum(leave(session, row, origin, reason="staff") for row in subscriptions)
     return left, len(subscriptions) - left
-
-
-def _record(
-    session: Session,
-    kind: ConsentKind,
-    readers: Sequence[NewReader],
-    choice: ScheduleChoice,
-    schedule_id: int,
-    now: datetime,
-) -> None:
-    look = choice.offer.look
-    events = [
-        NewConsentEvent(
-            kind=kind,
-            address=reader.address.typed,
-            key_hash=reader.key_hash,
-            origin=Origin(reader.source, now),
-            newsletter_id=choice.offer.id,
-            schedule_id=schedule_id,
-            publisher=look.publisher,
-            privacy_url=look.privacy_url,
-        )
-        for reader in readers
-    ]
-    record(session, events)
-
-
-def _subscriptions(
-    session: Session, readers: Sequence[NewReader], choice: ScheduleChoice
-) -> _Subscriptions:
-    rows = session.execute(
-        select(Subscriber.key_hash, Subscription.id, Subscription.schedule_id, Subscription.left_at)
-        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
-        .where(
-            Subscriber.key_hash.in_([reader.key_hash for reader in readers]),
-            Subscription.newsletter_id == choice.offer.id,
-        )
-    )
-    return {row.key_hash: row for row in rows}
-
-
-def _results(
-    session: Session,
-    readers: Sequence[NewReader],
-    choice: ScheduleChoice,
-    subscriptions: _Subscriptions,
-) -> list[EntryResult]:
-    blocked = suppressed(session, [reader.key_hash for reader in readers], choice.offer.id)
-
-    def result(reader: NewReader) -> EntryResult:
-        subscription = subscriptions.get(reader.key_hash)
-        if reader.key_hash in blocked:
-            return EntryResult.SUPPRESSED
-        if subscription is None:
-            return EntryResult.ADDED
-        if subscription.left_at is not None:
-            return EntryResult.UNSUBSCRIBED
-        if choice.option is None or subscription.schedule_id == choice.option.id:
-            return EntryResult.UNCHANGED
-        return EntryResult.UPDATED
-
-    return [result(reader) for reader in readers]

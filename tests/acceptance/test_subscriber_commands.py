@@ -122,6 +122,9 @@ def test_an_import_counts_as_the_contract_says(paper: Installation) -> None:
         "updated": 0,
         "unchanged": 0,
         "skipped": {"unsubscribed": 0, "suppressed": 1},
+        "recorded": {"unsubscribed": 0, "suppressed": 0},
+        "preset": "CSV",
+        "warnings": [],
         "rejected": [{"line": 4}],
     }
     again = paper.ask(*command, *options, "--schedule", "daily/weekly")

@@ -17,9 +17,10 @@ from mailer.digests.schedules.schedule_changes import remove as remove_schedule
 from mailer.errors import Refused
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subscription
 from mailer.newsletters.offer import Publisher, find_option, offer
-from mailer.subscribers import csv_import
-from mailer.subscribers.csv_import import ImportCounts, import_readers
-from mailer.subscribers.csv_table import read_table
+from mailer.subscribers.entering import csv_import
+from mailer.subscribers.entering.csv_import import ImportCounts, import_readers
+from mailer.subscribers.entering.rejected_rows import RejectedRows
+from mailer.subscribers.importing.read import ReadOptions, read_rows
 from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Keys
 from tests.support import factories
@@ -47,20 +48,21 @@ class Paper:
     def write(self, *addresses: str) -> None:
         self.path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
 
-    def run(self, schedule: str | None = None, **options: Any) -> ImportCounts:
+    def run(
+        self, schedule: str | None = None, progress: Any = lambda rows: None, **options: Any
+    ) -> dict[str, Any]:
         with self.database.read() as session:
             daily = offer(session, Publisher(), "daily")
         choice = ScheduleChoice(daily, find_option(daily, schedule and f"daily/{schedule}"))
         source, context = f"import {self.path.name}: the fair", signup_context(self.keys)
-        return import_readers(
-            self.database,
-            read_table(self.path, {}),
-            choice,
-            source,
-            context,
-            clock=lambda: NOW,
-            **options,
-        )
+        with RejectedRows() as rejected:
+            counts = ImportCounts(rejected, progress)
+            rows = read_rows(self.path, ReadOptions(NOW)).rows
+            options = {"clock": lambda: NOW, **options}
+            import_readers(self.database, rows, choice, source, context, counts, **options)
+            data = counts.as_data()
+            data["rejected"] = [{"line": row.line, "reason": row.reason} for row in rejected]
+        return data
 
 
 @pytest.fixture
@@ -100,9 +102,9 @@ def test_everybody_is_counted_once_and_nobody_is_brought_back(paper: Paper) -> N
         factories.subscriber(session, keys, "elsewhere@example.com")
     names = "new NEW same weekly left paused stopped muted elsewhere"
     paper.write(*(f"{name}@example.com" for name in names.split()), "nobody", "")
-    dry = paper.run(dry_run=True).as_data()
-    plain, again = (paper.run().as_data() for _ in range(2))
-    moved = paper.run("weekly").as_data()
+    dry = paper.run(dry_run=True)
+    plain, again = (paper.run() for _ in range(2))
+    moved = paper.run("weekly")
 
     skipped = {"unsubscribed": 1, "suppressed": 2}
     counts = ("rows", "added", "updated", "unchanged", "skipped")
@@ -161,7 +163,7 @@ def test_a_file_that_breaks_off_says_what_is_done_and_repeating_continues(
     with pytest.raises(Refused, match=r"line 5: .*first 2 rows are done.*repeating .* continues"):
         paper.run()
     paper.path.write_bytes(good + b"d@example.com\n")
-    data = paper.run().as_data()
+    data = paper.run()
 
     assert (data["rows"], data["added"], data["unchanged"]) == (4, 2, 2)
 
@@ -182,7 +184,7 @@ def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
         paper.run()
 
     most = 1_000_000
-    data = paper.run().as_data()
+    data = paper.run()
     assert data["rows"] == 4000
     assert 0 < data["unchanged"] < 4000
 

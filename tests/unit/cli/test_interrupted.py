@@ -13,11 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
-from mailer.cli import base, main
-from mailer.cli.subscriber import importing
+from mailer.cli import base, import_report, main
 from mailer.feeds import context, refresh
 from mailer.feeds.http.fetch import Fetched, FetchRequest
-from mailer.subscribers import csv_import
+from mailer.subscribers.entering import csv_import
 from tests.support.commands import NEWSLETTER
 
 IMPORT = [
@@ -67,7 +66,7 @@ def test_an_import_that_is_stopped_goes_on(
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(importing, "_rows", stopping)
+        patch.setattr(import_report, "_rows", stopping)
         assert main((*IMPORT, *more, "--json")) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from mailer.errors import Refused
-from mailer.subscribers.csv_import import parse_columns
-from mailer.subscribers.csv_table import CsvRow, read_table
+from mailer.subscribers.csv_table import CsvRow, parse_columns, read_table
 
 
 def lines(tmp_path: Path, data: bytes, **columns: str) -> list[CsvRow]:

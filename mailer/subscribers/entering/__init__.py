@@ -1,0 +1,1 @@
+"""Enters readers whose consent, or wish to be left alone, was given elsewhere."""
