@@ -19,7 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "erase": ("personal_data", "Erase a person: delete what is held about them, for good."),
     "import": (
         "importing",
-        "Import readers from a CSV file with a column `email`, and optionally a column `name`.",
+        "Import readers from a CSV file, such as the export of another newsletter service.",
     ),
 }
 """Each command's module in this package, and its line in `mailer subscriber --help`."""

@@ -7,18 +7,25 @@ import click
 from mailer.cli.base import Command, json_option, opened
 from mailer.cli.import_report import print_report, shown_progress
 from mailer.cli.subscriber.choice import choice_options, chosen_schedule
+from mailer.cli.subscriber.reading import read_options, reading_options
 from mailer.errors import Refused
-from mailer.subscribers.csv_table import parse_columns
 from mailer.subscribers.entering.csv_import import ImportCounts, import_readers
 from mailer.subscribers.entering.rejected_rows import RejectedRows
-from mailer.subscribers.importing.read import ReadOptions, read_rows
+from mailer.subscribers.importing.read import read_rows
+from mailer.subscribers.importing.rows import ReaderStatus
 
 
 @click.command("import", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @choice_options
 @click.option("--consent-source", metavar="TEXT", required=True, help="Where they agreed.")
-@click.option("--map", "columns", metavar="email=Column,…", help="Which columns to read.")
+@reading_options
+@click.option(
+    "--status",
+    type=click.Choice(["active", "unsubscribed", "suppressed"]),
+    default="active",
+    help="What everybody in the file is at least, such as unsubscribed for a list of people who left.",
+)
 @click.option("--dry-run", is_flag=True, help="Only count, change nothing.")
 @json_option
 def import_(
@@ -26,14 +33,15 @@ def import_(
     newsletter: str,
     schedule: str | None,
     consent_source: str,
-    columns: str | None,
+    status: str,
     dry_run: bool,
     as_json: bool,
+    **reading: str | None,
 ) -> None:
-    """Import readers from a CSV file with a column `email`, and optionally a column `name`.
+    """Import readers from a CSV file, such as the export of another newsletter service.
 
-    Readers who left or are suppressed are not brought back. Repeating the command continues an
-    interrupted import.
+    Readers who left or are suppressed, here or according to the file, are never mailed, whatever is imported
+    later. Repeating the command continues an interrupted import.
 
     \b
     Example:
@@ -44,7 +52,7 @@ def import_(
         raise Refused("--consent-source must say where these people agreed")
     with opened() as app, RejectedRows() as rejected:
         choice = chosen_schedule(app, newsletter, schedule)
-        options = ReadOptions(app.times.wall(), parse_columns(columns))
+        options = read_options(app.times.wall(), ReaderStatus(status), **reading)
         reader_file = read_rows(file, options)
         with shown_progress(file, dry_run=dry_run) as progress:
             counts = ImportCounts(rejected, progress)

@@ -1,10 +1,12 @@
 """Imports: what they count and write, that they can be interrupted, and that they bring nobody back."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,11 @@ class Paper:
         self.path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
 
     def run(
-        self, schedule: str | None = None, progress: Any = lambda rows: None, **options: Any
+        self,
+        schedule: str | None = None,
+        progress: Any = lambda rows: None,
+        through: Any = iter,
+        **options: Any,
     ) -> dict[str, Any]:
         with self.database.read() as session:
             daily = offer(session, Publisher(), "daily")
@@ -59,7 +65,7 @@ class Paper:
             counts = ImportCounts(rejected, progress)
             rows = read_rows(self.path, ReadOptions(NOW)).rows
             options = {"clock": lambda: NOW, **options}
-            import_readers(self.database, rows, choice, source, context, counts, **options)
+            import_readers(self.database, through(rows), choice, source, context, counts, **options)
             data = counts.as_data()
             data["rejected"] = [{"line": row.line, "reason": row.reason} for row in rejected]
         return data
@@ -157,12 +163,14 @@ def test_a_file_that_breaks_off_says_what_is_done_and_repeating_continues(
     paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_import, "CHUNK", 2)
-    good = b"email\na@example.com\nb@example.com\nc@example.com\n"
-    paper.path.write_bytes(good + b"d\xff@example.com\n")
+    paper.write("a@example.com", "b@example.com", "c@example.com", "d@example.com")
 
-    with pytest.raises(Refused, match=r"line 5: .*first 2 rows are done.*repeating .* continues"):
-        paper.run()
-    paper.path.write_bytes(good + b"d@example.com\n")
+    def broken(rows: Iterator[Any]) -> Iterator[Any]:
+        yield from itertools.islice(rows, 3)
+        raise Refused("line 5 cannot be read")
+
+    with pytest.raises(Refused, match=r"line 5 .*first 2 rows are done.*repeating .* continues"):
+        paper.run(through=broken)
     data = paper.run()
 
     assert (data["rows"], data["added"], data["unchanged"]) == (4, 2, 2)
