@@ -125,3 +125,6 @@ SOURCE: Final = _names(
     "signup source,sign up source,opt in source,optin source,subscription source,acquisition source",
     "subscription source (free),consent source,source,quelle,origine,источник,աղբյուր,utm source",
 )
+LANGUAGE: Final = _names("language,lang,preferred language,sprache,langue,язык,լեզու,idioma,lingua")
+PAUSED: Final = _names("paused at,paused since")
+"""Only the mailer's own export has it."""

@@ -59,6 +59,8 @@ class ColumnPlan:
     ips: tuple[int, ...]
     left: tuple[int, ...]
     source: int | None
+    language: int | None
+    paused: int | None
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
@@ -116,6 +118,8 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
         ips=known.several(ColumnKey.IP, column_names.IP),
         left=known.several(ColumnKey.LEFT, column_names.LEFT),
         source=known.one(ColumnKey.SOURCE, column_names.SOURCE),
+        language=known.first_of(column_names.LANGUAGE),
+        paused=known.first_of(column_names.PAUSED),
     )
 
 
@@ -173,6 +177,13 @@ class _Finder:
         if key in self._chosen:
             chosen = self._chosen_index(key)
             return () if chosen is None else (chosen,)
+        return self._called(known)
+
+    def first_of(self, known: Sequence[str]) -> int | None:
+        """Return the first column with one of the `known` names, which staff cannot choose."""
+        return next(iter(self._called(known)), None)
+
+    def _called(self, known: Sequence[str]) -> tuple[int, ...]:
         return tuple(
             index for name in known for index, folded in enumerate(self._folded) if folded == name
         )

@@ -13,8 +13,9 @@ from typing import Final
 from mailer.subscribers.importing.columns import ColumnPlan
 from mailer.subscribers.importing.opt_in_dates import DateOrder, DateProblem, read_date
 from mailer.subscribers.importing.presets import RULES
-from mailer.subscribers.importing.rows import ImportRow, RejectedRow
+from mailer.subscribers.importing.rows import ImportRow, ReaderStatus, RejectedRow
 from mailer.subscribers.importing.status_words import (
+    PAUSED,
     UNSUBSCRIBED,
     StatusColumn,
     StatusVerdict,
@@ -68,6 +69,7 @@ class Interpreter:
     now: datetime
     order: DateOrder | None
     least: StatusVerdict
+    languages: frozenset[str] = frozenset()
     dates: dict[DateProblem, DroppedCells] = field(default_factory=dict)
     ips: DroppedCells = field(default_factory=DroppedCells)
     _verdicts: tuple[tuple[int, Callable[[str], StatusVerdict]], ...] = ()
@@ -99,10 +101,11 @@ class Interpreter:
             return RejectedRow(line, "there is no address") if any(map(str.strip, cells)) else None
         if len(email) > LONGEST_ADDRESS:
             return RejectedRow(line, f"the address has more than {LONGEST_ADDRESS} characters")
-        left = self._time(line, cells, plan.left) if plan.left else None
         verdict = self._verdict(cells)
-        if verdict.rejected:
+        paused_at = None if plan.paused is None else self._time(line, cells, (plan.paused,))
+        if verdict.rejected and not (verdict is PAUSED and paused_at):
             return RejectedRow(line, verdict.rejected)
+        left = verdict.status is not ReaderStatus.ACTIVE
         return ImportRow(
             line,
             _plain(email),
@@ -111,8 +114,10 @@ class Interpreter:
             verdict.reason,
             self._time(line, cells, plan.dates),
             self._ip(line, cells),
-            left if verdict[0] else None,
+            self._time(line, cells, plan.left) if left else None,
             None if plan.source is None else _source(cells[plan.source]),
+            None if plan.language is None else self._language(cells[plan.language]),
+            paused_at,
         )
 
     def warnings(self) -> list[str]:
@@ -164,6 +169,10 @@ class Interpreter:
         if problem is not None:
             self.dates.setdefault(problem, DroppedCells()).add(line)
         return None
+
+    def _language(self, cell: str) -> str | None:
+        language = cell[:20].replace("_", "-").partition("-")[0].strip().lower()
+        return language if language in self.languages else None
 
     def _ip(self, line: int, cells: Sequence[str]) -> str | None:
         wrong = False

@@ -3,7 +3,7 @@
 Never reads the whole file at once, so its size does not matter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -45,6 +45,7 @@ class ReadOptions:
         dates: for dates that could be read both ways.
         encoding: the file's, if it is neither UTF-8, UTF-16 nor Windows-1252.
         status: what everybody in the file is at least, if it is a file of people who left.
+        languages: those that a reader can have.
     """
 
     now: datetime
@@ -52,6 +53,7 @@ class ReadOptions:
     dates: DateOrder | None = None
     encoding: str | None = None
     status: ReaderStatus = ReaderStatus.ACTIVE
+    languages: Collection[str] = ()
 
 
 @dataclass
@@ -95,6 +97,10 @@ def _open(
         raise Refused(
             f"{path} cannot be read ({error.strerror}); name a CSV file that can be read"
         ) from error
+    except UnicodeError as error:
+        raise Refused(
+            f"{path} cannot be read as {options.encoding}; name another encoding"
+        ) from error
     except Refused as error:
         raise Refused(f"{path}: {error}") from error
 
@@ -122,7 +128,7 @@ def _read(
     if plan.has_header:
         _skip_header(rows)
     least = max(least_of(plan.preset, path.name), _LEAST[options.status], key=lambda one: one[0])
-    interpret = Interpreter(plan, options.now, options.dates, least)
+    interpret = Interpreter(plan, options.now, options.dates, least, frozenset(options.languages))
     for row in rows:
         yield row if isinstance(row, RejectedRow) else interpret(*row)
     reader_file.warnings.extend(interpret.warnings())

@@ -42,14 +42,19 @@ class StatusColumn(StrEnum):
 
 
 def _rejected(reason: str) -> StatusVerdict:
-    return StatusVerdict(1, ReaderStatus.ACTIVE, None, reason)
+    return StatusVerdict(2, ReaderStatus.ACTIVE, None, reason)
 
 
 ACTIVE: Final = StatusVerdict(0, ReaderStatus.ACTIVE)
-UNSUBSCRIBED: Final = StatusVerdict(2, ReaderStatus.UNSUBSCRIBED)
-BLOCKED: Final = StatusVerdict(3, ReaderStatus.SUPPRESSED, SuppressionReason.STAFF)
-BOUNCED: Final = StatusVerdict(4, ReaderStatus.SUPPRESSED, SuppressionReason.BOUNCED)
-COMPLAINED: Final = StatusVerdict(5, ReaderStatus.SUPPRESSED, SuppressionReason.COMPLAINED)
+UNSUBSCRIBED: Final = StatusVerdict(3, ReaderStatus.UNSUBSCRIBED)
+BLOCKED: Final = StatusVerdict(4, ReaderStatus.SUPPRESSED, SuppressionReason.STAFF)
+BOUNCED: Final = StatusVerdict(5, ReaderStatus.SUPPRESSED, SuppressionReason.BOUNCED)
+COMPLAINED: Final = StatusVerdict(6, ReaderStatus.SUPPRESSED, SuppressionReason.COMPLAINED)
+
+PAUSED: Final = StatusVerdict(
+    1, ReaderStatus.ACTIVE, None, 'the status "paused" says not since when; ask them to sign up'
+)
+"""Taken as paused if the row says since when."""
 
 EMPTY: Final = _rejected("the status is empty; only readers with a status are taken over")
 NEVER_SUBSCRIBED: Final = _rejected(
@@ -101,7 +106,7 @@ UNCONFIRMED_WORDS: Final = (
 )
 WAITING_WORDS: Final = (
     *("pending", "inactive", "waiting", "invited", "validating", "needs approval"),
-    *("needs attention", "archived", "deleted", "trash", "paused", "ausstehend", "inaktiv"),
+    *("needs attention", "archived", "deleted", "trash", "ausstehend", "inaktiv"),
     *("en attente", "inactif", "ожидает", "неактивен", "неактивный", "սպասող", "ոչ ակտիվ"),
 )
 _EMPTY_WORDS: Final = ("", "none", "null", "n a", "nan")
@@ -126,6 +131,7 @@ def _table() -> Mapping[str, StatusVerdict]:
         (COMPLAINED_WORDS, COMPLAINED),
         (BLOCKED_WORDS, BLOCKED),
         (_EMPTY_WORDS, EMPTY),
+        (("paused",), PAUSED),
     )
     words = {fold(word): verdict for listed, verdict in lists for word in listed}
     for word in (*UNCONFIRMED_WORDS, *WAITING_WORDS):

@@ -75,8 +75,8 @@ def _known(encoding: str) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
-        # Codecs such as base64 are none of text.
-        "".encode(name)
+        # Refuses codecs such as base64, which decode no text.
+        io.TextIOWrapper(io.BytesIO(), name).close()
     except (LookupError, ValueError) as error:
         raise Refused(
             f"{encoding!r} is no encoding; name one such as windows-1251 or utf-16"
@@ -91,7 +91,7 @@ def _utf16_without_mark(head: bytes) -> str:
         Refused: they are not where UTF-16 has them.
     """
     zeros = [head[side::2].count(0) for side in (0, 1)]
-    least = len(head) // 8
+    least = max(4, len(head) // 8)
     if zeros[1] > max(least, 8 * zeros[0]):
         return "utf-16-le"
     if zeros[0] > max(least, 8 * zeros[1]):
