@@ -138,7 +138,9 @@ def suppress_many(session: Session, new: Sequence[NewSuppression], *, now: datet
     )
     session.connection().execute(statement, [row._asdict() for row in new])
     kind = JournalKind.SUPPRESSED
-    journal.record(session, [NewEntry(kind, now, row.key_hash, reason=row.reason.value) for row in new])
+    journal.record(
+        session, [NewEntry(kind, now, row.key_hash, reason=row.reason.value) for row in new]
+    )
 
 
 def suppress_reported(

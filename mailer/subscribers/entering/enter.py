@@ -19,7 +19,7 @@ from mailer.subscribers.entering.decide import (
     decide,
 )
 from mailer.subscribers.entering.load import load
-from mailer.subscribers.entering.store import Place, store
+from mailer.subscribers.entering.store import EntryTarget, store
 from mailer.subscribers.signup import ScheduleChoice
 
 
@@ -70,5 +70,5 @@ def enter(
             "before that were moved with its others; repeat this with another schedule"
         )
     results, states = preview(session, readers, choice, now=now)
-    store(session, states, Place(choice.offer.id, look), random=random, now=now)
+    store(session, states, EntryTarget(choice.offer.id, look), random=random, now=now)
     return results, states

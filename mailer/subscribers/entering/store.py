@@ -25,7 +25,7 @@ LEFT_REASON: Final = "import"
 """Why somebody left, if a file says so."""
 
 
-class Place(NamedTuple):
+class EntryTarget(NamedTuple):
     """The newsletter whose readers are written."""
 
     newsletter_id: int
@@ -39,7 +39,7 @@ Changed = Sequence[tuple[str, ReaderState]]
 def store(
     session: Session,
     states: Mapping[str, ReaderState],
-    place: Place,
+    target: EntryTarget,
     *,
     random: Callable[[int], bytes],
     now: datetime,
@@ -48,11 +48,11 @@ def store(
     changed = [(key_hash, state) for key_hash, state in states.items() if state.changes]
     new = [(key_hash, state) for key_hash, state in changed if "subscribed" in state.changes]
     _add_subscribers(session, new, random, now)
-    _add_subscriptions(session, new, place, random, now)
+    _add_subscriptions(session, new, target, random, now)
     _update(session, changed)
     store_suppressions(session, changed, now=now)
-    _journal_leaving(session, changed, place, now)
-    _log_consent(session, changed, place)
+    _journal_leaving(session, changed, target, now)
+    _log_consent(session, changed, target)
 
 
 def store_suppressions(session: Session, changed: Changed, *, now: datetime) -> None:
@@ -98,7 +98,11 @@ def _add_subscribers(
 
 
 def _add_subscriptions(
-    session: Session, new: Changed, place: Place, random: Callable[[int], bytes], now: datetime
+    session: Session,
+    new: Changed,
+    target: EntryTarget,
+    random: Callable[[int], bytes],
+    now: datetime,
 ) -> None:
     if not new:
         return
@@ -107,7 +111,7 @@ def _add_subscriptions(
         {
             "public_id": new_public_id(random),
             "subscriber_id": state.subscriber_id,
-            "newsletter_id": place.newsletter_id,
+            "newsletter_id": target.newsletter_id,
             "schedule_id": state.schedule_id,
             "start_article": start_article,
             "confirmed_at": state.since or now,
@@ -136,8 +140,10 @@ def _update(session: Session, changed: Changed) -> None:
             statement.execute_many(session, rows)
 
 
-def _journal_leaving(session: Session, changed: Changed, place: Place, now: datetime) -> None:
-    slug = place.look.slug
+def _journal_leaving(
+    session: Session, changed: Changed, target: EntryTarget, now: datetime
+) -> None:
+    slug = target.look.slug
     entries = [
         NewEntry(JournalKind.LEFT, now, key_hash, newsletter=slug, reason=LEFT_REASON)
         for key_hash, state in changed
@@ -146,17 +152,17 @@ def _journal_leaving(session: Session, changed: Changed, place: Place, now: date
     record_in_journal(session, entries)
 
 
-def _log_consent(session: Session, changed: Changed, place: Place) -> None:
+def _log_consent(session: Session, changed: Changed, target: EntryTarget) -> None:
     rows = [
         {
             "kind": event.kind,
             "at": event.at,
             "address": state.address and state.address.typed,
             "key_hash": key_hash,
-            "newsletter_id": place.newsletter_id,
+            "newsletter_id": target.newsletter_id,
             "schedule_id": state.schedule_id,
-            "publisher": place.look.publisher,
-            "privacy_url": place.look.privacy_url,
+            "publisher": target.look.publisher,
+            "privacy_url": target.look.privacy_url,
             "ip": event.ip,
             "source": event.source,
         }
