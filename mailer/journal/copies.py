@@ -45,6 +45,14 @@ def insert_and_copy(session: Session, new: Insert) -> None:
         session.execute(new)
 
 
+def copy_missing(session: Session) -> None:
+    """Copy what this transaction has written that did not come from the copy."""
+    if session.get_bind().dialect.name == "sqlite":
+        _copy_after_commit(session)
+    else:
+        own_schema.complete(session)
+
+
 def complete(database: Database) -> int:
     """Copy what was committed and not copied, because a process was killed or the disk was full.
 

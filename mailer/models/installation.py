@@ -19,6 +19,7 @@ class Installation(Base):
         restored_at: when this database was restored from a backup, until `mailer resume`: nothing is built
             or sent in between.
         restored_backup_at: when that backup was made.
+        restored_without_journal: whether nothing is known of what happened after that backup.
         moved_at, moved_to: when and where everything was moved, see `mailer db move`; this database is then
             used no more.
     """
@@ -38,6 +39,7 @@ class Installation(Base):
     backup_alerted_at: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
     restored_backup_at: Mapped[datetime | None]
+    restored_without_journal: Mapped[bool | None]
     moved_at: Mapped[datetime | None]
     moved_to: Mapped[LongText | None]
     created_at: Mapped[datetime]

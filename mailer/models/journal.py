@@ -32,6 +32,7 @@ class JournalEntry(Base):
         newsletter: its slug, because ids repeat after a restore; None if it is about all newsletters.
         reason: of a suppression, or why somebody left.
         detail: of a digest: its schedule, slot and articles, as JSON.
+        replayed_at: when a restored database was told of it; None if it was recorded here.
     """
 
     __tablename__ = "journal_entry"
@@ -44,3 +45,4 @@ class JournalEntry(Base):
     newsletter: Mapped[str | None]
     reason: Mapped[str | None]
     detail: Mapped[LongText | None]
+    replayed_at: Mapped[datetime | None]

@@ -21,6 +21,7 @@ COLUMNS = (
     ("installation", "backup_alerted_at", INSTANT),
     ("installation", "restored_at", INSTANT),
     ("installation", "restored_backup_at", INSTANT),
+    ("installation", "restored_without_journal", sa.Boolean()),
     ("installation", "moved_at", INSTANT),
     ("installation", "moved_to", sa.Text()),
     ("subscriber", "language", sa.String()),
@@ -40,6 +41,7 @@ def upgrade() -> None:
         sa.Column("newsletter", sa.String(), nullable=True),
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("replayed_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_entry")),
         sqlite_autoincrement=True,
     )

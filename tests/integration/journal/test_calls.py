@@ -63,14 +63,14 @@ MAY_WRITE = {
         "mailer/permission/leave.py",
         "mailer/subscribers/confirmation.py",
         "mailer/subscribers/erase.py",
-        "mailer/database_copies/replay.py",
+        "mailer/database_copies/replayed_acts.py",
     },
     "erased_at": {"mailer/subscribers/erase.py"},
     "suppressions": {
         "mailer/permission/suppress.py",
         "mailer/subscribers/erase.py",
         "mailer/subscribers/address_change.py",
-        "mailer/database_copies/replay.py",
+        "mailer/database_copies/replayed_acts.py",
     },
 }
 """Modules that write what must survive a restore. Each of them records it, or does what is recorded."""

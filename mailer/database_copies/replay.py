@@ -1,0 +1,146 @@
+"""Tells a restored database what its journal says: who left, came back, was suppressed, lifted or erased.
+
+Never mails anybody, and never makes a subscriber: who confirmed after the backup has to sign up again. Doing
+it twice changes nothing.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.orm import Session
+
+from mailer.database_copies import replayed_acts
+from mailer.database_copies.replayed_entries import STANDING, add_entries, sort_out
+from mailer.db import AdvisoryLock, Database, take_lock
+from mailer.errors import MailerError
+from mailer.failpoint import reach
+from mailer.journal import copies
+from mailer.journal.entries import RecordedEntry
+from mailer.journal.record import silent
+from mailer.ledger import fence
+from mailer.models import JournalEntry, JournalKind, Newsletter
+
+log = logging.getLogger(__name__)
+
+_K: Final = JournalKind
+_E: Final = STANDING.c
+
+
+@dataclass(frozen=True)
+class ReplayCounts:
+    """What a replay did.
+
+    Attributes:
+        entries: how many entries the database did not have.
+        left, returned: how many subscriptions ended, and began again.
+        suppressed, lifted: how many suppressions were written, and deleted.
+        erased: how many people were erased again.
+        digests: how many digests were built after the backup.
+        lost_readers: how many subscriptions were confirmed after the backup, and are not in it.
+        unknown_newsletters: how many entries are about newsletters that the backup does not know.
+    """
+
+    entries: int = 0
+    left: int = 0
+    returned: int = 0
+    suppressed: int = 0
+    lifted: int = 0
+    erased: int = 0
+    digests: int = 0
+    lost_readers: int = 0
+    unknown_newsletters: int = 0
+
+
+def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime) -> ReplayCounts:
+    """Write the entries that this database does not have, and do again what they say.
+
+    Args:
+        entries: of the journal, in their order; those that the database has already change nothing.
+    """
+    take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
+    take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
+    added = add_entries(session, entries, now=now)
+    if not added:
+        return ReplayCounts()
+    copies.copy_missing(session)
+    sort_out(session, now=now)
+    reach("replay.before-acts")
+    with silent(session):
+        counts = ReplayCounts(
+            entries=added,
+            erased=replayed_acts.erase_again(session),
+            lifted=replayed_acts.lift_again(session),
+            suppressed=replayed_acts.suppress_again(session),
+            left=replayed_acts.leave_again(session),
+            returned=replayed_acts.return_again(session),
+            digests=_count(session, select(JournalEntry.id).where(_is_digest(now))),
+            lost_readers=_count(session, replayed_acts.lost_readers()),
+            unknown_newsletters=_count(session, _unknown_newsletters()),
+        )
+    STANDING.drop(session.connection(), checkfirst=False)
+    return counts
+
+
+def catch_up(database: Database, *, now: datetime) -> ReplayCounts | None:
+    """Complete the copy beside the database; or replay it, if the database is older, and put up the fence.
+
+    Returns:
+        What the replay did; None if the database is as new as its copy, or has none.
+
+    Raises:
+        MailerError: the copy cannot be read.
+    """
+    try:
+        own, copied = copies.last_ids(database)
+        if copied is None or copied <= own:
+            _complete(database, own, copied)
+            return None
+        with database.write() as session:
+            backup_at = session.scalar(
+                select(func.max(JournalEntry.at)).where(JournalEntry.replayed_at.is_(None))
+            )
+            counts = replay(session, copies.read(database), now=now)
+            if counts.entries:
+                fence.put_up(session, backup_at=backup_at, now=now)
+    except OSError as error:
+        raise MailerError(
+            f"the journal beside the database cannot be read ({error.strerror}); "
+            "make it readable for this user, and try again"
+        ) from error
+    if counts.entries:
+        log.warning(
+            "the database is older than the journal beside it, so it was told of %s entries; nothing is "
+            "built or sent until `mailer resume`",
+            counts.entries,
+        )
+    return counts
+
+
+def _complete(database: Database, own: int, copied: int | None) -> None:
+    if own == (copied or 0):
+        return
+    try:
+        copies.complete(database)
+    except OSError as error:
+        log.warning(
+            "the journal beside the database cannot be written (%s); check the disk, and that this user "
+            "may write there",
+            error.strerror,
+        )
+
+
+def _is_digest(now: datetime) -> ColumnElement[bool]:
+    return and_(JournalEntry.replayed_at == now, JournalEntry.kind == _K.DIGEST)
+
+
+def _count(session: Session, rows: Select[Any]) -> int:
+    return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
+
+
+def _unknown_newsletters() -> Select[Any]:
+    known = select(Newsletter.slug)
+    return select(_E.id).where(_E.newsletter.is_not(None), _E.newsletter.not_in(known))

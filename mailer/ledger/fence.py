@@ -1,0 +1,58 @@
+"""Keeps a database that came from a backup from building and sending until staff say how to go on.
+
+Never decides when: `mailer.database_copies` puts it up and takes it down.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from mailer.ledger.pause import pause_sending
+from mailer.models import Installation
+
+REASON: Final = "the database was restored from a backup; see `mailer resume`"
+
+
+class Fence(NamedTuple):
+    """Since when the fence is up, when the backup was made, and whether the journal after it is lost."""
+
+    restored_at: datetime
+    backup_at: datetime | None
+    without_journal: bool
+
+
+def put_up(
+    session: Session, *, backup_at: datetime | None, now: datetime, without_journal: bool = False
+) -> None:
+    """Put up the fence, and pause all sending.
+
+    Args:
+        backup_at: when the backup was made, as far as that is known.
+        without_journal: whether nothing is known of what happened after that.
+    """
+    session.execute(
+        update(Installation)
+        .values(
+            restored_at=now,
+            restored_backup_at=backup_at,
+            restored_without_journal=without_journal,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    pause_sending(session, REASON, now, replace_reason=True)
+
+
+def current(session: Session) -> Fence | None:
+    """Return the fence, or None if it is not up."""
+    row = session.execute(
+        select(
+            Installation.restored_at,
+            Installation.restored_backup_at,
+            Installation.restored_without_journal,
+        )
+    ).one()
+    if row.restored_at is None:
+        return None
+    return Fence(row.restored_at, row.restored_backup_at, bool(row.restored_without_journal))
