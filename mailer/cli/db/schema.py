@@ -1,20 +1,15 @@
-"""`mailer db`: upgrades and checks the database."""
+"""`mailer db upgrade` and `mailer db check`: bring the schema up to date, and check it and the rows."""
 
 import click
 
 from mailer import schema
 from mailer.app import open_app
-from mailer.cli.base import Group, json_option, opened, settings
+from mailer.cli.base import Command, json_option, opened, settings
 from mailer.cli.output import message, print_json
 from mailer.errors import SchemaError
 
 
-@click.group(cls=Group)
-def db() -> None:
-    """Upgrade or check the database."""
-
-
-@db.command
+@click.command(cls=Command)
 def upgrade() -> None:
     """Upgrade the database to the current schema, completely or not at all.
 
@@ -32,7 +27,7 @@ def upgrade() -> None:
         message(f"upgraded the schema from {before or 'nothing'} to {after}")
 
 
-@db.command
+@click.command(cls=Command)
 @json_option
 def check(as_json: bool) -> None:
     """Check that the schema is current and that no row refers to a missing one; exit with 1 if not.
