@@ -222,7 +222,7 @@ def test_who_may_be_mailed_is_mailed_and_nobody_else(
     kinds = {notice.address.partition("@")[0]: notice.kind for notice in queued(website)}
     kinds.pop("limited")  # What it was sent before.
     assert kinds == {
-        **dict.fromkeys(("new", "gone", "paused", "pending"), NoticeKind.CONFIRMATION),
+        **dict.fromkeys(("new", "gone", "paused", "pending", "erased"), NoticeKind.CONFIRMATION),
         **dict.fromkeys(("active", "weekly"), NoticeKind.ALREADY),
     }
     assert len(queued(website, "limited@example.com")) == 1
