@@ -158,6 +158,7 @@ _NAMES_OF_MAILCHIMP: Final = {
     "unsubscribed_": UNSUBSCRIBED,
     "cleaned_": BOUNCED,
     "nonsubscribed_": NEVER_SUBSCRIBED,
+    "transactional_": NEVER_SUBSCRIBED,
     "archived_": NEVER_SUBSCRIBED,
 }
 

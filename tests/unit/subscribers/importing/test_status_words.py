@@ -1,0 +1,128 @@
+"""Words of status columns: who gets mail, who does not, and who is not taken over at all."""
+
+from pathlib import Path
+
+import pytest
+
+from mailer.models import SuppressionReason
+from mailer.subscribers.importing import status_words
+from mailer.subscribers.importing.rows import ImportRow, ReaderStatus, RejectedRow
+from tests.support.imported_rows import read
+
+DOCUMENT = Path(__file__).parents[4] / "docs" / "moving-in.md"
+ACTIVE, LEFT, STOPPED = ReaderStatus
+LISTS = {
+    name: value
+    for name, value in vars(status_words).items()
+    if name.endswith("_WORDS") and name[0] != "_"
+}
+
+
+def one(folder: Path, header: str, *cells: str, **options: object) -> ImportRow | RejectedRow:
+    (row,) = read(folder, f"email,{header}\na@example.com,{','.join(cells)}\n".encode(), **options)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        ("ACTIVE_WORDS", ACTIVE, None),
+        ("UNSUBSCRIBED_WORDS", LEFT, None),
+        ("BOUNCED_WORDS", STOPPED, SuppressionReason.BOUNCED),
+        ("COMPLAINED_WORDS", STOPPED, SuppressionReason.COMPLAINED),
+        ("BLOCKED_WORDS", STOPPED, SuppressionReason.STAFF),
+    ],
+)
+def test_each_word_means_what_its_list_says(
+    tmp_path: Path, words: str, status: ReaderStatus, reason: SuppressionReason | None
+) -> None:
+    for word in LISTS[words]:
+        for written in (word, word.upper(), f" {word.replace(' ', '_')} "):
+            row = one(tmp_path, "Status", written)
+            assert isinstance(row, ImportRow), (written, row)
+            assert (row.status, row.reason) == (status, reason), written
+
+
+@pytest.mark.parametrize("words", ["UNCONFIRMED_WORDS", "WAITING_WORDS"])
+def test_who_never_confirmed_is_rejected(tmp_path: Path, words: str) -> None:
+    for word in LISTS[words]:
+        row = one(tmp_path, "Status", word)
+        assert isinstance(row, RejectedRow)
+        assert "never confirmed" in row.reason
+
+
+def test_no_word_is_in_two_lists() -> None:
+    folded = [status_words.fold(word) for words in LISTS.values() for word in words]
+    assert len(folded) == len(set(folded))
+
+
+@pytest.mark.parametrize("word", ["", "  ", "null", "N/A"])
+def test_an_empty_status_is_not_active(tmp_path: Path, word: str) -> None:
+    row = one(tmp_path, "Status,x", word, "y")
+    assert isinstance(row, RejectedRow)
+    assert "empty" in row.reason
+
+
+def test_an_unknown_word_is_rejected_and_shown_safely(tmp_path: Path) -> None:
+    row = one(tmp_path, "Status", "g\x1b[31mold" + "!" * 1000)
+    assert isinstance(row, RejectedRow)
+    assert 'the status "g [31mold!' in row.reason
+    assert len(row.reason) < 150
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "status"),
+    [
+        ("status,email_disabled", ("active", "false"), ACTIVE),
+        ("status,email_disabled", ("active", "true"), LEFT),
+        ("subscribed_to_emails,email_disabled", ("true", "true"), LEFT),
+        ("subscribed_to_emails,email_disabled", ("false", "false"), LEFT),
+        ("List status,Global status", ("subscribed", "bounced"), STOPPED),
+        ("List status,Global status", ("unsubscribed", "bounced"), STOPPED),
+        ("List status,Global status", ("unconfirmed", "unsubscribed"), LEFT),
+        ("List status,Global status", ("subscribed", "unconfirmed"), None),
+        ("Status,Status", ("subscribed", "unsubscribed"), LEFT),
+        ("status,bounced,spam", ("active", "1", "0"), STOPPED),
+        ("unsubscribed_at", ("2025-01-01",), LEFT),
+        ("unsubscribed_at", ("",), ACTIVE),
+        ("unsubscribed_at", ("0000-00-00 00:00:00",), ACTIVE),
+        ("EMAIL_BLACKLISTED,SMS_BLACKLISTED", ("No", "Yes"), ACTIVE),
+        ("Blocklisted", ("whatever",), STOPPED),
+        ("Marital status", ("single",), ACTIVE),
+        ("Marital status", ("left",), ACTIVE),
+        ("Mail status here", ("Unsubscribed",), LEFT),
+        ("Status,Order status", ("active", "bounced"), STOPPED),
+    ],
+)
+def test_of_several_columns_the_most_restrictive_counts(
+    tmp_path: Path, header: str, cells: tuple[str, ...], status: ReaderStatus | None
+) -> None:
+    row = one(tmp_path, header, *cells)
+    assert (row.status if isinstance(row, ImportRow) else None) is status
+
+
+def test_a_whole_file_can_be_of_people_who_left(tmp_path: Path) -> None:
+    for least in ReaderStatus:
+        row = one(tmp_path, "name", "Anna", status=least)
+        assert isinstance(row, ImportRow)
+        assert row.status is least
+    row = one(tmp_path, "status", "bounced", status=LEFT)
+    assert isinstance(row, ImportRow)
+    assert row.reason is SuppressionReason.BOUNCED
+
+
+def test_who_pauses_is_taken_if_the_row_says_since_when(tmp_path: Path) -> None:
+    row = one(tmp_path, "status,paused_at,language", "paused", "2026-01-02T03:04:05Z", "de-AT")
+    assert isinstance(row, ImportRow)
+    assert row.paused_at is not None
+    assert row.language is None
+    row = one(tmp_path, "status,lang", "active", "hy_AM", languages=("en", "hy"))
+    assert isinstance(row, ImportRow)
+    assert row.language == "hy"
+    assert isinstance(one(tmp_path, "status", "paused"), RejectedRow)
+    assert isinstance(one(tmp_path, "status,paused_at", "pending", "2026-01-02"), RejectedRow)
+
+
+def test_each_word_is_documented() -> None:
+    text = DOCUMENT.read_text()
+    assert [word for words in LISTS.values() for word in words if f"`{word}`" not in text] == []
