@@ -38,6 +38,8 @@ class Purpose(bytes, Enum):
     """What a token allows, as its first byte; a token for one purpose is invalid for any other."""
 
     CONFIRM = b"c"
+    DATA = b"d"
+    ERASE = b"e"
     NOT_ME = b"n"
     PREFERENCES = b"p"
     REVIEW = b"r"

@@ -22,6 +22,8 @@ _TO_READERS: Final = frozenset(
     {
         NoticeKind.CONFIRMATION,
         NoticeKind.ADDRESS_CHANGE,
+        NoticeKind.DATA,
+        NoticeKind.ERASE,
         NoticeKind.ALREADY,
         NoticeKind.PREFERENCES,
     }

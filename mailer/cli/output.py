@@ -160,6 +160,23 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         message(f"wrote {path}")
 
 
+def write_private_file(path: Path, text: str) -> None:
+    """Write a file that only its owner may read; one that exists stays as it is.
+
+    Raises:
+        Refused: the file exists, or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise Refused(f"{path} exists already; name another file, or remove it first") from error
+    except OSError as error:
+        raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+    message(f"wrote {path}, which only you can read")
+
+
 def _value(row: Any, content: str | Callable[[Any], object]) -> object:
     if not isinstance(content, str):
         return content(row)

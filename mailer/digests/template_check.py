@@ -99,6 +99,8 @@ _NOTICES: Final[Sequence[tuple[NoticeKind, Mapping[str, object]]]] = (
     (NoticeKind.ADDRESS_CHANGE, {**_TITLES, "expires_on": _DAY}),
     (NoticeKind.ALREADY, {**_TITLES, "preferences_url": f"{_SITE}/preferences"}),
     (NoticeKind.PREFERENCES, {}),
+    (NoticeKind.DATA, {}),
+    (NoticeKind.ERASE, {}),
     (NoticeKind.ALERT, {**_PAUSED, "digest": _DIGEST}),
     *(
         (NoticeKind.ALERT, {**_STOPPED, **reason})

@@ -24,6 +24,8 @@ class ReaderField(StrEnum):
     CONFIRM = "CONFIRM"
     NOTME = "NOTME"
     PREFERENCES = "PREFERENCES"
+    DATA = "DATA"
+    ERASE = "ERASE"
     STOP = "STOP"
     SEND = "SEND"
 

@@ -131,6 +131,8 @@ class NoticeKind(StrEnum):
     ADDRESS_CHANGE = "address_change"
     ALREADY = "already"
     PREFERENCES = "preferences"
+    DATA = "data"
+    ERASE = "erase"
     TEST = "test"
     ALERT = "alert"
     REVIEW = "review"

@@ -30,6 +30,8 @@ _LINKS: Final[Mapping[NoticeKind, Mapping[str, ReaderField]]] = {
     },
     NoticeKind.ALREADY: {},
     NoticeKind.PREFERENCES: {"preferences_url": ReaderField.PREFERENCES},
+    NoticeKind.DATA: {"data_url": ReaderField.DATA},
+    NoticeKind.ERASE: {"erase_url": ReaderField.ERASE},
     NoticeKind.ALERT: {},
     NoticeKind.REPORT: {},
 }

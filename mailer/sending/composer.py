@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFERENCES_LIFETIME = timedelta(hours=1)
-"""How long the preferences link in a notice lives, counted from when the notice first goes out."""
+"""How long the links of `_OF_SUBSCRIBER` in a notice live, counted from when it first goes out."""
 
 _EDITIONS_KEPT = 16
 
@@ -59,11 +59,14 @@ _LINKS: Final = {
     ReaderField.CONFIRM: (Purpose.CONFIRM, "confirm"),
     ReaderField.NOTME: (Purpose.NOT_ME, "not-me"),
     ReaderField.PREFERENCES: (Purpose.PREFERENCES, "preferences"),
+    ReaderField.DATA: (Purpose.DATA, "data"),
+    ReaderField.ERASE: (Purpose.ERASE, "erase"),
     ReaderField.STOP: (Purpose.REVIEW, "review"),
     ReaderField.SEND: (Purpose.REVIEW, "review"),
 }
 """What the token in each link is for, and the path before it."""
 
+_OF_SUBSCRIBER: Final = (ReaderField.PREFERENCES, ReaderField.DATA, ReaderField.ERASE)
 _LACKING: Final = {
     ReaderField.CONFIRM: "the sign-up that this mail is about is gone; sign up again",
     ReaderField.NOTME: "the sign-up that this mail is about is gone; sign up again",
@@ -292,7 +295,7 @@ class Composer:
                 links[ReaderField.NOTME] = (signup.public_id, signup.expires_at)
             if subscriber is not None:
                 until = claim.first_attempt_at + PREFERENCES_LIFETIME
-                links[ReaderField.PREFERENCES] = (subscriber.public_id, until)
+                links |= dict.fromkeys(_OF_SUBSCRIBER, (subscriber.public_id, until))
             if subscription is not None:
                 links[ReaderField.UNSUBSCRIBE] = (subscription.public_id, None)
             if review is not None:

@@ -77,7 +77,12 @@ class OpenSignup:
 
 @dataclass(frozen=True)
 class ConsentEventView:
-    """A consent event with the sentence that was shown."""
+    """A consent event with the sentence that was shown.
+
+    Attributes:
+        signup: the number in the link that was mailed, if a sign-up led to it.
+        zone: of its schedule.
+    """
 
     at: datetime
     kind: ConsentKind
@@ -91,6 +96,8 @@ class ConsentEventView:
     privacy_url: str | None
     ip: str | None
     user_agent: str | None
+    signup: int | None = None
+    zone: str | None = None
 
 
 def list_readers(session: Session, newsletter_id: int | None = None) -> Iterator[Reader]:
@@ -205,6 +212,8 @@ def consent_of(session: Session, key_hash: str) -> list[ConsentEventView]:
             ConsentEvent.privacy_url,
             ConsentEvent.ip,
             ConsentEvent.user_agent,
+            ConsentEvent.signup_public_id,
+            Schedule.zone,
         )
         .outerjoin(Newsletter, Newsletter.id == ConsentEvent.newsletter_id)
         .outerjoin(Schedule, Schedule.id == ConsentEvent.schedule_id)

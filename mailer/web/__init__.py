@@ -16,6 +16,7 @@ from mailer.web import (
     health,
     metrics,
     not_me,
+    personal_data,
     preferences,
     review,
     style,
@@ -47,6 +48,9 @@ ROUTES: Final = [
     Route("/preferences", preferences.send_link, methods=["POST"]),
     Route("/preferences/{token}", preferences.show),
     Route("/preferences/{token}", preferences.act, methods=["POST"]),
+    Route("/data/{token}", personal_data.show_data),
+    Route("/erase/{token}", personal_data.show_erase),
+    Route("/erase/{token}", personal_data.act_erase, methods=["POST"]),
     Route("/review/{token}", review.show),
     Route("/review/{token}", review.act, methods=["POST"]),
     Route(

@@ -6,9 +6,12 @@ from starlette.responses import Response
 from mailer.address import parse
 from mailer.errors import BadAddress
 from mailer.message.look import Look
+from mailer.models import NoticeKind
 from mailer.newsletters.offer import several_zones
+from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
 from mailer.subscribers.preferences import change_schedule, read_subscriptions, request_link
+from mailer.subscribers.rights.data_links import KINDS, mail_data_link
 from mailer.tokens import Purpose
 from mailer.web.base import (
     VARY,
@@ -53,11 +56,13 @@ def show(request: Request) -> Response:
 
 @with_fields
 def act(request: Request, fields: Fields) -> Response:
-    """Change schedules, leave some newsletters, or all of them."""
+    """Change schedules, leave some newsletters or all of them, or mail a link to see or delete one's data."""
     app, public_id = app_of(request), public_id_of(request, Purpose.PREFERENCES)
     if public_id is None:
         return _answer(request, None)
     origin = origin_of(request, "/preferences")
+    if kind := KINDS.get(fields.get("ask", [""])[0]):
+        return _mail_data_link(request, public_id, kind, origin)
     with app.database.write() as session:
         for view in read_subscriptions(session, app.publisher, public_id):
             wanted = fields.get(view.offer.look.slug, [""])[0]
@@ -67,6 +72,15 @@ def act(request: Request, fields: Fields) -> Response:
             elif option is not None:
                 change_schedule(session, view, option, origin)
     return _answer(request, public_id, saved=bool(fields))
+
+
+def _mail_data_link(request: Request, public_id: int, kind: NoticeKind, origin: Origin) -> Response:
+    app = app_of(request)
+    with app.database.write() as session:
+        mail_data_link(session, public_id, kind, origin, app.signup_context)
+        views = read_subscriptions(session, app.publisher, public_id)
+    look = views[0].offer.look if views else _look(request)
+    return render_page(request, "data_link_sent", look=look)
 
 
 def _ask(

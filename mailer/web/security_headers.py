@@ -14,7 +14,7 @@ _POLICY: Final = (
     "frame-ancestors {ancestors}"
 )
 BEHIND_A_LINK: Final = (
-    "/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/edit/",
+    "/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/data/", "/erase/", "/review/", "/edit/",
     "/webhooks/",
 )  # fmt: skip
 """Pages whose address holds a token: nobody may store or index them."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.address import parse, rate_key
 from mailer.models import (
     Article,
+    BounceEvent,
     ConsentEvent,
     ConsentKind,
     Delivery,
@@ -22,6 +23,7 @@ from mailer.models import (
     DigestStatus,
     Edition,
     EditionArticle,
+    EvidenceKind,
     Feed,
     Newsletter,
     NewsletterArticle,
@@ -400,6 +402,44 @@ def suppression(
         "created_at": NOW,
     }
     return _add(session, Suppression(**(defaults | values)))
+
+
+def whole_person(
+    session: Session, keys: Keys, schedule: Schedule, address: str, **values: Any
+) -> Subscriber:
+    """A subscriber with something in every table that holds people."""
+    client = {"ip": "192.0.2.77", "user_agent": "Browser/7"}
+    person = subscriber(session, keys, address, language=None, **values)
+    place = subscription(session, person, schedule)
+    number = session.scalar(select(func.count()).select_from(Digest)) or 0
+    slot = digest(session, schedule, slot=f"2026-01-{number + 1:02}T07:00", subject="77")
+    for_them = edition(session, slot)
+    sent = delivery(
+        session, for_them, place, status=DeliveryStatus.FAILED, outcome_at=NOW, reply="550 5.1.1"
+    )
+    request = signup(session, keys, schedule, address, confirmed_at=NOW, name=person.name, **client)
+    sentence = wording(session, "8888")
+    for kind in ConsentKind:
+        consent_event(
+            session, keys, address, kind=kind, newsletter_id=schedule.newsletter_id,
+            schedule_id=schedule.id, wording_id=sentence.id, signup_public_id=request.public_id,
+            publisher="9999", privacy_url="https://news.example/privacy", **client,
+        )  # fmt: skip
+    for status in DeliveryStatus:
+        notice(session, keys, address, status=status, subject="66", signup_id=request.id)
+    newsletters = (schedule.newsletter_id, None)
+    for newsletter_id, reason in zip(newsletters, ("not_me", "staff"), strict=True):
+        suppression(
+            session, keys, address, newsletter_id=newsletter_id, reason=SuppressionReason(reason),
+            detail="55",
+        )  # fmt: skip
+    bounced = BounceEvent(
+        delivery_id=sent.id, digest_id=slot.id, key_hash=person.key_hash, domain="reader.example",
+        kind=EvidenceKind.HARD, reason="user_unknown", diagnostic="550 5.1.1", source="smtp",
+        mailed_at=NOW, reported_at=NOW, recorded_at=NOW,
+    )  # fmt: skip
+    _add(session, bounced)
+    return person
 
 
 def review(session: Session, schedule: Schedule, days: int = 0, **values: Any) -> Review:

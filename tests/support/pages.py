@@ -1,6 +1,8 @@
 """Every page of the web role, in every state, for tests of how pages read and look."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -80,6 +82,7 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "saved", website.post(preferences, {"daily": "33"})
     yield "no newsletter", website.get(empty)
     yield "too late", website.get(expired)
+    yield from _own_data(website, keys, schedule)
     leave = website.link(Purpose.UNSUBSCRIBE, reader_id)
     yield "leave", website.get(leave)
     yield "changed", website.post(leave, {"schedule": "daily/44"})
@@ -90,6 +93,29 @@ def all_pages(website: Website, keys: Keys) -> Iterator[tuple[str, Answer]]:
     yield "closed", website.get("/subscribe/daily")
     fields = {"email": "a@b.example", "newsletter": "daily"}
     yield "closed to all", website.post("/subscribe", fields)
+
+
+def _own_data(website: Website, keys: Keys, schedule: Schedule) -> Iterator[tuple[str, Answer]]:
+    """The pages on which readers see and delete their data, with everything that there can be to see."""
+    with website.app.database.write() as session:
+        address = "whole@reader.example"
+        person = factories.whole_person(session, keys, schedule, address)
+        public_id = person.public_id
+    preferences, data, erase = (
+        website.link(purpose, public_id, NOW + LATER)
+        for purpose in (Purpose.PREFERENCES, Purpose.DATA, Purpose.ERASE)
+    )
+    yield "data asked for", website.post(preferences, {"ask": "data"})
+    shown = website.get(data)
+    yield "data", replace(shown, body=_without_data(shown.body))
+    yield "erase", website.get(erase)
+    yield "erased", website.post(erase)
+    yield "no data", website.get(data)
+
+
+def _without_data(body: str) -> str:
+    """A page without what it shows as it is held: addresses, names of formats, what a relay said."""
+    return re.sub(r'<bdi>.*?</bdi>|<dd (?:lang|dir="ltr").*?</dd>|\b(?:UTC|JSON|IP)\b', "", body)
 
 
 def _reviews(website: Website) -> Iterator[tuple[str, Answer]]:

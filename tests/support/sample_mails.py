@@ -34,6 +34,8 @@ FIELDS = {
     ReaderField.CONFIRM: "https://mail.gazette.example/confirm/token",
     ReaderField.NOTME: "https://mail.gazette.example/not-me/token",
     ReaderField.PREFERENCES: "https://mail.gazette.example/preferences/token",
+    ReaderField.DATA: "https://mail.gazette.example/data/token",
+    ReaderField.ERASE: "https://mail.gazette.example/erase/token",
     ReaderField.STOP: "https://mail.gazette.example/review/token-to-stop",
     ReaderField.SEND: "https://mail.gazette.example/review/token-to-send",
 }
@@ -44,6 +46,8 @@ NOTICES: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.ADDRESS_CHANGE: {"titles": TITLES, "expires_on": date(2026, 12, 1)},
     NoticeKind.ALREADY: {"titles": TITLES, "preferences_url": f"{BASE_URL}/preferences"},
     NoticeKind.PREFERENCES: {},
+    NoticeKind.DATA: {},
+    NoticeKind.ERASE: {},
     NoticeKind.ALERT: {
         "at": "2026-11-24T06:00:00Z",
         "reason": "<b>554</b> 5.7.1 we do not like this",

@@ -76,7 +76,7 @@ def test_every_word_of_a_notice_is_translated(templates: Templates, kind: Notice
     context = NOTICES[kind] | {"preferences_url": f"{BASE_URL}/preferences"}
     if "titles" in context:
         context["titles"] = ["5555"]
-    if kind is NoticeKind.PREFERENCES:
+    if kind in {NoticeKind.PREFERENCES, NoticeKind.DATA, NoticeKind.ERASE}:
         context = {}
     data: list[str] = []
     if kind is NoticeKind.ALERT:

@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Unsubscribe a reader at once, even from a digest that is being sent.",
     ),
     "erase": ("personal_data", "Erase a person: delete what is held about them, for good."),
+    "data": ("personal_data", "Show everything that is held about a person, for them to read."),
     "import": (
         "importing",
         "Import readers from a CSV file, such as the export of another newsletter service.",

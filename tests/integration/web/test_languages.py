@@ -23,7 +23,7 @@ from tools.make_catalogue import texts
 
 LANGUAGES = [language for language in all_mails.LANGUAGES if language != "en"]
 PAGES = {path.stem for path in Path("templates/web").glob("*.html")}
-PARTS = {"base", "when", "form_for_other_sites"}
+PARTS = {"base", "when", "form_for_other_sites", "consent_events", "data_sections"}
 """Templates that are no page; the last is printed by a command."""
 FAULTS = (404, 405, 410, 413, 418, 429, 500, 503)
 

@@ -22,7 +22,16 @@ from tests.support.website import Website, serving
 
 FORM = {"email": "new@example.com", "newsletter": "daily"}
 BEHIND_A_LINK = (
-    *("/confirm/", "/not-me/", "/unsubscribe/", "/preferences/", "/review/", "/webhooks/"),
+    *(
+        "/confirm/",
+        "/not-me/",
+        "/unsubscribe/",
+        "/preferences/",
+        "/data/",
+        "/erase/",
+        "/review/",
+        "/webhooks/",
+    ),
 )
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -46,6 +55,8 @@ def paths(website: Website, database: Database, keys: Keys, paper: Paper) -> lis
         website.link(Purpose.UNSUBSCRIBE, subscription.public_id),
         website.link(Purpose.REVIEW, review.link_id(ReviewAct.STOP), later),
         website.link(Purpose.PREFERENCES, subscriber.public_id, later),
+        website.link(Purpose.DATA, subscriber.public_id, later),
+        website.link(Purpose.ERASE, subscriber.public_id, later),
     ]
     assert {link.rpartition("/")[0] + "/{token}" for link in links} == {
         route.path for route in ROUTES if route.path.endswith("{token}")

@@ -22,6 +22,8 @@ from tests.support.sample_mails import BASE_URL, NOTICES, TITLES, always, look, 
 
 LINKS = {
     NoticeKind.CONFIRMATION: [ReaderField.CONFIRM, ReaderField.NOTME],
+    NoticeKind.DATA: [ReaderField.DATA],
+    NoticeKind.ERASE: [ReaderField.ERASE],
     NoticeKind.ADDRESS_CHANGE: [ReaderField.CONFIRM, ReaderField.NOTME],
     NoticeKind.ALREADY: [],
     NoticeKind.PREFERENCES: [ReaderField.PREFERENCES],

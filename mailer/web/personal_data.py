@@ -1,0 +1,114 @@
+"""Serves /data/{token} and /erase/{token}: a reader sees what is held about them, and deletes it.
+
+Both links are mailed on demand and live one hour. Opening one changes nothing, because mail scanners open
+links. Once somebody is erased, both links still work, and show nothing of the person.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mailer.app import App
+from mailer.db.wiping import empty_wal
+from mailer.errors import BadToken
+from mailer.message.look import Look
+from mailer.models import Subscriber
+from mailer.subscribers.erase import erase
+from mailer.subscribers.preferences import read_subscriptions
+from mailer.subscribers.rights.consent_record import shown_events
+from mailer.subscribers.rights.held_data import HeldData, Retention, held_data
+from mailer.tokens import Purpose
+from mailer.web.base import (
+    app_of,
+    origin_of,
+    preferred_look,
+    public_id_of,
+    read_offers,
+    render_page,
+)
+
+_WAIT_FOR_WAL = 1.0
+
+
+def show_data(request: Request) -> Response:
+    """Show what is held, as a page or for `?format=json` as a file; changes nothing."""
+    public_id = public_id_of(request, Purpose.DATA)
+    if public_id is None:
+        return _expired(request)
+    app = app_of(request)
+    with app.database.read() as session:
+        person = _person(session, public_id)
+        data = _data_of(app, session, person)
+        look = _look(request, session, public_id)
+    if request.query_params.get("format") == "json":
+        headers = {"Content-Disposition": 'attachment; filename="my-data.json"'}
+        return JSONResponse({} if data is None else data.as_json(), headers=headers)
+    events = [] if data is None else shown_events(data.consent)
+    return render_page(request, "data", look=look, data=data, events=events)
+
+
+def show_erase(request: Request) -> Response:
+    """Show the page with the button; changes nothing."""
+    public_id = public_id_of(request, Purpose.ERASE)
+    return _expired(request) if public_id is None else _answer(request, public_id)
+
+
+def act_erase(request: Request) -> Response:
+    """Erase the reader, because the button was pressed. The body does not matter."""
+    app, public_id = app_of(request), public_id_of(request, Purpose.ERASE)
+    if public_id is None:
+        return _expired(request)
+    origin = origin_of(request, "/erase")
+    with app.database.write() as session:
+        person = _person(session, public_id)
+        if person.erased_at is None:
+            erase(session, person.key_hash, source=origin.source, now=origin.at)
+    # What was deleted is still in SQLite's WAL. If somebody is reading, the scheduler does it later.
+    empty_wal(app.database, wait_seconds=_WAIT_FOR_WAL)
+    return _answer(request, public_id)
+
+
+def _answer(request: Request, public_id: int) -> Response:
+    with app_of(request).database.read() as session:
+        person = _person(session, public_id)
+        look = _look(request, session, public_id)
+    template = "erase" if person.erased_at is None else "erased"
+    return render_page(request, template, look=look)
+
+
+def _expired(request: Request) -> Response:
+    return render_page(request, "preferences_expired", look=_any_look(request), status=410)
+
+
+def _person(session: Session, public_id: int) -> Subscriber:
+    """Read the subscriber whom a link names.
+
+    Raises:
+        BadToken: there is none: the database was restored from before they came.
+    """
+    person = session.scalar(
+        select(Subscriber)
+        .where(Subscriber.public_id == public_id)
+        .execution_options(populate_existing=True)
+    )
+    if person is None:
+        raise BadToken
+    return person
+
+
+def _data_of(app: App, session: Session, person: Subscriber) -> HeldData | None:
+    if person.erased_at is not None:
+        return None
+    retention = Retention(app.settings.consent_retention)
+    now = app.times.wall()
+    return held_data(session, person.key_hash, person.address, app.publisher, retention, now=now)
+
+
+def _look(request: Request, session: Session, public_id: int) -> Look | None:
+    views = read_subscriptions(session, app_of(request).publisher, public_id)
+    return views[0].offer.look if views else _any_look(request)
+
+
+def _any_look(request: Request) -> Look | None:
+    return preferred_look(request, read_offers(request))
