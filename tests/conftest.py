@@ -1,5 +1,6 @@
 """Fixtures for all tests: a real database on both engines, keys, a free port."""
 
+import os
 import shutil
 import signal
 import socket
@@ -108,6 +109,13 @@ def postgresql_database(
     yield database
     database.dispose()
     _postgresql_server.drop(url)
+
+
+@pytest.fixture
+def postgresql_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts pg_dump and pg_restore of the tests' own server first in PATH."""
+    path = f"{temporary.programs()}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

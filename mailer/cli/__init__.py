@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("doctor", "Check whether mail will be delivered: DNS, relay, website."),
     "pause": ("pause", "Stop all sending."),
     "resume": ("pause", "Start sending again."),
-    "db": ("db", "Upgrade or check the database."),
+    "db": ("db", "Upgrade, check, back up, restore or move the database."),
     "dkim": ("dkim", "Make keys that sign mails."),
     "run": ("run", "Run the web server, the scheduler and the worker."),
     "demo": ("demo", "Try everything with a sample newsroom."),

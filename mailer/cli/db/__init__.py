@@ -10,6 +10,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "schema",
         "Check that the schema is current and that no row refers to a missing one; exit with 1 if not.",
     ),
+    "backup": ("backup", "Write a backup of the whole database to FILE, while everything goes on."),
 }
 """Each command's module in this package, and its line in `mailer db --help`."""
 
@@ -17,5 +18,5 @@ db = LazyGroup(
     "db",
     package=__name__,
     table=COMMANDS,
-    help="Upgrade or check the database.",
+    help="Upgrade, check, back up, restore or move the database.",
 )
