@@ -88,6 +88,17 @@ _FLAG_COLUMNS: Final = {
 STATUS: Final[Mapping[str, StatusColumn]] = dict.fromkeys(_WORD_COLUMNS, StatusColumn.WORD) | {
     name: kind for kind, names in _FLAG_COLUMNS.items() for name in names
 }
+OR_DATE: Final = frozenset(
+    _names("subscribed,opt in,optin,opted in,abonniert,abonné,inscrit,подписан")
+)
+"""Of the columns of words those in which some services write the time at which it began."""
+
+STATE: Final = frozenset(_names("state,subscription state,subscriber state"))
+PLACE: Final = frozenset(
+    _names("city,country,zip,zip code,postal code,street,address,region,town,county,province")
+)
+"""Beside these, a state is a part of a country."""
+
 LIKELY_STATUS: Final = re.compile(r"status|statut|estado|статус|կարգավիճակ|\bstato\b")
 """What is in the names of other columns, in which words that can mean nothing else count."""
 
@@ -120,6 +131,10 @@ LEFT: Final = _names(
     "abgemeldet am,abmeldedatum,désabonné le,date de désabonnement,date de désinscription",
     "дата отписки,հրաժարման ամսաթիվ,fecha de baja,data disiscrizione",
     "clean time,cleaned at,bounced at,complained at,blocklisted at,suppressed at",
+)
+LIKELY_LEFT: Final = re.compile(
+    r"^(?!.*sms)(?:.*(?:unsubscri\w*|opt(?:ed)? ?out)\b.* (?:date|time|timestamp|at|on)"
+    r"|(?:date|time)\b.*(?:unsubscri\w*|opt(?:ed)? ?out))$"
 )
 SOURCE: Final = _names(
     "signup source,sign up source,opt in source,optin source,subscription source,acquisition source",

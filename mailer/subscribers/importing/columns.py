@@ -42,8 +42,8 @@ NO_COLUMN: Final = "-"
 class ColumnPlan:
     """Where what stands, as numbers of columns from 0.
 
-    `dates` and `ips` are in the order in which the first that holds something is taken. `left` is a time
-    that only readers who left have. `statuses` all count.
+    `dates` and `ips` are in the order in which the first that holds something is taken. `perhaps_dates` hold
+    a time or something else. `left` are times that only readers who left have. `statuses` all count.
     """
 
     preset: Preset
@@ -57,6 +57,7 @@ class ColumnPlan:
     statuses: tuple[tuple[int, StatusColumn], ...]
     dates: tuple[int, ...]
     ips: tuple[int, ...]
+    perhaps_dates: tuple[int, ...]
     left: tuple[int, ...]
     source: int | None
     language: int | None
@@ -104,6 +105,7 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
     preset = recognise(frozenset(folded)) if has_header else Preset.GENERIC
     email = known.email() if has_header or chosen else 0
     name, first, last = known.names()
+    statuses = known.statuses()
     return ColumnPlan(
         preset=preset,
         width=len(names),
@@ -113,10 +115,11 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
         name=name,
         first=first,
         last=last,
-        statuses=known.statuses(preset),
+        statuses=statuses,
         dates=known.several(ColumnKey.OPTED_IN, column_names.OPTED_IN),
         ips=known.several(ColumnKey.IP, column_names.IP),
-        left=known.several(ColumnKey.LEFT, column_names.LEFT),
+        left=known.left(),
+        perhaps_dates=tuple(index for index, kind in statuses if kind is StatusColumn.WORD_OR_DATE),
         source=known.one(ColumnKey.SOURCE, column_names.SOURCE),
         language=known.first_of(column_names.LANGUAGE),
         paused=known.first_of(column_names.PAUSED),
@@ -204,20 +207,38 @@ class _Finder:
     def _is_called(self, index: int | None, names: Container[str]) -> bool:
         return index is not None and bool(self._folded) and self._folded[index] in names
 
-    def statuses(self, preset: Preset) -> tuple[tuple[int, StatusColumn], ...]:
+    def statuses(self) -> tuple[tuple[int, StatusColumn], ...]:
         """Return the columns that say whether a reader gets mail, and how they say it."""
         if ColumnKey.STATUS in self._chosen:
             return tuple((index, StatusColumn.WORD) for index in self.several(ColumnKey.STATUS, ()))
         found = []
         for index, name in enumerate(self._folded):
-            kind = column_names.STATUS.get(name)
-            if name == "state" and preset is Preset.KIT:
-                kind = StatusColumn.WORD
-            elif kind is None and column_names.LIKELY_STATUS.search(name):
-                kind = StatusColumn.HINT
+            kind = self._status_kind(name)
             if kind is not None:
                 found.append((index, kind))
         return tuple(found)
+
+    def _status_kind(self, name: str) -> StatusColumn | None:
+        if name in column_names.OR_DATE:
+            return StatusColumn.WORD_OR_DATE
+        if name in column_names.STATE:
+            has_place = not column_names.PLACE.isdisjoint(self._folded)
+            return StatusColumn.HINT if has_place else StatusColumn.WORD
+        if name in column_names.STATUS:
+            return column_names.STATUS[name]
+        return StatusColumn.HINT if column_names.LIKELY_STATUS.search(name) else None
+
+    def left(self) -> tuple[int, ...]:
+        """Return the columns of times that only readers who left have."""
+        known = self.several(ColumnKey.LEFT, column_names.LEFT)
+        if ColumnKey.LEFT in self._chosen:
+            return known
+        likely = (
+            index
+            for index, name in enumerate(self._folded)
+            if index not in known and column_names.LIKELY_LEFT.search(name)
+        )
+        return (*known, *likely)
 
     def _chosen_index(self, key: ColumnKey) -> int | None:
         """Return the column that staff chose, by its name or its number.

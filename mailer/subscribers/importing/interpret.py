@@ -112,7 +112,7 @@ class Interpreter:
             self._name(cells),
             verdict.status,
             verdict.reason,
-            self._time(line, cells, plan.dates),
+            self._time(line, cells, plan.dates) or self._time(0, cells, plan.perhaps_dates),
             self._ip(line, cells),
             self._time(line, cells, plan.left) if left else None,
             None if plan.source is None else _source(cells[plan.source]),
@@ -158,6 +158,7 @@ class Interpreter:
         return reader_name(" ".join(filter(None, parts)))
 
     def _time(self, line: int, cells: Sequence[str], columns: Sequence[int]) -> datetime | None:
+        """Return the first time in these columns; without a line, what is none is not counted."""
         problem = None
         for index in columns:
             cell = cells[index].strip()
@@ -166,7 +167,7 @@ class Interpreter:
                 if isinstance(found, datetime):
                     return found
                 problem = problem or found
-        if problem is not None:
+        if problem is not None and line:
             self.dates.setdefault(problem, DroppedCells()).add(line)
         return None
 

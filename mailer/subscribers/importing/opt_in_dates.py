@@ -160,3 +160,9 @@ def _offset(zone: str | None) -> timezone:
     offset = timedelta(hours=hours, minutes=minutes)
     # Raises ValueError if it is a day or more, like the rest of an impossible time.
     return timezone(-offset if digits[0] == "-" else offset)
+
+
+def may_be_date(text: str) -> bool:
+    """Tell whether `text` has the form of a date, even one that cannot be."""
+    found = read_date(text.strip(), None, datetime.max.replace(tzinfo=UTC))
+    return isinstance(found, datetime) or found in {DateProblem.AMBIGUOUS, DateProblem.IMPOSSIBLE}

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from mailer.models import SuppressionReason
 from mailer.subscribers.importing.folding import fold
+from mailer.subscribers.importing.opt_in_dates import may_be_date
 from mailer.subscribers.importing.rows import ReaderStatus
 from mailer.text.untrusted import printable_line
 
@@ -30,6 +31,9 @@ class StatusColumn(StrEnum):
 
     WORD = "word"
     """A word of the lists; empty or unknown is rejected."""
+
+    WORD_OR_DATE = "word or date"
+    """The same, but a date means active: it says since when."""
 
     HINT = "hint"
     """Something else called a status: only words that can mean nothing else count."""
@@ -176,6 +180,8 @@ def judge(kind: StatusColumn, cell: str, *, inactive_left: bool) -> StatusVerdic
     if inactive_left and word == "inactive":
         return UNSUBSCRIBED
     verdict = _WORDS.get(word)
+    if verdict is None and kind is StatusColumn.WORD_OR_DATE and may_be_date(cell):
+        return ACTIVE
     if verdict is None:
         shown = printable_line(cell[: 2 * LONGEST_SHOWN], LONGEST_SHOWN).replace('"', "'")
         return _rejected(

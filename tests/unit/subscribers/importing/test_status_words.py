@@ -126,3 +126,30 @@ def test_who_pauses_is_taken_if_the_row_says_since_when(tmp_path: Path) -> None:
 def test_each_word_is_documented() -> None:
     text = DOCUMENT.read_text()
     assert [word for words in LISTS.values() for word in words if f"`{word}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "status"),
+    [
+        ("Subscribed,Unsubscribed", ("2024-05-01", ""), ACTIVE),
+        ("Subscribed,Unsubscribed", ("2024-05-01", "2024-06-01"), LEFT),
+        ("Subscribed", ("03/04/2024",), ACTIVE),
+        ("Subscribed", ("no",), LEFT),
+        ("Subscribed", ("perhaps",), None),
+        ("State", ("cancelled",), LEFT),
+        ("State", ("NY",), None),
+        ("State,City", ("NY", "Albany"), ACTIVE),
+        ("State,City", ("unsubscribed", "Albany"), LEFT),
+        ("Confirmed Opt-Out Date", ("2024-05-01",), LEFT),
+        ("Date of unsubscription", ("2024-05-01",), LEFT),
+        ("SMS opt-out date", ("2024-05-01",), ACTIVE),
+    ],
+)
+def test_columns_that_can_be_two_things(
+    tmp_path: Path, header: str, cells: tuple[str, ...], status: ReaderStatus | None
+) -> None:
+    row = one(tmp_path, header, *cells)
+    assert (row.status if isinstance(row, ImportRow) else None) is status
+    if header.startswith("Subscribed,"):
+        assert isinstance(row, ImportRow)
+        assert row.opted_in_at is not None
