@@ -39,8 +39,8 @@ _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
 
 _ADVICE: Final = {
     DateProblem.AMBIGUOUS: "could be day first or month first; say which with --dates dmy or --dates mdy",
-    DateProblem.UNREADABLE: "are in no form that is known",
-    DateProblem.IMPOSSIBLE: "lie in the future, or before anybody had a newsletter",
+    DateProblem.UNREADABLE: "could not be read",
+    DateProblem.IMPOSSIBLE: "cannot be: in the future, or before 1990",
 }
 
 
@@ -124,7 +124,7 @@ class Interpreter:
         """Return a sentence for each kind of cell that was dropped."""
         lines = [
             f"{pluralise(cells.count, 'date')} {_ADVICE[problem]} (the first on line {cells.line}); "
-            "these readers were taken without it"
+            "the readers were taken without dates"
             for problem, cells in self.dates.items()
         ]
         if self.ips.count:
