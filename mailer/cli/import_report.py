@@ -9,7 +9,6 @@ from mailer.cli.long_running import rows_in_lines, stop_signals
 from mailer.cli.output import message, print_json_and_list, print_table
 from mailer.errors import Refused
 from mailer.subscribers.entering.csv_import import ImportCounts
-from mailer.subscribers.entering.decide import EntryResult
 from mailer.subscribers.importing.presets import Preset
 from mailer.subscribers.importing.read import ReaderFile
 from mailer.text.english import pluralise
@@ -38,12 +37,11 @@ def print_report(
         rejected = ({"line": row.line, "reason": row.reason} for row in counts.rejected)
         print_json_and_list(data, "rejected", rejected)
     else:
-        results = [counts.results[result] for result in EntryResult]
-        print_table(
-            ("rows", *EntryResult, "rejected"), [(counts.rows, *results, len(counts.rejected))]
-        )
-        for row in counts.rejected.first:
-            message(f"line {row.line}: {row.reason}")
+        results = [counts.results[result] for result in counts.possible]
+        row = (counts.rows, *results, len(counts.rejected))
+        print_table(("rows", *counts.possible, "rejected"), [row])
+        for problem in counts.rejected.first:
+            message(f"line {problem.line}: {problem.reason}")
         more = len(counts.rejected) - len(counts.rejected.first)
         if more:
             message(f"and {pluralise(more, 'more row')} that cannot be used; --json lists all")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -37,7 +37,7 @@ def print_json(data: object) -> None:
 def print_json_and_list(data: Mapping[str, object], name: str, items: Iterable[object]) -> None:
     """Print `data` as `print_json` does, and a list of any length as its last member."""
     head = json.dumps(data, ensure_ascii=False, indent=2, default=_plain).removesuffix("\n}")
-    with _writing():
+    with writing():
         sys.stdout.write(f"{head},\n  {json.dumps(name)}: [".translate(_ESCAPED_IN_JSON))
         end = "]\n}\n"
         for number, item in enumerate(items):
@@ -52,7 +52,7 @@ def print_json_and_list(data: Mapping[str, object], name: str, items: Iterable[o
 
 def print_text(text: str) -> None:
     """Print `text` and a line end to stdout."""
-    with _writing():
+    with writing():
         click.echo(without_controls(text, keep="\n\t"))
 
 
@@ -86,7 +86,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     """
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty() or len(cells) > _WRAPPED_ROWS:
-        with _writing():
+        with writing():
             _print_lines([list(headings), *cells] if any(headings) else cells)
         return
     # Rich is slow to import, and only a terminal has any use for it.
@@ -104,7 +104,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Report that stdout cannot be written.
 
     Raises:
@@ -166,14 +166,31 @@ def write_private_file(path: Path, text: str) -> None:
     Raises:
         Refused: the file exists, or cannot be written.
     """
+    with new_private_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def new_private_file(path: Path) -> Iterator[TextIO]:
+    """Write a new file that only this user may read; remove it again if that fails.
+
+    Raises:
+        Refused: there is a file already, or it cannot be written.
+    """
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Refused(f"{path} exists already; name another file, or remove it first") from error
     except OSError as error:
         raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+    try:
+        with open(number, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise Refused(f"cannot write {path}: {error.strerror}; name another file") from error
+        raise
     message(f"wrote {path}, which only you can read")
 
 

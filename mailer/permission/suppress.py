@@ -136,7 +136,9 @@ def suppress_many(session: Session, new: Sequence[NewSuppression], *, now: datet
             into.excluded.reason != literal(SuppressionReason.BOUNCED, Suppression.reason.type),
         ),
     )
-    session.connection().execute(statement, [row._asdict() for row in new])
+    # In one order, so that two processes never wait for each other's rows.
+    rows = sorted((row._asdict() for row in new), key=lambda row: str(row["key_hash"]))
+    session.connection().execute(statement, rows)
     kind = JournalKind.SUPPRESSED
     journal.record(
         session, [NewEntry(kind, now, row.key_hash, reason=row.reason.value) for row in new]

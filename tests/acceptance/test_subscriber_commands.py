@@ -1,8 +1,10 @@
 """Readers, consent and suppressions as staff type them, and as readers press buttons in between."""
 
+import csv
 import re
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +159,55 @@ def test_a_newsletter_without_a_schedule_takes_nobody(paper: Installation) -> No
         *("subscriber", "import", "r.csv", "--newsletter", "new", "--consent-source", "x"), status=1
     )
     assert paper.ask("subscriber", "list") == []
+
+
+def test_what_is_exported_can_be_imported_elsewhere(paper: Installation, tmp_path: Path) -> None:
+    source = tmp_path / "list.csv"
+    source.write_text(
+        "email,name,status,opted in at,ip\n"
+        "=a@reader.example,Anna,active,2020-02-03 04:05:06,192.0.2.7\n"
+        "b@reader.example,,unsubscribed,,\nc@reader.example,,bounced,,\n"
+    )
+    fair = ("--newsletter", "daily", "--consent-source", "the fair")
+    paper.type("subscriber", "import", str(source), *fair)
+    exported = paper.folder / "out.csv"
+    paper.type("subscriber", "export", str(exported), "--newsletter", "daily")
+    paper.type("subscriber", "export", str(exported), status=1)
+    printed = paper.type("subscriber", "export")
+    rows = list(csv.DictReader(exported.read_text(encoding="utf-8-sig").splitlines()))
+
+    assert exported.stat().st_mode & 0o777 == 0o600
+    assert exported.read_bytes().startswith(b"\xef\xbb\xbfemail,")
+    assert printed.splitlines()[1:] == exported.read_text(encoding="utf-8").splitlines()[1:]
+    assert [(row["email"], row["status"]) for row in rows] == [
+        ("'=a@reader.example", "active"),
+        ("b@reader.example", "unsubscribed"),
+    ]
+    assert (rows[0]["opted_in_at"], rows[0]["opt_in_ip"]) == ("2020-02-03T04:05:06Z", "192.0.2.7")
+    again = paper.ask("subscriber", "import", str(exported), *fair)
+    assert (again["unchanged"], again["skipped"]["unsubscribed"], again["rows"]) == (1, 1, 2)
+
+
+def test_suppressions_are_imported_and_exported(paper: Installation) -> None:
+    (paper.folder / "stop.txt").write_text("a@reader.example\nnobody\nb@reader.example\n")
+    stop = ("suppression", "import", "stop.txt", "--reason", "objected")
+    dry = paper.ask(*stop, "--dry-run")
+    assert paper.ask("suppression", "list") == []
+    done = paper.ask(*stop)
+    assert dry == done
+    assert done["rejected"][0].pop("reason")
+    assert done == {
+        "rows": 3,
+        "added": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "preset": "CSV",
+        "warnings": [],
+        "rejected": [{"line": 2}],
+    }
+    paper.type("suppression", "export", "out.csv")
+    for address in ("a@reader.example", "b@reader.example"):
+        paper.type("suppression", "lift", address)
+    back = paper.ask("suppression", "import", "out.csv", "--reason", "objected")
+    assert (back["rows"], back["added"]) == (2, 2)
+    assert [row["reason"] for row in paper.ask("suppression", "list")] == ["staff", "staff"]

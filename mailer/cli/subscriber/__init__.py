@@ -22,6 +22,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "importing",
         "Import readers from a CSV file, such as the export of another newsletter service.",
     ),
+    "export": (
+        "export",
+        "Export readers as CSV: a row for each subscription, also of those who left.",
+    ),
 }
 """Each command's module in this package, and its line in `mailer subscriber --help`."""
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from mailer.cli.base import Command, json_option, opened
+from mailer.cli.import_options import read_options, reading_options
 from mailer.cli.import_report import print_report, shown_progress
 from mailer.cli.subscriber.choice import choice_options, chosen_schedule
-from mailer.cli.subscriber.reading import read_options, reading_options
 from mailer.errors import Refused
 from mailer.subscribers.entering.csv_import import ImportCounts, import_readers
 from mailer.subscribers.entering.rejected_rows import RejectedRows
@@ -52,7 +52,7 @@ def import_(
         raise Refused("--consent-source must say where these people agreed")
     with opened() as app, RejectedRows() as rejected:
         choice = chosen_schedule(app, newsletter, schedule)
-        options = read_options(app.times.wall(), ReaderStatus(status), **reading)
+        options = read_options(app, ReaderStatus(status), **reading)
         reader_file = read_rows(file, options)
         with shown_progress(file, dry_run=dry_run) as progress:
             counts = ImportCounts(rejected, progress)

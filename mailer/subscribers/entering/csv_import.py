@@ -5,7 +5,7 @@ stays as it is. Never holds the whole file in memory, nor the database for longe
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -44,11 +44,13 @@ class ImportCounts:
     """What an import did; `rows` is the sum of the results and the rejected rows.
 
     `recorded` counts who of the skipped readers was not known to have left, or to be suppressed, before.
-    `progress` is called after each chunk with the number of rows so far.
+    `possible` are the results that there can be. `progress` is called after each chunk with the number of
+    rows so far.
     """
 
     rejected: RejectedRows
     progress: Callable[[int], None] = lambda rows: None
+    possible: Sequence[EntryResult] = tuple(EntryResult)
     rows: int = 0
     results: Counter[EntryResult] = field(default_factory=Counter)
     recorded: Counter[EntryResult] = field(default_factory=Counter)
@@ -62,15 +64,17 @@ class ImportCounts:
         self.progress(self.rows)
 
     def as_data(self) -> dict[str, object]:
-        """Return the counts as `subscriber import` prints them, without the rejected rows."""
-        return {
+        """Return the counts as the commands print them, without the rejected rows."""
+        done = [result for result in self.possible if result not in _SKIPPED]
+        skipped = [result for result in self.possible if result in _SKIPPED]
+        data: dict[str, object] = {
             "rows": self.rows,
-            "added": self.results[EntryResult.ADDED],
-            "updated": self.results[EntryResult.UPDATED],
-            "unchanged": self.results[EntryResult.UNCHANGED],
-            "skipped": {result.value: self.results[result] for result in _SKIPPED},
-            "recorded": {result.value: self.recorded[result] for result in _SKIPPED},
+            **{result.value: self.results[result] for result in done},
         }
+        if skipped:
+            data["skipped"] = {result.value: self.results[result] for result in skipped}
+            data["recorded"] = {result.value: self.recorded[result] for result in skipped}
+        return data
 
 
 def import_readers(

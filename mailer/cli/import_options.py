@@ -1,7 +1,6 @@
 """Reads the options that say how a file of readers is written. Never opens the file."""
 
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +9,9 @@ from mailer.subscribers.importing.columns import parse_columns
 from mailer.subscribers.importing.opt_in_dates import DateOrder
 from mailer.subscribers.importing.read import ReadOptions
 from mailer.subscribers.importing.rows import ReaderStatus
+
+if TYPE_CHECKING:
+    from mailer.app import App
 
 reading_options: Final = with_options(
     click.option("--map", "columns", metavar="email=Column,…", help="Which columns to read."),
@@ -24,7 +26,7 @@ reading_options: Final = with_options(
 
 
 def read_options(
-    now: datetime,
+    app: "App",
     status: ReaderStatus,
     *,
     columns: str | None,
@@ -37,4 +39,5 @@ def read_options(
         Refused: --map is written differently.
     """
     order = None if dates is None else DateOrder(dates)
-    return ReadOptions(now, parse_columns(columns), order, encoding, status)
+    languages = app.signup_context.templates.languages()
+    return ReadOptions(app.times.wall(), parse_columns(columns), order, encoding, status, languages)
