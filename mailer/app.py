@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from mailer import schema
 from mailer.clock import Times
+from mailer.database_copies.catch_up import catch_up
 from mailer.db import Database
 from mailer.errors import SettingsError
 from mailer.settings import Settings
@@ -269,6 +270,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
     Raises:
         SettingsError: a setting cannot be used, or the identity key belongs to another database.
         SchemaError: there is no database, or its schema is not the current one.
+        MailerError: the journal beside the database cannot be read.
     """
     folder = settings.templates
     # Most commands read no template, but a folder that is missing is a mistake for all of them.
@@ -281,6 +283,7 @@ def open_app(settings: Settings, *, check_schema: bool = True, times: Times | No
     if check_schema:
         try:
             schema.check(database, keys.fingerprint())
+            catch_up(database, now=(times or Times()).wall())
         except BaseException:
             database.dispose()
             raise

@@ -4,7 +4,6 @@ Never mails anybody, and never makes a subscriber: who confirmed after the backu
 it twice changes nothing.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +14,12 @@ from sqlalchemy.orm import Session
 
 from mailer.database_copies import replayed_acts
 from mailer.database_copies.replayed_entries import STANDING, add_entries, sort_out
-from mailer.db import AdvisoryLock, Database, take_lock
-from mailer.errors import MailerError
+from mailer.db import AdvisoryLock, take_lock
 from mailer.failpoint import reach
 from mailer.journal import copies
 from mailer.journal.entries import RecordedEntry
 from mailer.journal.record import silent
-from mailer.ledger import fence
 from mailer.models import JournalEntry, JournalKind, Newsletter
-
-log = logging.getLogger(__name__)
 
 _K: Final = JournalKind
 _E: Final = STANDING.c
@@ -83,54 +78,6 @@ def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime)
         )
     STANDING.drop(session.connection(), checkfirst=False)
     return counts
-
-
-def catch_up(database: Database, *, now: datetime) -> ReplayCounts | None:
-    """Complete the copy beside the database; or replay it, if the database is older, and put up the fence.
-
-    Returns:
-        What the replay did; None if the database is as new as its copy, or has none.
-
-    Raises:
-        MailerError: the copy cannot be read.
-    """
-    try:
-        own, copied = copies.last_ids(database)
-        if copied is None or copied <= own:
-            _complete(database, own, copied)
-            return None
-        with database.write() as session:
-            backup_at = session.scalar(
-                select(func.max(JournalEntry.at)).where(JournalEntry.replayed_at.is_(None))
-            )
-            counts = replay(session, copies.read(database), now=now)
-            if counts.entries:
-                fence.put_up(session, backup_at=backup_at, now=now)
-    except OSError as error:
-        raise MailerError(
-            f"the journal beside the database cannot be read ({error.strerror}); "
-            "make it readable for this user, and try again"
-        ) from error
-    if counts.entries:
-        log.warning(
-            "the database is older than the journal beside it, so it was told of %s entries; nothing is "
-            "built or sent until `mailer resume`",
-            counts.entries,
-        )
-    return counts
-
-
-def _complete(database: Database, own: int, copied: int | None) -> None:
-    if own == (copied or 0):
-        return
-    try:
-        copies.complete(database)
-    except OSError as error:
-        log.warning(
-            "the journal beside the database cannot be written (%s); check the disk, and that this user "
-            "may write there",
-            error.strerror,
-        )
 
 
 def _is_digest(now: datetime) -> ColumnElement[bool]:

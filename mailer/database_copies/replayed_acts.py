@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    FromClause,
     Select,
     String,
     and_,
@@ -172,12 +173,13 @@ def return_again(session: Session) -> int:
     )
 
 
-def lost_readers() -> Select[Any]:
-    """Select who has confirmed, and has no subscription here."""
+def lost_readers(entries: FromClause = STANDING) -> Select[Any]:
+    """Select who has confirmed, and has no subscription here; `entries` has the columns of `STANDING`."""
+    columns = entries.c
     return (
-        select(_E.id)
-        .join(Newsletter, Newsletter.slug == _E.newsletter)
-        .where(_counts(_K.RETURNED), ~_has_subscription())
+        select(columns.id)
+        .join(Newsletter, Newsletter.slug == columns.newsletter)
+        .where(columns.kind == _K.RETURNED.value, columns.is_last, ~_has_subscription(entries))
     )
 
 
@@ -220,12 +222,14 @@ def _about(kind: JournalKind, column: Any) -> Select[Any]:
     )
 
 
-def _has_subscription() -> ColumnElement[bool]:
+def _has_subscription(entries: FromClause = STANDING) -> ColumnElement[bool]:
     return (
         select(Subscription.id)
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscriber.key_hash == _E.key_hash, Subscription.newsletter_id == Newsletter.id)
-        .correlate(STANDING, Newsletter)
+        .where(
+            Subscriber.key_hash == entries.c.key_hash, Subscription.newsletter_id == Newsletter.id
+        )
+        .correlate(entries, Newsletter)
         .exists()
     )
 

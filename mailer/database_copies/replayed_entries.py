@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     MetaData,
+    Select,
     String,
     Table,
     and_,
@@ -80,13 +81,16 @@ def add_entries(session: Session, entries: Iterable[RecordedEntry], *, now: date
 
 def _unknown(session: Session, entries: Sequence[RecordedEntry]) -> Iterator[RecordedEntry]:
     ids = [entry.id for entry in entries]
-    hashes = {entry.key_hash for entry in entries if entry.key_hash is not None}
-    is_renumbered = and_(
-        JournalEntry.replayed_at.is_not(None),
-        or_(JournalEntry.key_hash.in_(hashes), JournalEntry.kind == _K.DIGEST),
-    )
-    rows = session.scalars(select(JournalEntry).where(or_(JournalEntry.id.in_(ids), is_renumbered)))
+    rows = list(session.scalars(select(JournalEntry).where(JournalEntry.id.in_(ids))))
+    taken = {row.id for row in rows}
     known = {_content(RecordedEntry.of(row)) for row in rows}
+    # Few, if any: those whose numbers something else has, and which have got others.
+    renumbered = [
+        entry.at for entry in entries if entry.id in taken and _content(entry) not in known
+    ]
+    if renumbered:
+        others = session.scalars(select(JournalEntry).where(JournalEntry.at.in_(renumbered)))
+        known |= {_content(RecordedEntry.of(row)) for row in others}
     return (entry for entry in entries if _content(entry) not in known)
 
 
@@ -123,6 +127,13 @@ def sort_out(session: Session, *, now: datetime) -> None:
     What was done before a person was erased is void, and so is a suppression that was lifted later.
     """
     STANDING.create(session.connection(), checkfirst=False)
+    names = [column.name for column in STANDING.columns]
+    rows = standing(JournalEntry.replayed_at == now)
+    session.execute(insert(STANDING).from_select(names, rows))
+
+
+def standing(which: ColumnElement[bool]) -> Select[Any]:
+    """Select those of the replayed entries about people that no later one makes void."""
     j = JournalEntry
     family = case((j.kind.in_([_K.LEFT, _K.RETURNED]), 1), (j.kind == _K.SUPPRESSED, 2), else_=3)
     everything = j.reason.is_(None)
@@ -141,7 +152,7 @@ def sort_out(session: Session, *, now: datetime) -> None:
             _last_id(and_(j.kind == _K.LIFTED, everything), j.key_hash).label("lifted_id"),
             _last_id(j.kind == _K.LIFTED, j.key_hash, j.reason).label("lifted_reason_id"),
         )
-        .where(j.replayed_at == now, j.key_hash.is_not(None))
+        .where(which, j.key_hash.is_not(None))
         .subquery()
     )
     n = numbered.c
@@ -152,11 +163,9 @@ def sort_out(session: Session, *, now: datetime) -> None:
             and_(n.lifted_id > n.id, n.reason != SuppressionReason.ERASED.value),
         ),
     )
-    rows = select(n.id, n.at, n.kind, n.key_hash, n.newsletter, n.reason, n.from_last == 1).where(
-        n.id >= n.erased_id, ~is_lifted
-    )
-    names = [column.name for column in STANDING.columns]
-    session.execute(insert(STANDING).from_select(names, rows))
+    return select(
+        n.id, n.at, n.kind, n.key_hash, n.newsletter, n.reason, (n.from_last == 1).label("is_last")
+    ).where(n.id >= n.erased_id, ~is_lifted)
 
 
 def _last_id(which: ColumnElement[bool], *same: Any) -> ColumnElement[int]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from mailer.errors import Refused
 from mailer.ledger.pause import pause_sending
 from mailer.models import Installation
 
@@ -42,6 +43,19 @@ def put_up(
         .execution_options(synchronize_session=False)
     )
     pause_sending(session, REASON, now, replace_reason=True)
+
+
+def check_down(session: Session) -> None:
+    """Check that the fence is not up.
+
+    Raises:
+        Refused: nothing is built until staff have said what counts as had.
+    """
+    if current(session) is not None:
+        raise Refused(
+            "this database was restored from a backup, and nothing is built until you have said what readers "
+            "have had since: run `mailer resume`"
+        )
 
 
 def current(session: Session) -> Fence | None:

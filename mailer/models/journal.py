@@ -32,7 +32,7 @@ class JournalEntry(Base):
         newsletter: its slug, because ids repeat after a restore; None if it is about all newsletters.
         reason: of a suppression, or why somebody left.
         detail: of a digest: its schedule, slot and articles, as JSON.
-        replayed_at: when a restored database was told of it; None if it was recorded here.
+        replayed_at: when a restored database was told of it, until staff have resumed.
     """
 
     __tablename__ = "journal_entry"

@@ -6,6 +6,7 @@ slots are; APScheduler only wakes us, because its own idea of days skips some wh
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -25,7 +26,7 @@ from mailer.db.wiping import empty_wal
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import report, review
-from mailer.ledger import digest_state
+from mailer.ledger import digest_state, fence
 from mailer.models import Schedule
 from mailer.scheduler.feed_polling import FeedPolling, active_schedules
 from mailer.scheduler.step_runner import StepRunner
@@ -159,17 +160,28 @@ class Scheduler:
             return
         try:
             for name, step in (
-                ("left builds", self._take_over),
-                ("digests that staff want now", self._build_asked_for),
-                ("slots", self._build_all_due),
-                ("reviews", self._review),
-                ("finished digests", self._finish_digests),
+                ("left builds", self._unless_fenced(self._take_over)),
+                ("digests that staff want now", self._unless_fenced(self._build_asked_for)),
+                ("slots", self._unless_fenced(self._build_all_due)),
+                ("reviews", self._unless_fenced(self._review)),
+                ("finished digests", self._unless_fenced(self._finish_digests)),
                 ("what comes back", self._watch_what_comes_back),
                 ("reports", self._report),
             ):
                 self._steps.run(name, step)
         finally:
             self._sweeping.release()
+
+    def _unless_fenced(self, step: Callable[[], object]) -> Callable[[], None]:
+        """Make a step that does nothing in a database that was restored, until `mailer resume`."""
+
+        def run() -> None:
+            with self._app.database.read() as session:
+                is_fenced = fence.current(session) is not None
+            if not is_fenced:
+                step()
+
+        return run
 
     def _build_all_due(self) -> None:
         """Set an alarm at each schedule's next slot, and build what is due.
@@ -207,7 +219,8 @@ class Scheduler:
 
     def _build_due(self, schedule_id: int) -> None:
         """Build the slot of this schedule that is due, if one is, on feeds that are fresh."""
-        self._steps.run(f"schedule {schedule_id}", partial(self._build_slot, schedule_id))
+        build = self._unless_fenced(partial(self._build_slot, schedule_id))
+        self._steps.run(f"schedule {schedule_id}", build)
 
     def _build_slot(self, schedule_id: int) -> None:
         with self._app.database.read() as session:

@@ -20,7 +20,7 @@ from mailer.digests.schedules.due_slots import SkippedSlot
 from mailer.digests.schedules.slot_lookup import digest_at
 from mailer.digests.selection.plan import source_at
 from mailer.errors import Refused
-from mailer.ledger import digest_state
+from mailer.ledger import digest_state, fence
 from mailer.models import Candidate, Digest, DigestStatus, Schedule
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,11 @@ def claim_slot(
     whichever it is.
 
     Raises:
-        Refused: the slot does not count any more, because staff paused, removed or moved the schedule.
+        Refused: the slot does not count any more, because staff paused, removed or moved the schedule; or
+            the database was restored.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
+    fence.check_down(session)
     known = digest_at(session, schedule, slot)
     if known is not None and known.status != DigestStatus.BUILDING:
         return SlotClaim(known.id, build=False)
@@ -92,8 +94,12 @@ def record_skipped(
 
     Returns:
         Those that were recorded.
+
+    Raises:
+        Refused: the database was restored.
     """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
+    fence.check_down(session)
     recorded = [item for item in skipped if digest_at(session, schedule, item.slot) is None]
     for item in recorded:
         digest = insert_digest(
@@ -134,8 +140,13 @@ def insert_digest(
 
 
 def take_over(session: Session, builder_id: int, live_builders: LiveBuilders) -> int | None:
-    """Take over a digest whose builder is dead; return its id, None if there is none."""
+    """Take over a digest whose builder is dead; return its id, None if there is none.
+
+    Raises:
+        Refused: the database was restored.
+    """
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
+    fence.check_down(session)
     return _take_over(session, builder_id, live_builders(session))
 
 

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from mailer.database_copies.replay import ReplayCounts, catch_up, replay
+from mailer.database_copies.catch_up import catch_up
+from mailer.database_copies.replay import ReplayCounts, replay
 from mailer.db import Database
 from mailer.journal import copies
 from mailer.journal.entries import RecordedEntry

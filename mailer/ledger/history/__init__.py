@@ -1,0 +1,1 @@
+"""Changes what the ledger holds of the past, as a whole: after a restore."""

@@ -1,0 +1,346 @@
+"""Resuming after a restore: nobody gets anything twice, and everybody gets what comes next."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from mailer.database_copies.catch_up import catch_up
+from mailer.database_copies.resume import ResumeResult, read_situation, resume
+from mailer.db import Database
+from mailer.digests.build import slot_claims
+from mailer.digests.schedules.calendar import Rule, Slot, slot_named
+from mailer.errors import Refused
+from mailer.journal.record import NewEntry, record
+from mailer.ledger import fence
+from mailer.models import (
+    Article,
+    Candidate,
+    Delivery,
+    DeliveryStatus,
+    Digest,
+    DigestStatus,
+    Edition,
+    EditionArticle,
+    Holds,
+    Installation,
+    JournalEntry,
+    JournalKind,
+    NewsletterArticle,
+    Notice,
+    Schedule,
+    ScheduleKind,
+    Subscriber,
+    Subscription,
+)
+from mailer.tokens import Keys
+from tests.integration.digests.builders import builder
+from tests.support import factories as make
+from tests.support.factories import NOW
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+TODAY, TOMORROW = "2026-11-24T07:00", "2026-11-25T07:00"
+
+
+def slot_of(schedule: Schedule, name: str) -> Slot:
+    slot = slot_named(Rule.of(schedule), name)
+    assert slot is not None
+    return slot
+
+
+def build(database: Database, schedule: Schedule, name: str, at: datetime) -> int:
+    with builder(database, at) as one:
+        digest_id = one.build(schedule.id, slot_of(schedule, name))
+    assert digest_id is not None
+    return digest_id
+
+
+def got(database: Database, digest_id: int) -> dict[str, list[str]]:
+    """Which articles each reader is sent by this digest."""
+    with database.read() as session:
+        rows = session.execute(
+            select(Subscriber.address, Article.title)
+            .join(Delivery, Delivery.subscriber_id == Subscriber.id)
+            .join(EditionArticle, EditionArticle.edition_id == Delivery.edition_id)
+            .join(Article, Article.id == EditionArticle.article_id)
+            .where(Delivery.digest_id == digest_id)
+            .order_by(Subscriber.address, Article.title)
+        )
+        found: dict[str, list[str]] = {}
+        for address, title in rows:
+            found.setdefault(address.partition("@")[0], []).append(title)
+        return found
+
+
+class World:
+    """A newsletter with a daily and a weekly schedule, a reader on each, and one article."""
+
+    def __init__(self, database: Database, keys: Keys) -> None:
+        self.database, self.keys = database, keys
+        with database.write() as session:
+            self.newsletter = make.newsletter(session)
+            self.daily = make.schedule(session, self.newsletter, "daily")
+            self.weekly = make.schedule(session, self.newsletter, "weekly", days="wed")
+            for schedule in (self.daily, self.weekly):
+                make.reader(session, keys, schedule, f"{schedule.name}@example.com")
+        self.article("first")
+
+    def article(self, title: str) -> None:
+        with self.database.write() as session:
+            url = f"https://news.example/{title}"
+            make.article(session, self.newsletter, title=title, url=url, canonical_url=url)
+
+    def lost(self, *more: Callable[[Session], object]) -> None:
+        """Make an older database of it: as if no digest had been built, but for the copy of the journal."""
+        with self.database.write() as session:
+            session.execute(update(Subscription).values(first_digest_id=None))
+            for table in (Delivery, EditionArticle, Edition, Candidate, Digest, JournalEntry):
+                session.execute(delete(table))
+            for step in more:
+                step(session)
+        assert catch_up(self.database, now=NOW + 2 * HOUR) is not None
+
+    def resume(self, *, count_as_had: bool = True, at: datetime = NOW + 3 * HOUR) -> ResumeResult:
+        with self.database.write() as session:
+            return resume(session, count_as_had=count_as_had, now=at)
+
+
+@pytest.fixture
+def world(database: Database, keys: Keys) -> World:
+    return World(database, keys)
+
+
+def forget_article(session: Session) -> None:
+    session.execute(delete(NewsletterArticle))
+    session.execute(delete(Article))
+
+
+def test_nobody_gets_a_piece_twice_and_all_get_the_next_one(world: World) -> None:
+    database = world.database
+    build(database, world.daily, TODAY, NOW + HOUR)
+    world.lost()
+    assert world.resume() == ResumeResult(digests=1, deliveries=1)
+    world.article("second")
+    # The slot of the gap has its digest.
+    assert got(database, build(database, world.daily, TODAY, NOW + 4 * HOUR)) == {
+        "daily": ["first"]
+    }
+    later = NOW + DAY + HOUR
+    assert got(database, build(database, world.daily, TOMORROW, later)) == {"daily": ["second"]}
+    weekly = build(database, world.weekly, TOMORROW, later)
+    assert got(database, weekly) == {"weekly": ["first", "second"]}
+
+
+def test_an_article_that_the_backup_does_not_know_is_added_and_counts_as_had(
+    world: World,
+) -> None:
+    database = world.database
+    build(database, world.daily, TODAY, NOW + HOUR)
+    world.lost(forget_article)
+    world.resume()
+    world.article("second")
+    later = NOW + DAY + HOUR
+    assert got(database, build(database, world.daily, TOMORROW, later)) == {"daily": ["second"]}
+    weekly = build(database, world.weekly, TOMORROW, later)
+    assert got(database, weekly) == {"weekly": ["first", "second"]}
+
+
+def test_what_was_counted_is_in_the_ledger_as_unknown_and_never_sent(world: World) -> None:
+    build(world.database, world.daily, TODAY, NOW + HOUR)
+    world.lost()
+    world.resume()
+    with world.database.read() as session:
+        [digest] = session.scalars(select(Digest))
+        [delivery] = session.scalars(select(Delivery))
+        assert (digest.status, digest.slot) == (DigestStatus.SENT, TODAY)
+        assert digest.reported_at is not None
+        assert "after the backup" in str(digest.reason)
+        assert delivery.status == DeliveryStatus.UNKNOWN
+        assert delivery.dropped_at == NOW + 3 * HOUR
+        subscription = session.get_one(Subscription, delivery.subscription_id)
+        assert subscription.first_digest_id == digest.id
+
+
+def test_sent_again_if_staff_want_that(world: World) -> None:
+    build(world.database, world.daily, TODAY, NOW + HOUR)
+    world.lost()
+    assert world.resume(count_as_had=False) == ResumeResult()
+    digest_id = build(world.database, world.daily, TODAY, NOW + 4 * HOUR)
+    assert got(world.database, digest_id) == {"daily": ["first"]}
+    with world.database.read() as session:
+        assert set(session.scalars(select(Delivery.status))) == {DeliveryStatus.QUEUED}
+
+
+def test_a_one_off_that_the_backup_does_not_know_counts_for_all_readers(
+    world: World,
+) -> None:
+    database = world.database
+    with database.write() as session:
+        once = make.schedule(
+            session,
+            world.newsletter,
+            "letter",
+            kind=ScheduleKind.ONCE,
+            at=None,
+            once=TODAY,
+            holds=Holds.DUE,
+        )
+    build(database, once, TODAY, NOW + HOUR)
+    world.lost(lambda session: session.execute(delete(Schedule).where(Schedule.name == "letter")))
+    assert world.resume() == ResumeResult(digests=1, deliveries=2)
+    world.article("second")
+    weekly = build(database, world.weekly, TOMORROW, NOW + DAY + HOUR)
+    assert got(database, weekly) == {"weekly": ["second"]}
+    with database.read() as session:
+        made = session.scalars(select(Schedule).where(Schedule.name == "letter")).one()
+        assert (made.kind, made.once) == (ScheduleKind.ONCE, TODAY)
+        assert made.removed_at is not None
+
+
+def test_a_digest_that_was_cancelled_before_anybody_got_it_only_occupies_its_slot(
+    world: World,
+) -> None:
+    database = world.database
+    digest_id = build(database, world.daily, TODAY, NOW + HOUR)
+    with database.write() as session:
+        assert slot_claims.cancel(session, digest_id, now=NOW + HOUR)
+    world.lost()
+    with database.read() as session:
+        situation = read_situation(session, now=NOW + 3 * HOUR)
+        assert situation is not None
+        [sent] = situation.sent
+        assert (sent.detail.status, sent.detail.readers) == ("cancelled", 0)
+    assert world.resume() == ResumeResult(digests=1)
+    tomorrow = build(database, world.daily, TOMORROW, NOW + DAY + HOUR)
+    assert got(database, tomorrow) == {"daily": ["first"]}
+
+
+def test_a_slot_that_was_skipped_is_not_built_again(world: World) -> None:
+    database = world.database
+    with database.write() as session:
+        session.execute(delete(NewsletterArticle))
+    build(database, world.daily, TODAY, NOW + HOUR)
+    world.lost()
+    assert world.resume() == ResumeResult(digests=1)
+    with database.read() as session:
+        assert session.scalars(select(Digest.status)).all() == [DigestStatus.SKIPPED]
+
+
+def fenced(world: World, **values: Any) -> None:
+    with world.database.write() as session:
+        fence.put_up(session, backup_at=NOW, now=NOW + 2 * HOUR, **values)
+
+
+def test_while_the_fence_is_up_no_slot_is_built_skipped_or_taken_over(world: World) -> None:
+    fenced(world)
+    with pytest.raises(Refused, match="mailer resume"):
+        build(world.database, world.daily, TODAY, NOW + 3 * HOUR)
+    with builder(world.database, NOW + 3 * HOUR) as one, pytest.raises(Refused):
+        one.take_over()
+    with world.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Digest)) == 0
+
+
+@pytest.mark.parametrize("count_as_had", [True, False])
+def test_what_was_being_sent_at_the_backup_counts_as_had_unless_staff_want_it_again(
+    world: World, count_as_had: bool
+) -> None:
+    database = world.database
+    digest_id = build(database, world.daily, TODAY, NOW + HOUR)
+    fenced(world)
+    with database.read() as session:
+        situation = read_situation(session, now=NOW + 3 * HOUR)
+        assert situation is not None
+        assert [(begun.id, begun.pending) for begun in situation.begun] == [(digest_id, 1)]
+    world.resume(count_as_had=count_as_had)
+    with database.read() as session:
+        [delivery] = session.scalars(select(Delivery))
+        digest = session.get_one(Digest, digest_id)
+    if count_as_had:
+        assert (delivery.status, digest.status) == (DeliveryStatus.UNKNOWN, DigestStatus.SENT)
+        assert delivery.dropped_at is not None
+    else:
+        assert (delivery.status, digest.status) == (DeliveryStatus.QUEUED, DigestStatus.SENDING)
+
+
+@pytest.mark.parametrize("is_in_journal", [True, False])
+def test_a_digest_that_was_being_built_at_the_backup(world: World, is_in_journal: bool) -> None:
+    database = world.database
+    build(database, world.daily, TODAY, NOW + HOUR)
+
+    def being_built(session: Session) -> None:
+        make.digest(
+            session,
+            world.daily,
+            slot=TODAY,
+            due_at=NOW + HOUR,
+            status=DigestStatus.BUILDING,
+            builder_id=make.worker(session).id,
+        )
+
+    world.lost(being_built)
+    if not is_in_journal:
+        with database.write() as session:
+            session.execute(delete(JournalEntry))
+    world.resume()
+    with database.read() as session:
+        statuses = session.scalars(select(Digest.status)).all()
+    assert statuses == ([DigestStatus.SENT] if is_in_journal else [])
+
+
+def test_without_the_journal_all_that_came_in_until_now_counts_as_had(world: World) -> None:
+    database = world.database
+    fenced(world, without_journal=True)
+    world.resume()
+    world.article("second")
+    today = build(database, world.daily, TODAY, NOW + 4 * HOUR)
+    assert got(database, today) == {"daily": ["second"]}
+
+
+def test_notices_of_before_the_restore_are_ended_and_later_ones_wait(world: World) -> None:
+    with world.database.write() as session:
+        for minutes in (-1, 1):
+            at = NOW + 2 * HOUR + timedelta(minutes=minutes)
+            make.notice(session, world.keys, created_at=at, next_attempt_at=at)
+    fenced(world)
+    world.resume()
+    with world.database.read() as session:
+        statuses = session.scalars(select(Notice.status).order_by(Notice.created_at)).all()
+    assert statuses == [DeliveryStatus.CANCELLED, DeliveryStatus.QUEUED]
+
+
+def test_resuming_takes_the_fence_down_and_forgets_what_was_replayed(world: World) -> None:
+    build(world.database, world.daily, TODAY, NOW + HOUR)
+    world.lost()
+    world.resume()
+    with world.database.read() as session:
+        assert read_situation(session, now=NOW) is None
+        installation = session.get_one(Installation, 1)
+        assert (installation.restored_at, installation.paused_at) == (None, None)
+        replayed = select(func.count()).where(JournalEntry.replayed_at.is_not(None))
+        assert session.scalar(replayed) == 0
+    assert world.resume() == ResumeResult()
+
+
+def test_staff_see_what_was_sent_what_is_due_and_who_is_lost(world: World) -> None:
+    build(world.database, world.daily, TODAY, NOW + HOUR)
+    with world.database.write() as session:
+        slug = world.newsletter.slug
+        record(session, [NewEntry(JournalKind.RETURNED, NOW, "a", slug)])
+        record(session, [NewEntry(JournalKind.LEFT, NOW, "b", slug)])
+    world.lost()
+    with world.database.read() as session:
+        situation = read_situation(session, now=NOW + 3 * HOUR)
+    assert situation is not None
+    assert situation.lost_readers == 1
+    [sent] = situation.sent
+    assert (sent.newsletter, sent.detail.schedule, sent.detail.slot) == ("daily", "daily", TODAY)
+    assert [article.title for article in sent.detail.articles] == ["first"]
+    assert [(due.schedule, due.is_late, due.articles, due.readers) for due in situation.due] == [
+        ("daily", True, 1, 1),
+        ("weekly", False, 1, 1),
+    ]
