@@ -9,6 +9,7 @@ from mailer.cli.output import Column, message, print_json, print_list, print_tex
 from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.models import WorkerRole
+from mailer.monitoring.journal_copy import journal_warnings
 from mailer.monitoring.status import ScheduleStatus, Status, read_status
 from mailer.monitoring.warnings import all_warnings, mailbox_warnings
 from mailer.settings import local_links
@@ -41,6 +42,7 @@ def status(as_json: bool) -> None:
             local_url=base_url if local_links.are_local(base_url) else None,
         )
         warnings += mailbox_warnings(session, app.settings.shown["bounce_fetch_url"])
+        warnings += journal_warnings(app.database)
     if as_json:
         print_json(asdict(current) | {"warnings": warnings})
         return
