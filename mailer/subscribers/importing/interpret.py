@@ -223,7 +223,7 @@ _FORMULA: Final = frozenset("=+-@'\t\r")
 
 
 def _source(cell: str) -> str | None:
-    return printable_line(cell[: 4 * LONGEST_SOURCE], LONGEST_SOURCE) or None
+    return printable_line(_plain(cell[: 4 * LONGEST_SOURCE].strip()), LONGEST_SOURCE) or None
 
 
 def _ipv6(cell: str) -> str | None:

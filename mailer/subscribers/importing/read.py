@@ -142,14 +142,19 @@ def _read(
 def _find_header(
     lines: Sequence[str], named: str | None, chosen: Mapping[str, str]
 ) -> tuple[str, list[str]]:
-    """Return the delimiter with which the first row has a column of addresses, or else most columns."""
-    rows = first_rows(lines, named or DELIMITERS)
+    """Return the delimiter that fits best, and the cells of the first row.
 
-    def fitness(delimiter: str) -> tuple[bool, int]:
-        return finds_email(rows[delimiter], chosen), len(rows[delimiter])
+    The first row has a column of addresses with it, or else as many cells as the second, or else most cells.
+    """
+    found = {delimiter: first_rows(lines, delimiter) for delimiter in named or DELIMITERS}
 
-    delimiter = max(rows, key=fitness)
-    return delimiter, rows[delimiter]
+    def fitness(delimiter: str) -> tuple[bool, bool, int]:
+        header, *others = found[delimiter] or [[]]
+        fits = len(header) > 1 and any(len(cells) == len(header) for cells in others)
+        return finds_email(header, chosen), fits, len(header)
+
+    delimiter = max(found, key=fitness)
+    return delimiter, (found[delimiter] or [[]])[0]
 
 
 def _skip_header(rows: Iterator[tuple[int, list[str]] | RejectedRow]) -> None:

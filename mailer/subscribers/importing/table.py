@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import BinaryIO, Final
 
@@ -187,19 +188,17 @@ def named_delimiter(line: str) -> str | None:
     return match["delimiter"] if match else None
 
 
-def first_rows(lines: Sequence[str], delimiters: str) -> dict[str, list[str]]:
-    """Return for each delimiter the cells of the first row of `lines` that holds something."""
-    return {delimiter: _first_row(lines, delimiter) for delimiter in delimiters}
-
-
-def _first_row(lines: Sequence[str], delimiter: str) -> list[str]:
-    try:
-        for cells in csv.reader(lines, delimiter=delimiter, skipinitialspace=True):
+def first_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """Return the cells of the first two rows of `lines` that hold something, if there are that many."""
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    found: list[list[str]] = []
+    with suppress(csv.Error):
+        for cells in rows:
             if any(cell.strip() for cell in cells):
-                return cells
-    except csv.Error:
-        pass
-    return []
+                found.append(cells)
+            if len(found) == 2:
+                break
+    return found
 
 
 def split_rows(

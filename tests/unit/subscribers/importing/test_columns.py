@@ -201,4 +201,5 @@ def test_names_and_sources_are_cleaned(tmp_path: Path) -> None:
     row = one(tmp_path, text + "")
     assert (row.name, row.source) == ("Anna Abel", "the fair in May")
     assert one(tmp_path, "email,name\na@example.com,visit x.example/1\n").name is None
-    assert one(tmp_path, "email,name\na@example.com,'-Anna\n").name == "-Anna"
+    row = one(tmp_path, "email,name,source\na@example.com,'-Anna,'+1\n")
+    assert (row.name, row.source) == ("-Anna", "+1")

@@ -21,6 +21,7 @@ ANNA, BORIS = ImportRow(2, "a@example.com", "Anna"), ImportRow(3, "b@example.com
         b"NAME\tE-MAIL\temail\nAnna\tx\ta@example.com\n\t\tb@example.com",
         b"name|email\nAnna|a@example.com\n|b@example.com\n",
         b'email,name\n"a@example.com" ," Anna "\n  b@example.com  ,\n',
+        b"E-mail if any;Name;Where, when\na@example.com;Anna;x\nb@example.com;;\n",
         b'email, name\na@example.com, "Anna"\nb@example.com, ""\n',
         b"email,name\ra@example.com,Anna\rb@example.com,\r",
         b'"Full, email";email;name\n;a@example.com;Anna\n;b@example.com;\n',
