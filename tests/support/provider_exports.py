@@ -73,7 +73,7 @@ class ProviderExport:
     """How one service writes its file.
 
     `words` are what its status column can say and what that means, `cells` the cells of a reader, and
-    `known` which of the reader's fields its file tells.
+    `known` which of the reader's fields its file tells. `warnings` is how many its file deserves.
     """
 
     preset: Preset
@@ -87,6 +87,8 @@ class ProviderExport:
     mark: bytes = b""
     quote: Callable[[str, str], str] | None = None
     to_the_minute: bool = False
+    midnight: bool = False
+    warnings: int = 0
 
     def data(self, count: int, *, seed: int = 1) -> Iterator[bytes]:
         """Yield the file in pieces."""
@@ -120,7 +122,11 @@ class ProviderExport:
     ) -> ImportRow:
         status, reason = outcome
         row = ImportRow(line, reader.email, status=status, reason=reason)
-        signed_up = reader.signed_up.replace(second=0) if self.to_the_minute else reader.signed_up
+        signed_up = reader.signed_up
+        if self.to_the_minute or self.midnight:
+            signed_up = signed_up.replace(second=0)
+        if self.midnight:
+            signed_up = signed_up.replace(hour=0, minute=0)
         told: dict[str, dict[str, Any]] = {
             "name": {"name": reader.name},
             "first": {"name": reader.first},
@@ -394,6 +400,25 @@ EXPORTS: Final[Mapping[str, ProviderExport]] = {
         frozenset({"name", "time"}),
         delimiter=";",
         to_the_minute=True,
+    ),
+    "brevo_without_blocklist": ProviderExport(
+        Preset.BREVO,
+        "contacts.csv",
+        _words(
+            "CONTACT ID;EMAIL;LASTNAME;FIRSTNAME;WHATSAPP;SMS;DOUBLE_OPT-IN;OPT_IN;LANDLINE_NUMBER;EXT_ID"
+            ";CONTACT_TIMEZONE;JOB_TITLE;LINKEDIN;ADDED_TIME;MODIFIED_TIME",
+            ";",
+        ),
+        {"": ACTIVE, "Yes": ACTIVE, "No": LEFT},
+        lambda reader: [
+            *(str(reader.number), reader.email, reader.last, reader.first, "", "", "", reader.word),
+            *("", "", "", reader.note, "", f"{reader.signed_up:%d-%m-%Y}"),
+            f"{reader.left:%d-%m-%Y}",
+        ],
+        frozenset({"name", "time"}),
+        delimiter=";",
+        midnight=True,
+        warnings=1,
     ),
     "kit": ProviderExport(
         Preset.KIT,

@@ -12,7 +12,7 @@ from typing import Final
 from mailer.errors import Refused
 from mailer.subscribers.importing import column_names
 from mailer.subscribers.importing.folding import fold
-from mailer.subscribers.importing.presets import Preset, recognise
+from mailer.subscribers.importing.presets import RULES, Preset, recognise
 from mailer.subscribers.importing.status_words import StatusColumn
 from mailer.text.untrusted import printable_line
 
@@ -105,7 +105,7 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
     preset = recognise(frozenset(folded)) if has_header else Preset.GENERIC
     email = known.email() if has_header or chosen else 0
     name, first, last = known.names()
-    statuses = known.statuses()
+    statuses = known.statuses(preset)
     return ColumnPlan(
         preset=preset,
         width=len(names),
@@ -207,13 +207,15 @@ class _Finder:
     def _is_called(self, index: int | None, names: Container[str]) -> bool:
         return index is not None and bool(self._folded) and self._folded[index] in names
 
-    def statuses(self) -> tuple[tuple[int, StatusColumn], ...]:
+    def statuses(self, preset: Preset) -> tuple[tuple[int, StatusColumn], ...]:
         """Return the columns that say whether a reader gets mail, and how they say it."""
         if ColumnKey.STATUS in self._chosen:
             return tuple((index, StatusColumn.WORD) for index in self.several(ColumnKey.STATUS, ()))
         found = []
         for index, name in enumerate(self._folded):
             kind = self._status_kind(name)
+            if name in RULES[preset].optional and kind is not None:
+                kind = StatusColumn.OPTIONAL
             if kind is not None:
                 found.append((index, kind))
         return tuple(found)

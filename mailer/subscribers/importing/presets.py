@@ -42,6 +42,7 @@ class PresetRules:
         dates: what comes first in its dates.
         inactive_left: "inactive" means unsubscribed.
         escape: stands before a quote inside quotes.
+        optional: columns of statuses that it leaves empty for people who get mail.
         says_who_left: its export has a column for that, unless somebody chose not to export it.
     """
 
@@ -49,6 +50,7 @@ class PresetRules:
     dates: DateOrder | None = None
     inactive_left: bool = False
     escape: str | None = None
+    optional: frozenset[str] = frozenset()
     says_who_left: bool = False
 
 
@@ -62,7 +64,9 @@ RULES: Final = {
     Preset.GHOST: PresetRules(says_who_left=True),
     Preset.LISTMONK: PresetRules(says_who_left=True),
     Preset.BEEHIIV: PresetRules(inactive_left=True, says_who_left=True),
-    Preset.BREVO: PresetRules(dates=DateOrder.DAY_FIRST, says_who_left=True),
+    Preset.BREVO: PresetRules(
+        dates=DateOrder.DAY_FIRST, optional=frozenset({"opt in"}), says_who_left=True
+    ),
     Preset.KIT: PresetRules(),
 }
 
@@ -70,6 +74,9 @@ _Columns = frozenset[str]
 
 
 def _mailchimp(columns: _Columns) -> Preset | None:
+    if not columns.isdisjoint({"unsub time", "clean time"}):
+        # No other service calls a column so.
+        columns |= {"member rating"}
     own = {"member rating", "leid", "euid", "optin time", "confirm time", "optin ip", "confirm ip"}
     left = any(name.startswith("unsub ") for name in columns)
     cleaned = any(name.startswith("clean ") for name in columns)

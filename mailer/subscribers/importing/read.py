@@ -16,7 +16,7 @@ from mailer.subscribers.importing.interpret import Interpreter
 from mailer.subscribers.importing.opt_in_dates import DateOrder
 from mailer.subscribers.importing.presets import RULES, Preset, least_of
 from mailer.subscribers.importing.rows import ImportRow, ReaderStatus, RejectedRow
-from mailer.subscribers.importing.status_words import ACTIVE, BLOCKED, UNSUBSCRIBED
+from mailer.subscribers.importing.status_words import ACTIVE, BLOCKED, UNSUBSCRIBED, StatusColumn
 from mailer.subscribers.importing.table import (
     DELIMITERS,
     HEAD,
@@ -174,7 +174,8 @@ def _first_warnings(plan: ColumnPlan) -> Iterator[str]:
     name = plan.names[plan.email]
     if plan.has_header and sum(one.casefold() == name.casefold() for one in plan.names) > 1:
         yield f"several columns are called {name!r}, of which the first is used"
-    if RULES[plan.preset].says_who_left and not plan.statuses:
+    telling = [kind for _, kind in plan.statuses if kind is not StatusColumn.OPTIONAL]
+    if RULES[plan.preset].says_who_left and not telling:
         yield (
             f"this looks like an export of {plan.preset}, but no column says who unsubscribed; export it "
             "again with that column, unless everybody in the file still subscribes"

@@ -35,6 +35,9 @@ class StatusColumn(StrEnum):
     WORD_OR_DATE = "word or date"
     """The same, but a date means active: it says since when."""
 
+    OPTIONAL = "optional"
+    """A word of the lists, but the service leaves it empty for people who get mail."""
+
     HINT = "hint"
     """Something else called a status: only words that can mean nothing else count."""
 
@@ -94,7 +97,7 @@ BOUNCED_WORDS: Final = (
 )
 COMPLAINED_WORDS: Final = (
     *("complained", "complaint", "complainer", "spam", "marked as spam", "spam complaint"),
-    *("spam report", "reported spam", "reported as spam", "abuse", "abuse complaint"),
+    *("spam report", "reported spam", "reported as spam", "abuse", "abuse complaint", "junk"),
     *("beschwerde", "plainte", "жалоба", "спам", "բողոք", "սպամ"),
 )
 BLOCKED_WORDS: Final = (
@@ -103,7 +106,14 @@ BLOCKED_WORDS: Final = (
     *("заблокирован", "заблокирована", "черный список", "արգելափակված"),
 )
 UNCONFIRMED_WORDS: Final = (
-    *("unconfirmed", "not confirmed", "unverified", "never confirmed", "unbestätigt"),
+    *(
+        "unconfirmed",
+        "not confirmed",
+        "unverified",
+        "never confirmed",
+        "unactivated",
+        "unbestätigt",
+    ),
     *("nicht bestätigt", "non confirmé", "non confirmée", "не подтвержден", "не подтверждена"),
     *("неподтвержден", "չհաստատված"),
     *("non subscribed", "nonsubscribed", "not subscribed", "never subscribed", "transactional"),
@@ -180,6 +190,8 @@ def judge(kind: StatusColumn, cell: str, *, inactive_left: bool) -> StatusVerdic
     if inactive_left and word == "inactive":
         return UNSUBSCRIBED
     verdict = _WORDS.get(word)
+    if verdict is EMPTY and kind is StatusColumn.OPTIONAL:
+        return ACTIVE
     if verdict is None and kind is StatusColumn.WORD_OR_DATE and may_be_date(cell):
         return ACTIVE
     if verdict is None:
