@@ -11,9 +11,11 @@ from sqlalchemy import func, select, text
 
 from mailer.app import App
 from mailer.clock import Times, utc_now
+from mailer.database_copies.resume import resume
 from mailer.db import Database
 from mailer.errors import BadTemplate
 from mailer.feeds.context import FeedContext
+from mailer.ledger import fence
 from mailer.models import (
     ConsentEvent,
     Delivery,
@@ -105,6 +107,26 @@ def test_it_builds_what_is_due_when_it_starts_and_when_time_passes(
     wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
     wall.set(NOW + timedelta(days=1, hours=1))
     wait_until(lambda: ("2026-11-25T07:00", DigestStatus.SKIPPED) in statuses(database))
+
+
+def test_in_a_restored_database_it_builds_nothing_until_staff_resume(
+    sqlite_database: Database, keys: Keys, started: Callable[[App], Scheduler]
+) -> None:
+    database = sqlite_database
+    with database.write() as session:
+        daily = make.schedule(session, newsletter := make.newsletter(session), active_from=NOW)
+        make.article(session, newsletter)
+        make.readers(session, keys, daily, 3)
+        fence.put_up(session, backup_at=NOW, now=NOW)
+    app = app_at(database, keys, Wall(NOW + timedelta(hours=1, minutes=1)))
+    scheduler = started(app)
+    for step in (scheduler._sweep, partial(scheduler._build_due, daily.id)):
+        step()
+    assert statuses(database) == []
+    with database.write() as session:
+        resume(session, count_as_had=False, now=NOW + timedelta(hours=1))
+    scheduler._sweep()
+    wait_until(lambda: statuses(database) == [("2026-11-24T07:00", DigestStatus.SENDING)])
 
 
 def test_after_a_stop_the_slot_that_was_first_is_built_first(
