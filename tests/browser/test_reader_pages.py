@@ -82,6 +82,20 @@ def open_pages(website: Website, keys: Keys) -> dict[str, str]:
     }
 
 
+def own_data(website: Website, keys: Keys) -> dict[str, str]:
+    """The pages on which a reader of whom much is held sees and deletes it."""
+    with website.app.database.write() as session:
+        schedule = session.scalars(select(Schedule).where(Schedule.is_default)).first()
+        assert schedule is not None
+        address = "a.rather.long.address.of.anna@a-long-domain-of-readers.example"
+        person = factories.whole_person(session, keys, schedule, address, name="Anna Muster")
+    later = NOW + timedelta(hours=1)
+    return {
+        "data": website.link(Purpose.DATA, person.public_id, later),
+        "erase": website.link(Purpose.ERASE, person.public_id, later),
+    }
+
+
 def look_at(page: Page, name: str, view: str) -> None:
     """No finding of axe, nothing wider than the window; and a picture where one is wanted."""
     found = Axe().run(page)
@@ -96,7 +110,7 @@ def look_at(page: Page, name: str, view: str) -> None:
 def test_every_page_is_accessible_and_fits(
     website: Website, browser: Browser, keys: Keys, width: int, scheme: str
 ) -> None:
-    paths = open_pages(website, keys)
+    paths = open_pages(website, keys) | own_data(website, keys)
     context = browser.new_context(
         viewport={"width": width, "height": 700},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -116,6 +130,9 @@ def test_every_page_is_accessible_and_fits(
     page.get_by_label("Email address").fill("new@example.com")
     page.get_by_role("button", name="Subscribe").click()
     look_at(page, "inbox", f"{width}-{scheme}")
+    page.goto(website.url + paths["erase"])
+    page.get_by_role("button").click()
+    look_at(page, "erased", f"{width}-{scheme}")
     page.goto(website.url + paths["confirm"])
     page.get_by_role("button").click()
     look_at(page, "confirmed", f"{width}-{scheme}")

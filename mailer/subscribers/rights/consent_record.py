@@ -21,7 +21,7 @@ class ShownEvent:
     """A consent event as a document shows it.
 
     Attributes:
-        local: when it happened in the zone of its schedule, as ISO 8601 without a zone.
+        local: when it happened in the zone of its schedule, as ISO 8601 without a zone; None in UTC.
         requested_at: when the sign-up was made whose link confirmed this.
     """
 
@@ -64,6 +64,6 @@ def render_consent_record(
 
 
 def _local(event: ConsentEventView) -> str | None:
-    if event.zone is None:
+    if event.zone in {None, "UTC"}:
         return None
     return event.at.astimezone(zone(event.zone)).replace(tzinfo=None).isoformat()
