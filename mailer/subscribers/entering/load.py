@@ -15,6 +15,7 @@ from mailer.models import (
     Subscriber,
     Subscription,
     Suppression,
+    SuppressionReason,
 )
 from mailer.subscribers.entering.decide import ReaderState
 
@@ -84,13 +85,19 @@ def _load_suppressions(
 ) -> None:
     everywhere = Suppression.newsletter_id.is_(None)
     rows = session.execute(
-        select(Suppression.key_hash, Suppression.newsletter_id, Suppression.reason).where(
+        select(
+            Suppression.key_hash,
+            Suppression.newsletter_id,
+            Suppression.reason,
+            Suppression.address.is_(None),
+        ).where(
             Suppression.key_hash.in_(states),
             or_(everywhere, Suppression.newsletter_id == newsletter_id),
         )
     )
-    for key_hash, here, reason in rows:
+    for key_hash, here, reason, is_nameless in rows:
         if here is None:
-            states[key_hash].suppression = reason
+            # Whoever complained and was erased later keeps the first reason, but not the address.
+            states[key_hash].suppression = SuppressionReason.ERASED if is_nameless else reason
         else:
             states[key_hash].suppression_here = reason

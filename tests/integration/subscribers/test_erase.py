@@ -8,9 +8,13 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import delete, select, text
 
+from mailer.address import parse
 from mailer.bounces.mails import read_mails
 from mailer.db import Database
+from mailer.db.prepared_statements import execute
+from mailer.ledger import claims, outcomes
 from mailer.ledger.digest_state import counts
+from mailer.ledger.transitions import AttemptResult, RowId
 from mailer.models import (
     BounceEvent,
     ConsentEvent,
@@ -29,12 +33,16 @@ from mailer.models import (
     Suppression,
     SuppressionReason,
 )
-from mailer.newsletters.offer import Publisher
+from mailer.newsletters.offer import Publisher, offer
 from mailer.permission.consent import Origin
 from mailer.permission.rule import forgiven_before, notice_may_be_mailed
 from mailer.permission.suppress import erased_at, lift, suppress_reported
 from mailer.subscribers.confirmation import SignupState, confirm
+from mailer.subscribers.entering.decide import EntryResult, NewReader
+from mailer.subscribers.entering.enter import enter
 from mailer.subscribers.erase import erase, source_without_person
+from mailer.subscribers.importing.rows import ImportRow, ReaderStatus
+from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Keys, ReferencedRow
 from tests.support import factories as make
 from tests.support.factories import NOW
@@ -281,6 +289,52 @@ def test_what_comes_back_afterwards_names_and_suppresses_nobody(
 )
 def test_a_source_keeps_what_names_nobody(source: str, kept: str) -> None:
     assert source_without_person(source) == kept
+
+
+@pytest.mark.parametrize("before", [None, SuppressionReason.COMPLAINED])
+@pytest.mark.parametrize("status", ReaderStatus)
+def test_no_import_writes_anything_about_an_erased_person(
+    database: Database, keys: Keys, before: SuppressionReason | None, status: ReaderStatus
+) -> None:
+    leave_traces(database, keys)
+    if before is not None:
+        with database.write() as session:
+            make.suppression(session, keys, ADDRESS, reason=before)
+    erase_now(database, keys)
+    row = ImportRow(2, ADDRESS, name=NAME, status=status, opt_in_ip="192.0.2.77")
+    reader = NewReader(parse(ADDRESS), key_hash(keys), row, "import anna.csv: fair, line 2")
+    with database.write() as session:
+        choice = ScheduleChoice(offer(session, Publisher(), "daily"))
+        results, _ = enter(session, [reader], choice, random=secrets.token_bytes, now=LATER)
+    assert results == [EntryResult.SUPPRESSED]
+    assert columns_with(database, *WORDS) == []
+
+
+def test_a_worker_that_holds_a_notice_sends_it_no_more(database: Database, keys: Keys) -> None:
+    with database.write() as session:
+        worker = make.worker(session)
+        claimed, sending = (
+            make.notice(session, keys, ADDRESS, status=status, worker_id=worker.id, attempts=1)
+            for status in (DeliveryStatus.CLAIMED, DeliveryStatus.SENDING)
+        )
+    erase_now(database, keys)
+    rows = {notice.id: RowId(Notice, notice.id) for notice in (claimed, sending)}
+    with database.write() as session:
+        started = execute(outcomes.start(worker.id, rows.values(), LATER), session)
+        assert started == set()
+        deferred = AttemptResult(
+            rows[sending.id], worker.id, 1, DeliveryStatus.DEFERRED, "dot", 451, "later", LATER
+        )
+        execute(outcomes.record([deferred], LATER), session)
+    with database.write() as session:
+        claims_, skipped = execute(claims.claim(worker.id, 10, LATER), session)
+        assert (claims_, skipped) == ([], 1)
+    with database.read() as session:
+        statuses = {row.id: row.status for row in session.scalars(select(Notice))}
+    assert statuses == {
+        claimed.id: DeliveryStatus.CANCELLED,
+        sending.id: DeliveryStatus.SKIPPED,
+    }
 
 
 def newcomer_signs_up(database: Database, keys: Keys) -> int:

@@ -1,6 +1,7 @@
 """What strangers typed is forgotten in time, a few rows in each transaction, by indexes."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,10 +11,12 @@ import pytest
 from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session
 
+from mailer.address import parse
 from mailer.db import Database
 from mailer.models import (
     ClientRequest,
     ConsentEvent,
+    ConsentKind,
     DeliveryStatus,
     Notice,
     NoticeKind,
@@ -21,11 +24,17 @@ from mailer.models import (
     Signup,
     SignupChoice,
 )
+from mailer.newsletters.offer import Publisher, offer
 from mailer.subscribers import purge
+from mailer.subscribers.entering.decide import NewReader
+from mailer.subscribers.entering.enter import enter
+from mailer.subscribers.importing.rows import ImportRow
 from mailer.subscribers.readers import open_signups
+from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
+from tests.support.traces import columns_with
 
 DAY = timedelta(days=1)
 CLIENTS = 1095 * DAY
@@ -192,3 +201,40 @@ def test_nothing_is_found_by_reading_all_of_a_table(database: Database, keys: Ke
     assert len(found) == 12
     for plan in found:
         assert not re.search(r"Seq Scan|SCAN (?!CONSTANT)\w+'", plan), plan
+
+
+@pytest.mark.parametrize("kind", ConsentKind)
+def test_where_people_acted_is_forgotten_whatever_they_did(
+    database: Database, keys: Keys, kind: ConsentKind
+) -> None:
+    with database.write() as session:
+        factories.consent_event(
+            session, keys, at=NOW - CLIENTS, kind=kind, ip="192.0.2.7", user_agent="B/1"
+        )
+        assert forget(session)["old clients in the consent log"] == 1
+        event = session.scalars(select(ConsentEvent)).one()
+        session.refresh(event)
+        assert (event.kind, event.ip, event.user_agent) == (kind, None, None)
+
+
+@pytest.mark.parametrize(("opted_in", "goes_after"), [(CLIENTS, 0 * DAY), (0 * DAY, CLIENTS)])
+def test_an_imported_ip_is_forgotten_by_the_time_of_the_opt_in(
+    database: Database, keys: Keys, opted_in: timedelta, goes_after: timedelta
+) -> None:
+    row = ImportRow(2, "anna@example.com", opted_in_at=NOW - opted_in, opt_in_ip="192.0.2.77")
+    reader = NewReader(
+        parse(row.email), keys.key_hash(row.email), row, "import a.csv: fair, line 2"
+    )
+    with database.write() as session:
+        factories.schedule(session, factories.newsletter(session))
+        choice = ScheduleChoice(offer(session, Publisher(), "daily"))
+        enter(session, [reader], choice, random=secrets.token_bytes, now=NOW)
+    assert columns_with(database, "192.0.2.77")
+    for at, is_there in (
+        (NOW + goes_after - timedelta(seconds=1), True),
+        (NOW + goes_after, False),
+    ):
+        purges = purge.due_purges(limit_span=DAY, client_retention=CLIENTS, now=at)
+        with database.write() as session:
+            purges["old clients in the consent log"](session)
+        assert bool(columns_with(database, "192.0.2.77")) is is_there
