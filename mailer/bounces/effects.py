@@ -156,19 +156,24 @@ def _complaints(session: Session, complaints: Mapping[int, Reported], now: datet
     """Stop all mail to those who complained, and write it into the consent log."""
     if not complaints:
         return
-    which = BounceEvent.id.in_(complaints)
-    suppress_reported(session, which, SuppressionReason.COMPLAINED, now=now)
-    lifted = dict(
+    # Before all else, and held: whoever is erased meanwhile must not be written into the log by name.
+    readers = dict(
         session.execute(
-            select(Subscriber.key_hash, Subscriber.reachable_at).where(
-                Subscriber.key_hash.in_({report.mail.key_hash for report in complaints.values()}),
-                Subscriber.reachable_at.is_not(None),
+            select(Subscriber.key_hash, Subscriber.reachable_at)
+            .where(
+                Subscriber.key_hash.in_({report.mail.key_hash for report in complaints.values()})
             )
+            .order_by(Subscriber.id)
+            .with_for_update(read=True)
         ).all()
     )
+    which = BounceEvent.id.in_(complaints)
+    suppress_reported(session, which, SuppressionReason.COMPLAINED, now=now)
     events = []
     for report in complaints.values():
-        lifted_at = lifted.get(report.mail.key_hash)
+        if report.mail.digest_id is not None and report.mail.key_hash not in readers:
+            continue
+        lifted_at = readers.get(report.mail.key_hash)
         if lifted_at is None or lifted_at < report.at:
             events.append(
                 NewConsentEvent(
