@@ -88,6 +88,10 @@ class SchemaError(MailerError):
     """The database schema is not current; run `mailer db upgrade`."""
 
 
+class DatabaseMoved(MailerError):
+    """Everything in this database was moved to another one; set `database_url` to that one."""
+
+
 class DatabaseUnavailable(MailerError):
     """The database cannot be reached; check `database_url`, then try again."""
 

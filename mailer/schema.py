@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, ForeignKeyConstraint, Select, func, insert, inspect, select, text
 
+from mailer.clock import format_instant
 from mailer.db import SQLITE_ONLY, AdvisoryLock, Base, Database, take_lock
-from mailer.errors import Refused, SchemaError, SettingsError
+from mailer.errors import DatabaseMoved, Refused, SchemaError, SettingsError
 from mailer.journal import own_schema
 from mailer.models import Installation
 from mailer.packaged_files import resource_folder
@@ -29,17 +30,25 @@ _LOCK_TIMEOUT: Final = "10s"
 """How long a migration on PostgreSQL waits for a table; everything that comes after it waits too."""
 
 
+_FIRST_WITH_MARK: Final = "0015"
+"""The first schema in which a database can be marked as moved."""
+
+
 def head() -> str:
     """Return the number of the newest migration, such as "0001"."""
     return max(path.name[:4] for path in resource_folder("migrations").glob("versions/[0-9]*.py"))
 
 
-def check(database: Database, fingerprint: str) -> None:
-    """Check that the schema is current, and that the identity key is the database's own.
+def check(database: Database, fingerprint: str, *, even_if_moved: bool = False) -> None:
+    """Check that the schema is current, that the identity key is the database's own, and nothing has moved.
+
+    Args:
+        even_if_moved: accept a database that is used no more because everything was moved from it.
 
     Raises:
         SchemaError: there is no database, or its schema is not current.
         SettingsError: `fingerprint` is that of another identity key.
+        DatabaseMoved: everything was moved to another database.
     """
     version = current(database)
     if version is None:
@@ -51,6 +60,8 @@ def check(database: Database, fingerprint: str) -> None:
         )
     with database.read() as session:
         _check_fingerprint(session.connection(), fingerprint)
+        if not even_if_moved:
+            check_not_moved(session.connection())
 
 
 def current(database: Database) -> str | None:
@@ -112,8 +123,15 @@ def create(database: Database, fingerprint: str, now: datetime) -> None:
                 "the database in `database_url` is in use already; name an empty one, "
                 "or restore the mailer.toml that belongs to it"
             )
-        _upgrade(connection)
+        create_tables(connection)
         _install(connection, fingerprint, now)
+
+
+def create_tables(connection: Connection) -> None:
+    """Run all migrations that are missing, in the transaction of `connection`."""
+    from alembic import command
+
+    command.upgrade(alembic_config(connection), "head")
 
 
 def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | None, str]:
@@ -125,13 +143,16 @@ def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | 
     Raises:
         SettingsError: `fingerprint` is that of another identity key.
         SchemaError: the database belongs to a newer mailer.
+        DatabaseMoved: everything was moved to another database.
     """
     with migration(database) as connection:
         before = _version(connection)
         if before is not None:
             _check_fingerprint(connection, fingerprint)
             _refuse_newer(before)
-        _upgrade(connection)
+            if before >= _FIRST_WITH_MARK:
+                check_not_moved(connection)
+        create_tables(connection)
         if before is None:
             _install(connection, fingerprint, now)
     return before, head()
@@ -219,6 +240,29 @@ def _refuse_newer(version: str) -> None:
 def _install(connection: Connection, fingerprint: str, now: datetime) -> None:
     connection.execute(
         insert(Installation).values(id=1, identity_fingerprint=fingerprint, created_at=now)
+    )
+
+
+def check_not_moved(connection: Connection) -> None:
+    """Check that nothing was moved from this database, whose schema is current.
+
+    Raises:
+        DatabaseMoved: everything was moved to another one, or a move was begun.
+    """
+    moved_at, moved_to = connection.execute(
+        select(Installation.moved_at, Installation.moved_to)
+    ).one()
+    if moved_to is None:
+        return
+    if moved_at is None:
+        raise DatabaseMoved(
+            f"a move of this database to {moved_to} was begun and not finished, so nothing may use either; "
+            "repeat `mailer db move --to` with that URL, or take it back with --cancel"
+        )
+    raise DatabaseMoved(
+        f"everything in this database was moved to {moved_to} on {format_instant(moved_at)}; "
+        "set `database_url` to that one. As long as it has sent nothing, `mailer db move --to` "
+        "with its URL and --cancel takes the move back"
     )
 
 

@@ -36,7 +36,9 @@ _OTHER_CONNECTIONS: Final = text(
 
 
 @contextmanager
-def exclusive(database: Database, *, lease: timedelta, now: datetime) -> Iterator[Connection]:
+def exclusive(
+    database: Database, *, lease: timedelta, now: datetime, name: str = "the database"
+) -> Iterator[Connection]:
     """Give the only connection to the database; whoever else opens it during the block is refused.
 
     All work of the block must use this connection: also our own process gets no second one. It is not in a
@@ -50,6 +52,7 @@ def exclusive(database: Database, *, lease: timedelta, now: datetime) -> Iterato
     Args:
         lease: how long a worker may be silent before it is considered dead.
         now: the present instant.
+        name: what the message calls the database.
 
     Raises:
         Refused: another process uses the database; the message names the roles that run.
@@ -58,10 +61,16 @@ def exclusive(database: Database, *, lease: timedelta, now: datetime) -> Iterato
     database.dispose()
     with database.engine.connect() as connection:
         try:
-            if database.is_sqlite:
+            in_use = (
                 _lock_file(database, connection, lease, now)
-            else:
-                _lock_server(connection, lease, now)
+                if database.is_sqlite
+                else _lock_server(connection, lease, now)
+            )
+            if in_use:
+                raise Refused(
+                    f"{name} is in use: {'; '.join(in_use)}. "
+                    "Stop all processes of the mailer that use it, and try again"
+                )
             yield connection
         finally:
             # Closed, it keeps no lock, even if the block failed in a transaction.
@@ -72,17 +81,19 @@ def exclusive(database: Database, *, lease: timedelta, now: datetime) -> Iterato
             pass
 
 
-def _lock_file(database: Database, connection: Connection, lease: timedelta, now: datetime) -> None:
+def _lock_file(
+    database: Database, connection: Connection, lease: timedelta, now: datetime
+) -> list[str]:
+    """Lock SQLite's file. Return what uses it, if it cannot be locked."""
     driver: Any = connection.connection.cursor()
     if _becomes_true(lambda: _leaves_wal_mode(driver)):
         # The lock that follows stays after its transaction.
         driver.execute("PRAGMA locking_mode = EXCLUSIVE")
         driver.execute("BEGIN EXCLUSIVE")
         driver.execute("COMMIT")
-        return
+        return []
     with database.engine.connect() as reader:
-        roles = _running_roles(reader, lease, now)
-    raise _in_use(roles or [_ANOTHER])
+        return _running_roles(reader, lease, now) or [_ANOTHER]
 
 
 def _leaves_wal_mode(driver: Any) -> bool:
@@ -101,10 +112,11 @@ def _leaves_wal_mode(driver: Any) -> bool:
     return True
 
 
-def _lock_server(connection: Connection, lease: timedelta, now: datetime) -> None:
+def _lock_server(connection: Connection, lease: timedelta, now: datetime) -> list[str]:
+    """Lock PostgreSQL's database. Return what uses it; nothing if it is locked."""
     lock = select(func.pg_try_advisory_lock(AdvisoryLock.EXCLUSIVE_USE.value))
     if not _becomes_true(lambda: connection.scalar(lock)):
-        raise _in_use(["another command is restoring or moving it"])
+        return ["another command is restoring or moving it"]
     # Those who connect from now on are refused by the lock; those who did before are seen here.
     is_alone = _becomes_true(lambda: not _others(connection))
     others = [] if is_alone else _others(connection)
@@ -119,8 +131,7 @@ def _lock_server(connection: Connection, lease: timedelta, now: datetime) -> Non
         pids = ", ".join(str(pid) for pid, _ in others[:3])
         count = pluralise(len(others), "other connection")
         reasons.append(f"the server has {count} (process id there: {pids})")
-    if reasons:
-        raise _in_use(reasons)
+    return reasons
 
 
 def _others(connection: Connection) -> list[tuple[int, str]]:
@@ -153,10 +164,3 @@ def _running_roles(connection: Connection, lease: timedelta, now: datetime) -> l
     except SQLAlchemyError:
         return []
     return [f"a {_ROLES[role]} runs on {host} with process id {pid}" for role, host, pid in rows]
-
-
-def _in_use(reasons: list[str]) -> Refused:
-    return Refused(
-        f"the database is in use: {'; '.join(reasons)}. "
-        "Stop all processes of the mailer that use it, and try again"
-    )

@@ -21,7 +21,7 @@ class Installation(Base):
         restored_backup_at: when that backup was made.
         restored_without_journal: whether nothing is known of what happened after that backup.
         moved_at, moved_to: when and where everything was moved, see `mailer db move`; this database is then
-            used no more.
+            used no more. Only `moved_to` is set while nobody knows whether the move has been completed.
     """
 
     __tablename__ = "installation"

@@ -22,34 +22,19 @@ from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.models import (
     BLOCK_SIZE,
     Article,
-    ArticleCategory,
-    BounceEvent,
-    Candidate,
-    ChosenArticle,
-    ClientRequest,
     Delivery,
     Digest,
-    DigestCount,
     DigestStatus,
-    DroppedArticle,
     Edition,
-    Edits,
-    EvidenceKind,
     Feed,
-    FeedGuid,
     HeldItem,
     Installation,
-    JournalEntry,
-    JournalKind,
-    MailboxFetch,
-    NewsletterFeedCategory,
     Schedule,
     Subscription,
-    Tally,
-    TokenBucket,
 )
 from mailer.tokens import Keys
 from tests.support import factories
+from tests.support.every_table import fill, held
 from tests.support.factories import NOW
 
 BOTH = pytest.mark.parametrize("empty_database_url", ["sqlite", "postgresql"], indirect=True)
@@ -73,58 +58,6 @@ def created(empty: Database, keys: Keys) -> Database:
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-def held(feed: Feed, url: str) -> HeldItem:
-    return HeldItem(feed_id=feed.id, canonical_url=url, guids="[]", content="{}", held_at=NOW)
-
-
-def came_back(digest_id: int) -> BounceEvent:
-    at = {"mailed_at": NOW, "reported_at": NOW, "recorded_at": NOW}
-    said = {"kind": EvidenceKind.HARD, "reason": "user_unknown", "source": "imap"}
-    return BounceEvent(delivery_id=1, digest_id=digest_id, key_hash="0", **said, **at)
-
-
-def fill(database: Database, keys: Keys) -> None:
-    """Put at least one row into every table."""
-    with database.write() as session:
-        newsletter = factories.newsletter(session)
-        schedule = factories.schedule(session, newsletter)
-        feed = factories.feed(session, newsletter)
-        article = factories.article(session, newsletter)
-        subscription = factories.reader(session, keys, schedule)
-        digest = factories.digest(session, schedule)
-        edition = factories.edition(session, digest, [article])
-        factories.delivery(session, edition, subscription, worker_id=factories.worker(session).id)
-        signup = factories.signup(session, keys, schedule)
-        factories.notice(session, keys, signup_id=signup.id, newsletter_id=newsletter.id)
-        factories.consent_event(session, keys)
-        factories.suppression(session, keys)
-        factories.review(session, schedule)
-        subscription.first_digest_id = digest.id
-        edits = Edits(schedule_id=schedule.id, lead_id=article.id, updated_at=NOW)
-        session.add(edits)
-        session.flush()
-        sender = factories.worker(session)
-        daily = {"newsletter_id": newsletter.id}
-        session.add_all(
-            [
-                ClientRequest(network="2001:db8::/64", wider_network="2001:db8::/48", at=NOW),
-                TokenBucket(id=1, tokens=0.0, filled_at=NOW),
-                Tally(worker_id=sender.id, outcome="failed", reason="policy", number=1),
-                ArticleCategory(article_id=article.id, category="sport"),
-                Candidate(digest_id=digest.id, article_id=article.id, backlog=False),
-                ChosenArticle(schedule_id=schedule.id, article_id=article.id),
-                DroppedArticle(article_id=article.id, edits_id=edits.id, dropped_at=NOW, **daily),
-                FeedGuid(feed_id=feed.id, guid="1", article_id=article.id, first_seen_at=NOW),
-                held(feed, "https://news.example/held"),
-                came_back(digest.id),
-                MailboxFetch(mailbox="imaps://bounce@mail.example/INBOX", fetched_at=NOW),
-                DigestCount(digest_id=digest.id, name="sent", number=1),
-                JournalEntry(at=NOW, kind=JournalKind.LEFT, key_hash="0" * 64, newsletter="daily"),
-                NewsletterFeedCategory(feed_id=feed.id, category="sport", **daily),
-            ]
-        )
 
 
 def counts(database: Database) -> dict[str, int]:

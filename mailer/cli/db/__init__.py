@@ -11,6 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Check that the schema is current and that no row refers to a missing one; exit with 1 if not.",
     ),
     "backup": ("backup", "Write a backup of the whole database to FILE, while everything goes on."),
+    "move": ("move", "Move everything to an empty PostgreSQL database, or take that back."),
 }
 """Each command's module in this package, and its line in `mailer db --help`."""
 

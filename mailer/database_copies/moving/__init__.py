@@ -1,0 +1,1 @@
+"""Moves everything to another database, and takes a move back."""

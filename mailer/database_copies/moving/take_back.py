@@ -1,0 +1,175 @@
+"""Takes a move back while the new database has sent nothing: the old one may be used again, the new one not.
+
+Never takes back a move after which a mail was begun: the old database would send it again. What the new one's
+journal says, such as who has left, is told to the old one before it is used.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, text, update
+
+from mailer import schema
+from mailer.database_copies.moving.checksums import differing
+from mailer.database_copies.moving.move import Show, has_tables, lines_transaction, sums
+from mailer.database_copies.moving.new_place import new_place, place_of
+from mailer.database_copies.replay import replay
+from mailer.db import Database
+from mailer.errors import Refused
+from mailer.failpoint import reach
+from mailer.journal.entries import RecordedEntry
+from mailer.models import (
+    Delivery,
+    Installation,
+    JournalEntry,
+    JournalKind,
+    Notice,
+    Tally,
+    TokenBucket,
+    Worker,
+)
+
+Confirm = Callable[[list[str]], bool]
+"""Is told which tables have been changed at the new database; tells whether that may be lost."""
+
+_NOT_MISSED: Final = frozenset(
+    table.__tablename__ for table in (Worker, Tally, TokenBucket, JournalEntry)
+)
+"""Tables that a process changes by only being started, and the journal, which is taken along."""
+
+
+def take_back(
+    database: Database,
+    url: str,
+    *,
+    fingerprint: str,
+    lease: timedelta,
+    now: datetime,
+    confirm: Confirm,
+    show: Show,
+) -> bool:
+    """Take the move to `url` back; doing it again after the process was killed finishes it.
+
+    Returns:
+        False if `confirm` did.
+
+    Raises:
+        Refused: nothing was moved there, the new database is in use, or it has sent a mail since.
+        DatabaseUnavailable: the new one cannot be reached.
+        SchemaError: the old one has no current schema.
+        SettingsError: the identity key is another database's.
+    """
+    schema.check(database, fingerprint, even_if_moved=True)
+    back = place_of(database.url)
+    with new_place(url, lease=lease, now=now) as (target, place):
+        is_empty = _check(database, target, place)
+        if not is_empty:
+            with lines_transaction(target):
+                is_marked = _is_marked(target, fingerprint, back)
+                lost = [] if is_marked else _changed(database, target, place, show)
+            if lost and not confirm(lost):
+                return False
+            with target.begin():
+                target.execute(update(Installation).values(moved_at=now, moved_to=back))
+            reach("move.abandoned")
+        _free(database, [] if is_empty else _journal(target), now)
+    return True
+
+
+def _check(database: Database, target: Connection, place: str) -> bool:
+    """Check that this database was moved there; tell whether nothing is there, because it broke off.
+
+    Raises:
+        Refused: it was not, or what was there is gone.
+    """
+    with database.read() as session:
+        moved_at, moved_to = session.execute(
+            select(Installation.moved_at, Installation.moved_to)
+        ).one()
+    if moved_to is None:
+        raise Refused("nothing was moved from this database, so there is nothing to take back")
+    if moved_to != place:
+        raise Refused(f"this database was moved to {moved_to}, and not to {place}; give that URL")
+    with target.begin():
+        if has_tables(target):
+            return False
+    if moved_at is None:
+        return True
+    raise Refused(
+        f"{place} is empty by now, so nobody can tell whether it has sent what this one would send again; "
+        "restore a backup of it there, and try again"
+    )
+
+
+def _is_marked(target: Connection, fingerprint: str, back: str) -> bool:
+    """Tell whether an earlier command, which was killed, has marked the new database already.
+
+    Raises:
+        Refused: it is not the database that this one was moved to, or not any more.
+    """
+    version = target.scalar(text("SELECT version_num FROM alembic_version"))
+    if version != schema.head():
+        raise Refused(
+            f"the new database has schema {version}, and the old one {schema.head()}; "
+            "go on with the new one"
+        )
+    identity, moved_to = target.execute(
+        select(Installation.identity_fingerprint, Installation.moved_to)
+    ).one()
+    if identity != fingerprint:
+        raise Refused("the new database belongs to another identity key; check the URL")
+    if moved_to not in {None, back}:
+        raise Refused(f"the new database was moved on to {moved_to}; go on with that one")
+    return moved_to is not None
+
+
+def _changed(database: Database, target: Connection, place: str, show: Show) -> list[str]:
+    """Name the tables that have changed at the new database.
+
+    Raises:
+        Refused: it has begun to send.
+    """
+    with database.engine.connect() as source, lines_transaction(source):
+        for table in (Delivery, Notice):
+            if _begun(source, table) != _begun(target, table):
+                raise Refused(
+                    f"{place} has begun to send since the move, and this database would send the same "
+                    "again; go on with that one"
+                )
+        different = differing(
+            sums(source, "comparing the old", show), sums(target, "comparing the new", show)
+        )
+    return [one for one in different if one.partition(" ")[0] not in _NOT_MISSED]
+
+
+def _begun(connection: Connection, table: type[Delivery | Notice]) -> str:
+    """Return a checksum of how often each mail was begun, which changes with each start of one."""
+    checksum = hashlib.sha256()
+    rows = connection.execute(
+        select(table.id, table.attempts).where(table.attempts > 0).order_by(table.id),
+        execution_options={"yield_per": 5000},
+    )
+    for row_id, attempts in rows:
+        checksum.update(b"%d %d\n" % (row_id, attempts))
+    return checksum.hexdigest()
+
+
+def _journal(target: Connection) -> list[Row[Any]]:
+    with target.begin():
+        return list(
+            target.execute(
+                select(JournalEntry.__table__)
+                .where(JournalEntry.kind != JournalKind.DIGEST)
+                .order_by(JournalEntry.id)
+            )
+        )
+
+
+def _free(database: Database, journal: list[Row[Any]], now: datetime) -> None:
+    """Tell the old database what happened at the new one, and let it be used again."""
+    with database.write() as session:
+        replay(session, map(RecordedEntry.of, journal), now=now)
+        session.execute(update(Installation).values(moved_at=None, moved_to=None))
+        reach("move.freed")
