@@ -31,6 +31,7 @@ NOTES: Final = (
     "",
     "likes cats, dogs",
     'called "the boss"',
+    'said "yes, please", twice',
     "two lines:\nthe second one",
     "tab\tand; semicolon | bar",
     "=1+1",

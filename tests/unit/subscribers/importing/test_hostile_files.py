@@ -139,8 +139,9 @@ def test_no_more_than_a_block_and_a_row_is_read_ahead(row: bytes) -> None:
         assert file.read_so_far < 3 * HEAD
 
 
-def test_a_quote_that_is_never_closed_ends_an_endless_file() -> None:
-    lines = Lines(as_text(b'a@example.com,"A', cast(BinaryIO, Repeated(b"b\n")), "utf-8"))
+@pytest.mark.parametrize("row", [b"b\n", b'x","b\n'])
+def test_a_quote_that_is_never_closed_ends_an_endless_file(row: bytes) -> None:
+    lines = Lines(as_text(b'a@example.com,"A', cast(BinaryIO, Repeated(row)), "utf-8"))
     with pytest.raises(Refused, match="line 1: a quote"):
         list(split_rows(lines, ","))
     assert len(lines.row) < 200_000

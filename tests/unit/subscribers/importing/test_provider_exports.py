@@ -78,6 +78,19 @@ def test_a_name_that_mailchimp_gave_is_heeded(
     assert (row.status if isinstance(row, ImportRow) else None) is status
 
 
+@pytest.mark.parametrize(
+    ("columns", "status"),
+    [("UNSUB_TIME,UNSUB_REASON", "unsubscribed"), ("CLEAN_TIME,CLEAN_CAMPAIGN_ID", "suppressed")],
+)
+def test_everybody_in_a_file_of_people_who_left_has_left(
+    tmp_path: Path, columns: str, status: str
+) -> None:
+    header = MAILCHIMP + f",{columns}\n".encode()
+    (row,) = read(tmp_path, header + b"a@example.com,A,B,2,,,1,2,,\n", name="list.csv")
+    assert isinstance(row, ImportRow)
+    assert row.status == status
+
+
 def test_the_three_files_of_mailchimp_in_one_are_told_apart_by_their_rows(tmp_path: Path) -> None:
     data = MAILCHIMP + b",UNSUB_TIME,UNSUB_REASON,CLEAN_TIME,CLEAN_CAMPAIGN_TITLE\n"
     data += b"a@example.com,A,B,2,,,1,2,,,,\n"
