@@ -102,7 +102,7 @@ def resume(session: Session, view: SubscriptionView, origin: Origin) -> None:
 def request_link(
     session: Session, address: Address, origin: Origin, context: SignupContext
 ) -> None:
-    """Queue a mail with a link to the preferences, if the address subscribes to something.
+    """Queue a mail with a link to the preferences, if the address subscribes to something, or did.
 
     The mail goes to the address that confirmed: the typed one may differ from it in letters that mail
     servers tell apart, and could then be somebody else's. For any other address the same statements
@@ -120,8 +120,9 @@ def request_link(
             Subscriber.language,
         )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscriber.address_key == address.key, Subscription.left_at.is_(None))
-        .order_by(Subscription.newsletter_id)
+        .where(Subscriber.address_key == address.key)
+        # Who has left everything may still ask for their data, or to be erased.
+        .order_by(Subscription.left_at.is_not(None), Subscription.newsletter_id)
         .limit(1)
     ).one_or_none()
     # Counted apart from sign-ups: who confirmed a minute ago may want to change the schedule now. And

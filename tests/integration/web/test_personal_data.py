@@ -75,6 +75,16 @@ def test_asking_again_mails_once_and_one_network_is_limited(
         assert len(website.rows(select(Notice.id))) == 1
 
 
+def test_who_has_left_everything_still_gets_there(website: Website, paper: Paper) -> None:
+    website.reader(paper.morning, "anna@example.com", left_at=NOW)
+    assert website.post("/preferences", {"email": "anna@example.com"}).status == 200
+    notice = website.row(select(Notice))
+    assert (notice.kind, notice.status) == (NoticeKind.PREFERENCES, DeliveryStatus.QUEUED)
+    (public_id,) = website.rows(select(Subscriber.public_id))
+    page = website.get(website.link(Purpose.PREFERENCES, public_id, LATER))
+    assert 'value="erase"' in page.body
+
+
 def test_a_word_that_is_neither_asks_for_nothing(website: Website, paper: Paper) -> None:
     reader = website.reader(paper.morning)
     (public_id,) = website.rows(
