@@ -6,7 +6,7 @@ Never builds or sends anything. A digest that was counted occupies its slot.
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.database_copies.gap import GapDigest
@@ -21,12 +21,22 @@ from mailer.models import (
     Edition,
     EditionArticle,
     Holds,
+    JournalEntry,
+    JournalKind,
     Newsletter,
     NewsletterArticle,
     Schedule,
     ScheduleKind,
+    Subscriber,
     Subscription,
 )
+
+_CHOSE: Final = and_(
+    JournalEntry.replayed_at.is_not(None),
+    JournalEntry.kind.in_([JournalKind.MOVED, JournalKind.RETURNED]),
+    JournalEntry.detail.is_not(None),
+)
+"""An entry after the backup that says which schedule a reader chose."""
 
 REASON: Final = "sent after the backup, so its readers count as having had it"
 _NOTHING: Final = {
@@ -60,13 +70,60 @@ def count_digest(session: Session, gap: GapDigest, *, now: datetime) -> int | No
     ]
     if printed:
         session.execute(insert(EditionArticle), printed)
-    readers = _readers(schedule)
+    readers = _readers(newsletter, schedule)
     count = after_restore.count_as_had(
         session, digest.id, edition.id, readers, sent_at=gap.at, now=now
     )
     if schedule.kind is not ScheduleKind.ONCE:
         _are_no_newcomers(session, readers, digest, before=gap.at)
     return count
+
+
+def move_readers(session: Session) -> None:
+    """Give readers the schedules that they chose after the backup, if these still exist.
+
+    After counting: they have had digests of both schedules.
+    """
+    ranked = (
+        select(
+            Subscription.id.label("id"),
+            Schedule.id.label("schedule_id"),
+            func.row_number()
+            .over(partition_by=Subscription.id, order_by=JournalEntry.id.desc())
+            .label("from_last"),
+        )
+        .select_from(JournalEntry)
+        .join(Newsletter, Newsletter.slug == JournalEntry.newsletter)
+        .join(Subscriber, Subscriber.key_hash == JournalEntry.key_hash)
+        .join(
+            Subscription,
+            and_(
+                Subscription.subscriber_id == Subscriber.id,
+                Subscription.newsletter_id == Newsletter.id,
+            ),
+        )
+        .outerjoin(
+            Schedule,
+            and_(
+                Schedule.newsletter_id == Newsletter.id,
+                Schedule.name == JournalEntry.detail,
+                Schedule.removed_at.is_(None),
+                Schedule.kind != ScheduleKind.ONCE,
+            ),
+        )
+        .where(_CHOSE)
+        .subquery()
+    )
+    last = select(ranked.c.id, ranked.c.schedule_id).where(
+        ranked.c.from_last == 1, ranked.c.schedule_id.is_not(None)
+    )
+    chosen = last.subquery()
+    session.execute(
+        update(Subscription)
+        .where(Subscription.id == chosen.c.id, Subscription.left_at.is_(None))
+        .values(schedule_id=chosen.c.schedule_id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def count_everything(session: Session, *, now: datetime) -> None:
@@ -115,10 +172,23 @@ def _are_no_newcomers(
     )
 
 
-def _readers(schedule: Schedule) -> ColumnElement[bool]:
+def _readers(newsletter: Newsletter, schedule: Schedule) -> ColumnElement[bool]:
     if schedule.kind is ScheduleKind.ONCE:
         return Subscription.newsletter_id == schedule.newsletter_id
-    return Subscription.schedule_id == schedule.id
+    # Also of those who have chosen it since, or chose it for a while.
+    chose = (
+        select(Subscriber.id)
+        .join(JournalEntry, JournalEntry.key_hash == Subscriber.key_hash)
+        .where(
+            _CHOSE,
+            JournalEntry.newsletter == newsletter.slug,
+            JournalEntry.detail == schedule.name,
+        )
+    )
+    return and_(
+        Subscription.newsletter_id == schedule.newsletter_id,
+        or_(Subscription.schedule_id == schedule.id, Subscription.subscriber_id.in_(chose)),
+    )
 
 
 def _schedule(session: Session, newsletter: Newsletter, gap: GapDigest, now: datetime) -> Schedule:

@@ -36,6 +36,7 @@ class ReplayCounts:
         erased: how many people were erased again.
         digests: how many digests were built after the backup.
         lost_readers: how many subscriptions were confirmed after the backup, and are not in it.
+        moved: how many changes of schedule there were; `mailer resume` makes them.
         unknown_newsletters: how many entries are about newsletters that the backup does not know.
     """
 
@@ -46,6 +47,7 @@ class ReplayCounts:
     lifted: int = 0
     erased: int = 0
     digests: int = 0
+    moved: int = 0
     lost_readers: int = 0
     unknown_newsletters: int = 0
 
@@ -73,6 +75,7 @@ def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime)
             left=replayed_acts.leave_again(session),
             returned=replayed_acts.return_again(session),
             digests=_count(session, select(JournalEntry.id).where(_is_digest(now))),
+            moved=_count(session, select(_E.id).where(_E.kind == _K.MOVED, _E.is_last)),
             lost_readers=_count(session, replayed_acts.lost_readers()),
             unknown_newsletters=_count(session, _unknown_newsletters()),
         )

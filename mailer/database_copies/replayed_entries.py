@@ -135,7 +135,12 @@ def sort_out(session: Session, *, now: datetime) -> None:
 def standing(which: ColumnElement[bool]) -> Select[Any]:
     """Select those of the replayed entries about people that no later one makes void."""
     j = JournalEntry
-    family = case((j.kind.in_([_K.LEFT, _K.RETURNED]), 1), (j.kind == _K.SUPPRESSED, 2), else_=3)
+    family = case(
+        (j.kind.in_([_K.LEFT, _K.RETURNED]), 1),
+        (j.kind == _K.SUPPRESSED, 2),
+        (j.kind == _K.MOVED, 4),
+        else_=3,
+    )
     everything = j.reason.is_(None)
     numbered = (
         select(

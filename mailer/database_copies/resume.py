@@ -132,6 +132,7 @@ def resume(session: Session, *, count_as_had: bool, now: datetime) -> ResumeResu
     result = ResumeResult()
     if up is not None:
         result = _count(session, up, now) if count_as_had else result
+        counting.move_readers(session)
         _give_back_builds(session, up.restored_at)
         after_restore.end_old_notices(session, up.restored_at, now=now)
         reach("resume.before-fence")

@@ -19,7 +19,8 @@ class NewEntry:
         key_hash: of the person; None for a digest.
         newsletter: its slug; None if it is about all newsletters.
         reason: of a suppression, or why somebody left.
-        detail: of a digest: its schedule, slot and articles, as JSON.
+        detail: of a digest: its schedule, slot and articles, as JSON; of a reader who returned or moved: the
+            name of the schedule.
     """
 
     kind: JournalKind

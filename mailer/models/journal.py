@@ -17,6 +17,8 @@ class JournalKind(StrEnum):
     LEFT = "left"
     RETURNED = "returned"
     """Confirmed, after leaving or for the first time."""
+    MOVED = "moved"
+    """Changed to another schedule of the newsletter."""
     SUPPRESSED = "suppressed"
     LIFTED = "lifted"
     ERASED = "erased"
@@ -31,7 +33,8 @@ class JournalEntry(Base):
         key_hash: of the person; None for a digest.
         newsletter: its slug, because ids repeat after a restore; None if it is about all newsletters.
         reason: of a suppression, or why somebody left.
-        detail: of a digest: its schedule, slot and articles, as JSON.
+        detail: of a digest: its schedule, slot and articles, as JSON; of a reader who returned or moved: the
+            name of the schedule.
         replayed_at: when a restored database was told of it, until staff have resumed.
     """
 

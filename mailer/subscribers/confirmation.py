@@ -19,6 +19,7 @@ from mailer.models import (
     ConsentKind,
     JournalKind,
     Newsletter,
+    Schedule,
     Signup,
     SignupChoice,
     Subscriber,
@@ -152,10 +153,18 @@ def _make_reader(
         kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)
         if kind is not None:
             _record(session, kind, signup, choice, origin)
-        if kind is ConsentKind.CONFIRMED:
-            slug = session.get_one(Newsletter, choice.newsletter_id).slug
-            entry = NewEntry(JournalKind.RETURNED, origin.at, signup.key_hash, slug)
-            journal.record(session, [entry])
+            _journal(session, kind, signup, choice, origin)
+
+
+def _journal(
+    session: Session, kind: ConsentKind, signup: Signup, choice: SignupChoice, origin: Origin
+) -> None:
+    slug = session.get_one(Newsletter, choice.newsletter_id).slug
+    schedule = session.get_one(Schedule, choice.schedule_id).name
+    did = JournalKind.RETURNED if kind is ConsentKind.CONFIRMED else JournalKind.MOVED
+    journal.record(
+        session, [NewEntry(did, origin.at, signup.key_hash, newsletter=slug, detail=schedule)]
+    )
 
 
 def _signup(session: Session, public_id: int) -> Signup | None:

@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
-from mailer.models import ConsentKind, NoticeKind, Schedule, Subscriber, Subscription
+from mailer.journal import record as journal
+from mailer.journal.record import NewEntry
+from mailer.models import (
+    ConsentKind,
+    JournalKind,
+    NoticeKind,
+    Schedule,
+    Subscriber,
+    Subscription,
+)
 from mailer.newsletters.offer import Offer, Option, Publisher, lock_schedules, offers
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import Origin, record_change
@@ -192,4 +201,11 @@ def _change(
     if schedule_id is None:
         return False
     record_change(session, ConsentKind.CHANGED, view.subscription, origin, schedule_id)
+    if "schedule_id" in values:
+        key_hash = session.get_one(Subscriber, view.subscription.subscriber_id).key_hash
+        name = session.get_one(Schedule, schedule_id).name
+        entry = NewEntry(
+            JournalKind.MOVED, origin.at, key_hash, newsletter=view.offer.look.slug, detail=name
+        )
+        journal.record(session, [entry])
     return True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailer.db import insert_missing
@@ -15,7 +15,7 @@ from mailer.db.prepared_statements import Prepared
 from mailer.journal.record import NewEntry
 from mailer.journal.record import record as record_in_journal
 from mailer.message.look import Look
-from mailer.models import ConsentEvent, JournalKind, Subscriber, Subscription
+from mailer.models import ConsentEvent, JournalKind, Schedule, Subscriber, Subscription
 from mailer.permission.suppress import NewSuppression, suppress_many
 from mailer.subscribers.entering.decide import ReaderState
 from mailer.subscribers.entering.load import subscriber_ids
@@ -51,7 +51,7 @@ def store(
     _add_subscriptions(session, new, target, random, now)
     _update(session, changed)
     store_suppressions(session, changed, now=now)
-    _journal_leaving(session, changed, target, now)
+    _journal(session, changed, target, now)
     _log_consent(session, changed, target)
 
 
@@ -140,15 +140,31 @@ def _update(session: Session, changed: Changed) -> None:
             statement.execute_many(session, rows)
 
 
-def _journal_leaving(
-    session: Session, changed: Changed, target: EntryTarget, now: datetime
-) -> None:
+def _journal(session: Session, changed: Changed, target: EntryTarget, now: datetime) -> None:
     slug = target.look.slug
     entries = [
         NewEntry(JournalKind.LEFT, now, key_hash, newsletter=slug, reason=LEFT_REASON)
         for key_hash, state in changed
         if "left_at" in state.changes
     ]
+    moved = [
+        (key_hash, state.schedule_id)
+        for key_hash, state in changed
+        if "schedule_id" in state.changes
+        and "subscribed" not in state.changes
+        and state.schedule_id is not None
+    ]
+    if moved:
+        schedules = {schedule_id for _, schedule_id in moved}
+        names = dict(
+            session.execute(
+                select(Schedule.id, Schedule.name).where(Schedule.id.in_(schedules))
+            ).all()
+        )
+        entries += [
+            NewEntry(JournalKind.MOVED, now, key_hash, newsletter=slug, detail=names[schedule_id])
+            for key_hash, schedule_id in moved
+        ]
     record_in_journal(session, entries)
 
 

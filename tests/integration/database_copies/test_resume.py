@@ -344,3 +344,40 @@ def test_staff_see_what_was_sent_what_is_due_and_who_is_lost(world: World) -> No
         ("daily", True, 1, 1),
         ("weekly", False, 1, 1),
     ]
+
+
+@pytest.mark.parametrize("to", ["daily", "weekly"])
+def test_who_changed_the_schedule_has_it_again_and_gets_nothing_twice(
+    world: World, to: str
+) -> None:
+    database = world.database
+    first, second = (world.weekly, world.daily) if to == "daily" else (world.daily, world.weekly)
+
+    def chosen(session: Session, schedule: Schedule) -> None:
+        session.execute(
+            update(Subscription)
+            .where(Subscription.subscriber_id == mover.subscriber_id)
+            .values(schedule_id=schedule.id)
+        )
+
+    with database.write() as session:
+        mover = make.reader(session, world.keys, first, "mover@example.com")
+    wednesday = NOW + DAY + HOUR
+    if to == "daily":
+        # The mover had only what the daily schedule sent after the change.
+        with database.write() as session:
+            chosen(session, second)
+    build(database, world.daily, TODAY, NOW + HOUR)
+    with database.write() as session:
+        chosen(session, second)
+        key_hash = session.get_one(Subscriber, mover.subscriber_id).key_hash
+        moved = NewEntry(JournalKind.MOVED, NOW, key_hash, world.newsletter.slug, detail=to)
+        record(session, [moved])
+    world.lost(lambda session: chosen(session, first))
+    world.resume()
+    world.article("second")
+    daily = got(database, build(database, world.daily, TOMORROW, wednesday))
+    weekly = got(database, build(database, world.weekly, TOMORROW, wednesday))
+    assert (daily | weekly)["mover"] == ["second"]
+    assert ("mover" in daily) == (to == "daily")
+    assert weekly["weekly"] == ["first", "second"]
