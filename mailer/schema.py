@@ -214,7 +214,8 @@ def _on_sqlite(connection: Connection) -> Iterator[Connection]:
         driver.execute("PRAGMA foreign_keys = ON")
 
 
-def _upgrade(connection: Connection) -> None:
+def create_tables(connection: Connection) -> None:
+    """Run all migrations that are missing, in the transaction of `connection`."""
     from alembic import command
 
     command.upgrade(alembic_config(connection), "head")

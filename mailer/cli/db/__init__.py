@@ -12,6 +12,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "backup": ("backup", "Write a backup of the whole database to FILE, while everything goes on."),
     "move": ("move", "Move everything to an empty PostgreSQL database, or take that back."),
+    "restore": ("restore", "Put the backup FILE in the place of the database."),
 }
 """Each command's module in this package, and its line in `mailer db --help`."""
 

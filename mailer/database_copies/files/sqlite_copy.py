@@ -20,6 +20,7 @@ from mailer.database_copies.files.contents import (
 )
 from mailer.db.engine import BUSY_TIMEOUT_SECONDS
 from mailer.errors import Refused
+from mailer.text.untrusted import printable_line
 
 _PAGES: Final = 256
 """At most a megabyte, where a page has 4096 bytes."""
@@ -28,6 +29,7 @@ _REST_SECONDS: Final = 0.005
 _STEPS_TO_SYNC: Final = 32
 """After so many steps what was written is sent to the disk: a long wait at the end could not be ended."""
 _INSTRUCTIONS: Final = 100_000
+_LONGEST_ANSWER: Final = 200
 
 
 def copy(source: Path, target: Path, on_progress: OnProgress, is_stopping: IsStopping) -> Contents:
@@ -75,7 +77,7 @@ def check(path: Path, is_stopping: IsStopping, *, thoroughly: bool) -> Contents:
         try:
             answer = connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0]
             if answer != "ok":
-                raise NotACopy(f"it is damaged: {answer}")
+                raise NotACopy(f"it is damaged: {printable_line(answer, _LONGEST_ANSWER)}")
             return read_contents(connection)
         except sqlite3.Error as error:
             if is_stopping():
