@@ -221,6 +221,7 @@ def _lose_database(database: Database) -> None:
     database.dispose()
 
 
+@pytest.mark.thorough
 def test_another_process_keeps_it_from_beginning(database: Database, backup: Path) -> None:
     program = (
         "import sys; from mailer.db import Database; d = Database(sys.argv[1]);"
