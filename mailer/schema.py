@@ -132,6 +132,8 @@ def create_tables(connection: Connection) -> None:
     from alembic import command
 
     command.upgrade(alembic_config(connection), "head")
+    if connection.dialect.name == "postgresql":
+        own_schema.create(connection)
 
 
 def upgrade(database: Database, fingerprint: str, now: datetime) -> tuple[str | None, str]:
@@ -212,15 +214,6 @@ def _on_sqlite(connection: Connection) -> Iterator[Connection]:
                 )
     finally:
         driver.execute("PRAGMA foreign_keys = ON")
-
-
-def create_tables(connection: Connection) -> None:
-    """Run all migrations that are missing, in the transaction of `connection`."""
-    from alembic import command
-
-    command.upgrade(alembic_config(connection), "head")
-    if connection.dialect.name == "postgresql":
-        own_schema.create(connection)
 
 
 def _version(connection: Connection) -> str | None:
