@@ -83,7 +83,12 @@ def run_import(database: Database, path: Path, *more: str) -> Cost:
         env=environment(database, KEYS, 25, {}) | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
     )
-    _, status, used = os.wait4(process.pid, 0)
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"the import ended with {process.returncode}")

@@ -141,11 +141,15 @@ class Compiled(NamedTuple):
     columns: tuple[Converter, ...]
 
     def values(self, values: Values) -> Any:
-        pairs = [
-            (place, values[name] if convert is None else convert(values[name]))
+        if self.positional:
+            return [
+                values[name] if convert is None else convert(values[name])
+                for _, name, convert in self.parameters
+            ]
+        return {
+            place: values[name] if convert is None else convert(values[name])
             for place, name, convert in self.parameters
-        ]
-        return [value for _, value in pairs] if self.positional else dict(pairs)
+        }
 
     def rows(self, rows: list[Row]) -> list[Row]:
         if not any(self.columns):

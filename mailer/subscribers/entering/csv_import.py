@@ -28,8 +28,8 @@ from mailer.text.english import pluralise
 from mailer.text.untrusted import printable_line
 from mailer.tokens import Keys
 
-CHUNK: Final = 500
-"""How many rows a transaction enters. Meanwhile nobody else can write to SQLite, for some 30 milliseconds."""
+CHUNK: Final = 1000
+"""How many rows a transaction enters. Meanwhile nobody else can write to SQLite, for some 50 milliseconds."""
 
 _LONGEST_REASON: Final = 200
 _SKIPPED: Final = (EntryResult.UNSUBSCRIBED, EntryResult.SUPPRESSED)

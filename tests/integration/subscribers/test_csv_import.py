@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,57 +17,13 @@ from mailer.db import Database
 from mailer.digests.schedules.schedule_changes import remove as remove_schedule
 from mailer.errors import Refused
 from mailer.models import ConsentEvent, ConsentKind, Schedule, Subscriber, Subscription
-from mailer.newsletters.offer import Publisher, find_option, offer
 from mailer.subscribers.entering import csv_import
-from mailer.subscribers.entering.csv_import import ImportCounts, import_readers
-from mailer.subscribers.entering.rejected_rows import RejectedRows
-from mailer.subscribers.importing.read import ReadOptions, read_rows
-from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.factories import NOW
+from tests.support.paper import Paper
 from tests.support.processes import ROOT, environment
-from tests.support.signups import signup_context
 from tests.support.statements import statements
-
-
-@dataclass
-class Paper:
-    """The newsletter `daily` with an article, and a file of readers to import."""
-
-    database: Database
-    keys: Keys
-    path: Path
-
-    def __post_init__(self) -> None:
-        with self.database.write() as session:
-            daily = factories.newsletter(session)
-            factories.article(session, daily)
-            names = ("morning", "weekly")
-            self.morning, self.weekly = (factories.schedule(session, daily, one) for one in names)
-
-    def write(self, *addresses: str) -> None:
-        self.path.write_text("\n".join(["email", *addresses, ""]), encoding="utf-8")
-
-    def run(
-        self,
-        schedule: str | None = None,
-        progress: Any = lambda rows: None,
-        through: Any = iter,
-        **options: Any,
-    ) -> dict[str, Any]:
-        with self.database.read() as session:
-            daily = offer(session, Publisher(), "daily")
-        choice = ScheduleChoice(daily, find_option(daily, schedule and f"daily/{schedule}"))
-        source, context = f"import {self.path.name}: the fair", signup_context(self.keys)
-        with RejectedRows() as rejected:
-            counts = ImportCounts(rejected, progress)
-            rows = read_rows(self.path, ReadOptions(NOW)).rows
-            options = {"clock": lambda: NOW, **options}
-            import_readers(self.database, through(rows), choice, source, context, counts, **options)
-            data = counts.as_data()
-            data["rejected"] = [{"line": row.line, "reason": row.reason} for row in rejected]
-        return data
 
 
 @pytest.fixture
@@ -198,7 +153,7 @@ def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
 
 
 def test_an_import_that_is_killed_goes_on_where_it_was(paper: Paper) -> None:
-    paper.write(*(f"reader{number}@example.com" for number in range(1300)))
+    paper.write(*(f"reader{number}@example.com" for number in range(2600)))
     command = [sys.executable, "-m", "mailer", "subscriber", "import", str(paper.path)]
     command += ["--newsletter", "daily", "--consent-source", "fair", "--json"]
 
@@ -217,8 +172,8 @@ def test_an_import_that_is_killed_goes_on_where_it_was(paper: Paper) -> None:
 
     assert killed.returncode == -signal.SIGKILL
     assert again.returncode == os.EX_OK, again.stderr
-    assert '"added": 300' in again.stdout
-    assert '"unchanged": 1000' in again.stdout
+    assert '"added": 600' in again.stdout
+    assert '"unchanged": 2000' in again.stdout
     with paper.database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Subscription)) == 1300
-        assert session.scalar(select(func.count()).select_from(ConsentEvent)) == 1300
+        assert session.scalar(select(func.count()).select_from(Subscription)) == 2600
+        assert session.scalar(select(func.count()).select_from(ConsentEvent)) == 2600
