@@ -141,7 +141,7 @@ def test_a_disk_that_fills_up_says_what_is_done_and_repeating_continues(
         connection.exec_driver_sql(f"PRAGMA max_page_count = {most}")
 
     with sqlite_database.read() as session:
-        most = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one() + 150
+        most = session.connection().exec_driver_sql("PRAGMA page_count").scalar_one() + 400
     event.listen(sqlite_database.engine, "begin", limit)
     with pytest.raises(Refused, match=r"full.*first [0-9]+ rows are done.*repeating .* continues"):
         paper.run()
