@@ -18,19 +18,20 @@ def _names(*lines: str) -> tuple[str, ...]:
 EMAIL: Final = _names(
     "email,email address,e mail,e mail address,emailaddress,mail,mail address,subscriber email",
     "user email,user email address,contact email,primary email,email id,your email,customer email",
-    "your email address,e mail 1 value,email 1,emails",
+    "your email address,e mail 1 value,email 1,emails,personal email",
     "e mail adresse,email adresse,mailadresse,emailadresse,ihre e mail adresse",
     "adresse e mail,adresse email,adresse mail,courriel,adresse courriel,adresse électronique,mél",
     "электронная почта,эл почта,почта,адрес электронной почты,email адрес,имейл,емейл,e mail адрес",
     "էլ փոստ,էլփոստ,էլեկտրոնային փոստ,էլ հասցե,էլեկտրոնային հասցե,էլ փոստի հասցե",
     "correo,correo electrónico,dirección de correo electrónico,indirizzo email,e mailadres,e post",
+    "subscriber",
 )
 EMAIL_NAMES: Final = frozenset(EMAIL)
 LIKELY_EMAIL: Final = re.compile(r"\be ?mail|\bпочт|փոստ|courriel|correo")
 NO_EMAIL: Final = re.compile(
     r"status|type|open|click|sent|receiv|deliver|drop|count|number|disabled|enabled|list|campaign|bounc"
     r"|market|permission|source|verified|valid|confirm|optin|opt in|opt out|subscri|date|time|domain"
-    r"|client|program|format|language|second|alternat|other|2|3|seen|per|preference|consent|digest"
+    r"|client|program|format|language|second|alternat|other|2|3|seen|\bper\b|preference|consent|digest"
 )
 """What is in the name of a column about mails that holds no address."""
 
@@ -88,6 +89,15 @@ _FLAG_COLUMNS: Final = {
 STATUS: Final[Mapping[str, StatusColumn]] = dict.fromkeys(_WORD_COLUMNS, StatusColumn.WORD) | {
     name: kind for kind, names in _FLAG_COLUMNS.items() for name in names
 }
+PERMISSION: Final = frozenset(
+    _names(
+        "newsletter,newsletters,receives newsletter,wants newsletter,mailing list,mailing,email permission",
+        "may email,permission,consent,gdpr consent,gdpr,email consent,einwilligung,infolettre,rundbrief",
+        "рассылка,согласие,համաձայնություն,լրատու",
+    )
+)
+"""Columns in which a plain no means that somebody gets no mail."""
+
 OR_DATE: Final = frozenset(
     _names("subscribed,opt in,optin,opted in,abonniert,abonné,inscrit,подписан")
 )
@@ -98,6 +108,9 @@ PLACE: Final = frozenset(
     _names("city,country,zip,zip code,postal code,street,address,region,town,county,province")
 )
 """Beside these, a state is a part of a country."""
+
+LIKELY_SUBSCRIPTION: Final = re.compile(r"subscri|abon|newsletter|opt ?in\b|подпис|рассыл|բաժանորդ")
+"""What is in the name of a status beside that word if it can only be that of a subscription."""
 
 LIKELY_STATUS: Final = re.compile(r"status|statut|estado|статус|կարգավիճակ|\bstato\b")
 """What is in the names of other columns, in which words that can mean nothing else count."""

@@ -228,7 +228,12 @@ class _Finder:
             return StatusColumn.HINT if has_place else StatusColumn.WORD
         if name in column_names.STATUS:
             return column_names.STATUS[name]
-        return StatusColumn.HINT if column_names.LIKELY_STATUS.search(name) else None
+        if name in column_names.PERMISSION:
+            return StatusColumn.PERMISSION
+        if not column_names.LIKELY_STATUS.search(name):
+            return None
+        is_theirs = column_names.LIKELY_SUBSCRIPTION.search(name)
+        return StatusColumn.WORD if is_theirs else StatusColumn.HINT
 
     def left(self) -> tuple[int, ...]:
         """Return the columns of times that only readers who left have."""

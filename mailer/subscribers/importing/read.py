@@ -28,6 +28,9 @@ from mailer.subscribers.importing.table import (
     split_rows,
 )
 
+_TELL_LITTLE: Final = {StatusColumn.OPTIONAL, StatusColumn.HINT, StatusColumn.PERMISSION}
+"""A column of these kinds alone does not say who left."""
+
 _LEAST: Final = {
     ReaderStatus.ACTIVE: ACTIVE,
     ReaderStatus.UNSUBSCRIBED: UNSUBSCRIBED,
@@ -174,7 +177,7 @@ def _first_warnings(plan: ColumnPlan) -> Iterator[str]:
     name = plan.names[plan.email]
     if plan.has_header and sum(one.casefold() == name.casefold() for one in plan.names) > 1:
         yield f"several columns are called {name!r}, of which the first is used"
-    telling = [kind for _, kind in plan.statuses if kind is not StatusColumn.OPTIONAL]
+    telling = {kind for _, kind in plan.statuses} - _TELL_LITTLE
     if RULES[plan.preset].says_who_left and not telling:
         yield (
             f"this looks like an export of {plan.preset}, but no column says who unsubscribed; export it "

@@ -41,6 +41,9 @@ class StatusColumn(StrEnum):
     HINT = "hint"
     """Something else called a status: only words that can mean nothing else count."""
 
+    PERMISSION = "permission"
+    """The same, and a plain no counts too; a yes, and whatever else stands there, does not."""
+
     UNSUBSCRIBED = "unsubscribed"
     BOUNCED = "bounced"
     COMPLAINED = "complained"
@@ -125,8 +128,8 @@ WAITING_WORDS: Final = (
 )
 _EMPTY_WORDS: Final = ("", "none", "null", "n a", "nan")
 _FALSE_WORDS: Final = (
-    *(*_EMPTY_WORDS, "false", "no", "n", "f", "0", "0 0", "off", "nein", "falsch", "non", "faux"),
-    *("нет", "ոչ", "nee", "não", "never"),
+    *(*_EMPTY_WORDS, "false", "no", "n", "f", "0", "off", "nein", "falsch", "non", "faux"),
+    *("нет", "ոչ", "nee", "não"),
 )
 
 _FLAGS: Final = {
@@ -185,7 +188,9 @@ def judge(kind: StatusColumn, cell: str, *, inactive_left: bool) -> StatusVerdic
     word = fold(cell)
     if kind in _FLAGS:
         return ACTIVE if word in _FALSE else _FLAGS[kind]
-    if kind is StatusColumn.HINT:
+    if kind is StatusColumn.PERMISSION and word in _FALSE and _WORDS[word] is UNSUBSCRIBED:
+        return UNSUBSCRIBED
+    if kind in {StatusColumn.HINT, StatusColumn.PERMISSION}:
         return _WORDS[word] if word in _SPECIFIC else ACTIVE
     if inactive_left and word == "inactive":
         return UNSUBSCRIBED

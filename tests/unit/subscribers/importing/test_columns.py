@@ -36,6 +36,8 @@ def one(folder: Path, text: str, columns: str = "") -> ImportRow:
         ("Email,Email status,Name", "active,Anna", "Anna"),
         ("Business Email,Email opened,Name", "12,Anna", "Anna"),
         ("Email,Username,First", "anna77,Anna", "Anna"),
+        ("Subscriber,Opens,First", "7,Anna", "Anna"),
+        ("Personal e-mail,Opens,First", "7,Anna", "Anna"),
     ],
 )
 def test_names_of_columns(tmp_path: Path, header: str, cells: str, name: str) -> None:
