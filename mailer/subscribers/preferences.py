@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from mailer.address import Address, rate_key
+from mailer.db import AdvisoryLock, take_lock
 from mailer.journal import record as journal
 from mailer.journal.record import NewEntry
 from mailer.models import (
@@ -121,6 +122,8 @@ def request_link(
     Raises:
         TooManySignups: the client's network has reached its limit; nothing is written.
     """
+    # First: nobody may be erased between here and the notice, which holds the address.
+    take_lock(session, AdvisoryLock.COUNT_SIGNUPS)
     reader = session.execute(
         select(
             Subscription.newsletter_id,

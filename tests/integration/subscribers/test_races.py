@@ -12,14 +12,29 @@ from sqlalchemy.orm import Session
 from mailer.address import parse
 from mailer.db import Database
 from mailer.digests.schedules import schedule_changes
-from mailer.models import ConsentEvent, Schedule, SignupChoice, Subscriber, Subscription
+from mailer.models import (
+    ConsentEvent,
+    Delivery,
+    DeliveryStatus,
+    EvidenceKind,
+    NoticeKind,
+    Schedule,
+    SignupChoice,
+    Subscriber,
+    Subscription,
+)
 from mailer.newsletters.offer import Publisher, offer
 from mailer.permission.consent import Origin
+from mailer.permission.leave import leave
 from mailer.subscribers import confirmation, preferences, signup
+from mailer.subscribers.erase import erase
+from mailer.subscribers.rights.data_links import mail_data_link
 from mailer.tokens import Keys
 from tests.support import factories as make
+from tests.support.bounces import report
 from tests.support.factories import NOW
 from tests.support.signups import signup_context
+from tests.support.traces import columns_with
 
 ORIGIN = Origin("/test", NOW)
 Act = Callable[[Session], object]
@@ -110,3 +125,67 @@ def test_nobody_is_put_on_a_schedule_that_is_being_removed(
             *session.scalars(select(SignupChoice.schedule_id)),
         ]
     assert set(places) == {kept.id}
+
+
+READER = "reader@example.com"
+
+
+def _ask_for_a_link(keys: Keys, public_id: int) -> Act:
+    return lambda session: preferences.request_link(
+        session, parse(READER), ORIGIN, signup_context(keys)
+    )
+
+
+def _ask_for_data(keys: Keys, public_id: int) -> Act:
+    return lambda session: mail_data_link(
+        session, public_id, NoticeKind.DATA, ORIGIN, signup_context(keys)
+    )
+
+
+def _leave(keys: Keys, public_id: int) -> Act:
+    def act(session: Session) -> None:
+        for view in preferences.read_subscriptions(session, Publisher(), public_id):
+            leave(session, view.subscription, ORIGIN, reason="reader")
+
+    return act
+
+
+def _complain(keys: Keys, public_id: int) -> Act:
+    def act(session: Session) -> None:
+        report(session, keys, session.scalars(select(Delivery)).all(), EvidenceKind.COMPLAINT)
+
+    return act
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("other", [_ask_for_a_link, _ask_for_data, _leave, _complain])
+@pytest.mark.parametrize("erased_first", [True, False])
+def test_what_happens_while_somebody_is_erased_leaves_no_trace_of_them(
+    database: Database, keys: Keys, other: Callable[[Keys, int], Act], erased_first: bool
+) -> None:
+    with database.write() as session:
+        schedule = make.schedule(session, make.newsletter(session))
+        reader = make.reader(session, keys, schedule, READER)
+        edition = make.edition(session, make.digest(session, schedule))
+        make.delivery(session, edition, reader, status=DeliveryStatus.SENT)
+        public_id = session.get_one(Subscriber, reader.subscriber_id).public_id
+
+    def erasing(session: Session) -> None:
+        erase(session, keys.key_hash(READER), source="/erase", now=NOW)
+
+    act = other(keys, public_id)
+    first, second = (erasing, act) if erased_first else (act, erasing)
+
+    def run_second() -> None:
+        with database.write() as session:
+            second(session)
+
+    with ThreadPoolExecutor() as pool:
+        with database.write() as session:
+            first(session)
+            running = pool.submit(run_second)
+            assert wait([running], 0.3).not_done
+        running.result(60)
+    kept = [] if not (erased_first and other is _ask_for_a_link) else ["notice"]
+    places = {place.split(".")[1].strip('"') for place in columns_with(database, READER)}
+    assert places == set(kept)
