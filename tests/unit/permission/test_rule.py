@@ -98,6 +98,30 @@ def test_a_notice_is_stopped_when_all_that_it_is_about_is_muted(
         assert not may()
 
 
+def test_who_is_kept_out_of_one_newsletter_by_a_hash_alone_may_ask_for_it_again(
+    database: Database, keys: Keys
+) -> None:
+    with database.write() as session:
+        schedule = factories.schedule(session, factories.newsletter(session))
+        signup = factories.signup(session, keys, schedule)
+        factories.notice(
+            session,
+            keys,
+            signup.address,
+            signup_id=signup.id,
+            newsletter_id=schedule.newsletter_id,
+        )
+        factories.suppression(
+            session,
+            keys,
+            signup.address,
+            newsletter_id=schedule.newsletter_id,
+            reason=SuppressionReason.ERASED,
+        )
+        rule = notice_may_be_mailed(forgiven_before(NOW))
+        assert session.scalar(select(rule).select_from(NoticeRow))
+
+
 def test_who_is_stopped_whoever_enters_them(database: Database, keys: Keys) -> None:
     with database.write() as session:
         here, there = (factories.newsletter(session, slug) for slug in ("here", "there"))
