@@ -4,7 +4,6 @@ Never acts on them: that is done in `mailer.database_copies.replay`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -62,7 +61,7 @@ def add_entries(session: Session, entries: Iterable[RecordedEntry], *, now: date
     added = 0
     rest = iter(entries)
     while chunk := list(islice(rest, _CHUNK)):
-        rows = [{**asdict(entry), "replayed_at": now} for entry in _unknown(session, chunk)]
+        rows = [{**vars(entry), "replayed_at": now} for entry in _unknown(session, chunk)]
         taken = _taken(session, rows)
         for row in rows:
             if row["id"] in taken:

@@ -135,7 +135,11 @@ def _append_committed(session: Session) -> None:
 def _append(engine: Engine, path: Path) -> int:
     # Only reads: a writer that waits for the file may not keep others from writing the database.
     reading = engine.execution_options(sqlite_begin="BEGIN")
-    with reading.connect() as connection, file.opened(path, _identity(connection)) as journal:
+    beside = Path(engine.url.database or "")
+    with (
+        reading.connect() as connection,
+        file.opened(path, _identity(connection), beside) as journal,
+    ):
         # What others have committed meanwhile is seen only by a transaction that begins after the lock.
         connection.rollback()
         rows = connection.execute(

@@ -4,7 +4,7 @@ Never opens the file.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -53,7 +53,7 @@ class RecordedEntry(NewEntry):
 
 def line(entry: RecordedEntry) -> str:
     """Write an entry as one line of JSON."""
-    values = {name: value for name, value in asdict(entry).items() if value is not None}
+    values = {name: value for name, value in vars(entry).items() if value is not None}
     values["at"] = entry.at.astimezone(UTC).isoformat()
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
 

@@ -16,6 +16,8 @@ from sqlalchemy import URL
 from mailer.journal.entries import RecordedEntry, header, line, read_header, read_line
 
 _BLOCK: Final = 64 * 1024
+_SYNC: Final = getattr(os, "fdatasync", os.fsync)
+"""Not every system can leave out the time of the last change, which nobody needs."""
 _HEADER: Final = 1024
 """The longest first line."""
 
@@ -94,7 +96,7 @@ class JournalFile:
                 _write(self._descriptor, (first + "".join(map(line, entries))).encode())
                 count += len(entries)
             if count:
-                os.fsync(self._descriptor)
+                _SYNC(self._descriptor)
         except BaseException:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, end)
@@ -103,8 +105,12 @@ class JournalFile:
 
 
 @contextmanager
-def opened(path: Path, identity: str) -> Iterator[JournalFile]:
+def opened(path: Path, identity: str, beside: Path | None = None) -> Iterator[JournalFile]:
     """Open and lock the file; it is made if it is missing, and one of another installation is moved away.
+
+    Args:
+        beside: the database, to whose owner a new file belongs, so that what root types as a command keeps
+            nobody else from writing.
 
     Raises:
         OSError: it cannot be opened or written.
@@ -123,6 +129,7 @@ def opened(path: Path, identity: str) -> Iterator[JournalFile]:
             journal = JournalFile(descriptor, identity)
             journal.remove_cut_line()
             if journal.last_id == 0:
+                _give_to_owner(descriptor, beside)
                 _keep_name(path.parent)
             yield journal
             return
@@ -182,6 +189,12 @@ def _is_moved(path: Path, descriptor: int) -> bool:
         return True
     then = os.fstat(descriptor)
     return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
+
+
+def _give_to_owner(descriptor: int, beside: Path | None) -> None:
+    if beside is not None and os.geteuid() == 0:
+        owner = beside.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _keep_name(folder: Path) -> None:

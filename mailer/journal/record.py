@@ -6,7 +6,6 @@ Never commits, and never changes or deletes an entry. The copy beside the databa
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import Select, insert
@@ -26,7 +25,7 @@ _SILENT: Final = "journal is silent"
 def record(session: Session, entries: Sequence[NewEntry]) -> None:
     """Write these entries, in their order."""
     if entries and not session.info.get(_SILENT):
-        rows = [asdict(entry) for entry in entries]
+        rows = [vars(entry) for entry in entries]
         ids = session.scalars(
             insert(JournalEntry).returning(JournalEntry.id, sort_by_parameter_order=True), rows
         ).all()

@@ -146,6 +146,15 @@ def test_the_file_is_private(sqlite_database: Database) -> None:
     assert path(sqlite_database).name == "mailer-journal.jsonl"
 
 
+def test_what_root_makes_belongs_to_the_owner_of_the_database(sqlite_database: Database) -> None:
+    # Only root may give a file away; anybody else has both.
+    owner = (12345, 23456) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(str(sqlite_database.url.database), *owner)
+    act(sqlite_database, "a")
+    made = path(sqlite_database).stat()
+    assert (made.st_uid, made.st_gid) == owner
+
+
 def test_two_databases_in_one_folder_have_files_of_their_own(tmp_path: Path) -> None:
     names = ["a.db", "a", "a.sqlite", "a-journal.jsonl", "a.journal.jsonl", "b.db"]
     files = {file.path_of(Database(f"sqlite:///{tmp_path / name}").url) for name in names}
