@@ -211,3 +211,18 @@ def test_suppressions_are_imported_and_exported(paper: Installation) -> None:
     back = paper.ask("suppression", "import", "out.csv", "--reason", "objected")
     assert (back["rows"], back["added"]) == (2, 2)
     assert [row["reason"] for row in paper.ask("suppression", "list")] == ["staff", "staff"]
+
+
+def test_the_first_twenty_problems_are_shown_and_json_has_all(paper: Installation) -> None:
+    names = [f"\x1b[31mno{number}" for number in range(25)]
+    (paper.folder / "bad.csv").write_text("\n".join(["email", *names, "a@reader.example", ""]))
+    command = ("subscriber", "import", "bad.csv", "--newsletter", "daily", "--consent-source", "x")
+    data = paper.ask(*command, "--dry-run")
+    assert [row["line"] for row in data["rejected"]] == list(range(2, 27))
+    for more in (("--dry-run",), ()):
+        ended = paper.run("subscriber", *command[1:], *more)
+        assert ended.returncode == 0
+        assert "line 21: " in ended.stderr
+        assert "line 22: " not in ended.stderr
+        assert "and 5 more rows that cannot be used; --json lists all" in ended.stderr
+        assert "\x1b" not in ended.stderr + ended.stdout

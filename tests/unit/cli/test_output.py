@@ -8,7 +8,13 @@ import pytest
 from rich import cells
 
 from mailer.cli import main
-from mailer.cli.output import message, print_json, print_table, print_text
+from mailer.cli.output import (
+    message,
+    print_json,
+    print_json_and_list,
+    print_table,
+    print_text,
+)
 from mailer.text.english import coming_time, moment
 
 
@@ -104,3 +110,13 @@ def test_a_moment_is_told_by_the_clock_on_the_wall(utc: str, zone: str, told: st
 def test_a_coming_time_as_people_speak_of_it(now: str, told: str) -> None:
     local = datetime(2026, 11, 29, 7, tzinfo=ZoneInfo("Europe/Paris"))
     assert coming_time(local, "Europe/Paris", now=datetime.fromisoformat(now)) == told
+
+
+@pytest.mark.parametrize("items", [[], [{"a": 1}], [{"a": "é\x9b31m"}, {"b": None}]])
+def test_a_long_list_in_json_is_printed_item_by_item(
+    capsys: pytest.CaptureFixture[str], items: list[object]
+) -> None:
+    print_json_and_list({"rows": 2, "more": {"x": [1]}}, "rejected", iter(items))
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"rows": 2, "more": {"x": [1]}, "rejected": items}
+    assert "\x9b" not in out
