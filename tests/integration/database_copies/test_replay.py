@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mailer.database_copies.catch_up import catch_up
 from mailer.database_copies.replay import ReplayCounts, replay
 from mailer.db import Database
+from mailer.errors import MailerError
 from mailer.journal import copies
 from mailer.journal.entries import RecordedEntry
 from mailer.ledger import fence
@@ -294,3 +295,25 @@ def test_a_database_without_its_copy_starts_as_it_is(sqlite_database: Database, 
     Path(str(sqlite_database.url.database)).with_name("mailer-journal.jsonl").unlink()
     assert catch_up(sqlite_database, now=LATER) is None
     assert len(list(copies.read(sqlite_database))) == 1
+
+
+def test_what_another_process_records_meanwhile_puts_up_no_fence(
+    database: Database, backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann_leaves(database)
+    # As if the copy had been read a moment later than the database.
+    monkeypatch.setattr(copies, "last_ids", lambda _: (0, 1))
+    assert catch_up(database, now=LATER) == ReplayCounts()
+    with database.read() as session:
+        assert fence.current(session) is None
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_none(
+    sqlite_database: Database, keys: Keys
+) -> None:
+    with sqlite_database.write() as session:
+        Backup(session, keys)
+    place = Path(str(sqlite_database.url.database)).with_name("mailer-journal.jsonl")
+    place.mkdir()
+    with pytest.raises(MailerError, match="cannot be read"):
+        catch_up(sqlite_database, now=LATER)

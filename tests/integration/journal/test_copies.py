@@ -269,3 +269,18 @@ def test_the_copy_on_postgresql_outlasts_the_tables_of_the_database(
         assert session.scalar(select(func.count()).select_from(JournalEntry)) == 0
     assert in_copy(postgresql_database) == ["a"]
     assert copies.last_ids(postgresql_database) == (0, 1)
+
+
+def test_a_role_that_may_not_make_the_schema_makes_none(postgresql_database: Database) -> None:
+    with postgresql_database.engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA mailer_journal CASCADE"))
+        connection.execute(text("CREATE ROLE limited"))
+        connection.execute(text("SET ROLE limited"))
+        assert not own_schema.create(connection)
+        # A schema that somebody else owns is not one that may be used.
+        connection.execute(text("RESET ROLE"))
+        assert own_schema.create(connection)
+        connection.execute(text("SET ROLE limited"))
+        assert not own_schema.is_usable(connection)
+        # Roles belong to the whole server.
+        connection.rollback()
