@@ -115,6 +115,8 @@ class Status:
     """The state at one moment; times are in UTC.
 
     Attributes:
+        restored_at, restored_backup_at: when the database was restored, and when that backup was made; nothing
+            is built or sent until `mailer resume`.
         waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
         waiting_since: when the oldest due mail became due.
         relay_fails: why no running sender has a connection to the relay, if each says why.
@@ -125,6 +127,8 @@ class Status:
 
     paused_at: datetime | None
     paused_reason: str | None
+    restored_at: datetime | None
+    restored_backup_at: datetime | None
     processes: tuple[Process, ...]
     notices_waiting: int
     deliveries_waiting: int
@@ -163,6 +167,8 @@ def read_status(session: Session, *, lease: timedelta, now: datetime) -> Status:
     return Status(
         paused_at=installation.paused_at,
         paused_reason=installation.paused_reason,
+        restored_at=installation.restored_at,
+        restored_backup_at=installation.restored_backup_at,
         processes=processes,
         notices_waiting=notices.number,
         deliveries_waiting=sum(digest.pending for digest in digests),

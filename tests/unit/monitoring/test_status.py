@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.db import Database
-from mailer.ledger import in_doubt
+from mailer.ledger import fence, in_doubt
 from mailer.ledger.pause import pause_sending, resume_sending
 from mailer.models import DeliveryStatus, Digest, DigestStatus, EvidenceKind, WorkerRole
 from mailer.monitoring.status import Status, read_status
@@ -254,3 +254,13 @@ def test_a_digest_of_which_too_much_came_back_is_told_for_a_week(
         "readers and 3 readers reported it as spam, 0.1% or more; "
         f"`mailer digest report {sent.id}` shows where"
     )
+
+
+def test_a_restored_database_says_so_first(database: Database) -> None:
+    with database.write() as session:
+        fence.put_up(session, backup_at=NOW - timedelta(days=3), now=NOW)
+    with database.read() as session:
+        status = read_status(session, lease=timedelta(minutes=1), now=NOW)
+    assert (status.restored_at, status.restored_backup_at) == (NOW, NOW - timedelta(days=3))
+    assert status.paused_reason == fence.REASON
+    assert "mailer resume" in status_warnings(status)[0]
