@@ -115,8 +115,8 @@ class Status:
     """The state at one moment; times are in UTC.
 
     Attributes:
-        restored_at, restored_backup_at: when the database was restored, and when that backup was made; nothing
-            is built or sent until `mailer resume`.
+        restored_at, restored_backup_at: when the database was restored, and when that backup was made;
+            nothing is built or sent until `mailer resume`.
         waiting_later, next_try_at: how many mails wait for another try, and when the first is due.
         waiting_since: when the oldest due mail became due.
         relay_fails: why no running sender has a connection to the relay, if each says why.
