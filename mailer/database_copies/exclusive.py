@@ -158,7 +158,7 @@ def _running_roles(connection: Connection, lease: timedelta, now: datetime) -> l
         with Session(connection) as session:
             rows = session.execute(
                 select(Worker.role, Worker.host, Worker.pid)
-                .where(Worker.stopped_at.is_(None), Worker.heartbeat_at >= now - lease)
+                .where(Worker.stopped_at.is_(None), Worker.heartbeat_at > now - lease)
                 .order_by(Worker.id)
             ).all()
     except SQLAlchemyError:

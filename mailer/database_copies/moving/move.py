@@ -103,7 +103,8 @@ def move(
         )
     with (
         exclusive(database, lease=lease, now=now) as source,
-        new_place(url, lease=lease, now=now) as (target, place),
+        # Its heartbeats, if there are any, are those of the old one.
+        new_place(url, lease=timedelta(0), now=now) as (target, place),
     ):
         with lines_transaction(target):
             finished = is_begun and has_tables(target)
