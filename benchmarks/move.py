@@ -11,7 +11,6 @@ PostgreSQL is a throw-away cluster on disk with fsync on, or the one that TEST_P
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sqlalchemy import func, insert, literal, select, text
 
-from benchmarks.rig.processes import peak_mib
 from mailer import schema
 from mailer.database_copies.moving.table_lines import columns_of, read_lines
 from mailer.db import Database
@@ -75,20 +73,15 @@ def fill(database: Database, readers: int) -> None:
 
 def move(database: Database, url: str, folder: Path) -> tuple[float, float, float]:
     """Move as staff do. Return the seconds, the CPU seconds and the peak memory of the process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     command = [sys.executable, "-m", "mailer", "db", "move", "--yes", "--to", url]
-    process = subprocess.Popen(
-        command, env=environment(database, KEYS, 25, {}) | {"PYTHONPATH": os.getcwd()}, cwd=folder
-    )
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, peak_mib(process.pid) or 0.0)
-        time.sleep(0.05)
-    assert process.returncode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, cpu, peak
+    own = environment(database, KEYS, 25, {}) | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, env=own, cwd=folder)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(1)
+    return time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def psql(url: str, files: dict[str, Path]) -> float:
