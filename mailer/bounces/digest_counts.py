@@ -1,4 +1,7 @@
-"""Counts what a digest sent and what came back of it. Only reads, and only rows of that digest."""
+"""Counts what a digest sent and what came back of it. Only reads, and only rows of that digest.
+
+Of a purged digest the numbers are those that were kept.
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -8,6 +11,7 @@ from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import Session
 
 from mailer.bounces.rates import DomainCounts, ReturnCounts
+from mailer.ledger.history.kept_counts import RETURNED, RETURNED_REASON, kept_counts, with_prefix
 from mailer.models import BounceEvent, Delivery, DeliveryStatus, EvidenceKind, Subscriber
 
 ATTEMPTED: Final = (DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
@@ -48,11 +52,16 @@ def counts_of(session: Session, digest_id: int, *, since: datetime | None = None
     )
     if since is not None:
         statement = statement.where(Delivery.first_attempt_at > since)
-    mails = {status: number for status, number in session.execute(statement)}  # noqa: C416
+    kept = kept_counts(session, digest_id)
+    mails: Mapping[str, int] = (
+        {status.value: number for status, number in session.execute(statement)}
+        if kept is None
+        else {status.value: kept.get(status.value, 0) for status in ATTEMPTED}
+    )
     events = events_of(session, digest_id, since=since)
     return ReturnCounts(
         attempts=sum(mails.values()),
-        sent=mails.get(DeliveryStatus.SENT, 0),
+        sent=mails.get(DeliveryStatus.SENT.value, 0),
         hard=events.get(EvidenceKind.HARD, 0),
         soft=events.get(EvidenceKind.SOFT, 0),
         complaints=events.get(EvidenceKind.COMPLAINT, 0),
@@ -67,6 +76,10 @@ def events_of(
     Args:
         since: only of mails that were first tried later.
     """
+    kept = kept_counts(session, digest_id)
+    if kept is not None:
+        returned = with_prefix(kept, RETURNED)
+        return {EvidenceKind(kind): number for kind, number in returned.items()}
     statement = (
         select(BounceEvent.kind, func.count())
         .where(BounceEvent.digest_id == digest_id)
@@ -119,6 +132,10 @@ def domain_counts(session: Session, digest_id: int, *, most: int) -> list[Domain
 
 def reason_counts(session: Session, digest_id: int) -> list[tuple[str, int]]:
     """Count why mails of a digest came back: pairs of a reason and a number, the most frequent first."""
+    kept = kept_counts(session, digest_id)
+    if kept is not None:
+        reasons = with_prefix(kept, RETURNED_REASON)
+        return sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
     number = func.count()
     rows = session.execute(
         select(BounceEvent.reason, number)

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.models import Delivery, Notice, NoticeKind, Subscriber, Subscription
+from mailer.models import Delivery, Digest, Notice, NoticeKind, Subscriber, Subscription
 from mailer.tokens import Keys, ReferencedRow, referenced_row
 
 MOST_REFERENCES: Final = 20
@@ -85,7 +85,7 @@ def find_mails(
 
 
 def read_mails(session: Session, rows: Collection[ReferencedRow]) -> list[SentMail]:
-    """Read these rows of the ledger, as far as they exist."""
+    """Read these rows of the ledger, as far as they exist; a row of a purged digest does not any more."""
     mails: list[SentMail] = []
     for table, read in ((Delivery, _deliveries), (Notice, _notices)):
         ids = sorted(row.row_id for row in rows if row.table == table.__tablename__)
@@ -110,7 +110,8 @@ def _deliveries(session: Session, ids: Sequence[int]) -> Iterator[SentMail]:
         )
         .join(Subscription, Subscription.id == Delivery.subscription_id)
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.id.in_(ids))
+        .join(Digest, Digest.id == Delivery.digest_id)
+        .where(Delivery.id.in_(ids), Digest.purged_at.is_(None))
     )
     for row in session.execute(statement):
         is_erased = row.erased_at is not None

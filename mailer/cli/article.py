@@ -148,6 +148,8 @@ def _read(app: "App", article_id: int) -> ListedArticle:
 def _state(row: ListedArticle) -> str | None:
     """Say in what an article differs from others; None if in nothing."""
     words = ["withdrawn"] if row.withdrawn else []
+    if row.closed:
+        words.append("closed")
     if row.backlog:
         everywhere = set(row.backlog) == set(row.newsletters)
         words.append("backlog" if everywhere else f"backlog of {', '.join(row.backlog)}")

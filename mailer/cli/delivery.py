@@ -37,8 +37,7 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
     """
     key = None if to is None else addresses.parse(to).key
     with opened() as app, app.database.read() as session:
-        if digest_id is not None:
-            listings.find(session, digest_id)
+        digest = None if digest_id is None else listings.find(session, digest_id)
         rows = listings.deliveries(
             session,
             digest_id=digest_id,
@@ -56,6 +55,8 @@ def list_(digest_id: int | None, to: str | None, status: str | None, as_json: bo
         ("dropped", "dropped_at"),
     )
     print_list(rows, columns, as_json=as_json)
+    if digest is not None and digest.purged_at is not None:
+        message(_purged(digest))
 
 
 @delivery.command
@@ -79,6 +80,8 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
     with opened() as app:
         with app.database.read() as session:
             digest = listings.find(session, digest_id)
+            if digest.purged_at is not None:
+                raise Refused(_purged(digest))
             number = in_doubt.count_of(session, digest_id)
         if number and not confirmed(_question(digest, number, resend), yes=yes):
             raise Refused("nothing was changed; `mailer delivery list` shows what is in doubt")
@@ -98,6 +101,13 @@ def resolve(digest_id: int, resend: bool, drop: bool, yes: bool, as_json: bool) 
             message(_result(digest_id, settled, resend))
         if settled and resend:
             warn_if_nothing_sends(app)
+
+
+def _purged(digest: DigestSummary) -> str:
+    return (
+        f"digest {digest.id} is older than the retention: its deliveries were deleted; "
+        f"`mailer digest show {digest.id}` has their numbers"
+    )
 
 
 def _result(digest_id: int, settled: int, resend: bool) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.errors import NotFound
+from mailer.ledger.history.kept_counts import READERS, kept_counts, with_prefix
 from mailer.models import (
     Article,
     Delivery,
@@ -43,7 +44,7 @@ class EditionSummary:
 
 @dataclass(frozen=True)
 class DigestSummary:
-    """A digest: whose, for which slot, and how far it is."""
+    """A digest: whose, for which slot, how far it is, and when its rows were deleted as too old."""
 
     id: int
     newsletter: str
@@ -55,6 +56,7 @@ class DigestSummary:
     subject: str | None
     built_at: datetime | None
     finished_at: datetime | None
+    purged_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def digests(
             subject=digest.subject,
             built_at=digest.built_at,
             finished_at=digest.finished_at,
+            purged_at=digest.purged_at,
         )
         for slug, name, digest in session.execute(statement)
     ]
@@ -118,7 +121,10 @@ def find(session: Session, digest_id: int) -> DigestSummary:
 
 
 def editions(session: Session, digest_id: int) -> list[EditionSummary]:
-    """List the editions of a digest, the one with the most readers when it was built first."""
+    """List the editions of a digest, the one with the most readers when it was built first.
+
+    Of a purged digest the articles are not known any more.
+    """
     articles: dict[int, list[PrintedArticle]] = {}
     for edition_id, article_id, title, url in session.execute(
         select(EditionArticle.edition_id, Article.id, Article.title, Article.url)
@@ -128,21 +134,36 @@ def editions(session: Session, digest_id: int) -> list[EditionSummary]:
         .order_by(EditionArticle.edition_id, EditionArticle.position)
     ):
         articles.setdefault(edition_id, []).append(PrintedArticle(article_id, title, url))
-    counted = session.execute(
-        select(Delivery.edition_id, func.count())
-        .where(Delivery.digest_id == digest_id)
-        .group_by(Delivery.edition_id)
-    )
-    readers = {edition_id: count for edition_id, count in counted}  # noqa: C416
+    readers = readers_of_editions(session, digest_id)
     rows = session.execute(
         select(Edition.id, Edition.number, Edition.subject)
         .where(Edition.digest_id == digest_id)
         .order_by(Edition.number)
     )
     return [
-        EditionSummary(number, subject, articles.get(edition_id, []), readers.get(edition_id, 0))
+        EditionSummary(number, subject, articles.get(edition_id, []), readers.get(number, 0))
         for edition_id, number, subject in rows
     ]
+
+
+def readers_of_editions(session: Session, digest_id: int) -> dict[int, int]:
+    """Count for how many readers each edition of a digest was made, by its number."""
+    kept = kept_counts(session, digest_id)
+    if kept is not None:
+        return {int(number): readers for number, readers in with_prefix(kept, READERS).items()}
+    # The deliveries of the digest are found by an index, those of an edition among them are not.
+    of_edition = (
+        select(Delivery.edition_id, func.count().label("readers"))
+        .where(Delivery.digest_id == digest_id)
+        .group_by(Delivery.edition_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(Edition.number, of_edition.c.readers).join(
+            of_edition, of_edition.c.edition_id == Edition.id
+        )
+    )
+    return dict(rows.all())
 
 
 def deliveries(

@@ -31,7 +31,10 @@ _SHOWN: Final = 100
 
 @dataclass(frozen=True)
 class ListedArticle:
-    """An article and its newsletters; `backlog` names those where only newcomers get it."""
+    """An article and its newsletters; `backlog` names those where only newcomers get it.
+
+    `closed` is true once a digest that held it is purged.
+    """
 
     id: int
     title: str
@@ -45,6 +48,7 @@ class ListedArticle:
     backlog: tuple[str, ...]
     edited: bool
     withdrawn: bool
+    closed: bool
 
 
 def add_article(
@@ -70,7 +74,7 @@ def add_article(
         The article's id, and whether it is new.
 
     Raises:
-        Refused: the address is no web address, or the title is empty.
+        Refused: the address is no web address, the title is empty, or the article is closed.
         AlreadyExists: it is in the newsletter, and due.
     """
     address = absolute_url(url)
@@ -104,7 +108,13 @@ def _make_due(session: Session, article: Article, newsletter: Newsletter, now: d
 
     Raises:
         AlreadyExists: it is in the newsletter, and due.
+        Refused: it is closed.
     """
+    if article.closed_at is not None:
+        raise Refused(
+            f"article {article.id} is closed: a digest that held it is older than the retention, so nobody "
+            "can tell who has had it; give it another --url, as a new article"
+        )
     row = session.get(NewsletterArticle, (newsletter.id, article.id))
     dropped = session.get(DroppedArticle, (newsletter.id, article.id))
     may_be_due = article.withdrawn_at is None and dropped is None
@@ -168,7 +178,7 @@ def edit_article(
     article.edited_at = article.updated_at = now
     session.flush()
     in_edition = select(EditionArticle.article_id).where(EditionArticle.article_id == article_id)
-    return session.scalar(in_edition.limit(1)) is not None
+    return article.closed_at is not None or session.scalar(in_edition.limit(1)) is not None
 
 
 def withdraw_article(session: Session, article_id: int, *, now: datetime) -> bool:
@@ -226,7 +236,7 @@ def list_articles(
             Article.id.in_(select(NewsletterArticle.article_id).where(in_newsletter))
         )
     if unsent:
-        query = query.where(~_was_sent())
+        query = query.where(Article.closed_at.is_(None), ~_was_sent())
     if ids:
         query = query.where(Article.id.in_(ids))
     articles = session.scalars(query).all()
@@ -260,6 +270,7 @@ def list_articles(
             backlog=tuple(slug for slug, backlog in newsletters[article.id] if backlog),
             edited=article.edited_at is not None,
             withdrawn=article.withdrawn_at is not None,
+            closed=article.closed_at is not None,
         )
         for article in articles
     ]

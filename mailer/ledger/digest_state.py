@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
+from mailer.ledger.history.kept_counts import IN_DOUBT, kept_counts
 from mailer.ledger.predicates import has_left_overs, is_finished
 from mailer.ledger.transitions import CANCEL, HELD, WAITING, ending, is_in
 from mailer.models import PENDING, Delivery, DeliveryStatus, Digest, DigestStatus
@@ -63,7 +64,7 @@ def resume_digest(session: Session, digest_id: int, now: datetime) -> bool:
 def reopen_digest(session: Session, digest_id: int) -> bool:
     """Make sure that what is queued in this digest now is sent, even if it was closed as sent.
 
-    A paused one stays paused. Return False if it was cancelled, or never sent.
+    A paused one stays paused. Return False if it was cancelled, never sent, or is purged.
     """
     sent = (DigestStatus.SENDING, DigestStatus.SENT)
     if _move(session, digest_id, sent, status=DigestStatus.SENDING, finished_at=None):
@@ -107,15 +108,15 @@ def finish_digests(session: Session, now: datetime) -> list[int]:
 
 
 def counts(session: Session, digest_id: int) -> Counts:
-    """Count the deliveries of this digest by status. `total` is the sum of all but `in_doubt`."""
-    rows = session.execute(
-        select(Delivery.status, func.count(), func.sum(Delivery.in_doubt))
-        .where(Delivery.digest_id == digest_id)
-        .group_by(Delivery.status)
-    ).all()
+    """Count the deliveries of this digest by status. `total` is the sum of all but `in_doubt`.
+
+    Of a purged digest these are the numbers that were kept, however many rows are left.
+    """
+    kept = kept_counts(session, digest_id)
+    numbers = count_rows(session, digest_id) if kept is None else kept
 
     def number(*statuses: DeliveryStatus) -> int:
-        return sum(count for status, count, _ in rows if status in statuses)
+        return sum(numbers.get(status.value, 0) for status in statuses)
 
     return Counts(
         total=number(*DeliveryStatus),
@@ -125,8 +126,19 @@ def counts(session: Session, digest_id: int) -> Counts:
         skipped=number(DeliveryStatus.SKIPPED),
         unknown=number(DeliveryStatus.UNKNOWN),
         cancelled=number(DeliveryStatus.CANCELLED),
-        in_doubt=sum(int(doubts) for _, _, doubts in rows),
+        in_doubt=numbers.get(IN_DOUBT, 0),
     )
+
+
+def count_rows(session: Session, digest_id: int) -> dict[str, int]:
+    """Count the rows of a digest by the words of their statuses, and how often they ended in doubt."""
+    rows = session.execute(
+        select(Delivery.status, func.count(), func.sum(Delivery.in_doubt))
+        .where(Delivery.digest_id == digest_id)
+        .group_by(Delivery.status)
+    ).all()
+    numbers = {status.value: count for status, count, _ in rows}
+    return {**numbers, IN_DOUBT: sum(int(doubts) for _, _, doubts in rows)}
 
 
 def _move(
@@ -134,7 +146,7 @@ def _move(
 ) -> bool:
     moved = session.scalar(
         update(Digest)
-        .where(Digest.id == digest_id, Digest.status.in_(before))
+        .where(Digest.id == digest_id, Digest.status.in_(before), Digest.purged_at.is_(None))
         .values(values)
         .returning(Digest.id)
     )

@@ -22,15 +22,14 @@ from mailer.bounces.intake.fetch import fetch
 from mailer.bounces.rates import StopLimits
 from mailer.clock import ClockJumps, utc_now
 from mailer.daemon_pool import DaemonThreadPool
-from mailer.db.wiping import empty_wal
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import report, review
 from mailer.ledger import digest_state, fence
 from mailer.models import Schedule
 from mailer.scheduler.feed_polling import FeedPolling, active_schedules
+from mailer.scheduler.purging import Purging
 from mailer.scheduler.step_runner import StepRunner
-from mailer.subscribers import purge
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +37,6 @@ SWEEP: Final = timedelta(seconds=15)
 RETURNED_MAIL: Final = timedelta(minutes=5)
 """How often the mailbox of returned mail is read."""
 PURGE: Final = timedelta(hours=1)
-PURGE_REST: Final = 0.05
-"""Seconds between two transactions of a purge. On SQLite a process that waits to write asks again by then."""
-_CHECKPOINT_WAIT: Final = 0.5
-"""Seconds in which others may finish what they read, so that SQLite's WAL can be emptied."""
 REVIEW_AGAIN: Final = timedelta(minutes=1)
 """How soon a review that had nothing to show is tried again."""
 
@@ -69,6 +64,7 @@ class Scheduler:
         self._stopped_at = 0.0
         self._steps = StepRunner(self._stopping)
         self._feeds = FeedPolling(app, self._steps, self._stopping)
+        self._purging = Purging(app, self._steps, self._stopping)
         self._builder = app.make_builder(app.alerts)
         self._review_after: dict[int, float] = {}
         self._planned: dict[int, datetime] = {}
@@ -142,7 +138,7 @@ class Scheduler:
             # A dead builder's digest should not wait much longer than the lease.
             (self._sweep, min(SWEEP, settings.lease / 4)),
             (self._feeds.poll, min(SWEEP, settings.feed_interval)),
-            (self._purge, PURGE),
+            (self._purging.run, PURGE),
             (self._fetch_returned_mail, RETURNED_MAIL),
         )
         for job, every in jobs:
@@ -313,26 +309,6 @@ class Scheduler:
                 self._steps.run("returned mail", read)
             finally:
                 self._fetching_mail.release()
-
-    def _purge(self) -> None:
-        limits = self._app.settings.signup_limits
-        purges = purge.due_purges(
-            limit_span=max(rate.span for rate in (limits.address, limits.network, limits.total)),
-            client_retention=self._app.settings.consent_retention,
-            now=self._app.times.wall(),
-        )
-        for name, delete_some in purges.items():
-            self._steps.run(name, partial(self._purge_in_turns, delete_some))
-        # What was deleted, also by readers on a page, may still be in SQLite's WAL.
-        empty = partial(empty_wal, self._app.database, wait_seconds=_CHECKPOINT_WAIT)
-        self._steps.run("emptying the WAL", empty)
-
-    def _purge_in_turns(self, delete_some: purge.Purge) -> None:
-        """Delete a few rows at a time, so that processes that wait for the database write in between."""
-        while not self._stopping.wait(PURGE_REST):
-            with self._app.database.write() as session:
-                if delete_some(session) < purge.AT_ONCE:
-                    return
 
     def _watch_the_clock(self) -> None:
         """Set all alarms anew when the wall clock was set: they wait by a clock that does not notice."""

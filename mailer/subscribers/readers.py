@@ -34,6 +34,7 @@ from mailer.permission.rule import why_not
 
 _AT_ONCE: Final = 1000
 _WITH_LINK: Final = (NoticeKind.CONFIRMATION, NoticeKind.ADDRESS_CHANGE)
+_PURGED: Final = "older than the retention: who got it is not known any more"
 _GOT: Final = frozenset({"pending", *(status.value for status in HAD)})
 
 
@@ -163,6 +164,7 @@ def mails_of(session: Session, key_hash: str) -> tuple[list[ReaderMail], list[Re
             case(
                 (Delivery.id.is_not(None), Delivery.reply),
                 (Digest.status == DigestStatus.SKIPPED, Digest.reason),
+                (Digest.purged_at.is_not(None), literal(_PURGED)),
                 else_=literal("nothing in it was new for them"),
             ),
         )

@@ -67,6 +67,8 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("publisher", "", None),
         ("privacy_url", "https://www.news.example/a#privacy", "https://www.news.example/a#privacy"),
         ("consent_retention", "365d", timedelta(days=365)),
+        ("ledger_retention", "", None),
+        ("ledger_retention", "180d", timedelta(days=180)),
         ("feed_interval", "5m", timedelta(minutes=5)),
         ("metrics_token", "k7Jx.-_~+/v==", Secret("k7Jx.-_~+/v==")),
         ("metrics_token", "", None),
@@ -151,6 +153,7 @@ BAD = {
     "publisher": ["two\nlines"],
     "privacy_url": ["privacy"],
     "consent_retention": ["forever"],
+    "ledger_retention": ["179d", "never"],
     "feed_interval": ["1s"],
     "metrics_token": ["two words"],
     "bounce_address": [

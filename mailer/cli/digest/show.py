@@ -65,6 +65,11 @@ def show(digest_id: int, as_json: bool) -> None:
     print_editions(data["editions"])
     if data["status"] == DigestStatus.PAUSED:
         message(f"paused ({data['reason']}): {ways_out(digest_id)}")
+    if data["purged_at"] is not None:
+        message(
+            "older than the retention: its texts and deliveries were deleted, and its articles are closed; "
+            "the numbers were kept"
+        )
     _tell_of_doubt(data)
     if any(data["returned"].values()):
         numbers = ", ".join(

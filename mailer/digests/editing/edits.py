@@ -212,10 +212,24 @@ def _check_lead(
     check_in_newsletter(session, newsletter, article_id)
     source = source_at(schedule, slot).subquery()
     if session.scalar(select(source).where(source.c.article_id == article_id)) is None:
+        check_not_closed(session, article_id)
         raise Refused(
             f"article {article_id} is not a candidate for slot {slot.name}: it is withdrawn, dropped, "
             f"too old, or published later; `mailer digest plan {newsletter.slug}/{schedule.name}` "
             "shows what there is"
+        )
+
+
+def check_not_closed(session: Session, article_id: int) -> None:
+    """Check that no digest that held the article was purged.
+
+    Raises:
+        Refused: one was; nobody can tell any more who has had the article.
+    """
+    if session.scalar(select(Article.closed_at).where(Article.id == article_id)) is not None:
+        raise Refused(
+            f"article {article_id} is closed: a digest that held it is older than the retention, so nobody "
+            "can tell who has had it; leave it out, or use `mailer article add` with another --url"
         )
 
 

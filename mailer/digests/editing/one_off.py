@@ -59,7 +59,7 @@ def add_once(
     Raises:
         BadSchedule: the rule cannot be parsed.
         NotFound: an article is not in the newsletter.
-        Refused: its time is past, an article is withdrawn or dropped, or there are too many articles.
+        Refused: its time is past, an article is withdrawn, dropped or closed, or there are too many articles.
     """
     slot = next(slots(rule, now), None)
     if slot is None:
@@ -85,6 +85,7 @@ def add_once(
     usable = set(session.scalars(select(chosen(schedule).subquery().c.article_id)))
     for article_id in wanted:
         if article_id not in usable:
+            edits.check_not_closed(session, article_id)
             raise Refused(
                 f"article {article_id} was withdrawn or dropped; leave it out, or take it back with "
                 "`mailer article add`"

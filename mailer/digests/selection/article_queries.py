@@ -49,7 +49,7 @@ def is_dropped() -> ColumnElement[bool]:
 def chosen(schedule: Schedule) -> ArticleSource:
     """Select the articles that staff chose for this one-off, whatever their age, none as backlog.
 
-    Those that were withdrawn or dropped meanwhile are left out.
+    Those that were withdrawn, dropped or closed meanwhile are left out.
     """
     return (
         _not_taken_back(schedule.newsletter_id, false().label("backlog"))
@@ -59,13 +59,14 @@ def chosen(schedule: Schedule) -> ArticleSource:
 
 
 def _not_taken_back(newsletter_id: int, backlog: SQLColumnExpression[bool]) -> ArticleSource:
-    """Select the newsletter's articles that were neither withdrawn nor dropped."""
+    """Select the newsletter's articles that were neither withdrawn, dropped nor closed."""
     return (
         select(NewsletterArticle.article_id, backlog)
         .join(Article, Article.id == NewsletterArticle.article_id)
         .where(
             NewsletterArticle.newsletter_id == newsletter_id,
             Article.withdrawn_at.is_(None),
+            Article.closed_at.is_(None),
             not_(is_dropped()),
         )
     )
@@ -79,7 +80,7 @@ def frozen(digest_id: int) -> ArticleSource:
 def load_candidates(
     session: Session, source: ArticleSource, schedule_id: int, digest_id: int | None
 ) -> list[CandidateArticle]:
-    """Load the candidates, without those withdrawn meanwhile.
+    """Load the candidates, without those that were withdrawn or closed meanwhile.
 
     Args:
         digest_id: the digest being built, or None in a plan. A candidate that was one already in the
@@ -103,6 +104,7 @@ def load_candidates(
         select(Article.id, Article.published_at, candidates.c.backlog, waited)
         .join(candidates, candidates.c.article_id == Article.id)
         .where(Article.withdrawn_at.is_(None))
+        .where(Article.closed_at.is_(None))
     )
     return [CandidateArticle(*row) for row in rows]
 

@@ -8,6 +8,7 @@ Never writes. Every article is counted once, under the first of these reasons th
 | `withdrawn` | staff withdrew it everywhere |
 | `later` | it is published after the slot |
 | `expired` | it is too old; for all readers only what was in no digest ever is counted |
+| `closed` | a digest that held it is older than the retention: it is due to nobody |
 | `due` | it is in the digest |
 | `carried_over` | it is due and has no place: it waits |
 | `had` | all readers to whom it was due have had it |
@@ -35,8 +36,19 @@ DROPPED: Final = "dropped"
 WITHDRAWN: Final = "withdrawn"
 LATER: Final = "later"
 EXPIRED: Final = "expired"
+CLOSED: Final = "closed"
 
-_IN_ORDER: Final = (DUE, CARRIED_OVER, HAD, BEFORE_START, DROPPED, WITHDRAWN, LATER, EXPIRED)
+_IN_ORDER: Final = (
+    DUE,
+    CARRIED_OVER,
+    HAD,
+    BEFORE_START,
+    DROPPED,
+    WITHDRAWN,
+    LATER,
+    EXPIRED,
+    CLOSED,
+)
 
 
 def count_articles(session: Session, schedule: Schedule, plan: Plan) -> dict[str, int]:
@@ -46,7 +58,7 @@ def count_articles(session: Session, schedule: Schedule, plan: Plan) -> dict[str
     why = _why_no_candidate(schedule, plan)
     never_sent = not_(
         exists(select(EditionArticle.article_id).where(EditionArticle.article_id == Article.id))
-    )
+    ) & Article.closed_at.is_(None)
     rows = session.execute(
         _articles(schedule)
         .with_only_columns(why, func.count())
@@ -87,7 +99,7 @@ def explain_to_reader(
         for article_id, reason in session.execute(
             _articles(schedule)
             .with_only_columns(Article.id, why)
-            .where(why.in_((DROPPED, WITHDRAWN, LATER)))
+            .where(why.in_((DROPPED, WITHDRAWN, LATER, CLOSED)))
         ):
             reasons[article_id] = str(reason)
     articles = session.scalars(
@@ -122,5 +134,6 @@ def _why_no_candidate(schedule: Schedule, plan: Plan) -> ColumnElement[str | Non
         (Article.withdrawn_at.is_not(None), literal(WITHDRAWN)),
         (Article.published_at > plan.slot.due_at, literal(LATER)),
         (Article.published_at <= oldest, literal(EXPIRED)),
+        (Article.closed_at.is_not(None), literal(CLOSED)),
         else_=None,
     )

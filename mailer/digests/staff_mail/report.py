@@ -21,6 +21,7 @@ from mailer.digests import listings
 from mailer.digests.listings import DigestSummary
 from mailer.ledger import digest_state
 from mailer.ledger.digest_state import Counts
+from mailer.ledger.history.kept_counts import FAILURE, LEFT, kept_counts, with_prefix
 from mailer.ledger.predicates import waits_for_later
 from mailer.message.content import Content
 from mailer.message.look import Look
@@ -57,6 +58,8 @@ class Report:
         returned: what came back of it.
         returned_reasons: why, as words of docs/bounces.md, and how many; the most frequent first.
         returned_domains: where most came back from; at most ten.
+
+    Of a purged digest no domains are kept.
     """
 
     digest: DigestSummary
@@ -76,12 +79,14 @@ def read_report(session: Session, digest_id: int) -> Report:
         NotFound: there is no digest with that number.
     """
     digest = listings.find(session, digest_id)
+    kept = kept_counts(session, digest_id)
+    failures = failures_of(session, digest_id) if kept is None else with_prefix(kept, FAILURE)
     return Report(
         digest=digest,
         deliveries=digest_state.counts(session, digest_id),
-        failures=_failures(session, digest_id),
+        failures=sorted(failures.items(), key=lambda pair: (-pair[1], pair[0])),
         domains=_domains(session, digest_id),
-        left=_left(session, digest_id, digest.built_at),
+        left=kept.get(LEFT, 0) if kept else left_since(session, digest_id, digest.built_at),
         returned=counts_of(session, digest_id),
         returned_reasons=reason_counts(session, digest_id),
         returned_domains=domain_counts(session, digest_id, most=MOST_DOMAINS),
@@ -179,7 +184,8 @@ def _is_reportable() -> ColumnElement[bool]:
     return and_(is_over, Digest.reported_at.is_(None))
 
 
-def _failures(session: Session, digest_id: int) -> list[tuple[str, int]]:
+def failures_of(session: Session, digest_id: int) -> dict[str, int]:
+    """Count why mails of a digest failed."""
     status = func.substr(Delivery.reply, 1, _STATUS_LENGTH)
     numbers: Counter[str] = Counter()
     for code, reply, number in session.execute(
@@ -188,7 +194,7 @@ def _failures(session: Session, digest_id: int) -> list[tuple[str, int]]:
         .group_by(Delivery.code, status)
     ):
         numbers[_reason(code, reply or "")] += number
-    return sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
+    return dict(numbers)
 
 
 def _reason(code: int | None, reply: str) -> str:
@@ -216,7 +222,8 @@ def _domains(session: Session, digest_id: int) -> list[tuple[str, int]]:
     return [(name, number) for name, number in rows]
 
 
-def _left(session: Session, digest_id: int, since: datetime | None) -> int:
+def left_since(session: Session, digest_id: int, since: datetime | None) -> int:
+    """Count the readers of a digest who have left the newsletter since then."""
     if since is None:
         return 0
     return session.scalars(

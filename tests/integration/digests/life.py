@@ -22,13 +22,13 @@ from mailer.digests.selection.plan import excluded, plan_digest
 from mailer.models import Delivery, Digest, EditionArticle, Schedule
 from mailer.tokens import Keys
 from tests.integration.digests.builders import build_due, render_plainly
+from tests.integration.digests.forgetting import Forgetting
 from tests.integration.digests.model import COUNTS_AS_HAD, Mail
 from tests.integration.digests.newsroom import DAY, HOUR
-from tests.integration.digests.readership import Readership
 from tests.support.factories import NOW
 
 
-class Life(Readership):
+class Life(Forgetting):
     """One life, from one seed.
 
     Args:
@@ -65,7 +65,7 @@ class Life(Readership):
         acts: list[Callable[[], None]] = [
             *[self.arrive] * 12, *[self.join] * 3, *[self.relay] * 5, *[self.switch] * 2,
             self.attach, self.edit, self.withdraw, self.add, self.drop, self.lead, self.once,
-            self.leave, self.pause, self.cancel,
+            self.leave, self.pause, self.cancel, *[self.purge] * 2, self.change_max_age,
         ]  # fmt: skip
         for _ in range(20):
             self.join()
@@ -145,7 +145,9 @@ class Life(Readership):
         for reader in newcomers:
             if reader.person.id in got:
                 reader.first = digest_id
-        self.model.candidates_before[schedule.id] = {one.id for one in candidates}
+        self.model.candidates_before.setdefault(schedule.id, {})[digest_id] = {
+            one.id for one in candidates
+        }
         if got:
             # Edits are for the next digest that goes out.
             self.model.leads.pop(schedule.id, None)
@@ -198,6 +200,7 @@ class Life(Readership):
 
     def check(self) -> None:
         """Hold the database, as it is in the end, against what was promised and what was lived."""
+        self.check_what_is_kept()
         with self.database.read() as session:
             rows = session.execute(select(Delivery.id, Delivery.status))
             statuses = {mail_id: status for mail_id, status in rows}  # noqa: C416
@@ -209,7 +212,12 @@ class Life(Readership):
                 .having(func.count() > 1)
             ).all()
             digests = session.execute(select(Digest.schedule_id, Digest.slot, Digest.reason)).all()
-        lived = {mail.id: mail.status for person in self.model.people for mail in person.mails}
+        lived = {
+            mail.id: mail.status
+            for person in self.model.people
+            for mail in person.mails
+            if not mail.purged
+        }
         other = {one: status for one, status in statuses.items() if lived.get(one) is not status}
         assert other == {}, {one: lived.get(one) for one in other}
         assert len(statuses) == len(lived)

@@ -32,11 +32,12 @@ class Piece:
     published: datetime
     backlog: dict[int, bool]
     withdrawn: bool = False
+    closed: bool = False
 
 
 @dataclass
 class Mail:
-    """A delivery. `resent` once it was in doubt and queued again."""
+    """A delivery. `resent` once it was in doubt and queued again, `purged` once its digest is."""
 
     id: int
     digest: int
@@ -44,6 +45,7 @@ class Mail:
     articles: tuple[int, ...]
     status: DeliveryStatus = S.QUEUED
     resent: bool = False
+    purged: bool = False
 
     def end(self, status: DeliveryStatus) -> None:
         """It ends so; what was in doubt before is in doubt again, for the reader may have it."""
@@ -86,7 +88,7 @@ class Reader:
     def is_newcomer(self) -> bool:
         """Their first digest is still to come, or was given back."""
         return self.first is None or any(
-            mail.digest == self.first and mail.status not in COUNTS_AS_HAD
+            mail.digest == self.first and mail.status not in COUNTS_AS_HAD and not mail.purged
             for mail in self.person.mails
         )
 
@@ -98,7 +100,7 @@ class Model:
     pieces: dict[int, Piece] = field(default_factory=dict)
     people: list[Person] = field(default_factory=list)
     readers: list[Reader] = field(default_factory=list)
-    candidates_before: dict[int, set[int]] = field(default_factory=dict)
+    candidates_before: dict[int, dict[int, set[int]]] = field(default_factory=dict)
     dropped: set[tuple[int, int]] = field(default_factory=set)
     leads: dict[int, int] = field(default_factory=dict)
 
@@ -107,8 +109,8 @@ class Model:
         return max(self.pieces, default=0)
 
     def may_be_sent(self, piece: Piece, newsletter: int) -> bool:
-        """Staff neither withdrew it nor dropped it from this newsletter."""
-        return not piece.withdrawn and (newsletter, piece.id) not in self.dropped
+        """Staff neither withdrew it nor dropped it from this newsletter, and it is not closed."""
+        return not (piece.withdrawn or piece.closed) and (newsletter, piece.id) not in self.dropped
 
     def candidates(self, terms: Terms, slot: datetime) -> list[Piece]:
         """What a digest may hold of what has arrived by now, the newest first."""
@@ -118,6 +120,25 @@ class Model:
             if terms.newsletter in piece.backlog and self.may_be_sent(piece, terms.newsletter)
         }
         return [self.pieces[one] for one in rules.candidates(published, terms, slot)]
+
+    def is_expired(self, piece: Piece, terms: Terms, slot: datetime) -> bool:
+        return not rules.candidates({piece.id: piece.published}, terms, slot)
+
+    def waited(self, terms: Terms) -> set[int]:
+        """The candidates of the schedule's latest digest, of those that are not purged."""
+        digests = self.candidates_before.get(terms.id, {})
+        return digests[max(digests)] if digests else set()
+
+    def purge(self, digest: int) -> None:
+        """Its articles are closed, and its mails are known no more."""
+        for person in self.people:
+            for mail in person.mails:
+                if mail.digest == digest:
+                    mail.purged = True
+                    for article in mail.articles:
+                        self.pieces[article].closed = True
+        for digests in self.candidates_before.values():
+            digests.pop(digest, None)
 
     def late(self, reader: Reader, terms: Terms, candidates: Iterable[Piece]) -> set[int]:
         """What came after the reader did; backlog never does, and what a person chose always."""
@@ -143,7 +164,7 @@ class Model:
         return rules.contents(
             self.due(reader, terms, candidates),
             self.late(reader, terms, candidates),
-            self.candidates_before.get(terms.id, set()),
+            self.waited(terms),
             self.leads.get(terms.id),
             terms,
         )
@@ -201,8 +222,10 @@ class Model:
                 found["withdrawn"] += 1
             elif piece.published > slot:
                 found["later"] += 1
-            elif piece.id not in candidates:
+            elif self.is_expired(piece, terms, slot):
                 found["expired"] += piece.id not in ever
+            elif piece.id not in candidates:
+                found["closed"] += 1
             elif any(piece.id in articles for articles in contents.values()):
                 found["due"] += 1
             elif any(

@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import pytest
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone
@@ -19,6 +20,7 @@ from mailer.digests.editing.edits import EditChanges
 from mailer.digests.editing.introduction import Intro
 from mailer.digests.schedules import slot_lookup
 from mailer.digests.schedules.calendar import Slot, slots
+from mailer.errors import Refused
 from mailer.feeds.articles import add_article, edit_article, withdraw_article
 from mailer.models import (
     Article,
@@ -138,6 +140,12 @@ class Newsroom:
             piece.backlog.get(newsletter.id) is False
             and self.model.may_be_sent(piece, newsletter.id)
         ):
+            return
+        if piece.closed:
+            with self.database.write() as session, pytest.raises(Refused, match="is closed"):
+                url = session.get_one(Article, piece.id).url
+                add_article(session, newsletter, url=url, title="x", now=self.now)
+            self.happened["closed one added"] += 1
             return
         with self.database.write() as session:
             url = session.get_one(Article, piece.id).url

@@ -17,7 +17,7 @@ def _live(database: Database, keys: Keys, seed: int, slots: int, **kind: bool) -
     # It was rich enough to mean something.
     assert life.slots_passed == slots
     assert life.happened["mails"] > 2 * slots
-    for what in ("sent", "failed", "unknown", "deferred"):
+    for what in ("sent", "failed", "unknown", "deferred", "purged", "max_age changed"):
         assert life.happened[what], what
     assert life.missed
 

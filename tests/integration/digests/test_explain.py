@@ -65,6 +65,7 @@ def test_every_article_is_counted_once(database: Database, keys: Keys) -> None:
             "withdrawn": 1,
             "later": 1,
             "expired": 1,
+            "closed": 0,
         }
         of_it = session.scalar(
             select(func.count())
