@@ -23,6 +23,13 @@ from mailer.models import (
 
 _EVERYWHERE: Final = Suppression.newsletter_id.is_(None)
 
+_TO_THE_ERASED: Final = (
+    NoticeKind.CONFIRMATION,
+    NoticeKind.ALERT,
+    NoticeKind.REVIEW,
+    NoticeKind.REPORT,
+)
+
 CONFIRMATION_AFTER_BOUNCE: Final = timedelta(days=30)
 """How long after a hard bounce an address may ask for a confirmation again."""
 
@@ -90,8 +97,8 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
 
     A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
     by a suppression for all newsletters, or if every newsletter that it is about is suppressed for the
-    address. A hard bounce before `forgiven` does not stop a confirmation. That a person was erased stops
-    none: theirs lost their address then, which does, and whatever came later they asked for.
+    address. A hard bounce before `forgiven` does not stop a confirmation. That a person was erased
+    stops neither a confirmation, which they ask for by signing up again, nor what goes to staff.
 
     Args:
         forgiven: aware UTC, from `forgiven_before`; or a parameter, if the statement is prepared.
@@ -102,8 +109,8 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
         Suppression.created_at < forgiven,
     )
     was_erased = Suppression.reason == SuppressionReason.ERASED
-    counts = and_(not_(was_erased), not_(old_bounce))
-    everywhere = _suppressed(Notice.key_hash, _EVERYWHERE, counts)
+    asked_anew = and_(was_erased, Notice.kind.in_(_TO_THE_ERASED))
+    everywhere = _suppressed(Notice.key_hash, _EVERYWHERE, not_(asked_anew), not_(old_bounce))
     # Who left between a backup and its restore is kept out of imports by a hash for that newsletter alone.
     here = Suppression.newsletter_id == Notice.newsletter_id
     main = _suppressed(Notice.key_hash, here, not_(was_erased))

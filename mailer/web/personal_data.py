@@ -4,7 +4,6 @@ Both links are mailed on demand and live one hour. Opening one changes nothing, 
 links. Once somebody is erased, both links still work, and show nothing of the person.
 """
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,7 +16,7 @@ from mailer.models import Subscriber
 from mailer.subscribers.erase import erase
 from mailer.subscribers.preferences import read_subscriptions
 from mailer.subscribers.rights.consent_record import shown_events
-from mailer.subscribers.rights.held_data import HeldData, Retention, held_data
+from mailer.subscribers.rights.held_data import HeldData, Retention, find_person, held_data
 from mailer.tokens import Purpose
 from mailer.web.base import (
     app_of,
@@ -87,11 +86,7 @@ def _person(session: Session, public_id: int) -> Subscriber:
     Raises:
         BadToken: there is none: the database was restored from before they came.
     """
-    person = session.scalar(
-        select(Subscriber)
-        .where(Subscriber.public_id == public_id)
-        .execution_options(populate_existing=True)
-    )
+    person = find_person(session, public_id)
     if person is None:
         raise BadToken
     return person

@@ -137,6 +137,15 @@ class HeldData:
         }
 
 
+def find_person(session: Session, public_id: int) -> Subscriber | None:
+    """Return the subscriber whom a link names, also once they are erased; None if there is none."""
+    return session.scalar(
+        select(Subscriber)
+        .where(Subscriber.public_id == public_id)
+        .execution_options(populate_existing=True)
+    )
+
+
 def held_data(
     session: Session,
     key_hash: str,

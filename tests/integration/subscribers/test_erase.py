@@ -337,6 +337,19 @@ def test_a_worker_that_holds_a_notice_sends_it_no_more(database: Database, keys:
     }
 
 
+def test_an_erased_address_gets_what_it_asks_for_anew_and_what_goes_to_staff(
+    database: Database, keys: Keys
+) -> None:
+    erase_now(database, keys)
+    with database.write() as session:
+        kinds = {make.notice(session, keys, ADDRESS, kind=kind).id: kind for kind in NoticeKind}
+    with database.read() as session:
+        may = notice_may_be_mailed(forgiven_before(LATER))
+        mailed = {kinds[row_id] for row_id in session.scalars(select(Notice.id).where(may))}
+    k = NoticeKind
+    assert mailed == {k.CONFIRMATION, k.ALERT, k.REVIEW, k.REPORT}
+
+
 def newcomer_signs_up(database: Database, keys: Keys) -> int:
     with database.write() as session:
         schedule = session.scalars(select(Schedule)).first()
