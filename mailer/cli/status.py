@@ -11,7 +11,7 @@ from mailer.clock import zone as zone_named
 from mailer.models import WorkerRole
 from mailer.monitoring.journal_copy import journal_warnings
 from mailer.monitoring.status import ScheduleStatus, Status, read_status
-from mailer.monitoring.warnings import all_warnings, mailbox_warnings
+from mailer.monitoring.warnings import all_warnings, backup_warnings, mailbox_warnings
 from mailer.settings import local_links
 from mailer.text.english import pluralise, wall_time
 
@@ -43,6 +43,8 @@ def status(as_json: bool) -> None:
         )
         warnings += mailbox_warnings(session, app.settings.shown["bounce_fetch_url"])
         warnings += journal_warnings(app.database)
+        has_folder = app.settings.backup_folder is not None
+        warnings += backup_warnings(session, has_folder=has_folder, now=now)
     if as_json:
         print_json(asdict(current) | {"warnings": warnings})
         return

@@ -273,6 +273,9 @@ class Examination:
             yield from files.judge_database_file(
                 machine.look_at(path), machine.look_at(path.parent)
             )
+        backups = self._settings.backup_folder
+        seen = None if backups is None else machine.look_at(backups.absolute())
+        yield files.judge_backup_folder(seen)
         config = config_path(os.environ)
         named = [] if config is None else [(config, _SECRETS)]
         for path, holds in [*named, *[(key, "the key") for key in self._settings.dkim_key]]:

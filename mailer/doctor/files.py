@@ -7,6 +7,7 @@ from typing import Final
 
 from mailer.doctor.finding import CheckFinding, Severity, ok
 
+_BACKUPS: Final = "backups"
 _DISK: Final = "disk"
 _PERMISSIONS: Final = "permissions"
 _MEGABYTE: Final = 1_000_000
@@ -50,6 +51,21 @@ def judge_database_file(file: FileSeen, folder: FileSeen) -> list[CheckFinding]:
         advice = f"run: chmod o= {shlex.quote(name)}"
         findings.append(CheckFinding(_PERMISSIONS, name, Severity.WARNING, what, do=advice))
     return findings
+
+
+def judge_backup_folder(folder: FileSeen | None) -> CheckFinding:
+    """Judge the folder for nightly backups; None if the settings name none."""
+    if folder is None:
+        # Many back up whole machines, which nothing here can know.
+        return ok(_BACKUPS, "", "`backup_folder` is not set, so the mailer makes no backups itself")
+    name = str(folder.path)
+    if folder.error is not None:
+        advice = "create the folder, or correct `backup_folder`"
+        return _problem(_BACKUPS, name, f"cannot be read: {folder.error}", advice)
+    if not folder.is_writable:
+        advice = "run this as the mailer's user, or change its owner"
+        return _problem(_BACKUPS, name, "this user may not write to the folder", advice)
+    return ok(_BACKUPS, name, "backups are made here each night")
 
 
 def _about_space(folder: FileSeen) -> CheckFinding:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from mailer.bounces.history import AlarmingDigest
 from mailer.bounces.intake.fetch_record import failing_fetch
 from mailer.bounces.rates import COMPLAINTS_WARN, percent
+from mailer.clock import format_instant
 from mailer.clock import zone as zone_named
 from mailer.digests.schedules import schedule_lookup
 from mailer.models import DigestStatus, WorkerRole
@@ -18,6 +19,7 @@ from mailer.monitoring.digest_progress import ways_out
 from mailer.monitoring.dkim_coverage import uncovered_newsletters
 from mailer.monitoring.last_doctor import doctor_warnings
 from mailer.monitoring.status import Status
+from mailer.notices.backup_alerts import read_record, why_overdue
 from mailer.subscribers.signup_limits import all_from_loopback
 from mailer.text.english import moment, pluralise
 
@@ -39,7 +41,7 @@ def all_warnings(
     relay_signs_dkim: bool,
     local_url: str | None,
 ) -> list[str]:
-    """Collect all warnings, but that of the mailbox of returned mail.
+    """Collect all warnings, but those of returned mail, the journal and backups.
 
     Args:
         status: the state at `now`.
@@ -85,6 +87,28 @@ def mailbox_warnings(session: Session, mailbox: str | None) -> list[str]:
         return []
     since = f"{failing.since:%Y-%m-%d %H:%M} UTC"
     return [f"returned mail has not been read since {since}: {failing.error}"]
+
+
+def backup_warnings(session: Session, *, has_folder: bool, now: datetime) -> list[str]:
+    """Warn if there is no recent backup, or the last try failed.
+
+    Args:
+        has_folder: whether the settings name a folder for backups.
+    """
+    if not has_folder:
+        return []
+    record = read_record(session)
+    reason = why_overdue(record, now)
+    if reason is not None:
+        last = (
+            "none was ever good"
+            if record.good_at is None
+            else f"the last good one is of {format_instant(record.good_at)}"
+        )
+        return [f"there is no recent backup ({last}): {reason}"]
+    if record.error is not None:
+        return [f"the last backup failed: {record.error}; it is tried again within three hours"]
+    return []
 
 
 def status_warnings(status: Status) -> list[str]:

@@ -28,6 +28,8 @@ from mailer.digests.staff_mail import report, review
 from mailer.ledger import digest_state, fence
 from mailer.models import Schedule
 from mailer.scheduler.feed_polling import FeedPolling, active_schedules
+from mailer.scheduler.nightly_backups import LOOK as BACKUP_LOOK
+from mailer.scheduler.nightly_backups import NightlyBackups
 from mailer.scheduler.purging import Purging
 from mailer.scheduler.step_runner import StepRunner
 
@@ -65,6 +67,7 @@ class Scheduler:
         self._steps = StepRunner(self._stopping)
         self._feeds = FeedPolling(app, self._steps, self._stopping)
         self._purging = Purging(app, self._steps, self._stopping)
+        self._backups = NightlyBackups(app, self._steps, self._stopping)
         self._builder = app.make_builder(app.alerts)
         self._review_after: dict[int, float] = {}
         self._planned: dict[int, datetime] = {}
@@ -139,6 +142,7 @@ class Scheduler:
             (self._sweep, min(SWEEP, settings.lease / 4)),
             (self._feeds.poll, min(SWEEP, settings.feed_interval)),
             (self._purging.run, PURGE),
+            (self._backups.make_due_backup, BACKUP_LOOK),
             (self._fetch_returned_mail, RETURNED_MAIL),
         )
         for job, every in jobs:

@@ -76,6 +76,7 @@ class Settings:
     extra_headers_notice: "tuple[Header, ...]" = _setting(mail_parsers.extra_headers, "")
     stop_at_complaints: float = _setting(parsers.percentage, "0.3%")
     stop_at_hard_bounces: float = _setting(parsers.percentage, "5%")
+    backup_folder: Path | None = _setting(Path, None)
     relay_signs_dkim: bool = _setting(parsers.yes_or_no, "false")
     host: str = _setting(parsers.line, "127.0.0.1")
     port: int = _setting(parsers.number(1, 65535), "8000")

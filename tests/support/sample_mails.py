@@ -115,6 +115,14 @@ _ALERTS: dict[str, dict[str, Any]] = {
         "mailbox": {"since": "2026-11-23T06:00:00Z"},
         "commands": ["mailer bounce fetch"],
     },
+    "no recent backup": {
+        "backup": {"since": "2026-11-21T02:00:00Z"},
+        "commands": ["mailer status", "mailer db backup FILE"],
+    },
+    "no backup at all": {
+        "backup": {"since": None},
+        "commands": ["mailer status", "mailer db backup FILE"],
+    },
     "bounces": {
         "bounced": {"id": 12, "schedule": "gazette/morning", "slot": "2026-11-24T07:00"},
         "commands": {"show": "mailer digest report 12"},

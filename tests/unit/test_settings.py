@@ -98,6 +98,7 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ),
         ("webhook_keys", "", {}),
         ("templates", "/srv/templates", Path("/srv/templates")),
+        ("backup_folder", "/srv/backups", Path("/srv/backups")),
         ("log_level", "debug", "debug"),
         ("log_format", "json", "json"),
     ],
@@ -217,7 +218,7 @@ def test_every_setting_is_tried_above() -> None:
     rest |= {"dkim_domain"}
     names = set(load(KEYS, None).shown)
     assert good | rest == names
-    assert bad == names - {"templates", "dkim_key"}
+    assert bad == names - {"backup_folder", "dkim_key", "templates"}
 
 
 DKIM = {

@@ -178,7 +178,7 @@ def test_nothing_is_wrong_with_a_perfect_installation(world: World) -> None:
     checks = {one["check"] for one in found}
     assert checks == {
         *("spf", "dkim", "dmarc", "alignment", "mx", "ptr", "relay", "website", "one-click", "clock"),
-        *("schema", "disk", "permissions", "postal-address", "staff-address", "bounces", "volume"),
+        *("schema", "disk", "backups", "permissions", "postal-address", "staff-address", "bounces", "volume"),
     }  # fmt: skip
     # It logs in, and begins no mail.
     assert len(world.relay.logins) == 1

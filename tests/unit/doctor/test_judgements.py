@@ -167,6 +167,13 @@ def test_a_file_with_keys_is_judged(mode: int, severity: str) -> None:
     assert files.judge_key_file(seen(mode=mode), "the keys").severity == severity
 
 
+def test_the_folder_for_backups_is_judged() -> None:
+    assert files.judge_backup_folder(None).severity == "ok"
+    assert files.judge_backup_folder(seen(error="no such folder")).severity == "problem"
+    assert files.judge_backup_folder(seen(is_writable=False)).severity == "problem"
+    assert files.judge_backup_folder(seen(is_writable=True)).severity == "ok"
+
+
 def newsletter(**values: object) -> NewsletterFacts:
     facts = NewsletterFacts(
         slug="daily",
