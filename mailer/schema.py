@@ -227,7 +227,8 @@ def _refuse_newer(version: str) -> None:
     if version > head():
         raise SchemaError(
             f"the database has schema {version} of a newer mailer, this one knows {head()}; "
-            "install the newer one again"
+            "install the newer one again, or restore the backup from before the upgrade "
+            "with `mailer db restore`"
         )
 
 
