@@ -95,7 +95,7 @@ def _person(session: Session, public_id: int) -> Subscriber:
 def _data_of(app: App, session: Session, person: Subscriber) -> HeldData | None:
     if person.erased_at is not None:
         return None
-    retention = Retention(app.settings.consent_retention)
+    retention = Retention(app.settings.consent_retention, app.settings.ledger_retention)
     now = app.times.wall()
     return held_data(session, person.key_hash, person.address, app.publisher, retention, now=now)
 

@@ -92,7 +92,7 @@ def data(address: str, html: Path | None, as_json: bool) -> None:
     """
     parsed = parse(address)
     with opened() as app:
-        retention = Retention(app.settings.consent_retention)
+        retention = Retention(app.settings.consent_retention, app.settings.ledger_retention)
         with app.database.read() as session:
             held = held_data(
                 session,

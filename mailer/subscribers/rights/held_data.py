@@ -82,6 +82,8 @@ class Retention:
 
     clients: timedelta
     """IP addresses and browsers."""
+    digests: timedelta | None = None
+    """Which digests a person was sent, after they finished; None: for ever."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class HeldData:
     Attributes:
         address: as they wrote it, if they are or were a subscriber; else as it was asked for.
         since: when they became a subscriber.
-        digests: those that were sent to them, or will be, or were not, and why.
+        digests: those that were sent to them, or will be, or were not, and why; none that is older than the
+            retention.
         returned: what came back of mails to them.
     """
 
@@ -129,10 +132,13 @@ class HeldData:
 
     def as_json(self) -> dict[str, object]:
         """Return the document for programs; instants are ISO 8601 in UTC."""
-        days = self.retention.clients // timedelta(days=1)
+        day, digests = timedelta(days=1), self.retention.digests
         return {
             **{field.name: _plain(getattr(self, field.name)) for field in fields(self)},
-            "retention": {"ip_and_browser_days": days},
+            "retention": {
+                "ip_and_browser_days": self.retention.clients // day,
+                "digest_days": None if digests is None else digests // day,
+            },
             "not_held": list(NOT_HELD),
         }
 

@@ -109,7 +109,7 @@ def test_the_page_and_the_file_say_what_is_held(website: Website, person: Subscr
     assert file.headers["cache-control"] == "no-store"
     data = json.loads(file.body)
     assert len(data["consent"]) == len(ConsentKind)
-    assert data["retention"] == {"ip_and_browser_days": 1095}
+    assert data["retention"] == {"ip_and_browser_days": 1095, "digest_days": None}
     assert data["not_held"]
 
 
