@@ -59,7 +59,7 @@ def _move(app: "App", url: str, *, yes: bool, as_json: bool) -> None:
     from mailer.database_copies.moving.move import move as move_everything
 
     if not confirmed("Move everything? This database then refuses to be used.", yes=yes):
-        return
+        raise click.Abort
     result = move_everything(
         app.database,
         url,
