@@ -16,6 +16,7 @@ from mailer.db import Base, Database
 from mailer.digests import listings, retention
 from mailer.digests.editing import edits, one_off
 from mailer.digests.editing.edits import EditChanges
+from mailer.digests.selection import article_queries
 from mailer.digests.selection.explain import count_articles, explain_to_reader
 from mailer.digests.selection.plan import for_reader, plan_digest
 from mailer.digests.staff_mail.report import read_report
@@ -309,6 +310,9 @@ def test_a_build_that_began_before_finishes_asking_who_has_had_what(
     with database.write() as session:
         numbers = session.scalar(select(func.count()).select_from(Delivery))
         assert numbers == 6
+        source = article_queries.frozen(building.id)
+        frozen = article_queries.load_candidates(session, source, old.schedule.id, building.id)
+        assert frozen == [], "it holds what was closed before it looked"
         session.execute(
             update(Digest).where(Digest.id == building.id).values(status=DigestStatus.SKIPPED)
         )
