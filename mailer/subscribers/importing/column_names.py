@@ -53,7 +53,8 @@ NAME_OR_LAST: Final = frozenset(_names("nom"))
 FIRST_BESIDE_NAME: Final = frozenset(_names("vorname,voornaam,förnamn"))
 
 _WORD_COLUMNS: Final = _names(
-    "status,subscription status,subscriber status,email status,member status,contact status",
+    "status,state,subscription state,subscriber state,subscription status,subscriber status",
+    "email status,member status,contact status",
     "subscriptionstatus,subscriberstatus,email marketing status,email subscription status",
     "email marketing,list status,global status,user status,newsletter status,optin status",
     "opt in status,opt in,optin,opted in,email opt in,email optin,newsletter opt in",
@@ -86,8 +87,11 @@ _FLAG_COLUMNS: Final = {
         "email auf blacklist,liste noire email,gesperrt,заблокирован",
     ),
 }
-STATUS: Final[Mapping[str, StatusColumn]] = dict.fromkeys(_WORD_COLUMNS, StatusColumn.WORD) | {
-    name: kind for kind, names in _FLAG_COLUMNS.items() for name in names
+STATUS: Final[Mapping[str, StatusColumn]] = {
+    **dict.fromkeys(_WORD_COLUMNS, StatusColumn.WORD),
+    **{name: kind for kind, names in _FLAG_COLUMNS.items() for name in names},
+    # AWeber writes there only why somebody gets no mail any more.
+    "stop status": StatusColumn.OPTIONAL,
 }
 PERMISSION: Final = frozenset(
     _names(
@@ -103,7 +107,6 @@ OR_DATE: Final = frozenset(
 )
 """Of the columns of words those in which some services write the time at which it began."""
 
-STATE: Final = frozenset(_names("state,subscription state,subscriber state"))
 PLACE: Final = frozenset(
     _names("city,country,zip,zip code,postal code,street,address,region,town,county,province")
 )
@@ -138,7 +141,8 @@ IP: Final = _names(
     "opt in ip address,signup ip address",
 )
 LEFT: Final = _names(
-    "unsub time,unsubscribed at,unsubscribe time,unsubscribed on,unsubscribe date,unsubscribed date",
+    "unsub time,unsub date,unsub at,stop time,unsubscribed at,unsubscribe time,unsubscribed on",
+    "unsubscribe date,unsubscribed date",
     "date unsubscribed,unsubscription date,unsubscription time,opt out date,optout date,opt out time",
     "optout time,opted out at,left at,left on,unsubscribed time,unsubscribe timestamp",
     "abgemeldet am,abmeldedatum,désabonné le,date de désabonnement,date de désinscription",

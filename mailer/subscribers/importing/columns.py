@@ -13,6 +13,7 @@ from mailer.errors import Refused
 from mailer.subscribers.importing import column_names
 from mailer.subscribers.importing.folding import fold
 from mailer.subscribers.importing.presets import RULES, Preset, recognise
+from mailer.subscribers.importing.status_columns import kind_of_column
 from mailer.subscribers.importing.status_words import StatusColumn
 from mailer.text.untrusted import printable_line
 
@@ -36,6 +37,9 @@ class ColumnKey(StrEnum):
 
 NO_COLUMN: Final = "-"
 """What `--map` names for "none", when a column is not what its name says."""
+
+
+_WITH_DATES: Final = {StatusColumn.WORD_OR_DATE, StatusColumn.CONFIRMED}
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
         dates=known.several(ColumnKey.OPTED_IN, column_names.OPTED_IN),
         ips=known.several(ColumnKey.IP, column_names.IP),
         left=known.left(),
-        perhaps_dates=tuple(index for index, kind in statuses if kind is StatusColumn.WORD_OR_DATE),
+        perhaps_dates=tuple(index for index, kind in statuses if kind in _WITH_DATES),
         source=known.one(ColumnKey.SOURCE, column_names.SOURCE),
         language=known.first_of(column_names.LANGUAGE),
         paused=known.first_of(column_names.PAUSED),
@@ -213,27 +217,12 @@ class _Finder:
             return tuple((index, StatusColumn.WORD) for index in self.several(ColumnKey.STATUS, ()))
         found = []
         for index, name in enumerate(self._folded):
-            kind = self._status_kind(name)
+            kind = kind_of_column(name, self._folded)
             if name in RULES[preset].optional and kind is not None:
                 kind = StatusColumn.OPTIONAL
             if kind is not None:
                 found.append((index, kind))
         return tuple(found)
-
-    def _status_kind(self, name: str) -> StatusColumn | None:
-        if name in column_names.OR_DATE:
-            return StatusColumn.WORD_OR_DATE
-        if name in column_names.STATE:
-            has_place = not column_names.PLACE.isdisjoint(self._folded)
-            return StatusColumn.HINT if has_place else StatusColumn.WORD
-        if name in column_names.STATUS:
-            return column_names.STATUS[name]
-        if name in column_names.PERMISSION:
-            return StatusColumn.PERMISSION
-        if not column_names.LIKELY_STATUS.search(name):
-            return None
-        is_theirs = column_names.LIKELY_SUBSCRIPTION.search(name)
-        return StatusColumn.WORD if is_theirs else StatusColumn.HINT
 
     def left(self) -> tuple[int, ...]:
         """Return the columns of times that only readers who left have."""

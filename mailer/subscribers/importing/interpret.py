@@ -35,6 +35,9 @@ _MOST_REMEMBERED: Final = 500
 _OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 _LONGEST_IP: Final = 45
+_AROUND: Final = " \t\r\n\xa0,;"
+"""What people leave around an address that they copied out of a list."""
+
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
 
 _ADVICE: Final = {
@@ -78,7 +81,7 @@ class Interpreter:
         rules = RULES[self.plan.preset]
         self.order = self.order or rules.dates
         self._verdicts = tuple(
-            (index, _remembering(kind, inactive_left=rules.inactive_left))
+            (index, _remembering(kind, self.plan.names[index], inactive_left=rules.inactive_left))
             for index, kind in self.plan.statuses
         )
 
@@ -94,7 +97,7 @@ class Interpreter:
                     "quote the cell that holds the delimiter",
                 )
             cells += [""] * missing
-        email = cells[plan.email].strip()
+        email = cells[plan.email].strip(_AROUND)
         if not email.isascii() or email[-1:] == ">" or ":" in email:
             email = _bare(email)
         if not email:
@@ -191,14 +194,16 @@ class Interpreter:
         return None
 
 
-def _remembering(kind: StatusColumn, *, inactive_left: bool) -> Callable[[str], StatusVerdict]:
+def _remembering(
+    kind: StatusColumn, column: str, *, inactive_left: bool
+) -> Callable[[str], StatusVerdict]:
     """Return `judge` for one column, which judges each different cell only once."""
     known: dict[str, StatusVerdict] = {}
 
     def judged(cell: str) -> StatusVerdict:
         verdict = known.get(cell)
         if verdict is None:
-            verdict = judge(kind, cell, inactive_left=inactive_left)
+            verdict = judge(kind, cell, inactive_left=inactive_left, column=column)
             if len(known) < _MOST_REMEMBERED and len(cell) < _LONGEST_STATUS:
                 known[cell] = verdict
         return verdict

@@ -16,7 +16,7 @@ from mailer.subscribers.importing.interpret import Interpreter
 from mailer.subscribers.importing.opt_in_dates import DateOrder
 from mailer.subscribers.importing.presets import RULES, Preset, least_of
 from mailer.subscribers.importing.rows import ImportRow, ReaderStatus, RejectedRow
-from mailer.subscribers.importing.status_words import ACTIVE, BLOCKED, UNSUBSCRIBED, StatusColumn
+from mailer.subscribers.importing.status_words import ACTIVE, BLOCKED, TELLING, UNSUBSCRIBED
 from mailer.subscribers.importing.table import (
     DELIMITERS,
     HEAD,
@@ -27,9 +27,6 @@ from mailer.subscribers.importing.table import (
     named_delimiter,
     split_rows,
 )
-
-_TELL_LITTLE: Final = {StatusColumn.OPTIONAL, StatusColumn.HINT, StatusColumn.PERMISSION}
-"""A column of these kinds alone does not say who left."""
 
 _LEAST: Final = {
     ReaderStatus.ACTIVE: ACTIVE,
@@ -114,7 +111,14 @@ def _read(
     head = file.read(HEAD)
     encoding, mark = find_encoding(head, options.encoding)
     head = head[mark:]
-    beginning = list(Lines(as_text(head, BytesIO(), encoding)))
+    first_lines = Lines(as_text(head, BytesIO(), encoding))
+    beginning = list(first_lines)
+    if first_lines.other_encoding is not None and options.encoding is None:
+        # Read as Windows-1252, "нет" would be no "no" any more.
+        raise Refused(
+            f"line {first_lines.other_encoding} is neither UTF-8 nor Windows-1252; name the encoding, "
+            "as in --encoding windows-1251, or save the file as CSV in UTF-8"
+        )
     named = named_delimiter(beginning[0]) if beginning else None
     if named is not None:
         del beginning[0]
@@ -177,7 +181,7 @@ def _first_warnings(plan: ColumnPlan) -> Iterator[str]:
     name = plan.names[plan.email]
     if plan.has_header and sum(one.casefold() == name.casefold() for one in plan.names) > 1:
         yield f"several columns are called {name!r}, of which the first is used"
-    telling = {kind for _, kind in plan.statuses} - _TELL_LITTLE
+    telling = {kind for _, kind in plan.statuses} & TELLING
     if RULES[plan.preset].says_who_left and not telling:
         yield (
             f"this looks like an export of {plan.preset}, but no column says who unsubscribed; export it "

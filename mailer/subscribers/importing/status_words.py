@@ -44,6 +44,24 @@ class StatusColumn(StrEnum):
     PERMISSION = "permission"
     """The same, and a plain no counts too; a yes, and whatever else stands there, does not."""
 
+    STATE = "state"
+    """A word of the lists, or something else, such as a part of a country; what is unknown does not count."""
+
+    CONFIRMED = "confirmed"
+    """Whether, or when, they confirmed; no and empty are rejected."""
+
+    LIKELY_PERMISSION = "likely permission"
+    """Seems to say whether they want mail: a plain no is rejected."""
+
+    LIKELY_GONE = "likely gone"
+    """Seems to say that they get no mail: all but false and empty is rejected."""
+
+    LIKELY_UNSUBSCRIBED = "likely unsubscribed"
+    LIKELY_BOUNCED = "likely bounced"
+    LIKELY_COMPLAINED = "likely complained"
+    LIKELY_BLOCKED = "likely blocked"
+    """Seems to say that they get no mail: yes and dates mean it, and other words are rejected or known."""
+
     UNSUBSCRIBED = "unsubscribed"
     BOUNCED = "bounced"
     COMPLAINED = "complained"
@@ -88,9 +106,14 @@ _SPECIFIC_UNSUBSCRIBED: Final = (
     *("բաժանորդագրությունից հրաժարված", "հրաժարված", "ապաբաժանորդագրված"),
     *("dado de baja", "disiscritto", "uitgeschreven"),
 )
+_REFUSED_WORDS: Final = (
+    *("denied", "declined", "refused", "withdrawn", "revoked", "objected"),
+    *("widerrufen", "widersprochen", "verweigert", "refusé", "отказано"),
+)
 UNSUBSCRIBED_WORDS: Final = (
     *_SPECIFIC_UNSUBSCRIBED,
     *("cancelled", "canceled", "left", "removed", "disabled", "false", "no", "n", "f", "0", "off"),
+    *_REFUSED_WORDS,
     *("nein", "falsch", "gekündigt", "non", "faux", "нет", "отключен", "ոչ", "nee", "não"),
 )
 BOUNCED_WORDS: Final = (
@@ -104,7 +127,7 @@ COMPLAINED_WORDS: Final = (
     *("beschwerde", "plainte", "жалоба", "спам", "բողոք", "սպամ"),
 )
 BLOCKED_WORDS: Final = (
-    *("blocklisted", "blacklisted", "blocked", "banned", "suppressed", "do not email"),
+    *("blocklisted", "blacklisted", "blocked", "banned", "spammy", "suppressed", "do not email"),
     *("do not mail", "do not contact", "gesperrt", "blockiert", "bloqué", "bloquée", "liste noire"),
     *("заблокирован", "заблокирована", "черный список", "արգելափակված"),
 )
@@ -126,10 +149,14 @@ WAITING_WORDS: Final = (
     *("needs attention", "archived", "deleted", "trash", "ausstehend", "inaktiv"),
     *("en attente", "inactif", "ожидает", "неактивен", "неактивный", "սպասող", "ոչ ակտիվ"),
 )
+_YES_WORDS: Final = (
+    *("true", "yes", "y", "t", "1", "on", "x", "✓", "✔", "ja", "wahr", "oui", "vrai", "да", "այո"),
+    *("sí", "sì", "sim"),
+)
 _EMPTY_WORDS: Final = ("", "none", "null", "n a", "nan")
 _FALSE_WORDS: Final = (
     *(*_EMPTY_WORDS, "false", "no", "n", "f", "0", "off", "nein", "falsch", "non", "faux"),
-    *("нет", "ոչ", "nee", "não"),
+    *("нет", "ոչ", "nee", "não", "never", "nie", "jamais", "никогда"),
 )
 
 _FLAGS: Final = {
@@ -138,6 +165,18 @@ _FLAGS: Final = {
     StatusColumn.COMPLAINED: COMPLAINED,
     StatusColumn.BLOCKED: BLOCKED,
 }
+
+
+_LIKELY: Final = {
+    StatusColumn.LIKELY_UNSUBSCRIBED: UNSUBSCRIBED,
+    StatusColumn.LIKELY_BOUNCED: BOUNCED,
+    StatusColumn.LIKELY_COMPLAINED: COMPLAINED,
+    StatusColumn.LIKELY_BLOCKED: BLOCKED,
+}
+TELLING: Final = frozenset(
+    {StatusColumn.WORD, StatusColumn.WORD_OR_DATE, *_FLAGS, *_LIKELY},
+)
+"""A column of one of these kinds says who left; the others alone do not."""
 
 
 def _table() -> Mapping[str, StatusVerdict]:
@@ -165,13 +204,20 @@ _SPECIFIC: Final = frozenset(
         fold,
         (
             *(*_SPECIFIC_UNSUBSCRIBED, *UNCONFIRMED_WORDS, *COMPLAINED_WORDS[:7]),
-            *("cleaned", "bounced", "hard bounced", "hard bounce", "blocklisted", "blacklisted"),
+            *("cleaned", "bounced", "hard bounced", "hard bounce", "undeliverable"),
+            *("blocklisted", "blacklisted", "blocked", "banned", "suppressed"),
+            *("do not email", "do not mail", "do not contact"),
         ),
     )
 )
 """Words that say in any column with "status" in its name that somebody gets no mail."""
 
 _FALSE: Final = frozenset(map(fold, _FALSE_WORDS))
+_YES: Final = frozenset(map(fold, _YES_WORDS))
+_NO: Final = frozenset(word for word in _FALSE if _WORDS.get(word) is UNSUBSCRIBED)
+_REFUSED: Final = _NO | frozenset(map(fold, _REFUSED_WORDS))
+_LONGEST_CODE: Final = 3
+"""Words of so few letters beside a city are parts of countries, such as ON and NO."""
 
 
 def says_when(cell: str) -> bool:
@@ -179,29 +225,75 @@ def says_when(cell: str) -> bool:
     return bool(cell.strip(" 0-/:.T")) and fold(cell) not in _FALSE
 
 
-def judge(kind: StatusColumn, cell: str, *, inactive_left: bool) -> StatusVerdict:
+def judge(kind: StatusColumn, cell: str, *, inactive_left: bool, column: str = "") -> StatusVerdict:
     """Decide what the `cell` of a column of this kind says.
 
     Args:
         inactive_left: "inactive" means unsubscribed, as it does at Beehiiv.
+        column: what the column is called, for messages.
     """
     word = fold(cell)
     if kind in _FLAGS:
         return ACTIVE if word in _FALSE else _FLAGS[kind]
-    if kind is StatusColumn.PERMISSION and word in _FALSE and _WORDS[word] is UNSUBSCRIBED:
-        return UNSUBSCRIBED
-    if kind in {StatusColumn.HINT, StatusColumn.PERMISSION}:
-        return _WORDS[word] if word in _SPECIFIC else ACTIVE
+    if kind in _LIKELY or kind is StatusColumn.LIKELY_GONE:
+        return _judge_likely(kind, cell, column)
+    if kind in {StatusColumn.HINT, StatusColumn.PERMISSION, StatusColumn.LIKELY_PERMISSION}:
+        return _judge_hint(kind, cell, column)
+    if kind is StatusColumn.STATE:
+        return _WORDS.get(word, ACTIVE) if len(word) > _LONGEST_CODE else ACTIVE
+    if kind is StatusColumn.CONFIRMED and word in _NO:
+        return _rejected(f"{_said(column, cell)}, so they never confirmed; ask them to sign up")
     if inactive_left and word == "inactive":
         return UNSUBSCRIBED
-    verdict = _WORDS.get(word)
+    return _judge_word(kind, cell)
+
+
+def _judge_word(kind: StatusColumn, cell: str) -> StatusVerdict:
+    verdict = _WORDS.get(fold(cell))
     if verdict is EMPTY and kind is StatusColumn.OPTIONAL:
         return ACTIVE
-    if verdict is None and kind is StatusColumn.WORD_OR_DATE and may_be_date(cell):
+    with_dates = kind in {StatusColumn.WORD_OR_DATE, StatusColumn.CONFIRMED}
+    if verdict is None and with_dates and may_be_date(cell):
         return ACTIVE
-    if verdict is None:
-        shown = printable_line(cell[: 2 * LONGEST_SHOWN], LONGEST_SHOWN).replace('"', "'")
-        return _rejected(
-            f'the status "{shown}" is not known; see docs/moving-in.md for the words that are'
-        )
-    return verdict
+    return verdict or _rejected(
+        f'the status "{_shown(cell)}" is not known; see docs/moving-in.md for the words that are'
+    )
+
+
+def _judge_hint(kind: StatusColumn, cell: str, column: str) -> StatusVerdict:
+    word = fold(cell)
+    if kind is StatusColumn.PERMISSION and word in _REFUSED:
+        return UNSUBSCRIBED
+    if kind is StatusColumn.LIKELY_PERMISSION and word in _REFUSED:
+        return _doubtful(column, cell)
+    return _WORDS[word] if word in _SPECIFIC else ACTIVE
+
+
+def _judge_likely(kind: StatusColumn, cell: str, column: str) -> StatusVerdict:
+    word = fold(cell)
+    if word in _FALSE or not says_when(cell):
+        return ACTIVE
+    found = _WORDS.get(word)
+    if kind in _LIKELY:
+        if word in _YES or may_be_date(cell):
+            return _LIKELY[kind]
+        if found is not None and found.severity >= UNSUBSCRIBED.severity:
+            return found
+        if found is ACTIVE and "status" in fold(column):
+            return ACTIVE
+    return _doubtful(column, cell)
+
+
+def _doubtful(column: str, cell: str) -> StatusVerdict:
+    return _rejected(
+        f"{_said(column, cell)}, as if they got no mail; if they do, remove that column, "
+        "or name the one that counts with --map status=COLUMN"
+    )
+
+
+def _said(column: str, cell: str) -> str:
+    return f'the column "{_shown(column)}" says "{_shown(cell)}"'
+
+
+def _shown(text: str) -> str:
+    return printable_line(text[: 2 * LONGEST_SHOWN], LONGEST_SHOWN).replace('"', "'")

@@ -42,6 +42,9 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _UNDECODED: Final = re.compile("[\udc80-\udcff]")
+_NOT_WINDOWS_1252: Final = re.compile("[\udc80-\udcff]{4}")
+"""Western languages have no four such letters in a row; a cut-off UTF-8 character has three bytes at most."""
+
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(?P<delimiter>[^\s"]|\t)"?\s*', re.IGNORECASE)
 
 
@@ -131,8 +134,8 @@ class Lines:
     """Yields the lines of a text, and keeps those of the row that is being read.
 
     `number` is that of the line yielded last. A line that is too long is yielded as an empty one, and its
-    number put into `too_long`. `not_utf8` is the first line that is not, and `ended` is set once a line was
-    asked for after the last.
+    number put into `too_long`. `not_utf8` is the first line that is not, `other_encoding` the first that is
+    not Windows-1252 either, and `ended` is set once a line was asked for after the last.
     """
 
     def __init__(self, text: io.TextIOBase) -> None:
@@ -140,6 +143,7 @@ class Lines:
         self.row: list[str] = []
         self.too_long: list[int] = []
         self.not_utf8: int | None = None
+        self.other_encoding: int | None = None
         self.ended = False
         self._text = text
 
@@ -171,6 +175,8 @@ class Lines:
             return line
         if self.not_utf8 is None:
             self.not_utf8 = self.number
+        if self.other_encoding is None and _NOT_WINDOWS_1252.search(line):
+            self.other_encoding = self.number
         return _UNDECODED.sub(_from_windows_1252, line)
 
 

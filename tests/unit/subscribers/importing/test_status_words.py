@@ -162,3 +162,82 @@ def test_columns_that_can_be_two_things(
     if header.startswith("Subscribed,"):
         assert isinstance(row, ImportRow)
         assert row.opted_in_at is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "statuses"),
+    [
+        # For the cells true, false, nothing, and a date.
+        ("Unsubscribed from all email", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Opted out of email: Newsletter", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("isUnsubscribed", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("EmailOptOut", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Unsubscribe status", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Abbestellt am", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Désinscrit le", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Отписался", (LEFT, ACTIVE, ACTIVE, LEFT)),
+        ("Date bounced", (STOPPED, ACTIVE, ACTIVE, STOPPED)),
+        ("Invalid email address", (STOPPED, ACTIVE, ACTIVE, STOPPED)),
+        ("Spam complaint date", (STOPPED, ACTIVE, ACTIVE, STOPPED)),
+        ("doNotContact", (STOPPED, ACTIVE, ACTIVE, STOPPED)),
+        ("Do not send email", (STOPPED, ACTIVE, ACTIVE, STOPPED)),
+        ("Is excluded from campaigns", (None, ACTIVE, ACTIVE, None)),
+        ("Date deleted", (None, ACTIVE, ACTIVE, None)),
+        ("Archived", (None, ACTIVE, ACTIVE, None)),
+        ("Confirmed", (ACTIVE, None, None, ACTIVE)),
+        ("email_verified", (ACTIVE, None, ACTIVE, ACTIVE)),
+        ("DOUBLE_OPT-IN", (ACTIVE, None, ACTIVE, ACTIVE)),
+        ("Wants e-mails", (ACTIVE, None, ACTIVE, ACTIVE)),
+        ("isActive", (ACTIVE, LEFT, None, None)),
+        # About something else.
+        ("SMS opt-out", (ACTIVE, ACTIVE, ACTIVE, ACTIVE)),
+        ("Unsubscribe link", (ACTIVE, ACTIVE, ACTIVE, ACTIVE)),
+        ("active_subscription", (ACTIVE, ACTIVE, ACTIVE, ACTIVE)),
+        ("Bounce count", (ACTIVE, ACTIVE, ACTIVE, ACTIVE)),
+        ("Complimentary plan enabled", (ACTIVE, ACTIVE, ACTIVE, ACTIVE)),
+    ],
+)
+def test_no_column_that_speaks_of_leaving_is_overlooked(
+    tmp_path: Path, header: str, statuses: tuple[ReaderStatus | None, ...]
+) -> None:
+    rows = [one(tmp_path, header, cell) for cell in ("true", "false", "", "2024-05-01")]
+    assert statuses == tuple(row.status if isinstance(row, ImportRow) else None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "status"),
+    [
+        ("Unsubscribe reason", "too many mails", None),
+        ("Unsubscribe status", "subscribed", ACTIVE),
+        ("Unsubscribed on", "never", ACTIVE),
+        ("Email suppressions", '"[""HARD_BOUNCE""]"', STOPPED),
+        ("Email suppressions", "[]", ACTIVE),
+        ("Stop status", "Undeliverable", STOPPED),
+        ("Stop status", "", ACTIVE),
+        ("eu_consent", "denied", None),
+        ("GDPR", "revoked", LEFT),
+        ("subscriber_type", "unsubscribed", LEFT),
+        ("subscriber_type", "removed", LEFT),
+        ("subscriber_type", "premium", ACTIVE),
+        ("state,Country", "cancelled", LEFT),
+        ("state,Country", "inactive", None),
+        ("state,Country", "ON", ACTIVE),
+        ("user_status,user_login", "0", ACTIVE),
+        ("confirmed,optedin,bouncecount", "1,0", ACTIVE),
+        ("confirmed,optedin,bouncecount", "0,0", None),
+    ],
+)
+def test_cells_of_columns_by_other_names(
+    tmp_path: Path, header: str, cell: str, status: ReaderStatus | None
+) -> None:
+    row = one(tmp_path, header, cell)
+    assert (row.status if isinstance(row, ImportRow) else None) is status
+
+
+def test_a_doubtful_column_is_named_with_the_next_step(tmp_path: Path) -> None:
+    row = one(tmp_path, "Unsubscribe reason", "too many")
+    assert isinstance(row, RejectedRow)
+    assert 'the column "Unsubscribe reason" says "too many"' in row.reason
+    assert "--map status=COLUMN" in row.reason
+    row = one(tmp_path, "x,Unsubscribe reason", "active", "too many", columns="status=x")
+    assert isinstance(row, ImportRow)

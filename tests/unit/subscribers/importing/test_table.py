@@ -63,6 +63,23 @@ def test_the_encoding_can_be_named(tmp_path: Path) -> None:
         read(tmp_path, b"email\n" + b"\xff@example.com\n" * 9, encoding="idna")
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r", "cp1253"])
+def test_letters_of_another_encoding_are_not_taken_for_windows_1252(
+    tmp_path: Path, encoding: str
+) -> None:
+    word = "Διαγραμμένος" if encoding == "cp1253" else "Отписан"
+    data = f"Email;{word}\na@example.com;x\n".encode(encoding)
+    with pytest.raises(Refused, match=r"line 1 is neither UTF-8 nor .*--encoding windows-1251"):
+        read(tmp_path, data)
+    assert len(read(tmp_path, data, encoding=encoding)) == 1
+
+
+def test_a_letter_that_was_cut_off_does_not_make_another_encoding(tmp_path: Path) -> None:
+    cut = "Ольга 😀".encode()[:-1]
+    (row,) = read(tmp_path, b"email;name\na@example.com;" + cut + b"\n")
+    assert isinstance(row, ImportRow)
+
+
 def test_one_bad_byte_does_not_spoil_the_letters_beside_it(tmp_path: Path) -> None:
     rows = read(tmp_path, b"email,name\na@example.com,\xc3\x84nn\xe9\nb@example.com,\xc3\x84nn\n")
     assert [row.name for row in rows if isinstance(row, ImportRow)] == ["Änné", "Änn"]
