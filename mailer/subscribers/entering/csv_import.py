@@ -5,7 +5,7 @@ stays as it is. Never holds the whole file in memory, nor the database for longe
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -129,12 +129,22 @@ def import_rows(
         DBAPIError: the database failed for a reason that `explain` does not know.
     """
     remaining = iter(rows)
-    with _saying_how_far(counts, dry_run=dry_run):
+    with _saying_how_far(counts, dry_run=dry_run), _closed_at_the_end(remaining):
         while chunk := list(islice(remaining, CHUNK)):
             results = act(list(_new_readers(chunk, keys, source, counts.rejected)))
             if not dry_run:
                 reach("import.after-chunk")
             counts.add(len(chunk), results)
+
+
+@contextmanager
+def _closed_at_the_end(rows: Iterator[ImportRow | RejectedRow]) -> Iterator[None]:
+    """Close the file that rows are read from, also if they are not read to the end."""
+    try:
+        yield
+    finally:
+        if isinstance(rows, Generator):
+            rows.close()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 Never reads the whole file at once, so its size does not matter.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
@@ -78,13 +79,21 @@ def read_rows(path: Path, options: ReadOptions) -> ReaderFile:
     rows = _open(path, options, reader_file)
     # This reads the header. The file is closed after the last row, or when nobody holds the rows any more.
     next(rows)
-    reader_file.rows = filter(None, rows)
+    reader_file.rows = _without_empty(rows)
     return reader_file
+
+
+def _without_empty(
+    rows: Generator[ImportRow | RejectedRow | None, None, None],
+) -> Iterator[ImportRow | RejectedRow]:
+    """Leave out empty rows; to close this closes the file."""
+    with closing(rows):
+        yield from filter(None, rows)
 
 
 def _open(
     path: Path, options: ReadOptions, reader_file: ReaderFile
-) -> Iterator[ImportRow | RejectedRow | None]:
+) -> Generator[ImportRow | RejectedRow | None, None, None]:
     """Yield None once the header is read, then what each row says, None for an empty one.
 
     Raises:
