@@ -72,6 +72,8 @@ def forms(page: str) -> list[Form]:
             found += [form] if tag == "form" else []
         elif tag == "button":
             form.buttons += 1
+            if name:
+                form.choose(name, value, is_chosen=False)
         elif tag == "select":
             select = name
         elif tag == "option":

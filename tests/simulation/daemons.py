@@ -36,10 +36,7 @@ class Daemons:
         self._logs = ExitStack()
 
     def __enter__(self) -> Self:
-        for name in self._roles:
-            self.start(name)
-        for name in self._ports:
-            self._wait_for_the_web(name)
+        self.start_all()
         return self
 
     def __exit__(
@@ -48,9 +45,20 @@ class Daemons:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.kill_all()
+        self._logs.close()
+
+    def start_all(self) -> None:
+        """Start all of them, and wait for their web roles."""
+        for name in self._roles:
+            self.start(name)
+        for name in self._ports:
+            self._wait_for_the_web(name)
+
+    def kill_all(self) -> None:
+        """SIGKILL for all that run, as if the machine were switched off."""
         for name in list(self._running):
             self.kill(name)
-        self._logs.close()
 
     def start(self, name: str) -> None:
         """Start one; its web role may take a moment."""

@@ -23,10 +23,12 @@ class Received:
 
     Attributes:
         number: counts from 1, in the order of arrival; its file is called so.
+        sender: of its envelope.
         digest: the id of the digest that it says it belongs to; None in confirmations and the like.
     """
 
     number: int
+    sender: str
     address: str
     digest: int | None
     parsed: EmailMessage
@@ -140,7 +142,8 @@ class Inbox:
         with self._lock:
             self._written += 1
             self.path(self._written).write_bytes(mail.data)
-            line = json.dumps({"number": self._written, "to": mail.recipient}, ensure_ascii=False)
+            entry = {"number": self._written, "from": mail.sender, "to": mail.recipient}
+            line = json.dumps(entry, ensure_ascii=False)
             with self._index.open("a") as index:
                 index.write(line + "\n")
 
@@ -157,8 +160,9 @@ class Inbox:
                 parsed = BytesParser(policy=policy.default).parsebytes(raw)
                 assert isinstance(parsed, EmailMessage)
                 digest = parsed["X-Mailer-Digest"]
+                number = int(digest) if digest else None
                 self._read.append(
-                    Received(entry["number"], entry["to"], int(digest) if digest else None, parsed)
+                    Received(entry["number"], entry["from"], entry["to"], number, parsed)
                 )
             return self._read[since:]
 

@@ -50,6 +50,10 @@ class Reader:
     until: datetime | None = None
     is_newcomer: bool = True
 
+    def leaves_after(self, instant: datetime) -> bool:
+        """Whether they had not left by then."""
+        return self.until is None or self.until > instant
+
 
 @dataclass
 class Expected:

@@ -104,6 +104,12 @@ class Program:
         self.folder, self.settings, self.clock = folder, settings, clock
         self.shell = Shell(folder, self.environment)
 
+    def configure(self, **settings: str) -> None:
+        """Change settings, for commands and for what is started from now on."""
+        self.settings = {**self.settings, **settings}
+        self.shell.close()
+        self.shell = Shell(self.folder, self.environment)
+
     @property
     def base(self) -> str:
         return self.settings["base_url"]

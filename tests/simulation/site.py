@@ -153,9 +153,9 @@ class Site:
 
 
 @contextmanager
-def serving() -> Iterator[Site]:
+def serving(site: Site | None = None) -> Iterator[Site]:
     """The sites on a free port of loopback."""
-    site = Site()
+    site = site or Site()
 
     def answer(request: Request) -> None:
         feed = request.path.strip("/")
