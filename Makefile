@@ -1,6 +1,6 @@
 # Every task of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all rest check bench property week fortnight mutants faults docs looks packages node
+.PHONY: help setup demo test test-all rest check bench property week year fortnight mutants faults docs looks packages node
 
 PYTHON := .venv/bin/python
 MINUTES ?= 60
@@ -45,6 +45,9 @@ property: setup ## Draw new examples, and live random lives for MINUTES=60 again
 
 week: setup ## Play a week of two newspapers by commands; WEEK='--engine sqlite --keep FOLDER'
 	$(PYTHON) tools/week.py $(WEEK)
+
+year: setup ## Play a year: moving in, erasures, a lost database, a restore, a move; YEAR='--readers 60'
+	$(PYTHON) tools/year.py $(YEAR)
 
 fortnight: packages setup ## Play a fortnight of digests that partly come back, as root; FORTNIGHT='--readers 500'
 	$(PYTHON) tools/fortnight.py $(FORTNIGHT)
