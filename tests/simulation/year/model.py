@@ -176,6 +176,8 @@ class YearModel(Model):
                 if address in erased:
                     # They had come back, and that is lost: the erasure counts again.
                     self.reasons.setdefault(address, "erased")
+            elif theirs[-1].until is None:
+                self._forget_absence(theirs, backup_at)
                 lost.append(address)
         for key, known in list(self.known.items()):
             if known > backup_at:
@@ -198,6 +200,14 @@ class YearModel(Model):
                 ):
                     self._count(one.address, past.carried)
                     one.is_newcomer &= one.since > past.slot
+
+    def _forget_absence(self, theirs: list[Reader], backup_at: datetime) -> None:
+        """Who read when the backup was made and reads now has always read, as far as the mailer knows."""
+        for one in theirs[:-1]:
+            if one.since <= backup_at and one.leaves_after(backup_at):
+                one.until = None
+                later = [other for other in theirs if other.since > backup_at]
+                self.readers = [other for other in self.readers if other not in later]
 
     def _count(self, address: str, keys: frozenset[str]) -> None:
         had = self.had.setdefault(address, Counter())
