@@ -36,7 +36,8 @@ def import_(file: Path, reason: str, dry_run: bool, as_json: bool, **reading: st
     """
     kind, note = read_reason(reason)
     with opened() as app, RejectedRows() as rejected:
-        reader_file = read_rows(file, read_options(app, ReaderStatus.ACTIVE, **reading))
+        # Whatever else a row says of them: nobody in the file gets mail.
+        reader_file = read_rows(file, read_options(app, ReaderStatus.SUPPRESSED, **reading))
         with shown_progress(file, dry_run=dry_run) as progress:
             counts = ImportCounts(rejected, progress, _RESULTS)
             import_suppressions(

@@ -63,6 +63,7 @@ _WORD_COLUMNS: Final = _names(
     "abonnementstatus,anmeldestatus,abonniert,aktiv,listenstatus,globaler status,listen status",
     "statut,statut de l'abonnement,statut d'abonnement,abonné,inscrit,statut de la liste,statut global",
     "статус,статус подписки,подписан,статус списка,глобальный статус,կարգավիճակ,բաժանորդագրված",
+    "stav,stan,tila,állapot,státusz,durum,κατάσταση,situação,stare,estatus,状态,状態,ステータス,סטטוס,الحالة",
     "estado,stato,suscrito,iscritto,estado de suscripción,stato iscrizione",
 )
 _FLAG_COLUMNS: Final = {
@@ -160,3 +161,5 @@ SOURCE: Final = _names(
 LANGUAGE: Final = _names("language,lang,preferred language,sprache,langue,язык,լեզու,idioma,lingua")
 PAUSED: Final = _names("paused at,paused since")
 """Only the mailer's own export has it."""
+OWN: Final = frozenset(_names("email,newsletter,schedule,opted in at,paused at"))
+"""Columns that only the mailer's own export has together."""

@@ -14,7 +14,7 @@ from mailer.subscribers.importing import column_names
 from mailer.subscribers.importing.folding import fold
 from mailer.subscribers.importing.presets import RULES, Preset, recognise
 from mailer.subscribers.importing.status_columns import kind_of_column
-from mailer.subscribers.importing.status_words import StatusColumn
+from mailer.subscribers.importing.status_words import TELLING, StatusColumn
 from mailer.text.untrusted import printable_line
 
 LONGEST_SHOWN: Final = 300
@@ -38,7 +38,6 @@ class ColumnKey(StrEnum):
 NO_COLUMN: Final = "-"
 """What `--map` names for "none", when a column is not what its name says."""
 
-
 _WITH_DATES: Final = {StatusColumn.WORD_OR_DATE, StatusColumn.CONFIRMED}
 
 
@@ -47,7 +46,9 @@ class ColumnPlan:
     """Where what stands, as numbers of columns from 0.
 
     `dates` and `ips` are in the order in which the first that holds something is taken. `perhaps_dates` hold
-    a time or something else. `left` are times that only readers who left have. `statuses` all count.
+    a time or something else. `left` are times that only readers who left have. `statuses` all count; unless
+    `says_who_left`, so do words in other cells that can mean nothing else. `newsletter` is only in the
+    mailer's own export.
     """
 
     preset: Preset
@@ -66,6 +67,8 @@ class ColumnPlan:
     source: int | None
     language: int | None
     paused: int | None
+    newsletter: int | None
+    says_who_left: bool
 
 
 def parse_columns(text: str | None) -> dict[str, str]:
@@ -127,6 +130,8 @@ def plan_columns(cells: Sequence[str], chosen: Mapping[str, str]) -> ColumnPlan:
         source=known.one(ColumnKey.SOURCE, column_names.SOURCE),
         language=known.first_of(column_names.LANGUAGE),
         paused=known.first_of(column_names.PAUSED),
+        newsletter=known.first_of(("newsletter",)) if set(folded) >= column_names.OWN else None,
+        says_who_left=ColumnKey.STATUS in chosen or any(kind in TELLING for _, kind in statuses),
     )
 
 

@@ -19,6 +19,7 @@ from mailer.subscribers.importing.status_words import (
     UNSUBSCRIBED,
     StatusColumn,
     StatusVerdict,
+    any_says_left,
     judge,
     says_when,
 )
@@ -29,6 +30,7 @@ from mailer.text.untrusted import printable_line
 LONGEST_ADDRESS: Final = 320
 LONGEST_SOURCE: Final = 200
 _LONGEST_STATUS: Final = 200
+_MOST_NAMED: Final = 5
 _MOST_REMEMBERED: Final = 500
 """How many different cells of one status column are remembered; real files have a handful."""
 
@@ -75,6 +77,7 @@ class Interpreter:
     languages: frozenset[str] = frozenset()
     dates: dict[DateProblem, DroppedCells] = field(default_factory=dict)
     ips: DroppedCells = field(default_factory=DroppedCells)
+    newsletters: set[str] = field(default_factory=set)
     _verdicts: tuple[tuple[int, Callable[[str], StatusVerdict]], ...] = ()
 
     def __post_init__(self) -> None:
@@ -104,6 +107,8 @@ class Interpreter:
             return RejectedRow(line, "there is no address") if any(map(str.strip, cells)) else None
         if len(email) > LONGEST_ADDRESS:
             return RejectedRow(line, f"the address has more than {LONGEST_ADDRESS} characters")
+        if plan.newsletter is not None and len(self.newsletters) < _MOST_NAMED:
+            self.newsletters.add(cells[plan.newsletter])
         verdict = self._verdict(cells)
         paused_at = None if plan.paused is None else self._time(line, cells, (plan.paused,))
         if verdict.rejected and not (verdict is PAUSED and paused_at):
@@ -135,12 +140,24 @@ class Interpreter:
                 f"{pluralise(self.ips.count, 'IP address is', 'IP addresses are')} not valid "
                 f"(the first on line {self.ips.line}) and left out"
             )
+        if len(self.newsletters) > 1:
+            names = printable_line(
+                ", ".join(sorted(self.newsletters))[:LONGEST_SOURCE], LONGEST_SOURCE
+            )
+            lines.append(
+                f"the file has readers of several newsletters ({names}), and all are taken for the one that "
+                "you named; write a file for each with `mailer subscriber export --newsletter SLUG`"
+            )
         return lines
 
     def _verdict(self, cells: Sequence[str]) -> StatusVerdict:
         verdict = self.least
         for index, judged in self._verdicts:
             found = judged(cells[index])
+            if found[0] > verdict[0]:
+                verdict = found
+        if not self.plan.says_who_left:
+            found = any_says_left(cells)
             if found[0] > verdict[0]:
                 verdict = found
         if verdict[0] < UNSUBSCRIBED[0] and any(

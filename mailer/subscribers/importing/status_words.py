@@ -220,6 +220,15 @@ _LONGEST_CODE: Final = 3
 """Words of so few letters beside a city are parts of countries, such as ON and NO."""
 
 
+_SPELT: Final = _SPECIFIC | {word.replace(" ", "_") for word in _SPECIFIC}
+
+
+def any_says_left(cells: Iterable[str]) -> StatusVerdict:
+    """Return the most restrictive of the words in these cells that can only be about a reader's mail."""
+    words = _SPELT.intersection(map(str.lower, cells))
+    return max((_WORDS[fold(word)] for word in words), default=ACTIVE)
+
+
 def says_when(cell: str) -> bool:
     """Tell whether a cell of a column of times holds one; MySQL writes 0000-00-00 for none."""
     return bool(cell.strip(" 0-/:.T")) and fold(cell) not in _FALSE

@@ -206,3 +206,13 @@ def test_names_and_sources_are_cleaned(tmp_path: Path) -> None:
     assert one(tmp_path, "email,name\na@example.com,visit x.example/1\n").name is None
     row = one(tmp_path, "email,name,source\na@example.com,'-Anna,'+1\n")
     assert (row.name, row.source) == ("-Anna", "+1")
+
+
+def test_an_export_of_several_newsletters_is_warned_of(tmp_path: Path) -> None:
+    header = b"email,newsletter,schedule,status,opted_in_at,paused_at\n"
+    rows = [b"a@example.com,daily,morning,active,,\n", b"b@example.com,weekly,friday,active,,\n"]
+    for count, warned in ((1, False), (2, True)):
+        reader_file = read_file(tmp_path, header + b"".join(rows[:count]))
+        assert len(list(reader_file.rows)) == count
+        told = ["several newsletters (daily, weekly)" in one for one in reader_file.warnings]
+        assert told == [True] * warned

@@ -241,3 +241,35 @@ def test_a_doubtful_column_is_named_with_the_next_step(tmp_path: Path) -> None:
     assert "--map status=COLUMN" in row.reason
     row = one(tmp_path, "x,Unsubscribe reason", "active", "too many", columns="status=x")
     assert isinstance(row, ImportRow)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "status"),
+    [
+        ("Remark", "Unsubscribed", LEFT),
+        ("Tags", "opted_out", LEFT),
+        ("Remark,Other", "bounced,unsubscribed", STOPPED),
+        ("Remark", "never confirmed", None),
+        ("Remark", "cancelled", ACTIVE),
+        ("Remark", "was unsubscribed once", ACTIVE),
+        ("Status,Tags", "active,unsubscribed", ACTIVE),
+        ("Stav", "Odhlášen", None),
+    ],
+)
+def test_without_a_status_the_words_for_it_count_in_any_cell(
+    tmp_path: Path, header: str, cells: str, status: ReaderStatus | None
+) -> None:
+    row = one(tmp_path, header, cells)
+    assert (row.status if isinstance(row, ImportRow) else None) is status
+
+
+def test_a_file_without_a_header_says_too_who_left(tmp_path: Path) -> None:
+    data = b"a@example.com,Anna,unsubscribed\n"
+    for columns, status in (
+        ("email=1", LEFT),
+        ("email=1,name=2", LEFT),
+        ("email=1,status=-", ACTIVE),
+    ):
+        (row,) = read(tmp_path, data, columns)
+        assert isinstance(row, ImportRow)
+        assert row.status is status
