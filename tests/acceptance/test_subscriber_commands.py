@@ -211,6 +211,12 @@ def test_suppressions_are_imported_and_exported(paper: Installation) -> None:
     back = paper.ask("suppression", "import", "out.csv", "--reason", "objected")
     assert (back["rows"], back["added"]) == (2, 2)
     assert [row["reason"] for row in paper.ask("suppression", "list")] == ["staff", "staff"]
+    # What else such a file says of them keeps nobody out of it.
+    (paper.folder / "more.csv").write_text(
+        "email,status\nc@reader.example,5.1.1\nd@reader.example,\n"
+    )
+    more = paper.ask("suppression", "import", "more.csv", "--reason", "objected")
+    assert (more["added"], more["rejected"]) == (2, [])
 
 
 def test_the_first_twenty_problems_are_shown_and_json_has_all(paper: Installation) -> None:
