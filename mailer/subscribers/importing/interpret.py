@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
 from mailer.subscribers.importing.columns import ColumnPlan
@@ -157,9 +158,7 @@ class Interpreter:
             if found[0] > verdict[0]:
                 verdict = found
         if not self.plan.says_who_left:
-            found = any_says_left(cells)
-            if found[0] > verdict[0]:
-                verdict = found
+            verdict = max(verdict, any_says_left(cells), key=itemgetter(0))
         if verdict[0] < UNSUBSCRIBED[0] and any(
             says_when(cells[index]) for index in self.plan.left
         ):

@@ -5,6 +5,7 @@ Pure. Never counts a word that it does not know as active. The lists are in docs
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from mailer.models import SuppressionReason
@@ -226,7 +227,7 @@ _SPELT: Final = _SPECIFIC | {word.replace(" ", "_") for word in _SPECIFIC}
 def any_says_left(cells: Iterable[str]) -> StatusVerdict:
     """Return the most restrictive of the words in these cells that can only be about a reader's mail."""
     words = _SPELT.intersection(map(str.lower, cells))
-    return max((_WORDS[fold(word)] for word in words), default=ACTIVE)
+    return max((_WORDS[fold(word)] for word in words), key=itemgetter(0), default=ACTIVE)
 
 
 def says_when(cell: str) -> bool:
