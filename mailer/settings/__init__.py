@@ -89,7 +89,7 @@ class Settings:
     publisher: str | None = _setting(parsers.line, None)
     privacy_url: str | None = _setting(parsers.page_url, None)
     consent_retention: timedelta = _setting(parsers.duration, "1095d")
-    ledger_retention: timedelta | None = _setting(parsers.at_least("180d"), None)
+    ledger_retention: timedelta | None = _setting(parsers.at_least("60d"), None)
     feed_interval: timedelta = _setting(parsers.at_least("1m"), "15m")
     metrics_token: Secret | None = _setting(parsers.token, None)
     templates: Path | None = _setting(Path, None)

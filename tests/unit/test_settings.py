@@ -68,7 +68,7 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("privacy_url", "https://www.news.example/a#privacy", "https://www.news.example/a#privacy"),
         ("consent_retention", "365d", timedelta(days=365)),
         ("ledger_retention", "", None),
-        ("ledger_retention", "180d", timedelta(days=180)),
+        ("ledger_retention", "60d", timedelta(days=60)),
         ("feed_interval", "5m", timedelta(minutes=5)),
         ("metrics_token", "k7Jx.-_~+/v==", Secret("k7Jx.-_~+/v==")),
         ("metrics_token", "", None),
