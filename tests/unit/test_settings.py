@@ -154,7 +154,7 @@ BAD = {
     "publisher": ["two\nlines"],
     "privacy_url": ["privacy"],
     "consent_retention": ["forever"],
-    "ledger_retention": ["179d", "never"],
+    "ledger_retention": ["59d", "never"],
     "feed_interval": ["1s"],
     "metrics_token": ["two words"],
     "bounce_address": [
