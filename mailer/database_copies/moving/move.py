@@ -6,7 +6,7 @@ used. Commits both; never changes anything else in the old one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -94,18 +94,21 @@ def move(
         SettingsError: the identity key is another database's.
     """
     schema.check(database, fingerprint, even_if_moved=True)
-    is_begun = _is_begun(database, place_of(make_url(url)))
+    target_place = place_of(make_url(url))
+    if target_place == place_of(database.url):
+        raise Refused(f"{target_place} is this database itself; name an empty one")
     own, copied = copies.last_ids(database)
     if copied is not None and copied > own:
         raise Refused(
             "the database is older than the journal beside it; run `mailer run` once, which takes in "
             "what the journal says, and `mailer resume`, and then move"
         )
-    with (
-        exclusive(database, lease=lease, now=now) as source,
+    with ExitStack() as stack:
+        source = stack.enter_context(exclusive(database, lease=lease, now=now))
+        # Only now: a moment ago another command may have been moving it to another place.
+        is_begun = _is_begun(source, target_place)
         # Its heartbeats, if there are any, are those of the old one.
-        new_place(url, lease=timedelta(0), now=now) as (target, place),
-    ):
+        target, place = stack.enter_context(new_place(url, lease=timedelta(0), now=now))
         with lines_transaction(target):
             finished = is_begun and has_tables(target)
             if finished:
@@ -148,14 +151,18 @@ def sums(connection: Connection, what: str, show: Show) -> dict[str, TableSum]:
     return found
 
 
-def _is_begun(database: Database, place: str) -> bool:
-    """Tell whether a move to this place was begun, so that nobody has used the old database since."""
-    with database.read() as session:
-        moved_at, moved_to = session.execute(
+def _is_begun(source: Connection, place: str) -> bool:
+    """Tell whether a move to this place was begun, so that nobody has used the old database since.
+
+    Raises:
+        DatabaseMoved: everything was moved already, or a move to another place was begun.
+    """
+    with source.begin():
+        moved_at, moved_to = source.execute(
             select(Installation.moved_at, Installation.moved_to)
         ).one()
         if moved_at is not None or moved_to not in {None, place}:
-            schema.check_not_moved(session.connection())
+            schema.check_not_moved(source)
     return moved_to is not None
 
 

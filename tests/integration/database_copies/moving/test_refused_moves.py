@@ -1,21 +1,24 @@
 """What a move refuses, before anything is changed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Connection, inspect, text, update
 
 from mailer import schema
 from mailer.database_copies.moving import move as move_module
 from mailer.database_copies.moving.move import ChecksumMismatch
 from mailer.db import Database
-from mailer.errors import DatabaseUnavailable, Refused
+from mailer.errors import DatabaseMoved, DatabaseUnavailable, Refused
 from mailer.journal import copies
 from mailer.models import Delivery, Installation
 from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.every_table import fill
+from tests.support.factories import NOW
 from tests.support.moves import move_to
 
 
@@ -102,6 +105,32 @@ def test_a_database_that_is_not_empty_is_refused(
     with pytest.raises(Refused, match="not empty"):
         move_to(sqlite_database, postgresql_database, keys)
     schema.check(sqlite_database, keys.fingerprint())
+
+
+def test_what_another_command_moved_a_moment_ago_is_not_moved_a_second_time(
+    sqlite_database: Database, new: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = move_module.exclusive
+
+    @contextmanager
+    def after_another(database: Database, **options: Any) -> Iterator[Connection]:
+        with database.write() as session:
+            session.execute(update(Installation).values(moved_to="postgresql://x", moved_at=NOW))
+        with real(database, **options) as connection:
+            yield connection
+
+    monkeypatch.setattr(move_module, "exclusive", after_another)
+    with pytest.raises(DatabaseMoved):
+        move_to(sqlite_database, new, keys)
+    with new.read() as session:
+        assert not inspect(session.connection()).get_table_names()
+
+
+def test_the_database_itself_is_no_place_to_move_to(
+    postgresql_database: Database, keys: Keys
+) -> None:
+    with pytest.raises(Refused, match="this database itself"):
+        move_to(postgresql_database, postgresql_database, keys)
 
 
 def test_a_new_database_that_somebody_uses_is_refused(

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 
 from mailer import schema
 from mailer.database_copies.moving.take_back import take_back
 from mailer.db import Database
 from mailer.errors import DatabaseMoved, Refused
-from mailer.models import Delivery, DeliveryStatus, Installation, Notice, Subscription
+from mailer.models import Delivery, DeliveryStatus, Installation, Notice, Review, Subscription
 from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
 from mailer.tokens import Keys
@@ -75,6 +75,35 @@ def test_a_mail_that_was_begun_at_the_new_one_forbids_it(
     with pytest.raises(DatabaseMoved):
         schema.check(sqlite_database, keys.fingerprint())
     schema.check(moved, keys.fingerprint())
+
+
+def test_a_purge_of_mails_from_before_the_move_does_not_forbid_it(
+    sqlite_database: Database, new: Database, keys: Keys
+) -> None:
+    fill(sqlite_database, keys)
+    with sqlite_database.write() as session:
+        session.execute(update(Notice).values(attempts=1, status=DeliveryStatus.SENT))
+        session.execute(update(Delivery).values(worker_id=None))
+    move_to(sqlite_database, new, keys)
+    with new.write() as session:
+        session.execute(delete(Review))
+        session.execute(delete(Notice))
+    assert cancel(sqlite_database, new, keys, lambda _lost: True)
+    schema.check(sqlite_database, keys.fingerprint())
+
+
+def test_a_mail_that_the_new_one_ended_and_purged_forbids_it(
+    sqlite_database: Database, new: Database, keys: Keys
+) -> None:
+    fill(sqlite_database, keys)
+    with sqlite_database.write() as session:
+        session.execute(update(Notice).values(attempts=0, status=DeliveryStatus.QUEUED))
+    move_to(sqlite_database, new, keys)
+    with new.write() as session:
+        session.execute(delete(Review))
+        session.execute(delete(Notice))
+    with pytest.raises(Refused, match="begun to send"):
+        cancel(sqlite_database, new, keys)
 
 
 def test_what_would_be_lost_is_asked_about(
