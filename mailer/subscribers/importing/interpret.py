@@ -170,11 +170,18 @@ class Interpreter:
         if plan.name is not None:
             name = cells[plan.name].strip()
             if name:
-                return reader_name(_plain(name))
+                return reader_name(_plain(self._with_last(name, cells)))
         parts = [
             _plain(cells[index].strip()) for index in (plan.first, plan.last) if index is not None
         ]
         return reader_name(" ".join(filter(None, parts)))
+
+    def _with_last(self, name: str, cells: Sequence[str]) -> str:
+        """Add the last name where the column of names has only the first, as at MailerLite."""
+        if self.plan.last is None or self.plan.first is not None:
+            return name
+        last = cells[self.plan.last].strip()
+        return name if last.casefold() in name.casefold() else f"{name} {last}"
 
     def _time(self, line: int, cells: Sequence[str], columns: Sequence[int]) -> datetime | None:
         """Return the first time in these columns; without a line, what is none is not counted."""

@@ -76,6 +76,7 @@ _LIKELY_PERMISSION: Final = re.compile(
     r"|\bactive$|verified|double ?opt|\bdoi$|\bgdpr|\bdsgvo|\brgpd|marketing|\bvalid|deliverable"
     r"|confirmed"
 )
+_ABOUT_MAIL: Final = re.compile(r"confirm|consent|permission|mail|deliver|reach")
 _TYPE: Final = re.compile(r"^(?:(?:subscriber|contact|member|user) ?)?(?:type|kind)$")
 
 
@@ -111,8 +112,9 @@ def kind_of_column(name: str, names: Collection[str]) -> StatusColumn | None:
         if pattern.search(name):
             return kind
     if column_names.LIKELY_STATUS.search(name):
-        is_theirs = column_names.LIKELY_SUBSCRIPTION.search(name)
-        return StatusColumn.WORD if is_theirs else StatusColumn.HINT
+        if column_names.LIKELY_SUBSCRIPTION.search(name):
+            return StatusColumn.WORD
+        return StatusColumn.STATE if _ABOUT_MAIL.search(name) else StatusColumn.HINT
     return _by_other_signs(name)
 
 

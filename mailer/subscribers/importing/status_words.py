@@ -143,6 +143,12 @@ UNCONFIRMED_WORDS: Final = (
     ),
     *("nicht bestätigt", "non confirmé", "non confirmée", "не подтвержден", "не подтверждена"),
     *("неподтвержден", "չհաստատված"),
+    *(
+        "awaiting confirmation",
+        "pending confirmation",
+        "confirmation pending",
+        "no permissions set",
+    ),
     *("non subscribed", "nonsubscribed", "not subscribed", "never subscribed", "transactional"),
 )
 WAITING_WORDS: Final = (
@@ -291,6 +297,8 @@ def _judge_likely(kind: StatusColumn, cell: str, column: str) -> StatusVerdict:
             return found
         if found is ACTIVE and "status" in fold(column):
             return ACTIVE
+        if "reason" in fold(column):
+            return _LIKELY[kind]
     return _doubtful(column, cell)
 
 

@@ -37,6 +37,9 @@ def one(folder: Path, text: str, columns: str = "") -> ImportRow:
         ("Business Email,Email opened,Name", "12,Anna", "Anna"),
         ("Email,Username,First", "anna77,Anna", "Anna"),
         ("Subscriber,Opens,First", "7,Anna", "Anna"),
+        ("Subscriber,Name,Last name", "Anna,Abel", "Anna Abel"),
+        ("Subscriber,Name,Last name", "Anna Abel,Abel", "Anna Abel"),
+        ("Subscriber,Name,Last name", "Anna,", "Anna"),
         ("Personal e-mail,Opens,First", "7,Anna", "Anna"),
     ],
 )

@@ -207,11 +207,18 @@ def test_no_column_that_speaks_of_leaving_is_overlooked(
 @pytest.mark.parametrize(
     ("header", "cell", "status"),
     [
-        ("Unsubscribe reason", "too many mails", None),
+        ("Unsubscribe source", "a campaign", None),
+        ("Unsubscribe reason", "too many mails", LEFT),
+        ("Unsubscribe reason", "spam", STOPPED),
+        ("Email hard bounce reason", "UNKNOWN_USER", STOPPED),
         ("Unsubscribe status", "subscribed", ACTIVE),
         ("Unsubscribed on", "never", ACTIVE),
         ("Email suppressions", '"[""HARD_BOUNCE""]"', STOPPED),
         ("Email suppressions", "[]", ACTIVE),
+        ("Email permission status", "Awaiting confirmation", None),
+        ("Email permission status", "Express", ACTIVE),
+        ("Email confirmation status", "pending", None),
+        ("Email confirmation status", "", ACTIVE),
         ("Stop status", "Undeliverable", STOPPED),
         ("Stop status", "", ACTIVE),
         ("eu_consent", "denied", None),
@@ -235,11 +242,11 @@ def test_cells_of_columns_by_other_names(
 
 
 def test_a_doubtful_column_is_named_with_the_next_step(tmp_path: Path) -> None:
-    row = one(tmp_path, "Unsubscribe reason", "too many")
+    row = one(tmp_path, "Unsubscribe source", "a campaign")
     assert isinstance(row, RejectedRow)
-    assert 'the column "Unsubscribe reason" says "too many"' in row.reason
+    assert 'the column "Unsubscribe source" says "a campaign"' in row.reason
     assert "--map status=COLUMN" in row.reason
-    row = one(tmp_path, "x,Unsubscribe reason", "active", "too many", columns="status=x")
+    row = one(tmp_path, "x,Unsubscribe source", "active", "a campaign", columns="status=x")
     assert isinstance(row, ImportRow)
 
 
