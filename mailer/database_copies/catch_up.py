@@ -45,7 +45,7 @@ def catch_up(database: Database, *, now: datetime) -> "ReplayCounts | None":
             )
             counts = replay(session, copies.read(database), now=now)
             if counts.entries:
-                fence.put_up(session, backup_at=backup_at, now=now)
+                fence.put_up(session, backup_at=backup_at, now=now, without_journal=counts.gaps > 0)
     except OSError as error:
         raise MailerError(
             f"the journal beside the database cannot be read ({error.strerror}); "

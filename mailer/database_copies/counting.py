@@ -20,6 +20,7 @@ from mailer.models import (
     DigestStatus,
     Edition,
     EditionArticle,
+    Feed,
     Holds,
     JournalEntry,
     JournalKind,
@@ -126,12 +127,19 @@ def move_readers(session: Session) -> None:
     )
 
 
-def count_everything(session: Session, *, now: datetime) -> None:
-    """Count as had all that has come in until now, because nothing is known of what was sent.
+def count_everything(session: Session, *, restored_at: datetime, now: datetime) -> None:
+    """Count as had all that has come in until now, because it is not known what was sent.
 
-    Each schedule gets a digest that was skipped, so that no slot before it is built.
+    Each schedule gets a digest that was skipped, so that no slot before it is built. A feed that was not
+    fetched since the restore still has articles of that time: the next document from it is backlog.
     """
     start_at_newest(session, Subscription.confirmed_at <= now)
+    session.execute(
+        update(Feed)
+        .where(or_(Feed.last_success_at.is_(None), Feed.last_success_at < restored_at))
+        .values(first_fetched_at=None, etag=None, last_modified=None, next_fetch_at=now)
+        .execution_options(synchronize_session=False)
+    )
     schedules = session.scalars(select(Schedule).where(Schedule.removed_at.is_(None)))
     for schedule in schedules.all():
         digest = Digest(

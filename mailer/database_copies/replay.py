@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from mailer.database_copies import replayed_acts
@@ -38,6 +38,8 @@ class ReplayCounts:
         lost_readers: how many subscriptions were confirmed after the backup, and are not in it.
         moved: how many changes of schedule there were; `mailer resume` makes them.
         unknown_newsletters: how many entries are about newsletters that the backup does not know.
+        gaps: how many times a backup was restored without a journal after this one was made: the entries
+            do not say all that happened since.
     """
 
     entries: int = 0
@@ -50,6 +52,7 @@ class ReplayCounts:
     moved: int = 0
     lost_readers: int = 0
     unknown_newsletters: int = 0
+    gaps: int = 0
 
 
 def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime) -> ReplayCounts:
@@ -74,7 +77,8 @@ def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime)
             suppressed=replayed_acts.suppress_again(session),
             left=replayed_acts.leave_again(session),
             returned=replayed_acts.return_again(session),
-            digests=_count(session, select(JournalEntry.id).where(_is_digest(now))),
+            digests=_count(session, _replayed(_K.DIGEST, now)),
+            gaps=_count(session, _replayed(_K.GAP, now)),
             moved=_count(session, select(_E.id).where(_E.kind == _K.MOVED, _E.is_last)),
             lost_readers=_count(session, replayed_acts.lost_readers()),
             unknown_newsletters=_count(session, _unknown_newsletters()),
@@ -83,8 +87,8 @@ def replay(session: Session, entries: Iterable[RecordedEntry], *, now: datetime)
     return counts
 
 
-def _is_digest(now: datetime) -> ColumnElement[bool]:
-    return and_(JournalEntry.replayed_at == now, JournalEntry.kind == _K.DIGEST)
+def _replayed(kind: JournalKind, now: datetime) -> Select[Any]:
+    return select(JournalEntry.id).where(JournalEntry.replayed_at == now, JournalEntry.kind == kind)
 
 
 def _count(session: Session, rows: Select[Any]) -> int:

@@ -156,7 +156,7 @@ def _count(session: Session, up: fence.Fence, now: datetime) -> ResumeResult:
     counts = [counting.count_digest(session, digest, now=now) for digest in sent]
     dropped = sum(_end(session, digest, now) for digest in begun_digests(session, up.restored_at))
     if up.without_journal:
-        counting.count_everything(session, now=now)
+        counting.count_everything(session, restored_at=up.restored_at, now=now)
     else:
         # Who confirmed since the restore gets what comes in from then on, and not what was added just now.
         counting.start_at_newest(session, Subscription.confirmed_at >= up.restored_at)

@@ -6,7 +6,7 @@ Never decides when: `mailer.database_copies` puts it up and takes it down.
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import false, func, select, true, update
 from sqlalchemy.orm import Session
 
 from mailer.errors import Refused
@@ -31,14 +31,17 @@ def put_up(
 
     Args:
         backup_at: when the backup was made, as far as that is known.
-        without_journal: whether nothing is known of what happened after that.
+        without_journal: whether not all is known of what happened after that. It stays so if it was so
+            when the backup was made.
     """
     session.execute(
         update(Installation)
         .values(
             restored_at=now,
             restored_backup_at=backup_at,
-            restored_without_journal=without_journal,
+            restored_without_journal=true()
+            if without_journal
+            else func.coalesce(Installation.restored_without_journal, false()),
         )
         .execution_options(synchronize_session=False)
     )

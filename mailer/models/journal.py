@@ -24,6 +24,8 @@ class JournalKind(StrEnum):
     ERASED = "erased"
     DIGEST = "digest"
     """A digest was built; its readers are getting it, or have got it."""
+    GAP = "gap"
+    """A backup was restored without a journal: what happened between the two is not known any more."""
 
 
 class JournalEntry(Base):

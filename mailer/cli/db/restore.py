@@ -60,7 +60,7 @@ def _tell(done: "Restored") -> None:
             "after the backup is on the list again. Whatever you know of them, such as mails in which people "
             "ask to be left alone, enter it before you resume"
         )
-    elif done.counts.entries:
+    if done.counts.entries:
         message(f"done again, from the journal: {_acts(done.counts)}")
     if done.counts.lost_readers:
         what = ("subscription", "subscriptions")

@@ -79,11 +79,15 @@ def restore(
             # The end of the session ends no transaction.
             with Session(connection, join_transaction_mode="rollback_only") as session:
                 known = iter(entries) if entries is not None else _copied(session, contents)
-                made_at, counts = bring_up_to_date(session, known, journal, now=now)
+                made_at, journal, counts = bring_up_to_date(session, known, journal, now=now)
                 session.flush()
             reach("restore.before-commit")
     return Restored(
-        file=file, made_at=made_at, schema=contents.schema, journal=journal, counts=counts
+        file=file,
+        made_at=made_at,
+        schema=contents.schema,
+        journal=journal,
+        counts=counts,
     )
 
 

@@ -160,7 +160,7 @@ def _tell(
     try:
         with made.write() as session:
             entries = chain(copy, newer or ())
-            made_at, counts = bring_up_to_date(session, entries, journal, now=now)
+            made_at, journal, counts = bring_up_to_date(session, entries, journal, now=now)
     finally:
         made.dispose()
     with closing(sqlite3.connect(backup.path)) as connection:

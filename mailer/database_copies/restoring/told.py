@@ -4,7 +4,7 @@ Never commits.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from mailer.database_copies.replay import ReplayCounts, replay
 from mailer.journal.entries import RecordedEntry
+from mailer.journal.record import NewEntry, record
 from mailer.ledger import fence
-from mailer.models import Installation, JournalEntry, Worker
+from mailer.models import Installation, JournalEntry, JournalKind, Worker
 
 _COLUMNS: Final = ("id", "at", "kind", "key_hash", "newsletter", "reason", "detail")
 
@@ -27,15 +28,12 @@ class Journal:
     Attributes:
         copy: beside the database, where restores do not reach it.
         replaced: in the database that the backup replaces.
+        is_lost: whether it is not known what happened after the backup, or not all of it.
     """
 
     copy: bool
     replaced: bool
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether nothing is known of what happened after the backup."""
-        return not self.copy and not self.replaced
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,16 +56,35 @@ class Restored:
 
 def bring_up_to_date(
     session: Session, entries: Iterator[RecordedEntry], journal: Journal, *, now: datetime
-) -> tuple[datetime | None, ReplayCounts]:
+) -> tuple[datetime | None, Journal, ReplayCounts]:
     """Do again what the journal says, and put up the fence, in a database with the current schema.
 
+    That the journal is lost is recorded in the journal that begins now: who restores the same backup once
+    more, or an older one, has to know it.
+
     Returns:
-        When the backup was made, as far as that is known, and what was done.
+        When the backup was made, as far as that is known; whether the journal is lost; and what was done.
     """
     made_at = _made_at(session, now)
-    counts = replay(session, entries, now=now)
+    last_known = session.scalar(select(func.max(JournalEntry.id))) or 0
+    last_read = 0
+
+    def reading() -> Iterator[RecordedEntry]:
+        nonlocal last_read
+        for entry in entries:
+            last_read = max(last_read, entry.id)
+            yield entry
+
+    counts = replay(session, reading(), now=now)
+    # A copy that ends before the backup does was put there by hand, and is older than the backup.
+    is_unknown = not journal.replaced and (not journal.copy or last_read < last_known)
+    if is_unknown:
+        record(session, [NewEntry(JournalKind.GAP, now)])
+    before = fence.current(session)
+    was_lost = counts.gaps > 0 or (before is not None and before.without_journal)
+    journal = replace(journal, is_lost=is_unknown or was_lost)
     fence.put_up(session, backup_at=made_at, now=now, without_journal=journal.is_lost)
-    return made_at, counts
+    return made_at, journal, counts
 
 
 def entries_of(connection: Connection, *, after: int) -> Iterator[RecordedEntry]:

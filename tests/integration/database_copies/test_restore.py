@@ -19,6 +19,7 @@ from mailer.database_copies.backup import back_up
 from mailer.database_copies.restore import restore
 from mailer.database_copies.restoring import sqlite as restoring_sqlite
 from mailer.database_copies.restoring.told import Journal, Restored
+from mailer.database_copies.resume import resume
 from mailer.db import Database
 from mailer.errors import Refused, SchemaError, SettingsError
 from mailer.journal import copies, own_schema
@@ -185,6 +186,43 @@ def test_it_is_said_that_the_journal_is_lost(database: Database, backup: Path) -
     assert _state(database) == dict.fromkeys(NAMES, "active")
     with database.read() as session:
         assert fence.current(session) == fence.Fence(LATER, NOW, True)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_that_the_journal_was_lost_is_known_when_a_backup_is_restored_again(
+    database: Database, backup: Path, is_resumed: bool
+) -> None:
+    _lose_copy(database)
+    _lose_database(database)
+    _restore(database, backup)
+    if is_resumed:
+        with database.write() as session:
+            resume(session, count_as_had=True, now=LATER)
+    copies.complete(database)
+    newer = _back_up(database, backup.with_name("newer"))
+
+    assert _restore(database, backup, now=LATER + timedelta(days=1)).journal.is_lost
+    # It holds what was entered and counted since; if staff have not resumed, they still have to.
+    assert _restore(database, newer, now=LATER + timedelta(days=2)).journal.is_lost != is_resumed
+
+
+def test_a_copy_of_the_journal_that_is_older_than_the_backup_says_nothing(
+    database: Database, backup: Path
+) -> None:
+    newer = _back_up(database, backup.with_name("newer"))
+    _lose_database(database)
+    if database.is_sqlite:
+        path = _path(database).parent / "mailer-journal.jsonl"
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    else:
+        with database.write() as session:
+            last = "(SELECT max(id) FROM mailer_journal.entry)"
+            session.execute(text(f"DELETE FROM mailer_journal.entry WHERE id = {last}"))
+        database.dispose()
+    done = _restore(database, newer)
+    assert done.journal.is_lost
+    assert _state(database) == NOT_UNDONE
 
 
 def test_the_journal_goes_on_after_a_restore(database: Database, backup: Path) -> None:

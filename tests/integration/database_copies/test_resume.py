@@ -25,6 +25,7 @@ from mailer.models import (
     DigestStatus,
     Edition,
     EditionArticle,
+    Feed,
     Holds,
     Installation,
     JournalEntry,
@@ -299,6 +300,19 @@ def test_without_the_journal_all_that_came_in_until_now_counts_as_had(world: Wor
     world.article("second")
     today = build(database, world.daily, TODAY, NOW + 4 * HOUR)
     assert got(database, today) == {"daily": ["second"]}
+
+
+def test_without_the_journal_a_feed_that_was_not_fetched_since_brings_backlog(world: World) -> None:
+    since = NOW + 2 * HOUR
+    with world.database.write() as session:
+        for at in (NOW, since):
+            make.feed(session, first_fetched_at=NOW, last_success_at=at, etag="v1")
+    fenced(world, without_journal=True)
+    world.resume()
+    with world.database.read() as session:
+        rows = session.execute(select(Feed.first_fetched_at, Feed.etag).order_by(Feed.id)).all()
+    # Its next document is read whole, as the first one of a new feed.
+    assert rows == [(None, None), (NOW, "v1")]
 
 
 def test_notices_of_before_the_restore_are_ended_and_later_ones_wait(world: World) -> None:
