@@ -25,6 +25,8 @@ from mailer.models import (
     EditionArticle,
     EvidenceKind,
     Feed,
+    JournalEntry,
+    JournalKind,
     Newsletter,
     NewsletterArticle,
     NewsletterFeed,
@@ -439,6 +441,7 @@ def whole_person(
         mailed_at=NOW, reported_at=NOW, recorded_at=NOW,
     )  # fmt: skip
     _add(session, bounced)
+    _add(session, JournalEntry(at=NOW, kind=JournalKind.RETURNED, key_hash=person.key_hash))
     return person
 
 

@@ -16,6 +16,8 @@ from mailer.clock import format_instant
 from mailer.models import (
     ConsentEvent,
     DeliveryStatus,
+    JournalEntry,
+    JournalKind,
     Newsletter,
     Notice,
     NoticeKind,
@@ -66,6 +68,16 @@ class HeldNotice:
 
 
 @dataclass(frozen=True)
+class HeldJournalEntry:
+    """What a restored database is told again about this person."""
+
+    at: datetime
+    kind: JournalKind
+    newsletter: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class Responsible:
     """Who publishes a newsletter, and is responsible for the data of its readers."""
 
@@ -96,6 +108,7 @@ class HeldData:
         digests: those that were sent to them, or will be, or were not, and why; none that is older than the
             retention.
         returned: what came back of mails to them.
+        journal: only in the JSON, because it repeats what the consent log and the suppressions say.
     """
 
     made_at: datetime
@@ -111,6 +124,7 @@ class HeldData:
     notices: Sequence[HeldNotice]
     returned: Sequence[CameBack]
     suppressions: Sequence[SuppressionView]
+    journal: Sequence[HeldJournalEntry]
     retention: Retention
 
     @property
@@ -123,6 +137,7 @@ class HeldData:
             self.notices,
             self.returned,
             self.suppressions,
+            self.journal,
         )
         return self.since is None and not any(lists)
 
@@ -190,6 +205,7 @@ def held_data(
         notices=_notices(session, notices),
         returned=came_back_of(session, key_hash),
         suppressions=list_suppressions(session, key_hash),
+        journal=_journal(session, key_hash),
         retention=retention,
     )
 
@@ -250,6 +266,14 @@ def _notices(session: Session, which: ColumnElement[bool]) -> list[HeldNotice]:
         .order_by(Notice.id)
     )
     return [HeldNotice(*row) for row in rows]
+
+
+def _journal(session: Session, key_hash: str) -> list[HeldJournalEntry]:
+    columns = (JournalEntry.at, JournalEntry.kind, JournalEntry.newsletter, JournalEntry.reason)
+    rows = session.execute(
+        select(*columns).where(JournalEntry.key_hash == key_hash).order_by(JournalEntry.id)
+    )
+    return [HeldJournalEntry(*row) for row in rows]
 
 
 def _plain(value: object) -> object:
