@@ -25,6 +25,7 @@ _EVERYWHERE: Final = Suppression.newsletter_id.is_(None)
 
 _TO_THE_ERASED: Final = (
     NoticeKind.CONFIRMATION,
+    NoticeKind.ADDRESS_CHANGE,
     NoticeKind.ALERT,
     NoticeKind.REVIEW,
     NoticeKind.REPORT,
@@ -98,7 +99,7 @@ def notice_may_be_mailed(forgiven: datetime | BindParameter[datetime]) -> Column
     A notice needs no subscription: a confirmation goes to somebody who has none yet. It is stopped
     by a suppression for all newsletters, or if every newsletter that it is about is suppressed for the
     address. A hard bounce before `forgiven` does not stop a confirmation. That a person was erased
-    stops neither a confirmation, which they ask for by signing up again, nor what goes to staff.
+    stops neither a confirmation, of a sign-up or of a new address, nor what goes to staff.
 
     Args:
         forgiven: aware UTC, from `forgiven_before`; or a parameter, if the statement is prepared.

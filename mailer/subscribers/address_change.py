@@ -22,17 +22,20 @@ from mailer.models import (
     ConsentKind,
     JournalKind,
     Newsletter,
+    Notice,
     NoticeKind,
     Signup,
     SignupChoice,
     Subscriber,
     Subscription,
     Suppression,
+    SuppressionReason,
 )
 from mailer.newsletters.offer import Offer, consent_sentence, offers
 from mailer.notices.notice import queue_notice, render_notice
 from mailer.permission.consent import NewConsentEvent, Origin, record, wording_id
-from mailer.permission.rule import suppressed
+from mailer.permission.rule import only_the_person_may_return, suppressed
+from mailer.permission.suppress import keep_away, lift
 from mailer.subscribers.new_subscribers import new_public_id
 from mailer.subscribers.signup import SignupContext
 from mailer.subscribers.signup_limits import admit
@@ -97,7 +100,7 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
     """Give a reader the address that has just confirmed; their subscriptions and what they had stay.
 
     What the consent log and the log of bounces hold of the reader is found under the new address from now
-    on; what was written stays as it is.
+    on; what was written stays as it is. No import enters the old address again; its owner can sign up anew.
 
     Args:
         signup: with a `subscriber_id`. The caller holds the lock on changes of subscribers.
@@ -125,13 +128,9 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
             .execution_options(synchronize_session=False)
         )
     if signup.key_hash != subscriber.key_hash:
-        # Otherwise erasing the reader later would leave the old address there.
-        session.execute(
-            update(Suppression)
-            .where(Suppression.key_hash == subscriber.key_hash)
-            .values(address=None)
-            .execution_options(synchronize_session=False)
-        )
+        _forget_old_address(session, subscriber, origin.at)
+        # They confirmed it themselves, as somebody does who comes back after being erased.
+        lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.ERASED)
     subscriber.address = signup.address
     subscriber.address_key = signup.address_key
     subscriber.key_hash = signup.key_hash
@@ -139,6 +138,25 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
     subscriber.reachable_at = origin.at
     session.flush()
     return True
+
+
+def _forget_old_address(session: Session, subscriber: Subscriber, now: datetime) -> None:
+    """Keep the old address out of later imports, and let an erasure of the reader find what holds it."""
+    old = subscriber.key_hash
+    session.execute(
+        update(Suppression)
+        .where(Suppression.key_hash == old)
+        .values(address=None, detail=None)
+        .execution_options(synchronize_session=False)
+    )
+    # An older file of readers still has it: they would be entered a second time, also once they are erased.
+    keep_away(session, old, now=now)
+    session.execute(
+        update(Notice)
+        .where(Notice.key_hash == old, Notice.subscriber_id.is_(None))
+        .values(subscriber_id=subscriber.id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _subscribed(
@@ -179,7 +197,11 @@ def _check(
             f"`{command('subscriber', 'add', new.typed)} --newsletter SLUG` invites it"
         )
     key_hash = context.keys.key_hash(new.key)
-    if any(suppressed(session, [key_hash], each.offer.id) for each in subscribed):
+    if any(
+        suppressed(session, [key_hash], each.offer.id)
+        and not only_the_person_may_return(session, key_hash, each.offer.id)
+        for each in subscribed
+    ):
         raise Refused(
             f"{new.typed} is suppressed; `mailer suppression list` says why, "
             f"`{command('suppression', 'lift', new.typed)}` lifts it"
@@ -202,7 +224,8 @@ def _write(
         address=new.typed,
         address_key=new.key,
         key_hash=context.keys.key_hash(new.key),
-        name=subscriber.name,
+        # The new address may be mistyped: it may belong to somebody who asks for their own data.
+        name=None,
         language=language,
         source=origin.source,
         created_at=origin.at,

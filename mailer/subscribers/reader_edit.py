@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.address import Address
+from mailer.db import AdvisoryLock, take_lock
 from mailer.errors import NotFound, Refused
 from mailer.models import Subscriber
 from mailer.permission.consent import Origin
@@ -50,6 +51,8 @@ def edit_reader(
         NotFound: no reader has this address.
         Refused: the name cannot be shown in a mail, or the new address cannot be asked.
     """
+    # First: nobody may be erased between here and what is written about them.
+    take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
     subscriber = session.scalar(select(Subscriber).where(Subscriber.address_key == address.key))
     if subscriber is None:
         raise NotFound(f"no reader has the address {address.typed}; see `mailer subscriber list`")

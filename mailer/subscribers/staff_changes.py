@@ -51,7 +51,7 @@ def add_reader(
     is_erased = only_the_person_may_return(session, key_hash, choice.offer.id)
     if is_erased and consent_source is not None:
         raise Refused(
-            f"{address.typed} was erased, and only that person can come back: "
+            f"{address.typed} was erased, or replaced by a new address, and only that person can come back: "
             "leave out --consent-source to mail them a link"
         )
     if result is EntryResult.SUPPRESSED and not is_erased:

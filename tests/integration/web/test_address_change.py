@@ -1,10 +1,11 @@
 """A reader's new address: nothing changes before it confirms, and then everything follows."""
 
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from mailer.address import Address, parse
 from mailer.errors import NotFound, Refused
@@ -19,12 +20,20 @@ from mailer.models import (
     Suppression,
     SuppressionReason,
 )
+from mailer.newsletters.offer import Publisher, offer
 from mailer.permission.consent import Origin
+from mailer.permission.rule import forgiven_before, notice_may_be_mailed
+from mailer.subscribers.entering.decide import EntryResult, NewReader
+from mailer.subscribers.entering.enter import enter
+from mailer.subscribers.erase import erase
+from mailer.subscribers.importing.rows import ImportRow
 from mailer.subscribers.reader_edit import EditedReader, ReaderEdit, edit_reader
+from mailer.subscribers.signup import ScheduleChoice
 from mailer.tokens import Purpose
 from tests.integration.web.conftest import Paper
 from tests.support import factories
 from tests.support.factories import NOW
+from tests.support.traces import columns_with
 from tests.support.website import Website
 
 OLD, NEW = parse("reader@example.com"), parse("new@example.org")
@@ -109,8 +118,75 @@ def test_the_old_address_is_nowhere_but_in_the_consent_log(
         )
     edit(address=NEW)
     website.post(path(website, Purpose.CONFIRM))
-    stop = website.row(select(Suppression))
-    assert (stop.address, stop.key_hash) == (None, website.app.keys.key_hash(OLD.key))
+    stops = website.rows(select(Suppression).order_by(Suppression.id))
+    old = website.app.keys.key_hash(OLD.key)
+    assert [(stop.address, stop.key_hash, stop.reason) for stop in stops] == [
+        (None, old, SuppressionReason.NOT_ME),
+        (None, old, SuppressionReason.ERASED),
+    ]
+
+
+def test_erasing_a_reader_finds_what_was_written_under_the_old_address(
+    website: Website, paper: Paper, edit: Edit
+) -> None:
+    website.reader(paper.morning)
+    with website.app.database.write() as session:
+        keys = website.app.keys
+        factories.notice(
+            session, keys, OLD.typed, kind=NoticeKind.TEST, reply=f"said of {OLD.typed}"
+        )
+        note = {"newsletter_id": paper.sport.id, "detail": f"{OLD.typed} asked by phone"}
+        factories.suppression(session, keys, OLD.typed, **note)
+    edit(address=NEW)
+    website.post(path(website, Purpose.CONFIRM))
+    with website.app.database.write() as session:
+        assert erase(session, website.app.keys.key_hash(NEW.key), source="test", now=NOW)
+    assert columns_with(website.app.database, OLD.typed, NEW.typed) == []
+
+
+def test_no_import_of_an_older_file_enters_the_old_address_again(
+    website: Website, paper: Paper, edit: Edit
+) -> None:
+    website.reader(paper.morning)
+    edit(address=NEW)
+    website.post(path(website, Purpose.CONFIRM))
+    keys = website.app.keys
+    row = NewReader(OLD, keys.key_hash(OLD.key), ImportRow(2, OLD.typed), "import old.csv: fair")
+    with website.app.database.write() as session:
+        choice = ScheduleChoice(offer(session, Publisher(), "daily"))
+        results, _ = enter(session, [row], choice, random=secrets.token_bytes, now=NOW)
+    assert results == [EntryResult.SUPPRESSED]
+    assert person(website).address == NEW.typed
+
+
+def test_a_reader_can_change_back_and_to_an_address_that_was_erased(
+    website: Website, paper: Paper, edit: Edit
+) -> None:
+    website.reader(paper.morning)
+    edit(address=NEW)
+    website.post(path(website, Purpose.CONFIRM))
+    with website.app.database.write() as session:
+        session.execute(delete(Signup))
+    website.pass_time(timedelta(days=2))
+
+    edit(address=OLD, of=NEW)
+    asked = select(Notice.id).where(
+        Notice.address == OLD.typed, notice_may_be_mailed(forgiven_before(website.clock[0]))
+    )
+    assert len(website.rows(asked)) == 1
+    website.post(path(website, Purpose.CONFIRM))
+    assert person(website).address == OLD.typed
+    kept_away = website.rows(select(Suppression.key_hash))
+    assert kept_away == [website.app.keys.key_hash(NEW.key)]
+
+
+def test_a_request_says_nothing_of_the_reader_to_the_new_address(
+    website: Website, paper: Paper, edit: Edit
+) -> None:
+    website.reader(paper.morning)
+    edit(name="Anna Petrosyan", address=NEW)
+    (where,) = columns_with(website.app.database, "Petrosyan")
+    assert where.endswith('"subscriber"."name"')
 
 
 def test_not_me_mutes_the_new_address_and_leaves_the_reader(
