@@ -1,6 +1,6 @@
-"""Removes from SQLite's files what was deleted from the database: from unused pages, and from the WAL.
+"""Removes what was deleted from where it is kept still: SQLite's unused pages and WAL, PostgreSQL's samples.
 
-Never changes what the database holds. On PostgreSQL nothing is done: there autovacuum reuses the space.
+Never changes what the tables hold. The files of PostgreSQL are left to autovacuum, which reuses the space.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from mailer.db.errors import explain
+from mailer.db.model_base import Base
 from mailer.db.sessions import Database
 from mailer.errors import Refused
 
@@ -18,7 +19,7 @@ LARGE: Final = 100 * 2**20
 
 
 def wipe(database: Database, *, rewrite_large: bool = False) -> str | None:
-    """Rewrite the database's file, unless it is large, and empty its WAL.
+    """Rewrite SQLite's file, unless it is large, and empty its WAL; on PostgreSQL take new samples.
 
     Deleted rows are overwritten at once on every connection (`secure_delete`). What an older version of the
     mailer deleted, or SQLite moved from page to page, is gone only once the file is rewritten (VACUUM).
@@ -34,6 +35,7 @@ def wipe(database: Database, *, rewrite_large: bool = False) -> str | None:
         DBAPIError: that failed for a reason that `explain` does not know.
     """
     if not database.is_sqlite:
+        renew_samples(database)
         return None
     try:
         with database.alone() as connection:
@@ -60,6 +62,27 @@ def wipe(database: Database, *, rewrite_large: bool = False) -> str | None:
             "what an older version deleted; repeat the command with --vacuum when there is little to do"
         )
     return None
+
+
+def renew_samples(database: Database, *, skip_locked: bool = False) -> None:
+    """Let PostgreSQL sample the tables that hold people anew, for its planner.
+
+    It keeps values of each column in its statistics, also addresses, and otherwise for as long as the table
+    changes little. Nothing is done on SQLite, which keeps none.
+
+    Args:
+        skip_locked: leave out a table that another process is sampling or cleaning, instead of waiting.
+    """
+    if database.is_sqlite:
+        return
+    tables = [
+        table.name
+        for table in Base.metadata.sorted_tables
+        if {"key_hash", "subscriber_id"} & set(table.columns.keys())
+    ]
+    option = "(SKIP_LOCKED)" if skip_locked else ""
+    with database.alone() as connection:
+        connection.exec_driver_sql(f"ANALYZE {option} {', '.join(tables)}")
 
 
 def empty_wal(database: Database, *, wait_seconds: float) -> bool:

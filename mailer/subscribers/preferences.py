@@ -71,6 +71,11 @@ def read_subscriptions(
     return [view for view in views if not view.left]
 
 
+def own_language(session: Session, public_id: int) -> str | None:
+    """Return the language of the subscriber with this public id; None if they have none of their own."""
+    return session.scalar(select(Subscriber.language).where(Subscriber.public_id == public_id))
+
+
 def change_schedule(
     session: Session, view: SubscriptionView, option: Option, origin: Origin
 ) -> SubscriptionView:

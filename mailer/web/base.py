@@ -1,10 +1,12 @@
 """Provides what every page needs: the opened program, rendering, the form's fields, and the client."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -14,6 +16,7 @@ from mailer.errors import BadToken, ExpiredToken
 from mailer.message.look import Look
 from mailer.newsletters.offer import Offer, offers
 from mailer.permission.consent import Origin
+from mailer.subscribers.preferences import own_language, read_subscriptions
 from mailer.templating.templates import Templates
 from mailer.tokens import Purpose
 from mailer.web.accept_language import preferred
@@ -104,6 +107,19 @@ def read_offers(request: Request) -> list[Offer]:
     app = app_of(request)
     with app.database.read() as session:
         return offers(session, app.publisher)
+
+
+def reader_look(request: Request, session: Session, public_id: int) -> Look | None:
+    """Return the look of a reader's first newsletter, else as `preferred_look`; in their own language.
+
+    Somebody who has left everything still has a language.
+    """
+    views = read_subscriptions(session, app_of(request).publisher, public_id)
+    if views:
+        return views[0].offer.look
+    look = preferred_look(request, read_offers(request))
+    language = own_language(session, public_id)
+    return look if look is None or language is None else replace(look, language=language)
 
 
 def client_ip_of(request: Request, trusted_proxies: Sequence[Network]) -> str | None:

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mailer.app import App
-from mailer.db.wiping import empty_wal
+from mailer.db import AdvisoryLock, take_lock
+from mailer.db.wiping import empty_wal, renew_samples
 from mailer.errors import BadToken
-from mailer.message.look import Look
 from mailer.models import Subscriber
 from mailer.subscribers.erase import erase
-from mailer.subscribers.preferences import read_subscriptions
 from mailer.subscribers.rights.consent_record import shown_events
 from mailer.subscribers.rights.held_data import HeldData, Retention, find_person, held_data
 from mailer.tokens import Purpose
@@ -24,6 +23,7 @@ from mailer.web.base import (
     preferred_look,
     public_id_of,
     read_offers,
+    reader_look,
     render_page,
 )
 
@@ -39,7 +39,7 @@ def show_data(request: Request) -> Response:
     with app.database.read() as session:
         person = _person(session, public_id)
         data = _data_of(app, session, person)
-        look = _look(request, session, public_id)
+        look = reader_look(request, session, public_id)
     if request.query_params.get("format") == "json":
         headers = {"Content-Disposition": 'attachment; filename="my-data.json"'}
         return JSONResponse({} if data is None else data.as_json(), headers=headers)
@@ -50,7 +50,13 @@ def show_data(request: Request) -> Response:
 def show_erase(request: Request) -> Response:
     """Show the page with the button; changes nothing."""
     public_id = public_id_of(request, Purpose.ERASE)
-    return _expired(request) if public_id is None else _answer(request, public_id)
+    if public_id is None:
+        return _expired(request)
+    with app_of(request).database.read() as session:
+        person = _person(session, public_id)
+        look = reader_look(request, session, public_id)
+    template = "erase" if person.erased_at is None else "erased"
+    return render_page(request, template, look=look)
 
 
 def act_erase(request: Request) -> Response:
@@ -60,24 +66,22 @@ def act_erase(request: Request) -> Response:
         return _expired(request)
     origin = origin_of(request, "/erase")
     with app.database.write() as session:
+        # First: their address, and with it the hash, may be changing now.
+        take_lock(session, AdvisoryLock.CHANGE_SUBSCRIBERS)
         person = _person(session, public_id)
+        # The answer is still in their language, of which nothing is left then.
+        look = reader_look(request, session, public_id)
         if person.erased_at is None:
             erase(session, person.key_hash, source=origin.source, now=origin.at)
     # What was deleted is still in SQLite's WAL. If somebody is reading, the scheduler does it later.
     empty_wal(app.database, wait_seconds=_WAIT_FOR_WAL)
-    return _answer(request, public_id)
-
-
-def _answer(request: Request, public_id: int) -> Response:
-    with app_of(request).database.read() as session:
-        person = _person(session, public_id)
-        look = _look(request, session, public_id)
-    template = "erase" if person.erased_at is None else "erased"
-    return render_page(request, template, look=look)
+    renew_samples(app.database, skip_locked=True)
+    return render_page(request, "erased", look=look)
 
 
 def _expired(request: Request) -> Response:
-    return render_page(request, "preferences_expired", look=_any_look(request), status=410)
+    look = preferred_look(request, read_offers(request))
+    return render_page(request, "preferences_expired", look=look, status=410)
 
 
 def _person(session: Session, public_id: int) -> Subscriber:
@@ -98,12 +102,3 @@ def _data_of(app: App, session: Session, person: Subscriber) -> HeldData | None:
     retention = Retention(app.settings.consent_retention, app.settings.ledger_retention)
     now = app.times.wall()
     return held_data(session, person.key_hash, person.address, app.publisher, retention, now=now)
-
-
-def _look(request: Request, session: Session, public_id: int) -> Look | None:
-    views = read_subscriptions(session, app_of(request).publisher, public_id)
-    return views[0].offer.look if views else _any_look(request)
-
-
-def _any_look(request: Request) -> Look | None:
-    return preferred_look(request, read_offers(request))

@@ -22,6 +22,7 @@ from mailer.web.base import (
     preferred_look,
     public_id_of,
     read_offers,
+    reader_look,
     render_page,
     with_fields,
 )
@@ -78,8 +79,7 @@ def _mail_data_link(request: Request, public_id: int, kind: NoticeKind, origin: 
     app = app_of(request)
     with app.database.write() as session:
         mail_data_link(session, public_id, kind, origin, app.signup_context)
-        views = read_subscriptions(session, app.publisher, public_id)
-    look = views[0].offer.look if views else _look(request)
+        look = reader_look(request, session, public_id)
     return render_page(request, "data_link_sent", look=look)
 
 
@@ -103,10 +103,11 @@ def _answer(request: Request, public_id: int | None, *, saved: bool = False) -> 
         return render_page(request, "preferences_expired", look=_look(request), status=410)
     with app.database.read() as session:
         views = read_subscriptions(session, app.publisher, public_id)
+        look = reader_look(request, session, public_id)
     return render_page(
         request,
         "preferences",
-        look=views[0].offer.look if views else _look(request),
+        look=look,
         places=views,
         saved=saved,
         several_zones=several_zones(view.offer for view in views),

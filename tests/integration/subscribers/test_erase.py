@@ -12,6 +12,7 @@ from mailer.address import parse
 from mailer.bounces.mails import read_mails
 from mailer.db import Database
 from mailer.db.prepared_statements import execute
+from mailer.db.wiping import wipe
 from mailer.ledger import claims, outcomes
 from mailer.ledger.digest_state import counts
 from mailer.ledger.transitions import AttemptResult, RowId
@@ -122,6 +123,21 @@ def test_what_names_a_person_is_in_no_column_of_any_table(database: Database, ke
     assert erase_now(database, keys)
     assert columns_with(database, *WORDS) == []
     assert columns_with(database, "other@example.com")
+
+
+def test_the_samples_of_postgresql_hold_nobody(postgresql_database: Database, keys: Keys) -> None:
+    leave_traces(postgresql_database, keys)
+    holds = text(
+        "SELECT count(*) FROM pg_stats WHERE schemaname = 'public' AND"
+        " concat(histogram_bounds, most_common_vals) ILIKE '%anna%'"
+    )
+    with postgresql_database.alone() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        assert connection.execute(holds).scalar_one() > 0
+    assert erase_now(postgresql_database, keys)
+    assert wipe(postgresql_database) is None
+    with postgresql_database.alone() as connection:
+        assert connection.execute(holds).scalar_one() == 0
 
 
 def test_the_sums_of_the_ledger_hold(database: Database, keys: Keys) -> None:
@@ -347,7 +363,7 @@ def test_an_erased_address_gets_what_it_asks_for_anew_and_what_goes_to_staff(
         may = notice_may_be_mailed(forgiven_before(LATER))
         mailed = {kinds[row_id] for row_id in session.scalars(select(Notice.id).where(may))}
     k = NoticeKind
-    assert mailed == {k.CONFIRMATION, k.ALERT, k.REVIEW, k.REPORT}
+    assert mailed == {k.CONFIRMATION, k.ADDRESS_CHANGE, k.ALERT, k.REVIEW, k.REPORT}
 
 
 def newcomer_signs_up(database: Database, keys: Keys) -> int:

@@ -142,6 +142,29 @@ def test_a_button_erases_and_pressing_again_is_success_again(
     assert website.rows(select(func.count()).where(Delivery.id > 0)) == [1]
 
 
+def test_pages_stay_in_the_language_of_a_reader_without_subscriptions(
+    website: Website, paper: Paper, database: Database
+) -> None:
+    reader = website.reader(paper.morning)
+    with database.write() as session:
+        person = session.get_one(Subscriber, reader.subscriber_id)
+        person.language = "fr"
+    preferences = website.link(Purpose.PREFERENCES, person.public_id, LATER)
+    data, erase = (
+        website.link(each, person.public_id, LATER) for each in (Purpose.DATA, Purpose.ERASE)
+    )
+    answers = [
+        website.post(preferences, {"leave": "all"}),
+        website.get(preferences),
+        website.post(preferences, {"ask": "data"}),
+        website.get(data),
+        website.get(erase),
+        website.post(erase),
+    ]
+    for answer in answers:
+        assert (answer.status, '<html lang="fr"' in answer.body) == (200, True)
+
+
 def test_other_links_of_an_erased_reader_show_nothing_of_them(
     website: Website, person: Subscriber
 ) -> None:
