@@ -113,7 +113,9 @@ PLACE: Final = frozenset(
 )
 """Beside these, a state is a part of a country."""
 
-LIKELY_SUBSCRIPTION: Final = re.compile(r"subscri|abon|newsletter|opt ?in\b|подпис|рассыл|բաժանորդ")
+LIKELY_SUBSCRIPTION: Final = re.compile(
+    r"subscri|suscri|iscri|abon|newsletter|opt ?in\b|подпис|рассыл|բաժանորդ|glob|\blist|спис"
+)
 """What is in the name of a status beside that word if it can only be that of a subscription."""
 
 LIKELY_STATUS: Final = re.compile(r"status|statut|estado|статус|կարգավիճակ|\bstato\b")

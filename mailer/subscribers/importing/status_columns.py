@@ -38,7 +38,7 @@ _LIKELY: Final = (
             r"un ?sub|opt(?:ed)? ?out|suppress\w* (?:date|time|timestamp|at|on)$"
             r"|abbestell|abgemeldet|abmeld|austrag|ausgetragen|widerruf|widerspr"
             r"|d.sabonn|d.sinscri|отпис|отказ|dado de baja|fecha.* baja|^baja\b|disiscri"
-            r"|uitgeschreven|uitschrij|ապաբաժ|հրաժար"
+            r"|uitgeschreven|uitschrij|af(?:ge)?meld|desuscri|descadastr|wypis|odhl|avregist|avmeld|ապաբաժ|հրաժար"
         ),
     ),
     (

@@ -105,7 +105,8 @@ _SPECIFIC_UNSUBSCRIBED: Final = (
     *("abgemeldet", "abbestellt", "ausgetragen", "désabonné", "désabonnée", "désinscrit"),
     *("désinscrite", "отписан", "отписана", "отписался", "отписалась", "отписка"),
     *("բաժանորդագրությունից հրաժարված", "հրաժարված", "ապաբաժանորդագրված"),
-    *("dado de baja", "disiscritto", "uitgeschreven"),
+    *("dado de baja", "desuscrito", "desuscrita", "disiscritto", "descadastrado", "uitgeschreven"),
+    *("afgemeld", "wypisany", "wypisana", "odhlášen", "avregistrerad", "afmeldt", "avmeldt"),
 )
 _REFUSED_WORDS: Final = (
     *("denied", "declined", "refused", "withdrawn", "revoked", "objected"),
