@@ -164,21 +164,18 @@ class YearModel(Model):
         """The database is again as it was at `backup_at`, but for what the journal keeps.
 
         Returns:
-            Who is lost: they subscribed in between for the first time.
+            Who is lost: they subscribed in between, for the first time or the first time since they were
+            erased. What the journal still knows is that the latter wanted it, so an import may enter them.
         """
         lost = []
-        erased = {address for _, address, _ in self.erased}
         for address in sorted({one.address for one in self.readers}):
             theirs = [one for one in self.readers if one.address == address]
             if min(one.since for one in theirs) > backup_at:
                 self.leave(address, now)
                 self._end_life(address, "lost")
-                if address in erased:
-                    # They had come back, and that is lost: the erasure counts again.
-                    self.reasons.setdefault(address, "erased")
+                lost.append(address)
             elif theirs[-1].until is None:
                 self._forget_absence(theirs, backup_at)
-                lost.append(address)
         for key, known in list(self.known.items()):
             if known > backup_at:
                 del self.known[key]
