@@ -263,7 +263,8 @@ def test_a_doubtful_column_is_named_with_the_next_step(tmp_path: Path) -> None:
         ("Remark", "cancelled", ACTIVE),
         ("Remark", "was unsubscribed once", ACTIVE),
         ("Status,Tags", "active,unsubscribed", ACTIVE),
-        ("Stav", "Odhlášen", None),
+        ("Stav", "Odhlášen", LEFT),
+        ("Stav", "kdesi", None),
     ],
 )
 def test_without_a_status_the_words_for_it_count_in_any_cell(
