@@ -73,7 +73,8 @@ def current(database: Database) -> str | None:
     if database.is_sqlite and not Path(database.url.database or "").is_file():
         raise SchemaError(
             f"the database {database.url.database} does not exist; check `database_url`, "
-            "or create it with `mailer db upgrade`"
+            "put a backup back with `mailer db restore FILE` if it is lost, or create an empty one with "
+            "`mailer db upgrade`"
         )
     with database.read() as session:
         return _version(session.connection())

@@ -47,7 +47,7 @@ def pause(reason: str | None) -> None:
 @click.option(
     "--send-again",
     is_flag=True,
-    help="After a restore: do not count as had what was sent since the backup.",
+    help="After a restore: do not count what was sent since the backup as received.",
 )
 @yes_option
 @json_option
@@ -55,8 +55,8 @@ def resume(send_again: bool, yes: bool, as_json: bool) -> None:
     """Start sending again after `mailer pause`, or after a restore.
 
     After a restore it first shows what was sent between the backup and now, and what would be due now.
-    It asks whether to count the former as had, so that nobody gets an article twice. Without a terminal,
-    and with --yes, it is counted as had.
+    It asks whether to count the former as received, so that nobody gets an article twice. Without a
+    terminal, and with --yes, it is counted as received.
 
     \b
     Example:
@@ -95,18 +95,19 @@ def _resume_restored(app: "App", *, send_again: bool, yes: bool, as_json: bool) 
     question = (
         "Send again what was sent since the backup, so that readers may get it twice?"
         if send_again
-        else "Count it as had, and start sending?"
+        else "Count it as received, and start sending?"
     )
     if not confirmed(question, yes=yes):
         raise Refused(
-            "nothing was changed, and nothing is sent; `mailer resume --send-again` counts nothing as had"
+            "nothing was changed, and nothing is sent; `mailer resume --send-again` counts nothing as "
+            "received"
         )
     with app.database.write() as session:
         result = resuming.resume(session, count_as_had=not send_again, now=app.times.wall())
     if as_json:
         print_json({"was_paused": True, "restored": _as_json(situation), **asdict(result)})
         return
-    _tell(result, send_again=send_again)
+    _tell(result, send_again=send_again, without_journal=situation.fence.without_journal)
 
 
 def _show(situation: "Situation") -> None:
@@ -117,8 +118,8 @@ def _show(situation: "Situation") -> None:
     )
     if situation.fence.without_journal:
         print_text(
-            "the journal is lost, so nothing is known of what was sent since. Counting as had means: "
-            "of all articles until now, readers get none; later ones are sent to everybody"
+            "the journal is lost, so nothing is known of what was sent since. Counting it as "
+            "received means: of all articles until now, readers get none; later ones are sent to everybody"
         )
     for digest in situation.sent:
         print_text(f"sent since: {_line(digest)}")
@@ -154,14 +155,17 @@ def _line(digest: "GapDigest") -> str:
     )
 
 
-def _tell(result: "ResumeResult", *, send_again: bool) -> None:
+def _tell(result: "ResumeResult", *, send_again: bool, without_journal: bool) -> None:
     if send_again:
-        message("nothing was counted as had; sending has resumed")
+        message("nothing was counted as received; sending has resumed")
         return
-    message(
-        f"{pluralise(result.digests, 'digest')} and {pluralise(result.deliveries, 'mail')} are counted as "
-        "had; sending has resumed"
-    )
+    if without_journal:
+        message("all articles until now are counted as received; sending has resumed")
+    else:
+        message(
+            f"{pluralise(result.digests, 'digest')} and {pluralise(result.deliveries, 'mail')} are counted "
+            "as received; sending has resumed"
+        )
     if result.unknown_newsletters:
         message(
             f"{pluralise(result.unknown_newsletters, 'digest')} of newsletters that the backup does not "

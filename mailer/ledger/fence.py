@@ -57,7 +57,7 @@ def check_down(session: Session) -> None:
     if current(session) is not None:
         raise Refused(
             "this database was restored from a backup, and nothing is built until you have said what readers "
-            "have had since: run `mailer resume`"
+            "have received since: run `mailer resume`"
         )
 
 

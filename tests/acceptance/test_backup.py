@@ -62,6 +62,19 @@ def test_a_backup_is_practised_in_another_folder(installation: Any, tmp_path: Pa
     assert "next: mailer resume" in ended.stderr
     assert len(installation.ask("newsletter", "list")) == 1
     assert (installation.folder / "mailer.db").read_bytes() == before
+    # Only a real installation is resumed; this says what it does without a journal.
+    ended = installation.run("resume --yes")
+    assert "all articles until now are counted as received; sending has resumed" in ended.stderr
+
+
+def test_a_database_that_is_gone_is_said_to_be_restorable(
+    installation: Any, tmp_path: Path
+) -> None:
+    installation.settings["database_url"] = f"sqlite:///{tmp_path}/gone.db"
+    ended = installation.run("status")
+    assert ended.returncode == 1
+    assert "gone.db does not exist" in ended.stderr
+    assert "put a backup back with `mailer db restore FILE` if it is lost" in ended.stderr
 
 
 def test_an_upgrade_makes_a_backup_where_there_is_a_folder(installation: Any) -> None:

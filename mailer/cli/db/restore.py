@@ -63,10 +63,9 @@ def _tell(done: "Restored") -> None:
     if done.counts.entries:
         message(f"done again, from the journal: {_acts(done.counts)}")
     if done.counts.lost_readers:
-        what = ("subscription", "subscriptions")
+        lost = pluralise(done.counts.lost_readers, "subscription")
         message(
-            f"{pluralise(done.counts.lost_readers, *what)} confirmed after the backup are not in it; "
-            "these people have to sign up again"
+            f"confirmed after the backup, and so lost: {lost}; these people have to sign up again"
         )
     message("sign-ups, settings of newsletters, articles and reports since the backup are lost")
     if done.replaced is not None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, make_url, select, text, update
 
 from mailer import schema
 from mailer.database_copies.moving.checksums import differing
@@ -59,13 +59,17 @@ def take_back(
         False if `confirm` did.
 
     Raises:
-        Refused: nothing was moved there, the new database is in use, or it has sent a mail since.
+        Refused: nothing was moved there, this is the new database, or it is in use, or has sent a mail.
         DatabaseUnavailable: the new one cannot be reached.
         SchemaError: the old one has no current schema.
         SettingsError: the identity key is another database's.
     """
     schema.check(database, fingerprint, even_if_moved=True)
     back = place_of(database.url)
+    if back == place_of(make_url(url)):
+        raise Refused(
+            "`database_url` names the new database; name the old one there again, and repeat the command"
+        )
     with new_place(url, lease=lease, now=now) as (target, place):
         is_empty = _check(database, target, place)
         if not is_empty:

@@ -7,6 +7,7 @@ import pytest
 
 from mailer.bounces.intake.fetch_record import record_fetch
 from mailer.db import Database
+from mailer.ledger import fence
 from mailer.models import ClientRequest, DigestStatus, ScheduleKind, WorkerRole
 from mailer.monitoring.status import read_status
 from mailer.monitoring.warnings import all_warnings, mailbox_warnings, overdue_warnings
@@ -36,13 +37,14 @@ def setup_warnings(
     has_trusted_proxies: bool = True,
     relay_signs_dkim: bool = True,
     dkim_domain: str | None = None,
+    now: datetime = NOW,
 ) -> list[str]:
     """The warnings of an installation that is set up but for this."""
     with database.read() as session:
         return all_warnings(
             session,
-            read_status(session, lease=LEASE, now=NOW),
-            now=NOW,
+            read_status(session, lease=LEASE, now=now),
+            now=now,
             has_staff_address=has_staff_address,
             has_trusted_proxies=has_trusted_proxies,
             dkim_domain=dkim_domain,
@@ -81,6 +83,22 @@ def test_a_slot_that_nobody_built_is_told(
         if builds:
             factories.worker(session, WorkerRole.BUILDER, heartbeat_at=now)
     assert overdue(database, now) == ([] if words is None else [words])
+
+
+def test_after_a_restore_nobody_is_told_that_a_slot_still_goes_out(database: Database) -> None:
+    """It may have gone out after the backup: `mailer resume` shows which have."""
+    now = SLOT + timedelta(minutes=1)
+    with database.write() as session:
+        factories.schedule(
+            session, factories.newsletter(session), active_from=SLOT - timedelta(hours=1)
+        )
+        factories.worker(session, WorkerRole.SENDER, heartbeat_at=now)
+    assert STILL in setup_warnings(database, now=now)
+    with database.write() as session:
+        fence.put_up(session, backup_at=NOW, now=now)
+    warnings = setup_warnings(database, now=now)
+    assert STILL not in warnings
+    assert any("restored from a backup" in warning for warning in warnings)
 
 
 def test_a_slot_that_has_its_digest_or_is_paused_is_not_missed(database: Database) -> None:

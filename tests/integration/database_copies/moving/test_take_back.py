@@ -64,6 +64,11 @@ def test_only_the_old_one_can_be_used_again(
         cancel(sqlite_database, moved, keys)
 
 
+def test_settings_that_still_name_the_new_one_are_told_so(moved: Database, keys: Keys) -> None:
+    with pytest.raises(Refused, match="names the new database; name the old one"):
+        cancel(moved, moved, keys)
+
+
 @pytest.mark.parametrize("table", [Delivery, Notice])
 def test_a_mail_that_was_begun_at_the_new_one_forbids_it(
     sqlite_database: Database, moved: Database, keys: Keys, table: Any
