@@ -71,12 +71,12 @@ def count_digest(session: Session, gap: GapDigest, *, now: datetime) -> int | No
     ]
     if printed:
         session.execute(insert(EditionArticle), printed)
-    readers = _readers(newsletter, schedule)
+    readers = and_(_readers(newsletter, schedule), _had_confirmed(newsletter, gap.at))
     count = after_restore.count_as_had(
         session, digest.id, edition.id, readers, sent_at=gap.at, now=now
     )
     if schedule.kind is not ScheduleKind.ONCE:
-        _are_no_newcomers(session, readers, digest, before=gap.at)
+        _are_no_newcomers(session, readers, digest)
     return count
 
 
@@ -154,7 +154,9 @@ def count_everything(session: Session, *, restored_at: datetime, now: datetime) 
         )
         session.add(digest)
         session.flush()
-        _are_no_newcomers(session, Subscription.schedule_id == schedule.id, digest, before=now)
+        confirmed = Subscription.confirmed_at <= now
+        mine = and_(Subscription.schedule_id == schedule.id, confirmed)
+        _are_no_newcomers(session, mine, digest)
 
 
 def start_at_newest(session: Session, which: ColumnElement[bool]) -> None:
@@ -168,13 +170,11 @@ def start_at_newest(session: Session, which: ColumnElement[bool]) -> None:
     )
 
 
-def _are_no_newcomers(
-    session: Session, readers: ColumnElement[bool], digest: Digest, *, before: datetime
-) -> None:
+def _are_no_newcomers(session: Session, readers: ColumnElement[bool], digest: Digest) -> None:
     """Record that this was the first digest of those who had none: it took their earlier articles."""
     session.execute(
         update(Subscription)
-        .where(readers, Subscription.first_digest_id.is_(None), Subscription.confirmed_at <= before)
+        .where(readers, Subscription.first_digest_id.is_(None))
         .values(first_digest_id=digest.id)
         .execution_options(synchronize_session=False)
     )
@@ -197,6 +197,24 @@ def _readers(newsletter: Newsletter, schedule: Schedule) -> ColumnElement[bool]:
         Subscription.newsletter_id == schedule.newsletter_id,
         or_(Subscription.schedule_id == schedule.id, Subscription.subscriber_id.in_(chose)),
     )
+
+
+def _had_confirmed(newsletter: Newsletter, at: datetime) -> ColumnElement[bool]:
+    """Tell of a subscription whether it was confirmed at that time.
+
+    A reader who came back, left and came back once more after the backup has the last time only.
+    """
+    returned = (
+        select(Subscriber.id)
+        .join(JournalEntry, JournalEntry.key_hash == Subscriber.key_hash)
+        .where(
+            JournalEntry.replayed_at.is_not(None),
+            JournalEntry.kind == JournalKind.RETURNED,
+            JournalEntry.newsletter == newsletter.slug,
+            JournalEntry.at <= at,
+        )
+    )
+    return or_(Subscription.confirmed_at <= at, Subscription.subscriber_id.in_(returned))
 
 
 def _schedule(session: Session, newsletter: Newsletter, gap: GapDigest, now: datetime) -> Schedule:

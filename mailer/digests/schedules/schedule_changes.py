@@ -6,9 +6,9 @@ Never decides when slots are: see `calendar` and `slot_lookup`. Schedules are fo
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import and_, func, insert, literal, or_, select, update
+from sqlalchemy import and_, func, insert, literal, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.clock import zone as zone_named
@@ -16,11 +16,14 @@ from mailer.digests.schedules.calendar import Rule, slots
 from mailer.digests.schedules.schedule_lookup import WENT_OUT, default_of, find_named, has_reader
 from mailer.digests.schedules.schedule_options import ScheduleLimits, check_limits
 from mailer.errors import AlreadyExists, Refused
+from mailer.journal.record import record_selected
 from mailer.models import (
     ConsentEvent,
     ConsentKind,
     Digest,
     DigestStatus,
+    JournalEntry,
+    JournalKind,
     Newsletter,
     Schedule,
     ScheduleKind,
@@ -237,7 +240,10 @@ def _not_before(session: Session, schedule: Schedule, now: datetime) -> datetime
 
 
 def _move(session: Session, schedule: Schedule, target: Schedule, now: datetime) -> None:
-    """Move all readers to `target`, with an event in the consent log: staff changed what they chose."""
+    """Move all readers to `target`, with an event in the consent log: staff changed what they chose.
+
+    A restored database has to know it, because from now on they get the digests of `target`.
+    """
     session.execute(
         insert(ConsentEvent).from_select(
             ["kind", "at", "address", "key_hash", "newsletter_id", "schedule_id", "source"],
@@ -254,6 +260,23 @@ def _move(session: Session, schedule: Schedule, target: Schedule, now: datetime)
             .where(Subscription.schedule_id == schedule.id, Subscription.left_at.is_(None)),
         )
     )
+    columns: list[Any] = [
+        literal(now, JournalEntry.at.type),
+        literal(JournalKind.MOVED, JournalEntry.kind.type),
+        Subscriber.key_hash,
+        Newsletter.slug,
+        null(),
+        literal(target.name),
+    ]
+    entries = (
+        select(*columns)
+        .select_from(Subscription)
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .join(Newsletter, Newsletter.id == Subscription.newsletter_id)
+        .where(Subscription.schedule_id == schedule.id, Subscription.left_at.is_(None))
+        .order_by(Subscription.id)
+    )
+    record_selected(session, entries)
     for table in (Subscription, SignupChoice):
         session.execute(
             update(table)

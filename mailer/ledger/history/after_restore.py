@@ -32,10 +32,10 @@ def count_as_had(
     sent_at: datetime,
     now: datetime,
 ) -> int:
-    """Write a delivery of this edition for each of these readers who had confirmed when it was sent.
+    """Write a delivery of this edition for each of these readers who had not left when it was sent.
 
     Args:
-        readers: a condition on `Subscription`.
+        readers: a condition on `Subscription`: who had confirmed, and was to get it.
 
     Returns:
         How many readers these are.
@@ -57,9 +57,7 @@ def count_as_had(
     rows = (
         select(*columns.values())
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(
-            readers, Subscription.confirmed_at <= sent_at, stayed, Subscriber.erased_at.is_(None)
-        )
+        .where(readers, stayed, Subscriber.erased_at.is_(None))
         .order_by(Subscription.subscriber_id)
     )
     return _changed(session, insert(Delivery).from_select(list(columns), rows))

@@ -12,6 +12,7 @@ from mailer.database_copies.catch_up import catch_up
 from mailer.database_copies.resume import ResumeResult, read_situation, resume
 from mailer.db import Database
 from mailer.digests.build import slot_claims
+from mailer.digests.schedules import schedule_changes
 from mailer.digests.schedules.calendar import Rule, Slot, slot_named
 from mailer.errors import Refused
 from mailer.journal.record import NewEntry, record
@@ -358,6 +359,59 @@ def test_staff_see_what_was_sent_what_is_due_and_who_is_lost(world: World) -> No
         ("daily", True, 1, 1),
         ("weekly", False, 1, 1),
     ]
+
+
+def test_readers_of_a_schedule_that_was_removed_have_had_what_its_target_sent(world: World) -> None:
+    database = world.database
+    with database.write() as session:
+        weekly, daily = (session.merge(row) for row in (world.weekly, world.daily))
+        schedule_changes.remove(session, weekly, daily, now=NOW)
+    build(database, world.daily, TODAY, NOW + HOUR)
+
+    def not_removed(session: Session) -> None:
+        session.execute(
+            update(Schedule).where(Schedule.id == world.weekly.id).values(removed_at=None)
+        )
+        weekly = select(Subscriber.id).where(Subscriber.address == "weekly@example.com")
+        session.execute(
+            update(Subscription)
+            .where(Subscription.subscriber_id.in_(weekly))
+            .values(schedule_id=world.weekly.id)
+        )
+
+    world.lost(not_removed)
+    world.resume()
+    world.article("second")
+    daily_digest = build(database, world.daily, TOMORROW, NOW + DAY + HOUR)
+    assert got(database, daily_digest) == {"daily": ["second"], "weekly": ["second"]}
+
+
+def test_who_came_back_twice_has_had_what_was_sent_in_between(world: World) -> None:
+    database = world.database
+    with database.write() as session:
+        reader = make.reader(session, world.keys, world.daily, "ann@example.com")
+        key_hash = session.get_one(Subscriber, reader.subscriber_id).key_hash
+    build(database, world.daily, TODAY, NOW + HOUR)
+    with database.write() as session:
+        for kind, hours in (
+            (JournalKind.RETURNED, 0),
+            (JournalKind.LEFT, 1),
+            (JournalKind.RETURNED, 2),
+        ):
+            at = NOW + hours * HOUR
+            record(session, [NewEntry(kind, at, key_hash, world.newsletter.slug)])
+
+    def had_left(session: Session) -> None:
+        forget_article(session)
+        session.execute(
+            update(Subscription).where(Subscription.id == reader.id).values(left_at=NOW - DAY)
+        )
+
+    world.lost(had_left)
+    world.resume()
+    world.article("second")
+    tomorrow = build(database, world.daily, TOMORROW, NOW + DAY + HOUR)
+    assert got(database, tomorrow) == {"ann": ["second"], "daily": ["second"]}
 
 
 @pytest.mark.parametrize("to", ["daily", "weekly"])
