@@ -16,6 +16,8 @@ _NO_STATUS: Final = {
     "userstatus": frozenset({"user login", "user nicename", "user registered"}),
     # phpList tells by it who confirmed by themselves, and by "confirmed" who gets mail.
     "optedin": frozenset({"bouncecount", "uniqid"}),
+    # In the mailer's own export it names the newsletter, which may be that of Norway, "no".
+    "newsletter": frozenset({"paused at"}),
 }
 """Columns that are no statuses beside one of these others."""
 
