@@ -106,7 +106,8 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
         signup: with a `subscriber_id`. The caller holds the lock on changes of subscribers.
 
     Returns:
-        Whether it was possible: not if the reader was erased meanwhile, or another one has the address.
+        Whether it was possible: not if the reader was erased or left everything meanwhile, or another one
+        has the address.
     """
     subscriber = session.scalar(
         select(Subscriber).where(
@@ -117,7 +118,10 @@ def take_new_address(session: Session, signup: Signup, origin: Origin) -> bool:
     taken = _is_another(signup.address_key, signup.subscriber_id)
     if subscriber is None or session.scalar(select(exists().where(taken))):
         return False
-    record(session, _events(session, subscriber, signup, origin))
+    choices = _still_wanted(session, subscriber, signup)
+    if not choices:
+        return False
+    record(session, _events(subscriber, signup, choices, origin))
     if signup.key_hash != subscriber.key_hash:
         journal.record(session, _journal_entries(session, subscriber, signup, origin))
     for table in (ConsentEvent, BounceEvent):
@@ -257,15 +261,28 @@ def _write(
     return signup.id
 
 
+def _still_wanted(
+    session: Session, subscriber: Subscriber, signup: Signup
+) -> Sequence[SignupChoice]:
+    """Return the newsletters that the request named and that the reader has not left since."""
+    return session.scalars(
+        select(SignupChoice)
+        .join(
+            Subscription,
+            and_(
+                Subscription.newsletter_id == SignupChoice.newsletter_id,
+                Subscription.subscriber_id == subscriber.id,
+            ),
+        )
+        .where(SignupChoice.signup_id == signup.id, Subscription.left_at.is_(None))
+        .order_by(SignupChoice.newsletter_id)
+    ).all()
+
+
 def _events(
-    session: Session, subscriber: Subscriber, signup: Signup, origin: Origin
+    subscriber: Subscriber, signup: Signup, choices: Sequence[SignupChoice], origin: Origin
 ) -> list[NewConsentEvent]:
     """Make the events of a change of address: one under the old address, and the new one's consents."""
-    choices = session.scalars(
-        select(SignupChoice)
-        .where(SignupChoice.signup_id == signup.id)
-        .order_by(SignupChoice.newsletter_id)
-    )
     changed = NewConsentEvent(
         kind=ConsentKind.CHANGED,
         address=subscriber.address,

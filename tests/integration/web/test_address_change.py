@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from mailer.address import Address, parse
 from mailer.errors import NotFound, Refused
@@ -157,6 +157,19 @@ def test_no_import_of_an_older_file_enters_the_old_address_again(
         results, _ = enter(session, [row], choice, random=secrets.token_bytes, now=NOW)
     assert results == [EntryResult.SUPPRESSED]
     assert person(website).address == NEW.typed
+
+
+def test_who_has_left_since_asking_consents_to_nothing(
+    website: Website, paper: Paper, edit: Edit
+) -> None:
+    website.reader(paper.morning)
+    edit(address=NEW)
+    with website.app.database.write() as session:
+        session.execute(update(Subscription).values(left_at=NOW, left_reason="reader"))
+    answer = website.post(path(website, Purpose.CONFIRM))
+    assert (answer.status, "is not changed" in answer.body) == (410, True)
+    assert person(website).address == OLD.typed
+    assert ConsentKind.CONFIRMED not in website.rows(select(ConsentEvent.kind))
 
 
 def test_a_reader_can_change_back_and_to_an_address_that_was_erased(
