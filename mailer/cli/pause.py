@@ -131,10 +131,11 @@ def _show(situation: "Situation") -> None:
     if not situation.sent and not situation.begun and not situation.fence.without_journal:
         print_text("sent since: nothing")
     for due in situation.due:
-        when = "due now" if due.is_late else "comes next"
+        when = "goes out now" if due.is_late else "comes next"
         print_text(
             f"{when}: {due.newsletter}/{due.schedule} {due.slot}, "
-            f"{pluralise(due.articles, 'article')} for {pluralise(due.readers, 'reader')}"
+            f"{pluralise(due.articles, 'article')} for {pluralise(due.readers, 'reader')}, "
+            "if nothing is counted as received"
         )
     if situation.lost_readers:
         print_text(
