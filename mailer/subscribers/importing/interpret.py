@@ -41,6 +41,7 @@ _LONGEST_IP: Final = 45
 _AROUND: Final = " \t\r\n\xa0,;"
 """What people leave around an address that they copied out of a list."""
 
+_CLOSING: Final = frozenset(">'")
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\u00ad"
 
 _ADVICE: Final = {
@@ -102,7 +103,7 @@ class Interpreter:
                 )
             cells += [""] * missing
         email = cells[plan.email].strip(_AROUND)
-        if not email.isascii() or email[-1:] == ">" or ":" in email:
+        if not email.isascii() or email[-1:] in _CLOSING or ":" in email:
             email = _bare(email)
         if not email:
             return RejectedRow(line, "there is no address") if any(map(str.strip, cells)) else None
@@ -235,11 +236,13 @@ def _remembering(
 
 
 def _bare(email: str) -> str:
-    """Take the address out of `Anna <anna@example.com>` and `mailto:anna@example.com`."""
+    """Take the address out of `Anna <a@example.com>`, `'a@example.com'` and `mailto:a@example.com`."""
     email = email[: 4 * LONGEST_ADDRESS].strip(_INVISIBLE).strip()
     if email.endswith(">"):
         email = email[:-1].rpartition("<")[2].strip()
-    return email[7:] if email[:7].lower() == "mailto:" else email
+    if email[:1] == email[-1:] == "'":
+        email = email[1:-1].strip()
+    return email[7:].partition("?")[0] if email[:7].lower() == "mailto:" else email
 
 
 def _plain(cell: str) -> str:

@@ -159,6 +159,8 @@ def test_the_keys_of_the_map_are_documented() -> None:
         ("'a@example.com", "'a@example.com"),
         ("''a@example.com", "'a@example.com"),
         ('" a@example.com, ;"', "a@example.com"),
+        ("'a@example.com'", "a@example.com"),
+        ("mailto:a@example.com?subject=x", "a@example.com"),
     ],
 )
 def test_addresses_as_other_programs_write_them(tmp_path: Path, cell: str, email: str) -> None:
