@@ -52,10 +52,11 @@ def lift(address: str, as_json: bool) -> None:
     with opened() as app, app.database.write() as session:
         key_hash = app.keys.key_hash(parsed.key)
         lifted = suppress.lift(session, key_hash, now=app.times.wall())
-        if not lifted and suppress.erased_at(session, key_hash) is not None:
+        if not lifted and suppress.list_suppressions(session, key_hash):
+            invite = command("subscriber", "add", parsed.typed)
             raise Refused(
-                f"{parsed.typed} was erased, and only that person can come back: by signing up again, or by "
-                f"the mail that `{command('subscriber', 'add', parsed.typed)} --newsletter SLUG` sends"
+                f"{parsed.typed} was erased, or replaced by a new address, and only that person can come "
+                f"back: by signing up again, or by the mail that `{invite} --newsletter SLUG` sends"
             )
         if not lifted:
             raise NotFound(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mailer.cli.base import opened
+from mailer.permission.suppress import keep_away
 from tests.unit.cli.conftest import Ask
 
 ERASE = "subscriber erase anna@example.com"
@@ -45,6 +47,15 @@ def test_no_staff_brings_an_erased_person_back(ask: Ask) -> None:
     assert (code, "only that person can come back" in told) == (1, True)
     code, _, told = ask(ADD)
     assert (code, "confirmation mail" in told) == (0, True)
+
+
+def test_no_staff_lifts_that_an_address_was_replaced(ask: Ask) -> None:
+    old = "anna@old.example"
+    with opened() as app, app.database.write() as session:
+        # As the change of an address leaves it.
+        keep_away(session, app.keys.key_hash(old), now=app.times.wall())
+    code, _, told = ask(f"suppression lift {old}")
+    assert (code, "replaced by a new address" in told) == (1, True)
 
 
 def test_another_suppression_can_be_lifted_and_the_person_stays_erased(ask: Ask) -> None:
