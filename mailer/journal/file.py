@@ -8,12 +8,14 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL
 
 from mailer.journal.entries import RecordedEntry, header, line, read_header, read_line
+from mailer.models import JournalKind
 
 _BLOCK: Final = 64 * 1024
 _SYNC: Final = getattr(os, "fdatasync", os.fsync)
@@ -135,6 +137,39 @@ def opened(path: Path, identity: str, beside: Path | None = None) -> Iterator[Jo
             return
         finally:
             os.close(descriptor)
+
+
+def note_gap(path: Path, identity: str, beside: Path, *, after: int, now: datetime) -> None:
+    """Append that from now on something else is used than the database beside the file.
+
+    Args:
+        after: the number of the last entry in that database.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with opened(path, identity, beside) as journal:
+        number = max(journal.last_id, after) + 1
+        journal.append([[RecordedEntry(JournalKind.GAP, now, id=number)]])
+
+
+def remove_after(path: Path, identity: str, last: int) -> None:
+    """Remove what follows the entry with this number, such as `note_gap` has written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if last_id(path, identity) is None:
+        return
+    with path.open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = 0
+        for text in file:
+            entry = read_line(text)
+            if entry is not None and entry.id > last:
+                file.truncate(end)
+                return
+            end += len(text)
 
 
 def last_id(path: Path, identity: str) -> int | None:

@@ -6,12 +6,13 @@ used. Commits both; never changes anything else in the old one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Table, inspect, make_url, select, text, update
+from sqlalchemy import URL, Connection, Table, func, inspect, make_url, select, text, update
 from sqlalchemy.orm import Session
 
 from mailer import schema
@@ -40,8 +41,8 @@ from mailer.database_copies.moving.table_lines import (
 from mailer.db import Base, Database
 from mailer.errors import MailerError, Refused
 from mailer.failpoint import reach
-from mailer.journal import copies, own_schema
-from mailer.models import Installation
+from mailer.journal import copies, file, own_schema
+from mailer.models import Installation, JournalEntry
 from mailer.text.english import pluralise
 
 Show = Callable[[str, int], None]
@@ -97,12 +98,7 @@ def move(
     target_place = place_of(make_url(url))
     if target_place == place_of(database.url):
         raise Refused(f"{target_place} is this database itself; name an empty one")
-    own, copied = copies.last_ids(database)
-    if copied is not None and copied > own:
-        raise Refused(
-            "the database is older than the journal beside it; run `mailer run` once, which takes in "
-            "what the journal says, and `mailer resume`, and then move"
-        )
+    _check_journal(database)
     with ExitStack() as stack:
         source = stack.enter_context(exclusive(database, lease=lease, now=now))
         # Only now: a moment ago another command may have been moving it to another place.
@@ -120,9 +116,30 @@ def move(
                 _mark(source, place, None)
                 reach("move.begun")
         reach("move.committed")
+        _end_journal(source, database.url, fingerprint, now)
         _mark(source, place, now)
         reach("move.marked")
     return MoveResult(place, tables, finished)
+
+
+def _check_journal(database: Database) -> None:
+    """Complete the journal beside the database, unless a move was begun, which ends it.
+
+    Raises:
+        Refused: the database is older than its journal.
+    """
+    with database.read() as session:
+        if session.scalar(select(Installation.moved_to)) is not None:
+            return
+    own, copied = copies.last_ids(database)
+    if copied is not None and copied > own:
+        raise Refused(
+            "the database is older than the journal beside it; run `mailer run` once, which takes in "
+            "what the journal says, and `mailer resume`, and then move"
+        )
+    # What is not in it comes along in the database all the same.
+    with suppress(OSError):
+        copies.complete(database)
 
 
 def has_tables(connection: Connection) -> bool:
@@ -164,6 +181,21 @@ def _is_begun(source: Connection, place: str) -> bool:
         if moved_at is not None or moved_to not in {None, place}:
             schema.check_not_moved(source)
     return moved_to is not None
+
+
+def _end_journal(source: Connection, url: URL, fingerprint: str, now: datetime) -> None:
+    """Write into the journal beside the old database that it does not know what happens from now on.
+
+    A backup from before the move may be restored there, after the old database was deleted.
+    """
+    path = file.path_of(url)
+    if path is None:
+        return
+    with source.begin():
+        last = source.scalar(select(func.max(JournalEntry.id))) or 0
+    # The move is done: a disk that is full may not spoil it.
+    with suppress(OSError):
+        file.note_gap(path, fingerprint, Path(url.database or ""), after=last, now=now)
 
 
 def _mark(source: Connection, moved_to: str, moved_at: datetime | None) -> None:

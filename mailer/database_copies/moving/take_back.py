@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, make_url, select, text, update
+from sqlalchemy import Connection, Row, func, make_url, select, text, update
 
 from mailer import schema
 from mailer.database_copies.moving.checksums import differing
@@ -19,6 +19,7 @@ from mailer.database_copies.replay import replay
 from mailer.db import Database
 from mailer.errors import Refused
 from mailer.failpoint import reach
+from mailer.journal import file
 from mailer.journal.entries import RecordedEntry
 from mailer.models import (
     PENDING,
@@ -188,7 +189,23 @@ def _journal(target: Connection) -> list[Row[Any]]:
 
 
 def _free(database: Database, journal: list[Row[Any]], now: datetime) -> None:
-    """Tell the old database what happened at the new one, and let it be used again."""
+    """Tell the old database what happened at the new one, and let it be used again.
+
+    Raises:
+        Refused: the journal beside it cannot be written.
+    """
+    if (path := file.path_of(database.url)) is not None:
+        with database.read() as session:
+            last = session.scalar(select(func.max(JournalEntry.id))) or 0
+            identity = session.scalar(select(Installation.identity_fingerprint)) or ""
+        # The move has written behind them that nothing is known of what follows.
+        try:
+            file.remove_after(path, identity, last)
+        except OSError as error:
+            raise Refused(
+                f"the journal {path.name} cannot be written ({error.strerror}); "
+                "make it writable for this user, and repeat this command"
+            ) from error
     with database.write() as session:
         replay(session, map(RecordedEntry.of, journal), now=now)
         session.execute(update(Installation).values(moved_at=None, moved_to=None))

@@ -1,6 +1,7 @@
 """A move to PostgreSQL: everything arrives as it was, numbers go on, and only one of the two can be used."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from alembic import command
 from sqlalchemy import delete, func, insert, select, text, update
 
 from mailer import schema
+from mailer.database_copies.backup import back_up
+from mailer.database_copies.restore import restore
 from mailer.db import Database
 from mailer.errors import DatabaseMoved
 from mailer.journal import copies
@@ -26,7 +29,7 @@ from mailer.tokens import Keys
 from tests.support import factories
 from tests.support.every_table import fill
 from tests.support.factories import NOW
-from tests.support.moves import everything, move_to, structure
+from tests.support.moves import LEASE, everything, move_to, structure
 
 
 def test_everything_arrives_and_only_the_new_one_can_be_used(
@@ -150,6 +153,26 @@ def test_the_journal_and_its_copy_come_along(
     assert ids
     assert [entry.id for entry in copies.read(new)] == ids
     assert copies.last_ids(new) == (ids[-1], ids[-1])
+
+
+def test_a_backup_from_before_the_move_does_not_know_what_happened_at_the_new_one(
+    sqlite_database: Database, new: Database, keys: Keys, fast_folder: Path
+) -> None:
+    fill(sqlite_database, keys)
+    copies.complete(sqlite_database)
+    backup, place = fast_folder / "backup.db", Path(sqlite_database.url.database or "")
+    options = {"fingerprint": keys.fingerprint(), "now": NOW}
+    back_up(sqlite_database, backup, **options, on_progress=lambda *_: None, is_stopping=never)
+    move_to(sqlite_database, new, keys)
+    sqlite_database.dispose()
+    place.unlink()
+    done = restore(sqlite_database, backup, **options, lease=LEASE, is_stopping=never)
+    assert done.journal.copy
+    assert done.journal.is_lost
+
+
+def never() -> bool:
+    return False
 
 
 def test_from_one_postgresql_to_another(

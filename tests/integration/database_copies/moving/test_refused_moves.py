@@ -13,7 +13,7 @@ from mailer.database_copies.moving import move as move_module
 from mailer.database_copies.moving.move import ChecksumMismatch
 from mailer.db import Database
 from mailer.errors import DatabaseMoved, DatabaseUnavailable, Refused
-from mailer.journal import copies
+from mailer.journal import copies, file
 from mailer.models import Delivery, Installation
 from mailer.tokens import Keys
 from tests.support import factories
@@ -222,6 +222,8 @@ def test_a_place_with_a_journal_of_an_earlier_move_is_not_empty(
     move_to(sqlite_database, new, keys)
     with sqlite_database.write() as session:
         session.execute(update(Installation).values(moved_at=None, moved_to=None))
+    if (journal := file.path_of(sqlite_database.url)) is not None:
+        journal.unlink()
     with new.write() as session:
         session.execute(text("DROP SCHEMA public CASCADE"))
         session.execute(text("CREATE SCHEMA public"))

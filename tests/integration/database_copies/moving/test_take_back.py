@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import delete, select, text, update
 
 from mailer import schema
+from mailer.database_copies.catch_up import catch_up
 from mailer.database_copies.moving.take_back import take_back
 from mailer.db import Database
 from mailer.errors import DatabaseMoved, Refused
+from mailer.journal import copies
 from mailer.models import Delivery, DeliveryStatus, Installation, Notice, Review, Subscription
 from mailer.permission.consent import Origin
 from mailer.permission.leave import leave
@@ -58,6 +60,10 @@ def test_only_the_old_one_can_be_used_again(
     assert cancel(sqlite_database, moved, keys)
     schema.check(sqlite_database, keys.fingerprint())
     assert everything(sqlite_database) == before
+    # The journal beside it goes on where it was.
+    assert catch_up(sqlite_database, now=LATER) is None
+    own, copied = copies.last_ids(sqlite_database)
+    assert own == copied
     with pytest.raises(DatabaseMoved, match="moved to sqlite:///"):
         schema.check(moved, keys.fingerprint())
     with pytest.raises(Refused, match="nothing was moved"):
