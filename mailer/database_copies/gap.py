@@ -85,8 +85,8 @@ def _known(session: Session) -> set[tuple[str, str, str]]:
     return {(slug, name, slot) for slug, name, slot in rows}
 
 
-def begun_digests(session: Session, before: datetime) -> list[BegunDigest]:
-    """List the digests of before `before` of which something is pending."""
+def begun_digests(session: Session) -> list[BegunDigest]:
+    """List the digests that are not finished: while the fence is up no other one is begun."""
     pending = (
         select(func.count())
         .where(Delivery.digest_id == Digest.id, is_in(Delivery, WAITING) | is_in(Delivery, HELD))
@@ -96,7 +96,7 @@ def begun_digests(session: Session, before: datetime) -> list[BegunDigest]:
         select(Digest.id, Newsletter.slug, Schedule.name, Digest.slot, pending)
         .join(Schedule, Schedule.id == Digest.schedule_id)
         .join(Newsletter, Newsletter.id == Schedule.newsletter_id)
-        .where(Digest.status.in_(_OPEN), Digest.created_at < before)
+        .where(Digest.status.in_(_OPEN))
         .order_by(Digest.id)
     )
     return [BegunDigest(*row) for row in rows]

@@ -92,7 +92,7 @@ def read_situation(session: Session, *, now: datetime) -> Situation | None:
     return Situation(
         fence=up,
         sent=digests_since_backup(session),
-        begun=begun_digests(session, up.restored_at),
+        begun=begun_digests(session),
         due=_due(session, now),
         lost_readers=count_lost_readers(session),
     )
@@ -133,7 +133,7 @@ def resume(session: Session, *, count_as_had: bool, now: datetime) -> ResumeResu
     if up is not None:
         result = _count(session, up, now) if count_as_had else result
         counting.move_readers(session)
-        _give_back_builds(session, up.restored_at)
+        _give_back_builds(session)
         after_restore.end_old_notices(session, up.restored_at, now=now)
         reach("resume.before-fence")
         session.execute(
@@ -154,7 +154,7 @@ def resume(session: Session, *, count_as_had: bool, now: datetime) -> ResumeResu
 def _count(session: Session, up: fence.Fence, now: datetime) -> ResumeResult:
     sent = digests_since_backup(session)
     counts = [counting.count_digest(session, digest, now=now) for digest in sent]
-    dropped = sum(_end(session, digest, now) for digest in begun_digests(session, up.restored_at))
+    dropped = sum(_end(session, digest, now) for digest in begun_digests(session))
     if up.without_journal:
         counting.count_everything(session, restored_at=up.restored_at, now=now)
     else:
@@ -178,12 +178,10 @@ def _end(session: Session, digest: BegunDigest, now: datetime) -> int:
     return dropped
 
 
-def _give_back_builds(session: Session, before: datetime) -> None:
+def _give_back_builds(session: Session) -> None:
     """Leave slots as if never claimed whose digests were being built when the backup was made."""
     rows = session.execute(
-        select(Digest.id, Digest.builder_id).where(
-            Digest.status == DigestStatus.BUILDING, Digest.created_at < before
-        )
+        select(Digest.id, Digest.builder_id).where(Digest.status == DigestStatus.BUILDING)
     ).all()
     for digest_id, builder_id in rows:
         if builder_id is not None:

@@ -77,8 +77,11 @@ def drop_pending(session: Session, digest_id: int, *, now: datetime) -> int:
 
 
 def end_old_notices(session: Session, before: datetime, *, now: datetime) -> None:
-    """End the notices that were waiting or under way when the backup was made: they were sent after it."""
-    old = Notice.created_at < before
+    """End the notices that were waiting or under way when the backup was made: they were sent after it.
+
+    Also those of the future: the clock was wrong when the backup was restored, or when they were written.
+    """
+    old = (Notice.created_at < before) | (Notice.created_at > now)
     for statuses in (WAITING, HELD):
         which = and_(old, is_in(Notice, statuses))
         statements = (*ending(CANCEL, Notice), changing(DOUBT, Notice))

@@ -247,6 +247,18 @@ def test_while_the_fence_is_up_no_slot_is_built_skipped_or_taken_over(world: Wor
         assert session.scalar(select(func.count()).select_from(Digest)) == 0
 
 
+def test_a_clock_that_was_behind_at_the_restore_lets_nothing_be_sent_twice(world: World) -> None:
+    digest_id = build(world.database, world.daily, TODAY, NOW + HOUR)
+    with world.database.write() as session:
+        session.get_one(Digest, digest_id).created_at = NOW + 9 * HOUR
+        notice_id = make.notice(session, world.keys, created_at=NOW + 9 * HOUR).id
+    fenced(world)
+    world.resume()
+    with world.database.read() as session:
+        assert session.get_one(Digest, digest_id).status == DigestStatus.SENT
+        assert session.get_one(Notice, notice_id).status != DeliveryStatus.QUEUED
+
+
 @pytest.mark.parametrize("count_as_had", [True, False])
 def test_what_was_being_sent_at_the_backup_counts_as_had_unless_staff_want_it_again(
     world: World, count_as_had: bool
