@@ -36,7 +36,7 @@ class JournalEntry(Base):
         newsletter: its slug, because ids repeat after a restore; None if it is about all newsletters.
         reason: of a suppression, or why somebody left.
         detail: of a digest: its schedule, slot and articles, as JSON; of a reader who returned or moved: the
-            name of the schedule.
+            name of the schedule; of one whose address changed: the hash of the new one.
         replayed_at: when a restored database was told of it, until staff have resumed.
     """
 

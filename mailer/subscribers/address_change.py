@@ -41,7 +41,8 @@ from mailer.subscribers.signup import SignupContext
 from mailer.subscribers.signup_limits import admit
 from mailer.text.english import command
 
-_REPLACED: Final = "the address changed"
+REPLACED: Final = "the address changed"
+"""Why somebody left, in the journal; its detail is the hash of the new address."""
 
 
 class _Subscribed(NamedTuple):
@@ -287,7 +288,7 @@ def _events(
         kind=ConsentKind.CHANGED,
         address=subscriber.address,
         key_hash=subscriber.key_hash,
-        origin=replace(origin, source=f"{origin.source}: {_REPLACED}"),
+        origin=replace(origin, source=f"{origin.source}: {REPLACED}"),
         signup_public_id=signup.public_id,
     )
     return [
@@ -320,7 +321,10 @@ def _journal_entries(
     ).all()
     old, new = subscriber.key_hash, signup.key_hash
     return [
-        *(NewEntry(JournalKind.LEFT, origin.at, old, slug, reason=_REPLACED) for slug in slugs),
+        *(
+            NewEntry(JournalKind.LEFT, origin.at, old, slug, reason=REPLACED, detail=new)
+            for slug in slugs
+        ),
         *(NewEntry(JournalKind.RETURNED, origin.at, new, slug) for slug in slugs),
     ]
 

@@ -19,6 +19,7 @@ from mailer.models import (
     BounceEvent,
     ConsentEvent,
     ConsentKind,
+    JournalEntry,
     JournalKind,
     Notice,
     Signup,
@@ -30,6 +31,7 @@ from mailer.models import (
 from mailer.permission import consent
 from mailer.permission.consent import NewConsentEvent, Origin
 from mailer.permission.suppress import keep_away
+from mailer.subscribers.address_change import REPLACED
 
 LEFT_REASON: Final = "erased"
 
@@ -76,7 +78,8 @@ def erase(session: Session, key_hash: str, *, source: str, now: datetime) -> boo
     if any(held):
         event = NewConsentEvent(ConsentKind.ERASED, None, key_hash, Origin(source, now))
         consent.record(session, [event])
-        record(session, [NewEntry(JournalKind.ERASED, now, key_hash)])
+        gone = [key_hash, *_earlier_addresses(session, key_hash)]
+        record(session, [NewEntry(JournalKind.ERASED, now, each) for each in gone])
     return any(held)
 
 
@@ -90,6 +93,30 @@ def source_without_person(source: str) -> str:
         return source
     what = source.partition(":")[0]
     return "import" if what.startswith("import ") else what
+
+
+def _earlier_addresses(session: Session, key_hash: str) -> list[str]:
+    """Return the hashes of the addresses that this person had before, without any that is a reader's now.
+
+    A backup from before the change knows the person by one of them.
+    """
+    found: list[str] = []
+    after = [key_hash]
+    while after:
+        before = session.scalars(
+            select(JournalEntry.key_hash)
+            .where(
+                JournalEntry.kind == JournalKind.LEFT,
+                JournalEntry.reason == REPLACED,
+                JournalEntry.detail.in_(after),
+                JournalEntry.key_hash.not_in(select(Subscriber.key_hash)),
+                JournalEntry.key_hash.not_in([key_hash, *found]),
+            )
+            .distinct()
+        )
+        after = [each for each in before if each is not None]
+        found += after
+    return found
 
 
 def _bury(session: Session, subscriber_id: int, now: datetime) -> None:

@@ -12,6 +12,8 @@ from mailer.errors import NotFound, Refused
 from mailer.models import (
     ConsentEvent,
     ConsentKind,
+    JournalEntry,
+    JournalKind,
     Notice,
     NoticeKind,
     Signup,
@@ -142,6 +144,10 @@ def test_erasing_a_reader_finds_what_was_written_under_the_old_address(
     with website.app.database.write() as session:
         assert erase(session, website.app.keys.key_hash(NEW.key), source="test", now=NOW)
     assert columns_with(website.app.database, OLD.typed, NEW.typed) == []
+    # A backup from before the change knows them by the old address.
+    erased = select(JournalEntry.key_hash).where(JournalEntry.kind == JournalKind.ERASED)
+    keys = website.app.keys
+    assert set(website.rows(erased)) == {keys.key_hash(OLD.key), keys.key_hash(NEW.key)}
 
 
 def test_no_import_of_an_older_file_enters_the_old_address_again(
