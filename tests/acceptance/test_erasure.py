@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from mailer.db import Database
 from tests.support import returned_mail
 from tests.support.commands import NEWSLETTER
-from tests.support.traces import columns_with, contains, files_with
+from tests.support.traces import columns_of, contains, files_with
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.thorough, pytest.mark.real_processes, pytest.mark.timeout(400)]
@@ -113,12 +112,8 @@ def check_nothing_is_left(paper: Any) -> None:
     log = paper.log().encode()
     assert not contains(log, WORDS)
     url = paper.settings.get("database_url", f"sqlite:///{paper.folder / 'mailer.db'}")
-    database = Database(url)
-    try:
-        assert columns_with(database, *WORDS, NAME) == []
-        assert columns_with(database, STAYS)
-    finally:
-        database.dispose()
+    assert columns_of(url, *WORDS, NAME) == []
+    assert columns_of(url, STAYS)
     assert files_with(paper.folder, *WORDS) == []
     if "database_url" not in paper.settings:
         assert "mailer.db" in files_with(paper.folder, STAYS)

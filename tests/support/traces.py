@@ -10,6 +10,15 @@ from mailer.db import Database
 _SYSTEM = ("information_schema", "pg_catalog", "pg_toast")
 
 
+def columns_of(url: str, *words: str) -> list[str]:
+    """Name the columns in which one of these words occurs, of the database with this URL."""
+    database = Database(url)
+    try:
+        return columns_with(database, *words)
+    finally:
+        database.dispose()
+
+
 def columns_with(database: Database, *words: str) -> list[str]:
     """Name each column of each table, in all schemas of ours, in which one of these words occurs."""
     found = []
