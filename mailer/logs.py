@@ -19,7 +19,8 @@ _PART: Final = f"{_LETTER}+"
 # It begins at the start of a word: starting at every letter, a long word would take minutes.
 _ADDRESS: Final = re.compile(rf"""(?:"[^"\n]*"|(?<!{_LETTER}){_PART})(?:@|%40){_PART}""")
 _LINK: Final = re.compile(
-    r"(/(?:confirm|not-me|unsubscribe|preferences|review|edit|webhooks(?:/[a-z]{1,20})?)/)[\w-]+"
+    r"(/(?:confirm|not-me|unsubscribe|preferences|data|erase|review|edit|webhooks(?:/[a-z]{1,20})?)/)"
+    r"[\w-]+"
 )
 _TOKEN: Final = re.compile(r"(?<![\w-])[A-Za-z0-9_-]{39}(?![\w-])")
 """29 bytes of a link token in base64url, see `mailer.tokens`."""

@@ -26,7 +26,9 @@ _BYTES_TO_SYNC: Final = 32 << 20
 _LOOK_MILLISECONDS: Final = 100
 _LONGEST_ERROR: Final = 300
 _VERSION: Final = re.compile(r"\(PostgreSQL\) ([0-9]{1,4})")
-_TABLE: Final = re.compile(r"[0-9]+; [0-9]+ [0-9]+ TABLE (?!DATA )([^ ]+) ([^ ]+)(?: |$)")
+_TABLE: Final = re.compile(
+    r"^[0-9]{1,20}; [0-9]{1,20} [0-9]{1,20} TABLE (?!DATA )([^ ]+) ([^ ]+)(?: |$)"
+)
 
 
 @dataclass(frozen=True)

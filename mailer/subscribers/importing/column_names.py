@@ -152,10 +152,8 @@ LEFT: Final = _names(
     "дата отписки,հրաժարման ամսաթիվ,fecha de baja,data disiscrizione",
     "clean time,cleaned at,bounced at,complained at,blocklisted at,suppressed at",
 )
-LIKELY_LEFT: Final = re.compile(
-    r"^(?!.*sms)(?:.*(?:unsubscri\w*|opt(?:ed)? ?out)\b.* (?:date|time|timestamp|at|on)"
-    r"|(?:date|time)\b.*(?:unsubscri\w*|opt(?:ed)? ?out))$"
-)
+_LEAVING: Final = re.compile(r"unsubscri|opt(?:ed)? ?out\b")
+_TIMES: Final = frozenset({"date", "time", "timestamp", "at", "on"})
 SOURCE: Final = _names(
     "signup source,sign up source,opt in source,optin source,subscription source,acquisition source",
     "subscription source (free),consent source,source,quelle,origine,источник,աղբյուր,utm source",
@@ -165,3 +163,15 @@ PAUSED: Final = _names("paused at,paused since")
 """Only the mailer's own export has it."""
 OWN: Final = frozenset(_names("email,newsletter,schedule,opted in at,paused at"))
 """Columns that only the mailer's own export has together."""
+
+
+def is_likely_left(name: str) -> bool:
+    """Tell whether a column that is not listed says by its name when people left, such as "date opted out".
+
+    Args:
+        name: folded.
+    """
+    if "sms" in name or not _LEAVING.search(name):
+        return False
+    words = name.split(" ")
+    return words[-1] in _TIMES or words[0] in _TIMES

@@ -237,7 +237,7 @@ class _Finder:
         likely = (
             index
             for index, name in enumerate(self._folded)
-            if index not in known and column_names.LIKELY_LEFT.search(name)
+            if index not in known and column_names.is_likely_left(name)
         )
         return (*known, *likely)
 

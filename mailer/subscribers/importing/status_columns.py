@@ -37,9 +37,9 @@ _LIKELY: Final = (
     (
         StatusColumn.LIKELY_UNSUBSCRIBED,
         re.compile(
-            r"un ?sub|opt(?:ed)? ?out|suppress\w* (?:date|time|timestamp|at|on)$"
+            r"un ?sub|opt(?:ed)? ?out|suppress(?:ed|ions?)? (?:date|time|timestamp|at|on)$"
             r"|abbestell|abgemeldet|abmeld|austrag|ausgetragen|widerruf|widerspr"
-            r"|d.sabonn|d.sinscri|отпис|отказ|dado de baja|fecha.* baja|^baja\b|disiscri"
+            r"|d.sabonn|d.sinscri|отпис|отказ|dado de baja|fecha (?:de )?(?:la )?baja|^baja\b|disiscri"
             r"|uitgeschreven|uitschrij|af(?:ge)?meld|desuscri|descadastr|wypis|odhl|avregist|avmeld|ապաբաժ|հրաժար"
         ),
     ),
