@@ -8,6 +8,7 @@ import click
 from mailer.cli.base import Command, confirmed, json_option, opened, yes_option
 from mailer.cli.long_running import Ticker
 from mailer.cli.output import message, print_json
+from mailer.errors import Refused
 from mailer.settings import parsers
 from mailer.text.english import pluralise
 
@@ -77,6 +78,11 @@ def _move(app: "App", url: str, *, yes: bool, as_json: bool) -> None:
 
 
 def _take_back(app: "App", url: str, *, yes: bool, as_json: bool) -> None:
+    """Take the move back.
+
+    Raises:
+        Refused: it cannot be taken back, or the answer was no.
+    """
     from mailer.database_copies.moving.take_back import take_back
 
     def confirm(lost: list[str]) -> bool:
@@ -95,10 +101,11 @@ def _take_back(app: "App", url: str, *, yes: bool, as_json: bool) -> None:
         confirm=confirm,
         show=_lines(),
     )
+    if not is_done:
+        raise Refused("nothing was taken back")
     if as_json:
-        print_json({"cancelled": is_done})
-    if is_done:
-        message("the move was taken back: this database is used again, and the new one no more")
+        print_json({"cancelled": True})
+    message("the move was taken back: this database is used again, and the new one no more")
 
 
 def _lines() -> "Show":

@@ -109,6 +109,23 @@ def test_a_refresh_that_is_stopped_goes_on(
     assert main(("feed", "refresh")) == 0
 
 
+def test_a_move_is_not_taken_back_when_the_answer_is_no(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def take_back(*_: object, confirm: Callable[[list[str]], bool], **__: object) -> bool:
+        return confirm(["1 row of article"])
+
+    monkeypatch.setattr("mailer.database_copies.moving.take_back.take_back", take_back)
+    monkeypatch.setattr(base, "is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    capsys.readouterr()
+    cancel = ("db", "move", "--cancel", "--json", "--to", "postgresql://mailer@db.example/mailer")
+    assert main(cancel) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[-1].endswith("error: nothing was taken back")
+
+
 def test_a_question_that_is_not_answered_leaves_the_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
