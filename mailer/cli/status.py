@@ -35,7 +35,7 @@ def status(as_json: bool) -> None:
             session,
             current,
             now=now,
-            has_staff_address=app.settings.staff_address is not None,
+            has_staff_address=bool(app.settings.staff_address),
             has_trusted_proxies=bool(app.settings.trusted_proxies),
             dkim_domain=app.settings.dkim_domain,
             relay_signs_dkim=app.settings.relay_signs_dkim,

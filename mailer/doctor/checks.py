@@ -86,12 +86,11 @@ class Examination:
     def local(self) -> list[CheckFinding]:
         """Check what can be checked without asking anybody."""
         settings = self._settings
-        staff = settings.staff_address
         domains = {*self._authors, website.host_of(settings.base_url)}
         names = [installation.judge_domain_name(domain) for domain in sorted(domains)]
         return [
             *self._files(),
-            installation.judge_staff_address(None if staff is None else staff.typed),
+            installation.judge_staff_address([one.typed for one in settings.staff_address]),
             *(installation.judge_newsletters(self._newsletters) if self._has_database else ()),
             *[finding for finding in names if finding is not None],
         ]

@@ -54,9 +54,13 @@ def judge_newsletters(newsletters: Sequence[NewsletterFacts]) -> Iterator[CheckF
     yield ok("volume", "", what)
 
 
-def judge_staff_address(staff_address: str | None) -> CheckFinding:
-    """Judge whether somebody is told when something goes wrong."""
-    if staff_address is None:
+def judge_staff_address(staff: Sequence[str]) -> CheckFinding:
+    """Judge whether somebody is told when something goes wrong.
+
+    Args:
+        staff: the addresses in `staff_address`.
+    """
+    if not staff:
         what = "nobody is told when sending stops or a digest is paused"
         return CheckFinding(
             "staff-address",

@@ -143,7 +143,8 @@ class Notice(FrozenContent, LedgerColumns, Base):
     """One mail to one person. Its content holds marker words, never a usable link.
 
     `rate_key` and `not_before` are set if a sign-up caused it: the limits on sign-ups count these rows.
-    `not_before` is the earliest time at which the limit on all sign-ups lets it go out.
+    `not_before` is the earliest time at which the limit on all sign-ups lets it go out. `review_id` is the
+    review whose links it has: no foreign key, because reviews refer to notices already.
     """
 
     __tablename__ = "notice"
@@ -171,3 +172,4 @@ class Notice(FrozenContent, LedgerColumns, Base):
     subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscriber.id"))
     rate_key: Mapped[str | None]
     not_before: Mapped[datetime | None]
+    review_id: Mapped[int | None]

@@ -19,8 +19,9 @@ class ReviewAct(Enum):
 class Review(Base):
     """The mail that shows staff the coming digest of a slot: one for each slot.
 
-    `notice_id` is that mail. Its links work until `expires_at`. `send_asked_at` is when staff asked to send
-    the digest early; a digest that they stopped has a row of its own.
+    `notice_id` is that mail, to the first staff address; each copy names the review in `notice.review_id`.
+    Its links work until `expires_at`. `send_asked_at` is when staff asked to send the digest early; a digest
+    that they stopped has a row of its own.
     """
 
     __tablename__ = "review"

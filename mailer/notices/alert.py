@@ -49,14 +49,14 @@ class Alerts:
     """Everything that is needed to write to staff.
 
     Args:
-        staff_address: who gets alerts; None: only the log and `mailer status` say it.
+        staff_address: who gets alerts; if it is empty, only the log and `mailer status` say it.
         publisher: who is named in the mail; None: the newsletter's title.
         random: gives that many random bytes.
     """
 
     templates: "Templates"
     keys: Keys
-    staff_address: Address | None
+    staff_address: tuple[Address, ...]
     publisher: str | None
     random: Callable[[int], bytes]
 
@@ -285,19 +285,21 @@ def queue_for_staff(
     content: Content,
     newsletter_id: int,
     now: datetime,
-) -> int | None:
-    """Queue a notice to staff, and return its id; None if there is no staff address."""
-    if alerts.staff_address is None:
-        return None
-    return queue_notice(
-        session,
-        kind=kind,
-        address=alerts.staff_address.typed,
-        key_hash=alerts.keys.key_hash(alerts.staff_address.key),
-        content=content,
-        now=now,
-        newsletter_id=newsletter_id,
-    )
+) -> list[int]:
+    """Queue a notice to each staff address, and return their ids, in the order of the addresses."""
+    ids = [
+        queue_notice(
+            session,
+            kind=kind,
+            address=address.typed,
+            key_hash=alerts.keys.key_hash(address.key),
+            content=content,
+            now=now,
+            newsletter_id=newsletter_id,
+        )
+        for address in alerts.staff_address
+    ]
+    return [notice_id for notice_id in ids if notice_id is not None]
 
 
 def queue_alert(
@@ -310,14 +312,14 @@ def queue_alert(
     *,
     unless_since: datetime | None = None,
 ) -> None:
-    """Queue an alert, if there is a staff address.
+    """Queue an alert to each staff address, if there is one.
 
     Args:
         newsletter: the mail has its look and language.
         facts: what it is about, as docs/templates.md lists it, and the commands that help.
         unless_since: if it is given, only if none with the same subject was queued since then.
     """
-    if alerts.staff_address is None:
+    if not alerts.staff_address:
         return
     context = {"digest": None, **facts, "reason": reason, "at": format_instant(now)}
     try:

@@ -251,7 +251,7 @@ class Scheduler:
     def _review(self) -> None:
         """Show staff the digests whose slots are near."""
         times = self._app.times
-        if self._app.alerts.staff_address is None:
+        if not self._app.alerts.staff_address:
             return
         with self._app.database.read() as session:
             wanted = review.due_reviews(session, now=times.wall())

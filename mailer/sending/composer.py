@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from mailer import failpoint
@@ -281,7 +281,8 @@ class Composer:
                 (Subscription.subscriber_id == Notice.subscriber_id)
                 & (Subscription.newsletter_id == Notice.newsletter_id),
             )
-            .outerjoin(Review, Review.notice_id == Notice.id)
+            # Before there were copies to several addresses, only the review named its mail.
+            .outerjoin(Review, or_(Review.id == Notice.review_id, Review.notice_id == Notice.id))
             .where(Notice.id.in_(claims))
         )
         mails: dict[Claim, OutgoingMail] = {}

@@ -85,7 +85,7 @@ class Settings:
     next_urls: tuple[str, ...] = _setting(parsers.page_urls, "")
     signup_limits: SignupLimits = _setting(parsers.signup_limits, parsers.SIGNUP_LIMITS)
     signup_expiry: timedelta = _setting(parsers.duration, "7d")
-    staff_address: Address | None = _setting(parsers.mail_address, None)
+    staff_address: tuple[Address, ...] = _setting(parsers.mail_addresses, "")
     publisher: str | None = _setting(parsers.line, None)
     privacy_url: str | None = _setting(parsers.page_url, None)
     consent_retention: timedelta = _setting(parsers.duration, "1095d")

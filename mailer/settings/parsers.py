@@ -33,6 +33,7 @@ _RELAY_TLS: Final = {
 }
 _LONGEST: Final = timedelta(days=36500)
 _SHORTEST_KEY: Final = 32
+_MOST_ADDRESSES: Final = 10
 _HOST_LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -200,6 +201,17 @@ def mail_address(text: str) -> Address:
     """Parse one mail address."""
     with _failing_with("must be one mail address such as desk@news.example"):
         return address.parse(text)
+
+
+def mail_addresses(text: str) -> tuple[Address, ...]:
+    """Parse mail addresses; of several that belong to one person, the first counts."""
+    with _failing_with("must be mail addresses such as desk@news.example,chief@news.example"):
+        parsed = [address.parse(item) for item in _items(text)]
+    values: dict[str, Address] = {}
+    for value in parsed:
+        values.setdefault(value.key, value)
+    _require(len(values) <= _MOST_ADDRESSES, f"must be at most {_MOST_ADDRESSES} mail addresses")
+    return tuple(values.values())
 
 
 def _web_url(text: str) -> SplitResult:

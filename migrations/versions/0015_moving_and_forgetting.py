@@ -26,6 +26,7 @@ COLUMNS = (
     ("installation", "moved_to", sa.Text()),
     ("subscriber", "language", sa.String()),
     ("signup", "subscriber_id", BIG),
+    ("notice", "review_id", BIG),
     ("article", "closed_at", INSTANT),
     ("digest", "purged_at", INSTANT),
 )

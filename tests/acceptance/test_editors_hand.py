@@ -11,6 +11,7 @@ from tests.support.commands import NEWSLETTER
 from tests.support.waiting import wait_until
 
 DESK = "desk@news.example"
+CHIEF = "chief@news.example"
 ON_SQLITE = pytest.mark.parametrize("before_init", ["sqlite"], indirect=True)
 
 
@@ -144,6 +145,7 @@ def link(mail: EmailMessage, words: str) -> str:
 
 
 def test_an_editor_without_a_shell(staffed: Any, inbox: Any, browse: Any) -> None:
+    staffed.settings["staff_address"] = f"{DESK}, {CHIEF}"
     for name in ("morning", "evening"):
         shown = staffed.ask("schedule", "edit", f"daily/{name}", "--review", "23h")
         assert shown["review"] == "23h"
@@ -151,7 +153,9 @@ def test_an_editor_without_a_shell(staffed: Any, inbox: Any, browse: Any) -> Non
         reviews = inbox.wait_for(DESK, 2)
         assert {one["Subject"] for one in reviews} == {"Review: Story 3"}
         [morning] = [one for one in reviews if "daily/morning" in text_of(one)]
-        [evening] = [one for one in reviews if "daily/evening" in text_of(one)]
+        # The links of each copy work.
+        copies = inbox.wait_for(CHIEF, 2)
+        [evening] = [one for one in copies if "daily/evening" in text_of(one)]
         assert "2 readers will get it" in text_of(morning)
         assert "Story 1" in html_of(morning)
         now, stop = link(morning, "Send it now"), link(evening, "Stop this digest")
@@ -169,6 +173,7 @@ def test_an_editor_without_a_shell(staffed: Any, inbox: Any, browse: Any) -> Non
         assert [one["Subject"] for one in inbox.wait_for("anna@example.com", 1)] == ["Story 3"]
         report = inbox.wait_for(DESK, 3)[2]
         assert report["Subject"] == "Report: Story 3"
+        assert inbox.wait_for(CHIEF, 3)[2]["Subject"] == "Report: Story 3"
         assert "Sent: 2" in text_of(report)
         assert "example.com" not in text_of(report)
         wait_until(

@@ -48,10 +48,11 @@ def fill(database: Database, keys: Keys) -> None:
         edition = factories.edition(session, digest, [article])
         factories.delivery(session, edition, subscription, worker_id=factories.worker(session).id)
         signup = factories.signup(session, keys, schedule)
-        factories.notice(session, keys, signup_id=signup.id, newsletter_id=newsletter.id)
         factories.consent_event(session, keys)
         factories.suppression(session, keys)
-        factories.review(session, schedule)
+        review = factories.review(session, schedule)
+        of = {"signup_id": signup.id, "newsletter_id": newsletter.id, "review_id": review.id}
+        factories.notice(session, keys, **of)
         subscription.first_digest_id = digest.id
         edits = Edits(schedule_id=schedule.id, lead_id=article.id, updated_at=NOW)
         session.add(edits)

@@ -41,9 +41,10 @@ def config(port: int, **changes: object) -> SendConfig:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def alerts(keys: Keys) -> Alerts:
-    """What it takes to write to staff, who are at desk@news.example."""
-    return Alerts(Templates(), keys, parse("desk@news.example"), "Sampletown Press", always("a"))
+def alerts(keys: Keys, *addresses: str) -> Alerts:
+    """What it takes to write to staff, who are at desk@news.example if no address is given."""
+    staff = tuple(parse(one) for one in addresses or ("desk@news.example",))
+    return Alerts(Templates(), keys, staff, "Sampletown Press", always("a"))
 
 
 @contextmanager

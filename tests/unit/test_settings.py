@@ -17,6 +17,8 @@ from mailer.settings import Settings, config_path, file_permissions, load, local
 from mailer.settings.mailbox_url import ImapUrl, MaildirPath
 from mailer.settings.parsers import Secret
 
+DESK = Address("Desk@news.example", "desk@news.example")
+CHIEF = Address("chief@news.example", "chief@news.example")
 KEYS = {"MAILER_SECRET_KEY": "s" * 40, "MAILER_IDENTITY_KEY": "i" * 40}
 
 
@@ -61,8 +63,11 @@ def file(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("embed_origins", "https://www.news.example", ("https://www.news.example",)),
         ("next_urls", "https://www.news.example/thanks?a=1", ("https://www.news.example/thanks?a=1",)),
         ("signup_expiry", "3d", timedelta(days=3)),
-        ("staff_address", " Desk@news.example", Address("Desk@news.example", "desk@news.example")),
-        ("staff_address", "", None),
+        ("staff_address", " Desk@news.example", (DESK,)),
+        ("staff_address", "Desk@news.example, chief@news.example", (DESK, CHIEF)),
+        ("staff_address", "Desk@news.example,chief@news.example,desk@NEWS.example", (DESK, CHIEF)),
+        ("staff_address", ",".join(["Desk@news.example"] * 11), (DESK,)),
+        ("staff_address", "", ()),
         ("publisher", "Sampletown News", "Sampletown News"),
         ("publisher", "", None),
         ("privacy_url", "https://www.news.example/a#privacy", "https://www.news.example/a#privacy"),
@@ -136,7 +141,10 @@ BAD = {
     "smtp_retry": ["", "5m,soon"],
     "give_up_after": ["0s", "999999999d"],
     "on_unknown": ["maybe"],
-    "staff_address": ["desk", "desk@news.example, chief@news.example"],
+    "staff_address": [
+        *("desk", "desk@news.example, chief", "desk@news.example chief@news.example"),
+        ",".join(f"desk{number}@news.example" for number in range(11)),
+    ],
     "lease": ["1s"],
     "dkim_selector": ["two words", "-a", "a..b", "news,News"],
     "dkim_domain": ["news", "news.example.", "two words.example", "a@news.example"],

@@ -137,7 +137,7 @@ def _check_staff(app: "App", options: dict[str, Any]) -> None:
     Raises:
         Refused: `staff_address` is not set.
     """
-    if options["review"] and app.settings.staff_address is None:
+    if options["review"] and not app.settings.staff_address:
         raise Refused("a review goes to staff, and `staff_address` is not set; set it first")
 
 

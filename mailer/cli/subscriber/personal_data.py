@@ -125,8 +125,7 @@ def _check_is_no_staff(app: App, address: Address) -> None:
     Raises:
         Refused: they do.
     """
-    staff = app.settings.staff_address
-    if staff is not None and staff.key == address.key:
+    if any(staff.key == address.key for staff in app.settings.staff_address):
         raise Refused(
             f"{address.typed} is in `staff_address`, and gets alerts; set another one there first"
         )

@@ -148,7 +148,7 @@ def report_once(database: Database, alerts: Alerts, digest_id: int, wall: Clock)
         NotFound: there is no such digest.
     """
     content = None
-    if alerts.staff_address is not None:
+    if alerts.staff_address:
         with database.read() as session:
             content = report_content(session, alerts, read_report(session, digest_id))
     with database.write() as session:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import AdvisoryLock, take_lock
@@ -27,7 +27,16 @@ from mailer.errors import MailerError, NotFound
 from mailer.message.content import Content
 from mailer.message.look import Look
 from mailer.message.reader_fields import ReaderField, SendTimeWord, field_word
-from mailer.models import Digest, DigestStatus, Newsletter, NoticeKind, Review, ReviewAct, Schedule
+from mailer.models import (
+    Digest,
+    DigestStatus,
+    Newsletter,
+    Notice,
+    NoticeKind,
+    Review,
+    ReviewAct,
+    Schedule,
+)
 from mailer.notices.alert import Alerts, queue_for_staff
 
 if TYPE_CHECKING:
@@ -162,7 +171,7 @@ def queue_review(
     *,
     now: datetime,
 ) -> bool:
-    """Send staff this review, unless another process did.
+    """Send this review to each staff address, unless another process did.
 
     Returns:
         False if there is one already, nothing to decide any more, or no staff address.
@@ -170,25 +179,30 @@ def queue_review(
     take_lock(session, AdvisoryLock.CLAIM_SLOTS)
     schedule = session.get_one(Schedule, schedule_id)
     if (
-        alerts.staff_address is None
+        not alerts.staff_address
         or _find_review(session, schedule, slot) is not None
         or slot_lookup.digest_at(session, schedule, slot) is not None
     ):
         return False
-    notice_id = queue_for_staff(
+    notice_ids = queue_for_staff(
         session, alerts, NoticeKind.REVIEW, content, schedule.newsletter_id, now
     )
-    session.add(
-        Review(
-            schedule_id=schedule.id,
-            slot=slot.name,
-            due_at=slot.due_at,
-            expires_at=slot.due_at + schedule.max_lateness,
-            notice_id=notice_id,
-            created_at=now,
-        )
+    review = Review(
+        schedule_id=schedule.id,
+        slot=slot.name,
+        due_at=slot.due_at,
+        expires_at=slot.due_at + schedule.max_lateness,
+        notice_id=notice_ids[0],
+        created_at=now,
     )
+    session.add(review)
     session.flush()
+    session.execute(
+        update(Notice)
+        .where(Notice.id.in_(notice_ids))
+        .values(review_id=review.id)
+        .execution_options(synchronize_session=False)
+    )
     return True
 
 

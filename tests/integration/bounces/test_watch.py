@@ -298,7 +298,7 @@ def test_who_was_told_of_a_pause_is_not_told_again_when_the_digest_is_sent(
 
 
 def test_without_a_staff_address_the_status_still_knows(running: Running) -> None:
-    running.alerts = replace(running.alerts, staff_address=None)
+    running.alerts = replace(running.alerts, staff_address=())
     running.send(0, 400)
     running.report(running.mails[:3], COMPLAINT)
     assert running.watch().complaints_warned_at == NOW + HOUR

@@ -180,7 +180,7 @@ def alerts() -> Alerts:
     return Alerts(
         templates=Templates(),
         keys=KEYS,
-        staff_address=parse("staff@news.example"),
+        staff_address=(parse("staff@news.example"),),
         publisher=None,
         random=os.urandom,
     )

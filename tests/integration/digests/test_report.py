@@ -6,7 +6,13 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.db import Database
-from mailer.digests.staff_mail.report import queue_report, read_report, report_content, unreported
+from mailer.digests.staff_mail.report import (
+    queue_report,
+    read_report,
+    report_content,
+    report_once,
+    unreported,
+)
 from mailer.errors import NotFound
 from mailer.ledger import digest_state
 from mailer.models import (
@@ -75,6 +81,19 @@ def test_it_adds_up_and_names_nobody(database: Database, keys: Keys, digest: Dig
     for part in (content.html, content.text):
         assert "@" not in part
         assert "anna" not in part
+
+
+def test_each_address_gets_the_report_once(database: Database, keys: Keys, digest: Digest) -> None:
+    staff = alerts(keys, "desk@news.example", "chief@news.example")
+    with database.write() as session:
+        assert digest_state.finish_digests(session, NOW) == [digest.id]
+    assert [report_once(database, staff, digest.id, lambda: NOW) for _ in range(2)] == [True, False]
+    with database.read() as session:
+        told = session.execute(select(Notice.kind, Notice.address).order_by(Notice.id)).all()
+    assert [tuple(row) for row in told] == [
+        (NoticeKind.REPORT, "desk@news.example"),
+        (NoticeKind.REPORT, "chief@news.example"),
+    ]
 
 
 def test_staff_are_told_once(database: Database, keys: Keys, digest: Digest) -> None:

@@ -3,15 +3,18 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from mailer.db import Database
 from mailer.digests.schedules.calendar import Slot
 from mailer.digests.staff_mail import review
 from mailer.digests.staff_mail.review import ReviewState
 from mailer.errors import NotFound
+from mailer.ledger.transitions import Claim, RowId
 from mailer.lint import judge
 from mailer.message.content import Content
 from mailer.message.reader_fields import ReaderField, split_text
@@ -26,7 +29,9 @@ from mailer.models import (
     ReviewAct,
     Schedule,
 )
-from mailer.tokens import Keys
+from mailer.sending.composer import Composer
+from mailer.templating.templates import Templates
+from mailer.tokens import Keys, Purpose
 from tests.integration.digests.builders import render_plainly
 from tests.integration.digests.test_builder import build, got, slot_of
 from tests.support import factories as make
@@ -76,6 +81,20 @@ class Desk:
         with self.database.read() as session:
             return session.scalars(select(Notice)).one()
 
+    def composed(self) -> list[str]:
+        """The mails that wait, as they go out."""
+        composer = Composer(self.keys, "https://news.example", Templates())
+        with self.database.write() as session:
+            rows = session.scalars(select(Notice.id).order_by(Notice.id)).all()
+            claims = [Claim(RowId(Notice, one), 1, 1, NEAR) for one in rows]
+            mails = composer.load(session, claims)
+        found = []
+        for mail in mails:
+            parsed = message_from_bytes(composer.compose(mail, utf8=False)[1], policy=default)
+            parts = [parsed.get_body((kind,)) for kind in ("plain", "html")]
+            found.append("".join(part.get_content() for part in parts if part is not None))
+        return found
+
     def asked_for(self) -> list[tuple[int, Slot]]:
         with self.database.read() as session:
             return review.asked_for(session, now=NEAR)
@@ -121,6 +140,32 @@ def test_staff_see_it_once_for_each_slot(desk: Desk) -> None:
     # The day after has a review of its own.
     desk.build()
     assert [slot.name for _, slot in desk.due(NEAR + timedelta(days=1))] == ["2026-11-25T07:00"]
+
+
+def test_each_address_gets_a_copy_whose_links_work(desk: Desk) -> None:
+    staff = ("desk@news.example", "chief@news.example", "owner@news.example")
+    desk.alerts = alerts(desk.keys, *staff)
+    assert desk.write()
+    desk.alerts = alerts(desk.keys, *staff, "late@news.example")
+    assert not desk.write()
+    with desk.database.read() as session:
+        row = session.scalars(select(Review)).one()
+        copies = session.scalars(select(Notice).order_by(Notice.id)).all()
+    assert [(one.address, one.review_id) for one in copies] == [(one, row.id) for one in staff]
+    assert row.notice_id == copies[0].id
+    mails = desk.composed()
+    assert len(mails) == 3
+    for act in ReviewAct:
+        token = desk.keys.make(Purpose.REVIEW, row.link_id(act), row.expires_at)
+        assert [mail.count(f"https://news.example/review/{token}") for mail in mails] == [2, 2, 2]
+
+
+def test_a_review_from_before_there_were_copies_has_its_links(desk: Desk) -> None:
+    assert desk.write()
+    with desk.database.write() as session:
+        session.execute(update(Notice).values(review_id=None))
+    [mail] = desk.composed()
+    assert mail.count("https://news.example/review/") == 4
 
 
 def test_who_chose_another_schedule_is_not_told_of_as_one_who_gets_nothing(desk: Desk) -> None:

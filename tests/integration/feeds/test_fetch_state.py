@@ -35,7 +35,7 @@ ELSEWHERE = "https://new.example/feed"
 
 @pytest.fixture
 def alerts(keys: Keys) -> Alerts:
-    return Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
+    return Alerts(Templates(), keys, (parse("desk@news.example"),), None, always("a"))
 
 
 def notices(database: Database) -> list[Notice]:
@@ -230,7 +230,7 @@ def test_staff_is_told_once_when_a_feed_has_failed_for_a_day(web: Web, alerts: A
 def test_nobody_is_told_without_a_staff_address(web: Web, keys: Keys) -> None:
     web.start(item("one"))
     web.pages[URL] = FeedGone()
-    web.refresh(alerts=Alerts(Templates(), keys, None, None, always("a")))
+    web.refresh(alerts=Alerts(Templates(), keys, (), None, always("a")))
     assert notices(web.database) == []
 
 

@@ -40,7 +40,7 @@ def start(web: Web) -> None:
 
 
 def test_a_moved_site_waits_and_is_told_of_once(web: Web, keys: Keys) -> None:
-    alerts = Alerts(Templates(), keys, parse("desk@news.example"), None, always("a"))
+    alerts = Alerts(Templates(), keys, (parse("desk@news.example"),), None, always("a"))
     start(web)
     web.publish(item("fresh", host=MOVED), *(elsewhere(n) for n in range(8)))
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from mailer.models import (
     Notice,
     NoticeKind,
 )
-from mailer.notices.alert import Alerts, on_digest_paused, on_sending_paused
+from mailer.notices.alert import Alerts, on_digest_paused, on_sending_paused, queue_alert
 from mailer.templating.templates import Templates
 from mailer.tokens import Keys
 from tests.support import factories
@@ -40,7 +41,7 @@ def alerts(keys: Keys) -> Alerts:
 
 def notices(database: Database) -> list[Notice]:
     with database.read() as session:
-        return list(session.scalars(select(Notice)))
+        return list(session.scalars(select(Notice).order_by(Notice.id)))
 
 
 def test_a_digest_that_is_paused_is_told_once(
@@ -101,11 +102,40 @@ def test_nothing_is_told_of_what_is_paused_already(post: Post, alerts: Alerts) -
     assert notices(post.database) == []
 
 
+def test_several_addresses_get_a_copy_each_once(
+    post: Post, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest_id = post.build(1)
+    staff = ("desk@news.example", "chief@news.example", "owner@news.example")
+    for alerts in (make_alerts(keys, *staff), make_alerts(keys, *reversed(staff))):
+        with post.database.write() as session:
+            on_digest_paused(session, alerts, digest_id, REASON, NOW)
+    told = notices(post.database)
+    assert [one.address for one in told] == list(staff)
+    assert [one.key_hash for one in told] == [post.keys.key_hash(one) for one in staff]
+    assert len({(one.subject, one.text, one.html) for one in told}) == 1
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 1
+
+
+def test_what_is_told_once_a_day_is_told_to_each_once_a_day(post: Post, keys: Keys) -> None:
+    staff = ("desk@news.example", "chief@news.example")
+    for at in (NOW, NOW + timedelta(hours=23), NOW + timedelta(hours=25)):
+        with post.database.write() as session:
+            newsletter = session.scalars(select(Newsletter)).first()
+            newsletter = newsletter or factories.newsletter(session)
+            since = at - timedelta(days=1)
+            facts = {"sender": {"title": "The Daily"}, "commands": ["mailer status"]}
+            queue_alert(
+                session, make_alerts(keys, *staff), newsletter, "550", facts, at, unless_since=since
+            )
+    assert [one.address for one in notices(post.database)] == [*staff, *staff]
+
+
 def test_without_a_staff_address_only_the_log_tells(
     post: Post, alerts: Alerts, caplog: pytest.LogCaptureFixture
 ) -> None:
     digest_id = post.build(1)
-    nobody = replace(alerts, staff_address=None)
+    nobody = replace(alerts, staff_address=())
     with post.database.write() as session:
         assert on_digest_paused(session, nobody, digest_id, REASON, NOW)
         assert on_sending_paused(session, nobody, REASON, NOW)

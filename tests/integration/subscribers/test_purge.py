@@ -112,13 +112,19 @@ def test_notices_that_are_finished_are_purged_by_age_and_others_stay(
             row = factories.notice(
                 session, keys, f"{name}@example.com", status=status, outcome_at=at, **values
             )
-        factories.review(session, schedule, notice_id=row.id)
+        reviewed = factories.review(session, schedule, notice_id=row.id)
+        # No review refers to the copies for other addresses.
+        factories.notice(
+            session, keys, "copy@example.com", status=status, outcome_at=NOW - 9 * DAY,
+            kind=NoticeKind.REVIEW, review_id=reviewed.id,
+        )  # fmt: skip
         finished = status.value in {"sent", "failed", "skipped", "unknown", "cancelled"}
 
-        assert forget(session)["finished notices"] == (2 if finished else 0)
+        assert forget(session)["finished notices"] == (3 if finished else 0)
 
         left = {"counts@example.com", "desk@example.com"}
-        others = set() if finished else {"anna@example.com", "stranger@example.com"}
+        aged = {"anna@example.com", "stranger@example.com", "copy@example.com"}
+        others = set() if finished else aged
         assert set(session.scalars(select(Notice.address))) == left | others
         # She can still confirm.
         assert len(open_signups(session, signup.key_hash, now=NOW)) == 1

@@ -31,10 +31,13 @@ def test_of_whom_nothing_is_held_nobody_is_erased(ask: Ask) -> None:
     assert json.loads(ask("suppression list --json")[1]) == []
 
 
+@pytest.mark.parametrize(
+    "staff", ["anna@example.com", "desk@news.example,Anna@example.com,chief@news.example"]
+)
 def test_an_address_that_gets_alerts_is_not_erased(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, staff: str
 ) -> None:
-    monkeypatch.setenv("MAILER_STAFF_ADDRESS", "anna@example.com")
+    monkeypatch.setenv("MAILER_STAFF_ADDRESS", staff)
     code, _, told = ask(ERASE)
     assert (code, "staff_address" in told) == (1, True)
 

@@ -213,8 +213,9 @@ def test_domains_that_mix_scripts_are_a_warning(domain: str, *, is_fine: bool) -
 
 
 def test_somebody_should_be_told() -> None:
-    assert installation.judge_staff_address(None).severity == "warning"
-    assert installation.judge_staff_address("staff@news.example").severity == "ok"
+    assert installation.judge_staff_address([]).severity == "warning"
+    for staff in (["desk@news.example"], ["desk@news.example", "chief@news.example"]):
+        assert installation.judge_staff_address(staff).severity == "ok"
 
 
 RETURNED = [
