@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installation")
     (folder / "notes.txt").write_text("This is no feed and no mail.\n")
     (folder / "readers.csv").write_text("address\nreader@example.com\n")
-    (folder / "binary.csv").write_bytes(b"email\n\xff\xfe\xfd@example.com\n\x00")
+    (folder / "binary.csv").write_bytes(b"email\x00\n\xff\xfe\xfd@example.com\n\x00")
     schedule = ("schedule", "add", "daily", "morning", "--at", "07:00", "--zone", "Europe/Paris")
     for arguments in (("init",), commands.NEWSLETTER, schedule):
         ended = type_command(folder, *arguments)

@@ -132,7 +132,7 @@ def test_the_journey(newsroom: Any, site: Any, inbox: Any, browse: Any) -> None:
             *("subscriber", "import", "old.csv", "--newsletter", "sample"),
             *("--consent-source", "list of the old system"),
         )
-        assert (imported["rows"], imported["added"], imported["unchanged"]) == (3, 1, 1)
+        assert (imported["rows"], imported["added"], imported["updated"]) == (3, 1, 1)
         assert [row["line"] for row in imported["rejected"]] == [4]
         newsroom.type("suppression", "add", DORA, "--reason", "she called us")
         assert {row["address"] for row in newsroom.ask("suppression", "list")} == {DORA}

@@ -35,6 +35,7 @@ def test_a_life_with_room_in_every_digest(sqlite_database: Database, keys: Keys)
     _live(sqlite_database, keys, 3, 60, roomy=True)
 
 
+@pytest.mark.thorough
 def test_a_life_with_too_many_lists(
     sqlite_database: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

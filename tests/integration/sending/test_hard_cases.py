@@ -101,4 +101,5 @@ def test_a_relay_for_which_every_mail_is_too_large_stops_the_digest(post: Post) 
         wait_until(lambda: post.digest().status is not DigestStatus.SENDING)
     assert post.digest().status is DigestStatus.PAUSED
     assert "100" in (post.digest().reason or "")
-    assert post.counts().failed <= 10
+    # Four, which are too few to stop it, and the next claim of two for each connection.
+    assert post.counts().failed <= 12
