@@ -25,7 +25,6 @@ ON_POSTGRESQL: Final = (
     "integration/sending/test_in_doubt.py",
     "integration/sending/test_ledger.py",
     "integration/sending/test_notices_in_doubt.py",
-    "integration/database_copies/test_replay.py",
     "integration/digests/test_builder.py",
     "integration/digests/test_builders_at_once.py",
     "integration/digests/test_one_off.py",

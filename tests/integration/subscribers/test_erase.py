@@ -307,6 +307,7 @@ def test_a_source_keeps_what_names_nobody(source: str, kept: str) -> None:
     assert source_without_person(source) == kept
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", [None, SuppressionReason.COMPLAINED])
 @pytest.mark.parametrize("status", ReaderStatus)
 def test_no_import_writes_anything_about_an_erased_person(

@@ -95,6 +95,7 @@ def test_a_word_that_is_neither_asks_for_nothing(website: Website, paper: Paper)
     assert website.rows(select(Notice.id)) == []
 
 
+@pytest.mark.thorough
 def test_the_page_and_the_file_say_what_is_held(website: Website, person: Subscriber) -> None:
     link = website.link(Purpose.DATA, person.public_id, LATER)
     before = website.content()
