@@ -156,7 +156,7 @@ def _complaints(session: Session, complaints: Mapping[int, Reported], now: datet
     """Stop all mail to those who complained, and write it into the consent log."""
     if not complaints:
         return
-    # Before all else, and held: whoever is erased meanwhile must not be written into the log by name.
+    # Before all else, and held: somebody who is erased meanwhile must not be written into the log by name.
     readers = dict(
         session.execute(
             select(Subscriber.key_hash, Subscriber.reachable_at)

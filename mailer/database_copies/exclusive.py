@@ -39,7 +39,7 @@ _OTHER_CONNECTIONS: Final = text(
 def exclusive(
     database: Database, *, lease: timedelta, now: datetime, name: str = "the database"
 ) -> Iterator[Connection]:
-    """Give the only connection to the database; whoever else opens it during the block is refused.
+    """Give the only connection to the database; other processes that open it during the block are refused.
 
     All work of the block must use this connection: also our own process gets no second one. It is not in a
     transaction, and it may begin and commit as many as it needs. If the process is killed, the database

@@ -71,7 +71,7 @@ def read_header(text: bytes) -> str | None:
 
 
 def read_line(text: bytes) -> RecordedEntry | None:
-    """Read a line; None if it is none of ours, such as one that was cut when the power failed."""
+    """Read a line; None if it is not a whole entry, for example because the power failed."""
     values = _read_object(text)
     try:
         at = datetime.fromisoformat(values["at"])

@@ -147,7 +147,7 @@ def _make_reader(
     (subscriber_id,) = add_subscribers(session, [person], random=random, now=origin.at)
     # Our mail has arrived: the address works again.
     lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.BOUNCED)
-    # And whoever was erased has come back by themselves.
+    # And a person who was erased has come back by themselves.
     lift(session, signup.key_hash, now=origin.at, only=SuppressionReason.ERASED)
     for choice in _choices(session, signup):
         kind = _subscribe(session, subscriber_id, signup, choice, random, origin.at)

@@ -97,7 +97,7 @@ def _load_suppressions(
     )
     for key_hash, here, reason, is_nameless in rows:
         if here is None:
-            # Whoever complained and was erased later keeps the first reason, but not the address.
+            # Somebody who complained and was erased later keeps the first reason, but not the address.
             states[key_hash].suppression = SuppressionReason.ERASED if is_nameless else reason
         else:
             states[key_hash].suppression_here = reason

@@ -75,7 +75,7 @@ def _known(encoding: str) -> str:
     """Return the name of a text encoding.
 
     Raises:
-        Refused: there is none of that name.
+        Refused: no encoding has that name.
     """
     try:
         name = codecs.lookup(encoding).name
