@@ -83,7 +83,8 @@ def test_a_half_sent_digest_goes_on_at_the_new_place(
             assert len(run.rows(DeliveryStatus.SENT)) == READERS
             assert found.ids_per_delivery == 1
             assert run.ask("db", "check")["ok"] is True
-            assert "begun to send" in _taken_back(run, sqlite_database, postgresql_url)
+            # A worker that was killed seems to run until its lease is over.
+            wait_until(lambda: "begun to send" in _taken_back(run, sqlite_database, postgresql_url))
         finally:
             run.database.dispose()
 
