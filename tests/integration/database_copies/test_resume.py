@@ -43,6 +43,8 @@ from tests.integration.digests.builders import builder
 from tests.support import factories as make
 from tests.support.factories import NOW
 
+pytestmark = pytest.mark.thorough
+
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 TODAY, TOMORROW = "2026-11-24T07:00", "2026-11-25T07:00"

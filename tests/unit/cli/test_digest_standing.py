@@ -157,6 +157,7 @@ def at_a_terminal(answer: str, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, shown
 
 
+@pytest.mark.thorough
 def test_at_a_terminal_sending_asks_first_and_tells_what(ask: Ask) -> None:
     coming = json.loads(ask("schedule", "next", "daily/morning", "--json")[1])[0]
     question = (
