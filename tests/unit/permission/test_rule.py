@@ -114,6 +114,14 @@ def test_who_is_kept_out_of_one_newsletter_by_a_hash_alone_may_ask_for_it_again(
             signup_id=signup.id,
             newsletter_id=schedule.newsletter_id,
         )
+        # About no sign-up, such as a link to the preferences of other newsletters.
+        factories.notice(
+            session,
+            keys,
+            signup.address,
+            kind=NoticeKind.PREFERENCES,
+            newsletter_id=schedule.newsletter_id,
+        )
         factories.suppression(
             session,
             keys,
@@ -122,7 +130,7 @@ def test_who_is_kept_out_of_one_newsletter_by_a_hash_alone_may_ask_for_it_again(
             reason=SuppressionReason.ERASED,
         )
         rule = notice_may_be_mailed(forgiven_before(NOW))
-        assert session.scalar(select(rule).select_from(NoticeRow))
+        assert all(session.scalars(select(rule).select_from(NoticeRow)).all())
 
 
 def test_who_is_stopped_whoever_enters_them(database: Database, keys: Keys) -> None:
